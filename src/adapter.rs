@@ -1,0 +1,146 @@
+//! Adapters, their modules and factors: the domain's nouns, without any reading of files.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
+///
+/// Made by [`Adapter::open`] from headers alone; the numbers are read by [`Factor::read`].
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    pub(crate) path: PathBuf,
+    pub(crate) base_model: Option<String>,
+    pub(crate) modules: Vec<Module>,
+}
+
+impl Adapter {
+    /// The file or folder, as the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The base model that the adapter's config names.
+    pub fn base_model(&self) -> Option<&str> {
+        self.base_model.as_deref()
+    }
+
+    /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10).
+    pub fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
+    /// The module of this canonical name.
+    pub fn module(&self, name: &str) -> Option<&Module> {
+        self.modules.iter().find(|module| module.name == name)
+    }
+}
+
+/// A weight that an adapter changes: ΔW = s·B·A.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Canonical name: the dotted path without wrapper prefixes.
+    pub name: String,
+    /// Factor A, (rank, d_in).
+    pub a: Factor,
+    /// Factor B, (d_out, rank).
+    pub b: Factor,
+}
+
+impl Module {
+    /// The rank: the rows of A.
+    pub fn rank(&self) -> usize {
+        self.a.rows
+    }
+
+    /// Columns of A.
+    pub fn d_in(&self) -> usize {
+        self.a.cols
+    }
+
+    /// Rows of B.
+    pub fn d_out(&self) -> usize {
+        self.b.rows
+    }
+}
+
+/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
+#[derive(Debug, Clone)]
+pub struct Factor {
+    /// The tensor's name in the file.
+    pub name: String,
+    /// Rows: the rank for A, d_out for B.
+    pub rows: usize,
+    /// Columns: d_in for A, the rank for B.
+    pub cols: usize,
+    /// The stored type of a number.
+    pub dtype: Dtype,
+    pub(crate) source: Source,
+    pub(crate) offset_bytes: u64,
+}
+
+impl Factor {
+    /// The file that holds the numbers.
+    pub fn path(&self) -> &Path {
+        match &self.source {
+            Source::File(path) | Source::Memory(path, _) => path,
+        }
+    }
+}
+
+/// Where the bytes of a checkpoint lie.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    File(Arc<Path>),
+    /// A label to name it by, and the bytes.
+    Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
+}
+
+/// The stored type of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// IEEE double precision.
+    F64,
+    /// IEEE single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of a single.
+    Bf16,
+}
+
+impl Dtype {
+    /// Size of one number.
+    pub fn size_bytes(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F64 => "F64",
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        })
+    }
+}
+
+/// A factor's numbers, widened to f64, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub cols: usize,
+    /// The type that the numbers were stored in, which sets their rounding noise.
+    pub dtype: Dtype,
+    /// rows × cols numbers, row after row.
+    pub values: Vec<f64>,
+}

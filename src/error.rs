@@ -1,0 +1,157 @@
+//! The library's one error type, sorted by who must act.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, sorted by who must act.
+///
+/// Every message is one line with the file, the tensor or module, what was found and what was expected;
+/// [`Error::hint`] says the way out where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused to read or write.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// What was tried, as it reads behind "cannot".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// The file breaks its own format.
+    #[error("{0}")]
+    Malformed(Box<Fault>),
+    /// The file is valid, but nothing that this library handles.
+    #[error("{0}")]
+    Unsupported(Box<Fault>),
+    /// The input asks for more than a stated limit.
+    #[error("{0}")]
+    Limit(Box<Fault>),
+    /// The caller asked for something that cannot be.
+    #[error("{0}")]
+    Invalid(Box<Fault>),
+    /// The GPU is missing or failed.
+    #[error("{0}")]
+    Gpu(Box<Fault>),
+}
+
+/// The facts of an error: where, what was found, what was expected, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file or folder, as the user named it.
+    pub path: Option<PathBuf>,
+    /// The tensor, module, option or part of the file.
+    pub subject: Option<String>,
+    /// What was found.
+    pub found: String,
+    /// What was expected instead.
+    pub expected: String,
+    /// The way out, if there is one.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault that found one thing and expected another.
+    pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { path: None, subject: None, found: found.into(), expected: expected.into(), hint: None }
+    }
+
+    /// Names the file.
+    pub fn at(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Names the tensor, module, option or part of the file.
+    pub fn of(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Says the way out.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The file must be mended.
+    pub fn malformed(self) -> Error {
+        Error::Malformed(Box::new(self))
+    }
+
+    /// The file is fine, but not handled.
+    pub fn unsupported(self) -> Error {
+        Error::Unsupported(Box::new(self))
+    }
+
+    /// The input is over a limit.
+    pub fn limit(self) -> Error {
+        Error::Limit(Box::new(self))
+    }
+
+    /// The caller must ask for something else.
+    pub fn invalid(self) -> Error {
+        Error::Invalid(Box::new(self))
+    }
+
+    /// The GPU must be looked at.
+    pub fn gpu(self) -> Error {
+        Error::Gpu(Box::new(self))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        if let Some(subject) = &self.subject {
+            write!(f, "{subject}: ")?;
+        }
+        write!(f, "found {}, expected {}", self.found, self.expected)
+    }
+}
+
+impl Error {
+    /// The system refused `action` on `path`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Io { action, path: path.as_ref().to_owned(), source }
+    }
+
+    /// The way out, where there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Io { .. } => None,
+            Self::Malformed(fault)
+            | Self::Unsupported(fault)
+            | Self::Limit(fault)
+            | Self::Invalid(fault)
+            | Self::Gpu(fault) => fault.hint.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_file_subject_found_and_expected_in_one_line() {
+        let error = Fault::new("shape [8]", "two dimensions")
+            .at("run/adapter_model.safetensors")
+            .of("tensor `x.lora_A.weight`")
+            .hint("save it again")
+            .malformed();
+        assert_eq!(
+            error.to_string(),
+            "run/adapter_model.safetensors: tensor `x.lora_A.weight`: found shape [8], expected two dimensions"
+        );
+        assert_eq!(error.hint(), Some("save it again"));
+    }
+}
