@@ -144,3 +144,9 @@ pub struct Matrix {
     /// rows × cols numbers, row after row.
     pub values: Vec<f64>,
 }
+impl Factor {
+    #[doc = ""]
+    pub fn read(&self) -> crate::Result<Matrix> {
+        unimplemented!()
+    }
+}

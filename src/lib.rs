@@ -1,11 +1,15 @@
 //! Subspace similarity of LoRA checkpoints.
 
 mod adapter;
+mod basis;
 pub mod engine;
 mod error;
 pub mod kernels;
+mod side;
 mod similarity;
 
 pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
+pub use basis::Basis;
 pub use error::{Error, Fault, Result};
-pub use similarity::Grid;
+pub use side::Side;
+pub use similarity::{Grid, similarity};

@@ -1,18 +1,106 @@
-//! The two engines behind one trait.
+//! The two engines behind one trait, and the choice between them.
 
+mod choice;
 mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
 
+use std::fmt;
+
+pub use choice::{EngineChoice, GpuChoice, Opening, Work, open};
 pub use cpu::CpuEngine;
+#[cfg(feature = "gpu")]
+pub use gpu::GpuEngine;
 
+use crate::basis::Basis;
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
+use crate::similarity::Grid;
 
 /// What computes grids and paints panels.
 pub trait Engine: Send + Sync {
+    /// What this engine is, for the user and for the record.
+    fn info(&self) -> &EngineInfo;
+
+    /// φ(i, j) of each pair, every value within 1e-5 of the exact one for the same bases.
+    ///
+    /// # Errors
+    /// `Invalid` when two bases of a pair have different d; `Limit` when a pair does not fit the device; `Gpu` when the
+    /// device fails.
+    fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>>;
+
     /// Paints a band of a panel: `band.n_rows_px` × `band.width_px` pixels, row-major, packed as
     /// red | green << 8 | blue << 16 | alpha << 24. The same bytes on every engine.
     ///
     /// # Errors
-    /// `Gpu` when the device fails.
+    /// `Invalid` when the band leaves the panel or values are missing; `Gpu` when the device fails.
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>>;
+}
+
+/// Two bases of the same module, from two adapters.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// Its vectors are the grid's rows.
+    pub a: &'a Basis,
+    /// Its vectors are the grid's columns.
+    pub b: &'a Basis,
+}
+
+impl Pair<'_> {
+    /// Multiply-adds of the pair's product, twice.
+    pub(crate) fn flop(&self) -> f64 {
+        2.0 * self.a.q() as f64 * self.b.q() as f64 * self.a.d() as f64
+    }
+
+    /// The d that both bases share.
+    pub(crate) fn d(&self) -> Result<usize> {
+        if self.a.d() == self.b.d() {
+            return Ok(self.a.d());
+        }
+        Err(crate::error::Fault::new(
+            format!("bases in {} and {} dimensions", self.a.d(), self.b.d()),
+            "the same d for both",
+        )
+        .of("pair")
+        .invalid())
+    }
+}
+
+/// Which of the two engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// WGSL on a GPU, or on a software driver when asked for.
+    Gpu,
+    /// faer's matrix product, on all cores.
+    Cpu,
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+/// What an engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Which of the two.
+    pub kind: EngineKind,
+    /// The GPU's name, or the processor's instruction set and threads.
+    pub device: String,
+    /// The GPU's backend and driver; empty for the CPU.
+    pub driver: String,
+}
+
+impl fmt::Display for EngineInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.kind, self.device)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        f.write_str(")")
+    }
 }

@@ -2,3 +2,55 @@
 //! function of the same name that tests hold it against.
 
 pub mod colormap;
+pub mod prefix_carry;
+pub mod similarity;
+
+/// A compute kernel: its source and what the host must know to build and bind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel {
+    /// The entry point, and the file's stem in `shaders/`.
+    pub name: &'static str,
+    /// The WGSL source.
+    pub source: &'static str,
+    /// Bindings of group 0, in order.
+    pub bindings: &'static [Binding],
+    /// A value for each `override` that the shader does not compute from others.
+    pub overrides: &'static [(&'static str, f64)],
+}
+
+/// How a kernel sees one of its buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    ReadWrite,
+    /// `var<uniform>`.
+    Uniform,
+}
+
+/// Every kernel, one for each file in `shaders/`.
+pub const KERNELS: [Kernel; 3] = [similarity::KERNEL, prefix_carry::KERNEL, colormap::KERNEL];
+
+/// WebGPU's default limit on workgroups in one dimension of a dispatch.
+pub const MAX_WORKGROUPS: u32 = 65_535;
+
+/// Workgroups (x, y) for `n` one-dimensional items; the kernel skips indices from `n` on.
+pub(crate) fn dispatch_line(n: u32) -> (u32, u32) {
+    let x = n.clamp(1, MAX_WORKGROUPS);
+    (x, n.div_ceil(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_workgroups_covers_every_item_within_the_limit() {
+        for n in [0, 1, 2, MAX_WORKGROUPS, MAX_WORKGROUPS + 1, 1 << 20, 1 << 31] {
+            let (x, y) = dispatch_line(n);
+            assert!(x <= MAX_WORKGROUPS && y <= MAX_WORKGROUPS, "{n}");
+            assert!(u64::from(x) * u64::from(y) >= u64::from(n), "{n}");
+        }
+    }
+}

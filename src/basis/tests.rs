@@ -1,0 +1,155 @@
+//! Planted spectra and degenerate factors.
+
+use half::{bf16, f16};
+
+use super::*;
+use crate::adapter::Dtype;
+
+fn round(matrix: &Matrix, dtype: Dtype) -> Matrix {
+    let store = |value: f64| match dtype {
+        Dtype::F64 => value,
+        Dtype::F32 => f64::from(value as f32),
+        Dtype::F16 => f16::from_f64(value).to_f64(),
+        Dtype::Bf16 => bf16::from_f64(value).to_f64(),
+    };
+    Matrix { dtype, values: matrix.values.iter().map(|&value| store(value)).collect(), ..matrix.clone() }
+}
+
+/// left (m × k) · right (k × n).
+fn product(left: &Matrix, right: &Matrix) -> Matrix {
+    let mut values = vec![0.0; left.rows * right.cols];
+    for i in 0..left.rows {
+        for k in 0..left.cols {
+            for j in 0..right.cols {
+                values[i * right.cols + j] +=
+                    left.values[i * left.cols + k] * right.values[k * right.cols + j];
+            }
+        }
+    }
+    Matrix { rows: left.rows, cols: right.cols, dtype: Dtype::F64, values }
+}
+
+fn transpose(matrix: &Matrix) -> Matrix {
+    let values = (0..matrix.rows * matrix.cols).map(|at| (at % matrix.rows) * matrix.cols + at / matrix.rows);
+    Matrix {
+        rows: matrix.cols,
+        cols: matrix.rows,
+        dtype: matrix.dtype,
+        values: values.map(|at| matrix.values[at]).collect(),
+    }
+}
+
+/// Largest deviation of V·Vᵀ from the identity.
+fn orthonormality(basis: &Basis) -> f64 {
+    let rows: Vec<&[f32]> = basis.rows().chunks(basis.d()).collect();
+    let mut worst = 0.0f64;
+    for (i, u) in rows.iter().enumerate() {
+        for (j, v) in rows.iter().enumerate() {
+            let dot: f64 = u.iter().zip(*v).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+            worst = worst.max((dot - f64::from(u8::from(i == j))).abs());
+        }
+    }
+    worst
+}
+
+/// Largest deviation of ‖A·v_k‖ from σ_k, relative to σ_1: v is a right-singular vector of A.
+fn reconstruction(matrix: &Matrix, basis: &Basis) -> f64 {
+    let mut worst = 0.0f64;
+    for (v, sigma) in basis.rows().chunks(basis.d()).zip(basis.sigma()) {
+        let norm: f64 = matrix
+            .values
+            .chunks(matrix.cols)
+            .map(|row| row.iter().zip(v).map(|(a, v)| a * f64::from(*v)).sum::<f64>().powi(2))
+            .sum::<f64>()
+            .sqrt();
+        worst = worst.max((norm - sigma).abs() / basis.sigma()[0]);
+    }
+    worst
+}
+
+#[test]
+fn a_planted_rank_of_8_is_found_in_every_stored_type() {
+    let planted = product(&random::gaussian(64, 8, 1), &random::gaussian(8, 384, 2));
+    for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        let basis = Basis::of_matrix(&round(&planted, dtype), Side::A).unwrap();
+        assert_eq!((basis.q(), basis.r(), basis.n_dropped()), (8, 64, 56), "{dtype}");
+    }
+}
+
+#[test]
+fn an_untrained_kaiming_factor_has_full_rank_in_every_stored_type() {
+    let gaussian = random::gaussian(64, 768, 3);
+    // Kaiming-uniform with a = √5 is uniform in ±1/√d_in.
+    let uniform = |value: &f64| (value.abs().fract() * 2.0 - 1.0) / 768f64.sqrt();
+    let untrained = Matrix { values: gaussian.values.iter().map(uniform).collect(), ..gaussian };
+    for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        let basis = Basis::of_matrix(&round(&untrained, dtype), Side::A).unwrap();
+        assert_eq!((basis.q(), basis.n_uncertain()), (64, 0), "{dtype}");
+    }
+}
+
+#[test]
+fn directions_near_the_noise_are_kept_and_counted_as_uncertain() {
+    // σ = 1 and 10 times the f16 noise of the first direction: between 2ν and 20ν.
+    let mut values = vec![0.0; 2 * 100];
+    values[..100].fill(0.1);
+    let mut matrix = round(&Matrix { rows: 2, cols: 100, dtype: Dtype::F64, values }, Dtype::F16);
+    let (floor, doubtful) = noise::thresholds(&matrix, 2, 100, 1.0);
+    for (k, value) in matrix.values[100..].iter_mut().enumerate() {
+        *value = if k % 2 == 0 { 1.0 } else { -1.0 } * (floor * doubtful).sqrt() / 10.0;
+    }
+    let basis = Basis::of_matrix(&round(&matrix, Dtype::F16), Side::A).unwrap();
+    assert_eq!((basis.q(), basis.n_uncertain(), basis.n_dropped()), (2, 1, 0));
+}
+
+#[test]
+fn rows_are_orthonormal_singular_vectors_at_every_shape() {
+    for (r, d) in [(1, 1), (1, 7), (2, 3), (3, 3), (8, 384), (64, 36), (16, 1), (33, 40), (130, 128)] {
+        let matrix = random::gaussian(r, d, (r * 1000 + d) as u64);
+        let basis = Basis::of_matrix(&matrix, Side::A).unwrap();
+        assert_eq!((basis.q(), basis.d()), (r.min(d), d));
+        assert!(basis.sigma().is_sorted_by(|a, b| a >= b));
+        assert!(orthonormality(&basis) < 4e-7, "{r} × {d}: {}", orthonormality(&basis));
+        assert!(reconstruction(&matrix, &basis) < 4e-7, "{r} × {d}");
+        let of_b = Basis::of_matrix(&transpose(&matrix), Side::B).unwrap();
+        assert_eq!(of_b.d(), d);
+        assert!(reconstruction(&matrix, &of_b) < 4e-7, "{r} × {d} as B");
+    }
+}
+
+#[test]
+fn scaling_changes_the_singular_values_alone() {
+    let matrix = random::gaussian(8, 50, 4);
+    let basis = Basis::of_matrix(&matrix, Side::A).unwrap();
+    for exponent in [-1060, -300, 300, 1015] {
+        let scale = |value: &f64| value * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2);
+        let scaled = Matrix { values: matrix.values.iter().map(scale).collect(), ..matrix.clone() };
+        let scaled = Basis::of_matrix(&scaled, Side::A).unwrap();
+        assert_eq!(scaled.q(), 8, "2^{exponent}");
+        let close = scaled.rows().iter().zip(basis.rows()).all(|(a, b)| (a - b).abs() < 1e-3);
+        assert!(exponent < -1000 || scaled.rows() == basis.rows(), "2^{exponent}");
+        assert!(close, "2^{exponent}");
+    }
+}
+
+#[test]
+fn refuses_zeros_numbers_that_are_not_finite_and_empty_matrices() {
+    let matrix = |values: Vec<f64>| Matrix { rows: 1, cols: 2, dtype: Dtype::F32, values };
+    let zeros = Basis::of_matrix(&matrix(vec![0.0, -0.0]), Side::A).unwrap_err();
+    assert_eq!(zeros.to_string(), "found 1 × 2 zeros, expected a trained factor");
+    assert!(zeros.hint().unwrap().contains("--side a"));
+    assert!(Basis::of_matrix(&matrix(vec![f64::NAN, 1.0]), Side::A).is_err());
+    assert!(Basis::of_matrix(&matrix(vec![f64::INFINITY, 1.0]), Side::B).is_err());
+    assert!(Basis::of_matrix(&Matrix { rows: 0, ..matrix(vec![]) }, Side::A).is_err());
+    assert!(Basis::gaussian(0, 4, 0).is_err());
+}
+
+#[test]
+fn the_gaussian_control_is_the_same_for_the_same_seed() {
+    let basis = Basis::gaussian(4, 32, 7).unwrap();
+    assert_eq!(basis, Basis::gaussian(4, 32, 7).unwrap());
+    assert_ne!(basis, Basis::gaussian(4, 32, 8).unwrap());
+    // The generator's own numbers, so that a change of its crates cannot pass unseen.
+    let first = &random::gaussian(1, 2, 0).values;
+    assert!(first.iter().all(|value| value.abs() < 5.0));
+}

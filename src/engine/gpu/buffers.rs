@@ -1,0 +1,97 @@
+//! Bytes to the GPU and back.
+
+use std::sync::mpsc;
+
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, MapMode, PollType, SubmissionIndex};
+
+use super::device::Device;
+use crate::error::{Error, Result};
+
+/// Results on their way back.
+pub(super) struct Download {
+    staging: Buffer,
+    submission: SubmissionIndex,
+}
+
+/// Bytes of `n` 32-bit numbers.
+pub(super) fn n_bytes(n: usize) -> u64 {
+    4 * n as u64
+}
+
+impl Device {
+    /// A read-only storage buffer with these bytes.
+    pub(super) fn upload(&self, label: &str, bytes: &[u8]) -> Buffer {
+        let buffer = self.buffer(label, bytes.len() as u64, BufferUsages::STORAGE | BufferUsages::COPY_DST);
+        self.queue().write_buffer(&buffer, 0, bytes);
+        buffer
+    }
+
+    /// A uniform buffer with these bytes.
+    pub(super) fn upload_uniform(&self, label: &str, bytes: &[u8]) -> Buffer {
+        let buffer = self.buffer(label, bytes.len() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST);
+        self.queue().write_buffer(&buffer, 0, bytes);
+        buffer
+    }
+
+    /// A read-only storage buffer with these numbers, one part after another.
+    pub(super) fn upload_parts(&self, label: &str, parts: Vec<&[f32]>) -> Buffer {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let buffer = self.buffer(label, n_bytes(length), BufferUsages::STORAGE | BufferUsages::COPY_DST);
+        let mut offset = 0;
+        for part in parts {
+            self.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(part));
+            offset += n_bytes(part.len());
+        }
+        buffer
+    }
+
+    /// A storage buffer for a kernel to write.
+    pub(super) fn storage(&self, label: &str, size_bytes: u64) -> Buffer {
+        self.buffer(label, size_bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC)
+    }
+
+    fn buffer(&self, label: &str, size: u64, usage: BufferUsages) -> Buffer {
+        self.device().create_buffer(&BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Ends a batch of commands with a copy of `result` for the host, and submits it.
+    pub(super) fn download(&self, mut encoder: CommandEncoder, result: &Buffer) -> Download {
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let staging = self.buffer("read-back", result.size(), usage);
+        encoder.copy_buffer_to_buffer(result, 0, &staging, 0, result.size());
+        let submission = self.queue().submit([encoder.finish()]);
+        Download { staging, submission }
+    }
+
+    /// Waits for a download and hands its bytes to `take`.
+    ///
+    /// # Errors
+    /// `Gpu` when the device failed at any point up to here, and whatever `take` returns.
+    pub(super) fn read(
+        &self,
+        download: Download,
+        take: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<(), Error> {
+        let Download { staging, submission } = download;
+        let (sender, receiver) = mpsc::channel();
+        staging.map_async(MapMode::Read, .., move |mapped| {
+            // The receiver is gone only when this read gave up, and then nobody waits for the answer.
+            let _ = sender.send(mapped);
+        });
+        let waited = self.device().poll(PollType::Wait { submission_index: Some(submission), timeout: None });
+        self.check()?;
+        waited.map_err(|error| self.fault(error.to_string()))?;
+        match receiver.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.fault(error.to_string())),
+            Err(_) => return Err(self.fault("no answer to a read-back".to_owned())),
+        }
+        let view = staging.get_mapped_range(..).map_err(|error| self.fault(error.to_string()))?;
+        take(&view)
+    }
+}

@@ -1,0 +1,207 @@
+//! One opened GPU: its queue, its pipelines, and what went wrong on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wgpu::{
+    Backends, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
+    BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, CommandEncoder, ComputePassDescriptor,
+    ComputePipeline, ComputePipelineDescriptor, DeviceDescriptor, Instance, InstanceDescriptor,
+    InstanceFlags, PipelineCompilationOptions, PipelineLayoutDescriptor, Queue, ShaderModuleDescriptor,
+    ShaderRuntimeChecks, ShaderSource, ShaderStages,
+};
+
+use super::batch::Limits;
+use super::pick::pick;
+use crate::engine::{EngineInfo, EngineKind, GpuChoice};
+use crate::error::{Error, Fault, Result};
+use crate::kernels::{Binding, Kernel};
+
+/// One opened GPU.
+#[derive(Debug)]
+pub(super) struct Device {
+    device: wgpu::Device,
+    queue: Queue,
+    info: EngineInfo,
+    limits: Limits,
+    /// The first error that the driver reported; wgpu reports most of them to a callback.
+    reported: Arc<Mutex<Option<String>>>,
+}
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    name: &'static str,
+    layout: BindGroupLayout,
+    pipeline: ComputePipeline,
+}
+
+/// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
+const MAX_FLOP: f64 = 4e10;
+
+impl Device {
+    pub(super) fn open(choice: &GpuChoice) -> Result<Self> {
+        let instance = Instance::new(InstanceDescriptor {
+            backends: Backends::PRIMARY,
+            // WGPU_VALIDATION=1 turns the validation layers on, also in a release build.
+            flags: InstanceFlags::from_build_config().with_env(),
+            ..InstanceDescriptor::new_without_display_handle()
+        });
+        let adapters = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
+        let found: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
+        let index = pick(&found, choice)?;
+        let info = EngineInfo {
+            kind: EngineKind::Gpu,
+            device: found[index].name.clone(),
+            driver: format!("{}, {} {}", found[index].backend, found[index].driver, found[index].driver_info),
+        };
+        let opened =
+            pollster::block_on(adapters[index].request_device(&DeviceDescriptor {
+                label: Some("lorascope"),
+                ..DeviceDescriptor::default()
+            }));
+        let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;
+
+        let reported = Arc::new(Mutex::new(None));
+        let note = |reported: &Arc<Mutex<Option<String>>>| {
+            let reported = Arc::clone(reported);
+            move |message: String| {
+                reported.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+            }
+        };
+        let on_error = note(&reported);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_error(error.to_string())));
+        let on_lost = note(&reported);
+        device.set_device_lost_callback(move |reason, message| {
+            on_lost(format!("device lost ({reason:?}): {message}"));
+        });
+        let limits = device.limits();
+        let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let limits = Limits { max_numbers: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
+        Ok(Self { device, queue, info, limits, reported })
+    }
+
+    pub(super) fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(super) fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Compiles a kernel. What goes wrong shows at the next [`Device::check`].
+    #[allow(unsafe_code, reason = "the run-time checks cost a fifth of the product's arithmetic")]
+    pub(super) fn pipeline(&self, kernel: &Kernel) -> Pipeline {
+        let descriptor = ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: ShaderSource::Wgsl(kernel.source.into()),
+        };
+        // SAFETY: the kernels are our own constants. Every index is bounded by the sizes in Tile and Params, whose only
+        // constructors check them against the buffers (`refuses_a_pair_that_ends_past_a_buffer` in
+        // kernels/similarity.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs), and
+        // every loop ends at such a size.
+        let module =
+            unsafe { self.device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) };
+        let entries: Vec<BindGroupLayoutEntry> = (0..)
+            .zip(kernel.bindings)
+            .map(|(binding, kind)| BindGroupLayoutEntry {
+                binding,
+                visibility: ShaderStages::COMPUTE,
+                ty: BindingType::Buffer {
+                    ty: match kind {
+                        Binding::Read => BufferBindingType::Storage { read_only: true },
+                        Binding::ReadWrite => BufferBindingType::Storage { read_only: false },
+                        Binding::Uniform => BufferBindingType::Uniform,
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = self.device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+            label: Some(kernel.name),
+            entries: &entries,
+        });
+        let pipeline_layout = self.device.create_pipeline_layout(&PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(kernel.name),
+            compilation_options: PipelineCompilationOptions {
+                constants: kernel.overrides,
+                // Every word of workgroup memory is written before it is read.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        Pipeline { name: kernel.name, layout, pipeline }
+    }
+
+    pub(super) fn encoder(&self) -> CommandEncoder {
+        self.device.create_command_encoder(&Default::default())
+    }
+
+    /// Adds one run of a kernel, its buffers in the order of its bindings.
+    pub(super) fn dispatch(
+        &self,
+        encoder: &mut CommandEncoder,
+        kernel: &Pipeline,
+        buffers: &[&Buffer],
+        (x, y): (u32, u32),
+    ) {
+        let entries: Vec<BindGroupEntry<'_>> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = self.device.create_bind_group(&BindGroupDescriptor {
+            label: Some(kernel.name),
+            layout: &kernel.layout,
+            entries: &entries,
+        });
+        let mut pass = encoder
+            .begin_compute_pass(&ComputePassDescriptor { label: Some(kernel.name), timestamp_writes: None });
+        pass.set_pipeline(&kernel.pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
+    }
+
+    /// # Errors
+    /// `Gpu` with the first thing that the driver reported, if it did.
+    pub(super) fn check(&self) -> Result<()> {
+        match &*self.reported.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(message) => Err(self.fault(message.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn fault(&self, message: String) -> Error {
+        fault_on(&self.info, message)
+    }
+
+    /// The fault of a result that no correct run gives.
+    pub(super) fn wrong_result(&self, error: &Error) -> Error {
+        self.fault(format!("a wrong result ({error})"))
+    }
+}
+
+/// One line, whatever the driver wrote.
+fn fault_on(info: &EngineInfo, message: String) -> Error {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    Fault::new(message, "a GPU that does its work")
+        .of(info.device.clone())
+        .hint("the CPU engine needs no GPU: --engine cpu")
+        .gpu()
+}

@@ -1,0 +1,147 @@
+//! Each behaviour of an engine once, run on the CPU engine and on the GPU engine.
+
+mod common;
+
+use common::engines::PHI_BOUND;
+use common::oracle::Oracle;
+use lorascope::engine::{Engine, Pair};
+use lorascope::kernels::colormap::{Band, Cells, ColorTable, colormap};
+use lorascope::kernels::similarity;
+use lorascope::{Basis, Error};
+
+on_every_engine!(
+    agrees_with_the_oracle_at_every_shape,
+    agrees_with_the_plain_loops_in_every_cell_up_to_rank_512,
+    keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
+    gives_each_pair_of_a_mixed_batch_its_own_grid,
+    returns_no_grid_for_no_pair,
+    refuses_bases_of_different_dimensions,
+    paints_the_same_bytes_as_the_plain_loops,
+    refuses_a_band_outside_its_panel,
+);
+
+/// (q₁, q₂, d): rank 1, unequal ranks, ranks at and around the tile of 64, d of 1 and 8191, tiles not filled.
+const SHAPES: [(usize, usize, usize); 14] = [
+    (1, 1, 1),
+    (1, 1, 8191),
+    (2, 3, 3),
+    (8, 64, 384),
+    (64, 8, 130),
+    (64, 64, 64),
+    (63, 65, 129),
+    (65, 64, 127),
+    (1, 130, 300),
+    (130, 1, 300),
+    (128, 128, 128),
+    (129, 127, 1000),
+    (17, 3, 8191),
+    (64, 64, 4096),
+];
+
+fn bases(q_a: usize, q_b: usize, d: usize) -> (Basis, Basis) {
+    let seed = (q_a * 1_000_003 + q_b * 1_009 + d) as u64;
+    (Basis::gaussian(q_a, d, seed).unwrap(), Basis::gaussian(q_b, d, seed + 1).unwrap())
+}
+
+fn agrees_with_the_oracle_at_every_shape(engine: &dyn Engine) {
+    for (q_a, q_b, d) in SHAPES {
+        let (a, b) = bases(q_a, q_b, d);
+        let grid = lorascope::similarity(engine, &a, &b).unwrap();
+        assert_eq!((grid.n_rows(), grid.n_cols(), grid.d()), (q_a, q_b, d));
+        let worst = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
+        assert!(worst <= PHI_BOUND, "{q_a} × {q_b}, d = {d}: {worst:e}");
+    }
+}
+
+fn agrees_with_the_plain_loops_in_every_cell_up_to_rank_512(engine: &dyn Engine) {
+    for (q_a, q_b, d) in [(512, 512, 600), (512, 17, 513), (200, 384, 400)] {
+        let (a, b) = bases(q_a, q_b, d);
+        let grid = lorascope::similarity(engine, &a, &b).unwrap();
+        let plain = similarity::similarity(a.rows(), b.rows(), d);
+        let differences = grid.values().iter().zip(&plain).map(|(x, y)| (f64::from(*x) - y).abs());
+        let worst = differences.fold(0.0, f64::max);
+        assert!(worst <= PHI_BOUND, "{q_a} × {q_b}, d = {d}: {worst:e}");
+        let oracle = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
+        assert!(oracle <= PHI_BOUND, "{q_a} × {q_b}, d = {d} against the definition: {oracle:e}");
+    }
+}
+
+/// Rows ±1/√d by the signs of a Hadamard matrix; the first is the constant direction.
+fn hadamard(q: usize, d: usize) -> Basis {
+    let level = 1.0 / (d as f64).sqrt();
+    let sign = |i: usize, k: usize| if (i & k).count_ones().is_multiple_of(2) { level } else { -level };
+    let rows = (0..q).flat_map(|i| (0..d).map(move |k| sign(i, k) as f32)).collect();
+    Basis::from_rows(d, rows, vec![1.0; q]).unwrap()
+}
+
+fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine) {
+    for d in [3000, 8191, 12_000, 16_381] {
+        let basis = hadamard(4, d);
+        let grid = lorascope::similarity(engine, &basis, &basis).unwrap();
+        let worst = Oracle::new(basis.rows(), basis.rows(), d).worst(grid.values());
+        assert!(worst <= PHI_BOUND, "d = {d}: {worst:e}");
+    }
+}
+
+fn gives_each_pair_of_a_mixed_batch_its_own_grid(engine: &dyn Engine) {
+    let bases: Vec<Basis> = [(1, 50), (64, 90), (65, 90), (8, 90), (70, 90), (3, 50)]
+        .map(|(q, d)| Basis::gaussian(q, d, q as u64).unwrap())
+        .into();
+    let mut pairs = vec![];
+    for a in &bases {
+        pairs.extend(bases.iter().filter(|b| b.d() == a.d()).map(|b| Pair { a, b }));
+    }
+    let grids = engine.grids(&pairs).unwrap();
+    assert_eq!(grids.len(), pairs.len());
+    for (pair, grid) in pairs.iter().zip(&grids) {
+        assert_eq!((grid.n_rows(), grid.n_cols()), (pair.a.q(), pair.b.q()));
+        let worst = Oracle::new(pair.a.rows(), pair.b.rows(), pair.a.d()).worst(grid.values());
+        assert!(worst <= PHI_BOUND, "{worst:e}");
+    }
+}
+
+fn returns_no_grid_for_no_pair(engine: &dyn Engine) {
+    assert!(engine.grids(&[]).unwrap().is_empty());
+}
+
+fn refuses_bases_of_different_dimensions(engine: &dyn Engine) {
+    let (a, b) = (Basis::gaussian(2, 10, 0).unwrap(), Basis::gaussian(2, 11, 0).unwrap());
+    let error = lorascope::similarity(engine, &a, &b).unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)));
+    assert_eq!(error.to_string(), "pair: found bases in 10 and 11 dimensions, expected the same d for both");
+}
+
+fn paints_the_same_bytes_as_the_plain_loops(engine: &dyn Engine) {
+    let palette = std::array::from_fn(|k| [k as u8, 255 - k as u8, (k as u8).wrapping_mul(7)]);
+    let table = ColorTable::new(&palette, 0.0, 0.5).unwrap();
+    for (n_rows, n_cols, width_px, height_px) in
+        [(1, 1, 1, 1), (64, 64, 960, 960), (8, 64, 333, 41), (512, 512, 300, 300), (3, 7, 50, 20)]
+    {
+        // Every edge itself, its neighbours, and values past both ends.
+        let values: Vec<f32> = (0..n_rows * n_cols)
+            .map(|at| match at % 4 {
+                0 => table.edges[at % 255],
+                1 => table.edges[at % 255].next_down(),
+                2 => table.edges[at % 255].next_up(),
+                _ => at as f32 / (n_rows * n_cols) as f32 - 0.2,
+            })
+            .collect();
+        let cells = Cells { n_rows, n_cols, values: &values };
+        let third = height_px / 3;
+        let bands = [
+            Band::whole(width_px, height_px),
+            Band { width_px, height_px, y_px: third, n_rows_px: height_px - third },
+        ];
+        for band in bands {
+            let painted = engine.colormap(&cells, &table, &band).unwrap();
+            assert!(painted == colormap(&cells, &table, &band), "{n_rows} × {n_cols}, {band:?}");
+        }
+    }
+}
+
+fn refuses_a_band_outside_its_panel(engine: &dyn Engine) {
+    let table = ColorTable::new(&[[0; 3]; 256], 0.0, 1.0).unwrap();
+    let cells = Cells { n_rows: 1, n_cols: 1, values: &[0.5] };
+    let band = Band { width_px: 4, height_px: 4, y_px: 3, n_rows_px: 2 };
+    assert!(matches!(engine.colormap(&cells, &table, &band), Err(Error::Invalid(_))));
+}
