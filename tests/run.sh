@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the whole test suite, the GPU tests included. Where the machine has no Vulkan driver at all, a software one
+# (Mesa's lavapipe) is installed first. Arguments go to `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has_vulkan() {
+    if [ "$(uname -s)" != Linux ]; then
+        return 0 # Metal and DX12 come with the system.
+    fi
+    ldconfig -p | grep -q 'libvulkan\.so\.1' || return 1
+    [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return 0
+    compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null || compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null
+}
+
+if ! has_vulkan; then
+    if ! command -v apt-get >/dev/null; then
+        echo "error: no Vulkan driver found; install Mesa's software driver and the loader" \
+            "(Fedora: mesa-vulkan-drivers vulkan-loader; Arch: vulkan-swrast vulkan-icd-loader) and run this again" >&2
+        exit 1
+    fi
+    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+    $sudo apt-get update
+    $sudo apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+LORASCOPE_REQUIRE_GPU=1 cargo test --release "$@" 2>&1 | tee "$log" || status=$?
+# One line for all test programs: "test result: ok. 12 passed; 0 failed; ..." added up.
+awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+exit "$status"
