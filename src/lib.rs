@@ -1,11 +1,54 @@
-//! Subspace similarity of LoRA checkpoints.
+//! Subspace similarity of LoRA checkpoints: the figures of the LoRA paper (Hu et al. 2021, sections 7.2 and H) for any
+//! two adapters.
+//!
+//! φ(i, j) = ‖V₁\[:, :i\]ᵀ · V₂\[:, :j\]‖²_F / min(i, j)
+//!
+//! with V₁ and V₂ the singular vectors of one module in two adapters, largest singular value first: the right-singular
+//! vectors of A ([`Side::A`], the paper's choice) or the left-singular vectors of B ([`Side::B`]). 1 where one span
+//! contains the other, 0 where they are orthogonal, max(i, j)/d for two random ones.
+//!
+//! ```text
+//! files ──► adapters ──► bases ──────────► grids ──────────────► pixels ──► figure
+//!           names,       CPU: QR and a     product, squares,     palette    titles, ticks,
+//!           shapes       small SVD, f64    prefix sums, norm                colour bar, PNG
+//! ```
+//!
+//! - [`Adapter::open`] reads names and shapes; [`Basis::of`] reads one factor and factorises it.
+//! - An [`engine::Engine`] makes the [`Grid`]s and the pixels: [`engine::CpuEngine`], or `engine::GpuEngine` with the
+//!   WGSL kernels of [`kernels`]. Both hold |φ − exact| ≤ 1e-5.
+//! - [`figure::Figure`] draws, [`summary::Summary`] says in words what there is to see, [`chance`] what two unrelated
+//!   subspaces would show.
+//!
+//! ```
+//! use lorascope::engine::CpuEngine;
+//! use lorascope::figure::{Figure, Panel};
+//! use lorascope::{Adapter, Basis, Side, similarity};
+//!
+//! let a = Adapter::open("tests/data/adapters/seed0-r64-layer5")?;
+//! let b = Adapter::open("tests/data/adapters/seed1-r64-layer5")?;
+//! let name = "encoder.layer.5.attention.self.value";
+//! let [u, v] = [&a, &b].map(|run| Basis::of(run.module(name).expect("both have it"), Side::A));
+//! let engine = CpuEngine::new();
+//! let grid = similarity(&engine, &u?, &v?)?;
+//! assert!((grid.phi(8, 8).unwrap() - 0.4253).abs() < 1e-4);
+//! Figure::new('A').panel(Panel::module(name, grid)).write_png(&engine, &mut Vec::new())?;
+//! # Ok::<(), lorascope::Error>(())
+//! ```
 
 mod adapter;
 mod basis;
 pub mod chance;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod engine;
 mod error;
+pub mod figure;
+mod formats;
 pub mod kernels;
+mod listing;
+pub mod names;
+pub mod select;
 mod side;
 mod similarity;
 pub mod summary;
@@ -13,5 +56,11 @@ pub mod summary;
 pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
 pub use basis::Basis;
 pub use error::{Error, Fault, Result};
+pub use formats::Limits;
 pub use side::Side;
 pub use similarity::{Grid, similarity};
+
+/// The README's code runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::chance;
 use crate::similarity::Grid;
 
@@ -24,7 +26,7 @@ pub const DEPTH_Z: f64 = 3.0;
 pub const CORNER: usize = 8;
 
 /// What a grid shows. Cells (i, j) count from 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The largest φ of the top-left 8 × 8.
     pub corner_peak: Peak,
@@ -47,7 +49,7 @@ pub struct Summary {
 }
 
 /// A largest value and its cell.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Peak {
     /// φ, or its excess over the baseline.
     pub value: f64,
@@ -58,7 +60,7 @@ pub struct Peak {
 }
 
 /// The first row or the first column.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Band {
     /// Mean of φ over the band.
     pub mean: f64,
@@ -69,7 +71,8 @@ pub struct Band {
 }
 
 /// The word for a band.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Strength {
     /// Excess of [`STRONG`] or more, beyond chance.
     Strong,
@@ -90,7 +93,7 @@ impl fmt::Display for Strength {
 }
 
 /// One diagonal cell beside what chance would give.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cell {
     /// i and j, from 1.
     pub k: usize,

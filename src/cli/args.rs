@@ -1,0 +1,237 @@
+//! The command line's grammar and its help texts.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::output::Output;
+use crate::Side;
+use crate::engine::{EngineChoice, GpuChoice};
+use crate::figure::Palette;
+
+/// The version with the commit that it was built from, where the source was a checkout.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    git_version::git_version!(args = ["--always", "--dirty=-modified", "--abbrev=10"], fallback = "no commit"),
+    ")"
+);
+
+/// Shows how much LoRA checkpoints agree: the subspace similarity φ(i, j) of the LoRA paper (Hu et al. 2021), for every
+/// (i, j), as numbers and as the paper's figure.
+#[derive(Debug, Parser)]
+#[command(name = "lorascope", version = VERSION, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lorascope demo
+  lorascope figure runs/seed0 runs/seed1 -o fig4.png
+  lorascope figure runs/seed0 runs/seed1 --layer 47 --projections q,v -o fig4.png
+
+Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
+Exit codes: 0 done, 1 failed, 2 usage.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Draw the paper's figure from two real adapters that are built in
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Draw the paper's figure from two checkpoints, and say in words what it shows
+    #[command(after_help = FIGURE_HELP)]
+    Figure(FigureArgs),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+const DEMO_HELP: &str = "\
+The two adapters were trained on the same task from the same base model (all-MiniLM-L6-v2, d = 384) with two seeds, at
+rank 64. The panels are the query and value projections of layer 5, and a Gaussian control.";
+
+const FIGURE_HELP: &str = "\
+A RUN is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .safetensors file with PEFT names.
+Without --layer and --module the panels are q and v of the middle block.
+
+Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the
+other way round. 1: one span holds the other; 0: orthogonal; max(i, j)/d: two random spans, as the control shows.
+
+The summary has a column for each panel: peaks of φ and of its excess over the baseline max(i, j)/d; the horizontal band
+(mean of φ(1, j)) and the vertical one (mean of φ(i, 1)), strong from an excess of 0.20, weak from 0.05, none below or
+where chance alone would do it once in a million; the share of cells with an excess under 0.05; the depth to which
+z(k, k) stays over 3; and φ, baseline and z of three diagonal cells.
+
+Examples:
+  lorascope figure runs/seed0 runs/seed1 -o fig4.png
+  lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
+  lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CommonArgs {
+    /// Print errors and results alone
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
+    pub(super) quiet: bool,
+    /// Print what is read, compared and timed
+    #[arg(short, long, global = true, display_order = 100)]
+    pub(super) verbose: bool,
+    /// Threads of the CPU stages [default: the cores that this process may use]
+    #[arg(long, global = true, value_name = "N", display_order = 100)]
+    pub(super) threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct DemoArgs {
+    /// Where to write the picture: a .png file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png")]
+    pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(super) picture: PictureArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct FigureArgs {
+    /// First checkpoint: its directions are the rows, i
+    #[arg(value_name = "RUN_A")]
+    pub(super) run_a: PathBuf,
+    /// Second checkpoint: its directions are the columns, j
+    #[arg(value_name = "RUN_B")]
+    pub(super) run_b: PathBuf,
+    /// Where to write the picture: a .png file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png")]
+    pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(super) picture: PictureArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "Which modules")]
+pub(super) struct SelectionArgs {
+    /// The layer, by its number in the tensor names, from 0 [default: the middle block]
+    #[arg(long, value_name = "N")]
+    pub(super) layer: Option<u64>,
+    /// Projections of that layer, found across naming habits (q: query, q_proj, q_lin, to_q, ...) [default: q,v]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) projections: Vec<String>,
+    /// Modules whose name matches, with * ? and [...]; may be given several times
+    #[arg(long, value_name = "GLOB", conflicts_with_all = ["layer", "projections"])]
+    pub(super) module: Vec<String>,
+}
+
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "What is computed")]
+pub(super) struct ComputeArgs {
+    /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B
+    #[arg(long, value_name = "SIDE", default_value = "a")]
+    pub(super) side: Side,
+    /// The last panel: two random Gaussian matrices of the first panel's shape
+    #[arg(long, value_enum, default_value = "gaussian")]
+    pub(super) control: Control,
+    /// Seed of the control
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+    /// What computes: auto takes a GPU where there is one and the work is worth opening it
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) engine: EngineArg,
+    /// Which GPU: auto, its index, or a part of its name; auto never takes a software one
+    #[arg(long, value_name = "GPU", default_value = "auto")]
+    pub(super) gpu: GpuChoice,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "How it is drawn")]
+pub(super) struct PictureArgs {
+    /// Value at the dark end of the colours
+    #[arg(long, value_name = "PHI", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub(super) vmin: f64,
+    /// Value at the light end of the colours, or auto for the largest one
+    #[arg(long, value_name = "PHI", default_value = "0.5", allow_negative_numbers = true)]
+    pub(super) vmax: Vmax,
+    /// Colours: rocket, viridis, magma, inferno, cividis or grey
+    #[arg(long, value_name = "NAME", default_value = "rocket")]
+    pub(super) palette: Palette,
+    /// Width of the picture in inches [default: 4 for each panel in a row]
+    #[arg(long, value_name = "INCHES", value_parser = positive)]
+    pub(super) width_in: Option<f64>,
+    /// Pixels an inch
+    #[arg(long, default_value = "300", value_parser = positive)]
+    pub(super) dpi: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Control {
+    Gaussian,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum EngineArg {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(engine: EngineArg) -> Self {
+        match engine {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Gpu => Self::Gpu,
+            EngineArg::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// The upper end of the colours.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Vmax {
+    Auto,
+    Value(f64),
+}
+
+impl std::str::FromStr for Vmax {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::Value).map_err(|_| "expected a number or auto".to_owned())
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("expected a number over 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Args::command().debug_assert();
+    }
+}

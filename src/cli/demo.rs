@@ -1,0 +1,27 @@
+//! `lorascope demo`: the paper's figure from two real adapters that are part of the binary.
+
+use anyhow::Result;
+
+use super::args::DemoArgs;
+use super::picture::Picture;
+use super::report::Report;
+use crate::Adapter;
+use crate::select::Selection;
+
+const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
+const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
+
+pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
+    Picture::check(&args.output, &args.compute);
+    let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
+    let selection = Selection { layer: Some(5), ..Selection::default() };
+    let selected = selection.select(&a, &b, args.compute.side)?;
+    Picture {
+        runs: [&a, &b],
+        pairs: selected.pairs,
+        output: &args.output,
+        compute: &args.compute,
+        picture: &args.picture,
+    }
+    .draw(report)
+}

@@ -1,0 +1,31 @@
+//! `lorascope figure`: the paper's figure from two checkpoints.
+
+use anyhow::Result;
+
+use super::args::FigureArgs;
+use super::picture::Picture;
+use super::report::Report;
+use crate::Adapter;
+use crate::select::Selection;
+
+pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
+    Picture::check(&args.output, &args.compute);
+    let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
+    let selection = Selection {
+        layer: args.selection.layer,
+        projections: args.selection.projections.clone(),
+        globs: args.selection.module.clone(),
+    };
+    let selected = selection.select(&a, &b, args.compute.side)?;
+    if let Some(note) = &selected.note {
+        report.note("note", note);
+    }
+    Picture {
+        runs: [&a, &b],
+        pairs: selected.pairs,
+        output: &args.output,
+        compute: &args.compute,
+        picture: &args.picture,
+    }
+    .draw(report)
+}

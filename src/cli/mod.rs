@@ -1,0 +1,68 @@
+//! The command line: the only part of the crate that prints.
+
+mod args;
+mod demo;
+mod figure;
+mod output;
+mod picture;
+mod progress;
+mod report;
+mod summary_table;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+
+use self::args::{Args, Command};
+use self::report::Report;
+use crate::error::Error;
+
+/// Runs the command line of this process and returns its exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let report = Report::new(&args.common);
+    match run(args, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args, report: &Report) -> anyhow::Result<()> {
+    if let Some(threads) = args.common.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads"))?;
+    }
+    match args.command {
+        Command::Demo(args) => demo::run(&args, report),
+        Command::Figure(args) => figure::run(&args, report),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Prints a result.
+fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    write(&mut stdout).and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = match cause.downcast_ref::<Error>() {
+            Some(Error::Io { source, .. }) => Some(source),
+            _ => cause.downcast_ref::<io::Error>(),
+        };
+        io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

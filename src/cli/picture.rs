@@ -1,0 +1,216 @@
+//! From pairs of modules to the picture and its summary: what `demo` and `figure` share.
+
+use std::io::Write;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use rayon::prelude::*;
+
+use super::args::{Args, ComputeArgs, Control, PictureArgs, Vmax};
+use super::output::Output;
+use super::report::Report;
+use super::summary_table::{Column, Document, FigureFacts, table};
+use super::{progress, write_stdout};
+use crate::engine::{self, Pair, Work};
+use crate::error::Result as CrateResult;
+use crate::figure::{Figure, Panel};
+use crate::select::ModulePair;
+use crate::{Adapter, Basis, Grid, Side};
+
+/// What to draw, and where to.
+pub(super) struct Picture<'a> {
+    pub(super) runs: [&'a Adapter; 2],
+    pub(super) pairs: Vec<ModulePair<'a>>,
+    pub(super) output: &'a Output,
+    pub(super) compute: &'a ComputeArgs,
+    pub(super) picture: &'a PictureArgs,
+}
+
+/// Both bases of a panel.
+type Bases = [Basis; 2];
+
+impl Picture<'_> {
+    /// Checks what the grammar cannot, before anything is read.
+    pub(super) fn check(output: &Output, compute: &ComputeArgs) {
+        if compute.json && *output == Output::Stdout {
+            let message = "--json and -o - both write to stdout";
+            Args::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
+    }
+
+    /// Computes, draws, writes and sums up.
+    pub(super) fn draw(&self, report: &Report) -> Result<()> {
+        let sink = self.output.open()?;
+        let flop = self.flop();
+        let opening = engine::open(self.compute.engine.into(), &self.compute.gpu, Work { flop });
+
+        let started = Instant::now();
+        let bases = self.bases(report)?;
+        report.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
+        let (engine, reason) = opening.wait()?;
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        report.note("engine", format!("{}{reason}", engine.info()));
+
+        let started = Instant::now();
+        let pairs: Vec<Pair<'_>> = bases.iter().map(|[a, b]| Pair { a, b }).collect();
+        let grids = engine.grids(&pairs)?;
+        report.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), grids.len()));
+
+        let started = Instant::now();
+        let figure = self.figure(&bases, &grids);
+        sink.fill(|writer| figure.write_png(engine.as_ref(), writer))?;
+        report.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
+
+        let areas = figure.areas()?;
+        let path = match self.output {
+            Output::Stdout => None,
+            Output::Png(path) => Some(path.display().to_string()),
+        };
+        let (width_px, height_px, dpi) = (areas.width_px, areas.height_px, self.picture.dpi);
+        let shown = path.as_deref().unwrap_or("stdout");
+        report.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
+
+        let columns = self.columns(&bases, &grids);
+        if self.compute.json {
+            let document = Document {
+                schema: 1,
+                version: env!("CARGO_PKG_VERSION"),
+                figure: FigureFacts { path, width_px, height_px, dpi },
+                engine: engine.info().into(),
+                run_a: self.runs[0].path().display().to_string(),
+                run_b: self.runs[1].path().display().to_string(),
+                side: self.compute.side.to_string(),
+                seed: self.has_control().then_some(self.compute.seed),
+                panels: &columns,
+            };
+            write_stdout(|stdout| {
+                serde_json::to_writer_pretty(&mut *stdout, &document)?;
+                writeln!(stdout)
+            })
+        } else if *self.output == Output::Stdout {
+            report.plain(&table(&columns));
+            Ok(())
+        } else {
+            write_stdout(|stdout| stdout.write_all(table(&columns).as_bytes()))
+        }
+    }
+
+    fn has_control(&self) -> bool {
+        self.compute.control == Control::Gaussian
+    }
+
+    fn side(&self) -> Side {
+        self.compute.side
+    }
+
+    /// Work of all products, from headers alone.
+    fn flop(&self) -> f64 {
+        let pair = |pair: &ModulePair<'_>| {
+            let ranks = pair.a.rank() as f64 * pair.b.rank() as f64;
+            2.0 * ranks * self.side().d(pair.a) as f64
+        };
+        self.pairs.iter().map(pair).sum::<f64>()
+            + if self.has_control() { self.pairs.first().map_or(0.0, pair) } else { 0.0 }
+    }
+
+    /// Every panel's bases, the control's last; one factorisation a thread.
+    fn bases(&self, report: &Report) -> Result<Vec<Bases>> {
+        let n = 2 * (self.pairs.len() + usize::from(self.has_control()));
+        // QR and the small SVD cost some tens of r²·d.
+        let flop = self.flop() * 20.0;
+        let bar = progress::bar(report, "factorising", n, flop);
+        let basis = |at: usize| -> CrateResult<Basis> {
+            let basis = match self.pairs.get(at / 2) {
+                Some(pair) => Basis::of(if at % 2 == 0 { pair.a } else { pair.b }, self.side()),
+                None => self.control(at % 2),
+            };
+            bar.inc(1);
+            basis
+        };
+        let bases: CrateResult<Vec<Basis>> = (0..n).into_par_iter().map(basis).collect();
+        bar.finish_and_clear();
+        let mut bases = bases?.into_iter();
+        let mut panels = vec![];
+        while let (Some(a), Some(b)) = (bases.next(), bases.next()) {
+            panels.push([a, b]);
+        }
+        for (pair, bases) in self.pairs.iter().zip(&panels) {
+            self.explain(pair, bases, report);
+        }
+        Ok(panels)
+    }
+
+    /// One of the two random matrices, of the first panel's shape.
+    fn control(&self, which: usize) -> CrateResult<Basis> {
+        let first = &self.pairs[0];
+        let module = if which == 0 { first.a } else { first.b };
+        // Two streams from one seed: even and odd seeds of the generator.
+        let seed = self.compute.seed.wrapping_mul(2).wrapping_add(which as u64);
+        Basis::gaussian(module.rank(), self.side().d(module), seed)
+    }
+
+    /// Says what is compared, and warns of directions that are missing or doubtful.
+    fn explain(&self, pair: &ModulePair<'_>, bases: &Bases, report: &Report) {
+        for ((run, module), basis) in self.runs.iter().zip([pair.a, pair.b]).zip(bases) {
+            let factor = self.side().factor(module);
+            let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
+            report.detail(
+                "module",
+                format!(
+                    "{}: {} ({}, r = {}, d = {}, σ {largest:.3e} to {smallest:.3e})",
+                    run.path().display(),
+                    factor.name,
+                    factor.dtype,
+                    basis.r(),
+                    basis.d()
+                ),
+            );
+            let name = format!("{}: {}", run.path().display(), module.name);
+            if basis.n_dropped() > 0 {
+                report.warning(format!(
+                    "{name}: numerical rank {} of {}: the other directions could be the rounding of {}, so the grid \
+                     ends there",
+                    basis.q(),
+                    basis.r().min(basis.d()),
+                    factor.dtype
+                ));
+            }
+            if basis.n_uncertain() > 0 {
+                report.warning(format!(
+                    "{name}: the last {} of {} directions lie near the rounding noise of {} and are uncertain",
+                    basis.n_uncertain(),
+                    basis.q(),
+                    factor.dtype
+                ));
+            }
+        }
+    }
+
+    fn figure(&self, bases: &[Bases], grids: &[Grid]) -> Figure {
+        let mut figure = Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
+        for (at, ([a, b], grid)) in bases.iter().zip(grids).enumerate() {
+            let panel = match self.pairs.get(at) {
+                Some(pair) => Panel::module(&pair.a.name, grid.clone()),
+                None => Panel::control(grid.clone()),
+            };
+            figure = figure.panel(panel.ranks(a.r(), b.r()));
+        }
+        if let Some(width_in) = self.picture.width_in {
+            figure = figure.width_in(width_in);
+        }
+        match self.picture.vmax {
+            Vmax::Auto => figure.range_from(self.picture.vmin),
+            Vmax::Value(vmax) => figure.range(self.picture.vmin, vmax),
+        }
+    }
+
+    fn columns(&self, bases: &[Bases], grids: &[Grid]) -> Vec<Column> {
+        let columns = bases.iter().zip(grids).enumerate().map(|(at, ([a, b], grid))| {
+            let pair = self.pairs.get(at);
+            Column::new(pair.map(|pair| (pair, self.side())), [a, b], grid)
+        });
+        columns.collect()
+    }
+}

@@ -1,0 +1,161 @@
+//! The summary as a table for people and as JSON for machines.
+
+use serde::Serialize;
+
+use crate::engine::EngineInfo;
+use crate::figure::projection;
+use crate::select::ModulePair;
+use crate::summary::{Band, Cell, Peak, Summary};
+use crate::{Basis, Grid, Module, Side};
+
+/// One column of the table: a panel and what it shows.
+#[derive(Debug, Serialize)]
+pub(super) struct Column {
+    /// The panel's title in plain letters.
+    pub(super) title: String,
+    /// Canonical name; `None` for the control.
+    pub(super) module: Option<String>,
+    pub(super) tensor_a: Option<String>,
+    pub(super) tensor_b: Option<String>,
+    pub(super) r_a: usize,
+    pub(super) r_b: usize,
+    pub(super) q_a: usize,
+    pub(super) q_b: usize,
+    pub(super) uncertain_a: usize,
+    pub(super) uncertain_b: usize,
+    pub(super) d: usize,
+    #[serde(flatten)]
+    pub(super) summary: Summary,
+}
+
+impl Column {
+    /// What a grid shows, with the ranks of its bases and the names of its modules; no pair is the control.
+    pub(super) fn new(pair: Option<(&ModulePair<'_>, Side)>, [a, b]: [&Basis; 2], grid: &Grid) -> Self {
+        let tensor = |module: fn(&ModulePair<'_>) -> &Module| {
+            pair.map(|(pair, side)| side.factor(module(pair)).name.clone())
+        };
+        Self {
+            title: match pair {
+                Some((pair, _)) => format!("ΔW_{}", projection(&pair.a.name)),
+                None => "Random Gaussian".to_owned(),
+            },
+            module: pair.map(|(pair, _)| pair.a.name.clone()),
+            tensor_a: tensor(|pair| pair.a),
+            tensor_b: tensor(|pair| pair.b),
+            r_a: a.r(),
+            r_b: b.r(),
+            q_a: a.q(),
+            q_b: b.q(),
+            uncertain_a: a.n_uncertain(),
+            uncertain_b: b.n_uncertain(),
+            d: grid.d(),
+            summary: Summary::of(grid),
+        }
+    }
+}
+
+/// Everything that `--json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct Document<'a> {
+    pub(super) schema: u32,
+    pub(super) version: &'static str,
+    pub(super) figure: FigureFacts,
+    pub(super) engine: EngineFacts<'a>,
+    pub(super) run_a: String,
+    pub(super) run_b: String,
+    pub(super) side: String,
+    pub(super) seed: Option<u64>,
+    pub(super) panels: &'a [Column],
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct FigureFacts {
+    pub(super) path: Option<String>,
+    pub(super) width_px: usize,
+    pub(super) height_px: usize,
+    pub(super) dpi: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EngineFacts<'a> {
+    kind: String,
+    device: &'a str,
+    driver: &'a str,
+}
+
+impl<'a> From<&'a EngineInfo> for EngineFacts<'a> {
+    fn from(info: &'a EngineInfo) -> Self {
+        Self { kind: info.kind.to_string(), device: &info.device, driver: &info.driver }
+    }
+}
+
+/// What stands for a cell that does not exist.
+const MISSING: &str = "–";
+
+/// Columns that fit a terminal side by side; more panels make more tables.
+const MAX_COLUMNS: usize = 4;
+
+/// Which module each column is, and the summary, one column a panel.
+pub(super) fn table(columns: &[Column]) -> String {
+    let mut text = String::new();
+    for columns in columns.chunks(MAX_COLUMNS) {
+        for column in columns {
+            if let Some(module) = &column.module {
+                text += &format!("{}: {module}\n", column.title);
+            }
+        }
+        text.push('\n');
+        text += &aligned(&rows(columns));
+        text.push('\n');
+    }
+    text
+}
+
+fn rows(columns: &[Column]) -> Vec<Vec<String>> {
+    let row = |label: &str, cell: &dyn Fn(&Column) -> String| {
+        [label.to_owned()].into_iter().chain(columns.iter().map(cell)).collect()
+    };
+    vec![
+        row("", &|column| column.title.clone()),
+        row("r₁ × r₂, d", &|column| format!("{} × {}, {}", column.r_a, column.r_b, column.d)),
+        row("peak φ of the top-left 8 × 8", &|column| peak(&column.summary.corner_peak)),
+        row("peak of the excess φ − baseline", &|column| peak(&column.summary.excess_peak)),
+        row("horizontal band: φ(1, j), excess", &|column| band(&column.summary.horizontal)),
+        row("vertical band: φ(i, 1), excess", &|column| band(&column.summary.vertical)),
+        row("sparsity: cells with excess < 0.05", &|column| {
+            format!("{:.1} %", 100.0 * column.summary.sparsity)
+        }),
+        row("depth: z(k, k) > 3 up to k", &|column| column.summary.depth.to_string()),
+        row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.first))),
+        row("φ(8, 8), baseline, z", &|column| cell(column.summary.eighth.as_ref())),
+        row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.last))),
+    ]
+}
+
+/// Columns of equal width, two spaces apart.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let n_columns = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..n_columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn peak(peak: &Peak) -> String {
+    format!("{:.3} at ({}, {})", peak.value, peak.i, peak.j)
+}
+
+fn band(band: &Band) -> String {
+    format!("{:.3} {:+.3} {}", band.mean, band.excess, band.strength)
+}
+
+fn cell(cell: Option<&Cell>) -> String {
+    let Some(cell) = cell else { return MISSING.to_owned() };
+    let z = cell.z.map_or(MISSING.to_owned(), |z| format!("{z:.1}"));
+    format!("{:.3} {:.3} {z}", cell.phi, cell.baseline)
+}

@@ -1,0 +1,116 @@
+//! Real checkpoints against reference grids that numpy made by the definition, in f64.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::engines::PHI_BOUND;
+use common::oracle::Oracle;
+use lorascope::engine::Engine;
+use lorascope::{Adapter, Basis, Side};
+
+on_every_engine!(agrees_with_the_reference_grids_in_every_cell, agrees_with_the_oracle_from_the_same_bases);
+
+/// A gap between neighbouring singular values that is clear, relative to the largest. Over a smaller one the vectors
+/// are arbitrary, and so are single cells.
+const CLEAR_GAP: f64 = 2e-8;
+
+struct Reference {
+    first: String,
+    second: String,
+    module: String,
+    side: Side,
+    file: String,
+}
+
+fn references() -> Vec<Reference> {
+    let mut references = vec![];
+    let mut add = |first: &str, second: &str, module: String, side: Side, file: Option<String>| {
+        let label = format!("{first}_{second}_{module}_{side}").replace('/', "-");
+        let file = file.unwrap_or(format!("phi_{label}.npy"));
+        references.push(Reference { first: first.into(), second: second.into(), module, side, file });
+    };
+    for name in ["query", "value"] {
+        let module = |layer: usize| format!("encoder.layer.{layer}.attention.self.{name}");
+        // These came with the checkpoints.
+        let given = |pair: &str, layer: usize| Some(format!("phi_{pair}_layer{layer}_{name}_A.npy"));
+        for layer in [0, 2, 5] {
+            let [first, second] = [0, 1].map(|seed| format!("seed{seed}-r64-layer{layer}"));
+            add(&first, &second, module(layer), Side::A, given("seed0-r64_seed1-r64", layer));
+        }
+        add("seed0-r8-layer5", "seed1-r8-layer5", module(5), Side::A, given("seed0-r8_seed1-r8", 5));
+        add("seed0-r8-layer5", "seed0-r64-layer5", module(5), Side::A, given("seed0-r8_seed0-r64", 5));
+        add("seed0-r8-layer5", "seed1-r8-layer5", module(5), Side::B, None);
+        add("seed0-r64-layer5", "seed1-r64-layer5", module(5), Side::B, None);
+    }
+    for side in Side::ALL {
+        for letter in ["q", "v"] {
+            for (a, b) in [(2, 4), (4, 6), (6, 8), (8, 16)] {
+                let module = format!("image_encoder.blocks.0.attn.{letter}");
+                add(&format!("sam-rank{a}"), &format!("sam-rank{b}"), module, side, None);
+            }
+        }
+        for name in ["query", "value"] {
+            let module = format!("roberta.encoder.layer.10.attention.self.{name}");
+            add("roberta-mrpc/checkpoint-230", "roberta-mrpc/checkpoint-460", module, side, None);
+        }
+        for name in ["q_proj", "v_proj"] {
+            let module = format!("model.layers.20.self_attn.{name}");
+            add("day21-r8/checkpoint-23", "day21-r8/checkpoint-69", module, side, None);
+        }
+    }
+    references
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn basis(adapter: &str, module: &str, side: Side) -> Basis {
+    let adapter = Adapter::open(data().join("adapters").join(adapter)).unwrap();
+    Basis::of(adapter.module(module).unwrap(), side).unwrap()
+}
+
+/// The numbers of an .npy file of little-endian f64 in C order (format version 1: 10 bytes, then a header whose length
+/// stands in the last two of them).
+fn npy(file: &str) -> Vec<f64> {
+    let bytes = std::fs::read(data().join("reference").join(file)).unwrap();
+    assert_eq!(bytes[..8], *b"\x93NUMPY\x01\x00", "{file}");
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..start]).unwrap();
+    assert!(header.contains("'<f8'") && header.contains("'fortran_order': False"), "{file}: {header}");
+    bytes[start..].chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+/// k where the gap below the k-th singular value is clear, and where the values end.
+fn is_clear(basis: &Basis, k: usize) -> bool {
+    let sigma = basis.sigma();
+    k == sigma.len() || (sigma[k - 1] - sigma[k]) / sigma[0] > CLEAR_GAP
+}
+
+fn agrees_with_the_reference_grids_in_every_cell(engine: &dyn Engine) {
+    let references = references();
+    assert_eq!(references.len(), 38);
+    for Reference { first, second, module, side, file } in references {
+        let (a, b) = (basis(&first, &module, side), basis(&second, &module, side));
+        for basis in [&a, &b] {
+            let unclear: Vec<usize> = (1..=basis.q()).filter(|&k| !is_clear(basis, k)).collect();
+            assert!(unclear.is_empty(), "{file}: unclear gaps at {unclear:?}");
+        }
+        let grid = lorascope::similarity(engine, &a, &b).unwrap();
+        let expected = npy(&file);
+        assert_eq!(grid.values().len(), expected.len(), "{file}");
+        let differences = grid.values().iter().zip(&expected).map(|(x, y)| (f64::from(*x) - y).abs());
+        let worst = differences.fold(0.0, f64::max);
+        assert!(worst <= PHI_BOUND, "{file}: {worst:e}");
+    }
+}
+
+fn agrees_with_the_oracle_from_the_same_bases(engine: &dyn Engine) {
+    for Reference { first, second, module, side, file } in references() {
+        let (a, b) = (basis(&first, &module, side), basis(&second, &module, side));
+        let grid = lorascope::similarity(engine, &a, &b).unwrap();
+        let worst = Oracle::new(a.rows(), b.rows(), a.d()).worst(grid.values());
+        assert!(worst <= PHI_BOUND, "{file}: {worst:e}");
+    }
+}
