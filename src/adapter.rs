@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::names::natural_cmp;
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
 ///
@@ -12,6 +15,7 @@ use std::sync::Arc;
 pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
+    /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
 }
 
@@ -33,7 +37,8 @@ impl Adapter {
 
     /// The module of this canonical name.
     pub fn module(&self, name: &str) -> Option<&Module> {
-        self.modules.iter().find(|module| module.name == name)
+        let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
+        self.modules.get(at)
     }
 }
 
@@ -83,18 +88,33 @@ pub struct Factor {
 impl Factor {
     /// The file that holds the numbers.
     pub fn path(&self) -> &Path {
-        match &self.source {
-            Source::File(path) | Source::Memory(path, _) => path,
-        }
+        self.source.path()
     }
 }
 
 /// Where the bytes of a checkpoint lie.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    File(Arc<Path>),
+    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
+    File(Arc<Path>, Stamp),
     /// A label to name it by, and the bytes.
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
+}
+
+impl Source {
+    /// The file, or the label that stands for one.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path, _) | Self::Memory(path, _) => path,
+        }
+    }
+}
+
+/// What tells that a file is still the one whose header was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) n_bytes: u64,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 /// The stored type of a number.
@@ -143,10 +163,4 @@ pub struct Matrix {
     pub dtype: Dtype,
     /// rows × cols numbers, row after row.
     pub values: Vec<f64>,
-}
-impl Factor {
-    #[doc = ""]
-    pub fn read(&self) -> crate::Result<Matrix> {
-        unimplemented!()
-    }
 }

@@ -38,17 +38,17 @@
 mod adapter;
 mod basis;
 pub mod chance;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
+//FIG
+//FIG
+//FIG pub mod cli;
 pub mod engine;
 mod error;
-pub mod figure;
+//FIG pub mod figure;
 mod formats;
 pub mod kernels;
 mod listing;
 pub mod names;
-pub mod select;
+mod select;
 mod side;
 mod similarity;
 pub mod summary;
@@ -57,6 +57,7 @@ pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
 pub use basis::Basis;
 pub use error::{Error, Fault, Result};
 pub use formats::Limits;
+pub use select::{ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};
 

@@ -4,20 +4,33 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::adapter::{Factor, Module};
+use crate::error::{Error, Fault, Result};
 
-/// Which subspace of a module is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Which subspace of a module's update ΔW = s·B·A is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// Right-singular vectors of A, in the module's input space (d = d_in): the paper's choice.
+    /// The right-singular vectors of A, in the d_in dimensions of the module's input: the choice of Hu et al. 2021,
+    /// section 7.2.
     #[default]
     A,
-    /// Left-singular vectors of B, in the module's output space (d = d_out): only what was learnt, since B starts at
-    /// zero.
+    /// The left-singular vectors of B, in the d_out dimensions of the module's output. B starts at zero, so it holds
+    /// only what was learnt.
     B,
 }
 
 impl Side {
-    /// The factor that spans this side: A, (rank, d_in), or B, (d_out, rank).
+    /// Every side.
+    pub const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// The matrix's letter, as figures show it.
+    pub fn symbol(self) -> char {
+        match self {
+            Self::A => 'A',
+            Self::B => 'B',
+        }
+    }
+
+    /// The factor that the subspace comes from: A, (rank, d_in), or B, (d_out, rank).
     pub fn factor(self, module: &Module) -> &Factor {
         match self {
             Self::A => &module.a,
@@ -25,7 +38,7 @@ impl Side {
         }
     }
 
-    /// Dimension of the space: d_in or d_out.
+    /// Dimension of the space that the subspace lies in: d_in or d_out.
     pub fn d(self, module: &Module) -> usize {
         match self {
             Self::A => module.d_in(),
@@ -33,18 +46,18 @@ impl Side {
         }
     }
 
-    /// The factor's letter, as the figure's title has it.
-    pub fn symbol(self) -> char {
+    /// What that dimension is called.
+    pub(crate) fn d_name(self) -> &'static str {
         match self {
-            Self::A => 'A',
-            Self::B => 'B',
+            Self::A => "d_in",
+            Self::B => "d_out",
         }
     }
 }
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::A => "a",
             Self::B => "b",
         })
@@ -52,13 +65,26 @@ impl fmt::Display for Side {
 }
 
 impl FromStr for Side {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "a" => Ok(Self::A),
-            "b" => Ok(Self::B),
-            _ => Err(format!("no side `{text}`, the sides are a and b")),
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|side| side.to_string() == text)
+            .ok_or_else(|| Fault::new(crate::listing::quoted(text), "`a` or `b`").of("side").invalid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_reads_back_from_what_it_prints() {
+        for side in Side::ALL {
+            assert_eq!(side.to_string().parse::<Side>().unwrap(), side);
         }
+        let error = "A".parse::<Side>().unwrap_err();
+        assert_eq!(error.to_string(), "side: found `A`, expected `a` or `b`");
     }
 }

@@ -124,12 +124,12 @@ pub(super) struct FigureArgs {
 pub(super) struct SelectionArgs {
     /// The layer, by its number in the tensor names, from 0 [default: the middle block]
     #[arg(long, value_name = "N")]
-    pub(super) layer: Option<u64>,
+    pub(super) layer: Option<usize>,
     /// Projections of that layer, found across naming habits (q: query, q_proj, q_lin, to_q, ...) [default: q,v]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(super) projections: Vec<String>,
     /// Modules whose name matches, with * ? and [...]; may be given several times
-    #[arg(long, value_name = "GLOB", conflicts_with_all = ["layer", "projections"])]
+    #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
 }
 

@@ -5,8 +5,7 @@ use anyhow::Result;
 use super::args::DemoArgs;
 use super::picture::Picture;
 use super::report::Report;
-use crate::Adapter;
-use crate::select::Selection;
+use crate::{Adapter, Selection};
 
 const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
 const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
@@ -14,8 +13,7 @@ const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
 pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
     Picture::check(&args.output, &args.compute);
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
-    let selection = Selection { layer: Some(5), ..Selection::default() };
-    let selected = selection.select(&a, &b, args.compute.side)?;
+    let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
     Picture {
         runs: [&a, &b],
         pairs: selected.pairs,

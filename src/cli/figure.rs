@@ -5,17 +5,16 @@ use anyhow::Result;
 use super::args::FigureArgs;
 use super::picture::Picture;
 use super::report::Report;
-use crate::Adapter;
-use crate::select::Selection;
+use crate::{Adapter, Selection};
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     Picture::check(&args.output, &args.compute);
     let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
-    let selection = Selection {
-        layer: args.selection.layer,
-        projections: args.selection.projections.clone(),
-        globs: args.selection.module.clone(),
-    };
+    let mut selection =
+        Selection::new().projections(&args.selection.projections).modules(&args.selection.module)?;
+    if let Some(layer) = args.selection.layer {
+        selection = selection.layer(layer);
+    }
     let selected = selection.select(&a, &b, args.compute.side)?;
     if let Some(note) = &selected.note {
         report.note("note", note);

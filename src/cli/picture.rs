@@ -16,8 +16,7 @@ use super::{progress, write_stdout};
 use crate::engine::{self, Pair, Work};
 use crate::error::Result as CrateResult;
 use crate::figure::{Figure, Panel};
-use crate::select::ModulePair;
-use crate::{Adapter, Basis, Grid, Side};
+use crate::{Adapter, Basis, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
@@ -108,8 +107,8 @@ impl Picture<'_> {
     /// Work of all products, from headers alone.
     fn flop(&self) -> f64 {
         let pair = |pair: &ModulePair<'_>| {
-            let ranks = pair.a.rank() as f64 * pair.b.rank() as f64;
-            2.0 * ranks * self.side().d(pair.a) as f64
+            let ranks = pair.first.rank() as f64 * pair.second.rank() as f64;
+            2.0 * ranks * self.side().d(pair.first) as f64
         };
         self.pairs.iter().map(pair).sum::<f64>()
             + if self.has_control() { self.pairs.first().map_or(0.0, pair) } else { 0.0 }
@@ -123,7 +122,7 @@ impl Picture<'_> {
         let bar = progress::bar(report, "factorising", n, flop);
         let basis = |at: usize| -> CrateResult<Basis> {
             let basis = match self.pairs.get(at / 2) {
-                Some(pair) => Basis::of(if at % 2 == 0 { pair.a } else { pair.b }, self.side()),
+                Some(pair) => Basis::of(if at % 2 == 0 { pair.first } else { pair.second }, self.side()),
                 None => self.control(at % 2),
             };
             bar.inc(1);
@@ -144,8 +143,8 @@ impl Picture<'_> {
 
     /// One of the two random matrices, of the first panel's shape.
     fn control(&self, which: usize) -> CrateResult<Basis> {
-        let first = &self.pairs[0];
-        let module = if which == 0 { first.a } else { first.b };
+        let shape = &self.pairs[0];
+        let module = if which == 0 { shape.first } else { shape.second };
         // Two streams from one seed: even and odd seeds of the generator.
         let seed = self.compute.seed.wrapping_mul(2).wrapping_add(which as u64);
         Basis::gaussian(module.rank(), self.side().d(module), seed)
@@ -153,7 +152,7 @@ impl Picture<'_> {
 
     /// Says what is compared, and warns of directions that are missing or doubtful.
     fn explain(&self, pair: &ModulePair<'_>, bases: &Bases, report: &Report) {
-        for ((run, module), basis) in self.runs.iter().zip([pair.a, pair.b]).zip(bases) {
+        for ((run, module), basis) in self.runs.iter().zip([pair.first, pair.second]).zip(bases) {
             let factor = self.side().factor(module);
             let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
             report.detail(
@@ -192,7 +191,7 @@ impl Picture<'_> {
         let mut figure = Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
         for (at, ([a, b], grid)) in bases.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
-                Some(pair) => Panel::module(&pair.a.name, grid.clone()),
+                Some(pair) => Panel::module(pair.name(), grid.clone()),
                 None => Panel::control(grid.clone()),
             };
             figure = figure.panel(panel.ranks(a.r(), b.r()));

@@ -3,10 +3,8 @@
 use serde::Serialize;
 
 use crate::engine::EngineInfo;
-use crate::figure::projection;
-use crate::select::ModulePair;
 use crate::summary::{Band, Cell, Peak, Summary};
-use crate::{Basis, Grid, Module, Side};
+use crate::{Basis, Grid, Module, ModulePair, Side};
 
 /// One column of the table: a panel and what it shows.
 #[derive(Debug, Serialize)]
@@ -36,12 +34,12 @@ impl Column {
         };
         Self {
             title: match pair {
-                Some((pair, _)) => format!("ΔW_{}", projection(&pair.a.name)),
+                Some((pair, _)) => format!("ΔW_{}", pair.label()),
                 None => "Random Gaussian".to_owned(),
             },
-            module: pair.map(|(pair, _)| pair.a.name.clone()),
-            tensor_a: tensor(|pair| pair.a),
-            tensor_b: tensor(|pair| pair.b),
+            module: pair.map(|(pair, _)| pair.name().to_owned()),
+            tensor_a: tensor(|pair| pair.first),
+            tensor_b: tensor(|pair| pair.second),
             r_a: a.r(),
             r_b: b.r(),
             q_a: a.q(),

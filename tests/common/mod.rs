@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod engines;
+pub mod files;
 pub mod oracle;

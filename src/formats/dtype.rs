@@ -1,0 +1,47 @@
+//! Stored numbers to f64.
+
+use half::{bf16, f16};
+
+use crate::adapter::Dtype;
+
+impl Dtype {
+    /// The type that safetensors calls `name`, if it is one that factors are computed from.
+    pub(super) fn from_safetensors(name: &str) -> Option<Self> {
+        [Self::F64, Self::F32, Self::F16, Self::Bf16].into_iter().find(|dtype| dtype.to_string() == name)
+    }
+}
+
+/// Little-endian numbers, widened without rounding. Bytes over a whole number of them are left out.
+pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
+    match dtype {
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|raw| f64::from_le_bytes(*raw)).collect(),
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|raw| f16::from_le_bytes(*raw).into()).collect(),
+        Dtype::Bf16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).into()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widens_each_type_exactly_down_to_subnormals() {
+        assert_eq!(widen(&(-0.1f64).to_le_bytes(), Dtype::F64), [-0.1]);
+        assert_eq!(widen(&0x0000_0001u32.to_le_bytes(), Dtype::F32), [2f64.powi(-149)]);
+        assert_eq!(widen(&[0x01, 0x00, 0x00, 0xc0], Dtype::F16), [2f64.powi(-24), -2.0]);
+        assert_eq!(widen(&[0x01, 0x00, 0x80, 0x3f], Dtype::Bf16), [2f64.powi(-133), 1.0]);
+    }
+
+    #[test]
+    fn keeps_infinities_and_nan_for_the_reader_to_refuse() {
+        assert_eq!(widen(&[0x00, 0x7c], Dtype::F16), [f64::INFINITY]);
+        assert!(widen(&[0xc0, 0x7f], Dtype::Bf16)[0].is_nan());
+    }
+
+    #[test]
+    fn knows_the_safetensors_names() {
+        assert_eq!(Dtype::from_safetensors("BF16"), Some(Dtype::Bf16));
+        assert_eq!(Dtype::from_safetensors("F8_E4M3"), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! From the path that the user named to the files to open.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Fault, Result};
+use crate::listing::some_of;
+use crate::names::natural_cmp;
+
+const MODEL: &str = "adapter_model.safetensors";
+const CONFIG: &str = "adapter_config.json";
+
+/// The files of one adapter.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) model: PathBuf,
+    /// There in a PEFT folder.
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Finds the adapter's files.
+///
+/// # Errors
+/// `Invalid` when there is nothing, `Unsupported` when a folder holds no adapter that is read, `Io` when the system
+/// refuses.
+pub(super) fn locate(path: &Path) -> Result<Located> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => in_folder(path),
+        Ok(_) => Ok(Located { model: path.to_owned(), config: None }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
+        Err(error) => Err(Error::io("open", path, error)),
+    }
+}
+
+fn in_folder(path: &Path) -> Result<Located> {
+    let model = path.join(MODEL);
+    // `symlink_metadata` sees a dangling link, whose own error then says more than "no adapter here".
+    if model.symlink_metadata().is_ok() {
+        let config = Some(path.join(CONFIG)).filter(|config| config.exists());
+        return Ok(Located { model, config });
+    }
+    let entries = std::fs::read_dir(path).map_err(|source| Error::io("list", path, source))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry.map_err(|source| Error::io("list", path, source))?.file_name());
+    }
+    let mut names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort_by(|a, b| natural_cmp(a, b));
+    Err(no_adapter(path, &names))
+}
+
+/// The error for a folder without adapter, with the way to the one that was meant.
+fn no_adapter(path: &Path, names: &[String]) -> Error {
+    let sub_folders: Vec<&String> =
+        names.iter().filter(|name| path.join(name).join(MODEL).exists()).collect();
+    if !sub_folders.is_empty() {
+        let shown = some_of(sub_folders.iter().map(|name| path.join(name).display().to_string()));
+        let found = format!("no {MODEL}");
+        return Fault::new(found, "a PEFT folder").at(path).hint(format!("name one of {shown}")).invalid();
+    }
+    if names.iter().any(|name| name == "adapter_model.bin") {
+        let hint = "save it again with save_pretrained(..., safe_serialization=True)";
+        let fault = Fault::new("adapter_model.bin, a torch checkpoint, which is not read yet", MODEL);
+        return fault.at(path).hint(hint).unsupported();
+    }
+    let is_safetensors = |name: &&String| Path::new(name).extension() == Some(OsStr::new("safetensors"));
+    let others: Vec<&String> = names.iter().filter(is_safetensors).collect();
+    if !others.is_empty() {
+        let shown = some_of(others.iter().map(|name| path.join(name).display().to_string()));
+        let hint = format!("if one of these is the adapter, name the file itself: {shown}");
+        return Fault::new(format!("no {MODEL}"), "a PEFT folder").at(path).hint(hint).invalid();
+    }
+    let found = match names {
+        [] => "an empty folder".into(),
+        names => format!("no {MODEL}, only {}", some_of(names.iter().cloned())),
+    };
+    Fault::new(found, "a PEFT folder or a .safetensors file").at(path).invalid()
+}
+
+fn missing(path: &Path) -> Error {
+    let fault = Fault::new("nothing there", "a PEFT folder or a .safetensors file").at(path);
+    match hub_name(path) {
+        Some(name) => {
+            let id = path.display();
+            let hint = format!(
+                "a model of the Hugging Face Hub must be downloaded first: hf download {id} --local-dir {name}"
+            );
+            fault.hint(hint).invalid()
+        }
+        None => fault.invalid(),
+    }
+}
+
+/// The model's own name, for a path that reads like `org/name` where no folder `org` is.
+fn hub_name(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    let mut parts = path.components();
+    let (Some(Component::Normal(org)), Some(Component::Normal(name)), None) =
+        (parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let is_file =
+        ["safetensors", "bin", "pt", "json"].into_iter().any(|end| path.extension() == Some(OsStr::new(end)));
+    (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| name.to_str())?
+}

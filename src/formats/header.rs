@@ -1,0 +1,116 @@
+//! The JSON of a safetensors header to entries, with the name of the tensor whose entry is wrong.
+//!
+//! serde_json stops at 128 levels of nesting; the header's length bounds all else that it builds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Fault, Result};
+use crate::listing::quoted;
+
+const METADATA: &str = "__metadata__";
+
+/// Tensors have 5 dimensions at most; a hostile header may name millions.
+const MAX_DIMS: usize = 32;
+
+/// What the header says about one tensor, unchecked.
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
+    pub(super) dtype: String,
+    #[serde(deserialize_with = "shape")]
+    pub(super) shape: Vec<u64>,
+    /// First byte and the byte behind the last, from the header's end.
+    pub(super) data_offsets: (u64, u64),
+}
+
+/// Every tensor's entry, by name.
+///
+/// # Errors
+/// `Malformed` when the text is not UTF-8, not JSON, has a name twice, or holds entries of another form.
+pub(super) fn entries(path: &Path, text: &[u8]) -> Result<BTreeMap<String, Entry>> {
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let found = format!("a byte that is not UTF-8 at position {}", error.valid_up_to());
+        Fault::new(found, "UTF-8 text").at(path).of("header").malformed()
+    })?;
+    let mut current = None;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let parsed = Entries { current: &mut current }.deserialize(&mut json);
+    parsed.and_then(|entries| json.end().map(|()| entries)).map_err(|error| {
+        let found = format!("JSON that cannot be read ({error})");
+        let (subject, expected) = match &current {
+            None => ("header".to_owned(), "an object with one entry for each tensor"),
+            Some(name) if name == METADATA => (quoted(name), "an object of strings"),
+            Some(name) => (format!("tensor {}", quoted(name)), "an entry with dtype, shape and data_offsets"),
+        };
+        Fault::new(found, expected).at(path).of(subject).malformed()
+    })
+}
+
+/// Reads the object, and leaves in `current` the name of the entry that it stopped in.
+struct Entries<'a> {
+    current: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = BTreeMap<String, Entry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = BTreeMap<String, Entry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut entries = BTreeMap::new();
+        let mut has_metadata = false;
+        while let Some(name) = map.next_key::<String>()? {
+            let name = self.current.insert(name);
+            let is_new = if name == METADATA {
+                map.next_value::<Option<BTreeMap<String, String>>>()?;
+                !std::mem::replace(&mut has_metadata, true)
+            } else {
+                entries.insert(name.clone(), map.next_value()?).is_none()
+            };
+            if !is_new {
+                return Err(M::Error::custom("the name is there twice"));
+            }
+            *self.current = None;
+        }
+        Ok(entries)
+    }
+}
+
+fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    struct Dims;
+
+    impl<'de> Visitor<'de> for Dims {
+        type Value = Vec<u64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_DIMS} whole numbers")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Vec<u64>, S::Error> {
+            let mut dims = Vec::new();
+            while let Some(dim) = seq.next_element()? {
+                if dims.len() == MAX_DIMS {
+                    return Err(S::Error::custom(format!("more than {MAX_DIMS} dimensions")));
+                }
+                dims.push(dim);
+            }
+            Ok(dims)
+        }
+    }
+
+    deserializer.deserialize_seq(Dims)
+}

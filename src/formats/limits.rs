@@ -1,0 +1,29 @@
+//! How much a reader lets a file ask for, since a header of a few bytes can name any size.
+
+/// What a reader accepts before it says [`Error::Limit`](crate::Error::Limit).
+///
+/// ```
+/// use lorascope::{Adapter, Limits};
+///
+/// let strict = Limits { header_bytes: 1 << 20, ..Limits::default() };
+/// let adapter = Adapter::open_with("assets/demo/seed0.safetensors", &strict)?;
+/// assert_eq!(adapter.modules().len(), 2);
+/// # Ok::<(), lorascope::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a safetensors header; 100 MiB.
+    pub header_bytes: u64,
+    /// Tensors in one file; 1,000,000.
+    pub n_tensors: usize,
+    /// Stored bytes of one factor; 2 GiB.
+    pub factor_bytes: u64,
+    /// Bytes of an `adapter_config.json`; 16 MiB.
+    pub config_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { header_bytes: 100 << 20, n_tensors: 1_000_000, factor_bytes: 2 << 30, config_bytes: 16 << 20 }
+    }
+}

@@ -1,0 +1,111 @@
+//! Tells what a file is that should have been safetensors, for the error.
+
+use std::path::Path;
+
+use crate::error::{Error, Fault};
+
+/// As many first bytes as [`sniff`] wants to see.
+pub(super) const HEAD_BYTES: usize = 512;
+
+const PICKLE: &str = "torch checkpoints are not read yet: save it again as safetensors";
+const WEB_PAGE: &str = "a web page was saved instead of the file: on the Hugging Face Hub, the file's own address \
+                        holds /resolve/, not /blob/";
+
+/// The error for a file that is plainly of another kind, known by its first bytes: none for one that begins as
+/// safetensors does, with a length under 4 GiB and a brace.
+pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
+    let fault = |found: String| Fault::new(found, "a safetensors file").at(path);
+    if head.get(4..9) == Some(b"\0\0\0\0{") {
+        return None;
+    }
+    if head.is_empty() {
+        return Some(fault("an empty file".into()).hint("download or copy it again").malformed());
+    }
+    if head.starts_with(b"version https://git-lfs.github.com/spec/") {
+        let found = match pointed_bytes(head) {
+            Some(n) => format!("a Git LFS pointer to a file of {n} bytes"),
+            None => "a Git LFS pointer".into(),
+        };
+        return Some(fault(found).hint("fetch the file itself with `git lfs pull`").malformed());
+    }
+    let start = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_lowercase();
+    if ["<!doctype html", "<html"].iter().any(|tag| start.starts_with(tag)) {
+        return Some(fault("an HTML page".into()).hint(WEB_PAGE).malformed());
+    }
+    let (found, hint) = match head {
+        [b'P', b'K', 3, 4, ..] => ("a zip archive, as torch.save writes", PICKLE),
+        [0x80, 2..=5, 1..=255, ..] => ("a Python pickle", PICKLE),
+        [b'G', b'G', b'U', b'F', ..] => {
+            ("a GGUF file", "GGUF adapters are not read yet: give the PEFT folder")
+        }
+        [0x1f, 0x8b, ..] => ("a gzip archive", "unpack it first"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => ("a NumPy array", "give the adapter's safetensors file"),
+        [0x89, b'H', b'D', b'F', ..] => ("an HDF5 file", "give the adapter's safetensors file"),
+        _ if start.starts_with(['{', '[']) => {
+            ("JSON text", "give the adapter's folder or its safetensors file")
+        }
+        _ if start.starts_with("<?xml") => ("XML text", WEB_PAGE),
+        _ => return text(head).map(|text| fault(text).malformed()),
+    };
+    Some(fault(found.into()).hint(hint).unsupported())
+}
+
+/// The size that a Git LFS pointer names.
+fn pointed_bytes(head: &[u8]) -> Option<u64> {
+    let line = std::str::from_utf8(head).ok()?.lines().find_map(|line| line.strip_prefix("size "))?;
+    line.parse().ok()
+}
+
+/// How readable text begins, such as the "Entry not found" that a server answered.
+fn text(head: &[u8]) -> Option<String> {
+    let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    let first_line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    let start = std::str::from_utf8(&first_line[..first_line.len().min(40)]).ok()?;
+    head.iter().all(readable).then(|| format!("text that begins with {}", crate::listing::quoted(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(head: &[u8]) -> String {
+        sniff(Path::new("x.safetensors"), head).map_or_else(|| "nothing".into(), |error| error.to_string())
+    }
+
+    #[test]
+    fn names_what_people_have_saved_as_safetensors() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"", "an empty file"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2362576\n",
+                "a Git LFS pointer to a file of 2362576 bytes",
+            ),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
+            (b"\n  <!DOCTYPE html><html>", "an HTML page"),
+            (b"\xef\xbb\xbf<HTML>", "an HTML page"),
+            (b"PK\x03\x04\x00\x00\x08\x08", "a zip archive, as torch.save writes"),
+            (b"\x80\x02}q\x00", "a Python pickle"),
+            (b"GGUF\x03\0\0\0", "a GGUF file"),
+            (b"\x1f\x8b\x08\0", "a gzip archive"),
+            (b"\x93NUMPY\x01\0", "a NumPy array"),
+            (b"\x89HDF\r\n", "an HDF5 file"),
+            (b"{\n  \"r\": 8", "JSON text"),
+            (b"<?xml version", "XML text"),
+            (b"Entry not found", "text that begins with `Entry not found`"),
+        ];
+        for (head, found) in cases {
+            assert_eq!(said(head), format!("x.safetensors: found {found}, expected a safetensors file"));
+        }
+    }
+
+    #[test]
+    fn says_nothing_about_bytes_that_it_does_not_know() {
+        assert_eq!(said(&[8, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']), "nothing");
+        // Header lengths that look like a pickle's and a gzip archive's first bytes.
+        assert_eq!(said(b"\x80\x02\0\0\0\0\0\0{\"a\""), "nothing");
+        assert_eq!(said(b"\x80\x02\0\0\0\0\0\0"), "nothing");
+        assert_eq!(said(b"\x1f\x8b\x08\0\0\0\0\0{"), "nothing");
+        assert_eq!(said(&[0; 64]), "nothing");
+        assert_eq!(said(&[0xff; 64]), "nothing");
+    }
+}

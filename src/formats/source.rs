@@ -1,0 +1,97 @@
+//! Reads byte ranges of a checkpoint, from a file or from memory.
+//!
+//! A file is read range by range and never mapped: training rewrites checkpoints, and a mapped file that shrinks
+//! underneath stops the process. Each reader has a handle of its own, so that its position is nobody else's.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use crate::adapter::{Source, Stamp};
+use crate::error::{Error, Fault, Result};
+
+/// An open checkpoint.
+pub(super) struct Reader<'a> {
+    path: &'a Path,
+    n_bytes: u64,
+    bytes: Bytes<'a>,
+}
+
+enum Bytes<'a> {
+    File(File),
+    Memory(&'a [u8]),
+}
+
+impl Source {
+    /// The file at `path`, as it is now.
+    pub(super) fn file(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|source| Error::io("open", path, source))?;
+        if !metadata.is_file() {
+            let found = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
+            return Err(Fault::new(found, "a regular file, which can be read by position")
+                .at(path)
+                .unsupported());
+        }
+        Ok(Self::File(path.into(), stamp(&metadata)))
+    }
+
+    pub(super) fn open(&self) -> Result<Reader<'_>> {
+        match self {
+            Self::Memory(path, bytes) => {
+                Ok(Reader { path, n_bytes: bytes.len() as u64, bytes: Bytes::Memory(bytes) })
+            }
+            Self::File(path, then) => {
+                let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+                let metadata = file.metadata().map_err(|source| Error::io("read", path, source))?;
+                if stamp(&metadata) != *then {
+                    let expected = "it unchanged since its header was read";
+                    let fault = Fault::new("the file changed", expected).at(path);
+                    return Err(fault
+                        .hint("wait until training has written it, and start again")
+                        .malformed());
+                }
+                Ok(Reader { path, n_bytes: metadata.len(), bytes: Bytes::File(file) })
+            }
+        }
+    }
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    Stamp { n_bytes: metadata.len(), modified: metadata.modified().ok() }
+}
+
+impl Reader<'_> {
+    pub(super) fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// Length of the whole.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+
+    /// Fills `to` with the bytes from `offset` on.
+    pub(super) fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<()> {
+        let done = match &self.bytes {
+            Bytes::Memory(bytes) => slice(bytes, offset, to.len()).map(|from| to.copy_from_slice(from)),
+            Bytes::File(file) => {
+                let mut file = file;
+                file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(to))
+            }
+        };
+        done.map_err(|source| Error::io("read", self.path, source))
+    }
+
+    /// The first bytes, at most `n`.
+    pub(super) fn head(&self, n: usize) -> Result<Vec<u8>> {
+        let mut head = vec![0; n.min(usize::try_from(self.n_bytes).unwrap_or(n))];
+        self.read_at(0, &mut head)?;
+        Ok(head)
+    }
+}
+
+fn slice(bytes: &[u8], offset: u64, n: usize) -> io::Result<&[u8]> {
+    let start = usize::try_from(offset).ok();
+    let range = start.and_then(|start| Some(start..start.checked_add(n)?));
+    range.and_then(|range| bytes.get(range)).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}

@@ -1,0 +1,59 @@
+//! How names from files stand in messages: quoted, on one line, and a few of many.
+
+/// Longer names are cut in messages; real tensor names stay under 150 characters.
+const MAX_CHARS: usize = 200;
+
+/// How many of many names a message shows.
+const N_SHOWN: usize = 4;
+
+/// A name between backticks. Control characters are escaped, since a name in a hostile file may hold line breaks.
+pub(crate) fn quoted(name: &str) -> String {
+    let mut text = String::from("`");
+    for (n, c) in name.chars().enumerate() {
+        if n == MAX_CHARS {
+            text.push('…');
+            break;
+        }
+        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    text.push('`');
+    text
+}
+
+/// The first few of the names, quoted, and how many more there are.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    some_of(names.into_iter().map(quoted))
+}
+
+/// The first few of some words, and how many more there are.
+pub(crate) fn some_of(words: impl IntoIterator<Item = String>) -> String {
+    let words: Vec<String> = words.into_iter().collect();
+    let shown = &words[..words.len().min(N_SHOWN)];
+    match words.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A count with its noun: `1 tensor`, `2 tensors`.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_on_one_line_and_short() {
+        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
+        assert_eq!(quoted(&"é".repeat(300)).chars().count(), MAX_CHARS + 3);
+    }
+
+    #[test]
+    fn lists_a_few_and_counts_the_rest() {
+        assert_eq!(listed(["a", "b"]), "`a`, `b`");
+        assert_eq!(listed(["a", "b", "c", "d", "e", "f"]), "`a`, `b`, `c`, `d` and 2 more");
+        assert_eq!(listed([]), "");
+    }
+}

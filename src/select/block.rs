@@ -1,0 +1,68 @@
+//! The choice when no layer and no module was named: one block from the middle.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::listing::{counted, quoted};
+use crate::names::{self, natural_cmp};
+use crate::select::candidates::Candidates;
+use crate::select::projections::Asked;
+use crate::select::{ModulePair, Selected};
+
+/// How many modules are taken when no block has the projections.
+const N_FIRST: usize = 2;
+
+/// The projections of block ⌊n/2⌋, counted from 0, of the n that have all of them in both files; without such a block,
+/// the first modules in common.
+///
+/// # Errors
+/// `Invalid` when projections were named that no block has.
+pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &Asked) -> Result<Selected<'a>> {
+    let what = asked.shown();
+    // A layer as a whole comes second, for projections that lie in different parts of it.
+    let keys: [Key; 2] = [|name| Some(names::parent(name)), names::layer_path];
+    for key in keys {
+        let mut blocks = blocks(&candidates, asked, key);
+        let n = blocks.len();
+        if n > 0 {
+            let (path, pairs) = blocks.swap_remove(n / 2);
+            let which = match n {
+                1 => "the only block that has them in both files".into(),
+                _ => format!("the middle one of {n} blocks that have them in both files"),
+            };
+            let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(path));
+            return Ok(Selected { pairs, note: Some(note) });
+        }
+    }
+    if !asked.by_default {
+        asked.narrow(&mut candidates)?;
+    }
+    let mut pairs = candidates.pairs;
+    let in_common = counted(pairs.len(), "module");
+    pairs.truncate(N_FIRST);
+    let note =
+        format!("no block has {what} in both files: took the first {} of {in_common} in common", pairs.len());
+    Ok(Selected { pairs, note: Some(note) })
+}
+
+/// The modules under one path.
+type Block<'a> = (&'a str, Vec<ModulePair<'a>>);
+
+/// The path of the block that a module of this name belongs to.
+type Key = fn(&str) -> Option<&str>;
+
+/// The blocks that have all the projections, in natural order.
+fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block<'a>> {
+    let mut blocks: Vec<Block<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for pair in &candidates.pairs {
+        let Some(path) = key(pair.name()) else { continue };
+        let place = *places.entry(path).or_insert(blocks.len());
+        if place == blocks.len() {
+            blocks.push((path, Vec::new()));
+        }
+        blocks[place].1.push(*pair);
+    }
+    blocks.sort_by(|(x, _), (y, _)| natural_cmp(x, y));
+    blocks.into_iter().filter_map(|(path, pairs)| Some((path, asked.all_of(candidates, &pairs)?))).collect()
+}

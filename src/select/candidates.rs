@@ -1,0 +1,131 @@
+//! The modules that may be chosen, joined by canonical name, and the errors that say what there is.
+
+use std::collections::BTreeSet;
+
+use crate::adapter::{Adapter, Module};
+use crate::error::{Fault, Result};
+use crate::listing::{listed, some_of};
+use crate::select::{ModulePair, different_models};
+
+/// What is left of both adapters' modules, each part in natural order.
+#[derive(Debug, Clone)]
+pub(super) struct Candidates<'a> {
+    adapters: [&'a Adapter; 2],
+    pub(super) pairs: Vec<ModulePair<'a>>,
+    /// Modules of the first adapter that the second does not have, and the reverse.
+    only: [Vec<&'a Module>; 2],
+}
+
+impl<'a> Candidates<'a> {
+    /// Joins two adapters.
+    ///
+    /// # Errors
+    /// `Invalid` when they have no module in common.
+    pub(super) fn of(first: &'a Adapter, second: &'a Adapter) -> Result<Self> {
+        let mut pairs = Vec::new();
+        let mut only = [Vec::new(), Vec::new()];
+        for module in first.modules() {
+            match second.module(&module.name) {
+                Some(other) => pairs.push(ModulePair { first: module, second: other }),
+                None => only[0].push(module),
+            }
+        }
+        only[1].extend(second.modules().iter().filter(|module| first.module(&module.name).is_none()));
+        if pairs.is_empty() {
+            let [here, there] = [first, second].map(|adapter| listed(names_of(adapter.modules())));
+            let found = format!("no module in common ({here} here, {there} there)");
+            let expected = format!("modules of {}", second.path().display());
+            let fault = Fault::new(found, expected).at(first.path());
+            return Err(fault.hint(different_models(first, second)).invalid());
+        }
+        Ok(Self { adapters: [first, second], pairs, only })
+    }
+
+    /// Keeps the modules that pass.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Module) -> bool) {
+        self.pairs.retain(|pair| keep(pair.first) || keep(pair.second));
+        self.only.iter_mut().for_each(|only| only.retain(|module| keep(module)));
+    }
+
+    /// Every module that is left, in one file or in both.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &'a Module> {
+        let alone = self.only.iter().flatten().copied();
+        self.pairs.iter().map(|pair| pair.first).chain(alone)
+    }
+
+    /// Fails when no module that both have passes. `there_is` says what both have instead.
+    pub(super) fn require(
+        &self,
+        what: &str,
+        pass: impl Fn(&Module) -> bool,
+        there_is: impl FnOnce() -> String,
+    ) -> Result<()> {
+        if self.pairs.iter().any(|pair| pass(pair.first) || pass(pair.second)) {
+            return Ok(());
+        }
+        let in_one =
+            self.only.iter().zip(self.adapters).find(|(only, _)| only.iter().any(|module| pass(module)));
+        let [first, second] = self.adapters.map(|adapter| adapter.path().display());
+        let found = match in_one {
+            Some((_, adapter)) => format!("it in {} only", adapter.path().display()),
+            None => format!("it neither in {first} nor in {second}"),
+        };
+        Err(Fault::new(found, format!("{}, which both have", there_is())).of(what).invalid())
+    }
+
+    /// The names that both have, for [`Self::require`].
+    pub(super) fn names(&self) -> String {
+        listed(self.pairs.iter().map(ModulePair::name))
+    }
+
+    /// The layers that both have, for [`Self::require`].
+    pub(super) fn layers(&self) -> String {
+        let layers: BTreeSet<usize> = self.pairs.iter().filter_map(ModulePair::layer).collect();
+        if layers.is_empty() {
+            format!("modules without layer number, {}", self.names())
+        } else {
+            ranges(&layers)
+        }
+    }
+
+    /// Says which modules are left in one file only.
+    pub(super) fn only_in_one(&self) -> impl Iterator<Item = String> {
+        let parts = self.only.iter().zip(self.adapters).filter(|(only, _)| !only.is_empty());
+        parts.map(|(only, adapter)| {
+            let shown = listed(only.iter().map(|module| module.name.as_str()));
+            format!("only in {}: {shown}", adapter.path().display())
+        })
+    }
+}
+
+/// `layers 0 to 5, 7`.
+fn ranges(layers: &BTreeSet<usize>) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for &layer in layers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == layer => *last = layer,
+            _ => runs.push((layer, layer)),
+        }
+    }
+    let shown = runs.iter().map(|&(first, last)| match last - first {
+        0 => format!("{first}"),
+        _ => format!("{first} to {last}"),
+    });
+    format!("{} {}", if layers.len() == 1 { "layer" } else { "layers" }, some_of(shown))
+}
+
+fn names_of(modules: &[Module]) -> impl Iterator<Item = &str> {
+    modules.iter().map(|module| module.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_shown_as_ranges() {
+        assert_eq!(ranges(&BTreeSet::from([7, 0, 1, 2])), "layers 0 to 2, 7");
+        assert_eq!(ranges(&BTreeSet::from([3])), "layer 3");
+        assert_eq!(ranges(&BTreeSet::from([1, 3, 5, 7, 9, 11])), "layers 1, 3, 5, 7 and 2 more");
+    }
+}

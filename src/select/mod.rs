@@ -1,0 +1,178 @@
+//! Which modules of two adapters are compared.
+
+mod block;
+mod candidates;
+mod projections;
+
+use glob::Pattern;
+
+use crate::adapter::{Adapter, Module};
+use crate::error::{Fault, Result};
+use crate::listing::{listed, quoted};
+use crate::names;
+use crate::select::candidates::Candidates;
+use crate::select::projections::Asked;
+use crate::side::Side;
+
+/// What the user asked for. Each part that is given narrows the choice.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    layer: Option<usize>,
+    projections: Vec<String>,
+    globs: Vec<Pattern>,
+}
+
+/// The modules to compare.
+#[derive(Debug, Clone)]
+pub struct Selected<'a> {
+    /// At least one, in natural order of the names.
+    pub pairs: Vec<ModulePair<'a>>,
+    /// What the user should be told of the choice: how it was made, or what is not in both files.
+    pub note: Option<String>,
+}
+
+/// One module of two adapters.
+#[derive(Debug, Clone, Copy)]
+pub struct ModulePair<'a> {
+    /// The first adapter's.
+    pub first: &'a Module,
+    /// The second adapter's.
+    pub second: &'a Module,
+}
+
+impl<'a> ModulePair<'a> {
+    /// The canonical name, the same in both.
+    pub fn name(&self) -> &'a str {
+        &self.first.name
+    }
+
+    /// What a figure calls the weight: `q`, `k`, `v` or `o`, else the last part of the name.
+    pub fn label(&self) -> &'a str {
+        names::label(&self.first.name)
+    }
+
+    /// The layer number in the name.
+    pub fn layer(&self) -> Option<usize> {
+        names::layer(&self.first.name)
+    }
+}
+
+impl Selection {
+    /// The default choice: q and v of the block in the middle of those that have both in both files, else the first
+    /// modules in common.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The modules of one layer, numbered as in the tensor names: q and v of them, unless
+    /// [`projections`](Self::projections) or [`modules`](Self::modules) say otherwise.
+    pub fn layer(mut self, layer: usize) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
+    /// Projections such as `q`, `value` or `down`, found across naming habits, or last parts of module names.
+    pub fn projections<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.projections.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Modules whose canonical or original name matches one of the globs. `*` also matches dots.
+    ///
+    /// # Errors
+    /// `Invalid` when a glob cannot be read.
+    pub fn modules<S: AsRef<str>>(mut self, globs: impl IntoIterator<Item = S>) -> Result<Self> {
+        for glob in globs {
+            let pattern = Pattern::new(glob.as_ref()).map_err(|error| {
+                let found = format!("{} ({} at position {})", quoted(glob.as_ref()), error.msg, error.pos);
+                Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
+            })?;
+            self.globs.push(pattern);
+        }
+        Ok(self)
+    }
+
+    /// The modules asked for that both adapters have, with the same d on the side in question.
+    ///
+    /// ```
+    /// use lorascope::{Adapter, Selection, Side};
+    ///
+    /// let first = Adapter::open("assets/demo/seed0.safetensors")?;
+    /// let second = Adapter::open("assets/demo/seed1.safetensors")?;
+    /// let selected = Selection::new().layer(5).projections(["v"]).select(&first, &second, Side::A)?;
+    /// assert_eq!(selected.pairs[0].name(), "encoder.layer.5.attention.self.value");
+    /// # Ok::<(), lorascope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` when the adapters have no module in common, when something asked for is not in both, or when d of
+    /// the side differs for a chosen module.
+    pub fn select<'a>(&self, first: &'a Adapter, second: &'a Adapter, side: Side) -> Result<Selected<'a>> {
+        let candidates = Candidates::of(first, second)?;
+        let selected = if self.layer.is_none() && self.globs.is_empty() {
+            block::middle(candidates, &Asked::new(&self.projections))?
+        } else {
+            self.narrow(candidates)?
+        };
+        selected.pairs.iter().try_for_each(|pair| same_d(first, second, pair, side))?;
+        Ok(selected)
+    }
+
+    fn narrow<'a>(&self, mut candidates: Candidates<'a>) -> Result<Selected<'a>> {
+        if !self.globs.is_empty() {
+            for glob in &self.globs {
+                let what = format!("module {}", quoted(glob.as_str()));
+                candidates.require(&what, |module| fits(glob, module), || candidates.names())?;
+            }
+            candidates.retain(|module| self.globs.iter().any(|glob| fits(glob, module)));
+        }
+        if let Some(layer) = self.layer {
+            let in_layer = |module: &Module| names::layer(&module.name) == Some(layer);
+            candidates.require(&format!("layer {layer}"), in_layer, || candidates.layers())?;
+            candidates.retain(in_layer);
+        }
+        let asked = Asked::new(&self.projections);
+        let missing = match self.projections.is_empty() && !self.globs.is_empty() {
+            true => None,
+            false => asked.narrow(&mut candidates)?,
+        };
+        let notes: Vec<String> = missing.into_iter().chain(candidates.only_in_one()).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        Ok(Selected { pairs: candidates.pairs, note })
+    }
+}
+
+/// Whether a glob matches the module's canonical name, its path in the file, or the tensor name of its A.
+fn fits(glob: &Pattern, module: &Module) -> bool {
+    let tensor = module.a.name.as_str();
+    let in_file = tensor.find(&module.name).map(|at| &tensor[..at + module.name.len()]);
+    glob.matches(&module.name) || glob.matches(tensor) || in_file.is_some_and(|path| glob.matches(path))
+}
+
+fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair<'_>, side: Side) -> Result<()> {
+    let [here, there] = [pair.first, pair.second].map(|module| side.d(module));
+    if here == there {
+        return Ok(());
+    }
+    let found = format!("{} = {here}", side.d_name());
+    let expected = format!("{there} as in {}", second.path().display());
+    let fault = Fault::new(found, expected).at(first.path()).of(format!("module {}", quoted(pair.name())));
+    let other = Side::ALL.into_iter().find(|side| side.d(pair.first) == side.d(pair.second));
+    Err(match other {
+        Some(other) => {
+            let d = other.d(pair.first);
+            fault
+                .hint(format!("--side {other} compares by {}, which is {d} in both", other.d_name()))
+                .invalid()
+        }
+        None => fault.hint(different_models(first, second)).invalid(),
+    })
+}
+
+/// The hint for adapters that do not fit each other.
+fn different_models(first: &Adapter, second: &Adapter) -> String {
+    match (first.base_model(), second.base_model()) {
+        (Some(x), Some(y)) if x != y => format!("their base models differ: {}", listed([x, y])),
+        _ => "both adapters must be of one base model".into(),
+    }
+}

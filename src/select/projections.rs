@@ -1,0 +1,106 @@
+//! Narrows the choice to projections, by kind or by the name that the files use.
+
+use std::collections::BTreeSet;
+
+use crate::adapter::Module;
+use crate::error::Result;
+use crate::listing::{listed, quoted};
+use crate::names::{self, Projection};
+use crate::select::ModulePair;
+use crate::select::candidates::Candidates;
+
+/// The projections to take.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    names: Vec<String>,
+    /// q and v, when the user named none: then one of them is enough.
+    pub(super) by_default: bool,
+}
+
+/// What one name of a projection means for the files at hand.
+#[derive(Debug, Clone)]
+enum Means {
+    Kind(Projection),
+    LastPart(String),
+}
+
+impl Asked {
+    /// The named projections, or q and v for no names.
+    pub(super) fn new(names: &[String]) -> Self {
+        match names {
+            [] => Self { names: ["q", "v"].map(String::from).into(), by_default: true },
+            names => Self { names: names.to_vec(), by_default: false },
+        }
+    }
+
+    /// Keeps the modules of these projections. By default one of q and v is enough, and the other is returned as
+    /// missing.
+    ///
+    /// # Errors
+    /// `Invalid` when a named projection, or both by default, are not in both files.
+    pub(super) fn narrow(&self, candidates: &mut Candidates<'_>) -> Result<Option<String>> {
+        let means = self.means(candidates);
+        let is_there = |means: &Means| candidates.pairs.iter().any(|pair| means.fits(pair.first));
+        let n_there = means.iter().filter(|means| is_there(means)).count();
+        let mut missing = None;
+        for (name, means) in self.names.iter().zip(&means) {
+            if self.by_default && n_there > 0 && !is_there(means) {
+                missing = Some(format!("no {name} in both files"));
+            } else {
+                self.require(candidates, name, means)?;
+            }
+        }
+        candidates.retain(|module| means.iter().any(|means| means.fits(module)));
+        Ok(missing)
+    }
+
+    /// The modules of these projections, if there is one of each among the pairs.
+    pub(super) fn all_of<'a>(
+        &self,
+        candidates: &Candidates<'_>,
+        pairs: &[ModulePair<'a>],
+    ) -> Option<Vec<ModulePair<'a>>> {
+        let means = self.means(candidates);
+        let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(pair.first)));
+        let fits = |pair: &&ModulePair<'_>| means.iter().any(|means| means.fits(pair.first));
+        each.then(|| pairs.iter().filter(fits).copied().collect())
+    }
+
+    /// `q and v`.
+    pub(super) fn shown(&self) -> String {
+        self.names.join(" and ")
+    }
+
+    fn require(&self, candidates: &Candidates<'_>, name: &str, means: &Means) -> Result<()> {
+        let there_is = || {
+            let labels: BTreeSet<&str> = candidates.pairs.iter().map(ModulePair::label).collect();
+            listed(labels)
+        };
+        candidates.require(&format!("projection {}", quoted(name)), |module| means.fits(module), there_is)
+    }
+
+    fn means(&self, candidates: &Candidates<'_>) -> Vec<Means> {
+        self.names.iter().map(|name| Means::of(name, candidates)).collect()
+    }
+}
+
+impl Means {
+    /// A kind's own name (`q`, `gate`) means the kind where the files have it: a router that is called `gate` must
+    /// not win over the gate projections. Any other name means the modules that are called so, and only without
+    /// those the kind: `wo` is T5's feed-forward weight, and elsewhere the attention output.
+    fn of(name: &str, candidates: &Candidates<'_>) -> Self {
+        let last_part = Self::LastPart(name.to_owned());
+        let Some(kind) = Projection::from_name(name).map(Self::Kind) else { return last_part };
+        let is_own_name = Projection::ALL.iter().any(|kind| kind.name() == name);
+        let (preferred, other) = if is_own_name { (kind, last_part) } else { (last_part, kind) };
+        let there = |means: &Self| candidates.modules().any(|module| means.fits(module));
+        if there(&other) && !there(&preferred) { other } else { preferred }
+    }
+
+    fn fits(&self, module: &Module) -> bool {
+        match self {
+            Self::Kind(kind) => Projection::of(&module.name) == Some(*kind),
+            Self::LastPart(name) => names::last_part(&module.name) == name,
+        }
+    }
+}

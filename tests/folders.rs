@@ -1,0 +1,237 @@
+//! What a path may be, and what is said when it holds no adapter.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::files::{data, zeros};
+use lorascope::{Adapter, Error};
+use tempfile::TempDir;
+
+const MODEL: &str = "adapter_model.safetensors";
+
+fn pair() -> Vec<u8> {
+    zeros(&[("m.lora_A.weight", &[1, 2]), ("m.lora_B.weight", &[2, 1])])
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn refused(path: impl AsRef<Path>) -> (Error, String) {
+    let error = Adapter::open(&path).expect_err("it must be refused");
+    let message = error.to_string();
+    let start = format!("{}: ", path.as_ref().display());
+    let rest = message.strip_prefix(&start).unwrap_or_else(|| panic!("{message} does not name {start}"));
+    (error, rest.to_owned())
+}
+
+#[test]
+fn a_folder_without_config_is_read() {
+    let folder = folder(&[(MODEL, &pair())]);
+    let adapter = Adapter::open(folder.path()).unwrap();
+    assert_eq!((adapter.base_model(), adapter.modules().len()), (None, 1));
+}
+
+#[test]
+fn a_config_without_peft_type_or_base_model_is_read() {
+    let folder =
+        folder(&[(MODEL, &pair()), ("adapter_config.json", br#"{"r": 8, "base_model_name_or_path": null}"#)]);
+    assert_eq!(Adapter::open(folder.path()).unwrap().base_model(), None);
+}
+
+#[test]
+fn a_broken_config_is_named_with_line_and_column() {
+    let folder = folder(&[(MODEL, &pair()), ("adapter_config.json", b"{\n  \"peft_type\": LORA\n}")]);
+    let error = Adapter::open(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Malformed(_)));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: found JSON that cannot be read (expected value at line 2 column 16), expected an object with peft_type \
+             and base_model_name_or_path",
+            folder.path().join("adapter_config.json").display()
+        )
+    );
+}
+
+#[test]
+fn a_folder_of_checkpoints_is_answered_with_their_names() {
+    let bytes = pair();
+    let folder = folder(&[
+        ("checkpoint-1000/adapter_model.safetensors", &bytes),
+        ("checkpoint-500/adapter_model.safetensors", &bytes),
+        ("runs/events.log", b""),
+    ]);
+    let (error, message) = refused(folder.path());
+    assert_eq!(message, "found no adapter_model.safetensors, expected a PEFT folder");
+    let [x, y] =
+        ["checkpoint-500", "checkpoint-1000"].map(|name| folder.path().join(name).display().to_string());
+    assert_eq!(error.hint(), Some(format!("name one of {x}, {y}").as_str()));
+}
+
+#[test]
+fn a_torch_adapter_is_refused_with_the_way_to_convert_it() {
+    let folder = folder(&[("adapter_model.bin", b"PK\x03\x04"), ("adapter_config.json", b"{}")]);
+    let (error, message) = refused(folder.path());
+    assert!(matches!(error, Error::Unsupported(_)));
+    assert_eq!(
+        message,
+        "found adapter_model.bin, a torch checkpoint, which is not read yet, expected adapter_model.safetensors"
+    );
+    assert_eq!(error.hint(), Some("save it again with save_pretrained(..., safe_serialization=True)"));
+}
+
+#[test]
+fn other_safetensors_in_a_folder_are_offered() {
+    let folder = folder(&[("lora.safetensors", &pair()), ("README.md", b"")]);
+    let (error, _) = refused(folder.path());
+    let file = folder.path().join("lora.safetensors").display().to_string();
+    assert_eq!(
+        error.hint(),
+        Some(format!("if one of these is the adapter, name the file itself: {file}").as_str())
+    );
+}
+
+#[test]
+fn a_folder_with_nothing_of_use_is_answered_with_what_it_holds() {
+    let holds = folder(&[("README.md", b""), ("train.py", b"")]);
+    assert_eq!(
+        refused(holds.path()).1,
+        "found no adapter_model.safetensors, only README.md, train.py, expected a PEFT folder or a .safetensors file"
+    );
+    let empty = folder(&[("run.safetensors/keep", b"")]);
+    fs::remove_file(empty.path().join("run.safetensors/keep")).unwrap();
+    assert_eq!(
+        refused(empty.path().join("run.safetensors")).1,
+        "found an empty folder, expected a PEFT folder or a .safetensors file"
+    );
+}
+
+#[test]
+fn a_name_of_the_hub_is_answered_with_the_command_to_download_it() {
+    let (error, message) = refused("some-org/llama-3.1-lora_v2");
+    assert!(matches!(error, Error::Invalid(_)));
+    assert_eq!(message, "found nothing there, expected a PEFT folder or a .safetensors file");
+    assert_eq!(
+        error.hint(),
+        Some(
+            "a model of the Hugging Face Hub must be downloaded first: hf download some-org/llama-3.1-lora_v2 --local-dir \
+             llama-3.1-lora_v2"
+        )
+    );
+}
+
+#[test]
+fn a_mistyped_path_is_not_taken_for_a_name_of_the_hub() {
+    for path in
+        ["tests/datum", "./some-org/x", "/some-org/x", "some-org/x/y", "x", "some-org/x.safetensors", "a b/c"]
+    {
+        let (error, message) = refused(path);
+        assert_eq!(message, "found nothing there, expected a PEFT folder or a .safetensors file");
+        assert_eq!(error.hint(), None, "{path}");
+    }
+}
+
+#[test]
+fn a_pointer_instead_of_the_file_is_named_with_the_way_to_fetch_it() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2362576\n";
+    let folder = folder(&[(MODEL, pointer)]);
+    let (error, message) = refused(folder.path().join(MODEL));
+    assert_eq!(message, "found a Git LFS pointer to a file of 2362576 bytes, expected a safetensors file");
+    assert_eq!(error.hint(), Some("fetch the file itself with `git lfs pull`"));
+}
+
+#[test]
+fn files_of_another_kind_are_named() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html>\n<html class=\"\">", "an HTML page"),
+        (b"PK\x03\x04\0\0\x08\x08\0\0", "a zip archive, as torch.save writes"),
+        (b"{\"peft_type\": \"LORA\"}", "JSON text"),
+        (b"Entry not found", "text that begins with `Entry not found`"),
+    ];
+    for (bytes, found) in cases {
+        let folder = folder(&[("x.safetensors", bytes)]);
+        let (_, message) = refused(folder.path().join("x.safetensors"));
+        assert_eq!(message, format!("found {found}, expected a safetensors file"));
+    }
+}
+
+#[test]
+fn a_file_that_changes_after_it_was_opened_is_refused_when_it_is_read() {
+    let folder = folder(&[(MODEL, &pair())]);
+    let path = folder.path().join(MODEL);
+    let adapter = Adapter::open(&path).unwrap();
+    let factor = &adapter.modules()[0].a;
+    assert_eq!(factor.read().unwrap().values, [0.0, 0.0]);
+    fs::write(&path, &pair()[..100]).unwrap();
+    let error = factor.read().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: found the file changed, expected it unchanged since its header was read",
+            path.display()
+        )
+    );
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(factor.read().unwrap_err(), Error::Io { .. }));
+}
+
+#[test]
+fn a_thousand_open_adapters_hold_no_descriptors() {
+    let path = data("bare/seed0-r8-f16.safetensors");
+    let adapters: Vec<Adapter> = (0..5000).map(|_| Adapter::open(&path).unwrap()).collect();
+    assert!(adapters.iter().all(|adapter| adapter.modules().len() == 2));
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_pipe_is_refused_and_does_not_block() {
+        let folder = TempDir::new().unwrap();
+        let path: PathBuf = folder.path().join("pipe.safetensors");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let (error, message) = refused(&path);
+        assert!(matches!(error, Error::Unsupported(_)));
+        assert_eq!(
+            message,
+            "found a pipe or a device, expected a regular file, which can be read by position"
+        );
+    }
+
+    #[test]
+    fn a_dangling_link_in_a_folder_is_named() {
+        let folder = TempDir::new().unwrap();
+        symlink("nowhere", folder.path().join(MODEL)).unwrap();
+        let error = Adapter::open(folder.path()).unwrap_err();
+        let start = format!("{}: cannot open: ", folder.path().join(MODEL).display());
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_an_io_error() {
+        let folder = folder(&[(MODEL, &pair())]);
+        let path = folder.path().join(MODEL);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::File::open(&path).is_ok() {
+            eprintln!("skipped: this user may read every file");
+            return;
+        }
+        let error = Adapter::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }));
+        assert!(error.to_string().starts_with(&format!("{}: cannot open: ", path.display())), "{error}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Which modules of two adapters become panels, and what is said when there are none.
+
+mod common;
+
+use common::files::{adapter, data};
+use lorascope::{Adapter, Error, Selected, Selection, Side};
+
+/// A BERT with query, key and value in these layers.
+fn bert(label: &str, layers: &[usize]) -> Adapter {
+    let names: Vec<String> = layers
+        .iter()
+        .flat_map(|n| {
+            ["query", "key", "value"].map(|part| format!("encoder.layer.{n}.attention.self.{part}"))
+        })
+        .collect();
+    let modules: Vec<(&str, usize, usize)> = names.iter().map(|name| (name.as_str(), 4, 3)).collect();
+    adapter(label, &modules)
+}
+
+fn square(label: &str, names: &[&str]) -> Adapter {
+    let modules: Vec<(&str, usize, usize)> = names.iter().map(|name| (*name, 4, 4)).collect();
+    adapter(label, &modules)
+}
+
+fn names<'a>(selected: &Selected<'a>) -> Vec<&'a str> {
+    selected.pairs.iter().map(|pair| pair.name()).collect()
+}
+
+fn refused(selection: &Selection, first: &Adapter, second: &Adapter) -> String {
+    let error = selection.select(first, second, Side::A).expect_err("it must be refused");
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn takes_q_and_v_of_the_middle_block_that_both_have() {
+    let (x, y) = (bert("x", &[1, 2, 9, 10, 11]), bert("y", &[2, 9, 10, 11, 12]));
+    let selected = Selection::new().select(&x, &y, Side::A).unwrap();
+    // Both have blocks 2, 9, 10 and 11; number ⌊4/2⌋ = 2, counted from 0, is 10.
+    assert_eq!(
+        names(&selected),
+        ["encoder.layer.10.attention.self.query", "encoder.layer.10.attention.self.value"]
+    );
+    assert_eq!(selected.pairs.iter().map(|pair| pair.label()).collect::<Vec<_>>(), ["q", "v"]);
+    assert_eq!(selected.pairs[0].layer(), Some(10));
+    assert_eq!(
+        selected.note.unwrap(),
+        "no layer or module was named: took q and v of `encoder.layer.10.attention.self`, the middle one of 4 blocks \
+         that have them in both files"
+    );
+}
+
+#[test]
+fn takes_named_projections_of_the_middle_block() {
+    let x = bert("x", &[0, 1, 2]);
+    let selected = Selection::new().projections(["k"]).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["encoder.layer.1.attention.self.key"]);
+}
+
+#[test]
+fn projections_in_different_parts_of_a_layer_are_found_by_layer() {
+    let x = square("x", &["h.0.attn.q_proj", "h.0.mlp.up_proj", "h.1.attn.q_proj", "h.1.mlp.up_proj"]);
+    let selected = Selection::new().projections(["q", "up"]).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.1.attn.q_proj", "h.1.mlp.up_proj"]);
+    assert!(selected.note.unwrap().contains("took q and up of `h.1`, the middle one of 2 blocks"));
+}
+
+#[test]
+fn without_q_and_v_takes_the_first_modules_in_common_and_says_so() {
+    let (x, y) = (square("x", &["h.0.a", "h.1.a", "h.2.a"]), square("y", &["h.1.a", "h.2.a", "h.10.a"]));
+    let selected = Selection::new().select(&x, &y, Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.1.a", "h.2.a"]);
+    assert_eq!(
+        selected.note.unwrap(),
+        "no block has q and v in both files: took the first 2 of 2 modules in common"
+    );
+}
+
+#[test]
+fn a_layer_alone_means_its_q_and_v() {
+    let x = bert("x", &[0, 5]);
+    let selected = Selection::new().layer(5).select(&x, &x, Side::A).unwrap();
+    assert_eq!(
+        names(&selected),
+        ["encoder.layer.5.attention.self.query", "encoder.layer.5.attention.self.value"]
+    );
+    assert_eq!(selected.note, None);
+}
+
+#[test]
+fn a_layer_with_q_but_no_v_gives_q_and_says_so() {
+    let (x, y) = (square("x", &["h.0.attn.q_proj", "h.0.attn.v_proj"]), square("y", &["h.0.attn.q_proj"]));
+    let selected = Selection::new().layer(0).select(&x, &y, Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.0.attn.q_proj"]);
+    assert_eq!(selected.note.unwrap(), "no v in both files; only in x: `h.0.attn.v_proj`");
+}
+
+#[test]
+fn projections_are_found_across_naming_habits() {
+    for [q, v, o] in [
+        ["attention.self.query", "attention.self.value", "attention.output.dense"],
+        ["self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj"],
+        ["attention.q_lin", "attention.v_lin", "attention.out_lin"],
+        ["attn1.to_q", "attn1.to_v", "attn1.to_out.0"],
+        ["attention.wq", "attention.wv", "attention.wo"],
+        ["SelfAttention.q", "SelfAttention.v", "SelfAttention.o"],
+    ] {
+        let modules = [q, v, o].map(|end| format!("model.layers.7.{end}"));
+        let x = square("x", &modules.each_ref().map(String::as_str));
+        for asked in [["q", "v", "o"], ["query", "v_proj", "to_out.0"]] {
+            let selected = Selection::new().layer(7).projections(asked).select(&x, &x, Side::A).unwrap();
+            let mut expected: Vec<&str> = modules.iter().map(String::as_str).collect();
+            expected.sort();
+            assert_eq!(names(&selected), expected);
+        }
+    }
+}
+
+#[test]
+fn every_module_of_a_layer_and_projection_is_taken() {
+    let x = square("x", &["b.0.attn1.to_q", "b.0.attn2.to_q", "b.1.attn1.to_q"]);
+    let selected = Selection::new().layer(0).projections(["q"]).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["b.0.attn1.to_q", "b.0.attn2.to_q"]);
+}
+
+#[test]
+fn a_router_called_gate_does_not_stand_for_the_gate_projection() {
+    let x = square("x", &["layers.0.moe.gate", "layers.0.moe.experts.0.w1"]);
+    let take = |x: &Adapter| {
+        let selection = Selection::new().layer(0).projections(["gate"]);
+        names(&selection.select(x, x, Side::A).unwrap()).join(" ")
+    };
+    assert_eq!(take(&x), "layers.0.moe.experts.0.w1");
+    assert_eq!(take(&square("x", &["layers.0.moe.gate"])), "layers.0.moe.gate");
+}
+
+#[test]
+fn globs_match_canonical_and_original_names() {
+    let x = bert("x", &[0, 1]);
+    for glob in [
+        "encoder.layer.1.attention.self.query",
+        "*1*query",
+        "base_model.model.encoder.layer.1.attention.self.query",
+        "base_model.*.layer.1.*.query.lora_A.weight",
+    ] {
+        let selected = Selection::new().modules([glob]).unwrap().select(&x, &x, Side::A).unwrap();
+        assert_eq!(names(&selected), ["encoder.layer.1.attention.self.query"], "{glob}");
+    }
+    let two = Selection::new().modules(["*.0.*key", "*.1.*value"]).unwrap();
+    assert_eq!(
+        names(&two.select(&x, &x, Side::A).unwrap()),
+        ["encoder.layer.0.attention.self.key", "encoder.layer.1.attention.self.value"]
+    );
+}
+
+#[test]
+fn globs_layer_and_projections_narrow_together() {
+    let x = bert("x", &[0, 1]);
+    let selection = Selection::new().modules(["*self*"]).unwrap().layer(1);
+    assert_eq!(selection.select(&x, &x, Side::A).unwrap().pairs.len(), 3);
+    let selected = selection.projections(["k"]).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["encoder.layer.1.attention.self.key"]);
+}
+
+#[test]
+fn says_which_matching_modules_are_in_one_file_only() {
+    let (x, y) = (bert("x", &[0, 1]), bert("y", &[1]));
+    let selected = Selection::new().modules(["*query"]).unwrap().select(&x, &y, Side::A).unwrap();
+    assert_eq!(names(&selected), ["encoder.layer.1.attention.self.query"]);
+    assert_eq!(selected.note.unwrap(), "only in x: `encoder.layer.0.attention.self.query`");
+}
+
+#[test]
+fn a_layer_that_is_not_there_is_answered_with_those_that_are() {
+    let (x, y) = (bert("x", &[0, 1, 2, 5, 6]), bert("y", &[0, 1, 2, 5]));
+    assert_eq!(
+        refused(&Selection::new().layer(9), &x, &y),
+        "layer 9: found it neither in x nor in y, expected layers 0 to 2, 5, which both have"
+    );
+    assert_eq!(
+        refused(&Selection::new().layer(6), &x, &y),
+        "layer 6: found it in x only, expected layers 0 to 2, 5, which both have"
+    );
+    let z = square("z", &["lm_head"]);
+    assert_eq!(
+        refused(&Selection::new().layer(0), &z, &z),
+        "layer 0: found it neither in z nor in z, expected modules without layer number, `lm_head`, which both have"
+    );
+}
+
+#[test]
+fn a_projection_that_is_not_there_is_answered_with_those_that_are() {
+    let x = square("x", &["h.0.attn.c_attn", "h.0.attn.c_proj"]);
+    let message = "found it neither in x nor in x, expected `c_attn`, `o`, which both have";
+    let asked = Selection::new().projections(["k"]);
+    assert_eq!(refused(&asked, &x, &x), format!("projection `k`: {message}"));
+    assert_eq!(refused(&asked.layer(0), &x, &x), format!("projection `k`: {message}"));
+    assert_eq!(refused(&Selection::new().layer(0), &x, &x), format!("projection `q`: {message}"));
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_answered_with_names() {
+    let x = square("x", &["h.0.q", "h.1.q", "h.2.q", "h.3.q", "h.4.q"]);
+    let selection = Selection::new().modules(["h.0.q", "H.*"]).unwrap();
+    assert_eq!(
+        refused(&selection, &x, &x),
+        "module `H.*`: found it neither in x nor in x, expected `h.0.q`, `h.1.q`, `h.2.q`, `h.3.q` and 1 more, which \
+         both have"
+    );
+}
+
+#[test]
+fn a_broken_glob_is_refused_where_it_breaks() {
+    let error = Selection::new().modules(["a[b"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "module: found `a[b` (invalid range pattern at position 1), expected a glob such as `*.layer.5.*.query`"
+    );
+}
+
+#[test]
+fn adapters_without_a_module_in_common_are_refused_with_names_of_each() {
+    let mrpc = Adapter::open(data("roberta-mrpc/checkpoint-230")).unwrap();
+    let (x, y) = (Adapter::open(data("seed0-r8-layer5")).unwrap(), square("y", &["h.0.q"]));
+    let error = Selection::new().select(&y, &x, Side::A).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "y: found no module in common (`h.0.q` here, `encoder.layer.5.attention.self.query`, \
+             `encoder.layer.5.attention.self.value` there), expected modules of {}",
+            x.path().display()
+        )
+    );
+    assert_eq!(error.hint(), Some("both adapters must be of one base model"));
+    let error = Selection::new().select(&x, &mrpc, Side::A).unwrap_err();
+    assert_eq!(
+        error.hint(),
+        Some("their base models differ: `sentence-transformers/all-MiniLM-L6-v2`, `roberta-base`")
+    );
+}
+
+#[test]
+fn d_must_agree_on_the_side_in_question_only() {
+    let (x, y) = (adapter("x", &[("h.0.q", 4, 6)]), adapter("y", &[("h.0.q", 5, 6)]));
+    let selection = Selection::new().modules(["h.0.q"]).unwrap();
+    let error = selection.select(&x, &y, Side::A).unwrap_err();
+    assert_eq!(error.to_string(), "x: module `h.0.q`: found d_in = 4, expected 5 as in y");
+    assert_eq!(error.hint(), Some("--side b compares by d_out, which is 6 in both"));
+    assert_eq!(selection.select(&x, &y, Side::B).unwrap().pairs.len(), 1);
+    let z = adapter("z", &[("h.0.q", 5, 7)]);
+    let error = selection.select(&x, &z, Side::B).unwrap_err();
+    assert_eq!(error.to_string(), "x: module `h.0.q`: found d_out = 6, expected 7 as in z");
+    assert_eq!(error.hint(), Some("both adapters must be of one base model"));
+}
+
+#[test]
+fn two_checkpoints_of_one_real_run_are_compared_by_default() {
+    let [x, y] =
+        ["day21-r8/checkpoint-23", "day21-r8/checkpoint-69"].map(|name| Adapter::open(data(name)).unwrap());
+    let selected = Selection::new().select(&x, &y, Side::B).unwrap();
+    assert_eq!(names(&selected), ["model.layers.20.self_attn.q_proj", "model.layers.20.self_attn.v_proj"]);
+    assert_eq!(selected.pairs.iter().map(|pair| Side::B.d(pair.second)).collect::<Vec<_>>(), [896, 128]);
+}
