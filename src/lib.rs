@@ -3,6 +3,7 @@
 mod adapter;
 pub mod engine;
 mod error;
+pub mod figure;
 pub mod kernels;
 mod similarity;
 
