@@ -38,12 +38,12 @@
 mod adapter;
 mod basis;
 pub mod chance;
-//FIG
-//FIG
-//FIG pub mod cli;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod engine;
 mod error;
-//FIG pub mod figure;
+pub mod figure;
 mod formats;
 pub mod kernels;
 mod listing;

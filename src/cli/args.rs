@@ -12,11 +12,11 @@ use crate::engine::{EngineChoice, GpuChoice};
 use crate::figure::Palette;
 
 /// The version with the commit that it was built from, where the source was a checkout.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    git_version::git_version!(args = ["--always", "--dirty=-modified", "--abbrev=10"], fallback = "no commit"),
-    ")"
+const VERSION: &str = git_version::git_version!(
+    prefix = concat!(env!("CARGO_PKG_VERSION"), " (commit "),
+    suffix = ")",
+    args = ["--always", "--dirty=-modified", "--abbrev=10", "--exclude=*"],
+    fallback = "unknown"
 );
 
 /// Shows how much LoRA checkpoints agree: the subspace similarity φ(i, j) of the LoRA paper (Hu et al. 2021), for every
@@ -48,7 +48,9 @@ pub(super) enum Command {
     #[command(after_help = FIGURE_HELP)]
     Figure(FigureArgs),
     /// Print a script that completes this command line in a shell
-    #[command(after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope")]
+    #[command(
+        after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope"
+    )]
     Completions {
         /// The shell
         shell: Shell,

@@ -1,6 +1,5 @@
 //! From pairs of modules to the picture and its summary: what `demo` and `figure` share.
 
-use std::io::Write;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -188,7 +187,8 @@ impl Picture<'_> {
     }
 
     fn figure(&self, bases: &[Bases], grids: &[Grid]) -> Figure {
-        let mut figure = Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
+        let mut figure =
+            Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
         for (at, ([a, b], grid)) in bases.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),

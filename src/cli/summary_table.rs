@@ -29,7 +29,7 @@ pub(super) struct Column {
 impl Column {
     /// What a grid shows, with the ranks of its bases and the names of its modules; no pair is the control.
     pub(super) fn new(pair: Option<(&ModulePair<'_>, Side)>, [a, b]: [&Basis; 2], grid: &Grid) -> Self {
-        let tensor = |module: fn(&ModulePair<'_>) -> &Module| {
+        let tensor = |module: for<'a> fn(&ModulePair<'a>) -> &'a Module| {
             pair.map(|(pair, side)| side.factor(module(pair)).name.clone())
         };
         Self {

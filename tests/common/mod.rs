@@ -3,4 +3,5 @@
 
 pub mod engines;
 pub mod files;
+pub mod image;
 pub mod oracle;

@@ -1,0 +1,160 @@
+//! The two embedded faces: widths, kerning and outlines of their glyphs.
+
+use std::sync::OnceLock;
+
+use ttf_parser::{Face as Font, GlyphId, OutlineBuilder};
+
+/// A face of the figure's font.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// DejaVu Sans.
+    Upright,
+    /// DejaVu Sans Oblique, for the letters of mathematics.
+    Italic,
+}
+
+/// Height of the digits, as a share of the type size.
+pub(crate) const DIGIT_HEIGHT: f64 = 0.729;
+/// Height of the tallest letters and brackets, as a share of the type size.
+pub(crate) const ASCENT: f64 = 0.76;
+/// Depth of the lowest letters, as a share of the type size.
+pub(crate) const DESCENT: f64 = 0.24;
+
+impl Face {
+    fn font(self) -> &'static Font<'static> {
+        static FONTS: [OnceLock<Font<'static>>; 2] = [const { OnceLock::new() }; 2];
+        FONTS[self as usize].get_or_init(|| {
+            let bytes: &[u8] = match self {
+                Self::Upright => include_bytes!("../../assets/fonts/DejaVuSans.ttf"),
+                Self::Italic => include_bytes!("../../assets/fonts/DejaVuSans-Oblique.ttf"),
+            };
+            Font::parse(bytes, 0).expect("a test parses both embedded fonts")
+        })
+    }
+
+    /// The character's glyph; glyph 0, an empty box, for a character that the face lacks.
+    fn glyph(self, character: char) -> GlyphId {
+        self.font().glyph_index(character).unwrap_or(GlyphId(0))
+    }
+
+    /// Each character of a text with its distance from the start, and the width of the whole; in ems.
+    pub(crate) fn advances(self, text: &str) -> (Vec<(char, f64)>, f64) {
+        let font = self.font();
+        let em = f64::from(font.units_per_em());
+        let mut x = 0.0;
+        let mut previous = None;
+        let mut glyphs = Vec::new();
+        for character in text.chars() {
+            let glyph = self.glyph(character);
+            if let Some(previous) = previous {
+                x += f64::from(kerning(font, previous, glyph)) / em;
+            }
+            glyphs.push((character, x));
+            x += f64::from(font.glyph_hor_advance(glyph).unwrap_or(0)) / em;
+            previous = Some(glyph);
+        }
+        (glyphs, x)
+    }
+
+    /// Width of a text in ems.
+    pub(crate) fn width(self, text: &str) -> f64 {
+        self.advances(text).1
+    }
+
+    /// Draws a character's outline in ems: baseline at y = 0, y up.
+    pub(crate) fn outline(self, character: char, pen: &mut impl Pen) {
+        let scale = 1.0 / f32::from(self.font().units_per_em());
+        self.font().outline_glyph(self.glyph(character), &mut Scaled { pen, scale });
+    }
+}
+
+fn kerning(font: &Font<'_>, left: GlyphId, right: GlyphId) -> i16 {
+    let subtables = font.tables().kern.into_iter().flat_map(|kern| kern.subtables);
+    subtables
+        .filter(|table| table.horizontal)
+        .find_map(|table| table.glyphs_kerning(left, right))
+        .unwrap_or(0)
+}
+
+/// What an outline is drawn with; coordinates in ems.
+pub(crate) trait Pen {
+    /// Starts a contour.
+    fn move_to(&mut self, x: f32, y: f32);
+    /// A straight line.
+    fn line_to(&mut self, x: f32, y: f32);
+    /// A quadratic curve.
+    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32);
+    /// Closes the contour.
+    fn close(&mut self);
+}
+
+struct Scaled<'a, P> {
+    pen: &'a mut P,
+    scale: f32,
+}
+
+impl<P: Pen> OutlineBuilder for Scaled<'_, P> {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.pen.move_to(x * self.scale, y * self.scale);
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.pen.line_to(x * self.scale, y * self.scale);
+    }
+
+    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
+        self.pen.quad_to(x1 * self.scale, y1 * self.scale, x * self.scale, y * self.scale);
+    }
+
+    fn curve_to(&mut self, _: f32, _: f32, _: f32, _: f32, _: f32, _: f32) {
+        unreachable!("TrueType outlines hold no cubic curves");
+    }
+
+    fn close(&mut self) {
+        self.pen.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Points(usize);
+
+    impl Pen for Points {
+        fn move_to(&mut self, _: f32, _: f32) {
+            self.0 += 1;
+        }
+        fn line_to(&mut self, _: f32, _: f32) {
+            self.0 += 1;
+        }
+        fn quad_to(&mut self, _: f32, _: f32, _: f32, _: f32) {
+            self.0 += 1;
+        }
+        fn close(&mut self) {}
+    }
+
+    #[test]
+    fn both_faces_hold_the_letters_of_the_titles() {
+        for (face, letters) in [(Face::Upright, "ΔW(),=′…−×0123456789_."), (Face::Italic, "ϕφABWqkvorij′")]
+        {
+            for letter in letters.chars() {
+                assert!(face.font().glyph_index(letter).is_some(), "{face:?} lacks {letter}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_character_is_drawn_as_a_box() {
+        let mut points = Points::default();
+        Face::Upright.outline('漢', &mut points);
+        assert!(points.0 >= 4);
+        assert!(Face::Upright.width("漢") > 0.3);
+    }
+
+    #[test]
+    fn kerning_draws_pairs_together() {
+        assert!(Face::Upright.width("AV") < Face::Upright.width("A") + Face::Upright.width("V"));
+    }
+}

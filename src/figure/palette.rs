@@ -1,0 +1,122 @@
+//! The palettes that values are painted with: 256 colours each, dark to light.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use crate::error::{Error, Fault};
+
+/// A palette of 256 colours, from the low end of the scale to the high end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Palette {
+    /// Purple-black over magenta-red to light peach: the paper's look, and the default.
+    #[default]
+    Rocket,
+    /// Dark blue over green to yellow.
+    Viridis,
+    /// Black over purple to light yellow.
+    Magma,
+    /// Black over red to pale yellow.
+    Inferno,
+    /// Dark blue to yellow, made to look the same to readers with colour blindness.
+    Cividis,
+    /// Black to white.
+    Grey,
+}
+
+impl Palette {
+    /// Every palette, the default first.
+    pub const ALL: [Self; 6] =
+        [Self::Rocket, Self::Viridis, Self::Magma, Self::Inferno, Self::Cividis, Self::Grey];
+
+    /// The name that [`FromStr`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rocket => "rocket",
+            Self::Viridis => "viridis",
+            Self::Magma => "magma",
+            Self::Inferno => "inferno",
+            Self::Cividis => "cividis",
+            Self::Grey => "grey",
+        }
+    }
+
+    /// The colours as (red, green, blue) in sRGB; colour k stands for the k-th 256th of the scale.
+    pub fn colors(self) -> &'static [[u8; 3]; 256] {
+        static TABLES: [OnceLock<[[u8; 3]; 256]>; Palette::ALL.len()] = [const { OnceLock::new() }; 6];
+        TABLES[self as usize].get_or_init(|| match self {
+            Self::Rocket => parse(include_str!("../../assets/palettes/rocket.txt")),
+            Self::Viridis => parse(include_str!("../../assets/palettes/viridis.txt")),
+            Self::Magma => parse(include_str!("../../assets/palettes/magma.txt")),
+            Self::Inferno => parse(include_str!("../../assets/palettes/inferno.txt")),
+            Self::Cividis => parse(include_str!("../../assets/palettes/cividis.txt")),
+            Self::Grey => std::array::from_fn(|k| [k as u8; 3]),
+        })
+    }
+}
+
+/// Reads an embedded table of 256 lines `RRGGBB`.
+fn parse(table: &str) -> [[u8; 3]; 256] {
+    let mut lines = table.lines();
+    std::array::from_fn(|_| {
+        let line = lines.next().expect("a test reads every embedded palette and finds 256 lines");
+        let [_, red, green, blue] = u32::from_str_radix(line, 16)
+            .expect("a test reads every embedded palette and finds only hexadecimal numbers")
+            .to_be_bytes();
+        [red, green, blue]
+    })
+}
+
+impl fmt::Display for Palette {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Palette {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|palette| palette.name() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Fault::new(format!("`{name}`"), format!("one of {known}")).of("palette").invalid()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_palette_is_read_whole_and_grows_lighter() {
+        for palette in Palette::ALL {
+            let luma = |[red, green, blue]: [u8; 3]| {
+                0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue)
+            };
+            let colors = palette.colors();
+            assert!(luma(colors[0]) < 50.0 && luma(colors[255]) > 200.0, "{palette}");
+            assert!(colors.windows(16).all(|run| luma(run[0]) < luma(run[15])), "{palette}");
+        }
+    }
+
+    #[test]
+    fn rocket_is_purple_black_then_magenta_red_then_peach() {
+        let colors = Palette::Rocket.colors();
+        assert_eq!(colors[0], [0x03, 0x05, 0x1a]);
+        assert_eq!(colors[128], [0xcb, 0x1b, 0x4f]);
+        assert_eq!(colors[255], [0xfa, 0xeb, 0xdd]);
+    }
+
+    #[test]
+    fn names_are_read_back_and_an_unknown_one_is_answered_with_the_list() {
+        for palette in Palette::ALL {
+            assert_eq!(palette.to_string().parse::<Palette>().unwrap(), palette);
+        }
+        assert_eq!(
+            "jet".parse::<Palette>().unwrap_err().to_string(),
+            "palette: found `jet`, expected one of rocket, viridis, magma, inferno, cividis, grey"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! What the titles say: the main title, each panel's, and the small paths under them.
+
+use super::font::Face;
+use super::panel::{Kind, Panel};
+use super::text::{Text, elide};
+
+/// Type sizes in points.
+pub(crate) const TITLE_PT: f64 = 12.0;
+pub(crate) const PANEL_TITLE_PT: f64 = 11.0;
+pub(crate) const PATH_PT: f64 = 6.5;
+/// Titles shrink to this share of their size before the names of modules in them are shortened.
+const SMALLEST: f64 = 0.7;
+
+/// The titles of a figure.
+#[derive(Debug)]
+pub(crate) struct Titles {
+    /// φ(A_{r=64}, A′_{r=64}, i, j); a rank that differs between modules is left to the panels' titles.
+    pub main: Text,
+    pub panels: Vec<PanelTitle>,
+}
+
+/// A panel's title and, where the title does not say all, the module's path in small type.
+#[derive(Debug)]
+pub(crate) struct PanelTitle {
+    pub title: Text,
+    pub path: Option<Text>,
+}
+
+impl Titles {
+    /// The titles of `panels`, the main one at most `max_pt` wide and the others at most `panel_max_pt`.
+    pub fn new(symbol: &str, panels: &[Panel], max_pt: f64, panel_max_pt: f64) -> Self {
+        let ranks = common_ranks(panels);
+        let main = shrink(main_title(symbol, ranks, TITLE_PT), max_pt);
+        // One size for all panels: titles side by side in different sizes look like different ranks of heading.
+        let scales = panels.iter().map(|panel| {
+            let scale = panel_max_pt / panel_title(panel, ranks, None).width_pt;
+            if panel.is_control() { scale } else { scale.max(SMALLEST) }
+        });
+        let scale = scales.fold(1.0, f64::min);
+        let paths = panels.iter().map(|panel| path(panel, panels, panel_max_pt));
+        let titles = panels.iter().map(|panel| panel_title(panel, ranks, Some(panel_max_pt / scale)));
+        let panels = titles
+            .zip(paths)
+            .map(|(title, path)| PanelTitle { title: shrink(title.scaled(scale), panel_max_pt), path })
+            .collect();
+        Self { main, panels }
+    }
+}
+
+/// The ranks that all modules share; the control is drawn to match and has no say unless it is alone.
+fn common_ranks(panels: &[Panel]) -> (Option<usize>, Option<usize>) {
+    let only_controls = panels.iter().all(Panel::is_control);
+    let counted: Vec<_> =
+        panels.iter().filter(|panel| only_controls || !panel.is_control()).map(|panel| panel.ranks).collect();
+    let shared = |rank: fn(&(usize, usize)) -> usize| {
+        let first = counted.first().map(rank)?;
+        counted.iter().all(|ranks| rank(ranks) == first).then_some(first)
+    };
+    (shared(|ranks| ranks.0), shared(|ranks| ranks.1))
+}
+
+fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), size: f64) -> Text {
+    let subscript =
+        |rank: Option<usize>| rank.map(|rank| Text::equation("r", false, rank, Text::subscript_size(size)));
+    Text::letter("ϕ", size)
+        .upright("(", size)
+        .symbol(symbol, size)
+        .scripts(false, subscript(ranks.0), size)
+        .comma(size)
+        .symbol(symbol, size)
+        .scripts(true, subscript(ranks.1), size)
+        .comma(size)
+        .italic("i", size)
+        .comma(size)
+        .italic("j", size)
+        .upright(")", size)
+}
+
+/// A panel's title at full size, the projection shortened where the whole is wider than `max_pt`.
+fn panel_title(panel: &Panel, shared: (Option<usize>, Option<usize>), max_pt: Option<f64>) -> Text {
+    let size = PANEL_TITLE_PT;
+    let mut ranks = Text::default();
+    if shared.0.is_none() {
+        ranks = ranks.comma(size).then(Text::equation("r", false, panel.ranks.0, size));
+    }
+    if shared.1.is_none() {
+        ranks = ranks.comma(size).then(Text::equation("r", true, panel.ranks.1, size));
+    }
+    let name = match &panel.kind {
+        Kind::Control => Text::plain("Random Gaussian", size),
+        Kind::Module { projection, .. } => {
+            let stem = Text::plain("Δ", size).italic("W", size);
+            let small = Text::subscript_size(size);
+            let subscript = if matches!(projection.as_str(), "q" | "k" | "v" | "o") {
+                Text::letter(projection, small)
+            } else {
+                let room = max_pt.map_or(f64::INFINITY, |max| max - stem.width_pt - ranks.width_pt - 1.0);
+                Text::plain(&elide(projection, Face::Upright, small, room), small)
+            };
+            stem.scripts(false, Some(subscript), size)
+        }
+    };
+    name.then(ranks)
+}
+
+/// The path under a panel's title: none where the title alone names the module as the paper does.
+fn path(panel: &Panel, panels: &[Panel], max_pt: f64) -> Option<Text> {
+    let Kind::Module { path, projection } = &panel.kind else { return None };
+    let same_title = panels.iter().filter(|other| {
+        matches!(&other.kind, Kind::Module { projection: name, .. } if name == projection)
+            && other.ranks == panel.ranks
+    });
+    let known = matches!(projection.as_str(), "q" | "v");
+    let said = path.is_empty() || path == projection || (known && same_title.count() == 1);
+    (!said).then(|| Text::plain(&elide(path, Face::Upright, PATH_PT, max_pt), PATH_PT))
+}
+
+fn shrink(text: Text, max_pt: f64) -> Text {
+    let factor = (max_pt / text.width_pt).min(1.0);
+    text.scaled(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::similarity::Grid;
+
+    fn panel(path: &str, n_rows: usize, n_cols: usize) -> Panel {
+        Panel::module(path, Grid::new(n_rows, n_cols, 600, vec![0.0; n_rows * n_cols]).unwrap())
+    }
+
+    fn text(text: &Text) -> String {
+        text.pieces.iter().map(|piece| piece.text.as_str()).collect()
+    }
+
+    fn titles(panels: &[Panel]) -> (String, Vec<String>, Vec<Option<String>>) {
+        let titles = Titles::new("A", panels, 800.0, 250.0);
+        (
+            text(&titles.main),
+            titles.panels.iter().map(|panel| text(&panel.title)).collect(),
+            titles.panels.iter().map(|panel| panel.path.as_ref().map(text)).collect(),
+        )
+    }
+
+    #[test]
+    fn shared_ranks_stand_in_the_main_title() {
+        let control = Panel::control(Grid::new(8, 8, 600, vec![0.0; 64]).unwrap());
+        let (main, panels, paths) = titles(&[panel("l.q_proj", 8, 64), panel("l.v_proj", 8, 64), control]);
+        assert_eq!(main, "ϕ(Ar=8,A′r=64,i,j)");
+        assert_eq!(panels, ["ΔWq", "ΔWv", "Random Gaussian"]);
+        assert_eq!(paths, [None, None, None]);
+    }
+
+    #[test]
+    fn a_rank_that_differs_moves_to_the_panels() {
+        let (main, panels, _) = titles(&[panel("l.q_proj", 8, 64), panel("l.v_proj", 8, 32)]);
+        assert_eq!(main, "ϕ(Ar=8,A′,i,j)");
+        assert_eq!(panels, ["ΔWq,r′=64", "ΔWv,r′=32"]);
+    }
+
+    #[test]
+    fn the_rank_of_an_adapter_is_told_when_its_grid_is_smaller() {
+        let (main, ..) = titles(&[panel("l.q_proj", 5, 6).ranks(64, 64)]);
+        assert_eq!(main, "ϕ(Ar=64,A′r=64,i,j)");
+    }
+
+    #[test]
+    fn paths_stand_under_other_modules_and_under_titles_that_occur_twice() {
+        let (_, _, paths) =
+            titles(&[panel("0.q_proj", 8, 8), panel("1.q_proj", 8, 8), panel("0.v_proj", 8, 8)]);
+        assert_eq!(paths, [Some("0.q_proj".to_owned()), Some("1.q_proj".to_owned()), None]);
+        let (_, _, paths) = titles(&[panel("0.mlp.up_proj", 8, 8), panel("0.v_proj", 8, 8)]);
+        assert_eq!(paths, [Some("0.mlp.up_proj".to_owned()), None]);
+    }
+
+    #[test]
+    fn titles_stay_within_their_room() {
+        let long = format!("x.{}", "long_name_".repeat(20));
+        let titles = Titles::new("A", &[panel(&long, 8, 64), panel("q", 9, 65)], 100.0, 60.0);
+        assert!(titles.main.width_pt <= 100.001);
+        for panel in titles.panels {
+            assert!(panel.title.width_pt <= 60.001, "{}", panel.title.width_pt);
+            assert!(panel.path.is_none_or(|path| path.width_pt <= 60.0));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Figures: golden images, and pixels read back against the palette.
+
+mod common;
+
+use std::io;
+
+use common::image::{assert_golden, decode, stored_grid};
+use image::RgbImage;
+use lorascope::engine::CpuEngine;
+use lorascope::figure::{Area, Figure, Palette, Panel};
+use lorascope::{Error, Grid};
+
+/// Resolution of the golden images: text is legible and a file takes about 20 KiB.
+const GOLDEN_DPI: f64 = 50.0;
+const LAYER: &str = "encoder.layer.5.attention.self";
+
+fn png(figure: &Figure) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    figure.write_png(&CpuEngine::default(), &mut bytes).unwrap();
+    bytes
+}
+
+fn three_panels(symbol: char, name: &str, d: usize) -> Figure {
+    let grid = |panel: &str| stored_grid(&format!("{name}_{panel}"), d);
+    Figure::new(symbol)
+        .panel(Panel::module(format!("{LAYER}.query"), grid("q")))
+        .panel(Panel::module(format!("{LAYER}.value"), grid("v")))
+        .panel(Panel::control(grid("control")))
+}
+
+/// A grid whose corners and halves all differ, so that no mirrored or turned copy of it looks the same.
+fn lopsided(n_rows: usize, n_cols: usize) -> Grid {
+    let mut values: Vec<f32> = (0..n_rows * n_cols).map(|k| (k % 13) as f32 / 40.0).collect();
+    values[0] = 0.05;
+    values[n_cols - 1] = 0.45;
+    values[(n_rows - 1) * n_cols] = 0.25;
+    Grid::new(n_rows, n_cols, 4096, values).unwrap()
+}
+
+/// The pixel at the centre of cell (i, j), counted from 1.
+fn cell(image: &RgbImage, area: &Area, grid: &Grid, i: usize, j: usize) -> [u8; 3] {
+    let x = area.x_px + (2 * j - 1) * area.width_px / (2 * grid.n_cols());
+    let y = area.y_px + (2 * i - 1) * area.height_px / (2 * grid.n_rows());
+    image.get_pixel(x as u32, y as u32).0
+}
+
+/// The palette's colour for a value on the default scale.
+fn color(palette: Palette, value: f64) -> [u8; 3] {
+    palette.colors()[((value / 0.5 * 256.0) as usize).min(255)]
+}
+
+#[test]
+fn corners_of_a_panel_and_values_of_the_bar_have_the_palettes_colours() {
+    for palette in Palette::ALL {
+        for (n_rows, n_cols) in [(64, 64), (8, 8), (8, 64), (2, 2)] {
+            let grid = lopsided(n_rows, n_cols);
+            let panel = Panel::module("l.q_proj", grid.clone());
+            let figure = Figure::new('A').panel(panel.clone()).panel(panel).palette(palette).dpi(100.0);
+            let (image, areas) = (decode(&png(&figure)), figure.areas().unwrap());
+            for area in &areas.panels {
+                for (i, j, value) in [(1, 1, 0.05), (1, n_cols, 0.45), (n_rows, 1, 0.25)] {
+                    assert_eq!(
+                        cell(&image, area, &grid, i, j),
+                        color(palette, value),
+                        "{palette} ({i}, {j})"
+                    );
+                }
+            }
+            let bar = areas.color_bar;
+            for value in [0.001, 0.1, 0.25, 0.4, 0.499] {
+                let row = ((1.0 - value / 0.5) * bar.height_px as f64) as usize;
+                let found = image.get_pixel((bar.x_px + bar.width_px / 2) as u32, (bar.y_px + row) as u32).0;
+                // The bar is linear, and each of its pixels has the colour of a value that it covers.
+                let (low, high) = (bar.height_px - row - 1, bar.height_px - row);
+                let covered = low * 256 / bar.height_px..=(high * 256).div_ceil(bar.height_px).min(255);
+                let near = &palette.colors()[covered];
+                assert!(near.contains(&found), "{palette} at {value}: {found:?}, not in {near:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn values_past_the_ends_take_the_end_colours() {
+    let grid = Grid::new(1, 3, 64, vec![-0.2, 0.25, 0.9]).unwrap();
+    let figure = Figure::new('A').panel(Panel::module("q", grid.clone())).dpi(72.0);
+    let (image, areas) = (figure.render(&CpuEngine::default()).unwrap(), figure.areas().unwrap());
+    let colors = Palette::Rocket.colors();
+    for (j, wanted) in [(1, colors[0]), (2, colors[128]), (3, colors[255])] {
+        assert_eq!(cell(&image, &areas.panels[0], &grid, 1, j), wanted);
+    }
+}
+
+#[test]
+fn the_demo_figure_is_as_it_was() {
+    assert_golden("demo", &png(&three_panels('A', "demo", 384).dpi(GOLDEN_DPI)));
+}
+
+#[test]
+fn the_rank_8_figure_is_as_it_was() {
+    assert_golden("rank8", &png(&three_panels('B', "rank8", 384).dpi(GOLDEN_DPI)));
+}
+
+#[test]
+fn factors_at_the_papers_size_have_the_papers_look() {
+    let figure = three_panels('A', "paper", 12_288).dpi(GOLDEN_DPI);
+    assert_golden("paper", &png(&figure));
+
+    let [q, v, control] = ["paper_q", "paper_v", "paper_control"].map(|name| stored_grid(name, 12_288));
+    let mean = |grid: &Grid, cells: &[(usize, usize)]| {
+        cells.iter().map(|&(i, j)| grid.phi(i, j).unwrap()).sum::<f64>() / cells.len() as f64
+    };
+    let left: Vec<_> = (20..=64).map(|i| (i, 1)).collect();
+    let top: Vec<_> = (20..=64).map(|j| (1, j)).collect();
+    assert!(control.values().iter().all(|&value| value < 0.02));
+    assert!(mean(&q, &left) > 0.4 && mean(&v, &left) > 0.4);
+    assert!(mean(&q, &top) > 2.0 * mean(&v, &top));
+}
+
+#[test]
+fn unequal_ranks_wrapped_rows_and_long_paths_are_as_they_were() {
+    let long = "model.diffusion_model.input_blocks.11.1.transformer_blocks.0.attn2.an_uncommonly_long_projection_name";
+    let figure = Figure::new("ΔW")
+        .panel(Panel::module(format!("{LAYER}.query"), stored_grid("r8_r64_q", 384)))
+        .panel(Panel::module(format!("{LAYER}.value"), stored_grid("demo_v", 384)))
+        .panel(Panel::module(long, lopsided(64, 8)))
+        .panel(Panel::module("encoder.layer.0.attention.self.query", stored_grid("rank8_q", 384)))
+        .panel(Panel::module("layers.0.漢.gate_proj", lopsided(1, 1)));
+    assert_golden("mixed", &png(&figure.width_in(12.0).dpi(GOLDEN_DPI).palette(Palette::Viridis)));
+}
+
+#[test]
+fn the_file_knows_its_size_in_print_and_its_maker_but_not_the_time() {
+    let figure = three_panels('A', "rank8", 384).width_in(6.0).dpi(100.0);
+    let bytes = png(&figure);
+    assert_eq!(bytes, png(&figure));
+    let has = |chunk: &[u8]| bytes.windows(chunk.len()).any(|window| window == chunk);
+    let per_metre = 3937u32.to_be_bytes();
+    assert!(has(&[b"pHYs", &per_metre[..], &per_metre[..], &[1]].concat()));
+    assert!(has(concat!("Software\0lorascope ", env!("CARGO_PKG_VERSION")).as_bytes()));
+    assert!(has(b"sRGB") && !has(b"tIME"));
+    let image = decode(&bytes);
+    let areas = figure.areas().unwrap();
+    assert_eq!((image.width(), areas.width_px), (600, 600));
+    assert_eq!(image.height() as usize, areas.height_px);
+    assert_eq!(image, figure.render(&CpuEngine::default()).unwrap());
+}
+
+#[test]
+fn text_and_lines_scale_with_the_resolution() {
+    let heights = [50.0, 100.0, 200.0].map(|dpi| {
+        let areas = three_panels('A', "demo", 384).dpi(dpi).areas().unwrap();
+        areas.height_px as f64 / dpi
+    });
+    // Panels give up to 8 % of their 3.5 in for cells of whole pixels.
+    assert!(heights.iter().all(|height| (height - heights[0]).abs() < 0.3), "{heights:?}");
+    assert!((4.0..5.0).contains(&heights[0]));
+}
+
+#[test]
+fn extreme_shapes_are_drawn() {
+    for (n_rows, n_cols) in [(1, 1), (1, 512), (512, 1), (512, 512), (3, 600)] {
+        for dpi in [20.0, 72.0] {
+            let figure = Figure::new('A').panel(Panel::module("q", lopsided(n_rows, n_cols))).dpi(dpi);
+            let areas = figure.areas().unwrap();
+            assert!(areas.panels[0].width_px > 0 && areas.panels[0].height_px > 0);
+            figure.render(&CpuEngine::default()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn refuses_what_no_figure_can_be_drawn_from() {
+    let figure = || Figure::new('A').panel(Panel::module("q", lopsided(2, 2)));
+    for (figure, message) in [
+        (Figure::new('A'), "figure: found no panel, expected at least one"),
+        (figure().dpi(f64::NAN), "dpi: found NaN, expected pixels an inch, at least 20"),
+        (figure().width_in(-1.0), "width: found -1 in, expected a width over 0"),
+        (
+            figure().range(0.5, 0.5),
+            "colour range: found 0.5 to 0.5, expected a lower end below the upper one, both finite",
+        ),
+    ] {
+        let error = figure.render(&CpuEngine::default()).unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)));
+        assert_eq!(error.to_string(), message);
+    }
+    let many = (0..400).fold(figure(), |figure, _| figure.panel(Panel::module("v", lopsided(1, 1))));
+    let error = many.areas().unwrap_err();
+    assert!(matches!(error, Error::Limit(_)) && error.hint().is_some(), "{error}");
+}
+
+#[test]
+fn a_writer_that_fails_is_an_io_error_with_its_cause() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let error = three_panels('A', "rank8", 384).write_png(&CpuEngine::default(), Full).unwrap_err();
+    let Error::Io { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+}
