@@ -55,7 +55,7 @@ impl Basis {
             .invalid());
         }
         if largest == 0.0 {
-            return Err(Fault::new(format!("{r} × {d} zeros"), "a trained factor")
+            return Err(Fault::new(format!("{d} zeros in each of {r} directions"), "a trained factor")
                 .hint("B starts at zero, so an untrained checkpoint has no side b: compare side a (--side a)")
                 .unsupported());
         }

@@ -136,7 +136,7 @@ fn scaling_changes_the_singular_values_alone() {
 fn refuses_zeros_numbers_that_are_not_finite_and_empty_matrices() {
     let matrix = |values: Vec<f64>| Matrix { rows: 1, cols: 2, dtype: Dtype::F32, values };
     let zeros = Basis::of_matrix(&matrix(vec![0.0, -0.0]), Side::A).unwrap_err();
-    assert_eq!(zeros.to_string(), "found 1 × 2 zeros, expected a trained factor");
+    assert_eq!(zeros.to_string(), "found 2 zeros in each of 1 directions, expected a trained factor");
     assert!(zeros.hint().unwrap().contains("--side a"));
     assert!(Basis::of_matrix(&matrix(vec![f64::NAN, 1.0]), Side::A).is_err());
     assert!(Basis::of_matrix(&matrix(vec![f64::INFINITY, 1.0]), Side::B).is_err());

@@ -81,10 +81,12 @@ impl Output {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Fault::new("no folder to write into", "one that exists")
-                .at(path)
-                .hint(format!("make it first: mkdir -p {}", folder.display()))
-                .invalid(),
+            io::ErrorKind::NotFound if !folder.is_dir() => {
+                Fault::new("no folder to write into", "one that exists")
+                    .at(path)
+                    .hint(format!("make it first: mkdir -p {}", folder.display()))
+                    .invalid()
+            }
             // The message of the temporary file's own path would only confuse.
             kind => Error::io("write", path, kind.into()),
         })?;

@@ -41,6 +41,7 @@ impl Picture<'_> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, report: &Report) -> Result<()> {
         let sink = self.output.open()?;
+        self.check_drawing()?;
         let flop = self.flop();
         let opening = engine::open(self.compute.engine.into(), &self.compute.gpu, Work { flop });
 
@@ -57,7 +58,8 @@ impl Picture<'_> {
         report.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), grids.len()));
 
         let started = Instant::now();
-        let figure = self.figure(&bases, &grids);
+        let ranks: Vec<_> = bases.iter().map(|[a, b]| (a.r(), b.r())).collect();
+        let figure = self.figure(&ranks, &grids);
         sink.fill(|writer| figure.write_png(engine.as_ref(), writer))?;
         report.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
@@ -93,6 +95,20 @@ impl Picture<'_> {
         } else {
             write_stdout(|stdout| stdout.write_all(table(&columns).as_bytes()))
         }
+    }
+
+    /// Lays the figure out with empty grids, so that a size or a range that cannot be drawn is known before the work.
+    fn check_drawing(&self) -> CrateResult<()> {
+        let empty = |pair: &ModulePair<'_>| {
+            let d = self.side().d(pair.first);
+            let (n_rows, n_cols) = (pair.first.rank().min(d), pair.second.rank().min(d));
+            Grid::new(n_rows, n_cols, d, vec![0.0; n_rows * n_cols])
+        };
+        let control = self.pairs.first().filter(|_| self.has_control());
+        let grids: CrateResult<Vec<Grid>> = self.pairs.iter().chain(control).map(empty).collect();
+        let ranks = |pair: &ModulePair<'_>| (pair.first.rank(), pair.second.rank());
+        let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
+        self.figure(&ranks, &grids?).areas().map(drop)
     }
 
     fn has_control(&self) -> bool {
@@ -186,15 +202,15 @@ impl Picture<'_> {
         }
     }
 
-    fn figure(&self, bases: &[Bases], grids: &[Grid]) -> Figure {
+    fn figure(&self, ranks: &[(usize, usize)], grids: &[Grid]) -> Figure {
         let mut figure =
             Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
-        for (at, ([a, b], grid)) in bases.iter().zip(grids).enumerate() {
+        for (at, (&(r_a, r_b), grid)) in ranks.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
                 None => Panel::control(grid.clone()),
             };
-            figure = figure.panel(panel.ranks(a.r(), b.r()));
+            figure = figure.panel(panel.ranks(r_a, r_b));
         }
         if let Some(width_in) = self.picture.width_in {
             figure = figure.width_in(width_in);
@@ -210,6 +226,18 @@ impl Picture<'_> {
             let pair = self.pairs.get(at);
             Column::new(pair.map(|pair| (pair, self.side())), [a, b], grid)
         });
-        columns.collect()
+        with_distinct_titles(columns.collect(), &self.pairs)
     }
+}
+
+/// Adds the layer to titles that stand on several columns.
+fn with_distinct_titles(mut columns: Vec<Column>, pairs: &[ModulePair<'_>]) -> Vec<Column> {
+    let titles: Vec<String> = columns.iter().map(|column| column.title.clone()).collect();
+    for (column, pair) in columns.iter_mut().zip(pairs) {
+        let repeated = titles.iter().filter(|title| **title == column.title).count() > 1;
+        if let (true, Some(layer)) = (repeated, pair.layer()) {
+            column.title += &format!(", layer {layer}");
+        }
+    }
+    columns
 }

@@ -1,0 +1,335 @@
+//! The command line, one command a test. Help texts and plain errors are in `cmd/*.trycmd`.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use lorascope::Dtype;
+use serde_json::Value;
+
+const RUN_A: &str = "tests/data/adapters/seed0-r8-layer5";
+const RUN_B: &str = "tests/data/adapters/seed1-r8-layer5";
+
+fn lorascope(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    lorascope(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// Standard error without what a software Vulkan driver's window system part may say.
+fn stderr(output: &Output) -> String {
+    let text = std::str::from_utf8(&output.stderr).unwrap();
+    text.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).map(|line| format!("{line}\n")).collect()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn help_and_plain_errors_are_as_recorded() {
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+}
+
+#[test]
+fn demo_draws_a_picture_and_says_where_and_how() {
+    let folder = folder();
+    let output = lorascope(&["demo"]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("engine: cpu ("), "{}", stderr(&output));
+    assert!(stderr(&output).contains("wrote: lorascope-demo.png (3600 × "), "{}", stderr(&output));
+    let rows = ["horizontal band", "vertical band", "sparsity", "depth", "φ(8, 8), baseline, z"];
+    assert!(rows.iter().all(|row| stdout(&output).contains(row)), "{}", stdout(&output));
+    let files: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["lorascope-demo.png"]);
+    let picture = image::open(folder.path().join("lorascope-demo.png")).unwrap();
+    assert_eq!(picture.width(), 3600);
+}
+
+#[test]
+fn demo_says_that_q_and_v_agree_and_the_control_does_not() {
+    let output = run(&["demo", "-q", "--json", "-o", &text(&folder().path().join("x.png"))]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let word = |panel: usize, band: &str| document["panels"][panel][band]["strength"].clone();
+    for panel in [0, 1] {
+        assert_eq!((word(panel, "horizontal"), word(panel, "vertical")), ("strong".into(), "strong".into()));
+    }
+    assert_eq!((word(2, "horizontal"), word(2, "vertical")), ("none".into(), "none".into()));
+    let phi = document["panels"][1]["eighth"]["phi"].as_f64().unwrap();
+    assert!((phi - 0.4253).abs() < 1e-4, "{phi}");
+}
+
+#[test]
+fn json_names_the_tensors_the_ranks_and_what_made_it() {
+    let folder = folder();
+    let png = text(&folder.path().join("x.png"));
+    let output = run(&["figure", RUN_A, "tests/data/adapters/seed1-r64-layer5", "--json", "-q", "-o", &png]);
+    assert_eq!(stderr(&output), "");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["figure"]["path"], png.as_str());
+    assert_eq!(document["engine"]["kind"], "cpu");
+    assert_eq!((&document["side"], &document["seed"]), (&"a".into(), &0.into()));
+    let panel = &document["panels"][0];
+    assert_eq!(panel["module"], "encoder.layer.5.attention.self.query");
+    assert_eq!(panel["tensor_a"], "base_model.model.encoder.layer.5.attention.self.query.lora_A.weight");
+    assert_eq!(
+        (panel["r_a"].as_u64(), panel["q_b"].as_u64(), panel["d"].as_u64()),
+        (Some(8), Some(64), Some(384))
+    );
+    assert_eq!(document["panels"][2]["module"], Value::Null);
+}
+
+#[test]
+fn a_dash_writes_the_picture_to_stdout_and_the_summary_to_stderr() {
+    let folder = folder();
+    let png = folder.path().join("x.png");
+    assert!(run(&["figure", RUN_A, RUN_B, "-q", "-o", &text(&png)]).status.success());
+    let output = run(&["figure", RUN_A, RUN_B, "-o", "-"]);
+    assert!(output.stdout == fs::read(png).unwrap());
+    assert!(stderr(&output).contains("vertical band"));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_on_any_number_of_threads() {
+    let picture =
+        |threads: &str| run(&["figure", RUN_A, RUN_B, "-q", "-o", "-", "--threads", threads]).stdout;
+    let one = picture("1");
+    assert!(!one.is_empty() && one == picture("2") && one == picture("7"));
+}
+
+#[test]
+fn quiet_leaves_stderr_empty_and_verbose_names_the_tensors() {
+    let folder = folder();
+    let png = text(&folder.path().join("x.png"));
+    let quiet = run(&["figure", RUN_A, RUN_B, "-q", "-o", &png]);
+    assert_eq!(stderr(&quiet), "");
+    assert!(stdout(&quiet).contains("vertical band"));
+    let verbose = run(&["figure", RUN_A, RUN_B, "-v", "-o", &png]);
+    let tensor = "base_model.model.encoder.layer.5.attention.self.value.lora_A.weight (F32, r = 8, d = 384";
+    assert!(stderr(&verbose).contains(tensor), "{}", stderr(&verbose));
+    assert!(stderr(&verbose).contains("to read and factorise"));
+}
+
+#[test]
+fn colours_are_for_terminals_and_follow_no_color() {
+    let error = |variable: &str| {
+        let output = lorascope(&["figure", "nothing", RUN_B]).env(variable, "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output).contains('\u{1b}')
+    };
+    assert!(error("CLICOLOR_FORCE"));
+    assert!(!error("NO_COLOR"));
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        assert!(output.status.success() && stdout(&output).contains("palette"), "{shell}");
+    }
+}
+
+#[test]
+fn the_version_names_the_commit() {
+    let output = run(&["--version"]);
+    let version = stdout(&output).trim_end();
+    assert!(version.starts_with(concat!("lorascope ", env!("CARGO_PKG_VERSION"), " (commit ")), "{version}");
+    assert!(version.ends_with(')'));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let script = format!(
+        "'{}' figure {RUN_A} {RUN_B} -q -o - --dpi 600 | head -c 100 >&2",
+        env!("CARGO_BIN_EXE_lorascope")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &format!("set -o pipefail; {script}")])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr.len(), 100);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_known_before_the_work() {
+    let folder = folder();
+    let missing = text(&folder.path().join("missing/x.png"));
+    let output = run(&["figure", RUN_A, RUN_B, "-o", &missing]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(message.contains(&format!("error: {missing}: found no folder to write into")), "{message}");
+    assert!(message.contains("hint: make it first: mkdir -p"), "{message}");
+    assert!(!message.contains("engine:"), "{message}");
+
+    let taken = folder.path().join("folder.png");
+    fs::create_dir(&taken).unwrap();
+    let output = run(&["figure", RUN_A, RUN_B, "-o", &text(&taken)]);
+    assert!(stderr(&output).contains("found a folder, expected a file to write"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_error_leaves_an_older_picture_as_it_was_and_nothing_beside_it() {
+    let folder = folder();
+    let png = folder.path().join("x.png");
+    fs::write(&png, "an older picture").unwrap();
+    let broken = Adapter::new(&folder).factor(|at| if at == 5 { f32::NAN } else { 1.0 }).save("broken");
+    let output = run(&["figure", &broken, &broken, "-o", &text(&png)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read(&png).unwrap(), b"an older picture");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_picture_stays_a_link() {
+    let folder = folder();
+    let (png, link) = (folder.path().join("x.png"), folder.path().join("link.png"));
+    fs::write(&png, "old").unwrap();
+    std::os::unix::fs::symlink(&png, &link).unwrap();
+    assert!(run(&["figure", RUN_A, RUN_B, "-q", "-o", &text(&link)]).status.success());
+    assert!(link.is_symlink() && fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+}
+
+/// A bare file with one module of rank 2, written with the reference implementation of its format.
+struct Adapter {
+    folder: PathBuf,
+    d_in: usize,
+    values: Vec<f32>,
+}
+
+impl Adapter {
+    fn new(folder: &tempfile::TempDir) -> Self {
+        Self {
+            folder: folder.path().to_owned(),
+            d_in: 6,
+            values: (0..12).map(|at| at as f32 + 0.5).collect(),
+        }
+    }
+
+    fn d_in(mut self, d_in: usize) -> Self {
+        self.d_in = d_in;
+        self.values = (0..2 * d_in).map(|at| (at * at) as f32 + 0.5).collect();
+        self
+    }
+
+    /// Both factors hold these numbers.
+    fn factor(mut self, value: impl Fn(usize) -> f32) -> Self {
+        self.values = (0..2 * self.d_in).map(value).collect();
+        self
+    }
+
+    fn save(self, name: &str) -> String {
+        use safetensors::tensor::TensorView;
+        assert_eq!(Dtype::F32.size_bytes(), 4);
+        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let view = |shape| TensorView::new(safetensors::Dtype::F32, shape, &bytes).unwrap();
+        let path = self.folder.join(name).with_extension("safetensors");
+        let tensors = [
+            ("base_model.model.h.0.attn.q_proj.lora_A.weight", view(vec![2, self.d_in])),
+            ("base_model.model.h.0.attn.q_proj.lora_B.weight", view(vec![self.d_in, 2])),
+        ];
+        safetensors::serialize_to_file(tensors, None, &path).unwrap();
+        text(&path)
+    }
+}
+
+/// The messages of a failing figure, without the folder.
+fn failure(folder: &tempfile::TempDir, args: &[&str]) -> String {
+    let png = text(&folder.path().join("x.png"));
+    let output = run(&[&["figure"], args, &["-q", "-o", &png]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(!Path::new(&png).exists());
+    stderr(&output).replace(&format!("{}/", text(folder.path())), "")
+}
+
+#[test]
+fn a_factor_of_zeros_is_named_and_never_drawn() {
+    let folder = folder();
+    let good = Adapter::new(&folder).save("good");
+    let zero = Adapter::new(&folder).factor(|_| 0.0).save("zero");
+    assert_eq!(
+        failure(&folder, &[&good, &zero, "--side", "b"]),
+        "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found 6 zeros in each of 2 \
+         directions, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has no side b: \
+         compare side a (--side a)\n"
+    );
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_named_with_its_place() {
+    let folder = folder();
+    let good = Adapter::new(&folder).save("good");
+    let broken = Adapter::new(&folder).factor(|at| if at == 8 { f32::INFINITY } else { 1.0 }).save("broken");
+    assert_eq!(
+        failure(&folder, &[&good, &broken]),
+        "error: broken.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_A.weight`: found inf at [1, 2], \
+         expected finite numbers\n"
+    );
+}
+
+#[test]
+fn different_dimensions_of_a_module_are_named_with_both_files() {
+    let folder = folder();
+    let (six, nine) = (Adapter::new(&folder).save("six"), Adapter::new(&folder).d_in(9).save("nine"));
+    let message = failure(&folder, &[&six, &nine]);
+    for part in ["six.safetensors", "nine.safetensors", "h.0.attn.q_proj", "6", "9"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn directions_lost_in_rounding_are_told() {
+    let folder = folder();
+    let thin = Adapter::new(&folder).factor(|at| (at % 6) as f32 + 1.0).save("thin");
+    let output = run(&["figure", &thin, &thin, "-o", &text(&folder.path().join("x.png"))]);
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("h.0.attn.q_proj: numerical rank 1 of 2"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_gpu_that_is_asked_for_and_missing_is_an_error() {
+    for args in [["--engine", "gpu", "--gpu", "99"], ["--gpu", "no such card", "--engine", "auto"]] {
+        let message = failure(&folder(), &[&[RUN_A, RUN_B], &args[..]].concat());
+        assert!(message.starts_with("error: GPU: found "), "{message}");
+        assert!(message.contains("hint: "), "{message}");
+    }
+}
+
+#[test]
+fn the_gpu_draws_what_the_cpu_draws() {
+    if common::engines::gpu().is_none() {
+        return;
+    }
+    let folder = folder();
+    let json = |engine: &[&str]| -> Value {
+        let png = text(&folder.path().join("x.png"));
+        let args = [&["figure", RUN_A, RUN_B, "-q", "--json", "-o", &png], engine].concat();
+        let output = run(&args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (gpu, cpu) = (json(&["--gpu", "0"]), json(&["--engine", "cpu"]));
+    assert_eq!((&gpu["engine"]["kind"], &cpu["engine"]["kind"]), (&"gpu".into(), &"cpu".into()));
+    for panel in 0..3 {
+        let phi = |document: &Value| document["panels"][panel]["last"]["phi"].as_f64().unwrap();
+        assert!((phi(&gpu) - phi(&cpu)).abs() < 2e-5);
+    }
+}
