@@ -14,9 +14,13 @@ use lorascope::{Error, Grid};
 const GOLDEN_DPI: f64 = 50.0;
 const LAYER: &str = "encoder.layer.5.attention.self";
 
+fn engine() -> CpuEngine {
+    Default::default()
+}
+
 fn png(figure: &Figure) -> Vec<u8> {
     let mut bytes = Vec::new();
-    figure.write_png(&CpuEngine::default(), &mut bytes).unwrap();
+    figure.write_png(&engine(), &mut bytes).unwrap();
     bytes
 }
 
@@ -84,7 +88,7 @@ fn corners_of_a_panel_and_values_of_the_bar_have_the_palettes_colours() {
 fn values_past_the_ends_take_the_end_colours() {
     let grid = Grid::new(1, 3, 64, vec![-0.2, 0.25, 0.9]).unwrap();
     let figure = Figure::new('A').panel(Panel::module("q", grid.clone())).dpi(72.0);
-    let (image, areas) = (figure.render(&CpuEngine::default()).unwrap(), figure.areas().unwrap());
+    let (image, areas) = (figure.render(&engine()).unwrap(), figure.areas().unwrap());
     let colors = Palette::Rocket.colors();
     for (j, wanted) in [(1, colors[0]), (2, colors[128]), (3, colors[255])] {
         assert_eq!(cell(&image, &areas.panels[0], &grid, 1, j), wanted);
@@ -143,7 +147,7 @@ fn the_file_knows_its_size_in_print_and_its_maker_but_not_the_time() {
     let areas = figure.areas().unwrap();
     assert_eq!((image.width(), areas.width_px), (600, 600));
     assert_eq!(image.height() as usize, areas.height_px);
-    assert_eq!(image, figure.render(&CpuEngine::default()).unwrap());
+    assert_eq!(image, figure.render(&engine()).unwrap());
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn extreme_shapes_are_drawn() {
             let figure = Figure::new('A').panel(Panel::module("q", lopsided(n_rows, n_cols))).dpi(dpi);
             let areas = figure.areas().unwrap();
             assert!(areas.panels[0].width_px > 0 && areas.panels[0].height_px > 0);
-            figure.render(&CpuEngine::default()).unwrap();
+            figure.render(&engine()).unwrap();
         }
     }
 }
@@ -181,7 +185,7 @@ fn refuses_what_no_figure_can_be_drawn_from() {
             "colour range: found 0.5 to 0.5, expected a lower end below the upper one, both finite",
         ),
     ] {
-        let error = figure.render(&CpuEngine::default()).unwrap_err();
+        let error = figure.render(&engine()).unwrap_err();
         assert!(matches!(error, Error::Invalid(_)));
         assert_eq!(error.to_string(), message);
     }
@@ -201,7 +205,7 @@ fn a_writer_that_fails_is_an_io_error_with_its_cause() {
             Ok(())
         }
     }
-    let error = three_panels('A', "rank8", 384).write_png(&CpuEngine::default(), Full).unwrap_err();
+    let error = three_panels('A', "rank8", 384).write_png(&engine(), Full).unwrap_err();
     let Error::Io { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);
 }

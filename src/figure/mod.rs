@@ -152,9 +152,8 @@ impl Figure {
     pub fn write_png(&self, engine: &dyn Engine, writer: impl Write) -> Result<()> {
         let drawing = Drawing::new(self)?;
         let raster = drawing.raster(engine);
-        let row_bytes = 3 * drawing.canvas.width_px() as usize;
-        let band_px = (BAND_BYTES / row_bytes).max(1);
-        png::write(writer, &drawing.canvas, drawing.height_px, band_px, |y_px, rgb| raster.paint(y_px, rgb))
+        let (canvas, height_px) = (&drawing.canvas, drawing.height_px);
+        png::write(writer, canvas, height_px, drawing.band_px(), |y_px, rgb| raster.paint(y_px, rgb))
     }
 
     /// The figure's pixels: those that [`Figure::write_png`] writes.
@@ -164,7 +163,11 @@ impl Figure {
     pub fn render(&self, engine: &dyn Engine) -> Result<RgbImage> {
         let drawing = Drawing::new(self)?;
         let mut image = RgbImage::new(drawing.canvas.width_px(), drawing.height_px);
-        drawing.raster(engine).paint(0, &mut image)?;
+        let (raster, band_px) = (drawing.raster(engine), drawing.band_px());
+        let row_bytes = 3 * drawing.canvas.width_px() as usize;
+        for (n, band) in image.chunks_mut(row_bytes * band_px).enumerate() {
+            raster.paint(n * band_px, band)?;
+        }
         Ok(image)
     }
 
@@ -216,6 +219,11 @@ impl<'a> Drawing<'a> {
         Raster { scene: &self.scene, canvas: self.canvas, table: &self.table, engine }
     }
 
+    /// Rows of pixels to paint at a time.
+    fn band_px(&self) -> usize {
+        (BAND_BYTES / (3 * self.canvas.width_px() as usize)).max(1)
+    }
+
     fn area(&self, picture: &scene::Picture<'_>) -> Area {
         let rect = raster::pixels(&picture.rect, &self.canvas);
         Area {
@@ -241,15 +249,15 @@ mod tests {
 
     #[test]
     fn bands_of_any_height_give_the_same_pixels() {
-        let figure = figure();
-        let whole = figure.render(&CpuEngine::default()).unwrap();
+        let (figure, engine): (_, CpuEngine) = (figure(), Default::default());
+        let whole = figure.render(&engine).unwrap();
         let drawing = Drawing::new(&figure).unwrap();
         for band_px in [1, 7, 64, 100_000] {
             let mut rgb = Vec::new();
             for band in whole.chunks(3 * whole.width() as usize * band_px) {
                 let mut painted = vec![7; band.len()];
                 let y_px = rgb.len() / (3 * whole.width() as usize);
-                drawing.raster(&CpuEngine::default()).paint(y_px, &mut painted).unwrap();
+                drawing.raster(&engine).paint(y_px, &mut painted).unwrap();
                 rgb.extend(painted);
             }
             assert!(rgb == *whole.as_raw(), "bands of {band_px} rows differ");
