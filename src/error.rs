@@ -15,14 +15,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The system refused to read or write.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {cause}", path.display())]
     Io {
         /// What was tried, as it reads behind "cannot".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own words.
-        source: io::Error,
+        /// The system's own words, which the message ends with.
+        cause: io::Error,
     },
     /// The file breaks its own format.
     #[error("{0}")]
@@ -120,8 +120,8 @@ impl fmt::Display for Fault {
 
 impl Error {
     /// The system refused `action` on `path`.
-    pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Io { action, path: path.as_ref().to_owned(), source }
+    pub fn io(action: &'static str, path: impl AsRef<Path>, cause: io::Error) -> Self {
+        Self::Io { action, path: path.as_ref().to_owned(), cause }
     }
 
     /// The way out, where there is one.

@@ -206,6 +206,6 @@ fn a_writer_that_fails_is_an_io_error_with_its_cause() {
         }
     }
     let error = three_panels('A', "rank8", 384).write_png(&engine(), Full).unwrap_err();
-    let Error::Io { source, .. } = error else { panic!("{error}") };
+    let Error::Io { cause: source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);
 }

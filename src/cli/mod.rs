@@ -60,7 +60,7 @@ fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow:
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = match cause.downcast_ref::<Error>() {
-            Some(Error::Io { source, .. }) => Some(source),
+            Some(Error::Io { cause, .. }) => Some(cause),
             _ => cause.downcast_ref::<io::Error>(),
         };
         io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)

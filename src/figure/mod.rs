@@ -22,7 +22,7 @@ use std::io::Write;
 use image::RgbImage;
 
 pub use palette::Palette;
-pub use panel::{Panel, projection};
+pub use panel::Panel;
 
 use crate::engine::Engine;
 use crate::error::{Fault, Result};

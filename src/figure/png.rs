@@ -24,6 +24,52 @@ pub(crate) fn write(
     canvas: &Canvas,
     height_px: u32,
     band_px: usize,
+    paint: impl FnMut(usize, &mut [u8]) -> Result<()>,
+) -> Result<()> {
+    let mut writer = Remembering { writer, error: None };
+    let written = encode(&mut writer, canvas, height_px, band_px, paint);
+    match writer.error {
+        Some(error) => Err(Error::io("write", "figure", error)),
+        None => written,
+    }
+}
+
+/// Keeps the writer's own error, of which the encoder hands on the words alone: a closed pipe must be told from a full
+/// disk.
+struct Remembering<W> {
+    writer: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Remembering<W> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.error.get_or_insert(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Remembering<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.writer.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.writer.flush();
+        self.note(result)
+    }
+}
+
+fn encode(
+    writer: impl Write,
+    canvas: &Canvas,
+    height_px: u32,
+    band_px: usize,
     mut paint: impl FnMut(usize, &mut [u8]) -> Result<()>,
 ) -> Result<()> {
     let mut encoder = Encoder::new(writer, canvas.width_px(), height_px);
@@ -54,9 +100,5 @@ pub(crate) fn write(
 }
 
 fn failed(error: EncodingError) -> Error {
-    let source = match error {
-        EncodingError::IoError(source) => source,
-        other => io::Error::other(other),
-    };
-    Error::io("write the PNG", "figure", source)
+    Error::io("write", "figure", io::Error::other(error))
 }
