@@ -262,8 +262,19 @@ fn rejects_metadata_that_is_not_strings() {
 }
 
 #[test]
+fn rejects_metadata_that_is_there_twice() {
+    let metadata = r#""__metadata__":{"format":"pt"}"#;
+    read_all(container(format!("{{{metadata},{A},{B}}}"), 56)).unwrap();
+    let message = complaint(container(format!("{{{metadata},{A},{B},{metadata}}}"), 56));
+    assert!(
+        message.starts_with("`__metadata__`: found JSON that cannot be read (the name is there twice"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_number_type_that_is_not_computed_from_only_matters_on_a_factor() {
-    for (dtype, n) in [("I64", 8), ("F8_E4M3", 1), ("BOOL", 1), ("C64", 8), ("F8_NEW", 3)] {
+    for (dtype, n) in [("I64", 8), ("F8_E4M3", 1), ("BOOL", 1), ("F4", 1), ("C64", 8), ("F8_NEW", 3)] {
         let entry = format!(r#""n":{{"dtype":"{dtype}","shape":[1],"data_offsets":[56,{}]}}"#, 56 + n);
         read_all(beside(&entry, 56 + n)).unwrap();
     }
