@@ -41,11 +41,16 @@ fn the_pair_that_these_tests_break_is_valid() {
 #[test]
 fn rejects_a_huge_header_length() {
     let mut bytes = with_b(B);
+    let n_there = bytes.len() - 8;
     bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let error = Adapter::from_bytes("x", bytes).unwrap_err();
     assert_eq!(
-        complaint(bytes),
-        "header: found a length of 18446744073709551615 bytes, expected at most 104857600"
+        error.to_string(),
+        format!(
+            "x: header: found a length of 18446744073709551615 bytes, expected at most {n_there}, all that the file holds"
+        )
     );
+    assert_eq!(error.hint(), Some("this may be no safetensors file at all"));
 }
 
 #[test]
@@ -154,7 +159,8 @@ fn rejects_data_behind_the_end_of_the_file() {
     let error = Adapter::from_bytes("x", container(format!("{{{A},{B}}}"), 50)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "x: tensor `m.lora_B.weight`: found data up to byte 56, expected at most 50, all that the file holds"
+        "x: tensor `m.lora_B.weight`: found data up to byte 56, expected at most 50, all that the file holds \
+         (6 bytes are missing)"
     );
     assert_eq!(error.hint(), Some("the file was cut short: download or copy it again"));
 }
@@ -262,8 +268,19 @@ fn rejects_metadata_that_is_not_strings() {
 }
 
 #[test]
+fn rejects_metadata_that_is_there_twice() {
+    let metadata = r#""__metadata__":{"format":"pt"}"#;
+    read_all(container(format!("{{{metadata},{A},{B}}}"), 56)).unwrap();
+    let message = complaint(container(format!("{{{metadata},{A},{B},{metadata}}}"), 56));
+    assert!(
+        message.starts_with("`__metadata__`: found JSON that cannot be read (the name is there twice"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_number_type_that_is_not_computed_from_only_matters_on_a_factor() {
-    for (dtype, n) in [("I64", 8), ("F8_E4M3", 1), ("BOOL", 1), ("C64", 8), ("F8_NEW", 3)] {
+    for (dtype, n) in [("I64", 8), ("F8_E4M3", 1), ("BOOL", 1), ("F4", 1), ("C64", 8), ("F8_NEW", 3)] {
         let entry = format!(r#""n":{{"dtype":"{dtype}","shape":[1],"data_offsets":[56,{}]}}"#, 56 + n);
         read_all(beside(&entry, 56 + n)).unwrap();
     }

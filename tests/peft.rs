@@ -246,7 +246,7 @@ fn refuses_adalora_even_beside_whole_pairs() {
 fn a_number_that_is_not_finite_is_named_when_it_is_read() {
     for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         let mut bytes = zeros(&[("m.lora_A.weight", &[2, 3]), ("m.lora_B.weight", &[2, 2])]);
-        let at = bytes.len() - (4 + 2) * 4;
+        let at = bytes.len() - (4 + 4) * 4;
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         let adapter = Adapter::from_bytes("x", bytes).unwrap();
         let module = adapter.module("m").unwrap();
@@ -254,7 +254,7 @@ fn a_number_that_is_not_finite_is_named_when_it_is_read() {
         assert!(matches!(error, Error::Malformed(_)));
         assert_eq!(
             error.to_string(),
-            format!("x: tensor `m.lora_A.weight`: found {shown} at [1, 1], expected finite numbers")
+            format!("x: tensor `m.lora_A.weight`: found {shown} at [0, 2], expected finite numbers")
         );
         assert_eq!(module.b.read().unwrap().values, [0.0; 4]);
     }

@@ -146,6 +146,13 @@ fn globs_match_canonical_and_original_names() {
         let selected = Selection::new().modules([glob]).unwrap().select(&x, &x, Side::A).unwrap();
         assert_eq!(names(&selected), ["encoder.layer.1.attention.self.query"], "{glob}");
     }
+    let [plain, named] = ["seed0-r8-layer5", "bare/seed0-r8-default.safetensors"]
+        .map(|name| Adapter::open(data(name)).unwrap());
+    let by_name = Selection::new().modules(["*query.lora_A.default.weight"]).unwrap();
+    for (first, second) in [(&plain, &named), (&named, &plain)] {
+        let selected = by_name.select(first, second, Side::A).unwrap();
+        assert_eq!(names(&selected), ["encoder.layer.5.attention.self.query"]);
+    }
     let two = Selection::new().modules(["*.0.*key", "*.1.*value"]).unwrap();
     assert_eq!(
         names(&two.select(&x, &x, Side::A).unwrap()),

@@ -58,27 +58,26 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
     if let Some(error) = sniff::sniff(reader.path(), &head) {
         return Err(error);
     }
-    let malformed = |found: String, expected: String| {
-        Fault::new(found, expected).at(reader.path()).of("header").hint(CUT).malformed()
-    };
+    let fault = |found: String, expected: String| Fault::new(found, expected).at(reader.path()).of("header");
     let Some(length) = head.first_chunk() else {
-        return Err(malformed(format!("a file of {} bytes", head.len()), "8 bytes of header length".into()));
+        let found = format!("a file of {} bytes", head.len());
+        return Err(fault(found, "8 bytes of header length".into()).hint(CUT).malformed());
     };
     let n_bytes = u64::from_le_bytes(*length);
     let n_there = reader.n_bytes() - LENGTH_BYTES;
-    if n_bytes > limits.header_bytes {
-        let expected = format!("at most {}", limits.header_bytes);
-        let fault = Fault::new(format!("a length of {n_bytes} bytes"), expected);
-        return Err(fault.at(reader.path()).of("header").limit());
-    }
+    let found = format!("a length of {n_bytes} bytes");
     if n_bytes > n_there {
-        let found = format!("a length of {n_bytes} bytes");
-        return Err(malformed(found, format!("at most {n_there}, all that the file holds")));
+        let hint = if n_bytes > limits.header_bytes { "this may be no safetensors file at all" } else { CUT };
+        let expected = format!("at most {n_there}, all that the file holds");
+        return Err(fault(found, expected).hint(hint).malformed());
+    }
+    if n_bytes > limits.header_bytes {
+        return Err(fault(found, format!("at most {}", limits.header_bytes)).limit());
     }
     let begin = head.get(LENGTH_BYTES as usize).filter(|_| n_bytes > 0);
     if begin != Some(&b'{') {
         let found = begin.map_or("nothing".into(), |byte| format!("the byte 0x{byte:02x} at its start"));
-        return Err(Fault::new(found, "`{`").at(reader.path()).of("header").malformed());
+        return Err(fault(found, "`{`".into()).malformed());
     }
     let mut header = vec![0; n_bytes as usize];
     reader.read_at(LENGTH_BYTES, &mut header)?;
@@ -89,6 +88,7 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
 fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u64) -> Result<()> {
     let mut in_order: Vec<(&String, &Entry)> = entries.iter().collect();
     in_order.sort_by_key(|(_, entry)| entry.data_offsets);
+    let last = in_order.last().map_or(0, |(_, entry)| entry.data_offsets.1);
     let mut covered = 0;
     let mut before = None;
     for (name, entry) in in_order {
@@ -104,8 +104,11 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
             return Err(malformed(found, format!("from byte {covered}")));
         }
         if end > n_data_bytes {
+            // The last range in order has the furthest end, unless one before it overlaps it.
+            let n_missing = last.max(end) - n_data_bytes;
             let found = format!("data up to byte {end}");
-            let expected = format!("at most {n_data_bytes}, all that the file holds");
+            let expected =
+                format!("at most {n_data_bytes}, all that the file holds ({n_missing} bytes are missing)");
             return Err(wrong(path, name, found, expected).hint(CUT).malformed());
         }
         (covered, before) = (end, Some(name));

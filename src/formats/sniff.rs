@@ -41,9 +41,7 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
         [0x1f, 0x8b, ..] => ("a gzip archive", "unpack it first"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => ("a NumPy array", "give the adapter's safetensors file"),
         [0x89, b'H', b'D', b'F', ..] => ("an HDF5 file", "give the adapter's safetensors file"),
-        _ if start.starts_with(['{', '[']) => {
-            ("JSON text", "give the adapter's folder or its safetensors file")
-        }
+        _ if start.starts_with('{') => ("JSON text", "give the adapter's folder or its safetensors file"),
         _ if start.starts_with("<?xml") => ("XML text", WEB_PAGE),
         _ => return text(head).map(|text| fault(text).malformed()),
     };
@@ -91,6 +89,7 @@ mod tests {
             (b"\x89HDF\r\n", "an HDF5 file"),
             (b"{\n  \"r\": 8", "JSON text"),
             (b"<?xml version", "XML text"),
+            (b"[package]\nname = 1", "text that begins with `[package]`"),
             (b"Entry not found", "text that begins with `Entry not found`"),
         ];
         for (head, found) in cases {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::listing::{counted, quoted};
-use crate::names::{self, natural_cmp};
+use crate::names;
 use crate::select::candidates::Candidates;
 use crate::select::projections::Asked;
 use crate::select::{ModulePair, Selected};
@@ -51,7 +51,7 @@ type Block<'a> = (&'a str, Vec<ModulePair<'a>>);
 /// The path of the block that a module of this name belongs to.
 type Key = fn(&str) -> Option<&str>;
 
-/// The blocks that have all the projections, in natural order.
+/// The blocks that have all the projections, in the natural order of their first modules.
 fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block<'a>> {
     let mut blocks: Vec<Block<'a>> = Vec::new();
     let mut places = HashMap::new();
@@ -63,6 +63,5 @@ fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block
         }
         blocks[place].1.push(*pair);
     }
-    blocks.sort_by(|(x, _), (y, _)| natural_cmp(x, y));
     blocks.into_iter().filter_map(|(path, pairs)| Some((path, asked.all_of(candidates, &pairs)?))).collect()
 }
