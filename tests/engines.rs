@@ -61,6 +61,7 @@ fn agrees_with_the_plain_loops_in_every_cell_up_to_rank_512(engine: &dyn Engine)
         let differences = grid.values().iter().zip(&plain).map(|(x, y)| (f64::from(*x) - y).abs());
         let worst = differences.fold(0.0, f64::max);
         assert!(worst <= PHI_BOUND, "{q_a} × {q_b}, d = {d}: {worst:e}");
+        println!("{}: worst |Δφ| of random {q_a} × {q_b}, d = {d}: {worst:.1e}", engine.info());
         let oracle = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
         assert!(oracle <= PHI_BOUND, "{q_a} × {q_b}, d = {d} against the definition: {oracle:e}");
     }
@@ -80,6 +81,7 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
         let grid = lorascope::similarity(engine, &basis, &basis).unwrap();
         let worst = Oracle::new(basis.rows(), basis.rows(), d).worst(grid.values());
         assert!(worst <= PHI_BOUND, "d = {d}: {worst:e}");
+        println!("{}: worst |Δφ| of constant and Hadamard directions, d = {d}: {worst:.1e}", engine.info());
     }
 }
 

@@ -52,7 +52,9 @@ impl Device {
         let info = EngineInfo {
             kind: EngineKind::Gpu,
             device: found[index].name.clone(),
-            driver: format!("{}, {} {}", found[index].backend, found[index].driver, found[index].driver_info),
+            driver: format!("{}, {} {}", found[index].backend, found[index].driver, found[index].driver_info)
+                .trim_end()
+                .to_owned(),
         };
         let opened =
             pollster::block_on(adapters[index].request_device(&DeviceDescriptor {
