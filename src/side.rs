@@ -16,41 +16,47 @@ pub enum Side {
     /// The left-singular vectors of B, in the d_out dimensions of the module's output. B starts at zero, so it holds
     /// only what was learnt.
     B,
+    /// The right-singular vectors of ΔW, in the d_in dimensions of the module's input.
+    DwRight,
+    /// The left-singular vectors of ΔW, in the d_out dimensions of the module's output.
+    DwLeft,
 }
 
 impl Side {
     /// Every side.
-    pub const ALL: [Self; 2] = [Self::A, Self::B];
+    pub const ALL: [Self; 4] = [Self::A, Self::B, Self::DwRight, Self::DwLeft];
 
-    /// The matrix's letter, as figures show it.
-    pub fn symbol(self) -> char {
+    /// What figures call the matrix: A, B or ΔW.
+    pub fn symbol(self) -> &'static str {
         match self {
-            Self::A => 'A',
-            Self::B => 'B',
+            Self::A => "A",
+            Self::B => "B",
+            Self::DwRight | Self::DwLeft => "ΔW",
         }
     }
 
-    /// The factor that the subspace comes from: A, (rank, d_in), or B, (d_out, rank).
-    pub fn factor(self, module: &Module) -> &Factor {
+    /// The factors that the subspace comes from: A, (rank, d_in), B, (d_out, rank), or both.
+    pub fn factors(self, module: &Module) -> Vec<&Factor> {
         match self {
-            Self::A => &module.a,
-            Self::B => &module.b,
+            Self::A => vec![&module.a],
+            Self::B => vec![&module.b],
+            Self::DwRight | Self::DwLeft => vec![&module.a, &module.b],
         }
     }
 
     /// Dimension of the space that the subspace lies in: d_in or d_out.
     pub fn d(self, module: &Module) -> usize {
         match self {
-            Self::A => module.d_in(),
-            Self::B => module.d_out(),
+            Self::A | Self::DwRight => module.d_in(),
+            Self::B | Self::DwLeft => module.d_out(),
         }
     }
 
     /// What that dimension is called.
     pub(crate) fn d_name(self) -> &'static str {
         match self {
-            Self::A => "d_in",
-            Self::B => "d_out",
+            Self::A | Self::DwRight => "d_in",
+            Self::B | Self::DwLeft => "d_out",
         }
     }
 }
@@ -60,6 +66,8 @@ impl fmt::Display for Side {
         f.pad(match self {
             Self::A => "a",
             Self::B => "b",
+            Self::DwRight => "dw-right",
+            Self::DwLeft => "dw-left",
         })
     }
 }
@@ -68,10 +76,9 @@ impl FromStr for Side {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|side| side.to_string() == text)
-            .ok_or_else(|| Fault::new(crate::listing::quoted(text), "`a` or `b`").of("side").invalid())
+        Self::ALL.into_iter().find(|side| side.to_string() == text).ok_or_else(|| {
+            Fault::new(crate::listing::quoted(text), "`a`, `b`, `dw-right` or `dw-left`").of("side").invalid()
+        })
     }
 }
 
@@ -85,6 +92,6 @@ mod tests {
             assert_eq!(side.to_string().parse::<Side>().unwrap(), side);
         }
         let error = "A".parse::<Side>().unwrap_err();
-        assert_eq!(error.to_string(), "side: found `A`, expected `a` or `b`");
+        assert_eq!(error.to_string(), "side: found `A`, expected `a`, `b`, `dw-right` or `dw-left`");
     }
 }

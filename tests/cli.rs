@@ -86,7 +86,7 @@ fn json_names_the_tensors_the_ranks_and_what_made_it() {
     assert_eq!((&document["side"], &document["seed"]), (&"a".into(), &0.into()));
     let panel = &document["panels"][0];
     assert_eq!(panel["module"], "encoder.layer.5.attention.self.query");
-    assert_eq!(panel["tensor_a"], "base_model.model.encoder.layer.5.attention.self.query.lora_A.weight");
+    assert_eq!(panel["tensors_a"][0], "base_model.model.encoder.layer.5.attention.self.query.lora_A.weight");
     assert_eq!(
         (panel["r_a"].as_u64(), panel["q_b"].as_u64(), panel["d"].as_u64()),
         (Some(8), Some(64), Some(384))
@@ -267,9 +267,9 @@ fn a_factor_of_zeros_is_named_and_never_drawn() {
     let zero = Adapter::new(&folder).factor(|_| 0.0).save("zero");
     assert_eq!(
         failure(&folder, &[&good, &zero, "--side", "b"]),
-        "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found 6 zeros in each of 2 \
-         directions, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has no side b: \
-         compare side a (--side a)\n"
+        "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found nothing but \
+         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has side a alone: \
+         --side a\n"
     );
 }
 

@@ -1,10 +1,16 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
+mod gram;
 mod noise;
 mod random;
+mod scale;
 mod svd;
+mod update;
 
-use crate::adapter::{Factor, Matrix, Module};
+use self::scale::Scaled;
+use self::svd::Spectrum;
+use self::update::{Update, Vectors};
+use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
 use crate::side::Side;
 
@@ -23,55 +29,96 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// Reads a module's factor and factorises it: `Side::A` gives the right-singular vectors of A, `Side::B` the
-    /// left-singular vectors of B.
+    /// Reads what a side of a module needs, A, B or both, and factorises it.
     ///
     /// # Errors
-    /// `Io` and `Malformed` from reading; `Unsupported` for a factor of zeros, naming file and tensor.
+    /// `Io` and `Malformed` from reading; `Unsupported` for a factor or an update of zeros, naming file and tensor.
     pub fn of(module: &Module, side: Side) -> Result<Self> {
-        let factor = side.factor(module);
-        Self::of_matrix(&factor.read()?, side).map_err(|error| locate(error, factor))
+        let (basis, factor) = match side {
+            Side::A | Side::B => {
+                let factor = if side == Side::A { &module.a } else { &module.b };
+                (Self::of_matrix(&factor.read()?, side), factor)
+            }
+            // B is named where both are to blame: it is the one that starts at zero.
+            Side::DwLeft | Side::DwRight => {
+                (
+                    Self::of_update(&module.a.read()?, &module.b.read()?, None /*module.scaling*/, side),
+                    &module.b,
+                )
+            }
+        };
+        basis.map_err(|error| locate(error, factor))
     }
 
     /// Factorises a factor: A as (rank, d) for `Side::A`, B as (d, rank) for `Side::B`.
     ///
-    /// QR first, then the SVD of the small triangle, both in f64 on the calling thread.
+    /// In f64 on the calling thread: through the Gram matrix where its error bound keeps φ within 1e-6, else QR first and
+    /// then the SVD of the small triangle.
     ///
     /// # Errors
     /// `Unsupported` for a matrix without a direction above its own rounding noise, such as a B that was never trained;
-    /// `Invalid` for a number that is not finite or a matrix without entries.
+    /// `Invalid` for a number that is not finite, a matrix without entries, or a side that needs both factors.
     pub fn of_matrix(matrix: &Matrix, side: Side) -> Result<Self> {
-        let (r, d) = match side {
-            Side::A => (matrix.rows, matrix.cols),
-            Side::B => (matrix.cols, matrix.rows),
+        check(matrix)?;
+        let scaled = Scaled::new(matrix);
+        // (d, r) with the vectors sought on the left: A's transpose, or B as it is.
+        let x = match side {
+            Side::A => scaled.matrix().transpose(),
+            Side::B => scaled.matrix(),
+            Side::DwLeft | Side::DwRight => {
+                return Err(Fault::new("one factor", "both A and B").of(format!("side {side}")).invalid());
+            }
         };
-        let largest = matrix.values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-        if r * d == 0 || matrix.values.len() != r * d || !matrix.values.iter().all(|value| value.is_finite())
-        {
-            return Err(Fault::new(
-                format!("{} numbers in {} × {}", matrix.values.len(), matrix.rows, matrix.cols),
-                "a full matrix of finite numbers",
-            )
-            .invalid());
+        let (d, r) = (x.nrows(), x.ncols());
+        let mut spectrum = match gram::left_singular(x) {
+            Some(spectrum) => spectrum,
+            None => svd::left_singular(x)?,
+        };
+        spectrum.sigma.iter_mut().for_each(|sigma| *sigma *= scaled.unit);
+        let (floor, doubtful) = noise::bounds(noise::nu(matrix, r, d), r.max(d), spectrum.sigma[0]);
+        Self::above(floor, doubtful, &spectrum, r, matrix.dtype)
+    }
+
+    /// Factorises an update ΔW = s·B·A from A, (rank, d_in), and B, (d_out, rank), without forming it: right-singular
+    /// vectors for `Side::DwRight`, left-singular ones for `Side::DwLeft`. The scaling s, 1 for `None`, scales the
+    /// singular values alone.
+    ///
+    /// # Errors
+    /// As [`Basis::of_matrix`]; `Invalid` also when the ranks of A and B differ or the scaling is not finite.
+    pub fn of_update(a: &Matrix, b: &Matrix, scaling: Option<f64>, side: Side) -> Result<Self> {
+        let vectors = match side {
+            Side::DwLeft => Vectors::Left,
+            Side::DwRight => Vectors::Right,
+            Side::A | Side::B => {
+                return Err(Fault::new("two factors", "one").of(format!("side {side}")).invalid());
+            }
+        };
+        check(a)?;
+        check(b)?;
+        let scaling = scaling.unwrap_or(1.0).abs();
+        if a.rows != b.cols || !scaling.is_finite() {
+            let found = format!("A of {} rows, B of {} columns, scaling {scaling}", a.rows, b.cols);
+            return Err(Fault::new(found, "one rank and a finite scaling").of("update").invalid());
         }
-        if largest == 0.0 {
-            return Err(Fault::new(format!("{d} zeros in each of {r} directions"), "a trained factor")
-                .hint("B starts at zero, so an untrained checkpoint has no side b: compare side a (--side a)")
-                .unsupported());
-        }
-        let (sigma, vectors) = svd::left_singular(matrix, side, largest)?;
-        let (floor, doubtful) = noise::thresholds(matrix, r, d, sigma[0]);
-        let q = sigma.iter().filter(|&&value| value > floor).count();
+        let Update { spectrum, floor, doubtful } = update::singular(a, b, vectors)?;
+        let mut basis = Self::above(floor, doubtful, &spectrum, a.rows, b.dtype)?;
+        basis.sigma.iter_mut().for_each(|sigma| *sigma *= scaling);
+        Ok(basis)
+    }
+
+    /// The directions whose singular value is above the floor.
+    fn above(floor: f64, doubtful: f64, spectrum: &Spectrum, r: usize, dtype: Dtype) -> Result<Self> {
+        let d = spectrum.vectors.nrows();
+        let q = spectrum.sigma.iter().filter(|&&sigma| sigma > floor).count();
         if q == 0 {
-            return Err(Fault::new(
-                format!("no singular value above the {} rounding noise of {floor:.1e}", matrix.dtype),
-                "a trained factor",
-            )
-            .unsupported());
+            let found = format!("no singular value above the {dtype} rounding noise of {floor:.1e}");
+            return Err(Fault::new(found, "a trained factor").unsupported());
         }
-        let n_uncertain = sigma[..q].iter().filter(|&&value| value < doubtful).count();
-        let rows = vectors[..q * d].iter().map(|&value| value as f32).collect();
-        Ok(Self { r, d, rows, sigma: sigma[..q].to_vec(), n_uncertain })
+        let sigma = spectrum.sigma[..q].to_vec();
+        let n_uncertain = sigma.iter().filter(|&&sigma| sigma < doubtful).count();
+        let columns = spectrum.vectors.col_iter().take(q);
+        let rows = columns.flat_map(|column| column.iter().map(|&value| value as f32)).collect();
+        Ok(Self { r, d, rows, sigma, n_uncertain })
     }
 
     /// The basis of a seeded Gaussian r × d matrix: the control that agrees with nothing.
@@ -111,7 +158,7 @@ impl Basis {
         self.sigma.len()
     }
 
-    /// Dimension of the space: d_in for side a, d_out for side b.
+    /// Dimension of the space, see [`Side::d`].
     pub fn d(&self) -> usize {
         self.d
     }
@@ -135,6 +182,22 @@ impl Basis {
     pub fn n_uncertain(&self) -> usize {
         self.n_uncertain
     }
+}
+
+/// # Errors
+/// `Invalid` for missing or infinite numbers, `Unsupported` for zeros.
+fn check(matrix: &Matrix) -> Result<()> {
+    let (rows, cols, n) = (matrix.rows, matrix.cols, matrix.values.len());
+    if n == 0 || rows.checked_mul(cols) != Some(n) || !matrix.values.iter().all(|value| value.is_finite()) {
+        let found = format!("{n} numbers in {rows} × {cols}, or one that is not finite");
+        return Err(Fault::new(found, "a full matrix of finite numbers").invalid());
+    }
+    if matrix.values.iter().all(|&value| value == 0.0) {
+        return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")
+            .hint("B starts at zero, so an untrained checkpoint has side a alone: --side a")
+            .unsupported());
+    }
+    Ok(())
 }
 
 /// Adds the file and the tensor to a fault that only knew the numbers.

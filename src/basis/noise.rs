@@ -2,15 +2,18 @@
 
 use crate::adapter::{Dtype, Matrix};
 
-/// The numerical-rank floor and the bound under which a kept direction is marked uncertain.
+/// The noise ν that rounding leaves in a singular value of a factor between r and d dimensions:
 ///
-/// With E the rounding error of the stored entries, ‖E‖²_F = Σ ulp(a)²/12 (exact zeros counting 0), the noise of a
-/// singular value is ν = ‖E‖_F·(1/√r + 1/√d): the norm of a random r × d matrix of that size. The floor is
-/// max(2ν, max(r, d)·2⁻⁵²·σ₁), the bound 20ν. A file of f64 has only the second term.
-pub(super) fn thresholds(matrix: &Matrix, r: usize, d: usize, sigma_1: f64) -> (f64, f64) {
-    let nu = rounding_norm(matrix) * (1.0 / (r as f64).sqrt() + 1.0 / (d as f64).sqrt());
-    let arithmetic = r.max(d) as f64 * f64::EPSILON * sigma_1;
-    (arithmetic.max(2.0 * nu), 20.0 * nu)
+/// ν = ‖E‖_F·(1/√r + 1/√d), ‖E‖²_F = Σ ulp(a)²/12 over the stored entries, exact zeros counting 0: the norm of a random
+/// r × d matrix of that size. 0 for f64.
+pub(super) fn nu(matrix: &Matrix, r: usize, d: usize) -> f64 {
+    rounding_norm(matrix) * (1.0 / (r as f64).sqrt() + 1.0 / (d as f64).sqrt())
+}
+
+/// The numerical-rank floor max(2ν, n·2⁻⁵²·σ₁), with n the longest side and σ₁ the largest singular value, and the bound
+/// 20ν under which a kept direction is marked uncertain.
+pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> (f64, f64) {
+    (f64::max(2.0 * nu, n as f64 * f64::EPSILON * sigma_1), 20.0 * nu)
 }
 
 /// ‖E‖_F of the rounding error that the stored type may have left.
@@ -54,6 +57,6 @@ mod tests {
     #[test]
     fn f64_files_have_only_the_arithmetic_term() {
         let matrix = Matrix { rows: 1, cols: 2, dtype: Dtype::F64, values: vec![3.0, 4.0] };
-        assert_eq!(thresholds(&matrix, 1, 2, 5.0), (2.0 * f64::EPSILON * 5.0, 0.0));
+        assert_eq!(bounds(nu(&matrix, 1, 2), 2, 5.0), (2.0 * f64::EPSILON * 5.0, 0.0));
     }
 }

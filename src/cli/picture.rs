@@ -168,15 +168,17 @@ impl Picture<'_> {
     /// Says what is compared, and warns of directions that are missing or doubtful.
     fn explain(&self, pair: &ModulePair<'_>, bases: &Bases, report: &Report) {
         for ((run, module), basis) in self.runs.iter().zip([pair.first, pair.second]).zip(bases) {
-            let factor = self.side().factor(module);
+            let factors = self.side().factors(module);
+            let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();
+            let dtype = factors[0].dtype;
             let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
             report.detail(
                 "module",
                 format!(
                     "{}: {} ({}, r = {}, d = {}, σ {largest:.3e} to {smallest:.3e})",
                     run.path().display(),
-                    factor.name,
-                    factor.dtype,
+                    names.join(" and "),
+                    dtype,
                     basis.r(),
                     basis.d()
                 ),
@@ -188,7 +190,7 @@ impl Picture<'_> {
                      ends there",
                     basis.q(),
                     basis.r().min(basis.d()),
-                    factor.dtype
+                    dtype
                 ));
             }
             if basis.n_uncertain() > 0 {
@@ -196,7 +198,7 @@ impl Picture<'_> {
                     "{name}: the last {} of {} directions lie near the rounding noise of {} and are uncertain",
                     basis.n_uncertain(),
                     basis.q(),
-                    factor.dtype
+                    dtype
                 ));
             }
         }

@@ -13,8 +13,8 @@ pub(super) struct Column {
     pub(super) title: String,
     /// Canonical name; `None` for the control.
     pub(super) module: Option<String>,
-    pub(super) tensor_a: Option<String>,
-    pub(super) tensor_b: Option<String>,
+    pub(super) tensors_a: Option<Vec<String>>,
+    pub(super) tensors_b: Option<Vec<String>>,
     pub(super) r_a: usize,
     pub(super) r_b: usize,
     pub(super) q_a: usize,
@@ -29,8 +29,10 @@ pub(super) struct Column {
 impl Column {
     /// What a grid shows, with the ranks of its bases and the names of its modules; no pair is the control.
     pub(super) fn new(pair: Option<(&ModulePair<'_>, Side)>, [a, b]: [&Basis; 2], grid: &Grid) -> Self {
-        let tensor = |module: for<'a> fn(&ModulePair<'a>) -> &'a Module| {
-            pair.map(|(pair, side)| side.factor(module(pair)).name.clone())
+        let tensors = |module: for<'a> fn(&ModulePair<'a>) -> &'a Module| {
+            pair.map(|(pair, side)| {
+                side.factors(module(pair)).into_iter().map(|factor| factor.name.clone()).collect()
+            })
         };
         Self {
             title: match pair {
@@ -38,8 +40,8 @@ impl Column {
                 None => "Random Gaussian".to_owned(),
             },
             module: pair.map(|(pair, _)| pair.name().to_owned()),
-            tensor_a: tensor(|pair| pair.first),
-            tensor_b: tensor(|pair| pair.second),
+            tensors_a: tensors(|pair| pair.first),
+            tensors_b: tensors(|pair| pair.second),
             r_a: a.r(),
             r_b: b.r(),
             q_a: a.q(),

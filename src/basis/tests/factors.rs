@@ -1,43 +1,7 @@
-//! Planted spectra and degenerate factors.
-
-use half::{bf16, f16};
+//! Stored factors: types, shapes, scales and what is refused.
 
 use super::*;
-use crate::adapter::Dtype;
-
-fn round(matrix: &Matrix, dtype: Dtype) -> Matrix {
-    let store = |value: f64| match dtype {
-        Dtype::F64 => value,
-        Dtype::F32 => f64::from(value as f32),
-        Dtype::F16 => f16::from_f64(value).to_f64(),
-        Dtype::Bf16 => bf16::from_f64(value).to_f64(),
-    };
-    Matrix { dtype, values: matrix.values.iter().map(|&value| store(value)).collect(), ..matrix.clone() }
-}
-
-/// left (m × k) · right (k × n).
-fn product(left: &Matrix, right: &Matrix) -> Matrix {
-    let mut values = vec![0.0; left.rows * right.cols];
-    for i in 0..left.rows {
-        for k in 0..left.cols {
-            for j in 0..right.cols {
-                values[i * right.cols + j] +=
-                    left.values[i * left.cols + k] * right.values[k * right.cols + j];
-            }
-        }
-    }
-    Matrix { rows: left.rows, cols: right.cols, dtype: Dtype::F64, values }
-}
-
-fn transpose(matrix: &Matrix) -> Matrix {
-    let values = (0..matrix.rows * matrix.cols).map(|at| (at % matrix.rows) * matrix.cols + at / matrix.rows);
-    Matrix {
-        rows: matrix.cols,
-        cols: matrix.rows,
-        dtype: matrix.dtype,
-        values: values.map(|at| matrix.values[at]).collect(),
-    }
-}
+use crate::basis::noise;
 
 /// Largest deviation of V·Vᵀ from the identity.
 fn orthonormality(basis: &Basis) -> f64 {
@@ -94,7 +58,7 @@ fn directions_near_the_noise_are_kept_and_counted_as_uncertain() {
     let mut values = vec![0.0; 2 * 100];
     values[..100].fill(0.1);
     let mut matrix = round(&Matrix { rows: 2, cols: 100, dtype: Dtype::F64, values }, Dtype::F16);
-    let (floor, doubtful) = noise::thresholds(&matrix, 2, 100, 1.0);
+    let (floor, doubtful) = noise::bounds(noise::nu(&matrix, 2, 100), 100, 1.0);
     for (k, value) in matrix.values[100..].iter_mut().enumerate() {
         *value = if k % 2 == 0 { 1.0 } else { -1.0 } * (floor * doubtful).sqrt() / 10.0;
     }
@@ -136,8 +100,8 @@ fn scaling_changes_the_singular_values_alone() {
 fn refuses_zeros_numbers_that_are_not_finite_and_empty_matrices() {
     let matrix = |values: Vec<f64>| Matrix { rows: 1, cols: 2, dtype: Dtype::F32, values };
     let zeros = Basis::of_matrix(&matrix(vec![0.0, -0.0]), Side::A).unwrap_err();
-    assert_eq!(zeros.to_string(), "found 2 zeros in each of 1 directions, expected a trained factor");
-    assert!(zeros.hint().unwrap().contains("--side a"));
+    assert_eq!(zeros.to_string(), "found nothing but zeros in 1 × 2, expected a trained factor");
+    assert!(zeros.hint().unwrap().contains("side a"));
     assert!(Basis::of_matrix(&matrix(vec![f64::NAN, 1.0]), Side::A).is_err());
     assert!(Basis::of_matrix(&matrix(vec![f64::INFINITY, 1.0]), Side::B).is_err());
     assert!(Basis::of_matrix(&Matrix { rows: 0, ..matrix(vec![]) }, Side::A).is_err());
