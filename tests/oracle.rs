@@ -9,7 +9,11 @@ use common::oracle::Oracle;
 use lorascope::engine::Engine;
 use lorascope::{Adapter, Basis, Side};
 
-on_every_engine!(agrees_with_the_reference_grids_in_every_cell, agrees_with_the_oracle_from_the_same_bases);
+on_every_engine!(
+    agrees_with_the_reference_grids_in_every_cell,
+    agrees_with_the_oracle_from_the_same_bases,
+    at_full_rank_the_right_side_of_the_update_equals_side_a,
+);
 
 /// A gap between neighbouring singular values that is clear, relative to the largest. Over a smaller one the vectors
 /// are arbitrary, and so are single cells.
@@ -32,18 +36,22 @@ fn references() -> Vec<Reference> {
     };
     for name in ["query", "value"] {
         let module = |layer: usize| format!("encoder.layer.{layer}.attention.self.{name}");
-        // These came with the checkpoints.
-        let given = |pair: &str, layer: usize| Some(format!("phi_{pair}_layer{layer}_{name}_A.npy"));
-        for layer in [0, 2, 5] {
-            let [first, second] = [0, 1].map(|seed| format!("seed{seed}-r64-layer{layer}"));
-            add(&first, &second, module(layer), Side::A, given("seed0-r64_seed1-r64", layer));
+        // These came with the checkpoints, those of ΔW from the dense product.
+        for (side, label) in [(Side::A, "A"), (Side::DwRight, "deltaW-right"), (Side::DwLeft, "deltaW-left")]
+        {
+            let given =
+                |pair: &str, layer: usize| Some(format!("phi_{pair}_layer{layer}_{name}_{label}.npy"));
+            for layer in [0, 2, 5] {
+                let [first, second] = [0, 1].map(|seed| format!("seed{seed}-r64-layer{layer}"));
+                add(&first, &second, module(layer), side, given("seed0-r64_seed1-r64", layer));
+            }
+            add("seed0-r8-layer5", "seed1-r8-layer5", module(5), side, given("seed0-r8_seed1-r8", 5));
+            add("seed0-r8-layer5", "seed0-r64-layer5", module(5), side, given("seed0-r8_seed0-r64", 5));
         }
-        add("seed0-r8-layer5", "seed1-r8-layer5", module(5), Side::A, given("seed0-r8_seed1-r8", 5));
-        add("seed0-r8-layer5", "seed0-r64-layer5", module(5), Side::A, given("seed0-r8_seed0-r64", 5));
         add("seed0-r8-layer5", "seed1-r8-layer5", module(5), Side::B, None);
         add("seed0-r64-layer5", "seed1-r64-layer5", module(5), Side::B, None);
     }
-    for side in Side::ALL {
+    for side in [Side::A, Side::B] {
         for letter in ["q", "v"] {
             for (a, b) in [(2, 4), (4, 6), (6, 8), (8, 16)] {
                 let module = format!("image_encoder.blocks.0.attn.{letter}");
@@ -90,7 +98,7 @@ fn is_clear(basis: &Basis, k: usize) -> bool {
 
 fn agrees_with_the_reference_grids_in_every_cell(engine: &dyn Engine) {
     let references = references();
-    assert_eq!(references.len(), 38);
+    assert_eq!(references.len(), 58);
     let mut overall = 0.0f64;
     for Reference { first, second, module, side, file } in references {
         let (a, b) = (basis(&first, &module, side), basis(&second, &module, side));
@@ -115,5 +123,17 @@ fn agrees_with_the_oracle_from_the_same_bases(engine: &dyn Engine) {
         let grid = lorascope::similarity(engine, &a, &b).unwrap();
         let worst = Oracle::new(a.rows(), b.rows(), a.d()).worst(grid.values());
         assert!(worst <= PHI_BOUND, "{file}: {worst:e}");
+    }
+}
+
+fn at_full_rank_the_right_side_of_the_update_equals_side_a(engine: &dyn Engine) {
+    for name in ["query", "value"] {
+        let module = format!("encoder.layer.5.attention.self.{name}");
+        let full = |side: Side| {
+            let [a, b] = ["seed0-r8-layer5", "seed1-r8-layer5"].map(|run| basis(run, &module, side));
+            lorascope::similarity(engine, &a, &b).unwrap().phi(8, 8).unwrap()
+        };
+        let (a, dw) = (full(Side::A), full(Side::DwRight));
+        assert!((a - dw).abs() <= PHI_BOUND, "{name}: {a} against {dw}");
     }
 }
