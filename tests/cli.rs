@@ -333,3 +333,19 @@ fn the_gpu_draws_what_the_cpu_draws() {
         assert!((phi(&gpu) - phi(&cpu)).abs() < 2e-5);
     }
 }
+
+/// The whole canvas would take 300 MB by itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_16384_pixels_wide_needs_less_than_300_mb() {
+    let folder = folder();
+    let png = folder.path().join("x.png");
+    let script = format!(
+        "ulimit -v 300000; exec '{}' demo -q --threads 2 --dpi 1366 -o '{}'",
+        env!("CARGO_BIN_EXE_lorascope"),
+        text(&png)
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(image::image_dimensions(&png).unwrap().0, 16_392);
+}

@@ -6,7 +6,7 @@ use std::io;
 
 use common::image::{assert_golden, decode, stored_grid};
 use image::RgbImage;
-use lorascope::engine::CpuEngine;
+use lorascope::engine::{CpuEngine, Engine};
 use lorascope::figure::{Area, Figure, Palette, Panel};
 use lorascope::{Error, Grid};
 
@@ -209,3 +209,24 @@ fn a_writer_that_fails_is_an_io_error_with_its_cause() {
     let Error::Io { cause: source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);
 }
+
+fn a_picture_16384_pixels_wide_shows_the_cells_of_a_small_one(engine: &dyn Engine) {
+    // One flat panel, so that the picture is wide rather than large.
+    let grid = lopsided(8, 64);
+    let figure = |dpi: f64| Figure::new('A').panel(Panel::module("l.q_proj", grid.clone())).dpi(dpi);
+    let picture = |figure: &Figure| {
+        let mut png = Vec::new();
+        figure.write_png(engine, &mut png).unwrap();
+        (decode(&png), figure.areas().unwrap().panels[0])
+    };
+    let (large, small) = (picture(&figure(4096.0)), picture(&figure(200.0)));
+    assert_eq!((large.0.width(), small.0.width()), (16_384, 800));
+    for i in 1..=8 {
+        for j in 1..=64 {
+            let [large, small] = [&large, &small].map(|(image, area)| cell(image, area, &grid, i, j));
+            assert_eq!(large, small, "({i}, {j})");
+        }
+    }
+}
+
+on_every_engine!(a_picture_16384_pixels_wide_shows_the_cells_of_a_small_one);
