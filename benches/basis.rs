@@ -27,6 +27,7 @@ fn side_a(bencher: Bencher<'_, '_>, (r, d): (usize, usize)) {
 fn dw_right(bencher: Bencher<'_, '_>, (r, d): (usize, usize)) {
     let (a, b) = (factor(r, d), factor(d, r));
     bencher.bench(|| {
-        Basis::of_update(divan::black_box(&a), &b, None, Side::DwRight).expect("random factors have full rank")
+        Basis::of_update(divan::black_box(&a), &b, None, Side::DwRight)
+            .expect("random factors have full rank")
     });
 }

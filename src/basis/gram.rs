@@ -4,17 +4,23 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
-use super::svd::Spectrum;
-
 /// How far φ may be off through the Gram matrix, a tenth of the bound that engines hold.
 const PHI_ERROR: f64 = 1e-6;
 
 /// The smallest λ_r/λ₁ that is trusted: squaring the singular values leaves half of the digits to the small ones.
 const LEAST_RATIO: f64 = 1e-10;
 
-/// The r left-singular vectors of `x`, (d, r) with d ≥ r: X·W·Σ⁻¹ with XᵀX = W·Σ²·Wᵀ. `None` where [`is_accurate`] says
-/// that the error may be too large, or X is wide.
-pub(super) fn left_singular(x: MatRef<'_, f64>) -> Option<Spectrum> {
+/// The spectrum of X by that of XᵀX = W·Σ²·Wᵀ.
+pub(super) struct Gram {
+    /// The r singular values, falling.
+    pub(super) sigma: Vec<f64>,
+    /// W·Σ⁻¹, (r, r): X times this are the left-singular vectors.
+    pub(super) weights: Mat<f64>,
+}
+
+/// The spectrum of `x`, (d, r) with d ≥ r. `None` where [`is_accurate`] says that the error may be too large, or X is
+/// wide.
+pub(super) fn factorise(x: MatRef<'_, f64>) -> Option<Gram> {
     let (d, r) = (x.nrows(), x.ncols());
     if d < r {
         return None;
@@ -39,10 +45,31 @@ pub(super) fn left_singular(x: MatRef<'_, f64>) -> Option<Spectrum> {
     }
     let sigma: Vec<f64> = lambda.iter().map(|lambda| lambda.sqrt()).collect();
     let w = eigen.U();
-    let scaled = Mat::from_fn(r, r, |i, k| w[(i, r - 1 - k)] / sigma[k]);
-    let mut vectors = Mat::zeros(d, r);
-    matmul(vectors.as_mut(), Accum::Replace, x, scaled.as_ref(), 1.0, Par::Seq);
-    Some(Spectrum { sigma, vectors })
+    let weights = Mat::from_fn(r, r, |i, k| w[(i, r - 1 - k)] / sigma[k]);
+    Some(Gram { sigma, weights })
+}
+
+/// Rows of X that are multiplied at once: their products stay in the first cache until they are rounded to f32.
+const BLOCK: usize = 256;
+
+impl Gram {
+    /// The first q left-singular vectors, (q, d) row-major.
+    pub(super) fn vectors(&self, x: MatRef<'_, f64>, q: usize) -> Vec<f32> {
+        let d = x.nrows();
+        let weights = self.weights.subcols(0, q);
+        let mut rows = vec![0.0; q * d];
+        let mut block = Mat::zeros(BLOCK.min(d), q);
+        for start in (0..d).step_by(BLOCK) {
+            let n = BLOCK.min(d - start);
+            let x = x.subrows(start, n);
+            matmul(block.as_mut().subrows_mut(0, n), Accum::Replace, x, weights, 1.0, Par::Seq);
+            for (k, row) in rows.chunks_exact_mut(d).enumerate() {
+                let values = &block.col_as_slice(k)[..n];
+                row[start..start + n].iter_mut().zip(values).for_each(|(row, &value)| *row = value as f32);
+            }
+        }
+        rows
+    }
 }
 
 /// Whether φ from the eigenvectors of a Gram matrix with these eigenvalues, falling, is within 1e-6 of exact:

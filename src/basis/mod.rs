@@ -1,15 +1,16 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
 mod gram;
+mod lanes;
 mod noise;
 mod random;
 mod scale;
 mod svd;
 mod update;
 
+use self::noise::Bounds;
 use self::scale::Scaled;
-use self::svd::Spectrum;
-use self::update::{Update, Vectors};
+use self::update::Vectors;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
 use crate::side::Side;
@@ -59,8 +60,7 @@ impl Basis {
     /// `Unsupported` for a matrix without a direction above its own rounding noise, such as a B that was never trained;
     /// `Invalid` for a number that is not finite, a matrix without entries, or a side that needs both factors.
     pub fn of_matrix(matrix: &Matrix, side: Side) -> Result<Self> {
-        check(matrix)?;
-        let scaled = Scaled::new(matrix);
+        let scaled = Scaled::new(matrix)?;
         // (d, r) with the vectors sought on the left: A's transpose, or B as it is.
         let x = match side {
             Side::A => scaled.matrix().transpose(),
@@ -70,13 +70,14 @@ impl Basis {
             }
         };
         let (d, r) = (x.nrows(), x.ncols());
-        let mut spectrum = match gram::left_singular(x) {
-            Some(spectrum) => spectrum,
-            None => svd::left_singular(x)?,
-        };
-        spectrum.sigma.iter_mut().for_each(|sigma| *sigma *= scaled.unit);
-        let (floor, doubtful) = noise::bounds(noise::nu(matrix, r, d), r.max(d), spectrum.sigma[0]);
-        Self::above(floor, doubtful, &spectrum, r, matrix.dtype)
+        let bounds = |sigma_1: f64| noise::bounds(noise::nu(matrix, r, d), r.max(d), sigma_1 * scaled.unit);
+        let scale = |sigma: &[f64]| sigma.iter().map(|sigma| sigma * scaled.unit).collect();
+        let shape = Shape { r, d, dtype: matrix.dtype };
+        if let Some(gram) = gram::factorise(x) {
+            return shape.basis(scale(&gram.sigma), bounds(gram.sigma[0]), |q| gram.vectors(x, q));
+        }
+        let spectrum = svd::left_singular(x)?;
+        shape.basis(scale(&spectrum.sigma), bounds(spectrum.sigma[0]), |q| spectrum.rows(q))
     }
 
     /// Factorises an update ΔW = s·B·A from A, (rank, d_in), and B, (d_out, rank), without forming it: right-singular
@@ -93,32 +94,17 @@ impl Basis {
                 return Err(Fault::new("two factors", "one").of(format!("side {side}")).invalid());
             }
         };
-        check(a)?;
-        check(b)?;
         let scaling = scaling.unwrap_or(1.0).abs();
         if a.rows != b.cols || !scaling.is_finite() {
             let found = format!("A of {} rows, B of {} columns, scaling {scaling}", a.rows, b.cols);
             return Err(Fault::new(found, "one rank and a finite scaling").of("update").invalid());
         }
-        let Update { spectrum, floor, doubtful } = update::singular(a, b, vectors)?;
-        let mut basis = Self::above(floor, doubtful, &spectrum, a.rows, b.dtype)?;
+        let update = update::singular(a, b, vectors)?;
+        let shape = Shape { r: a.rows, d: update.spectrum.vectors.nrows(), dtype: b.dtype };
+        let rows = |q| update.spectrum.rows(q);
+        let mut basis = shape.basis(update.spectrum.sigma.clone(), update.bounds, rows)?;
         basis.sigma.iter_mut().for_each(|sigma| *sigma *= scaling);
         Ok(basis)
-    }
-
-    /// The directions whose singular value is above the floor.
-    fn above(floor: f64, doubtful: f64, spectrum: &Spectrum, r: usize, dtype: Dtype) -> Result<Self> {
-        let d = spectrum.vectors.nrows();
-        let q = spectrum.sigma.iter().filter(|&&sigma| sigma > floor).count();
-        if q == 0 {
-            let found = format!("no singular value above the {dtype} rounding noise of {floor:.1e}");
-            return Err(Fault::new(found, "a trained factor").unsupported());
-        }
-        let sigma = spectrum.sigma[..q].to_vec();
-        let n_uncertain = sigma.iter().filter(|&&sigma| sigma < doubtful).count();
-        let columns = spectrum.vectors.col_iter().take(q);
-        let rows = columns.flat_map(|column| column.iter().map(|&value| value as f32)).collect();
-        Ok(Self { r, d, rows, sigma, n_uncertain })
     }
 
     /// The basis of a seeded Gaussian r × d matrix: the control that agrees with nothing.
@@ -184,20 +170,30 @@ impl Basis {
     }
 }
 
-/// # Errors
-/// `Invalid` for missing or infinite numbers, `Unsupported` for zeros.
-fn check(matrix: &Matrix) -> Result<()> {
-    let (rows, cols, n) = (matrix.rows, matrix.cols, matrix.values.len());
-    if n == 0 || rows.checked_mul(cols) != Some(n) || !matrix.values.iter().all(|value| value.is_finite()) {
-        let found = format!("{n} numbers in {rows} × {cols}, or one that is not finite");
-        return Err(Fault::new(found, "a full matrix of finite numbers").invalid());
+/// What a basis is made of, but for its numbers.
+struct Shape {
+    r: usize,
+    d: usize,
+    dtype: Dtype,
+}
+
+impl Shape {
+    /// The directions whose singular value is above the floor; `rows` gives the first q of them.
+    fn basis(
+        self,
+        mut sigma: Vec<f64>,
+        bounds: Bounds,
+        rows: impl FnOnce(usize) -> Vec<f32>,
+    ) -> Result<Basis> {
+        let Self { r, d, dtype } = self;
+        sigma.retain(|&sigma| sigma > bounds.floor);
+        if sigma.is_empty() {
+            let found = format!("no singular value above the {dtype} rounding noise of {:.1e}", bounds.floor);
+            return Err(Fault::new(found, "a trained factor").unsupported());
+        }
+        let n_uncertain = sigma.iter().filter(|&&sigma| sigma < bounds.doubtful).count();
+        Ok(Basis { r, d, rows: rows(sigma.len()), sigma, n_uncertain })
     }
-    if matrix.values.iter().all(|&value| value == 0.0) {
-        return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")
-            .hint("B starts at zero, so an untrained checkpoint has side a alone: --side a")
-            .unsupported());
-    }
-    Ok(())
 }
 
 /// Adds the file and the tensor to a fault that only knew the numbers.

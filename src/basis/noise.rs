@@ -1,5 +1,6 @@
 //! What rounding to the stored type could have made: the floor under which a direction is not believed.
 
+use super::lanes;
 use crate::adapter::{Dtype, Matrix};
 
 /// The noise ν that rounding leaves in a singular value of a factor between r and d dimensions:
@@ -10,10 +11,18 @@ pub(super) fn nu(matrix: &Matrix, r: usize, d: usize) -> f64 {
     rounding_norm(matrix) * (1.0 / (r as f64).sqrt() + 1.0 / (d as f64).sqrt())
 }
 
-/// The numerical-rank floor max(2ν, n·2⁻⁵²·σ₁), with n the longest side and σ₁ the largest singular value, and the bound
-/// 20ν under which a kept direction is marked uncertain.
-pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> (f64, f64) {
-    (f64::max(2.0 * nu, n as f64 * f64::EPSILON * sigma_1), 20.0 * nu)
+/// Where a spectrum is believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    /// A direction at or under this is left out: max(2ν, n·2⁻⁵²·σ₁).
+    pub(super) floor: f64,
+    /// A kept direction under this is marked uncertain: 20ν.
+    pub(super) doubtful: f64,
+}
+
+/// The bounds for noise ν, with n the longest side and σ₁ the largest singular value.
+pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> Bounds {
+    Bounds { floor: f64::max(2.0 * nu, n as f64 * f64::EPSILON * sigma_1), doubtful: 20.0 * nu }
 }
 
 /// ‖E‖_F of the rounding error that the stored type may have left.
@@ -24,20 +33,18 @@ fn rounding_norm(matrix: &Matrix) -> f64 {
         Dtype::F16 => (10, -24),
         Dtype::Bf16 => (7, -133),
     };
-    let squares: f64 =
-        matrix.values.iter().map(|&value| ulp(value, mantissa_bits, least_exponent).powi(2)).sum();
-    (squares / 12.0).sqrt()
+    let least = 2f64.powi(least_exponent + mantissa_bits);
+    let squares = lanes::sum(&matrix.values, |value| power(value, least).powi(2));
+    (squares / 12.0).sqrt() * 2f64.powi(-mantissa_bits)
 }
 
-/// The distance between neighbouring numbers of the stored type at `value`; 0 for an exact zero.
-fn ulp(value: f64, mantissa_bits: i32, least_exponent: i32) -> f64 {
-    if value == 0.0 {
-        return 0.0;
-    }
-    // Every stored f32, f16 and bf16, subnormals included, is a normal f64: its exponent field is the exponent.
-    let exponent = ((value.to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    let exponent = (exponent - mantissa_bits).max(least_exponent);
-    f64::from_bits(((exponent + 1023) as u64) << 52)
+/// The power of two at or below a number's magnitude, at least `least`, which is 2^mantissa_bits ulps of the stored type;
+/// 0 for an exact zero.
+fn power(value: f64, least: f64) -> f64 {
+    // Every stored f32, f16 and bf16, subnormals included, is a normal f64: without its mantissa it is that power.
+    let power = f64::from_bits(value.to_bits() & (0x7ff << 52));
+    let power = if power < least { least } else { power };
+    if value == 0.0 { 0.0 } else { power }
 }
 
 #[cfg(test)]
@@ -45,18 +52,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ulp_is_the_spacing_of_the_stored_type() {
-        assert_eq!(ulp(1.0, 23, -149), f64::from(f32::EPSILON));
-        assert_eq!(ulp(-1.999, 23, -149), f64::from(f32::EPSILON));
-        assert_eq!(ulp(f64::from(f32::MIN_POSITIVE) / 4.0, 23, -149), 2f64.powi(-149));
-        assert_eq!(ulp(1.5, 10, -24), half::f16::EPSILON.to_f64());
-        assert_eq!(ulp(3.0, 7, -133), 2.0 * half::bf16::EPSILON.to_f64());
-        assert_eq!(ulp(0.0, 7, -133), 0.0);
+    fn the_norm_is_that_of_the_spacings_of_the_stored_type() {
+        let norm = |dtype: Dtype, values: &[f64]| {
+            let matrix = Matrix { rows: 1, cols: values.len(), dtype, values: values.to_vec() };
+            rounding_norm(&matrix) * 12f64.sqrt()
+        };
+        let close = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-14, "{found:e}");
+        close(norm(Dtype::F32, &[1.0]), f64::from(f32::EPSILON));
+        close(norm(Dtype::F32, &[-1.999]), f64::from(f32::EPSILON));
+        close(norm(Dtype::F32, &[f64::from(f32::MIN_POSITIVE) / 4.0]), 2f64.powi(-149));
+        close(norm(Dtype::F16, &[1.5]), half::f16::EPSILON.to_f64());
+        close(norm(Dtype::F16, &[half::f16::MIN_POSITIVE_SUBNORMAL.to_f64()]), 2f64.powi(-24));
+        close(norm(Dtype::Bf16, &[3.0]), 2.0 * half::bf16::EPSILON.to_f64());
+        close(norm(Dtype::F32, &[1.0, 0.0, 1.0, 1.0, 1.0]), 2.0 * f64::from(f32::EPSILON));
+        assert_eq!(norm(Dtype::Bf16, &[0.0, -0.0]), 0.0);
     }
 
     #[test]
     fn f64_files_have_only_the_arithmetic_term() {
         let matrix = Matrix { rows: 1, cols: 2, dtype: Dtype::F64, values: vec![3.0, 4.0] };
-        assert_eq!(bounds(nu(&matrix, 1, 2), 2, 5.0), (2.0 * f64::EPSILON * 5.0, 0.0));
+        let expected = Bounds { floor: 2.0 * f64::EPSILON * 5.0, doubtful: 0.0 };
+        assert_eq!(bounds(nu(&matrix, 1, 2), 2, 5.0), expected);
     }
 }

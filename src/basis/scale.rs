@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
+use super::lanes;
 use crate::adapter::Matrix;
+use crate::error::{Fault, Result};
 
 /// Squares of numbers up to 2^±400, summed, stay far inside f64.
 const SAFE_EXPONENT: f64 = 400.0;
@@ -18,18 +20,29 @@ pub(super) struct Scaled<'a> {
 }
 
 impl<'a> Scaled<'a> {
-    pub(super) fn new(matrix: &'a Matrix) -> Self {
-        let largest = matrix.values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    /// # Errors
+    /// `Invalid` for missing numbers or one that is not finite, `Unsupported` for zeros.
+    pub(super) fn new(matrix: &'a Matrix) -> Result<Self> {
+        let (rows, cols, n) = (matrix.rows, matrix.cols, matrix.values.len());
+        let largest = lanes::largest_finite(&matrix.values);
+        if n == 0 || rows.checked_mul(cols) != Some(n) || largest.is_nan() {
+            let found = format!("{n} numbers in {rows} × {cols}, or one that is not finite");
+            return Err(Fault::new(found, "a full matrix of finite numbers").invalid());
+        }
+        if largest == 0.0 {
+            return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")
+                .hint("B starts at zero, so an untrained checkpoint has side a alone: --side a")
+                .unsupported());
+        }
         let exponent = largest.log2();
-        let (rows, cols) = (matrix.rows, matrix.cols);
-        if exponent.abs() <= SAFE_EXPONENT || largest == 0.0 {
-            return Self { rows, cols, values: Cow::Borrowed(&matrix.values), unit: 1.0 };
+        if exponent.abs() <= SAFE_EXPONENT {
+            return Ok(Self { rows, cols, values: Cow::Borrowed(&matrix.values), unit: 1.0 });
         }
         // Within the normal numbers, so that the inverse is one too.
         let exponent = exponent.floor().clamp(-1000.0, 1000.0);
         let inverse = (-exponent).exp2();
         let values = matrix.values.iter().map(|value| value * inverse).collect();
-        Self { rows, cols, values, unit: exponent.exp2() }
+        Ok(Self { rows, cols, values, unit: exponent.exp2() })
     }
 
     /// The numbers as (rows, cols).

@@ -17,6 +17,17 @@ pub(super) struct Spectrum {
     pub(super) vectors: Mat<f64>,
 }
 
+impl Spectrum {
+    /// The first q vectors, (q, d) row-major.
+    pub(super) fn rows(&self, q: usize) -> Vec<f32> {
+        let mut rows = Vec::with_capacity(q * self.vectors.nrows());
+        for k in 0..q {
+            rows.extend(self.vectors.col_as_slice(k).iter().map(|&value| value as f32));
+        }
+        rows
+    }
+}
+
 /// The min(d, r) left-singular vectors of `x`, (d, r).
 pub(super) fn left_singular(x: MatRef<'_, f64>) -> Result<Spectrum> {
     if x.nrows() >= x.ncols() {

@@ -3,7 +3,7 @@
 use faer::MatRef;
 use faer::linalg::solvers::Qr;
 
-use super::noise;
+use super::noise::{self, Bounds};
 use super::scale::Scaled;
 use super::svd::{Spectrum, expand, small_svd, triangle};
 use crate::adapter::Matrix;
@@ -21,15 +21,14 @@ pub(super) enum Vectors {
 /// The spectrum of an update and the bounds for its directions.
 pub(super) struct Update {
     pub(super) spectrum: Spectrum,
-    pub(super) floor: f64,
-    pub(super) doubtful: f64,
+    pub(super) bounds: Bounds,
 }
 
 /// The singular values of B·A and its left or right singular vectors, for A (r, d_in) and B (d_out, r).
 ///
 /// With B = Q_B·R_B and Aᵀ = Q_A·R_A, ΔW = Q_B·(R_B·R_Aᵀ)·Q_Aᵀ, and the middle is r × r at most.
 pub(super) fn singular(a: &Matrix, b: &Matrix, vectors: Vectors) -> Result<Update> {
-    let (scaled_a, scaled_b) = (Scaled::new(a), Scaled::new(b));
+    let (scaled_a, scaled_b) = (Scaled::new(a)?, Scaled::new(b)?);
     let (qr_a, qr_b) = (Qr::new(scaled_a.matrix().transpose()), Qr::new(scaled_b.matrix()));
     let (r_a, r_b) = (triangle(&qr_a), triangle(&qr_b));
     let small = small_svd((&r_b * r_a.transpose()).as_ref())?;
@@ -47,6 +46,6 @@ pub(super) fn singular(a: &Matrix, b: &Matrix, vectors: Vectors) -> Result<Updat
     let r = a.rows;
     let nu = noise::nu(b, r, b.rows) * sigma_a + sigma_b * noise::nu(a, r, a.cols);
     // What rounding leaves of the product is relative to its factors, not to ΔW, which may be smaller.
-    let (floor, doubtful) = noise::bounds(nu, r.max(a.cols).max(b.rows), sigma_a * sigma_b);
-    Ok(Update { spectrum: Spectrum { sigma, vectors }, floor, doubtful })
+    let bounds = noise::bounds(nu, r.max(a.cols).max(b.rows), sigma_a * sigma_b);
+    Ok(Update { spectrum: Spectrum { sigma, vectors }, bounds })
 }

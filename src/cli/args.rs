@@ -138,7 +138,8 @@ pub(super) struct SelectionArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ComputeArgs {
-    /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B
+    /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B; dw-right and
+    /// dw-left, those of ΔW
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
     /// The last panel: two random Gaussian matrices of the first panel's shape

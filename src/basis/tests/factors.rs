@@ -58,7 +58,7 @@ fn directions_near_the_noise_are_kept_and_counted_as_uncertain() {
     let mut values = vec![0.0; 2 * 100];
     values[..100].fill(0.1);
     let mut matrix = round(&Matrix { rows: 2, cols: 100, dtype: Dtype::F64, values }, Dtype::F16);
-    let (floor, doubtful) = noise::bounds(noise::nu(&matrix, 2, 100), 100, 1.0);
+    let noise::Bounds { floor, doubtful } = noise::bounds(noise::nu(&matrix, 2, 100), 100, 1.0);
     for (k, value) in matrix.values[100..].iter_mut().enumerate() {
         *value = if k % 2 == 0 { 1.0 } else { -1.0 } * (floor * doubtful).sqrt() / 10.0;
     }

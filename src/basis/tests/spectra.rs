@@ -1,6 +1,6 @@
 //! Spectra from flat to 1e-12: which route the guard takes, and φ within its bound on both sides of the choice.
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
 
 use super::*;
 use crate::basis::gram;
@@ -30,9 +30,9 @@ fn phi(v: &[f64], w: &[f64]) -> Vec<f64> {
 }
 
 /// The worst |Δφ| over the rows i that end at a clear gap.
-fn error(spectrum: &Spectrum, sigma: &[f64], planted: &Matrix) -> f64 {
+fn error(vectors: &Mat<f64>, sigma: &[f64], planted: &Matrix) -> f64 {
     let other = orthonormal(R, D, 99);
-    let rows: Vec<f64> = spectrum.vectors.col_iter().flat_map(|column| column.iter().copied()).collect();
+    let rows: Vec<f64> = vectors.col_iter().flat_map(|column| column.iter().copied()).collect();
     let (found, expected) = (phi(&rows, &other.values), phi(&planted.values, &other.values));
     let is_clear = |i: usize| i + 1 == R || (sigma[i] - sigma[i + 1]) / sigma[0] > CLEAR_GAP;
     // The last row ends at a gap to nothing, which is clear when the smallest value itself is.
@@ -47,8 +47,8 @@ fn routes(sigma: &[f64]) -> (bool, f64, f64) {
     let planted = orthonormal(R, D, 1);
     let matrix = with_spectrum(sigma, &planted, 2);
     let x = MatRef::from_row_major_slice(&matrix.values, R, D).transpose();
-    let qr = error(&svd::left_singular(x).unwrap(), sigma, &planted);
-    let gram = gram::left_singular(x).map(|spectrum| error(&spectrum, sigma, &planted));
+    let qr = error(&svd::left_singular(x).unwrap().vectors, sigma, &planted);
+    let gram = gram::factorise(x).map(|gram| error(&(x * &gram.weights), sigma, &planted));
     (gram.is_some(), gram.unwrap_or(0.0), qr)
 }
 
@@ -106,12 +106,26 @@ fn near_ties_hold_the_bound_whichever_way_they_go() {
 fn a_basis_through_the_gram_matrix_is_orthonormal_up_to_the_guards_limit() {
     let matrix = with_spectrum(&geometric(1.1e-5), &orthonormal(R, D, 1), 2);
     let x = MatRef::from_row_major_slice(&matrix.values, R, D).transpose();
-    let Some(spectrum) = gram::left_singular(x) else { return };
-    let product = spectrum.vectors.transpose() * &spectrum.vectors;
+    let gram = gram::factorise(x).expect("1.1e-5² is over the least ratio");
+    let vectors = x * &gram.weights;
+    let product = vectors.transpose() * &vectors;
     for i in 0..R {
         for j in 0..R {
             let expected = f64::from(u8::from(i == j));
             assert!((product[(i, j)] - expected).abs() < 5e-6, "({i}, {j}): {}", product[(i, j)]);
         }
+    }
+}
+
+#[test]
+fn the_rows_of_a_basis_are_the_vectors_rounded() {
+    // More than one block of rows, and one that is not filled.
+    let matrix = random::gaussian(5, 600, 3);
+    let x = MatRef::from_row_major_slice(&matrix.values, 5, 600).transpose();
+    let gram = gram::factorise(x).unwrap();
+    let (rows, vectors) = (gram.vectors(x, 3), x * &gram.weights);
+    assert_eq!(rows.len(), 3 * 600);
+    for (at, &value) in rows.iter().enumerate() {
+        assert!((f64::from(value) - vectors[(at % 600, at / 600)]).abs() < 1e-7, "{at}");
     }
 }
