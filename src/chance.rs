@@ -2,13 +2,13 @@
 
 use crate::similarity::Grid;
 
-/// E φ(i, j) = max(i, j)/d for two independent, uniformly random subspaces.
+/// E φ(i, j) = max(i, j)/d for two independent, uniformly random subspaces of i and j of d dimensions, 1 ≤ i, j ≤ d.
 pub fn baseline(i: usize, j: usize, d: usize) -> f64 {
     i.max(j) as f64 / d as f64
 }
 
 /// Var φ(i, j) = 2·i·j·(d−i)·(d−j) / (d²·(d−1)·(d+2)·min(i, j)²) for two independent, uniformly random subspaces:
-/// the variance of the trace of a product of two random projections.
+/// the variance of the trace of a product of two random projections, for 1 ≤ i, j ≤ d.
 pub fn variance(i: usize, j: usize, d: usize) -> f64 {
     if i.max(j) >= d {
         // One of the subspaces is the whole space: φ is certain.
@@ -33,7 +33,11 @@ pub fn z(grid: &Grid, i: usize, j: usize) -> Option<f64> {
 /// The mean is Σₖ wₖ·xₖ with wₖ = (n − k + 1)/n and xₖ the squared coordinates of a random unit vector. With independent
 /// normal gₖ it reaches m just when Σₖ (wₖ − m)·gₖ² ≥ 0, all d coordinates counted and wₖ = 0 for k > n, so by Chernoff
 /// the probability is at most min over s of Πₖ (1 − 2s·(wₖ − m))^(−1/2).
+///
+/// # Panics
+/// Unless 1 ≤ n ≤ d.
 pub fn band_tail(mean: f64, n: usize, d: usize) -> f64 {
+    assert!((1..=d).contains(&n), "a band of {n} cells in {d} dimensions");
     let weight = |k: usize| (n - k) as f64 / n as f64 - mean;
     let log_bound = |s: f64| {
         let band: f64 = (0..n).map(|k| (1.0 - 2.0 * s * weight(k)).ln()).sum();

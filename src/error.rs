@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::listing::printable;
+
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,7 +17,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The system refused to read or write.
-    #[error("{}: cannot {action}: {cause}", path.display())]
+    #[error("{}: cannot {action}: {cause}", shown(path))]
     Io {
         /// What was tried, as it reads behind "cannot".
         action: &'static str,
@@ -106,15 +108,24 @@ impl Fault {
     }
 }
 
+/// A part of a message is cut here: a file may hold a megabyte where a word is expected.
+const MAX_CHARS: usize = 1000;
+
+/// A path on one line, whatever its name holds.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string(), MAX_CHARS)
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.path {
-            write!(f, "{}: ", path.display())?;
+            write!(f, "{}: ", shown(path))?;
         }
+        let part = |text: &str| printable(text, MAX_CHARS);
         if let Some(subject) = &self.subject {
-            write!(f, "{subject}: ")?;
+            write!(f, "{}: ", part(subject))?;
         }
-        write!(f, "found {}, expected {}", self.found, self.expected)
+        write!(f, "found {}, expected {}", part(&self.found), part(&self.expected))
     }
 }
 
@@ -153,5 +164,15 @@ mod tests {
             "run/adapter_model.safetensors: tensor `x.lora_A.weight`: found shape [8], expected two dimensions"
         );
         assert_eq!(error.hint(), Some("save it again"));
+    }
+
+    #[test]
+    fn a_message_stays_on_one_line_and_short_whatever_the_file_holds() {
+        let error = Fault::new("a\nb\u{1b}[31m", "x".repeat(2000)).at("new\nline").of("tab\t").malformed();
+        let message = error.to_string();
+        assert!(message.starts_with("new\\nline: tab\\t: found a\\nb\\u{1b}[31m, expected xxx"), "{message}");
+        assert!(message.chars().count() < 1100 && !message.contains(char::is_control));
+        let error = Error::io("read", "new\nline", io::ErrorKind::NotFound.into());
+        assert!(error.to_string().starts_with("new\\nline: cannot read: "), "{error}");
     }
 }

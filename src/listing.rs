@@ -6,18 +6,23 @@ const MAX_CHARS: usize = 200;
 /// How many of many names a message shows.
 const N_SHOWN: usize = 4;
 
-/// A name between backticks. Control characters are escaped, since a name in a hostile file may hold line breaks.
+/// A name between backticks, as [`printable`] has it.
 pub(crate) fn quoted(name: &str) -> String {
-    let mut text = String::from("`");
-    for (n, c) in name.chars().enumerate() {
-        if n == MAX_CHARS {
-            text.push('…');
+    format!("`{}`", printable(name, MAX_CHARS))
+}
+
+/// A text for a line of its own terminal: control characters are escaped, since a hostile file may hold line breaks and
+/// colours, and what is over `max_chars` is cut.
+pub(crate) fn printable(text: &str, max_chars: usize) -> String {
+    let mut line = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == max_chars {
+            line.push('…');
             break;
         }
-        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
-    text.push('`');
-    text
+    line
 }
 
 /// The first few of the names, quoted, and how many more there are.

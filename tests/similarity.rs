@@ -153,9 +153,8 @@ fn scaling_a_factor_changes_nothing(engine: &dyn Engine) {
         let scaled = Matrix { values: a.values.iter().map(|value| value * 3e-7).collect(), ..a.clone() };
         let [a, scaled, b] = [a, scaled, b].map(|matrix| Basis::of_matrix(&matrix, Side::A).unwrap());
         let worst = difference(grid(engine, &a, &b).values(), grid(engine, &scaled, &b).values());
-        // The scaled factor's rounding turns vectors whose singular values are close, by at most 1e-16 over the gap.
-        let gap = clear_gap(&[&a, &b]);
-        prop_assert!(worst <= PHI_BOUND + 1e-13 / gap, "{worst:e} at a gap of {gap:e}");
+        prop_assume!(clear_gap(&[&a, &b]) > CLEAR_GAP);
+        prop_assert!(worst <= 2.0 * PHI_BOUND, "{worst:e}");
         Ok(())
     });
 }
@@ -182,11 +181,14 @@ fn turning_both_spaces_changes_nothing(engine: &dyn Engine) {
             grid(engine, &plain[0], &plain[1]).values(),
             grid(engine, &turned[0], &turned[1]).values(),
         );
-        let gap = clear_gap(&[&plain[0], &plain[1]]);
-        prop_assert!(worst <= PHI_BOUND + 1e-13 / gap, "{worst:e} at a gap of {gap:e}");
+        prop_assume!(clear_gap(&[&plain[0], &plain[1]]) > CLEAR_GAP);
+        prop_assert!(worst <= 2.0 * PHI_BOUND, "{worst:e}");
         Ok(())
     });
 }
+
+/// Rounding turns vectors by some 1e-16 over the gap between their singular values: over this one, nothing that shows.
+const CLEAR_GAP: f64 = 1e-8;
 
 /// The smallest gap between neighbouring singular values, relative to the largest.
 fn clear_gap(bases: &[&Basis]) -> f64 {

@@ -114,7 +114,15 @@ impl Basis {
     /// # Errors
     /// `Invalid` when `r` or `d` is 0.
     pub fn gaussian(r: usize, d: usize, seed: u64) -> Result<Self> {
-        Self::of_matrix(&random::gaussian(r, d, seed), Side::A)
+        Self::of_matrix(&random::gaussian(r, d, seed, 0), Side::A)
+    }
+
+    /// The same of a second matrix, independent of the first of its seed: the other basis of the control.
+    ///
+    /// # Errors
+    /// As [`Basis::gaussian`].
+    pub fn gaussian_other(r: usize, d: usize, seed: u64) -> Result<Self> {
+        Self::of_matrix(&random::gaussian(r, d, seed, 1), Side::A)
     }
 
     /// A basis from rows that are orthonormal already, (q, d) row-major with q ≤ d, and its singular values.
@@ -123,7 +131,7 @@ impl Basis {
     /// `Invalid` when the counts do not match or `d` is 0. That the rows are orthonormal is not checked.
     pub fn from_rows(d: usize, rows: Vec<f32>, sigma: Vec<f64>) -> Result<Self> {
         let q = sigma.len();
-        if q == 0 || q > d || rows.len() != q * d {
+        if q == 0 || q > d || q.checked_mul(d) != Some(rows.len()) {
             return Err(Fault::new(
                 format!("{} numbers and {q} singular values", rows.len()),
                 format!("rows of d = {d} numbers, one row a singular value, at most d of them"),
@@ -164,7 +172,7 @@ impl Basis {
         self.r.min(self.d) - self.q()
     }
 
-    /// Directions that were kept though they lie within ten times the floor for leaving out.
+    /// Directions that were kept though their singular value is under 20 times the rounding noise.
     pub fn n_uncertain(&self) -> usize {
         self.n_uncertain
     }

@@ -24,10 +24,13 @@ impl<'a> Scaled<'a> {
     /// `Invalid` for missing numbers or one that is not finite, `Unsupported` for zeros.
     pub(super) fn new(matrix: &'a Matrix) -> Result<Self> {
         let (rows, cols, n) = (matrix.rows, matrix.cols, matrix.values.len());
+        if n == 0 || rows.checked_mul(cols) != Some(n) {
+            return Err(Fault::new(format!("{n} numbers in {rows} × {cols}"), "one for each place").invalid());
+        }
         let largest = lanes::largest_finite(&matrix.values);
-        if n == 0 || rows.checked_mul(cols) != Some(n) || largest.is_nan() {
-            let found = format!("{n} numbers in {rows} × {cols}, or one that is not finite");
-            return Err(Fault::new(found, "a full matrix of finite numbers").invalid());
+        if largest.is_nan() {
+            let found = format!("a number in {rows} × {cols} that is not finite");
+            return Err(Fault::new(found, "finite numbers").invalid());
         }
         if largest == 0.0 {
             return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")

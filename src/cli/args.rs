@@ -1,9 +1,8 @@
 //! The command line's grammar and its help texts.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
 use super::output::Output;
@@ -58,19 +57,19 @@ pub(super) enum Command {
 }
 
 const DEMO_HELP: &str = "\
-The two adapters were trained on the same task from the same base model (all-MiniLM-L6-v2, d = 384) with two seeds, at
+The two adapters were trained on the same task from the same base model (all-MiniLM-L6-v2, d = 384) with two seeds, at \
 rank 64. The panels are the query and value projections of layer 5, and a Gaussian control.";
 
 const FIGURE_HELP: &str = "\
-A RUN is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .safetensors file with PEFT names.
+A RUN is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .safetensors file with PEFT names. \
 Without --layer and --module the panels are q and v of the middle block.
 
-Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the
+Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the \
 other way round. 1: one span holds the other; 0: orthogonal; max(i, j)/d: two random spans, as the control shows.
 
-The summary has a column for each panel: peaks of φ and of its excess over the baseline max(i, j)/d; the horizontal band
-(mean of φ(1, j)) and the vertical one (mean of φ(i, 1)), strong from an excess of 0.20, weak from 0.05, none below or
-where chance alone would do it once in a million; the share of cells with an excess under 0.05; the depth to which
+The summary has a column for each panel: peaks of φ and of its excess over the baseline max(i, j)/d; the horizontal \
+band (mean of φ(1, j)) and the vertical one (mean of φ(i, 1)), strong from an excess of 0.20, weak from 0.05, none below \
+or where chance alone would do it once in a million; the share of cells with an excess under 0.05; the depth to which \
 z(k, k) stays over 3; and φ, baseline and z of three diagonal cells.
 
 Examples:
@@ -87,8 +86,8 @@ pub(super) struct CommonArgs {
     #[arg(short, long, global = true, display_order = 100)]
     pub(super) verbose: bool,
     /// Threads of the CPU stages [default: the cores that this process may use]
-    #[arg(long, global = true, value_name = "N", display_order = 100)]
-    pub(super) threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
 }
 
 #[derive(Debug, ArgGroup)]
@@ -128,7 +127,7 @@ pub(super) struct SelectionArgs {
     #[arg(long, value_name = "N")]
     pub(super) layer: Option<usize>,
     /// Projections of that layer, found across naming habits (q: query, q_proj, q_lin, to_q, ...) [default: q,v]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = projection)]
     pub(super) projections: Vec<String>,
     /// Modules whose name matches, with * ? and [...]; may be given several times
     #[arg(long, value_name = "GLOB")]
@@ -163,7 +162,7 @@ pub(super) struct ComputeArgs {
 #[command(next_help_heading = "How it is drawn")]
 pub(super) struct PictureArgs {
     /// Value at the dark end of the colours
-    #[arg(long, value_name = "PHI", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PHI", default_value = "0.0", allow_negative_numbers = true, value_parser = phi)]
     pub(super) vmin: f64,
     /// Value at the light end of the colours, or auto for the largest one
     #[arg(long, value_name = "PHI", default_value = "0.5", allow_negative_numbers = true)]
@@ -216,14 +215,28 @@ impl std::str::FromStr for Vmax {
         if text == "auto" {
             return Ok(Self::Auto);
         }
-        text.parse().map(Self::Value).map_err(|_| "expected a number or auto".to_owned())
+        phi(text).map(Self::Value).map_err(|expected| format!("{expected}, or auto"))
     }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("expected a number over 0".to_owned()),
+        Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),
+        _ => Err("expected a number over 0, at most 100000".to_owned()),
+    }
+}
+
+fn phi(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.abs() <= 1000.0 => Ok(value),
+        _ => Err("expected a number from -1000 to 1000".to_owned()),
+    }
+}
+
+fn projection(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("expected names such as q,v".to_owned()),
+        name => Ok(name.to_owned()),
     }
 }
 

@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args, report: &Report) -> anyhow::Result<()> {
     if let Some(threads) = args.common.threads {
         rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
+            .num_threads(threads.into())
             .build_global()
             .with_context(|| format!("cannot start {threads} threads"))?;
     }
@@ -45,8 +45,9 @@ fn run(args: Args, report: &Report) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut io::stdout());
-            Ok(())
+            let mut script = vec![];
+            clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);
+            write_stdout(|stdout| stdout.write_all(&script))
         }
     }
 }

@@ -160,9 +160,8 @@ impl Picture<'_> {
     fn control(&self, which: usize) -> CrateResult<Basis> {
         let shape = &self.pairs[0];
         let module = if which == 0 { shape.first } else { shape.second };
-        // Two streams from one seed: even and odd seeds of the generator.
-        let seed = self.compute.seed.wrapping_mul(2).wrapping_add(which as u64);
-        Basis::gaussian(module.rank(), self.side().d(module), seed)
+        let gaussian = if which == 0 { Basis::gaussian } else { Basis::gaussian_other };
+        gaussian(module.rank(), self.side().d(module), self.compute.seed)
     }
 
     /// Says what is compared, and warns of directions that are missing or doubtful.

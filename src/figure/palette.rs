@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use crate::error::{Error, Fault};
+use crate::listing::quoted;
 
 /// A palette of 256 colours, from the low end of the scale to the high end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -80,7 +81,7 @@ impl FromStr for Palette {
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|palette| palette.name() == name).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            Fault::new(format!("`{name}`"), format!("one of {known}")).of("palette").invalid()
+            Fault::new(quoted(name), format!("one of {known}")).of("palette").invalid()
         })
     }
 }

@@ -167,11 +167,17 @@ pub(crate) fn elide(text: &str, face: Face, size_pt: f64, max_pt: f64) -> String
         let (start, end) = (&characters[..head], &characters[characters.len() - tail..]);
         start.iter().chain(['…'].iter()).chain(end).collect::<String>()
     };
-    let mut n_kept = characters.len().saturating_sub(1);
-    while n_kept > 2 && !fits(&shortened(n_kept)) {
-        n_kept -= 1;
+    // The most that fits, by halves: a name in a hostile file may be of any length.
+    let (mut fitting, mut too_many) = (2.min(characters.len().saturating_sub(1)), characters.len());
+    while too_many - fitting > 1 {
+        let n_kept = fitting + (too_many - fitting) / 2;
+        if fits(&shortened(n_kept)) {
+            fitting = n_kept;
+        } else {
+            too_many = n_kept;
+        }
     }
-    shortened(n_kept)
+    shortened(fitting)
 }
 
 #[cfg(test)]

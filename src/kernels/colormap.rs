@@ -117,12 +117,12 @@ impl Params {
         if !filled || !inside || !small || band.width_px == 0 || band.n_rows_px == 0 {
             return Err(Fault::new(
                 format!(
-                    "{} values for {} × {} cells, rows {} to {} of {} × {} pixels",
+                    "{} values for {} × {} cells, {} rows from {} on of {} × {} pixels",
                     cells.values.len(),
                     cells.n_rows,
                     cells.n_cols,
+                    band.n_rows_px,
                     band.y_px,
-                    band.y_px + band.n_rows_px,
                     band.width_px,
                     band.height_px
                 ),

@@ -63,5 +63,6 @@ fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block
         }
         blocks[place].1.push(*pair);
     }
-    blocks.into_iter().filter_map(|(path, pairs)| Some((path, asked.all_of(candidates, &pairs)?))).collect()
+    let means = asked.means(candidates);
+    blocks.into_iter().filter_map(|(path, pairs)| Some((path, Asked::all_of(&means, &pairs)?))).collect()
 }

@@ -19,7 +19,7 @@ pub(super) struct Asked {
 
 /// What one name of a projection means for the files at hand.
 #[derive(Debug, Clone)]
-enum Means {
+pub(super) enum Means {
     Kind(Projection),
     LastPart(String),
 }
@@ -55,12 +55,7 @@ impl Asked {
     }
 
     /// The modules of these projections, if there is one of each among the pairs.
-    pub(super) fn all_of<'a>(
-        &self,
-        candidates: &Candidates<'_>,
-        pairs: &[ModulePair<'a>],
-    ) -> Option<Vec<ModulePair<'a>>> {
-        let means = self.means(candidates);
+    pub(super) fn all_of<'a>(means: &[Means], pairs: &[ModulePair<'a>]) -> Option<Vec<ModulePair<'a>>> {
         let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(pair.first)));
         let fits = |pair: &&ModulePair<'_>| means.iter().any(|means| means.fits(pair.first));
         each.then(|| pairs.iter().filter(fits).copied().collect())
@@ -79,7 +74,8 @@ impl Asked {
         candidates.require(&format!("projection {}", quoted(name)), |module| means.fits(module), there_is)
     }
 
-    fn means(&self, candidates: &Candidates<'_>) -> Vec<Means> {
+    /// What each name means among these modules.
+    pub(super) fn means(&self, candidates: &Candidates<'_>) -> Vec<Means> {
         self.names.iter().map(|name| Means::of(name, candidates)).collect()
     }
 }

@@ -22,12 +22,12 @@ impl Oracle {
         corner.map(|p| p * p).sum::<f64>() / i.min(j) as f64
     }
 
-    /// The largest |φ − `values`| over every cell, or over 500 cells spread evenly where there are many, the last
-    /// row and column among them.
+    /// The largest |φ − `values`| over every cell, or, where there are over 20,000, over some 500 that are spread evenly
+    /// and stand in the last column and at the end: a norm a cell takes that long.
     pub fn worst(&self, values: &[f32]) -> f64 {
         assert_eq!(values.len(), self.n_rows * self.n_cols);
         let n_cells = values.len();
-        // A stride without common factors with the sides, so that the cells spread over rows and columns.
+        // Odd, so that the cells do not fall into a few columns of an even width.
         let stride = if n_cells > 20_000 { n_cells / 500 | 1 } else { 1 };
         let edges = (1..=self.n_rows).step_by(61).map(|i| (i, self.n_cols));
         let cells = (0..n_cells).step_by(stride).map(|at| (at / self.n_cols + 1, at % self.n_cols + 1));

@@ -47,7 +47,7 @@ fn transpose(matrix: &Matrix) -> Matrix {
 
 /// Orthonormal rows, (n, d), in f64.
 fn orthonormal(n: usize, d: usize, seed: u64) -> Matrix {
-    let gaussian = random::gaussian(n, d, seed);
+    let gaussian = random::gaussian(n, d, seed, 0);
     let x = faer::MatRef::from_row_major_slice(&gaussian.values, n, d);
     let Spectrum { vectors, .. } = svd::left_singular(x.transpose()).unwrap();
     let values = vectors.col_iter().flat_map(|column| column.iter().copied()).collect();

@@ -120,7 +120,7 @@ fn a_basis_through_the_gram_matrix_is_orthonormal_up_to_the_guards_limit() {
 #[test]
 fn the_rows_of_a_basis_are_the_vectors_rounded() {
     // More than one block of rows, and one that is not filled.
-    let matrix = random::gaussian(5, 600, 3);
+    let matrix = random::gaussian(5, 600, 3, 0);
     let x = MatRef::from_row_major_slice(&matrix.values, 5, 600).transpose();
     let gram = gram::factorise(x).unwrap();
     let (rows, vectors) = (gram.vectors(x, 3), x * &gram.weights);

@@ -25,8 +25,8 @@ fn the_vectors_are_those_of_the_dense_update_at_every_shape() {
     for (d_out, r, d_in) in
         [(1, 1, 1), (40, 8, 60), (60, 8, 40), (9, 9, 9), (6, 16, 20), (20, 16, 6), (5, 16, 5)]
     {
-        let a = random::gaussian(r, d_in, 1);
-        let b = random::gaussian(d_out, r, 2);
+        let a = random::gaussian(r, d_in, 1, 0);
+        let b = random::gaussian(d_out, r, 2, 0);
         let update = product(&b, &a);
         let q = r.min(d_in).min(d_out);
         let right = Basis::of_update(&a, &b, None, Side::DwRight).unwrap();
@@ -40,7 +40,7 @@ fn the_vectors_are_those_of_the_dense_update_at_every_shape() {
 #[test]
 fn at_full_rank_the_right_side_spans_what_a_spans() {
     let bases = |seed: u64| {
-        let (a, b) = (random::gaussian(8, 100, seed), random::gaussian(50, 8, seed + 1));
+        let (a, b) = (random::gaussian(8, 100, seed, 0), random::gaussian(50, 8, seed + 1, 0));
         (Basis::of_matrix(&a, Side::A).unwrap(), Basis::of_update(&a, &b, None, Side::DwRight).unwrap())
     };
     let ((a_1, dw_1), (a_2, dw_2)) = (bases(10), bases(20));
@@ -53,7 +53,7 @@ fn at_full_rank_the_right_side_spans_what_a_spans() {
 
 #[test]
 fn the_scaling_scales_the_singular_values_alone() {
-    let (a, b) = (random::gaussian(4, 30, 1), random::gaussian(20, 4, 2));
+    let (a, b) = (random::gaussian(4, 30, 1, 0), random::gaussian(20, 4, 2, 0));
     let plain = Basis::of_update(&a, &b, None, Side::DwLeft).unwrap();
     let scaled = Basis::of_update(&a, &b, Some(-2.5), Side::DwLeft).unwrap();
     assert_eq!(plain.rows(), scaled.rows());
@@ -65,7 +65,7 @@ fn directions_under_the_noise_of_either_factor_are_left_out() {
     // B's last direction is lost in the rounding of its type.
     let v = orthonormal(4, 200, 3);
     let b = transpose(&with_spectrum(&[1.0, 0.5, 0.25, 1e-9], &v, 4));
-    let a = random::gaussian(4, 100, 5);
+    let a = random::gaussian(4, 100, 5, 0);
     let update = |b: &Matrix| Basis::of_update(&a, b, None, Side::DwRight).unwrap();
     assert_eq!(update(&round(&b, Dtype::F32)).q(), 3);
     assert_eq!(update(&b).q(), 4);
@@ -73,7 +73,7 @@ fn directions_under_the_noise_of_either_factor_are_left_out() {
 
 #[test]
 fn factors_of_tiny_and_huge_numbers_give_the_same_vectors() {
-    let (a, b) = (random::gaussian(4, 30, 1), random::gaussian(20, 4, 2));
+    let (a, b) = (random::gaussian(4, 30, 1, 0), random::gaussian(20, 4, 2, 0));
     let plain = Basis::of_update(&a, &b, None, Side::DwLeft).unwrap();
     let times = |matrix: &Matrix, exponent: i32| Matrix {
         values: matrix.values.iter().map(|value| value * 2f64.powi(exponent)).collect(),
@@ -88,11 +88,11 @@ fn factors_of_tiny_and_huge_numbers_give_the_same_vectors() {
 
 #[test]
 fn refuses_an_untrained_b_ranks_that_differ_and_the_wrong_number_of_factors() {
-    let (a, b) = (random::gaussian(4, 30, 1), random::gaussian(20, 4, 2));
+    let (a, b) = (random::gaussian(4, 30, 1, 0), random::gaussian(20, 4, 2, 0));
     let zero = Matrix { values: vec![0.0; 80], ..b.clone() };
     let error = Basis::of_update(&a, &zero, None, Side::DwLeft).unwrap_err();
     assert!(error.to_string().contains("nothing but zeros"), "{error}");
-    assert!(Basis::of_update(&a, &random::gaussian(20, 5, 2), None, Side::DwLeft).is_err());
+    assert!(Basis::of_update(&a, &random::gaussian(20, 5, 2, 0), None, Side::DwLeft).is_err());
     assert!(Basis::of_update(&a, &b, Some(f64::NAN), Side::DwLeft).is_err());
     assert!(Basis::of_update(&a, &b, None, Side::A).is_err());
     assert!(Basis::of_matrix(&a, Side::DwRight).is_err());
