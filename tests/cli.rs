@@ -227,6 +227,72 @@ fn an_error_leaves_an_older_picture_as_it_was_and_nothing_beside_it() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
 
+#[test]
+fn a_folder_for_a_picture_is_a_usage_error() {
+    let folder = folder();
+    for name in ["pictures/", "pictures.png/"] {
+        let output = run(&["figure", RUN_A, RUN_B, "-o", &text(&folder.path().join(name))]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(
+            stderr(&output).contains("that is a folder: name the .png file in it"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_with_the_output() {
+    let script = format!("'{}' demo -q -o - > /dev/full", env!("CARGO_BIN_EXE_lorascope"));
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("error: stdout: cannot write: No space left on device"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_picture_keeps_the_permissions_of_the_one_it_replaces() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let png = folder.path().join("x.png");
+    fs::write(&png, "old").unwrap();
+    fs::set_permissions(&png, PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(run(&["figure", RUN_A, RUN_B, "-q", "-o", &text(&png)]).status.success());
+    assert_eq!(fs::metadata(&png).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn names_from_a_file_cannot_write_to_the_terminal() {
+    let folder = folder();
+    let hostile = Adapter::new(&folder).module("h.0.\u{1b}[31mred\nFAKE: line").save("hostile");
+    let output = run(&["figure", &hostile, &hostile, "-v", "-o", &text(&folder.path().join("x.png"))]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        !stdout(&output).contains('\u{1b}') && !stdout(&output).contains("\nFAKE"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        !stderr(&output).contains('\u{1b}') && !stderr(&output).contains("\nFAKE"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_name_of_a_megabyte_is_drawn_in_time() {
+    let folder = folder();
+    let long = Adapter::new(&folder).module(&format!("h.0.{}", "x".repeat(1 << 20))).save("long");
+    let output = run(&["figure", &long, &long, "-o", &text(&folder.path().join("x.png"))]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).len() < 10_000);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_to_a_picture_stays_a_link() {
@@ -236,22 +302,29 @@ fn a_link_to_a_picture_stays_a_link() {
     std::os::unix::fs::symlink(&png, &link).unwrap();
     assert!(run(&["figure", RUN_A, RUN_B, "-q", "-o", &text(&link)]).status.success());
     assert!(link.is_symlink() && fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+    // Also where the link leads to nothing yet.
+    fs::remove_file(&png).unwrap();
+    assert!(run(&["figure", RUN_A, RUN_B, "-q", "-o", &text(&link)]).status.success());
+    assert!(link.is_symlink() && fs::read(&png).unwrap().starts_with(b"\x89PNG"));
 }
 
 /// A bare file with one module of rank 2, written with the reference implementation of its format.
 struct Adapter {
     folder: PathBuf,
+    module: String,
     d_in: usize,
     values: Vec<f32>,
 }
 
 impl Adapter {
     fn new(folder: &tempfile::TempDir) -> Self {
-        Self {
-            folder: folder.path().to_owned(),
-            d_in: 6,
-            values: (0..12).map(|at| at as f32 + 0.5).collect(),
-        }
+        let values = (0..12).map(|at| at as f32 + 0.5).collect();
+        Self { folder: folder.path().to_owned(), module: "h.0.attn.q_proj".into(), d_in: 6, values }
+    }
+
+    fn module(mut self, name: &str) -> Self {
+        self.module = name.to_owned();
+        self
     }
 
     fn d_in(mut self, d_in: usize) -> Self {
@@ -272,8 +345,8 @@ impl Adapter {
         let view = |shape| TensorView::new(safetensors::Dtype::F32, shape, &bytes).unwrap();
         let path = self.folder.join(name).with_extension("safetensors");
         let tensors = [
-            ("base_model.model.h.0.attn.q_proj.lora_A.weight", view(vec![2, self.d_in])),
-            ("base_model.model.h.0.attn.q_proj.lora_B.weight", view(vec![self.d_in, 2])),
+            (format!("base_model.model.{}.lora_A.weight", self.module), view(vec![2, self.d_in])),
+            (format!("base_model.model.{}.lora_B.weight", self.module), view(vec![self.d_in, 2])),
         ];
         safetensors::serialize_to_file(tensors, None, &path).unwrap();
         text(&path)

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
-use super::output::Output;
+use super::output::{self, Output};
 use crate::Side;
 use crate::engine::{EngineChoice, GpuChoice};
 use crate::figure::Palette;
@@ -93,7 +94,7 @@ pub(super) struct CommonArgs {
 #[derive(Debug, ArgGroup)]
 pub(super) struct DemoArgs {
     /// Where to write the picture: a .png file, or - for stdout
-    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png")]
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png", value_parser = output_png())]
     pub(super) output: Output,
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
@@ -110,7 +111,7 @@ pub(super) struct FigureArgs {
     #[arg(value_name = "RUN_B")]
     pub(super) run_b: PathBuf,
     /// Where to write the picture: a .png file, or - for stdout
-    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png")]
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output_png())]
     pub(super) output: Output,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
@@ -217,6 +218,10 @@ impl std::str::FromStr for Vmax {
         }
         phi(text).map(Self::Value).map_err(|expected| format!("{expected}, or auto"))
     }
+}
+
+fn output_png() -> impl TypedValueParser<Value = Output> {
+    OsStringValueParser::new().try_map(output::png)
 }
 
 fn positive(text: &str) -> Result<f64, String> {

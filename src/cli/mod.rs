@@ -7,6 +7,7 @@ mod output;
 mod picture;
 mod progress;
 mod report;
+mod sink;
 mod summary_table;
 
 use std::io::{self, BufWriter, Write};

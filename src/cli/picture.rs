@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::args::{Args, ComputeArgs, Control, PictureArgs, Vmax};
 use super::output::Output;
 use super::report::Report;
+use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::{progress, write_stdout};
 use crate::engine::{self, Pair, Work};
@@ -40,7 +41,7 @@ impl Picture<'_> {
 
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, report: &Report) -> Result<()> {
-        let sink = self.output.open()?;
+        let sink = Sink::open(self.output)?;
         self.check_drawing()?;
         let flop = self.flop();
         let opening = engine::open(self.compute.engine.into(), &self.compute.gpu, Work { flop });
@@ -66,7 +67,7 @@ impl Picture<'_> {
         let areas = figure.areas()?;
         let path = match self.output {
             Output::Stdout => None,
-            Output::Png(path) => Some(path.display().to_string()),
+            Output::File(path) => Some(path.display().to_string()),
         };
         let (width_px, height_px, dpi) = (areas.width_px, areas.height_px, self.picture.dpi);
         let shown = path.as_deref().unwrap_or("stdout");
@@ -90,7 +91,7 @@ impl Picture<'_> {
                 writeln!(stdout)
             })
         } else if *self.output == Output::Stdout {
-            report.plain(&table(&columns));
+            report.result(&table(&columns));
             Ok(())
         } else {
             write_stdout(|stdout| stdout.write_all(table(&columns).as_bytes()))

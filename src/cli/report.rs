@@ -68,12 +68,10 @@ impl Report {
         }
     }
 
-    /// Results that stdout has no room for, since the picture goes there.
-    pub(super) fn plain(&self, text: &str) {
-        if self.level >= Level::Normal {
-            // Nowhere is left to report that stderr is closed.
-            let _ = stderr().lock().write_all(text.as_bytes());
-        }
+    /// A result that stdout has no room for, since the picture goes there.
+    pub(super) fn result(&self, text: &str) {
+        // Nowhere is left to report that stderr is closed.
+        let _ = stderr().lock().write_all(text.as_bytes());
     }
 }
 

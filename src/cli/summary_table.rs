@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::EngineInfo;
+use crate::listing::printable;
 use crate::summary::{Band, Cell, Peak, Summary};
 use crate::{Basis, Grid, Module, ModulePair, Side};
 
@@ -101,7 +102,7 @@ pub(super) fn table(columns: &[Column]) -> String {
     for columns in columns.chunks(MAX_COLUMNS) {
         for column in columns {
             if let Some(module) = &column.module {
-                text += &format!("{}: {module}\n", column.title);
+                text += &format!("{}: {}\n", title(column), printable(module, MAX_NAME_CHARS));
             }
         }
         text.push('\n');
@@ -111,12 +112,20 @@ pub(super) fn table(columns: &[Column]) -> String {
     text
 }
 
+/// Names are cut here: a file may hold one of any length.
+const MAX_NAME_CHARS: usize = 200;
+
+/// A column's heading, as short as its numbers are wide at the most.
+fn title(column: &Column) -> String {
+    printable(&column.title, 40)
+}
+
 fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     let row = |label: &str, cell: &dyn Fn(&Column) -> String| {
         [label.to_owned()].into_iter().chain(columns.iter().map(cell)).collect()
     };
     vec![
-        row("", &|column| column.title.clone()),
+        row("", &title),
         row("r₁ × r₂, d", &|column| format!("{} × {}, {}", column.r_a, column.r_b, column.d)),
         row("peak φ of the top-left 8 × 8", &|column| peak(&column.summary.corner_peak)),
         row("peak of the excess φ − baseline", &|column| peak(&column.summary.excess_peak)),

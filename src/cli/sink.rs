@@ -1,0 +1,129 @@
+//! Writes a result: into a file beside its target first, renamed into place when it is whole.
+
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::output::Output;
+use crate::error::{Error, Fault, Result};
+
+/// An output that is known to be writable.
+pub(super) struct Sink {
+    /// As the user named it.
+    shown: PathBuf,
+    target: Target,
+}
+
+enum Target {
+    Stdout,
+    /// A pipe or a device: nothing to rename.
+    Direct(fs::File),
+    Replace(PathBuf),
+}
+
+impl Sink {
+    /// Checks that the output can be written, before the work that fills it.
+    ///
+    /// # Errors
+    /// `Io` when the folder is not writable, `Invalid` when it is not there, the target is no file or read-only, or
+    /// stdout is a terminal.
+    pub(super) fn open(output: &Output) -> Result<Self> {
+        let path = match output {
+            Output::Stdout if io::stdout().is_terminal() => {
+                return Err(Fault::new("a terminal", "a pipe or a file for the picture")
+                    .of("stdout")
+                    .hint("name a file, -o figure.png, or send stdout on")
+                    .invalid());
+            }
+            Output::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Output::File(path) => path,
+        };
+        let target = through_links(path);
+        let target = match fs::metadata(&target) {
+            Ok(found) if found.is_dir() => {
+                return Err(Fault::new("a folder", "a file to write").at(path).invalid());
+            }
+            Ok(found) if !found.is_file() => {
+                let file = fs::OpenOptions::new().write(true).open(&target);
+                Target::Direct(file.map_err(|error| Error::io("write", path, error))?)
+            }
+            Ok(found) if found.permissions().readonly() => {
+                return Err(Fault::new("a read-only file", "one that may be replaced").at(path).invalid());
+            }
+            _ => {
+                // A file that comes and goes shows that there can be one.
+                beside(&target).map_err(|error| cannot_create(path, &target, error))?;
+                Target::Replace(target)
+            }
+        };
+        Ok(Self { shown: path.clone(), target })
+    }
+
+    /// Fills the output and puts it in place; on any error the target is as it was.
+    ///
+    /// # Errors
+    /// Whatever `fill` returns; `Io`, naming the output, when the system refuses to write or to rename.
+    pub(super) fn fill(self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let named = |error: io::Error| Error::io("write", &self.shown, error);
+        let fill = |writer: &mut dyn Write| {
+            // What writes does not know where to.
+            fill(writer).map_err(|error| match error {
+                Error::Io { cause, .. } => named(cause),
+                other => other,
+            })?;
+            writer.flush().map_err(named)
+        };
+        match self.target {
+            Target::Stdout => fill(&mut BufWriter::new(io::stdout().lock())),
+            Target::Direct(file) => fill(&mut BufWriter::new(file)),
+            Target::Replace(target) => {
+                let mut file = beside(&target).map_err(named)?;
+                fill(&mut BufWriter::new(file.as_file_mut()))?;
+                if let Ok(replaced) = fs::metadata(&target) {
+                    // Who may read an older file may read the new one.
+                    file.as_file().set_permissions(replaced.permissions()).map_err(named)?;
+                }
+                file.persist(&target).map_err(|error| named(error.error))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The file that a link leads to, there or not, so that the link stays.
+fn through_links(path: &Path) -> PathBuf {
+    match (fs::canonicalize(path), fs::read_link(path)) {
+        (Ok(target), _) => target,
+        (Err(_), Ok(link)) => folder(path).join(link),
+        (Err(_), Err(_)) => path.to_owned(),
+    }
+}
+
+/// An empty file in the target's folder, gone when it is dropped.
+fn beside(target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(".lorascope-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder(target))
+}
+
+fn cannot_create(path: &Path, target: &Path, error: io::Error) -> Error {
+    let folder = folder(target);
+    if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
+        return Fault::new("no folder to write into", "one that exists")
+            .at(path)
+            .hint(format!("make it first: mkdir -p '{}'", folder.display()))
+            .invalid();
+    }
+    Error::io("write", path, error)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
