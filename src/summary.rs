@@ -42,7 +42,7 @@ pub struct Summary {
     pub depth: usize,
     /// φ(1, 1).
     pub first: Cell,
-    /// φ(8, 8), where the grid has it.
+    /// φ(8, 8), the last cell of that corner, where the grid has it.
     pub eighth: Option<Cell>,
     /// φ(r, r) with r the smaller side of the grid.
     pub last: Cell,
@@ -121,7 +121,7 @@ impl Summary {
             sparsity: n_sparse / n_cells,
             depth: (1..=smaller).take_while(deep).count(),
             first: diagonal(grid, 1),
-            eighth: (smaller >= 8).then(|| diagonal(grid, 8)),
+            eighth: (smaller >= CORNER).then(|| diagonal(grid, CORNER)),
             last: diagonal(grid, smaller),
         }
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::args::DemoArgs;
-use super::picture::Picture;
+use super::picture::{Picture, check_usage};
 use super::report::Report;
 use crate::{Adapter, Selection};
 
@@ -11,7 +11,7 @@ const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
 const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
 
 pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
-    Picture::check(&args.output, &args.compute);
+    check_usage(&args.output, &args.compute);
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
     let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
     Picture {

@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::args::FigureArgs;
-use super::picture::Picture;
+use super::picture::{Picture, check_usage};
 use super::report::Report;
 use crate::{Adapter, Selection};
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
-    Picture::check(&args.output, &args.compute);
+    check_usage(&args.output, &args.compute);
     let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
     let mut selection =
         Selection::new().projections(&args.selection.projections).modules(&args.selection.module)?;

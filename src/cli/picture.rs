@@ -30,15 +30,15 @@ pub(super) struct Picture<'a> {
 /// Both bases of a panel.
 type Bases = [Basis; 2];
 
-impl Picture<'_> {
-    /// Checks what the grammar cannot, before anything is read.
-    pub(super) fn check(output: &Output, compute: &ComputeArgs) {
-        if compute.json && *output == Output::Stdout {
-            let message = "--json and -o - both write to stdout";
-            Args::command().error(ErrorKind::ArgumentConflict, message).exit();
-        }
+/// Checks what the grammar cannot, before anything is read.
+pub(super) fn check_usage(output: &Output, compute: &ComputeArgs) {
+    if compute.json && *output == Output::Stdout {
+        let message = "--json and -o - both write to stdout";
+        Args::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
+}
 
+impl Picture<'_> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, report: &Report) -> Result<()> {
         let sink = Sink::open(self.output)?;
@@ -232,14 +232,22 @@ impl Picture<'_> {
     }
 }
 
-/// Adds the layer to titles that stand on several columns.
+/// Adds the layer to titles that stand on several columns, and a number where that is not enough.
 fn with_distinct_titles(mut columns: Vec<Column>, pairs: &[ModulePair<'_>]) -> Vec<Column> {
+    let layer = |at: usize| pairs.get(at).and_then(ModulePair::layer);
+    tell_apart(&mut columns, |at, _| layer(at).map(|layer| format!(", layer {layer}")));
+    tell_apart(&mut columns, |_, nth| Some(format!(" ({nth})")));
+    columns
+}
+
+/// Adds a suffix to each title that stands on several columns, from the column's place and its count among them.
+fn tell_apart(columns: &mut [Column], suffix: impl Fn(usize, usize) -> Option<String>) {
     let titles: Vec<String> = columns.iter().map(|column| column.title.clone()).collect();
-    for (column, pair) in columns.iter_mut().zip(pairs) {
-        let repeated = titles.iter().filter(|title| **title == column.title).count() > 1;
-        if let (true, Some(layer)) = (repeated, pair.layer()) {
-            column.title += &format!(", layer {layer}");
+    for (at, column) in columns.iter_mut().enumerate() {
+        let same = |title: &&String| **title == titles[at];
+        if titles.iter().filter(same).count() > 1 {
+            let nth = titles[..=at].iter().filter(same).count();
+            column.title += &suffix(at, nth).unwrap_or_default();
         }
     }
-    columns
 }

@@ -13,7 +13,7 @@ pub(super) fn bar(report: &Report, what: &'static str, n: usize, flop: f64) -> P
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
-        .expect("the template is a constant that is drawn in every run of a long figure");
+        .expect("the template is a constant with known keys alone");
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr())
         .with_style(style)
         .with_message(what)

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::engine::EngineInfo;
 use crate::listing::printable;
-use crate::summary::{Band, Cell, Peak, Summary};
+use crate::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
 use crate::{Basis, Grid, Module, ModulePair, Side};
 
 /// One column of the table: a panel and what it shows.
@@ -20,8 +20,8 @@ pub(super) struct Column {
     pub(super) r_b: usize,
     pub(super) q_a: usize,
     pub(super) q_b: usize,
-    pub(super) uncertain_a: usize,
-    pub(super) uncertain_b: usize,
+    pub(super) n_uncertain_a: usize,
+    pub(super) n_uncertain_b: usize,
     pub(super) d: usize,
     #[serde(flatten)]
     pub(super) summary: Summary,
@@ -47,8 +47,8 @@ impl Column {
             r_b: b.r(),
             q_a: a.q(),
             q_b: b.q(),
-            uncertain_a: a.n_uncertain(),
-            uncertain_b: b.n_uncertain(),
+            n_uncertain_a: a.n_uncertain(),
+            n_uncertain_b: b.n_uncertain(),
             d: grid.d(),
             summary: Summary::of(grid),
         }
@@ -127,14 +127,16 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     vec![
         row("", &title),
         row("r₁ × r₂, d", &|column| format!("{} × {}, {}", column.r_a, column.r_b, column.d)),
-        row("peak φ of the top-left 8 × 8", &|column| peak(&column.summary.corner_peak)),
+        row(&format!("peak φ of the top-left {CORNER} × {CORNER}"), &|column| {
+            peak(&column.summary.corner_peak)
+        }),
         row("peak of the excess φ − baseline", &|column| peak(&column.summary.excess_peak)),
         row("horizontal band: φ(1, j), excess", &|column| band(&column.summary.horizontal)),
         row("vertical band: φ(i, 1), excess", &|column| band(&column.summary.vertical)),
-        row("sparsity: cells with excess < 0.05", &|column| {
+        row(&format!("sparsity: cells with excess < {SPARSE}"), &|column| {
             format!("{:.1} %", 100.0 * column.summary.sparsity)
         }),
-        row("depth: z(k, k) > 3 up to k", &|column| column.summary.depth.to_string()),
+        row(&format!("depth: z(k, k) > {DEPTH_Z} up to k"), &|column| column.summary.depth.to_string()),
         row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.first))),
         row("φ(8, 8), baseline, z", &|column| cell(column.summary.eighth.as_ref())),
         row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.last))),
