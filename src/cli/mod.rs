@@ -1,14 +1,19 @@
 //! The command line: the only part of the crate that prints.
 
 mod args;
+mod compare;
 mod demo;
 mod figure;
+mod job;
+mod meta;
+mod npz;
 mod output;
 mod picture;
 mod progress;
 mod report;
 mod sink;
 mod summary_table;
+mod warnings;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -45,6 +50,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<()> {
     match args.command {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
+        Command::Compare(args) => compare::run(&args, report),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

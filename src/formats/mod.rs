@@ -1,6 +1,7 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
+mod digest;
 mod dtype;
 mod folder;
 mod header;
