@@ -53,7 +53,7 @@ mod side;
 mod similarity;
 pub mod summary;
 
-pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
 pub use basis::Basis;
 pub use error::{Error, Fault, Result};
 pub use formats::Limits;
