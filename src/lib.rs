@@ -55,7 +55,7 @@ mod similarity;
 pub mod start;
 pub mod summary;
 
-pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
 pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
