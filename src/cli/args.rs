@@ -38,7 +38,7 @@ Examples:
   lorascope compare runs/seed0 runs/seed1
 
 Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
-Exit codes: 0 done, 1 failed, 2 usage.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -51,6 +51,9 @@ pub(super) enum Command {
     /// Compare two checkpoints in numbers: a row for each module that both have
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Say what checkpoints hold: format, base model, modules, ranks, shapes, types, scaling
+    #[command(after_help = INSPECT_HELP)]
+    Inspect(InspectArgs),
     /// Print a script that completes this command line in a shell
     #[command(
         after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope"
@@ -117,6 +120,31 @@ pub(super) struct CompareArgs {
     pub(super) selection: SelectionArgs,
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
+}
+
+const INSPECT_HELP: &str = "\
+Reads headers only, unless --spectra asks for the numbers. A RUN that cannot be read is reported, the others are shown, \
+and the exit code is 3. – stands for what the files do not say.
+
+--spectra adds for factors A and B: the numerical rank q (directions above the rounding of the stored type, 0 for a \
+factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and the effective rank \
+exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007).
+
+Examples:
+  lorascope inspect runs/seed0
+  lorascope inspect --spectra --json runs/checkpoint-*";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct InspectArgs {
+    /// Checkpoints
+    #[arg(value_name = "RUN", required = true)]
+    pub(super) runs: Vec<PathBuf>,
+    /// Add each factor's numerical and effective rank and the spread of its singular values
+    #[arg(long)]
+    pub(super) spectra: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ArgGroup)]
