@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod devices;
 mod figure;
 mod output;
 mod picture;
@@ -45,6 +46,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<()> {
     match args.command {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
+        Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

@@ -44,7 +44,7 @@ impl Picture<'_> {
         let sink = Sink::open(self.output)?;
         self.check_drawing()?;
         let flop = self.flop();
-        let opening = engine::open(self.compute.engine.into(), &self.compute.gpu, Work { flop });
+        let opening = engine::open(&self.compute.request(), Work { flop });
 
         let started = Instant::now();
         let bases = self.bases(report)?;
