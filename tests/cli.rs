@@ -456,3 +456,77 @@ fn a_picture_16384_pixels_wide_needs_less_than_300_mb() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(image::image_dimensions(&png).unwrap().0, 16_392);
 }
+
+#[test]
+fn devices_lists_every_gpu_tests_each_and_says_what_auto_takes() {
+    let output = run(&["devices", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["schema"], &document["version"]), (&1.into(), &env!("CARGO_PKG_VERSION").into()));
+    let gpus = document["gpus"].as_array().unwrap();
+    assert_eq!(gpus.is_empty(), common::engines::gpu().is_none());
+    for (index, gpu) in gpus.iter().enumerate() {
+        assert_eq!(gpu["index"], index);
+        assert!(gpu["limits"]["max_storage_binding_bytes"].as_u64().unwrap() >= 128 << 20);
+        let tests = gpu["self_tests"].as_array().unwrap();
+        let names: Vec<_> = tests.iter().map(|test| test["what"].as_str().unwrap()).collect();
+        assert_eq!(names, ["fused, f32", "carried, f32", "colormap", "fused, f16", "carried, f16"]);
+        for test in tests {
+            assert!(test["failure"].is_null() && test["worst"].as_f64().unwrap() <= 2e-5, "{test}");
+        }
+    }
+    let real = gpus.iter().any(|gpu| gpu["type"] != "software");
+    assert_eq!(document["auto"]["gpu"].is_u64(), real);
+    // The same for people.
+    let output = run(&["devices"]);
+    let text = stdout(&output);
+    assert!(text.lines().last().unwrap().starts_with("auto takes: "), "{text}");
+    assert_eq!(text.matches("self-test").count(), 5 * gpus.len(), "{text}");
+}
+
+#[test]
+fn no_card_is_taken_where_the_environment_allows_none() {
+    let command = |args: &[&str]| {
+        let mut command = lorascope(args);
+        command.env("CUDA_VISIBLE_DEVICES", "-1");
+        command.output().unwrap()
+    };
+    let output = command(&["devices"]);
+    assert!(
+        stdout(&output).contains("auto takes: cpu, no GPU: CUDA_VISIBLE_DEVICES=-1, which allows no card"),
+        "{}",
+        stdout(&output)
+    );
+    let output = command(&["figure", RUN_A, RUN_B, "--engine", "gpu", "-o", "-"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("CUDA_VISIBLE_DEVICES=-1, which allows no card"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_precision_is_kept_on_both_engines_and_recorded() {
+    let folder = folder();
+    let png = text(&folder.path().join("x.png"));
+    let mut engines = vec![vec!["--engine", "cpu"], vec!["--engine", "auto"]];
+    if common::engines::gpu().is_some() {
+        engines.push(vec!["--gpu", "0"]);
+    }
+    for engine in engines {
+        let json = |precision: &str| -> Value {
+            let args = ["figure", RUN_A, RUN_B, "-q", "--json", "-o", &png, "--precision", precision];
+            let output = run(&[&args, &engine[..]].concat());
+            assert!(output.status.success(), "{}", stderr(&output));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let [f32, f16] = ["f32", "f16"].map(json);
+        assert_eq!(
+            (&f32["engine"]["precision"], &f16["engine"]["precision"]),
+            (&"f32".into(), &"f16".into())
+        );
+        let phi = |document: &Value| document["panels"][0]["last"]["phi"].as_f64().unwrap();
+        let difference = (phi(&f32) - phi(&f16)).abs();
+        assert!(difference > 0.0 && difference < 5e-4, "{engine:?}: {difference:e}");
+    }
+    let output = run(&["demo", "--precision", "f64"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("expected `f32` or `f16`"), "{}", stderr(&output));
+}

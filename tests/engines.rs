@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::engines::PHI_BOUND;
+use common::engines::{PHI_BOUND_F16, phi_bound};
 use common::oracle::Oracle;
 use lorascope::engine::{Engine, Pair};
 use lorascope::kernels::colormap::{Band, Cells, ColorTable, colormap};
@@ -18,6 +18,19 @@ on_every_engine!(
     refuses_bases_of_different_dimensions,
     paints_the_same_bytes_as_the_plain_loops,
     refuses_a_band_outside_its_panel,
+    answers_many_threads_at_once,
+);
+
+with_f16_bases!(
+    agrees_with_the_oracle_at_every_shape,
+    agrees_with_the_plain_loops_in_every_cell_up_to_rank_512,
+    keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
+    keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way,
+    mends_what_rounding_does_to_a_vectors_length,
+    is_the_same_for_vectors_of_any_size,
+    gives_each_pair_of_a_mixed_batch_its_own_grid,
+    returns_no_grid_for_no_pair,
+    refuses_bases_of_different_dimensions,
 );
 
 /// (q₁, q₂, d): rank 1, unequal ranks, ranks at and around the tile of 64, d of 1 and 8191, tiles not filled.
@@ -49,7 +62,7 @@ fn agrees_with_the_oracle_at_every_shape(engine: &dyn Engine) {
         let grid = lorascope::similarity(engine, &a, &b).unwrap();
         assert_eq!((grid.n_rows(), grid.n_cols(), grid.d()), (q_a, q_b, d));
         let worst = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
-        assert!(worst <= PHI_BOUND, "{q_a} × {q_b}, d = {d}: {worst:e}");
+        assert!(worst <= phi_bound(engine), "{q_a} × {q_b}, d = {d}: {worst:e}");
     }
 }
 
@@ -60,10 +73,10 @@ fn agrees_with_the_plain_loops_in_every_cell_up_to_rank_512(engine: &dyn Engine)
         let plain = similarity::similarity(a.rows(), b.rows(), d);
         let differences = grid.values().iter().zip(&plain).map(|(x, y)| (f64::from(*x) - y).abs());
         let worst = differences.fold(0.0, f64::max);
-        assert!(worst <= PHI_BOUND, "{q_a} × {q_b}, d = {d}: {worst:e}");
+        assert!(worst <= phi_bound(engine), "{q_a} × {q_b}, d = {d}: {worst:e}");
         println!("{}: worst |Δφ| of random {q_a} × {q_b}, d = {d}: {worst:.1e}", engine.info());
         let oracle = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
-        assert!(oracle <= PHI_BOUND, "{q_a} × {q_b}, d = {d} against the definition: {oracle:e}");
+        assert!(oracle <= phi_bound(engine), "{q_a} × {q_b}, d = {d} against the definition: {oracle:e}");
     }
 }
 
@@ -80,9 +93,46 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
         let basis = hadamard(4, d);
         let grid = lorascope::similarity(engine, &basis, &basis).unwrap();
         let worst = Oracle::new(basis.rows(), basis.rows(), d).worst(grid.values());
-        assert!(worst <= PHI_BOUND, "d = {d}: {worst:e}");
+        assert!(worst <= phi_bound(engine), "d = {d}: {worst:e}");
         println!("{}: worst |Δφ| of constant and Hadamard directions, d = {d}: {worst:.1e}", engine.info());
     }
+}
+
+fn keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way(engine: &dyn Engine) {
+    // Over 1 f16 has a step of 2⁻¹⁰: every second number falls by half a step, the others rise by as much. The second
+    // vector stands at 45° in the plane of the first and its error, where cos² changes fastest; its own numbers are all
+    // equal, so that rounding does not turn it.
+    let half_step = 2.0f32.powi(-11);
+    // So many that the first vector has norm 1.
+    let d = (4096.0 / (1.0 + half_step).powi(2)) as usize;
+    let first: Vec<f32> = (0..d).map(|k| (1.0 + half_step * [0.999, 1.001][k % 2]) / 64.0).collect();
+    let second: Vec<f32> = (0..d).map(|k| [1.0 / (d as f32 / 2.0).sqrt(), 0.0][k % 2]).collect();
+    let [first, second] = [first, second].map(|row| Basis::from_rows(d, row, vec![1.0]).unwrap());
+    let grid = lorascope::similarity(engine, &first, &second).unwrap();
+    let worst = Oracle::new(first.rows(), second.rows(), d).worst(grid.values());
+    assert!(worst <= PHI_BOUND_F16, "{worst:e}");
+    // The other half of the test: that the vectors are as bad as they are meant to be.
+    assert!(worst >= 4e-4, "{worst:e}");
+    println!("{}: worst |Δφ| of roundings that turn one way: {worst:.1e}", engine.info());
+}
+
+fn mends_what_rounding_does_to_a_vectors_length(engine: &dyn Engine) {
+    // All numbers equal, and each rounded by 4e-4 of itself: without the norm of what is kept φ would be off by 1.6e-3.
+    let d = 1009;
+    let basis = hadamard(1, d);
+    let grid = lorascope::similarity(engine, &basis, &basis).unwrap();
+    assert!((f64::from(grid.values()[0]) - 1.0).abs() < 1e-6, "{}", grid.values()[0]);
+}
+
+fn is_the_same_for_vectors_of_any_size(engine: &dyn Engine) {
+    // f16 ends at 65504 and at 6e-8; the scale of each row keeps far from both, and drops out of φ.
+    let basis = Basis::gaussian(3, 77, 9).unwrap();
+    let plain = lorascope::similarity(engine, &basis, &basis).unwrap();
+    let sizes = [2.0f32.powi(30), 1.0, 2.0f32.powi(-40)];
+    let rows = basis.rows().chunks(77).zip(sizes).flat_map(|(row, size)| row.iter().map(move |x| x * size));
+    let scaled = Basis::from_rows(77, rows.collect(), vec![1.0; 3]).unwrap();
+    let scaled = lorascope::similarity(engine, &scaled, &basis).unwrap();
+    assert_eq!(plain.values(), scaled.values());
 }
 
 fn gives_each_pair_of_a_mixed_batch_its_own_grid(engine: &dyn Engine) {
@@ -98,7 +148,7 @@ fn gives_each_pair_of_a_mixed_batch_its_own_grid(engine: &dyn Engine) {
     for (pair, grid) in pairs.iter().zip(&grids) {
         assert_eq!((grid.n_rows(), grid.n_cols()), (pair.a.q(), pair.b.q()));
         let worst = Oracle::new(pair.a.rows(), pair.b.rows(), pair.a.d()).worst(grid.values());
-        assert!(worst <= PHI_BOUND, "{worst:e}");
+        assert!(worst <= phi_bound(engine), "{worst:e}");
     }
 }
 
@@ -146,4 +196,18 @@ fn refuses_a_band_outside_its_panel(engine: &dyn Engine) {
     let cells = Cells { n_rows: 1, n_cols: 1, values: &[0.5] };
     let band = Band { width_px: 4, height_px: 4, y_px: 3, n_rows_px: 2 };
     assert!(matches!(engine.colormap(&cells, &table, &band), Err(Error::Invalid(_))));
+}
+
+fn answers_many_threads_at_once(engine: &dyn Engine) {
+    let (a, b) = bases(8, 70, 100);
+    let expected = lorascope::similarity(engine, &a, &b).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    assert_eq!(lorascope::similarity(engine, &a, &b).unwrap(), expected);
+                }
+            });
+        }
+    });
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::engines::PHI_BOUND;
+use common::engines::phi_bound;
 use common::oracle::Oracle;
 use lorascope::engine::Engine;
 use lorascope::{Adapter, Basis, Side};
@@ -14,6 +14,8 @@ on_every_engine!(
     agrees_with_the_oracle_from_the_same_bases,
     at_full_rank_the_right_side_of_the_update_equals_side_a,
 );
+
+with_f16_bases!(agrees_with_the_reference_grids_in_every_cell, agrees_with_the_oracle_from_the_same_bases,);
 
 /// A gap between neighbouring singular values that is clear, relative to the largest. Over a smaller one the vectors
 /// are arbitrary, and so are single cells.
@@ -111,7 +113,7 @@ fn agrees_with_the_reference_grids_in_every_cell(engine: &dyn Engine) {
         assert_eq!(grid.values().len(), expected.len(), "{file}");
         let differences = grid.values().iter().zip(&expected).map(|(x, y)| (f64::from(*x) - y).abs());
         let worst = differences.fold(0.0, f64::max);
-        assert!(worst <= PHI_BOUND, "{file}: {worst:e}");
+        assert!(worst <= phi_bound(engine), "{file}: {worst:e}");
         overall = overall.max(worst);
     }
     println!("{}: worst |Δφ| of all reference grids: {overall:.1e}", engine.info());
@@ -122,7 +124,7 @@ fn agrees_with_the_oracle_from_the_same_bases(engine: &dyn Engine) {
         let (a, b) = (basis(&first, &module, side), basis(&second, &module, side));
         let grid = lorascope::similarity(engine, &a, &b).unwrap();
         let worst = Oracle::new(a.rows(), b.rows(), a.d()).worst(grid.values());
-        assert!(worst <= PHI_BOUND, "{file}: {worst:e}");
+        assert!(worst <= phi_bound(engine), "{file}: {worst:e}");
     }
 }
 
@@ -134,6 +136,6 @@ fn at_full_rank_the_right_side_of_the_update_equals_side_a(engine: &dyn Engine) 
             lorascope::similarity(engine, &a, &b).unwrap().phi(8, 8).unwrap()
         };
         let (a, dw) = (full(Side::A), full(Side::DwRight));
-        assert!((a - dw).abs() <= PHI_BOUND, "{name}: {a} against {dw}");
+        assert!((a - dw).abs() <= phi_bound(engine), "{name}: {a} against {dw}");
     }
 }

@@ -38,10 +38,19 @@ if ! "$python" -c 'import numpy' 2>/dev/null; then
 fi
 export LORASCOPE_PYTHON=$python
 
+# Under Vulkan's validation layer where it is installed (Debian: vulkan-validationlayers): a word of it fails the tests.
+if compgen -G '/usr/share/vulkan/explicit_layer.d/*khronos_validation*.json' >/dev/null; then
+    export WGPU_VALIDATION=1 VK_LAYER_SETTINGS_PATH="$PWD/tests/vulkan"
+fi
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 LORASCOPE_REQUIRE_GPU=1 cargo test --release "$@" 2>&1 | tee "$log" || status=$?
 # One line for all test programs: "test result: ok. 12 passed; 0 failed; ..." added up.
 awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+if grep -E 'Validation (Error|Warning)' "$log" >&2; then
+    echo "error: Vulkan's validation layer found fault" >&2
+    exit 1
+fi
 exit "$status"

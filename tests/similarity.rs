@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::engines::PHI_BOUND;
+use common::engines::phi_bound;
 use common::oracle::Oracle;
 use lorascope::engine::Engine;
 use lorascope::{Basis, Dtype, Grid, Matrix, Side};
@@ -17,6 +17,15 @@ on_every_engine!(
     signs_of_the_vectors_change_nothing,
     scaling_a_factor_changes_nothing,
     turning_both_spaces_changes_nothing,
+    agrees_with_the_oracle_on_random_shapes,
+);
+
+with_f16_bases!(
+    stays_between_0_and_1_with_sums_that_never_fall,
+    swapping_the_bases_transposes_the_grid,
+    a_basis_with_itself_is_1_everywhere,
+    orthogonal_subspaces_are_0_everywhere,
+    signs_of_the_vectors_change_nothing,
     agrees_with_the_oracle_on_random_shapes,
 );
 
@@ -85,7 +94,7 @@ fn stays_between_0_and_1_with_sums_that_never_fall(engine: &dyn Engine) {
             |i: usize, j: usize| f64::from(grid.values()[(i - 1) * grid.n_cols() + j - 1]) * i.min(j) as f64;
         for i in 1..=grid.n_rows() {
             for j in 1..=grid.n_cols() {
-                let slack = PHI_BOUND * i.min(j) as f64;
+                let slack = phi_bound(engine) * i.min(j) as f64;
                 prop_assert!(sum(i, j) >= -slack && sum(i, j) <= i.min(j) as f64 + slack, "({i}, {j})");
                 prop_assert!(i == 1 || sum(i, j) >= sum(i - 1, j) - slack, "({i}, {j}) falls along i");
                 prop_assert!(j == 1 || sum(i, j) >= sum(i, j - 1) - slack, "({i}, {j}) falls along j");
@@ -99,7 +108,7 @@ fn swapping_the_bases_transposes_the_grid(engine: &dyn Engine) {
     check(|shape| {
         let (a, b) = bases(shape);
         let worst = difference(&transposed(&grid(engine, &a, &b)), grid(engine, &b, &a).values());
-        prop_assert!(worst <= PHI_BOUND, "{worst:e}");
+        prop_assert!(worst <= phi_bound(engine), "{worst:e}");
         Ok(())
     });
 }
@@ -109,7 +118,7 @@ fn a_basis_with_itself_is_1_everywhere(engine: &dyn Engine) {
         let (a, _) = bases(shape);
         let itself = grid(engine, &a, &a);
         let worst = difference(itself.values(), &vec![1.0; itself.values().len()]);
-        prop_assert!(worst <= PHI_BOUND, "{worst:e}");
+        prop_assert!(worst <= phi_bound(engine), "{worst:e}");
         Ok(())
     });
 }
@@ -154,7 +163,7 @@ fn scaling_a_factor_changes_nothing(engine: &dyn Engine) {
         let [a, scaled, b] = [a, scaled, b].map(|matrix| Basis::of_matrix(&matrix, Side::A).unwrap());
         let worst = difference(grid(engine, &a, &b).values(), grid(engine, &scaled, &b).values());
         prop_assume!(clear_gap(&[&a, &b]) > CLEAR_GAP);
-        prop_assert!(worst <= 2.0 * PHI_BOUND, "{worst:e}");
+        prop_assert!(worst <= 2.0 * phi_bound(engine), "{worst:e}");
         Ok(())
     });
 }
@@ -182,7 +191,7 @@ fn turning_both_spaces_changes_nothing(engine: &dyn Engine) {
             grid(engine, &turned[0], &turned[1]).values(),
         );
         prop_assume!(clear_gap(&[&plain[0], &plain[1]]) > CLEAR_GAP);
-        prop_assert!(worst <= 2.0 * PHI_BOUND, "{worst:e}");
+        prop_assert!(worst <= 2.0 * phi_bound(engine), "{worst:e}");
         Ok(())
     });
 }
@@ -202,7 +211,7 @@ fn agrees_with_the_oracle_on_random_shapes(engine: &dyn Engine) {
     check(|shape| {
         let (a, b) = bases(shape);
         let worst = Oracle::new(a.rows(), b.rows(), shape.d).worst(grid(engine, &a, &b).values());
-        prop_assert!(worst <= PHI_BOUND, "{worst:e}");
+        prop_assert!(worst <= phi_bound(engine), "{worst:e}");
         Ok(())
     });
 }

@@ -41,7 +41,7 @@ impl<'a> Job<'a> {
     /// Computes while the engine is being opened, and says on stderr what ran and what to be careful of.
     pub(super) fn run(&self, report: &Report) -> Result<Done<'a>> {
         let flop = self.flop();
-        let opening = engine::open(self.compute.engine.into(), &self.compute.gpu, Work { flop });
+        let opening = engine::open(&self.compute.request(), Work { flop });
 
         let started = Instant::now();
         let (factorised, control) = self.factorise(report, flop)?;

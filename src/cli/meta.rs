@@ -20,6 +20,7 @@ pub(super) struct Meta {
     /// The GPU's name, or the processor's.
     device: String,
     driver: String,
+    precision: String,
     /// Of the Gaussian control, where there is one.
     seed: Option<u64>,
 }
@@ -57,6 +58,7 @@ impl Meta {
             engine: engine.kind.to_string(),
             device: engine.device.clone(),
             driver: engine.driver.clone(),
+            precision: engine.precision.to_string(),
             seed,
         })
     }

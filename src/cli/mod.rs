@@ -3,6 +3,7 @@
 mod args;
 mod compare;
 mod demo;
+mod devices;
 mod figure;
 mod inspect;
 mod job;
@@ -61,6 +62,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
+        Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

@@ -97,11 +97,17 @@ pub(super) struct EngineFacts<'a> {
     kind: String,
     device: &'a str,
     driver: &'a str,
+    precision: String,
 }
 
 impl<'a> From<&'a EngineInfo> for EngineFacts<'a> {
     fn from(info: &'a EngineInfo) -> Self {
-        Self { kind: info.kind.to_string(), device: &info.device, driver: &info.driver }
+        Self {
+            kind: info.kind.to_string(),
+            device: &info.device,
+            driver: &info.driver,
+            precision: info.precision.to_string(),
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use std::str::FromStr;
 use std::thread::JoinHandle;
 
 use super::{CpuEngine, Engine};
+use super::{PciAddress, Precision};
 #[cfg(not(feature = "gpu"))]
 use crate::error::Fault;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which engine the user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,19 +26,28 @@ pub enum EngineChoice {
 /// Which GPU the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum GpuChoice {
-    /// The first real one, discrete before integrated; never a software adapter.
+    /// The first real one, discrete before integrated, of those that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and
+    /// SLURM_STEP_GPUS allow; never a software adapter.
     #[default]
     Auto,
     /// By its place in the list of all adapters, from 0.
     Index(usize),
     /// By a part of its name, in any case.
     Name(String),
+    /// By the slot that it sits in.
+    Pci(PciAddress),
 }
 
 impl FromStr for GpuChoice {
-    type Err = std::convert::Infallible;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    /// Reads `auto`, an index, `PCI:` and an address, or a part of a name.
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some((kind, address)) = text.split_once(':')
+            && kind.eq_ignore_ascii_case("pci")
+        {
+            return address.parse().map(Self::Pci);
+        }
         Ok(match text.parse() {
             Ok(index) => Self::Index(index),
             Err(_) if text.eq_ignore_ascii_case("auto") => Self::Auto,
@@ -52,8 +62,20 @@ impl fmt::Display for GpuChoice {
             Self::Auto => f.write_str("auto"),
             Self::Index(index) => write!(f, "{index}"),
             Self::Name(name) => f.write_str(name),
+            Self::Pci(address) => write!(f, "PCI:{address}"),
         }
     }
+}
+
+/// What the user asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// Which GPU, where it is one.
+    pub gpu: GpuChoice,
+    /// What bases are kept in. The same on either engine: falling back to the CPU does not change it.
+    pub precision: Precision,
 }
 
 /// How much an engine will have to do, known from headers alone.
@@ -73,51 +95,60 @@ pub struct Opening(State);
 enum State {
     Ready(Box<dyn Engine>, Option<String>),
     #[cfg(not(feature = "gpu"))]
-    Failed(crate::error::Error),
+    Failed(Error),
     #[cfg(feature = "gpu")]
     Gpu {
         thread: JoinHandle<Result<super::GpuEngine>>,
-        or_cpu: bool,
+        /// The precision of the CPU engine that is taken where this fails.
+        or_cpu: Option<Precision>,
     },
 }
 
 /// Starts to open the engine for this much work. A GPU is opened on a thread of its own, so that files can be read
 /// meanwhile; [`Opening::wait`] hands it over. No GPU library is touched where the CPU is taken.
-pub fn open(choice: EngineChoice, gpu: &GpuChoice, work: Work) -> Opening {
+pub fn open(request: &Request, work: Work) -> Opening {
     // Naming a GPU is asking for one.
-    let choice = match (choice, gpu) {
-        (EngineChoice::Auto, GpuChoice::Index(_) | GpuChoice::Name(_)) => EngineChoice::Gpu,
-        _ => choice,
+    let choice = match (request.engine, &request.gpu) {
+        (EngineChoice::Auto, GpuChoice::Auto) => EngineChoice::Auto,
+        (EngineChoice::Auto, _) => EngineChoice::Gpu,
+        (choice, _) => choice,
     };
-    let cpu =
-        |reason: Option<&str>| Opening(State::Ready(Box::new(CpuEngine::new()), reason.map(str::to_owned)));
     match choice {
-        EngineChoice::Cpu => cpu(None),
-        EngineChoice::Auto if work.flop < WORTH_A_GPU_FLOP => cpu(Some("too little work to open a GPU for")),
-        EngineChoice::Auto => open_gpu(gpu, true),
-        EngineChoice::Gpu => open_gpu(gpu, false),
+        EngineChoice::Cpu => open_cpu(request, None),
+        EngineChoice::Auto if work.flop < WORTH_A_GPU_FLOP => {
+            open_cpu(request, Some("too little work to open a GPU for"))
+        }
+        EngineChoice::Auto => open_gpu(request, true),
+        EngineChoice::Gpu => open_gpu(request, false),
     }
 }
 
+fn open_cpu(request: &Request, reason: Option<&str>) -> Opening {
+    let engine = CpuEngine::with_precision(request.precision);
+    Opening(State::Ready(Box::new(engine), reason.map(str::to_owned)))
+}
+
 #[cfg(feature = "gpu")]
-fn open_gpu(gpu: &GpuChoice, or_cpu: bool) -> Opening {
-    let gpu = gpu.clone();
-    let thread = std::thread::spawn(move || super::GpuEngine::open(&gpu));
-    Opening(State::Gpu { thread, or_cpu })
+fn open_gpu(request: &Request, or_cpu: bool) -> Opening {
+    let Request { gpu, precision, .. } = request.clone();
+    let thread = std::thread::spawn(move || super::GpuEngine::open(&gpu, precision));
+    Opening(State::Gpu { thread, or_cpu: or_cpu.then_some(precision) })
 }
 
 #[cfg(not(feature = "gpu"))]
-fn open_gpu(_: &GpuChoice, or_cpu: bool) -> Opening {
-    let missing = "built without the `gpu` feature";
-    Opening(if or_cpu {
-        State::Ready(Box::new(CpuEngine::new()), Some(missing.to_owned()))
-    } else {
-        State::Failed(Fault::new(missing, "a build with it").of("GPU engine").gpu())
-    })
+fn open_gpu(request: &Request, or_cpu: bool) -> Opening {
+    if or_cpu {
+        return open_cpu(request, Some(NO_GPU_FEATURE));
+    }
+    Opening(State::Failed(Fault::new(NO_GPU_FEATURE, "a build with it").of("GPU engine").gpu()))
 }
 
+/// Why a build has no GPU engine.
+#[cfg(not(feature = "gpu"))]
+pub(super) const NO_GPU_FEATURE: &str = "built without the `gpu` feature";
+
 impl Opening {
-    /// The engine, and why it is the CPU where the user did not ask for that.
+    /// The engine, and why it is this one where the user did not ask for it by name.
     ///
     /// # Errors
     /// `Gpu` when a GPU was asked for and none could be opened.
@@ -127,14 +158,75 @@ impl Opening {
             #[cfg(not(feature = "gpu"))]
             State::Failed(error) => Err(error),
             #[cfg(feature = "gpu")]
-            State::Gpu { thread, or_cpu } => match thread.join() {
-                Ok(Ok(engine)) => Ok((Box::new(engine), None)),
-                Ok(Err(error)) if or_cpu => {
-                    Ok((Box::new(CpuEngine::new()), Some(format!("no GPU: {error}"))))
+            State::Gpu { thread, or_cpu } => match (thread.join(), or_cpu) {
+                (Ok(Ok(engine)), _) => {
+                    let reason = engine.why().map(str::to_owned);
+                    Ok((Box::new(engine), reason))
                 }
-                Ok(Err(error)) => Err(error),
-                Err(panic) => std::panic::resume_unwind(panic),
+                (Ok(Err(error)), Some(precision)) => {
+                    Ok((Box::new(CpuEngine::with_precision(precision)), Some(no_gpu(&error))))
+                }
+                (Ok(Err(error)), None) => Err(error),
+                (Err(panic), _) => std::panic::resume_unwind(panic),
             },
+        }
+    }
+}
+
+/// Why the CPU is taken, on the engine's line: what was found and the way out.
+#[cfg(feature = "gpu")]
+pub(super) fn no_gpu(error: &Error) -> String {
+    match error {
+        Error::Gpu(fault) => {
+            // To take the CPU is no way out where that is done already.
+            let way_out = fault.hint.as_ref().filter(|hint| !hint.ends_with("--engine cpu"));
+            let way_out = way_out.map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("no GPU: {}{way_out}", fault.found)
+        }
+        other => format!("no GPU: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(feature = "gpu")]
+    use crate::error::Fault;
+
+    #[test]
+    fn a_gpu_is_named_by_index_address_or_a_part_of_its_name() {
+        let address = "0000:65:00.0".parse().unwrap();
+        for (text, choice) in [
+            ("Auto", GpuChoice::Auto),
+            ("3", GpuChoice::Index(3)),
+            ("PCI:0000:65:00.0", GpuChoice::Pci(address)),
+            ("pci:65:00.0", GpuChoice::Pci(address)),
+            ("H200", GpuChoice::Name("H200".to_owned())),
+        ] {
+            assert_eq!(text.parse::<GpuChoice>().unwrap(), choice);
+            assert_eq!(choice.to_string().parse::<GpuChoice>().unwrap(), choice);
+        }
+        assert!("PCI:65".parse::<GpuChoice>().is_err());
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn the_engine_line_has_a_way_out_that_is_more_than_the_cpu() {
+        let fault = Fault::new("only software", "a GPU").of("GPU");
+        assert_eq!(
+            no_gpu(&fault.clone().hint("or take the CPU: --engine cpu").gpu()),
+            "no GPU: only software"
+        );
+        assert_eq!(no_gpu(&fault.hint("install it").gpu()), "no GPU: only software; install it");
+    }
+
+    #[test]
+    fn the_cpu_keeps_the_precision_that_was_asked_for() {
+        for precision in Precision::ALL {
+            let request = Request { precision, ..Request::default() };
+            let (engine, reason) = open(&request, Work { flop: 0.0 }).wait().unwrap();
+            assert_eq!(engine.info().precision, precision);
+            assert!(reason.unwrap().contains("too little work"));
         }
     }
 }

@@ -1,16 +1,24 @@
 //! The GPU engine: the WGSL kernels through wgpu, pairs in batches, two batches in flight.
 
+mod adapters;
 mod batch;
 mod buffers;
+mod cards;
 mod device;
 mod pick;
+mod self_test;
+mod survey;
 
 use std::collections::VecDeque;
 
+use wgpu::{Adapter, AdapterInfo};
+
+use self::adapters::Adapters;
 use self::batch::Batch;
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
-use super::{Engine, EngineInfo, GpuChoice, Pair};
+pub(super) use self::survey::survey;
+use super::{Engine, EngineInfo, GpuChoice, Pair, Precision};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
 use crate::kernels::similarity::{self, Tile};
@@ -21,6 +29,8 @@ use crate::similarity::Grid;
 #[derive(Debug)]
 pub struct GpuEngine {
     device: Device,
+    why: Option<String>,
+    /// The variant for the precision.
     similarity: Pipeline,
     prefix_carry: Pipeline,
     colormap: Pipeline,
@@ -37,24 +47,40 @@ impl GpuEngine {
     ///
     /// # Errors
     /// `Gpu` when there is no such GPU, or its driver refuses; the message lists what there is.
-    pub fn open(choice: &GpuChoice) -> Result<Self> {
-        let device = Device::open(choice)?;
+    pub fn open(choice: &GpuChoice, precision: Precision) -> Result<Self> {
+        let adapters = Adapters::find();
+        let picked = adapters.pick(choice)?;
+        let (adapter, info) = adapters.get(picked.index);
+        Ok(Self { why: picked.why, ..Self::on(adapter, info, precision)? })
+    }
+
+    fn on(adapter: &Adapter, info: &AdapterInfo, precision: Precision) -> Result<Self> {
+        let device = Device::open(adapter, info, precision)?;
         let engine = Self {
-            similarity: device.pipeline(&similarity::KERNEL),
+            similarity: device.pipeline(match precision {
+                Precision::F32 => &similarity::KERNEL,
+                Precision::F16 => &similarity::KERNEL_F16,
+            }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
+            why: None,
             device,
         };
         engine.device.check()?;
         Ok(engine)
     }
 
+    /// Why `auto` took this GPU and no other, where the environment had a say in it.
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
     /// Uploads a batch's bases and tiles, runs its kernels and asks for its grids, without waiting for any of it.
     fn submit<'a>(&self, batch: Batch<'a>) -> Result<InFlight<'a>> {
         let device = &self.device;
         let tiles = batch.tiles()?;
-        let bases_a = device.upload_parts("bases_a", batch.a.parts());
-        let bases_b = device.upload_parts("bases_b", batch.b.parts());
+        let bases_a = device.upload_stack("bases_a", &batch.a);
+        let bases_b = device.upload_stack("bases_b", &batch.b);
         let tiles_buffer = device.upload("tiles", bytemuck::cast_slice::<Tile, u8>(&tiles));
         let size = n_bytes(batch.n_grid);
         let grids = device.storage("grids", size);
@@ -100,7 +126,7 @@ impl Engine for GpuEngine {
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
         let mut grids = vec![None; pairs.len()];
         let mut in_flight = VecDeque::new();
-        for batch in batch::batches(pairs, self.device.limits())? {
+        for batch in batch::batches(pairs, self.info().precision, self.device.limits())? {
             if in_flight.len() == 2 {
                 let oldest = in_flight.pop_front().expect("two are in flight");
                 self.finish(oldest, pairs, &mut grids)?;

@@ -4,17 +4,22 @@ mod choice;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod pci;
+mod survey;
 
 use std::fmt;
 
-pub use choice::{EngineChoice, GpuChoice, Opening, Work, open};
+pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
 pub use gpu::GpuEngine;
+pub use pci::PciAddress;
+pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Unseen, survey};
 
 use crate::basis::Basis;
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
+pub use crate::kernels::similarity::Precision;
 use crate::similarity::Grid;
 
 /// What computes grids and paints panels.
@@ -22,7 +27,8 @@ pub trait Engine: Send + Sync {
     /// What this engine is, for the user and for the record.
     fn info(&self) -> &EngineInfo;
 
-    /// φ(i, j) of each pair, every value within 1e-5 of the exact one for the same bases.
+    /// φ(i, j) of each pair, every value within the bound of the engine's [`Precision`] of the exact one for the same
+    /// bases.
     ///
     /// # Errors
     /// `Invalid` when two bases of a pair have different d; `Limit` when a pair does not fit the device; `Gpu` when the
@@ -48,6 +54,7 @@ pub struct Pair<'a> {
 
 impl Pair<'_> {
     /// Multiply-adds of the pair's product, twice.
+    #[cfg(feature = "gpu")]
     pub(crate) fn flop(&self) -> f64 {
         2.0 * self.a.q() as f64 * self.b.q() as f64 * self.a.d() as f64
     }
@@ -93,6 +100,8 @@ pub struct EngineInfo {
     pub device: String,
     /// The GPU's backend and driver; empty for the CPU.
     pub driver: String,
+    /// What it keeps bases in.
+    pub precision: Precision,
 }
 
 impl fmt::Display for EngineInfo {
@@ -100,6 +109,9 @@ impl fmt::Display for EngineInfo {
         write!(f, "{} ({}", self.kind, self.device)?;
         if !self.driver.is_empty() {
             write!(f, ", {}", self.driver)?;
+        }
+        if self.precision != Precision::default() {
+            write!(f, ", {} bases", self.precision)?;
         }
         f.write_str(")")
     }

@@ -1,5 +1,6 @@
 //! The kernels: for each WGSL file of `shaders/` a module of the same name with its host side, and the plain CPU
-//! function of the same name that tests hold it against.
+//! function of the same name that tests hold it against. A variant (`similarity_f16`) shares both with the kernel that
+//! it is a variant of.
 
 pub mod colormap;
 pub mod prefix_carry;
@@ -10,7 +11,7 @@ pub mod similarity;
 pub struct Kernel {
     /// The entry point, and the file's stem in `shaders/`.
     pub name: &'static str,
-    /// The WGSL source.
+    /// The WGSL source: the file's text, behind that of `common.wgsl` where it builds on that.
     pub source: &'static str,
     /// Bindings of group 0, in order.
     pub bindings: &'static [Binding],
@@ -29,13 +30,15 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/`.
-pub const KERNELS: [Kernel; 3] = [similarity::KERNEL, prefix_carry::KERNEL, colormap::KERNEL];
+/// Every kernel, one for each file in `shaders/` but `common.wgsl`, which is joined in front of two of them.
+pub const KERNELS: [Kernel; 4] =
+    [similarity::KERNEL, similarity::KERNEL_F16, prefix_carry::KERNEL, colormap::KERNEL];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.
 pub const MAX_WORKGROUPS: u32 = 65_535;
 
 /// Workgroups (x, y) for `n` one-dimensional items; the kernel skips indices from `n` on.
+#[cfg(any(feature = "gpu", test))]
 pub(crate) fn dispatch_line(n: u32) -> (u32, u32) {
     let x = n.clamp(1, MAX_WORKGROUPS);
     (x, n.div_ceil(x))

@@ -1,16 +1,32 @@
-//! `shaders/similarity.wgsl`: product of two bases, squares, 2-D prefix sums and division by min(i, j).
+//! `shaders/similarity.wgsl` and `shaders/similarity_f16.wgsl`: product of two bases, squares, 2-D prefix sums and
+//! division by min(i, j).
+
+mod precision;
 
 use bytemuck::{Pod, Zeroable};
 
 use super::{Binding, Kernel};
 use crate::error::{Fault, Result};
 
-/// The kernel.
+pub(crate) use precision::HalfRows;
+pub use precision::Precision;
+
+/// The kernel for bases in f32.
 pub const KERNEL: Kernel = Kernel {
     name: "similarity",
-    source: include_str!("../../shaders/similarity.wgsl"),
+    source: concat!(include_str!("../../shaders/common.wgsl"), include_str!("../../shaders/similarity.wgsl")),
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::ReadWrite],
     overrides: &[("SIDE", SIDE as f64), ("STEP", 16.0), ("SLICE", SLICE as f64)],
+};
+
+/// The kernel for bases in f16, as [`Precision::F16`] says.
+pub const KERNEL_F16: Kernel = Kernel {
+    name: "similarity_f16",
+    source: concat!(
+        include_str!("../../shaders/common.wgsl"),
+        include_str!("../../shaders/similarity_f16.wgsl")
+    ),
+    ..KERNEL
 };
 
 /// Invocations a side of a workgroup.
@@ -27,7 +43,7 @@ pub const SLICE: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Tile {
-    /// Where the pair's first basis starts in the first stack, in numbers.
+    /// Where the pair's first basis starts in the first stack, in words of 32 bits.
     pub offset_a: u32,
     /// Where the second starts in the second stack.
     pub offset_b: u32,
@@ -45,12 +61,14 @@ pub struct Tile {
     pub offset_grid: u32,
 }
 
-/// Where a pair's numbers lie in the stacks and the output.
+/// Where a pair's numbers lie in the stacks and the output, in words of 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// First number of the first basis.
+    /// What the bases are kept in, and so the kernel that reads them.
+    pub precision: Precision,
+    /// First word of the first basis.
     pub offset_a: usize,
-    /// First number of the second basis.
+    /// First word of the second basis.
     pub offset_b: usize,
     /// First number of the grid.
     pub offset_grid: usize,
@@ -74,16 +92,18 @@ impl Placement {
     /// # Errors
     /// `Limit` when a basis or the grid ends past its buffer, or a buffer is too long for 32-bit indices.
     pub fn tiles(&self, lengths: Lengths) -> Result<Vec<Tile>> {
+        let row_words = self.precision.row_words(self.d);
         let ends = [
-            ("first basis", self.offset_a, self.n_rows, self.d, lengths.bases_a),
-            ("second basis", self.offset_b, self.n_cols, self.d, lengths.bases_b),
+            ("first basis", self.offset_a, self.n_rows, row_words, lengths.bases_a),
+            ("second basis", self.offset_b, self.n_cols, row_words, lengths.bases_b),
             ("grid", self.offset_grid, self.n_rows, self.n_cols, lengths.grids),
         ];
         for (what, offset, rows, cols, length) in ends {
             let end = rows.checked_mul(cols).and_then(|size| size.checked_add(offset));
-            if end.is_none_or(|end| end > length) || u32::try_from(length).is_err() || rows * cols == 0 {
+            let empty = rows == 0 || cols == 0 || self.d == 0;
+            if end.is_none_or(|end| end > length) || u32::try_from(length).is_err() || empty {
                 return Err(Fault::new(
-                    format!("{rows} × {cols} numbers from {offset} on"),
+                    format!("{rows} × {cols} words from {offset} on"),
                     format!("a place within a buffer of {length}, itself under 2³²"),
                 )
                 .of(what)
@@ -108,7 +128,7 @@ impl Placement {
     }
 }
 
-/// Numbers in each of the kernel's buffers.
+/// Words of 32 bits in each of the kernel's buffers.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
     /// The stack of first bases.
@@ -143,13 +163,22 @@ mod tests {
     use super::*;
 
     fn placement(n_rows: usize, n_cols: usize) -> Placement {
-        Placement { offset_a: 10, offset_b: 0, offset_grid: 5, n_rows, n_cols, d: 3 }
+        Placement {
+            precision: Precision::F32,
+            offset_a: 10,
+            offset_b: 0,
+            offset_grid: 5,
+            n_rows,
+            n_cols,
+            d: 3,
+        }
     }
 
     fn lengths(place: &Placement) -> Lengths {
+        let row_words = place.precision.row_words(place.d);
         Lengths {
-            bases_a: place.offset_a + place.n_rows * place.d,
-            bases_b: place.n_cols * place.d,
+            bases_a: place.offset_a + place.n_rows * row_words,
+            bases_b: place.n_cols * row_words,
             grids: place.offset_grid + place.n_rows * place.n_cols,
         }
     }
@@ -174,21 +203,24 @@ mod tests {
 
     #[test]
     fn refuses_a_pair_that_ends_past_a_buffer() {
-        let place = placement(64, 65);
-        let whole = lengths(&place);
-        assert!(place.tiles(whole).is_ok());
-        for short in [
-            Lengths { bases_a: whole.bases_a - 1, ..whole },
-            Lengths { bases_b: whole.bases_b - 1, ..whole },
-            Lengths { grids: whole.grids - 1, ..whole },
-        ] {
-            assert!(place.tiles(short).is_err(), "{short:?}");
+        for (precision, d) in [(Precision::F32, 3), (Precision::F16, 6), (Precision::F16, 7)] {
+            let place = Placement { precision, d, ..placement(64, 65) };
+            let whole = lengths(&place);
+            assert!(place.tiles(whole).is_ok());
+            for short in [
+                Lengths { bases_a: whole.bases_a - 1, ..whole },
+                Lengths { bases_b: whole.bases_b - 1, ..whole },
+                Lengths { grids: whole.grids - 1, ..whole },
+            ] {
+                assert!(place.tiles(short).is_err(), "{precision}: {short:?}");
+            }
+            let huge = Placement { n_rows: usize::MAX / 2, ..place };
+            assert!(huge.tiles(whole).is_err());
+            let past_32_bits = Lengths { bases_a: 1 << 32, ..whole };
+            assert!(place.tiles(past_32_bits).is_err());
+            assert!(Placement { n_rows: 0, ..place }.tiles(whole).is_err());
+            assert!(Placement { d: 0, ..place }.tiles(whole).is_err());
         }
-        let huge = Placement { n_rows: usize::MAX / 2, ..place };
-        assert!(huge.tiles(whole).is_err());
-        let past_32_bits = Lengths { bases_a: 1 << 32, ..whole };
-        assert!(place.tiles(past_32_bits).is_err());
-        assert!(Placement { n_rows: 0, ..place }.tiles(whole).is_err());
     }
 
     #[test]

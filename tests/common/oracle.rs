@@ -28,7 +28,7 @@ impl Oracle {
         assert_eq!(values.len(), self.n_rows * self.n_cols);
         let n_cells = values.len();
         // Odd, so that the cells do not fall into a few columns of an even width.
-        let stride = if n_cells > 20_000 { n_cells / 500 | 1 } else { 1 };
+        let stride = if n_cells > 20_000 { (n_cells / 500) | 1 } else { 1 };
         let edges = (1..=self.n_rows).step_by(61).map(|i| (i, self.n_cols));
         let cells = (0..n_cells).step_by(stride).map(|at| (at / self.n_cols + 1, at % self.n_cols + 1));
         cells.chain(edges).chain([(self.n_rows, self.n_cols)]).fold(0.0, |worst, (i, j)| {

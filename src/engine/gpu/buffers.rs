@@ -1,11 +1,16 @@
 //! Bytes to the GPU and back.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, MapMode, PollType, SubmissionIndex};
 
+use super::batch::Stack;
 use super::device::Device;
 use crate::error::{Error, Result};
+
+/// How long an answer may take that is on its way already.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Results on their way back.
 pub(super) struct Download {
@@ -13,7 +18,7 @@ pub(super) struct Download {
     submission: SubmissionIndex,
 }
 
-/// Bytes of `n` 32-bit numbers.
+/// Bytes of `n` words of 32 bits.
 pub(super) fn n_bytes(n: usize) -> u64 {
     4 * n as u64
 }
@@ -33,13 +38,13 @@ impl Device {
         buffer
     }
 
-    /// A read-only storage buffer with these numbers, one part after another.
-    pub(super) fn upload_parts(&self, label: &str, parts: Vec<&[f32]>) -> Buffer {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        let buffer = self.buffer(label, n_bytes(length), BufferUsages::STORAGE | BufferUsages::COPY_DST);
+    /// A read-only storage buffer with these bases, one after another.
+    pub(super) fn upload_stack(&self, label: &str, stack: &Stack<'_>) -> Buffer {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        let buffer = self.buffer(label, n_bytes(stack.n_words()), usage);
         let mut offset = 0;
-        for part in parts {
-            self.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(part));
+        for part in stack.parts() {
+            self.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&part));
             offset += n_bytes(part.len());
         }
         buffer
@@ -86,7 +91,8 @@ impl Device {
         let waited = self.device().poll(PollType::Wait { submission_index: Some(submission), timeout: None });
         self.check()?;
         waited.map_err(|error| self.fault(error.to_string()))?;
-        match receiver.try_recv() {
+        // Another thread that waits for the same device may have taken the answer and be about to hand it on.
+        match receiver.recv_timeout(ANSWER_TIMEOUT) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(self.fault(error.to_string())),
             Err(_) => return Err(self.fault("no answer to a read-back".to_owned())),

@@ -3,16 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wgpu::{
-    Backends, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
+    Adapter, AdapterInfo, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
     BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, CommandEncoder, ComputePassDescriptor,
-    ComputePipeline, ComputePipelineDescriptor, DeviceDescriptor, Instance, InstanceDescriptor,
-    InstanceFlags, PipelineCompilationOptions, PipelineLayoutDescriptor, Queue, ShaderModuleDescriptor,
-    ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    ComputePipeline, ComputePipelineDescriptor, DeviceDescriptor, PipelineCompilationOptions,
+    PipelineLayoutDescriptor, Queue, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use super::batch::Limits;
-use super::pick::pick;
-use crate::engine::{EngineInfo, EngineKind, GpuChoice};
+use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::{Binding, Kernel};
 
@@ -39,25 +37,17 @@ pub(super) struct Pipeline {
 const MAX_FLOP: f64 = 4e10;
 
 impl Device {
-    pub(super) fn open(choice: &GpuChoice) -> Result<Self> {
-        let instance = Instance::new(InstanceDescriptor {
-            backends: Backends::PRIMARY,
-            // WGPU_VALIDATION=1 turns the validation layers on, also in a release build.
-            flags: InstanceFlags::from_build_config().with_env(),
-            ..InstanceDescriptor::new_without_display_handle()
-        });
-        let adapters = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
-        let found: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
-        let index = pick(&found, choice)?;
+    pub(super) fn open(adapter: &Adapter, found: &AdapterInfo, precision: Precision) -> Result<Self> {
         let info = EngineInfo {
             kind: EngineKind::Gpu,
-            device: found[index].name.clone(),
-            driver: format!("{}, {} {}", found[index].backend, found[index].driver, found[index].driver_info)
+            device: found.name.clone(),
+            driver: format!("{}, {} {}", found.backend, found.driver, found.driver_info)
                 .trim_end()
                 .to_owned(),
+            precision,
         };
         let opened =
-            pollster::block_on(adapters[index].request_device(&DeviceDescriptor {
+            pollster::block_on(adapter.request_device(&DeviceDescriptor {
                 label: Some("lorascope"),
                 ..DeviceDescriptor::default()
             }));
@@ -78,7 +68,7 @@ impl Device {
         });
         let limits = device.limits();
         let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let limits = Limits { max_numbers: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
+        let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
         Ok(Self { device, queue, info, limits, reported })
     }
 

@@ -1,0 +1,182 @@
+//! `lorascope devices`: what there is to compute on, and whether it computes.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::write_stdout;
+use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, survey};
+use crate::error::Fault;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    version: &'static str,
+    #[serde(flatten)]
+    survey: &'a Survey,
+}
+
+pub(super) fn run(json: bool) -> Result<()> {
+    let survey = survey();
+    if json {
+        let document = Document { schema: 1, version: env!("CARGO_PKG_VERSION"), survey: &survey };
+        write_stdout(|stdout| {
+            serde_json::to_writer_pretty(&mut *stdout, &document)?;
+            writeln!(stdout)
+        })?;
+    } else {
+        write_stdout(|stdout| stdout.write_all(list(&survey).as_bytes()))?;
+    }
+    let failing: Vec<String> = survey.failing().iter().map(usize::to_string).collect();
+    if failing.is_empty() {
+        return Ok(());
+    }
+    let fault = Fault::new("a failing self-test", "the CPU engine's results")
+        .of(format!("GPU {}", failing.join(", ")))
+        .hint("update its driver; meanwhile compute with --engine cpu, or on another GPU with --gpu");
+    Err(fault.gpu().into())
+}
+
+/// The list for people: a paragraph for each GPU, one for each card without a device, and what auto takes.
+fn list(survey: &Survey) -> String {
+    let mut text = String::new();
+    for gpu in &survey.gpus {
+        text += &paragraph(gpu);
+    }
+    if survey.gpus.is_empty() {
+        text += "no GPU: there is no Vulkan, Metal or DX12 device\n\n";
+    }
+    for unseen in &survey.unseen {
+        text += &format!("{}: no Vulkan device\n", unseen.card);
+        text += &row("why", &unseen.cause);
+        text += &row("way out", &unseen.way_out);
+        text.push('\n');
+    }
+    let auto = &survey.auto;
+    text + &match auto.gpu {
+        Some(index) => format!("auto takes: gpu {index} for work that is worth it, {}\n", auto.why),
+        None => format!("auto takes: cpu, {}\n", auto.why),
+    }
+}
+
+fn paragraph(gpu: &Gpu) -> String {
+    let pci = gpu.pci.map(|address| format!(", PCI:{address}")).unwrap_or_default();
+    let mut text = format!("{}: {} ({}, {}{pci})\n", gpu.index, gpu.name, gpu.backend, gpu.kind);
+    let GpuLimits { workgroup_invocations, f16, timestamps, .. } = gpu.limits;
+    text += &row("driver", &gpu.driver);
+    let (binding, whole) = (gpu.limits.max_storage_binding_bytes, gpu.limits.max_buffer_bytes);
+    text += &row("buffers", &format!("{} in a binding, {} in all", bytes(binding), bytes(whole)));
+    let memory = bytes(gpu.limits.workgroup_memory_bytes.into());
+    text += &row("workgroups", &format!("{workgroup_invocations} invocations, {memory} of memory"));
+    let yes = |there: bool| if there { "yes" } else { "no" };
+    let subgroups = match gpu.limits.subgroup_size {
+        Some((min, max)) if min == max => format!("of {min}"),
+        Some((min, max)) => format!("of {min} to {max}"),
+        None => "no".to_owned(),
+    };
+    text += &row(
+        "features",
+        &format!("f16 arithmetic: {}, subgroups: {subgroups}, timestamps: {}", yes(f16), yes(timestamps)),
+    );
+    for test in &gpu.self_tests {
+        text += &row("self-test", &verdict(test));
+    }
+    text.push('\n');
+    text
+}
+
+fn verdict(test: &SelfTest) -> String {
+    match (&test.failure, test.worst) {
+        (Some(failure), _) => format!("{}: FAILED: {failure}", test.what),
+        (None, Some(worst)) if test.what != "colormap" => {
+            format!("{}: ok, worst |Δφ| {worst:.1e}", test.what)
+        }
+        (None, _) => format!("{}: ok, every pixel", test.what),
+    }
+}
+
+fn row(label: &str, value: &str) -> String {
+    format!("   {label:<11} {value}\n")
+}
+
+/// In the largest unit that leaves a whole number before the point.
+fn bytes(n: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let unit = units.into_iter().find(|(_, bits)| n >> bits > 0);
+    match unit {
+        Some((name, bits)) if n & ((1 << bits) - 1) == 0 => format!("{} {name}", n >> bits),
+        Some((name, bits)) => format!("{:.1} {name}", n as f64 / f64::from(1u32 << bits)),
+        None => format!("{n} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{AutoTakes, GpuKind, Unseen};
+
+    fn gpu(failure: Option<String>) -> Gpu {
+        Gpu {
+            index: 1,
+            name: "Card".to_owned(),
+            backend: "vulkan".to_owned(),
+            driver: "Driver 1.2".to_owned(),
+            kind: GpuKind::Discrete,
+            pci: "65:00.0".parse().ok(),
+            limits: GpuLimits {
+                max_storage_binding_bytes: (2 << 30) - 1,
+                max_buffer_bytes: 4 << 30,
+                workgroup_memory_bytes: 49_152,
+                workgroup_invocations: 1024,
+                subgroup_size: Some((32, 32)),
+                f16: true,
+                timestamps: false,
+            },
+            self_tests: vec![
+                SelfTest { what: "fused, f32", worst: Some(1.25e-7), failure },
+                SelfTest { what: "colormap", worst: Some(0.0), failure: None },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_gpu_is_a_paragraph_that_ends_with_its_self_tests() {
+        let survey = Survey {
+            gpus: vec![gpu(None)],
+            unseen: vec![],
+            auto: AutoTakes { gpu: Some(1), why: "the first real GPU".to_owned() },
+        };
+        assert_eq!(
+            list(&survey),
+            "1: Card (vulkan, discrete, PCI:0000:65:00.0)\n   driver      Driver 1.2\n   \
+             buffers     2.0 GiB in a binding, 4 GiB in all\n   \
+             workgroups  1024 invocations, 48 KiB of memory\n   \
+             features    f16 arithmetic: yes, subgroups: of 32, timestamps: no\n   \
+             self-test   fused, f32: ok, worst |Δφ| 1.2e-7\n   self-test   colormap: ok, every pixel\n\n\
+             auto takes: gpu 1 for work that is worth it, the first real GPU\n"
+        );
+        assert!(survey.failing().is_empty());
+    }
+
+    #[test]
+    fn a_failure_and_a_card_without_a_device_say_what_is_wrong() {
+        let survey = Survey {
+            gpus: vec![gpu(Some("it differs".to_owned()))],
+            unseen: vec![Unseen {
+                card: "NVIDIA card (/dev/nvidia0)".to_owned(),
+                cause: "no loader".to_owned(),
+                way_out: "install it".to_owned(),
+            }],
+            auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned() },
+        };
+        let text = list(&survey);
+        for line in [
+            "   self-test   fused, f32: FAILED: it differs\n",
+            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   way out     install it\n",
+            "auto takes: cpu, no GPU: none\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert_eq!(survey.failing(), [1]);
+    }
+}

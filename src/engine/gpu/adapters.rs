@@ -1,0 +1,70 @@
+//! The adapters that wgpu sees, and those that it hides.
+
+use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
+
+use super::cards::{Facts, Shown, diagnose};
+use super::pick::{Picked, pick};
+use crate::engine::{GpuChoice, PciAddress, Unseen};
+use crate::error::Result;
+
+/// All of one look at the machine, in wgpu's order.
+pub(super) struct Adapters {
+    adapters: Vec<Adapter>,
+    pub(super) infos: Vec<AdapterInfo>,
+}
+
+impl Adapters {
+    pub(super) fn find() -> Self {
+        // WGPU_VALIDATION=1 turns the validation layers on, also in a release build.
+        Self::with_flags(InstanceFlags::from_build_config().with_env())
+    }
+
+    fn with_flags(flags: InstanceFlags) -> Self {
+        let instance = Instance::new(InstanceDescriptor {
+            backends: Backends::PRIMARY,
+            flags,
+            ..InstanceDescriptor::new_without_display_handle()
+        });
+        let adapters = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
+        let infos = adapters.iter().map(Adapter::get_info).collect();
+        Self { adapters, infos }
+    }
+
+    pub(super) fn get(&self, index: usize) -> (&Adapter, &AdapterInfo) {
+        (&self.adapters[index], &self.infos[index])
+    }
+
+    /// The adapter to open.
+    ///
+    /// # Errors
+    /// `Gpu` when there is none such; the message lists what there is, and says why a card is not among it.
+    pub(super) fn pick(&self, choice: &GpuChoice) -> Result<Picked> {
+        let facts = Facts::read();
+        pick(&self.infos, choice, &facts).map_err(|missing| {
+            // Hidden adapters take a second look, which only a failure is worth.
+            let unseen = if missing.is_for_want_of_a_card { self.unseen(&facts) } else { vec![] };
+            missing.into_error(&unseen)
+        })
+    }
+
+    /// Cards without a Vulkan device, each with the cause and the way out.
+    pub(super) fn unseen(&self, facts: &Facts) -> Vec<Unseen> {
+        let real = |info: &&AdapterInfo| info.device_type != DeviceType::Cpu;
+        let vendors: Vec<u32> = self.infos.iter().filter(real).map(|info| info.vendor).collect();
+        let unseen = diagnose(facts, &Shown { vendors: vendors.clone(), hidden: vec![] });
+        if unseen.is_empty() {
+            return unseen;
+        }
+        let flags = InstanceFlags::empty() | InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER;
+        let all = Self::with_flags(flags);
+        let is_new = |info: &&AdapterInfo| !self.infos.iter().any(|known| known.name == info.name);
+        let hidden = all.infos.iter().filter(real).filter(is_new);
+        let hidden = hidden.map(|info| (info.name.clone(), info.vendor)).collect();
+        diagnose(facts, &Shown { vendors, hidden })
+    }
+}
+
+/// Where an adapter's card sits, if its driver says so.
+pub(super) fn address(info: &AdapterInfo) -> Option<PciAddress> {
+    info.device_pci_bus_id.parse().ok()
+}

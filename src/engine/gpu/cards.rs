@@ -1,0 +1,10 @@
+//! The cards of this machine as the system and the environment tell of them, beside what wgpu sees: which of them a job
+//! may use, and why one has no Vulkan driver.
+
+mod allowed;
+mod diagnosis;
+mod facts;
+
+pub(super) use allowed::{Allowed, allowed};
+pub(super) use diagnosis::{Shown, diagnose};
+pub(super) use facts::Facts;

@@ -1,0 +1,95 @@
+//! Whether a GPU computes what the CPU computes: every kernel once, on small inputs that leave tiles unfilled.
+
+use wgpu::{Adapter, AdapterInfo};
+
+use super::GpuEngine;
+use crate::basis::Basis;
+use crate::engine::{CpuEngine, Engine, Pair, Precision, SelfTest};
+use crate::error::Result;
+use crate::kernels::colormap::{Band, Cells, ColorTable};
+
+/// Both engines hold their bound against exact sums over the same numbers, so this is what may lie between them.
+const BOUND: f64 = 2e-5;
+
+/// Tests every kernel. A GPU that cannot be opened fails all of them with one word.
+pub(super) fn self_test(adapter: &Adapter, info: &AdapterInfo) -> Vec<SelfTest> {
+    let mut tests = vec![];
+    for precision in Precision::ALL {
+        let (fused, carried) = match precision {
+            Precision::F32 => ("fused, f32", "carried, f32"),
+            Precision::F16 => ("fused, f16", "carried, f16"),
+        };
+        match GpuEngine::on(adapter, info, precision) {
+            Ok(gpu) => {
+                // One tile that is not filled; several, with an odd d.
+                tests.push(grid(&gpu, fused, (24, 40), 300));
+                tests.push(grid(&gpu, carried, (70, 150), 333));
+                if precision == Precision::F32 {
+                    tests.push(outcome("colormap", colormap(&gpu)));
+                }
+            }
+            Err(error) => {
+                tests.push(SelfTest { what: fused, worst: None, failure: Some(error.to_string()) });
+            }
+        }
+    }
+    tests
+}
+
+fn grid(gpu: &GpuEngine, what: &'static str, ranks: (usize, usize), d: usize) -> SelfTest {
+    outcome(what, difference(gpu, ranks, d))
+}
+
+/// The largest |Δφ| between the engines.
+fn difference(gpu: &GpuEngine, (q_a, q_b): (usize, usize), d: usize) -> Result<f64> {
+    let (a, b) = (Basis::gaussian(q_a, d, 1)?, Basis::gaussian(q_b, d, 2)?);
+    let cpu = CpuEngine::with_precision(gpu.info().precision);
+    // With itself too: large values beside small ones.
+    let pairs = [Pair { a: &a, b: &b }, Pair { a: &b, b: &b }];
+    let differences = gpu.grids(&pairs)?.into_iter().zip(cpu.grids(&pairs)?).map(|(gpu, cpu)| {
+        let cells = gpu.values().iter().zip(cpu.values());
+        cells.map(|(x, y)| f64::from((x - y).abs())).fold(0.0, f64::max)
+    });
+    Ok(differences.fold(0.0, f64::max))
+}
+
+/// The share of pixels that differ.
+fn colormap(gpu: &GpuEngine) -> Result<f64> {
+    let palette = std::array::from_fn(|k| [k as u8, 255 - k as u8, (k as u8).wrapping_mul(7)]);
+    let table = ColorTable::new(&palette, 0.0, 0.5)?;
+    let values: Vec<f32> = (0..17 * 23).map(|at| table.edges[at % 255]).collect();
+    let cells = Cells { n_rows: 17, n_cols: 23, values: &values };
+    let band = Band { width_px: 131, height_px: 90, y_px: 7, n_rows_px: 61 };
+    let (painted, expected) =
+        (gpu.colormap(&cells, &table, &band)?, CpuEngine::new().colormap(&cells, &table, &band)?);
+    let differing = painted.iter().zip(&expected).filter(|(x, y)| x != y).count();
+    Ok(differing as f64 / expected.len() as f64)
+}
+
+fn outcome(what: &'static str, worst: Result<f64>) -> SelfTest {
+    match worst {
+        // A pixel may not differ at all, a value by the engines' bounds.
+        Ok(worst) if worst <= if what == "colormap" { 0.0 } else { BOUND } => {
+            SelfTest { what, worst: Some(worst), failure: None }
+        }
+        Ok(worst) => SelfTest {
+            what,
+            worst: Some(worst),
+            failure: Some(format!("it differs from the CPU engine by {worst:.1e}")),
+        },
+        Err(error) => SelfTest { what, worst: None, failure: Some(error.to_string()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_over_the_bound_is_a_failure_and_one_pixel_is_too() {
+        assert_eq!(outcome("fused, f32", Ok(1e-6)).failure, None);
+        assert!(outcome("fused, f32", Ok(1e-4)).failure.unwrap().contains("1.0e-4"));
+        assert!(outcome("fused, f32", Ok(f64::NAN)).failure.is_some());
+        assert!(outcome("colormap", Ok(1e-4)).failure.is_some());
+    }
+}

@@ -1,0 +1,162 @@
+//! What the numbers of a basis are kept in on their way into a product: f32, or f16 with a norm for each row.
+
+use std::fmt;
+use std::str::FromStr;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::error::{Error, Fault, Result};
+
+/// What bases are kept in when grids are computed. Sums are in f32 either way.
+///
+/// The user chooses it; no engine changes it by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 4 bytes a number; |φ − exact| ≤ 1e-5.
+    #[default]
+    F32,
+    /// 2 bytes a number, and the f32 reciprocal of each row's norm; |φ − exact| ≤ 5e-4.
+    F16,
+}
+
+impl Precision {
+    /// Every precision.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// Words of 32 bits that a basis vector of `d` numbers takes in the kernels' buffers.
+    pub fn row_words(self, d: usize) -> usize {
+        match self {
+            Self::F32 => d,
+            Self::F16 => 1 + d.div_ceil(2),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|precision| precision.to_string() == text).ok_or_else(|| {
+            Fault::new(crate::listing::quoted(text), "`f32` or `f16`").of("precision").invalid()
+        })
+    }
+}
+
+/// Basis vectors in f16: each is scaled by a power of two and carries the reciprocal of its norm after rounding.
+///
+/// The scale puts a row's largest number between 2¹⁴ and 2¹⁵, far from both ends of f16: a number is rounded by at most
+/// 2⁻¹¹ of itself unless it is 2²⁸ times smaller than that. The reciprocal takes the scale back, and with it what
+/// rounding did to the row's length, so that only what it did to the row's direction is left.
+#[derive(Debug)]
+pub(crate) struct HalfRows {
+    /// (q, d) row-major.
+    pub(crate) numbers: Vec<f16>,
+    /// 1/‖row‖ of the rounded numbers, one a row; 0 for a row of zeros.
+    pub(crate) reciprocals: Vec<f32>,
+}
+
+impl HalfRows {
+    /// Rounds rows of `d` numbers.
+    pub(crate) fn of(rows: &[f32], d: usize) -> Self {
+        let mut numbers = vec![f16::ZERO; rows.len()];
+        let (mut scaled, mut rounded) = (vec![0.0f32; d], vec![0.0f32; d]);
+        let rounding = rows.chunks_exact(d).zip(numbers.chunks_exact_mut(d));
+        let reciprocals = rounding.map(|(row, numbers)| {
+            let scale = scale(row);
+            scaled.iter_mut().zip(row).for_each(|(scaled, value)| *scaled = value * scale);
+            numbers.convert_from_f32_slice(&scaled);
+            numbers.convert_to_f32_slice(&mut rounded);
+            let square: f64 = rounded.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+            if square == 0.0 { 0.0 } else { (1.0 / square.sqrt()) as f32 }
+        });
+        let reciprocals = reciprocals.collect();
+        Self { numbers, reciprocals }
+    }
+
+    /// The rows as `shaders/similarity_f16.wgsl` reads them: [`Precision::row_words`] words each.
+    #[cfg(any(feature = "gpu", test))]
+    pub(crate) fn words(&self, d: usize) -> Vec<u32> {
+        let mut words = Vec::with_capacity(self.reciprocals.len() * Precision::F16.row_words(d));
+        for (row, reciprocal) in self.numbers.chunks_exact(d).zip(&self.reciprocals) {
+            words.push(reciprocal.to_bits());
+            words.extend(row.chunks(2).map(|pair| {
+                let high = pair.get(1).map_or(0, |number| u32::from(number.to_bits()));
+                u32::from(pair[0].to_bits()) | high << 16
+            }));
+        }
+        words
+    }
+}
+
+/// The power of two that puts the row's largest number between 2¹⁴ and 2¹⁵.
+fn scale(row: &[f32]) -> f32 {
+    let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    if !largest.is_normal() {
+        // Zeros stay zeros; what is not finite shows in the result. No row of norm 1 comes here.
+        return 1.0;
+    }
+    // The power's own bits: a biased exponent and no fraction.
+    let biased = (127 + 14 + 127 - (largest.to_bits() >> 23)).min(254);
+    f32::from_bits(biased << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_precision_reads_back_from_what_it_prints() {
+        for precision in Precision::ALL {
+            assert_eq!(precision.to_string().parse::<Precision>().unwrap(), precision);
+        }
+        let error = "f64".parse::<Precision>().unwrap_err();
+        assert_eq!(error.to_string(), "precision: found `f64`, expected `f32` or `f16`");
+    }
+
+    #[test]
+    fn a_row_loses_at_most_half_a_unit_of_f16_whatever_its_size() {
+        for size in [1e-30f32, 3e-5, 0.7, 1.0, 1e30] {
+            let row: Vec<f32> =
+                (0..100).map(|k| size * (1.0 + k as f32 * 0.731) / 74.0 * [1.0, -1.0][k % 2]).collect();
+            let half = HalfRows::of(&row, 100);
+            let norm = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+            let largest = half.numbers.iter().fold(0.0, |largest, number| number.to_f64().abs().max(largest));
+            assert!((16_384.0..=32_768.0).contains(&largest), "{size}: {largest}");
+            for (value, number) in row.iter().zip(&half.numbers) {
+                let back = number.to_f64() * f64::from(half.reciprocals[0]);
+                let exact = f64::from(*value) / norm;
+                assert!((back - exact).abs() <= exact.abs() * 6e-4, "{size}: {back} for {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_reciprocal_makes_a_rounded_row_a_unit_vector() {
+        let row: Vec<f32> = (0..37).map(|k| (k as f32 * 0.37).sin()).collect();
+        let half = HalfRows::of(&row, 37);
+        let square: f64 = half.numbers.iter().map(|number| number.to_f64().powi(2)).sum();
+        assert!((square.sqrt() * f64::from(half.reciprocals[0]) - 1.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn words_hold_the_reciprocal_and_two_numbers_each_with_an_odd_one_padded() {
+        let half = HalfRows::of(&[1.0, -0.5, 0.25, 0.0, 0.0, 0.0], 3);
+        let words = half.words(3);
+        assert_eq!(words.len(), 2 * Precision::F16.row_words(3));
+        let bits = |value: f32| u32::from(f16::from_f32(value).to_bits());
+        assert_eq!(words[1], bits(16_384.0) | bits(-8192.0) << 16);
+        assert_eq!(words[2], bits(4096.0));
+        assert_eq!(f32::from_bits(words[0]), (1.0 / (1.3125f64.sqrt() * 16_384.0)) as f32);
+        assert_eq!(words[3..], [0, 0, 0], "a row of zeros");
+    }
+}
