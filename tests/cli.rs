@@ -168,6 +168,8 @@ fn counts_ranges_and_names_that_make_no_sense_are_usage_errors() {
         ["--width-in", "-3"],
         ["--palette", "jet"],
         ["--seed", "-1"],
+        ["--gpu", ""],
+        ["--gpu=0", "--engine=cpu"],
     ] {
         let output = run(&[&["figure", RUN_A, RUN_B], &args[..]].concat());
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));

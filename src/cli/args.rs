@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, value_parser};
+use clap::error::ErrorKind;
+use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
 use super::output::{self, Output};
@@ -260,6 +261,10 @@ pub(super) struct ComputeArgs {
 impl ComputeArgs {
     /// The engine that these ask for.
     pub(super) fn request(&self) -> Request {
+        if matches!(self.engine, EngineArg::Cpu) && self.gpu != GpuChoice::Auto {
+            let message = "--engine cpu and --gpu contradict each other";
+            Args::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
         Request { engine: self.engine.into(), gpu: self.gpu.clone(), precision: self.precision }
     }
 }
@@ -371,8 +376,6 @@ fn projection(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -41,7 +41,7 @@ impl<'a> Job<'a> {
     /// Computes while the engine is being opened, and says on stderr what ran and what to be careful of.
     pub(super) fn run(&self, report: &Report) -> Result<Done<'a>> {
         let flop = self.flop();
-        let opening = engine::open(&self.compute.request(), Work { flop });
+        let opening = engine::open(&self.compute.request(), Work { flop, max_numbers: self.max_numbers() });
 
         let started = Instant::now();
         let (factorised, control) = self.factorise(report, flop)?;
@@ -76,6 +76,15 @@ impl<'a> Job<'a> {
         };
         let control = self.pairs.first().filter(|_| self.control.is_some());
         self.pairs.iter().chain(control).map(pair).sum()
+    }
+
+    /// Numbers in the largest basis or grid, from headers alone.
+    fn max_numbers(&self) -> usize {
+        let pair = |pair: &ModulePair<'_>| {
+            let (r_a, r_b) = (pair.first.rank(), pair.second.rank());
+            (r_a.max(r_b) * self.side().d(pair.first)).max(r_a * r_b)
+        };
+        self.pairs.iter().map(pair).max().unwrap_or(0)
     }
 
     /// Every pair's bases, and the control's.

@@ -7,9 +7,7 @@ use std::thread::JoinHandle;
 
 use super::{CpuEngine, Engine};
 use super::{PciAddress, Precision};
-#[cfg(not(feature = "gpu"))]
-use crate::error::Fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Which engine the user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +41,11 @@ impl FromStr for GpuChoice {
 
     /// Reads `auto`, an index, `PCI:` and an address, or a part of a name.
     fn from_str(text: &str) -> Result<Self> {
+        if text.trim().is_empty() {
+            // Every name holds it: a variable that is not set would take the first GPU, a software one too.
+            let expected = "auto, an index, a part of a name or PCI:ADDRESS";
+            return Err(Fault::new("nothing", expected).of("GPU").invalid());
+        }
         if let Some((kind, address)) = text.split_once(':')
             && kind.eq_ignore_ascii_case("pci")
         {
@@ -83,7 +86,12 @@ pub struct Request {
 pub struct Work {
     /// Twice the multiply-adds of all products.
     pub flop: f64,
+    /// Numbers in the largest basis or grid.
+    pub max_numbers: usize,
 }
+
+/// Numbers of 4 bytes in 128 MiB, what WebGPU binds at once by default.
+const MAX_BOUND_NUMBERS: usize = 1 << 25;
 
 /// Opening a GPU took 0.1 to 0.5 s where it was tried, and a CPU core does some 30 GFLOP/s on these products: under
 /// this much work the CPU is done before a GPU is open.
@@ -117,6 +125,9 @@ pub fn open(request: &Request, work: Work) -> Opening {
         EngineChoice::Cpu => open_cpu(request, None),
         EngineChoice::Auto if work.flop < WORTH_A_GPU_FLOP => {
             open_cpu(request, Some("too little work to open a GPU for"))
+        }
+        EngineChoice::Auto if work.max_numbers > MAX_BOUND_NUMBERS => {
+            open_cpu(request, Some("a basis or a grid is over the 128 MiB that a GPU binds at once"))
         }
         EngineChoice::Auto => open_gpu(request, true),
         EngineChoice::Gpu => open_gpu(request, false),
@@ -167,7 +178,11 @@ impl Opening {
                     Ok((Box::new(CpuEngine::with_precision(precision)), Some(no_gpu(&error))))
                 }
                 (Ok(Err(error)), None) => Err(error),
-                (Err(panic), _) => std::panic::resume_unwind(panic),
+                (Err(_), Some(precision)) => {
+                    let reason = "no GPU: its driver failed while it was opened".to_owned();
+                    Ok((Box::new(CpuEngine::with_precision(precision)), Some(reason)))
+                }
+                (Err(panic), None) => std::panic::resume_unwind(panic),
             },
         }
     }
@@ -190,8 +205,6 @@ pub(super) fn no_gpu(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(feature = "gpu")]
-    use crate::error::Fault;
 
     #[test]
     fn a_gpu_is_named_by_index_address_or_a_part_of_its_name() {
@@ -207,6 +220,18 @@ mod tests {
             assert_eq!(choice.to_string().parse::<GpuChoice>().unwrap(), choice);
         }
         assert!("PCI:65".parse::<GpuChoice>().is_err());
+        assert!("".parse::<GpuChoice>().is_err() && " ".parse::<GpuChoice>().is_err());
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_for_small_work_and_for_what_no_gpu_binds() {
+        let reason = |work: Work| {
+            let (engine, reason) = open(&Request::default(), work).wait().unwrap();
+            assert_eq!(engine.info().kind, super::super::EngineKind::Cpu);
+            reason.unwrap()
+        };
+        assert!(reason(Work { flop: 1e6, max_numbers: 100 }).contains("too little work"));
+        assert!(reason(Work { flop: 1e12, max_numbers: MAX_BOUND_NUMBERS + 1 }).contains("128 MiB"));
     }
 
     #[cfg(feature = "gpu")]
@@ -224,7 +249,7 @@ mod tests {
     fn the_cpu_keeps_the_precision_that_was_asked_for() {
         for precision in Precision::ALL {
             let request = Request { precision, ..Request::default() };
-            let (engine, reason) = open(&request, Work { flop: 0.0 }).wait().unwrap();
+            let (engine, reason) = open(&request, Work { flop: 0.0, max_numbers: 0 }).wait().unwrap();
             assert_eq!(engine.info().precision, precision);
             assert!(reason.unwrap().contains("too little work"));
         }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel};
+use super::{Binding, Kernel, MAX_WORKGROUPS};
 use crate::error::{Fault, Result};
 
 /// The kernel.
@@ -106,6 +106,7 @@ impl Params {
     /// `Invalid` when the band leaves the panel, a side is 0, the values do not fill the cells, or a product of a
     /// panel's side and its cells is over 32 bits.
     pub fn new(cells: &Cells<'_>, band: &Band) -> Result<Self> {
+        let in_reach = |px: usize| px.div_ceil(WORKGROUP as usize) <= MAX_WORKGROUPS as usize;
         let filled =
             cells.n_rows.checked_mul(cells.n_cols) == Some(cells.values.len()) && !cells.values.is_empty();
         let inside = band.y_px.checked_add(band.n_rows_px).is_some_and(|end| end <= band.height_px);
@@ -113,7 +114,9 @@ impl Params {
             |px: usize, n: usize| px.checked_mul(n).is_some_and(|product| u32::try_from(product).is_ok());
         let small = narrow(band.height_px, cells.n_rows)
             && narrow(band.width_px, cells.n_cols)
-            && narrow(band.width_px, band.n_rows_px);
+            && narrow(band.width_px, band.n_rows_px)
+            && in_reach(band.width_px)
+            && in_reach(band.n_rows_px);
         if !filled || !inside || !small || band.width_px == 0 || band.n_rows_px == 0 {
             return Err(Fault::new(
                 format!(
@@ -196,6 +199,7 @@ mod tests {
         assert!(Params::new(&cells, &band).is_err());
         assert!(Params::new(&cells, &Band::whole(0, 4)).is_err());
         assert!(Params::new(&cells, &Band::whole(4, usize::MAX)).is_err());
+        assert!(Params::new(&cells, &Band::whole(2_000_000, 1)).is_err());
         assert!(Params::new(&Cells { n_rows: 3, ..cells }, &Band::whole(4, 4)).is_err());
     }
 }

@@ -11,6 +11,9 @@ pub const KERNEL: Kernel = Kernel {
     overrides: &[("SIDE", SIDE as f64)],
 };
 
+// The shader gives a row, a column and a tile row of corners an invocation each.
+const _: () = assert!(3 * TILE <= (SIDE * SIDE) as usize);
+
 /// The kernel's work in plain loops, sums in f64: from the prefix sums within each tile of a grid of `n_cols` columns
 /// to φ of the whole.
 pub fn prefix_carry(sums: &[f32], n_cols: usize) -> Vec<f64> {

@@ -16,7 +16,7 @@ pub const KERNEL: Kernel = Kernel {
     name: "similarity",
     source: concat!(include_str!("../../shaders/common.wgsl"), include_str!("../../shaders/similarity.wgsl")),
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::ReadWrite],
-    overrides: &[("SIDE", SIDE as f64), ("STEP", 16.0), ("SLICE", SLICE as f64)],
+    overrides: &[("SIDE", SIDE as f64), ("STEP", STEP as f64), ("SLICE", SLICE as f64)],
 };
 
 /// The kernel for bases in f16, as [`Precision::F16`] says.
@@ -38,6 +38,12 @@ pub const TILE: usize = 4 * SIDE as usize;
 /// Columns that are summed in one go, before the sums of the slices are added up. At most 256 columns keep φ within
 /// 1e-5 on the direction 1/√d; 128 balance the two levels at d = 16384.
 pub const SLICE: usize = 128;
+
+/// Columns that are staged in workgroup memory at once.
+const STEP: usize = 16;
+
+// A step that crossed the end of a slice would count its columns twice.
+const _: () = assert!(SLICE.is_multiple_of(STEP));
 
 /// One tile of one pair's grid: the work of one workgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
