@@ -132,7 +132,7 @@ pub(super) struct CompareArgs {
     /// Where to write the table or the JSON: a file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output_text())]
     pub(super) output: Output,
-    /// Write all grids and singular values too: a .npz file, with phi/<module>, sigma_a/<module>, sigma_b/<module>
+    /// Write all grids and singular values too: a .npz file, with phi/MODULE, sigma_a/MODULE, sigma_b/MODULE
     /// and meta
     #[arg(long, value_name = "FILE", value_parser = output_npz())]
     pub(super) save: Option<Output>,
@@ -207,7 +207,7 @@ pub(super) struct FigureArgs {
     /// Where to write the picture: a .png file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output_png())]
     pub(super) output: Output,
-    /// Write all grids and singular values too: a .npz file, with phi/<module>, sigma_a/<module>, sigma_b/<module>
+    /// Write all grids and singular values too: a .npz file, with phi/MODULE, sigma_a/MODULE, sigma_b/MODULE
     /// and meta; the control's are phi/control and so on
     #[arg(long, value_name = "FILE", value_parser = output_npz())]
     pub(super) save: Option<Output>,

@@ -16,7 +16,7 @@ const D: usize = 200;
 
 /// φ of each corner of the product of two sets of orthonormal rows, in f64.
 fn phi(v: &[f64], w: &[f64]) -> Vec<f64> {
-    let mut above = vec![0.0; R];
+    let mut above = [0.0; R];
     let mut phi = vec![];
     for (i, v) in v.chunks(D).enumerate() {
         let mut left = 0.0;
