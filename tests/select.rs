@@ -51,6 +51,18 @@ fn takes_q_and_v_of_the_middle_block_that_both_have() {
 }
 
 #[test]
+fn all_modules_of_a_layer_are_more_than_q_and_v() {
+    let x = bert("x", &[0, 1]);
+    let parts = ["query", "key", "value"].map(|part| format!("encoder.layer.1.attention.self.{part}"));
+    let whole = Selection::new().all().layer(1).select(&x, &x, Side::A).unwrap();
+    let mut sorted = parts.clone();
+    sorted.sort();
+    assert_eq!(names(&whole), sorted);
+    let named = Selection::new().all().layer(1).projections(["k"]).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&named), [parts[1].as_str()]);
+}
+
+#[test]
 fn takes_named_projections_of_the_middle_block() {
     let x = bert("x", &[0, 1, 2]);
     let selected = Selection::new().projections(["k"]).select(&x, &x, Side::A).unwrap();

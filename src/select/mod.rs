@@ -67,13 +67,14 @@ impl Selection {
         Self::default()
     }
 
-    /// Every module in common, unless something else is named.
+    /// Every module in common, where the rest of the selection does not narrow it: [`layer`](Self::layer) then means all
+    /// modules of the layer, not q and v of them.
     pub fn all(mut self) -> Self {
         self.all = true;
         self
     }
 
-    /// The modules of one layer, numbered as in the tensor names: q and v of them, unless
+    /// The modules of one layer, numbered as in the tensor names: q and v of them, unless [`all`](Self::all),
     /// [`projections`](Self::projections) or [`modules`](Self::modules) say otherwise.
     pub fn layer(mut self, layer: usize) -> Self {
         self.layer = Some(layer);
@@ -141,7 +142,7 @@ impl Selection {
             candidates.retain(in_layer);
         }
         let asked = Asked::new(&self.projections);
-        let missing = match self.projections.is_empty() && (!self.globs.is_empty() || self.takes_all()) {
+        let missing = match self.projections.is_empty() && (!self.globs.is_empty() || self.all) {
             true => None,
             false => asked.narrow(&mut candidates)?,
         };
