@@ -24,14 +24,15 @@ pub struct Factorised<'a> {
 }
 
 impl<'a> Factorised<'a> {
-    /// Reads and factorises both.
+    /// Reads and factorises both; A is read on every side, for the cosine.
     ///
     /// # Errors
     /// As [`Basis::of`].
     pub fn of(pair: ModulePair<'a>, side: Side) -> Result<Self> {
-        let (a, b) = rayon::join(|| Basis::of(pair.first, side), || Basis::of(pair.second, side));
-        let start_cosine = start::cosine(&pair.first.a.read()?, &pair.second.a.read()?);
-        Ok(Self { pair, a: a?, b: b?, start_cosine })
+        let (first, second) =
+            rayon::join(|| Basis::with_a(pair.first, side), || Basis::with_a(pair.second, side));
+        let ((a, a_1), (b, a_2)) = (first?, second?);
+        Ok(Self { pair, a, b, start_cosine: start::cosine(&a_1, &a_2) })
     }
 
     /// Whether the two share their random start, [`start::SAME_START`].

@@ -35,21 +35,33 @@ impl Basis {
     /// # Errors
     /// `Io` and `Malformed` from reading; `Unsupported` for a factor or an update of zeros, naming file and tensor.
     pub fn of(module: &Module, side: Side) -> Result<Self> {
-        let (basis, factor) = match side {
-            Side::A | Side::B => {
-                let factor = if side == Side::A { &module.a } else { &module.b };
-                (Self::of_matrix(&factor.read()?, side), factor)
-            }
+        match side {
+            // A's numbers are left unread: this side does not need them.
+            Side::B => Self::of_b(module),
+            Side::A | Side::DwLeft | Side::DwRight => Ok(Self::with_a(module, side)?.0),
+        }
+    }
+
+    /// As [`Basis::of`], with A's numbers, which are read once for both.
+    pub(crate) fn with_a(module: &Module, side: Side) -> Result<(Self, Matrix)> {
+        let a = module.a.read()?;
+        let basis = match side {
+            Side::A => Self::of_matrix(&a, side).map_err(|error| locate(error, &module.a)),
+            Side::B => Self::of_b(module),
             Side::DwLeft | Side::DwRight => {
-                let (a, b) = (module.a.read()?, module.b.read()?);
+                let b = module.b.read()?;
                 for (matrix, factor) in [(&a, &module.a), (&b, &module.b)] {
                     Scaled::new(matrix).map_err(|error| locate(error, factor))?;
                 }
                 // B is named where both are to blame: it is the one that starts at zero.
-                (Self::of_update(&a, &b, module.scaling, side), &module.b)
+                Self::of_update(&a, &b, module.scaling, side).map_err(|error| locate(error, &module.b))
             }
         };
-        basis.map_err(|error| locate(error, factor))
+        Ok((basis?, a))
+    }
+
+    fn of_b(module: &Module) -> Result<Self> {
+        Self::of_matrix(&module.b.read()?, Side::B).map_err(|error| locate(error, &module.b))
     }
 
     /// Factorises a factor: A as (rank, d) for `Side::A`, B as (d, rank) for `Side::B`.
