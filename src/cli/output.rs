@@ -12,9 +12,18 @@ pub(super) enum Output {
     File(PathBuf),
 }
 
-/// A text's output: of any suffix.
+/// A text's output: of any suffix but that of grids, whose option is another.
 pub(super) fn text(text: OsString) -> Result<Output, String> {
-    Ok(if text == "-" { Output::Stdout } else { Output::File(text.into()) })
+    if text == "-" {
+        return Ok(Output::Stdout);
+    }
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(suffix) if suffix.eq_ignore_ascii_case("npz") => {
+            Err("the suffix .npz is for grids, which --save names; this is the table or the JSON".to_owned())
+        }
+        _ => Ok(Output::File(path)),
+    }
 }
 
 /// A picture's output.
@@ -22,8 +31,11 @@ pub(super) fn png(text: OsString) -> Result<Output, String> {
     parse(text, "png", "picture")
 }
 
-/// The output of grids.
+/// The output of grids: a file, since stdout has the command's own result.
 pub(super) fn npz(text: OsString) -> Result<Output, String> {
+    if text == "-" {
+        return Err("grids go to a file, since stdout has the other result: name a .npz file".to_owned());
+    }
     parse(text, "npz", "file of grids")
 }
 
