@@ -1,10 +1,14 @@
 //! `lorascope compare`: its table, its JSON, what it saves, and what it warns of.
 
+mod common;
+
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use common::files::container;
+use serde_json::{Value, json};
 
 const SEED_0: &str = "tests/data/adapters/seed0-r64-layer5";
 const SEED_1: &str = "tests/data/adapters/seed1-r64-layer5";
@@ -21,7 +25,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-fn json(args: &[&str]) -> Value {
+fn json_of(args: &[&str]) -> Value {
     let output = compare(&[args, &["--json", "-q"]].concat());
     assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -36,26 +40,64 @@ fn the_table_has_a_row_a_module_and_a_column_a_power_of_two() {
     let output = compare(&[SEED_0, SEED_1, "-q"]);
     // The reference grids of these checkpoints say 0.4423, 0.2357, 0.2573 and 0.1910 for query.
     let expected = "\
-module                                r_a  r_b  d    φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline  z
-encoder.layer.5.attention.self.query  64   64   384  0.442    0.236    0.333    0.257    0.172      0.147      0.191      0.191    0.167     7.9
-encoder.layer.5.attention.self.value  64   64   384  0.524    0.336    0.452    0.425    0.390      0.306      0.265      0.265    0.167     31.9
+module                                r_a  r_b    d  φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline     z
+encoder.layer.5.attention.self.query   64   64  384    0.442    0.236    0.333    0.257      0.172      0.147      0.191    0.191     0.167   7.9
+encoder.layer.5.attention.self.value   64   64  384    0.524    0.336    0.452    0.425      0.390      0.306      0.265    0.265     0.167  31.9
 ";
     assert_eq!(text(&output.stdout), expected);
 }
 
+/// A file of square modules of these ranks, d = 6, whose A is the first rows of the identity and whose B is zero.
+fn write_run(path: &Path, modules: &[(&str, usize)]) {
+    let d = 6;
+    let (mut header, mut data) = (serde_json::Map::new(), vec![]);
+    for &(name, r) in modules {
+        let a = (0..r * d).map(|at| f32::from(u8::from(at / d == at % d)));
+        for (factor, shape, numbers) in [("A", [r, d], a.collect()), ("B", [d, r], vec![0.0; d * r])] {
+            let start = data.len();
+            data.extend(numbers.iter().flat_map(|x: &f32| x.to_le_bytes()));
+            header.insert(
+                format!("base_model.model.{name}.lora_{factor}.weight"),
+                json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}),
+            );
+        }
+    }
+    let mut bytes = container(Value::Object(header).to_string(), 0);
+    bytes.extend(data);
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
-fn a_cell_that_one_module_lacks_is_a_dash() {
-    let output =
-        compare(&["tests/data/adapters/sam-rank4", "tests/data/adapters/sam-rank6", "-q", "--module", "*q"]);
-    let row = text(&output.stdout).lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(row[..4], ["image_encoder.blocks.0.attn.q", "4", "6", "768"]);
-    // φ at 1, 2, 4, then φ(4, 4) again as φ(r, r), baseline and z.
-    assert_eq!(row.len(), 4 + 3 + 3);
+fn digits_stand_under_digits_and_a_cell_that_one_module_lacks_is_a_dash() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [x, y] = ["x", "y"].map(|name| folder.path().join(format!("{name}.safetensors")));
+    write_run(&x, &[("first", 1), ("second.longer", 5)]);
+    write_run(&y, &[("first", 1), ("second.longer", 3)]);
+    let output = compare(&[x.to_str().unwrap(), y.to_str().unwrap(), "-q"]);
+    // Spans of the same axes: φ = 1. The first pair is equal, so it shares its start and has no z; the other two A have
+    // different shapes and no cosine: z = (1 − 3/6)/√(2·3·3·3·3/(36·5·8·9)) = 4.472.
+    let expected = "\
+module         r_a  r_b  d  φ(1, 1)  φ(2, 2)  φ(r, r)  baseline    z
+first            1    1  6    1.000        –    1.000     0.167    –
+second.longer    5    3  6    1.000    1.000    1.000     0.500  4.5
+";
+    assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn grids_never_share_an_output_with_the_other_result() {
+    let refused = |args: &[&str], complaint: &str| {
+        let output = compare(&[&[SEED_0, SEED_1], args].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{args:?}");
+        assert!(text(&output.stderr).contains(complaint), "{}", text(&output.stderr));
+    };
+    refused(&["--save", "-"], "stdout has the other result");
+    refused(&["-o", "grids.npz"], "--save");
 }
 
 #[test]
 fn json_has_the_stated_keys_and_the_grid_on_demand() {
-    let document = json(&[SEED_0, "tests/data/adapters/seed1-r8-layer5"]);
+    let document = json_of(&[SEED_0, "tests/data/adapters/seed1-r8-layer5"]);
     assert_eq!(document["schema"], 1);
     let module = &document["modules"][1];
     assert_eq!(module["name"], "encoder.layer.5.attention.self.value");
@@ -71,7 +113,7 @@ fn json_has_the_stated_keys_and_the_grid_on_demand() {
         "deff0eac3b08e8b5b37dc74fbdc31c7ae1e7484b6dc444ef8b8bb73f52590ef3"
     );
 
-    let document = json(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "--grids"]);
+    let document = json_of(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "--grids"]);
     let grid = document["modules"][1]["phi"].as_array().unwrap();
     assert_eq!((grid.len(), grid[63].as_array().unwrap().len()), (64, 8));
     let diagonal = document["modules"][1]["diagonal"].as_array().unwrap();
@@ -84,7 +126,7 @@ fn every_side_names_the_tensors_it_comes_from() {
     {
         let runs =
             ["tests/data/adapters/day21-r8/checkpoint-23", "tests/data/adapters/day21-r8/checkpoint-69"];
-        let document = json(&[&runs[..], &["--module", "*20*v_proj", "--side", side]].concat());
+        let document = json_of(&[&runs[..], &["--module", "*20*v_proj", "--side", side]].concat());
         let module = &document["modules"][0];
         let name = module["name_a"].as_str().unwrap();
         let kinds: Vec<&str> = name.split(',').map(|name| name.rsplit('.').nth(1).unwrap()).collect();
@@ -105,16 +147,16 @@ fn modules_of_one_file_alone_are_counted_and_with_v_listed() {
 
 #[test]
 fn checkpoints_of_one_start_are_marked_and_two_seeds_are_not() {
-    let same = json(&[STEP_0, STEP_50]);
+    let same = json_of(&[STEP_0, STEP_50]);
     assert_eq!(codes(&same), ["same-start"]);
     assert_eq!(same["warnings"][0]["modules"][0], "encoder.layer.5.attention.self.query");
     assert!(same["modules"][0]["start_cosine"].as_f64().unwrap() > 0.5);
     assert_eq!(same["modules"][0]["diagonal"][0]["z"], Value::Null);
     let words = compare(&[STEP_0, STEP_50]);
-    assert!(text(&words.stderr).contains("warning: 1 of 1 module share the random start of A"));
+    assert!(text(&words.stderr).contains("warning: 1 of 1 module shares the random start of A"));
     assert!(text(&words.stderr).contains("--side b"));
 
-    let seeds = json(&[SEED_0, SEED_1]);
+    let seeds = json_of(&[SEED_0, SEED_1]);
     assert!(codes(&seeds).is_empty());
     assert!(seeds["modules"][0]["start_cosine"].as_f64().unwrap().abs() < 0.1);
     assert!(seeds["modules"][0]["diagonal"][0]["z"].is_number());
@@ -129,7 +171,7 @@ fn a_figure_of_one_start_is_marked_too() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    assert!(text(&output.stderr).contains("share the random start of A"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("shares the random start of A"), "{}", text(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(codes(&document), ["same-start"]);
     let panel = &document["panels"][0];
@@ -159,7 +201,7 @@ fn two_base_models_are_named() {
         r#"{"peft_type": "LORA", "base_model_name_or_path": "bert"}"#,
     )
     .unwrap();
-    let document = json(&[SEED_0, other.to_str().unwrap()]);
+    let document = json_of(&[SEED_0, other.to_str().unwrap()]);
     assert_eq!(codes(&document), ["base-models-differ"]);
     let message = document["warnings"][0]["message"].as_str().unwrap();
     assert!(message.contains("`sentence-transformers/all-MiniLM-L6-v2`, `bert`"), "{message}");

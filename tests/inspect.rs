@@ -30,8 +30,8 @@ tests/data/adapters/seed0-r8-layer5: PEFT names in safetensors, 2 modules, rank 
 base model: sentence-transformers/all-MiniLM-L6-v2
 
 module                                r  d_in  d_out  dtype  alpha  scaling
-encoder.layer.5.attention.self.query  8  384   384    F32    16     2
-encoder.layer.5.attention.self.value  8  384   384    F32    16     2
+encoder.layer.5.attention.self.query  8   384    384    F32     16        2
+encoder.layer.5.attention.self.value  8   384    384    F32     16        2
 ";
     assert_eq!(text(&output.stdout), expected);
 }

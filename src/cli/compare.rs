@@ -8,7 +8,7 @@ use super::job::{Done, Job};
 use super::meta::{Meta, save};
 use super::report::Report;
 use super::sink::Sink;
-use super::summary_table::{MISSING, aligned};
+use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
 use crate::listing::{counted, printable};
 use crate::{Adapter, Comparison, Selection, Side, chance};
@@ -168,8 +168,8 @@ fn table(done: &Done<'_>) -> String {
         let full = cell(one, last(one));
         row.push(phi(last(one)));
         row.push(full.as_ref().map_or(MISSING.to_owned(), |cell| format!("{:.3}", cell.baseline)));
-        row.push(full.and_then(|cell| cell.z).map_or(MISSING.to_owned(), |z| format!("{z:.1}")));
+        row.push(shown_z(full.and_then(|cell| cell.z)));
         rows.push(row);
     }
-    aligned(&rows)
+    numbers(&rows)
 }

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::args::InspectArgs;
 use super::report::Report;
-use super::summary_table::{MISSING, aligned};
+use super::summary_table::{MISSING, numbers};
 use super::{Outcome, write_stdout};
-use crate::listing::printable;
+use crate::listing::{counted, printable};
 use crate::{Adapter, Basis, Factor, Module, Side};
 
 pub(super) fn run(args: &InspectArgs, report: &Report) -> Result<Outcome> {
@@ -111,11 +111,11 @@ impl Inspection {
         let ranks: BTreeSet<usize> = self.modules.iter().map(|row| row.rank).collect();
         let ranks: Vec<String> = ranks.iter().map(ToString::to_string).collect();
         let mut text = format!(
-            "{}: {} names in {}, {} modules, rank {}, {}\n",
+            "{}: {} names in {}, {}, rank {}, {}\n",
             printable(&self.path, 200),
             self.format,
             self.container,
-            self.n_modules,
+            counted(self.n_modules, "module"),
             ranks.join(", "),
             distinct(&|row| row.dtype_a.clone()),
         );
@@ -133,7 +133,7 @@ impl Inspection {
         }
         let mut rows = vec![header];
         rows.extend(self.modules.iter().map(|row| row.cells(with_spectra)));
-        text + &aligned(&rows)
+        text + &numbers(&rows)
     }
 }
 

@@ -166,14 +166,26 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     ]
 }
 
-/// Columns of equal width, two spaces apart.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+/// Columns of equal width, two spaces apart, to the left.
+fn aligned(rows: &[Vec<String>]) -> String {
+    columns(rows, |_, width, cell| format!("{cell:width$}"))
+}
+
+/// As [`aligned`], but all columns save the first, which has names, to the right: digits stand under digits.
+pub(super) fn numbers(rows: &[Vec<String>]) -> String {
+    columns(
+        rows,
+        |at, width, cell| if at == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") },
+    )
+}
+
+fn columns(rows: &[Vec<String>], pad: impl Fn(usize, usize, &str) -> String) -> String {
     let n_columns = rows.first().map_or(0, Vec::len);
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..n_columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| pad(at, width, cell));
         text += cells.collect::<Vec<_>>().join("  ").trim_end();
         text.push('\n');
     }
@@ -190,6 +202,24 @@ fn band(band: &Band) -> String {
 
 fn cell(cell: Option<&Cell>) -> String {
     let Some(cell) = cell else { return MISSING.to_owned() };
-    let z = cell.z.map_or(MISSING.to_owned(), |z| format!("{z:.1}"));
-    format!("{:.3} {:.3} {z}", cell.phi, cell.baseline)
+    format!("{:.3} {:.3} {}", cell.phi, cell.baseline, shown_z(cell.z))
+}
+
+/// z to one decimal, without a minus before zero.
+pub(super) fn shown_z(z: Option<f64>) -> String {
+    let Some(z) = z else { return MISSING.to_owned() };
+    let text = format!("{z:.1}");
+    if text == "-0.0" { "0.0".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_z_that_rounds_to_zero_has_no_sign() {
+        let shown = [-0.04, -0.06, 0.04, -12.0].map(|z| shown_z(Some(z)));
+        assert_eq!(shown, ["0.0", "-0.1", "0.0", "-12.0"]);
+        assert_eq!(shown_z(None), MISSING);
+    }
 }

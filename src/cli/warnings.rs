@@ -67,9 +67,12 @@ fn same_start(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
         }
         Side::B | Side::DwLeft => "so A's side would say little; this one holds what was learnt",
     };
+    let share = if n == 1 { "shares" } else { "share" };
     (n > 0).then(|| Warning {
         code: "same-start",
-        message: format!("{n} of {all} share the random start of A (cosine {lowest:.2} and more), {meaning}"),
+        message: format!(
+            "{n} of {all} {share} the random start of A (cosine {lowest:.2} and more), {meaning}"
+        ),
         modules: names(marked.iter().map(|both| both.pair)),
     })
 }
