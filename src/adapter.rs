@@ -15,6 +15,8 @@ use crate::names::natural_cmp;
 pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
+    pub(crate) format: Format,
+    pub(crate) container: Container,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
 }
@@ -30,6 +32,16 @@ impl Adapter {
         self.base_model.as_deref()
     }
 
+    /// Whose names the tensors have.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The kind of file that holds the tensors.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
     /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10).
     pub fn modules(&self) -> &[Module] {
         &self.modules
@@ -42,6 +54,44 @@ impl Adapter {
     }
 }
 
+/// A naming scheme of tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// `base_model.model.MODULE.lora_A.weight`.
+    Peft,
+    /// `MODULE.lora_A`, of the LoRA authors' own library.
+    Loralib,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Peft => "PEFT",
+            Self::Loralib => "loralib",
+        })
+    }
+}
+
+/// A kind of file that holds tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Container {
+    /// A JSON header and raw numbers.
+    Safetensors,
+    /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
+    TorchZip,
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::TorchZip => "torch zip",
+        })
+    }
+}
+
 /// A weight that an adapter changes: ΔW = s·B·A.
 #[derive(Debug, Clone)]
 pub struct Module {
@@ -51,6 +101,12 @@ pub struct Module {
     pub a: Factor,
     /// Factor B, (d_out, rank).
     pub b: Factor,
+    /// The config's alpha for this module: `lora_alpha`, or what `alpha_pattern` has for it. `None` where no config says
+    /// it, or a pattern is a regular expression that is not understood.
+    pub alpha: Option<f64>,
+    /// s in ΔW = s·B·A: alpha/r, or alpha/√r with `use_rslora`, where r is what `rank_pattern` has for the module, else
+    /// the rank. `None` where alpha is.
+    pub scaling: Option<f64>,
 }
 
 impl Module {

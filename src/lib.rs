@@ -41,6 +41,7 @@ pub mod chance;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+mod comparison;
 pub mod engine;
 mod error;
 pub mod figure;
@@ -51,10 +52,12 @@ pub mod names;
 mod select;
 mod side;
 mod similarity;
+pub mod start;
 pub mod summary;
 
-pub use adapter::{Adapter, Dtype, Factor, Matrix, Module};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
 pub use basis::Basis;
+pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
 pub use formats::Limits;
 pub use select::{ModulePair, Selected, Selection};

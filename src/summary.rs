@@ -38,8 +38,8 @@ pub struct Summary {
     pub vertical: Band,
     /// Share of cells with φ − baseline < [`SPARSE`], in [0, 1].
     pub sparsity: f64,
-    /// The largest k with z(k′, k′) > [`DEPTH_Z`] for all k′ ≤ k; 0 when there is none.
-    pub depth: usize,
+    /// The largest k with z(k′, k′) > [`DEPTH_Z`] for all k′ ≤ k; 0 when there is none; `None` where z means nothing.
+    pub depth: Option<usize>,
     /// φ(1, 1).
     pub first: Cell,
     /// φ(8, 8), the last cell of that corner, where the grid has it.
@@ -101,7 +101,7 @@ pub struct Cell {
     pub phi: f64,
     /// k/d.
     pub baseline: f64,
-    /// Standard deviations over the baseline; `None` where φ is certain.
+    /// Standard deviations over the baseline; `None` where φ is certain or z means nothing.
     pub z: Option<f64>,
 }
 
@@ -119,11 +119,22 @@ impl Summary {
             horizontal: band(grid, grid.n_cols(), |j| (1, j)),
             vertical: band(grid, grid.n_rows(), |i| (i, 1)),
             sparsity: n_sparse / n_cells,
-            depth: (1..=smaller).take_while(deep).count(),
+            depth: Some((1..=smaller).take_while(deep).count()),
             first: diagonal(grid, 1),
             eighth: (smaller >= CORNER).then(|| diagonal(grid, CORNER)),
             last: diagonal(grid, smaller),
         }
+    }
+}
+
+impl Summary {
+    /// The same without z, which tests independence alone: of two checkpoints that are known not to be independent, such
+    /// as those of one random start.
+    pub fn of_dependent(mut self) -> Self {
+        self.depth = None;
+        let cells = [Some(&mut self.first), self.eighth.as_mut(), Some(&mut self.last)];
+        cells.into_iter().flatten().for_each(|cell| cell.z = None);
+        self
     }
 }
 

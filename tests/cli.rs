@@ -404,7 +404,7 @@ fn directions_lost_in_rounding_are_told() {
     let thin = Adapter::new(&folder).factor(|at| (at % 6) as f32 + 1.0).save("thin");
     let output = run(&["figure", &thin, &thin, "-o", &text(&folder.path().join("x.png"))]);
     assert!(output.status.success());
-    assert!(stderr(&output).contains("h.0.attn.q_proj: numerical rank 1 of 2"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("h.0.attn.q_proj: numerical rank 1 of 2: "), "{}", stderr(&output));
 }
 
 #[test]

@@ -63,6 +63,81 @@ fn a_broken_config_is_named_with_line_and_column() {
     );
 }
 
+/// The alphas and scalings of two modules, `x.q` of rank 4 and `x.v` of rank 16, under this config.
+fn scaled(config: &str) -> Result<[[Option<f64>; 2]; 2], Error> {
+    let model = zeros(&[
+        ("base_model.model.x.q.lora_A.weight", &[4, 5]),
+        ("base_model.model.x.q.lora_B.weight", &[5, 4]),
+        ("base_model.model.x.v.lora_A.weight", &[16, 5]),
+        ("base_model.model.x.v.lora_B.weight", &[5, 16]),
+    ]);
+    let folder = folder(&[(MODEL, &model), ("adapter_config.json", config.as_bytes())]);
+    let adapter = Adapter::open(folder.path())?;
+    Ok(["x.q", "x.v"].map(|name| adapter.module(name).unwrap()).map(|module| [module.alpha, module.scaling]))
+}
+
+#[test]
+fn scaling_is_alpha_over_the_rank_of_each_module() {
+    assert_eq!(scaled(r#"{"lora_alpha": 8}"#).unwrap(), [[Some(8.0), Some(2.0)], [Some(8.0), Some(0.5)]]);
+    let rslora = scaled(r#"{"lora_alpha": 8.0, "use_rslora": true}"#).unwrap();
+    assert_eq!(rslora, [[Some(8.0), Some(4.0)], [Some(8.0), Some(2.0)]]);
+}
+
+#[test]
+fn patterns_replace_alpha_and_rank_where_they_match() {
+    let config = r#"{"lora_alpha": 8, "alpha_pattern": {"v": 32}, "rank_pattern": {"x.v": 64}, "r": 4}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(2.0)], [Some(32.0), Some(0.5)]]);
+    let config = r#"{"alpha_pattern": {"x.q": 6}, "rank_pattern": null, "use_rslora": null}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(6.0), Some(1.5)], [None, None]]);
+}
+
+#[test]
+fn a_pattern_that_is_not_understood_leaves_the_scaling_unknown() {
+    let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 16, "(q|k)": 4}}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), None], [Some(8.0), Some(0.5)]]);
+    let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 0}}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(2.0)], [Some(8.0), None]]);
+}
+
+#[test]
+fn a_config_with_numbers_of_another_type_is_refused() {
+    let error = scaled(r#"{"lora_alpha": "8"}"#).unwrap_err();
+    assert!(error.to_string().contains("adapter_config.json: found JSON that cannot be read (invalid type"));
+    assert!(matches!(scaled(r#"{"alpha_pattern": ["q"]}"#), Err(Error::Malformed(_))));
+}
+
+#[test]
+fn more_patterns_than_can_be_matched_in_time_are_refused() {
+    let names: Vec<String> =
+        (0..4096).flat_map(|n| [format!("m{n}.lora_A.weight"), format!("m{n}.lora_B.weight")]).collect();
+    let model = zeros(&names.iter().map(|name| (name.as_str(), &[1, 1][..])).collect::<Vec<_>>());
+    let config =
+        |n_keys: usize| format!(r#"{{"alpha_pattern": {{{}"z":1}}}}"#, r#""z":1,"#.repeat(n_keys - 1));
+    let open = |n_keys| {
+        let folder = folder(&[(MODEL, &model), ("adapter_config.json", config(n_keys).as_bytes())]);
+        Adapter::open(folder.path())
+    };
+    open(4096).unwrap();
+    let error = open(4097).unwrap_err();
+    assert!(matches!(error, Error::Limit(_)));
+    let message = error.to_string();
+    assert!(
+        message
+            .ends_with("4097 keys in rank_pattern and alpha_pattern, expected at most 4096 for 4096 modules"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_bare_file_and_a_folder_without_config_have_no_scaling() {
+    let folder = folder(&[(MODEL, &pair())]);
+    let file = folder.path().join(MODEL);
+    for adapter in [Adapter::open(folder.path()).unwrap(), Adapter::open(&file).unwrap()] {
+        let module = &adapter.modules()[0];
+        assert_eq!((module.alpha, module.scaling), (None, None));
+    }
+}
+
 #[test]
 fn a_folder_of_checkpoints_is_answered_with_their_names() {
     let bytes = pair();

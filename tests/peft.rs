@@ -17,6 +17,11 @@ fn opens_a_peft_folder() {
     assert_eq!(names, [QUERY, "encoder.layer.5.attention.self.value"]);
     let query = adapter.module(QUERY).unwrap();
     assert_eq!((query.rank(), query.d_in(), query.d_out()), (64, 384, 384));
+    assert_eq!((query.alpha, query.scaling), (Some(128.0), Some(2.0)));
+    assert_eq!(
+        (adapter.format().to_string(), adapter.container().to_string()),
+        ("PEFT".into(), "safetensors".into())
+    );
     assert_eq!(query.a.name, format!("base_model.model.{QUERY}.lora_A.weight"));
     assert_eq!(query.a.path(), path.join("adapter_model.safetensors"));
     assert!(adapter.module("encoder.layer.5.attention.self.key").is_none());

@@ -92,7 +92,7 @@ fn sparsity_depth_and_missing_cells_are_counted() {
     // φ = 1 in the top-left 2 × 2 of the product, nothing else: S stays 2 beyond, so φ(3, 3) = 2/3.
     let grid = planted(|k, row| f64::from(u8::from(k == row && k < 2)), 4, 1000);
     let summary = Summary::of(&grid);
-    assert_eq!(summary.depth, 4);
+    assert_eq!(summary.depth, Some(4));
     assert_eq!(summary.sparsity, 0.0);
     assert_eq!(summary.eighth, None);
     assert_eq!(summary.last.k, 4);
@@ -100,7 +100,7 @@ fn sparsity_depth_and_missing_cells_are_counted() {
 
     let orthogonal = planted(|_, _| 0.0, 8, 1000);
     let summary = Summary::of(&orthogonal);
-    assert_eq!((summary.depth, summary.sparsity), (0, 1.0));
+    assert_eq!((summary.depth, summary.sparsity), (Some(0), 1.0));
     assert_eq!(summary.eighth.unwrap().k, 8);
     assert!(summary.eighth.unwrap().z.unwrap() < 0.0);
 }
@@ -117,6 +117,17 @@ fn excess_peaks_where_agreement_ends_not_at_the_edge() {
 fn a_space_that_is_whole_has_no_z_and_no_band() {
     let whole = Grid::new(1, 1, 1, vec![1.0]).unwrap();
     let summary = Summary::of(&whole);
-    assert_eq!((summary.first.z, summary.depth), (None, 0));
+    assert_eq!((summary.first.z, summary.depth), (None, Some(0)));
     assert_eq!(words(&whole), (Strength::None, Strength::None));
+}
+
+#[test]
+fn z_and_depth_are_left_out_for_pairs_that_are_not_independent() {
+    let grid = planted(|k, row| f64::from(u8::from(k == row)), 8, 1000);
+    let summary = Summary::of(&grid).of_dependent();
+    assert_eq!(
+        (summary.first.z, summary.eighth.unwrap().z, summary.last.z, summary.depth),
+        (None, None, None, None)
+    );
+    assert_eq!(summary.vertical, Summary::of(&grid).vertical);
 }

@@ -40,12 +40,13 @@ impl Basis {
                 let factor = if side == Side::A { &module.a } else { &module.b };
                 (Self::of_matrix(&factor.read()?, side), factor)
             }
-            // B is named where both are to blame: it is the one that starts at zero.
             Side::DwLeft | Side::DwRight => {
-                (
-                    Self::of_update(&module.a.read()?, &module.b.read()?, None /*module.scaling*/, side),
-                    &module.b,
-                )
+                let (a, b) = (module.a.read()?, module.b.read()?);
+                for (matrix, factor) in [(&a, &module.a), (&b, &module.b)] {
+                    Scaled::new(matrix).map_err(|error| locate(error, factor))?;
+                }
+                // B is named where both are to blame: it is the one that starts at zero.
+                (Self::of_update(&a, &b, module.scaling, side), &module.b)
             }
         };
         basis.map_err(|error| locate(error, factor))

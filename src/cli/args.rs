@@ -35,9 +35,10 @@ Examples:
   lorascope demo
   lorascope figure runs/seed0 runs/seed1 -o fig4.png
   lorascope figure runs/seed0 runs/seed1 --layer 47 --projections q,v -o fig4.png
+  lorascope compare runs/seed0 runs/seed1
 
 Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
-Exit codes: 0 done, 1 failed, 2 usage.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -47,6 +48,12 @@ pub(super) enum Command {
     /// Draw the paper's figure from two checkpoints, and say in words what it shows
     #[command(after_help = FIGURE_HELP)]
     Figure(FigureArgs),
+    /// Compare two checkpoints in numbers: a row for each module that both have
+    #[command(after_help = COMPARE_HELP)]
+    Compare(CompareArgs),
+    /// Say what checkpoints hold: format, base model, modules, ranks, shapes, types, scaling
+    #[command(after_help = INSPECT_HELP)]
+    Inspect(InspectArgs),
     /// List the GPUs, test every kernel on each, and say which engine auto takes and why
     #[command(after_help = DEVICES_HELP)]
     Devices {
@@ -100,6 +107,68 @@ Examples:
   lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
   lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json";
 
+const COMPARE_HELP: &str = "\
+A RUN is as for figure. Without --layer, --projections and --module every module that both runs have is compared.
+
+A row has the ranks r_a and r_b, the dimension d, φ(k, k) at powers of two and at r = min(r_a, r_b) (of the directions \
+that rounding left), the baseline max(i, j)/d there, which two random spaces give, and z, how many standard deviations \
+φ(r, r) lies above it. – stands for what does not exist; z is left out for two runs that share their random start.
+
+Examples:
+  lorascope compare runs/seed0 runs/seed1
+  lorascope compare runs/seed0 runs/seed1 --side b --module '*.v_proj'
+  lorascope compare runs/seed0 runs/seed1 --json --grids -o pair.json
+  lorascope compare runs/seed0 runs/seed1 --save grids.npz";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CompareArgs {
+    /// First checkpoint: its directions are the rows, i
+    #[arg(value_name = "RUN_A")]
+    pub(super) run_a: PathBuf,
+    /// Second checkpoint: its directions are the columns, j
+    #[arg(value_name = "RUN_B")]
+    pub(super) run_b: PathBuf,
+    /// Where to write the table or the JSON: a file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output_text())]
+    pub(super) output: Output,
+    /// Write all grids and singular values too: a .npz file, with phi/<module>, sigma_a/<module>, sigma_b/<module>
+    /// and meta
+    #[arg(long, value_name = "FILE", value_parser = output_npz())]
+    pub(super) save: Option<Output>,
+    /// With --json: the whole grid of each module
+    #[arg(long, requires = "json")]
+    pub(super) grids: bool,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
+}
+
+const INSPECT_HELP: &str = "\
+Reads headers only, unless --spectra asks for the numbers. A RUN that cannot be read is reported, the others are shown, \
+and the exit code is 3. – stands for what the files do not say.
+
+--spectra adds for factors A and B: the numerical rank q (directions above the rounding of the stored type, 0 for a \
+factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and the effective rank \
+exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007).
+
+Examples:
+  lorascope inspect runs/seed0
+  lorascope inspect --spectra --json runs/checkpoint-*";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct InspectArgs {
+    /// Checkpoints
+    #[arg(value_name = "RUN", required = true)]
+    pub(super) runs: Vec<PathBuf>,
+    /// Add each factor's numerical and effective rank and the spread of its singular values
+    #[arg(long)]
+    pub(super) spectra: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 #[derive(Debug, ArgGroup)]
 pub(super) struct CommonArgs {
     /// Print errors and results alone
@@ -121,6 +190,8 @@ pub(super) struct DemoArgs {
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
     #[command(flatten)]
+    pub(super) control: ControlArgs,
+    #[command(flatten)]
     pub(super) picture: PictureArgs,
 }
 
@@ -135,10 +206,16 @@ pub(super) struct FigureArgs {
     /// Where to write the picture: a .png file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output_png())]
     pub(super) output: Output,
+    /// Write all grids and singular values too: a .npz file, with phi/<module>, sigma_a/<module>, sigma_b/<module>
+    /// and meta; the control's are phi/control and so on
+    #[arg(long, value_name = "FILE", value_parser = output_npz())]
+    pub(super) save: Option<Output>,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
     #[command(flatten)]
     pub(super) picture: PictureArgs,
 }
@@ -146,10 +223,10 @@ pub(super) struct FigureArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which modules")]
 pub(super) struct SelectionArgs {
-    /// The layer, by its number in the tensor names, from 0 [default: the middle block]
+    /// The layer, by its number in the tensor names, from 0
     #[arg(long, value_name = "N")]
     pub(super) layer: Option<usize>,
-    /// Projections of that layer, found across naming habits (q: query, q_proj, q_lin, to_q, ...) [default: q,v]
+    /// Projections, found across naming habits (q: query, q_proj, q_lin, to_q, ...)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = projection)]
     pub(super) projections: Vec<String>,
     /// Modules whose name matches, with * ? and [...]; may be given several times
@@ -164,12 +241,6 @@ pub(super) struct ComputeArgs {
     /// dw-left, those of ΔW
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
-    /// The last panel: two random Gaussian matrices of the first panel's shape
-    #[arg(long, value_enum, default_value = "gaussian")]
-    pub(super) control: Control,
-    /// Seed of the control
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) seed: u64,
     /// What computes: auto takes a GPU where there is one and the work is worth opening it
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) engine: EngineArg,
@@ -181,7 +252,7 @@ pub(super) struct ComputeArgs {
     /// 5e-4. Sums are in f32
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
-    /// Print the summary as JSON
+    /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -191,6 +262,17 @@ impl ComputeArgs {
     pub(super) fn request(&self) -> Request {
         Request { engine: self.engine.into(), gpu: self.gpu.clone(), precision: self.precision }
     }
+}
+
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "What is computed")]
+pub(super) struct ControlArgs {
+    /// The last panel: two random Gaussian matrices of the first panel's shape
+    #[arg(long, value_enum, default_value = "gaussian")]
+    pub(super) control: Control,
+    /// Seed of the control
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
 }
 
 #[derive(Debug, ArgGroup)]
@@ -252,6 +334,14 @@ impl std::str::FromStr for Vmax {
         }
         phi(text).map(Self::Value).map_err(|expected| format!("{expected}, or auto"))
     }
+}
+
+fn output_text() -> impl TypedValueParser<Value = Output> {
+    OsStringValueParser::new().try_map(output::text)
+}
+
+fn output_npz() -> impl TypedValueParser<Value = Output> {
+    OsStringValueParser::new().try_map(output::npz)
 }
 
 fn output_png() -> impl TypedValueParser<Value = Output> {

@@ -16,9 +16,11 @@ pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
     let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
     Picture {
         runs: [&a, &b],
-        pairs: selected.pairs,
+        pairs: &selected.pairs,
         output: &args.output,
+        save: None,
         compute: &args.compute,
+        control: &args.control,
         picture: &args.picture,
     }
     .draw(report)

@@ -21,9 +21,11 @@ pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     }
     Picture {
         runs: [&a, &b],
-        pairs: selected.pairs,
+        pairs: &selected.pairs,
         output: &args.output,
+        save: args.save.as_ref(),
         compute: &args.compute,
+        control: &args.control,
         picture: &args.picture,
     }
     .draw(report)

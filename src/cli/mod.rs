@@ -1,15 +1,21 @@
 //! The command line: the only part of the crate that prints.
 
 mod args;
+mod compare;
 mod demo;
 mod devices;
 mod figure;
+mod inspect;
+mod job;
+mod meta;
+mod npz;
 mod output;
 mod picture;
 mod progress;
 mod report;
 mod sink;
 mod summary_table;
+mod warnings;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -26,7 +32,8 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let report = Report::new(&args.common);
     match run(args, &report) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Skipped) => ExitCode::from(3),
         // Whoever reads our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,7 +43,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, report: &Report) -> anyhow::Result<()> {
+/// How a command that did not fail ended.
+enum Outcome {
+    Done,
+    /// Some inputs were bad and skipped.
+    Skipped,
+}
+
+fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
     if let Some(threads) = args.common.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())
@@ -44,15 +58,18 @@ fn run(args: Args, report: &Report) -> anyhow::Result<()> {
             .with_context(|| format!("cannot start {threads} threads"))?;
     }
     match args.command {
+        Command::Inspect(args) => return inspect::run(&args, report),
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
+        Command::Compare(args) => compare::run(&args, report),
         Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);
             write_stdout(|stdout| stdout.write_all(&script))
         }
-    }
+    }?;
+    Ok(Outcome::Done)
 }
 
 /// Prints a result.

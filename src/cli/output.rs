@@ -12,9 +12,19 @@ pub(super) enum Output {
     File(PathBuf),
 }
 
+/// A text's output: of any suffix.
+pub(super) fn text(text: OsString) -> Result<Output, String> {
+    Ok(if text == "-" { Output::Stdout } else { Output::File(text.into()) })
+}
+
 /// A picture's output.
 pub(super) fn png(text: OsString) -> Result<Output, String> {
     parse(text, "png", "picture")
+}
+
+/// The output of grids.
+pub(super) fn npz(text: OsString) -> Result<Output, String> {
+    parse(text, "npz", "file of grids")
 }
 
 fn parse(text: OsString, format: &str, what: &str) -> Result<Output, String> {

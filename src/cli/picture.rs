@@ -5,30 +5,29 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use rayon::prelude::*;
 
-use super::args::{Args, ComputeArgs, Control, PictureArgs, Vmax};
+use super::args::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
+use super::job::{Done, Job};
+use super::meta::{Meta, save};
 use super::output::Output;
 use super::report::Report;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
-use super::{progress, write_stdout};
-use crate::engine::{self, Pair, Work};
+use super::write_stdout;
 use crate::error::Result as CrateResult;
 use crate::figure::{Figure, Panel};
-use crate::{Adapter, Basis, Grid, ModulePair, Side};
+use crate::{Adapter, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
     pub(super) runs: [&'a Adapter; 2],
-    pub(super) pairs: Vec<ModulePair<'a>>,
+    pub(super) pairs: &'a [ModulePair<'a>],
     pub(super) output: &'a Output,
+    pub(super) save: Option<&'a Output>,
     pub(super) compute: &'a ComputeArgs,
+    pub(super) control: &'a ControlArgs,
     pub(super) picture: &'a PictureArgs,
 }
-
-/// Both bases of a panel.
-type Bases = [Basis; 2];
 
 /// Checks what the grammar cannot, before anything is read.
 pub(super) fn check_usage(output: &Output, compute: &ComputeArgs) {
@@ -38,30 +37,28 @@ pub(super) fn check_usage(output: &Output, compute: &ComputeArgs) {
     }
 }
 
-impl Picture<'_> {
+impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, report: &Report) -> Result<()> {
         let sink = Sink::open(self.output)?;
+        let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
-        let flop = self.flop();
-        let opening = engine::open(&self.compute.request(), Work { flop });
+        let control = self.has_control().then_some(self.control.seed);
+        let job = Job { runs: self.runs, pairs: self.pairs, compute: self.compute, control };
+        let done = job.run(report)?;
 
         let started = Instant::now();
-        let bases = self.bases(report)?;
-        report.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
-        let (engine, reason) = opening.wait()?;
-        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        report.note("engine", format!("{}{reason}", engine.info()));
-
-        let started = Instant::now();
-        let pairs: Vec<Pair<'_>> = bases.iter().map(|[a, b]| Pair { a, b }).collect();
-        let grids = engine.grids(&pairs)?;
-        report.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), grids.len()));
-
-        let started = Instant::now();
-        let ranks: Vec<_> = bases.iter().map(|[a, b]| (a.r(), b.r())).collect();
+        let bases = done.comparisons.iter().map(|one| (one.factorised.a.r(), one.factorised.b.r()));
+        let ranks: Vec<_> =
+            bases.chain(done.control.iter().map(|control| (control.a.r(), control.b.r()))).collect();
+        let grids: Vec<&Grid> = done
+            .comparisons
+            .iter()
+            .map(|one| &one.grid)
+            .chain(done.control.iter().map(|control| &control.grid))
+            .collect();
         let figure = self.figure(&ranks, &grids);
-        sink.fill(|writer| figure.write_png(engine.as_ref(), writer))?;
+        sink.fill(|writer| figure.write_png(done.engine.as_ref(), writer))?;
         report.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
         let areas = figure.areas()?;
@@ -73,18 +70,22 @@ impl Picture<'_> {
         let shown = path.as_deref().unwrap_or("stdout");
         report.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
 
-        let columns = self.columns(&bases, &grids);
+        if let Some(save_to) = save_to {
+            save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;
+        }
+        let columns = self.columns(&done);
         if self.compute.json {
             let document = Document {
                 schema: 1,
                 version: env!("CARGO_PKG_VERSION"),
                 figure: FigureFacts { path, width_px, height_px, dpi },
-                engine: engine.info().into(),
+                engine: done.engine.info().into(),
                 run_a: self.runs[0].path().display().to_string(),
                 run_b: self.runs[1].path().display().to_string(),
                 side: self.compute.side.to_string(),
-                seed: self.has_control().then_some(self.compute.seed),
+                seed: control,
                 panels: &columns,
+                warnings: &done.warnings,
             };
             write_stdout(|stdout| {
                 serde_json::to_writer_pretty(&mut *stdout, &document)?;
@@ -109,105 +110,22 @@ impl Picture<'_> {
         let grids: CrateResult<Vec<Grid>> = self.pairs.iter().chain(control).map(empty).collect();
         let ranks = |pair: &ModulePair<'_>| (pair.first.rank(), pair.second.rank());
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
-        self.figure(&ranks, &grids?).areas().map(drop)
+        let grids = grids?;
+        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).areas().map(drop)
     }
 
     fn has_control(&self) -> bool {
-        self.compute.control == Control::Gaussian
+        self.control.control == Control::Gaussian
     }
 
     fn side(&self) -> Side {
         self.compute.side
     }
 
-    /// Work of all products, from headers alone.
-    fn flop(&self) -> f64 {
-        let pair = |pair: &ModulePair<'_>| {
-            let ranks = pair.first.rank() as f64 * pair.second.rank() as f64;
-            2.0 * ranks * self.side().d(pair.first) as f64
-        };
-        self.pairs.iter().map(pair).sum::<f64>()
-            + if self.has_control() { self.pairs.first().map_or(0.0, pair) } else { 0.0 }
-    }
-
-    /// Every panel's bases, the control's last; one factorisation a thread.
-    fn bases(&self, report: &Report) -> Result<Vec<Bases>> {
-        let n = 2 * (self.pairs.len() + usize::from(self.has_control()));
-        // QR and the small SVD cost some tens of r²·d.
-        let flop = self.flop() * 20.0;
-        let bar = progress::bar(report, "factorising", n, flop);
-        let basis = |at: usize| -> CrateResult<Basis> {
-            let basis = match self.pairs.get(at / 2) {
-                Some(pair) => Basis::of(if at % 2 == 0 { pair.first } else { pair.second }, self.side()),
-                None => self.control(at % 2),
-            };
-            bar.inc(1);
-            basis
-        };
-        let bases: CrateResult<Vec<Basis>> = (0..n).into_par_iter().map(basis).collect();
-        bar.finish_and_clear();
-        let mut bases = bases?.into_iter();
-        let mut panels = vec![];
-        while let (Some(a), Some(b)) = (bases.next(), bases.next()) {
-            panels.push([a, b]);
-        }
-        for (pair, bases) in self.pairs.iter().zip(&panels) {
-            self.explain(pair, bases, report);
-        }
-        Ok(panels)
-    }
-
-    /// One of the two random matrices, of the first panel's shape.
-    fn control(&self, which: usize) -> CrateResult<Basis> {
-        let shape = &self.pairs[0];
-        let module = if which == 0 { shape.first } else { shape.second };
-        let gaussian = if which == 0 { Basis::gaussian } else { Basis::gaussian_other };
-        gaussian(module.rank(), self.side().d(module), self.compute.seed)
-    }
-
-    /// Says what is compared, and warns of directions that are missing or doubtful.
-    fn explain(&self, pair: &ModulePair<'_>, bases: &Bases, report: &Report) {
-        for ((run, module), basis) in self.runs.iter().zip([pair.first, pair.second]).zip(bases) {
-            let factors = self.side().factors(module);
-            let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();
-            let dtype = factors[0].dtype;
-            let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
-            report.detail(
-                "module",
-                format!(
-                    "{}: {} ({}, r = {}, d = {}, σ {largest:.3e} to {smallest:.3e})",
-                    run.path().display(),
-                    names.join(" and "),
-                    dtype,
-                    basis.r(),
-                    basis.d()
-                ),
-            );
-            let name = format!("{}: {}", run.path().display(), module.name);
-            if basis.n_dropped() > 0 {
-                report.warning(format!(
-                    "{name}: numerical rank {} of {}: the other directions could be the rounding of {}, so the grid \
-                     ends there",
-                    basis.q(),
-                    basis.r().min(basis.d()),
-                    dtype
-                ));
-            }
-            if basis.n_uncertain() > 0 {
-                report.warning(format!(
-                    "{name}: the last {} of {} directions lie near the rounding noise of {} and are uncertain",
-                    basis.n_uncertain(),
-                    basis.q(),
-                    dtype
-                ));
-            }
-        }
-    }
-
-    fn figure(&self, ranks: &[(usize, usize)], grids: &[Grid]) -> Figure {
+    fn figure(&self, ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
         let mut figure =
             Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
-        for (at, (&(r_a, r_b), grid)) in ranks.iter().zip(grids).enumerate() {
+        for (at, (&(r_a, r_b), &grid)) in ranks.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
                 None => Panel::control(grid.clone()),
@@ -223,12 +141,11 @@ impl Picture<'_> {
         }
     }
 
-    fn columns(&self, bases: &[Bases], grids: &[Grid]) -> Vec<Column> {
-        let columns = bases.iter().zip(grids).enumerate().map(|(at, ([a, b], grid))| {
-            let pair = self.pairs.get(at);
-            Column::new(pair.map(|pair| (pair, self.side())), [a, b], grid)
-        });
-        with_distinct_titles(columns.collect(), &self.pairs)
+    fn columns(&self, done: &Done<'_>) -> Vec<Column> {
+        let modules = done.comparisons.iter().map(|comparison| Column::of(comparison, self.side()));
+        let control =
+            done.control.iter().map(|control| Column::control(&control.a, &control.b, &control.grid));
+        with_distinct_titles(modules.chain(control).collect(), self.pairs)
     }
 }
 

@@ -24,6 +24,17 @@ enum Target {
 }
 
 impl Sink {
+    /// As [`Sink::open`], for a text, which may also go to a terminal.
+    ///
+    /// # Errors
+    /// As [`Sink::open`].
+    pub(super) fn open_text(output: &Output) -> Result<Self> {
+        match output {
+            Output::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Output::File(_) => Self::open(output),
+        }
+    }
+
     /// Checks that the output can be written, before the work that fills it.
     ///
     /// # Errors
@@ -32,9 +43,9 @@ impl Sink {
     pub(super) fn open(output: &Output) -> Result<Self> {
         let path = match output {
             Output::Stdout if io::stdout().is_terminal() => {
-                return Err(Fault::new("a terminal", "a pipe or a file for the picture")
+                return Err(Fault::new("a terminal", "a pipe or a file for what is no text")
                     .of("stdout")
-                    .hint("name a file, -o figure.png, or send stdout on")
+                    .hint("name a file, or send stdout on")
                     .invalid());
             }
             Output::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
@@ -89,6 +100,18 @@ impl Sink {
                 Ok(())
             }
         }
+    }
+}
+
+impl Sink {
+    /// Fills the output with a text.
+    ///
+    /// # Errors
+    /// As [`Sink::fill`].
+    pub(super) fn fill_text(self, text: &str) -> Result<()> {
+        self.fill(|writer| {
+            writer.write_all(text.as_bytes()).map_err(|error| Error::io("write", "text", error))
+        })
     }
 }
 

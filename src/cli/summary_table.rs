@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::warnings::Warning;
 use crate::engine::EngineInfo;
 use crate::listing::printable;
 use crate::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
-use crate::{Basis, Grid, Module, ModulePair, Side};
+use crate::{Basis, Comparison, Grid, Module, Side};
 
 /// One column of the table: a panel and what it shows.
 #[derive(Debug, Serialize)]
@@ -23,26 +24,38 @@ pub(super) struct Column {
     pub(super) n_uncertain_a: usize,
     pub(super) n_uncertain_b: usize,
     pub(super) d: usize,
+    /// cos(vec A₁, vec A₂).
+    pub(super) start_cosine: Option<f64>,
     #[serde(flatten)]
     pub(super) summary: Summary,
 }
 
 impl Column {
-    /// What a grid shows, with the ranks of its bases and the names of its modules; no pair is the control.
-    pub(super) fn new(pair: Option<(&ModulePair<'_>, Side)>, [a, b]: [&Basis; 2], grid: &Grid) -> Self {
-        let tensors = |module: for<'a> fn(&ModulePair<'a>) -> &'a Module| {
-            pair.map(|(pair, side)| {
-                side.factors(module(pair)).into_iter().map(|factor| factor.name.clone()).collect()
-            })
-        };
+    /// A module's panel.
+    pub(super) fn of(comparison: &Comparison<'_>, side: Side) -> Self {
+        let Comparison { factorised, grid } = comparison;
+        let pair = &factorised.pair;
+        let tensors =
+            |module: &Module| side.factors(module).into_iter().map(|factor| factor.name.clone()).collect();
+        let mut column = Self::control(&factorised.a, &factorised.b, grid);
+        column.title = format!("ΔW_{}", pair.label());
+        column.module = Some(pair.name().to_owned());
+        column.tensors_a = Some(tensors(pair.first));
+        column.tensors_b = Some(tensors(pair.second));
+        column.start_cosine = factorised.start_cosine;
+        if factorised.has_same_start() {
+            column.summary = column.summary.of_dependent();
+        }
+        column
+    }
+
+    /// The control's panel.
+    pub(super) fn control(a: &Basis, b: &Basis, grid: &Grid) -> Self {
         Self {
-            title: match pair {
-                Some((pair, _)) => format!("ΔW_{}", pair.label()),
-                None => "Random Gaussian".to_owned(),
-            },
-            module: pair.map(|(pair, _)| pair.name().to_owned()),
-            tensors_a: tensors(|pair| pair.first),
-            tensors_b: tensors(|pair| pair.second),
+            title: "Random Gaussian".to_owned(),
+            module: None,
+            tensors_a: None,
+            tensors_b: None,
             r_a: a.r(),
             r_b: b.r(),
             q_a: a.q(),
@@ -50,6 +63,7 @@ impl Column {
             n_uncertain_a: a.n_uncertain(),
             n_uncertain_b: b.n_uncertain(),
             d: grid.d(),
+            start_cosine: None,
             summary: Summary::of(grid),
         }
     }
@@ -67,6 +81,7 @@ pub(super) struct Document<'a> {
     pub(super) side: String,
     pub(super) seed: Option<u64>,
     pub(super) panels: &'a [Column],
+    pub(super) warnings: &'a [Warning],
 }
 
 #[derive(Debug, Serialize)]
@@ -97,7 +112,7 @@ impl<'a> From<&'a EngineInfo> for EngineFacts<'a> {
 }
 
 /// What stands for a cell that does not exist.
-const MISSING: &str = "–";
+pub(super) const MISSING: &str = "–";
 
 /// Columns that fit a terminal side by side; more panels make more tables.
 const MAX_COLUMNS: usize = 4;
@@ -142,7 +157,9 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
         row(&format!("sparsity: cells with excess < {SPARSE}"), &|column| {
             format!("{:.1} %", 100.0 * column.summary.sparsity)
         }),
-        row(&format!("depth: z(k, k) > {DEPTH_Z} up to k"), &|column| column.summary.depth.to_string()),
+        row(&format!("depth: z(k, k) > {DEPTH_Z} up to k"), &|column| {
+            column.summary.depth.map_or(MISSING.to_owned(), |depth| depth.to_string())
+        }),
         row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.first))),
         row("φ(8, 8), baseline, z", &|column| cell(column.summary.eighth.as_ref())),
         row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.last))),
@@ -150,7 +167,7 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
 }
 
 /// Columns of equal width, two spaces apart.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let n_columns = rows.first().map_or(0, Vec::len);
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..n_columns).map(width).collect();

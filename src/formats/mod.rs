@@ -1,11 +1,13 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
+mod digest;
 mod dtype;
 mod folder;
 mod header;
 mod limits;
 mod other_schemes;
+mod patterns;
 mod peft;
 mod safetensors;
 mod sniff;
@@ -17,8 +19,9 @@ use std::sync::Arc;
 
 pub use limits::Limits;
 
-use crate::adapter::{Adapter, Factor, Matrix, Source};
+use crate::adapter::{Adapter, Container, Factor, Format, Matrix, Source};
 use crate::error::{Fault, Result};
+use crate::formats::config::Config;
 use crate::listing::quoted;
 
 impl Adapter {
@@ -51,12 +54,14 @@ impl Adapter {
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
         let path = path.as_ref();
         let files = folder::locate(path)?;
-        let base_model = match &files.config {
-            Some(config) => config::base_model(config, limits)?,
-            None => None,
-        };
+        let config = files.config.map(|config| Config::read(&config, limits)).transpose()?;
         let source = Source::file(&files.model)?;
-        Self::from_source(path.to_owned(), base_model, &source, limits)
+        let mut adapter = Self::from_source(path.to_owned(), &source, limits)?;
+        if let Some(config) = config {
+            config.scale(&mut adapter.modules)?;
+            adapter.base_model = config.base_model;
+        }
+        Ok(adapter)
     }
 
     /// Opens the bytes of a `.safetensors` file that are in memory already. The label stands for the path in
@@ -67,19 +72,16 @@ impl Adapter {
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let label = label.into();
         let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        Self::from_source(label, None, &source, &Limits::default())
+        Self::from_source(label, &source, &Limits::default())
     }
 
-    fn from_source(
-        path: PathBuf,
-        base_model: Option<String>,
-        source: &Source,
-        limits: &Limits,
-    ) -> Result<Self> {
+    /// Everything but what a config says.
+    fn from_source(path: PathBuf, source: &Source, limits: &Limits) -> Result<Self> {
         let reader = source.open()?;
         let tensors = safetensors::tensors(&reader, limits)?;
         let modules = peft::modules(source, &tensors, limits)?;
-        Ok(Self { path, base_model, modules })
+        let (format, container) = (Format::Peft, Container::Safetensors);
+        Ok(Self { path, base_model: None, format, container, modules })
     }
 }
 

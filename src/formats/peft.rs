@@ -111,7 +111,7 @@ fn pair(source: &Source, module: &str, a: Stored<'_>, b: Stored<'_>, limits: &Li
         let found = format!("{} and {}", shown(a), shown(b));
         return Err(wrong_module(source, module, found, "as many rows in A as columns in B".into()));
     }
-    Ok(Module { name: module.to_owned(), a: factor_a, b: factor_b })
+    Ok(Module { name: module.to_owned(), a: factor_a, b: factor_b, alpha: None, scaling: None })
 }
 
 fn alone(source: &Source, module: &str, name: &str, part: Part, other: Part) -> Error {

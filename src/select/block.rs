@@ -31,7 +31,7 @@ pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &Asked) -> Resul
                 _ => format!("the middle one of {n} blocks that have them in both files"),
             };
             let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(path));
-            return Ok(Selected { pairs, note: Some(note) });
+            return Ok(Selected { pairs, note: Some(note), only: candidates.only });
         }
     }
     if !asked.by_default {
@@ -42,7 +42,7 @@ pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &Asked) -> Resul
     pairs.truncate(N_FIRST);
     let note =
         format!("no block has {what} in both files: took the first {} of {in_common} in common", pairs.len());
-    Ok(Selected { pairs, note: Some(note) })
+    Ok(Selected { pairs, note: Some(note), only: candidates.only })
 }
 
 /// The modules under one path.

@@ -13,7 +13,7 @@ pub(super) struct Candidates<'a> {
     adapters: [&'a Adapter; 2],
     pub(super) pairs: Vec<ModulePair<'a>>,
     /// Modules of the first adapter that the second does not have, and the reverse.
-    only: [Vec<&'a Module>; 2],
+    pub(super) only: [Vec<&'a Module>; 2],
 }
 
 impl<'a> Candidates<'a> {

@@ -20,6 +20,7 @@ pub struct Selection {
     layer: Option<usize>,
     projections: Vec<String>,
     globs: Vec<Pattern>,
+    all: bool,
 }
 
 /// The modules to compare.
@@ -29,6 +30,8 @@ pub struct Selected<'a> {
     pub pairs: Vec<ModulePair<'a>>,
     /// What the user should be told of the choice: how it was made, or what is not in both files.
     pub note: Option<String>,
+    /// The modules of what was asked for that the first adapter alone has, and those that the second alone has.
+    pub only: [Vec<&'a Module>; 2],
 }
 
 /// One module of two adapters.
@@ -62,6 +65,12 @@ impl Selection {
     /// modules in common.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every module in common, unless something else is named.
+    pub fn all(mut self) -> Self {
+        self.all = true;
+        self
     }
 
     /// The modules of one layer, numbered as in the tensor names: q and v of them, unless
@@ -109,7 +118,7 @@ impl Selection {
     /// the side differs for a chosen module.
     pub fn select<'a>(&self, first: &'a Adapter, second: &'a Adapter, side: Side) -> Result<Selected<'a>> {
         let candidates = Candidates::of(first, second)?;
-        let selected = if self.layer.is_none() && self.globs.is_empty() {
+        let selected = if self.layer.is_none() && self.globs.is_empty() && !self.all {
             block::middle(candidates, &Asked::new(&self.projections))?
         } else {
             self.narrow(candidates)?
@@ -132,13 +141,19 @@ impl Selection {
             candidates.retain(in_layer);
         }
         let asked = Asked::new(&self.projections);
-        let missing = match self.projections.is_empty() && !self.globs.is_empty() {
+        let missing = match self.projections.is_empty() && (!self.globs.is_empty() || self.takes_all()) {
             true => None,
             false => asked.narrow(&mut candidates)?,
         };
-        let notes: Vec<String> = missing.into_iter().chain(candidates.only_in_one()).collect();
+        // Of all modules, those in one file alone are too many to name; the caller has them.
+        let only_in_one = candidates.only_in_one().filter(|_| !self.takes_all());
+        let notes: Vec<String> = missing.into_iter().chain(only_in_one).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Ok(Selected { pairs: candidates.pairs, note })
+        Ok(Selected { pairs: candidates.pairs, note, only: candidates.only })
+    }
+
+    fn takes_all(&self) -> bool {
+        self.all && self.layer.is_none() && self.globs.is_empty()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+#[cfg(feature = "gpu")]
 pub mod engines;
 pub mod files;
 pub mod image;

@@ -71,6 +71,8 @@ def main(pairs, adapters):
         folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer5", ".layer.5.")
         demo = keep(read(pairs / f"seed{seed}-r64" / "adapter_model.safetensors"), ".layer.5.")
         write(DEMO / f"seed{seed}.safetensors", demo)
+    for step in (0, 50):
+        folder(pairs / "trajectory" / f"checkpoint-{step}", f"trajectory/checkpoint-{step}", ".layer.5.attention.self.query.")
     for grid in sorted((pairs / "reference").glob("phi_seed*.npy")):
         (DATA / "reference").mkdir(exist_ok=True)
         shutil.copyfile(grid, DATA / "reference" / grid.name)

@@ -1,0 +1,175 @@
+//! `lorascope compare`: two checkpoints in numbers, a row for each module that both have.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::args::CompareArgs;
+use super::job::{Done, Job};
+use super::meta::{Meta, save};
+use super::report::Report;
+use super::sink::Sink;
+use super::summary_table::{MISSING, aligned};
+use super::warnings::Warning;
+use crate::listing::{counted, printable};
+use crate::{Adapter, Comparison, Selection, Side, chance};
+
+pub(super) fn run(args: &CompareArgs, report: &Report) -> Result<()> {
+    let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
+    let mut selection =
+        Selection::new().all().projections(&args.selection.projections).modules(&args.selection.module)?;
+    if let Some(layer) = args.selection.layer {
+        selection = selection.layer(layer);
+    }
+    let side = args.compute.side;
+    let selected = selection.select(&a, &b, side)?;
+    if let Some(note) = &selected.note {
+        report.note("note", note);
+    }
+    for (run, only) in [&a, &b].into_iter().zip(&selected.only) {
+        if !only.is_empty() && selected.note.is_none() {
+            report
+                .note("note", format!("{} only in {}", counted(only.len(), "module"), run.path().display()));
+        }
+        for module in only {
+            report.detail("only", format!("{}: {}", run.path().display(), module.name));
+        }
+    }
+    let sink = Sink::open_text(&args.output)?;
+    let grids = args.save.as_ref().map(Sink::open).transpose()?;
+
+    let job = Job { runs: [&a, &b], pairs: &selected.pairs, compute: &args.compute, control: None };
+    let done = job.run(report)?;
+    // Digests read the files whole, so only where they are kept.
+    let meta = match args.compute.json || grids.is_some() {
+        true => Some(Meta::new([&a, &b], side, None, done.engine.info())?),
+        false => None,
+    };
+    if let (Some(grids), Some(meta)) = (grids, &meta) {
+        save(grids, &done, meta)?;
+    }
+    match meta.filter(|_| args.compute.json) {
+        Some(meta) => {
+            let modules = done.comparisons.iter().map(|one| Row::new(one, side, args.grids)).collect();
+            let document = Document { schema: 1, modules, warnings: &done.warnings, made_by: &meta };
+            let mut text = serde_json::to_string_pretty(&document)?;
+            text.push('\n');
+            sink.fill_text(&text)?;
+        }
+        None => sink.fill_text(&table(&done))?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    modules: Vec<Row<'a>>,
+    warnings: &'a [Warning],
+    made_by: &'a Meta,
+}
+
+/// One module, as `--json` has it.
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    /// Original tensor names, joined by a comma where a side needs both factors.
+    name_a: String,
+    name_b: String,
+    r_a: usize,
+    r_b: usize,
+    q_a: usize,
+    q_b: usize,
+    n_uncertain_a: usize,
+    n_uncertain_b: usize,
+    d: usize,
+    sigma_a: &'a [f64],
+    sigma_b: &'a [f64],
+    start_cosine: Option<f64>,
+    /// φ(k, k) at powers of two and at min(q_a, q_b).
+    diagonal: Vec<Cell>,
+    /// The whole grid, row by row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phi: Option<Vec<Vec<f64>>>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    k: usize,
+    phi: f64,
+    baseline: f64,
+    z: Option<f64>,
+}
+
+impl<'a> Row<'a> {
+    fn new(comparison: &'a Comparison<'_>, side: Side, with_grid: bool) -> Self {
+        let Comparison { factorised, grid } = comparison;
+        let (a, b) = (&factorised.a, &factorised.b);
+        let names = |module| {
+            let names: Vec<&str> = side.factors(module).iter().map(|factor| factor.name.as_str()).collect();
+            names.join(",")
+        };
+        let last = grid.n_rows().min(grid.n_cols());
+        let mut depths: Vec<usize> = powers(last).collect();
+        if depths.last() != Some(&last) {
+            depths.push(last);
+        }
+        let phi = |i: usize| (1..=grid.n_cols()).filter_map(|j| grid.phi(i, j)).collect();
+        Self {
+            name: factorised.pair.name(),
+            name_a: names(factorised.pair.first),
+            name_b: names(factorised.pair.second),
+            r_a: a.r(),
+            r_b: b.r(),
+            q_a: a.q(),
+            q_b: b.q(),
+            n_uncertain_a: a.n_uncertain(),
+            n_uncertain_b: b.n_uncertain(),
+            d: grid.d(),
+            sigma_a: a.sigma(),
+            sigma_b: b.sigma(),
+            start_cosine: factorised.start_cosine,
+            diagonal: depths.into_iter().filter_map(|k| cell(comparison, k)).collect(),
+            phi: with_grid.then(|| (1..=grid.n_rows()).map(phi).collect()),
+        }
+    }
+}
+
+fn cell(comparison: &Comparison<'_>, k: usize) -> Option<Cell> {
+    let grid = &comparison.grid;
+    let phi = grid.phi(k, k)?;
+    // z tests independence, which a common start rules out.
+    let z = chance::z(grid, k, k).filter(|_| !comparison.factorised.has_same_start());
+    Some(Cell { k, phi, baseline: chance::baseline(k, k, grid.d()), z })
+}
+
+/// 1, 2, 4, ... up to `last`.
+fn powers(last: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k <= last)
+}
+
+fn table(done: &Done<'_>) -> String {
+    let last = |one: &Comparison<'_>| one.grid.n_rows().min(one.grid.n_cols());
+    let deepest = done.comparisons.iter().map(last).max().unwrap_or(0);
+    let depths: Vec<usize> = powers(deepest).collect();
+    let mut header: Vec<String> = ["module", "r_a", "r_b", "d"].map(String::from).into();
+    header.extend(depths.iter().map(|k| format!("φ({k}, {k})")));
+    header.extend(["φ(r, r)", "baseline", "z"].map(String::from));
+    let mut rows = vec![header];
+    for one in &done.comparisons {
+        let both = &one.factorised;
+        let mut row = vec![
+            printable(both.pair.name(), 100),
+            both.a.r().to_string(),
+            both.b.r().to_string(),
+            one.grid.d().to_string(),
+        ];
+        let phi = |k: usize| one.grid.phi(k, k).map_or(MISSING.to_owned(), |phi| format!("{phi:.3}"));
+        row.extend(depths.iter().map(|&k| phi(k)));
+        let full = cell(one, last(one));
+        row.push(phi(last(one)));
+        row.push(full.as_ref().map_or(MISSING.to_owned(), |cell| format!("{:.3}", cell.baseline)));
+        row.push(full.and_then(|cell| cell.z).map_or(MISSING.to_owned(), |z| format!("{z:.1}")));
+        rows.push(row);
+    }
+    aligned(&rows)
+}

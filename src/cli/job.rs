@@ -1,0 +1,136 @@
+//! From pairs of modules to their grids: what every command that compares does, with its progress, notes and warnings.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use rayon::prelude::*;
+
+use super::args::ComputeArgs;
+use super::progress;
+use super::report::Report;
+use super::warnings::{self, Warning};
+use crate::engine::{self, Engine, Pair, Work};
+use crate::error::Result as CrateResult;
+use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids};
+
+/// What to compare.
+pub(super) struct Job<'a> {
+    pub(super) runs: [&'a Adapter; 2],
+    pub(super) pairs: &'a [ModulePair<'a>],
+    pub(super) compute: &'a ComputeArgs,
+    /// The seed of a Gaussian control of the first pair's shape, if there is to be one.
+    pub(super) control: Option<u64>,
+}
+
+/// What came of it.
+pub(super) struct Done<'a> {
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) comparisons: Vec<Comparison<'a>>,
+    pub(super) control: Option<Control>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// Two random bases and their grid.
+pub(super) struct Control {
+    pub(super) a: Basis,
+    pub(super) b: Basis,
+    pub(super) grid: Grid,
+}
+
+impl<'a> Job<'a> {
+    /// Computes while the engine is being opened, and says on stderr what ran and what to be careful of.
+    pub(super) fn run(&self, report: &Report) -> Result<Done<'a>> {
+        let flop = self.flop();
+        let opening = engine::open(&self.compute.request(), Work { flop });
+
+        let started = Instant::now();
+        let (factorised, control) = self.factorise(report, flop)?;
+        report.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
+        let warnings = self.look_over(&factorised, report);
+        let (engine, reason) = opening.wait()?;
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        report.note("engine", format!("{}{reason}", engine.info()));
+
+        let started = Instant::now();
+        let comparisons = grids(engine.as_ref(), factorised)?;
+        let control = match control {
+            Some([a, b]) => {
+                let grid = engine.grids(&[Pair { a: &a, b: &b }])?.remove(0);
+                Some(Control { a, b, grid })
+            }
+            None => None,
+        };
+        report.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
+        Ok(Done { engine, comparisons, control, warnings })
+    }
+
+    fn side(&self) -> Side {
+        self.compute.side
+    }
+
+    /// Work of all products, from headers alone.
+    fn flop(&self) -> f64 {
+        let pair = |pair: &ModulePair<'_>| {
+            let ranks = pair.first.rank() as f64 * pair.second.rank() as f64;
+            2.0 * ranks * self.side().d(pair.first) as f64
+        };
+        let control = self.pairs.first().filter(|_| self.control.is_some());
+        self.pairs.iter().chain(control).map(pair).sum()
+    }
+
+    /// Every pair's bases, and the control's.
+    fn factorise(&self, report: &Report, flop: f64) -> Result<(Vec<Factorised<'a>>, Option<[Basis; 2]>)> {
+        // A factorisation costs some tens of r²·d.
+        let bar = progress::bar(report, "factorising", self.pairs.len(), 20.0 * flop);
+        let factorise = |&pair: &ModulePair<'a>| {
+            let factorised = Factorised::of(pair, self.side());
+            bar.inc(1);
+            factorised
+        };
+        let (factorised, control) = rayon::join(
+            || self.pairs.par_iter().map(factorise).collect::<CrateResult<Vec<_>>>(),
+            || self.control.map(|seed| self.random_bases(seed)).transpose(),
+        );
+        bar.finish_and_clear();
+        Ok((factorised?, control?))
+    }
+
+    /// Two random bases of the first pair's shape.
+    fn random_bases(&self, seed: u64) -> CrateResult<[Basis; 2]> {
+        let shape = &self.pairs[0];
+        let d = self.side().d(shape.first);
+        let (a, b) = rayon::join(
+            || Basis::gaussian(shape.first.rank(), d, seed),
+            || Basis::gaussian_other(shape.second.rank(), d, seed),
+        );
+        Ok([a?, b?])
+    }
+
+    /// Says what is compared, and warns of what would mislead.
+    fn look_over(&self, factorised: &[Factorised<'_>], report: &Report) -> Vec<Warning> {
+        for both in factorised {
+            let modules = [both.pair.first, both.pair.second];
+            for ((run, module), basis) in self.runs.iter().zip(modules).zip([&both.a, &both.b]) {
+                let factors = self.side().factors(module);
+                let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();
+                let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
+                report.detail(
+                    "module",
+                    format!(
+                        "{}: {} ({}, r = {}, d = {}, σ {largest:.3e} to {smallest:.3e})",
+                        run.path().display(),
+                        names.join(" and "),
+                        factors[0].dtype,
+                        basis.r(),
+                        basis.d()
+                    ),
+                );
+            }
+        }
+        let warnings = warnings::of(self.runs, self.side(), factorised);
+        for warning in &warnings {
+            report.warning(warning);
+        }
+        warnings
+    }
+}

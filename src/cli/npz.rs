@@ -1,0 +1,96 @@
+//! `--save`: grids and singular values as an .npz, which numpy opens.
+//!
+//! An .npz is a zip of .npy files; an .npy is the magic `\x93NUMPY`, version 1.0, the length of the header, the header, a
+//! Python dictionary padded to 64 bytes, and the numbers.
+
+use std::io::{self, Seek, Write};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::error::{Error, Fault, Result};
+use crate::{Basis, Grid};
+
+/// One comparison to save: its key, and what belongs to it.
+pub(super) struct Entry<'a> {
+    /// The module's canonical name, or `control`.
+    pub(super) key: &'a str,
+    pub(super) a: &'a Basis,
+    pub(super) b: &'a Basis,
+    pub(super) grid: &'a Grid,
+}
+
+/// Writes `phi/<key>` (q_a, q_b) in f32, `sigma_a/<key>` and `sigma_b/<key>` in f64, and `meta`, a string of JSON.
+pub(super) fn write(writer: impl Write + Seek, entries: &[Entry<'_>], meta: &str) -> Result<()> {
+    let mut zip = Npz(ZipWriter::new(writer));
+    for Entry { key, a, b, grid } in entries {
+        let shape = format!("({}, {})", grid.n_rows(), grid.n_cols());
+        zip.array(&format!("phi/{key}"), "<f4", &shape, grid.values().iter().flat_map(|x| x.to_le_bytes()))?;
+        for (name, basis) in [("sigma_a", a), ("sigma_b", b)] {
+            let shape = format!("({},)", basis.q());
+            let bytes = basis.sigma().iter().flat_map(|x| x.to_le_bytes());
+            zip.array(&format!("{name}/{key}"), "<f8", &shape, bytes)?;
+        }
+    }
+    let n_chars = meta.chars().count();
+    let chars = meta.chars().flat_map(|c| u32::from(c).to_le_bytes());
+    zip.array("meta", &format!("<U{n_chars}"), "()", chars)?;
+    zip.0.finish().map(drop).map_err(failed)
+}
+
+struct Npz<W: Write + Seek>(ZipWriter<W>);
+
+impl<W: Write + Seek> Npz<W> {
+    fn array(&mut self, name: &str, dtype: &str, shape: &str, bytes: impl Iterator<Item = u8>) -> Result<()> {
+        let bytes: Vec<u8> = bytes.collect();
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .large_file(bytes.len() as u64 >= u64::from(u32::MAX));
+        self.0.start_file(format!("{name}.npy"), options).map_err(failed)?;
+        let header = header(dtype, shape);
+        self.0
+            .write_all(&header)
+            .and_then(|()| self.0.write_all(&bytes))
+            .map_err(|error| Error::io("write", "npz", error))
+    }
+}
+
+fn header(dtype: &str, shape: &str) -> Vec<u8> {
+    let mut text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
+    let prefix = 10;
+    // Padded so that the numbers begin at a multiple of 64, with a line break at the end.
+    let padding = (prefix + text.len() + 1).next_multiple_of(64) - prefix - text.len() - 1;
+    text.extend(std::iter::repeat_n(' ', padding));
+    text.push('\n');
+    let n_bytes = text.len() as u16;
+    [b"\x93NUMPY\x01\x00".as_slice(), &n_bytes.to_le_bytes(), text.as_bytes()].concat()
+}
+
+fn failed(error: zip::result::ZipError) -> Error {
+    match error {
+        zip::result::ZipError::Io(cause) => Error::io("write", "npz", cause),
+        other => Fault::new(other.to_string(), "names and sizes that a zip can hold").of("npz").invalid(),
+    }
+}
+
+/// A file-like buffer is needed, since a zip is finished by going back.
+pub(super) fn to_vec(entries: &[Entry<'_>], meta: &str) -> Result<Vec<u8>> {
+    let mut buffer = io::Cursor::new(Vec::new());
+    write(&mut buffer, entries, meta)?;
+    Ok(buffer.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_end_at_a_multiple_of_64_and_state_their_length() {
+        for shape in ["()", "(8,)", "(64, 64)", "(512, 512)"] {
+            let header = header("<f4", shape);
+            assert_eq!(header.len() % 64, 0);
+            assert_eq!(usize::from(u16::from_le_bytes([header[8], header[9]])), header.len() - 10);
+            assert_eq!(header.last(), Some(&b'\n'));
+        }
+    }
+}

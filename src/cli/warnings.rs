@@ -1,0 +1,102 @@
+//! Warnings that save a wrong conclusion, in words and for machines.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::listing::{counted, listed};
+use crate::{Adapter, Basis, Factorised, ModulePair, Side};
+
+/// One thing to be careful of.
+#[derive(Debug, Serialize)]
+pub(super) struct Warning {
+    /// For machines: `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
+    code: &'static str,
+    message: String,
+    /// Canonical names of the modules that it is about; empty when it is about the runs.
+    modules: Vec<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything to be careful of, each kind once.
+pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised<'_>]) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
+    warnings.extend(same_start(side, factorised));
+    let lost = |basis: &Basis| basis.n_dropped() > 0;
+    warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
+        let full = basis.r().min(basis.d());
+        format!(
+            "numerical rank {} of {full}: the other directions could be rounding, so the grid ends there",
+            basis.q()
+        )
+    }));
+    warnings.extend(of_bases(
+        runs,
+        factorised,
+        "near-noise",
+        |basis| basis.n_uncertain() > 0,
+        |basis| {
+            let (n, q) = (basis.n_uncertain(), basis.q());
+            format!("the last {n} of {q} directions lie near the rounding noise and are uncertain")
+        },
+    ));
+    warnings
+}
+
+fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
+    let [Some(a), Some(b)] = runs.map(Adapter::base_model) else { return None };
+    (a != b).then(|| Warning {
+        code: "base-models-differ",
+        message: format!("the configs name different base models: {}", listed([a, b])),
+        modules: vec![],
+    })
+}
+
+fn same_start(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
+    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_same_start()).collect();
+    let lowest = marked.iter().filter_map(|both| both.start_cosine).fold(1.0, f64::min);
+    let (n, all) = (marked.len(), counted(factorised.len(), "module"));
+    let meaning = match side {
+        Side::A | Side::DwRight => {
+            "so φ on this side says little about what was learnt: compare --side b, since B starts at zero"
+        }
+        Side::B | Side::DwLeft => "so A's side would say little; this one holds what was learnt",
+    };
+    (n > 0).then(|| Warning {
+        code: "same-start",
+        message: format!("{n} of {all} share the random start of A (cosine {lowest:.2} and more), {meaning}"),
+        modules: names(marked.iter().map(|both| both.pair)),
+    })
+}
+
+/// One warning for all bases of a kind; the first is described, the others counted.
+fn of_bases(
+    runs: [&Adapter; 2],
+    factorised: &[Factorised<'_>],
+    code: &'static str,
+    applies: impl Fn(&Basis) -> bool,
+    describe: impl Fn(&Basis) -> String,
+) -> Option<Warning> {
+    let bases =
+        factorised.iter().flat_map(|both| [(runs[0], both.pair, &both.a), (runs[1], both.pair, &both.b)]);
+    let found: Vec<_> = bases.filter(|(_, _, basis)| applies(basis)).collect();
+    let (run, pair, basis) = found.first()?;
+    let more = match found.len() {
+        1 => String::new(),
+        2 => "; the same holds for 1 other basis".to_owned(),
+        n => format!("; the same holds for {} other bases", n - 1),
+    };
+    let message = format!("{}: {}: {}{more}", run.path().display(), pair.name(), describe(basis));
+    Some(Warning { code, message, modules: names(found.iter().map(|(_, pair, _)| *pair)) })
+}
+
+fn names<'a>(pairs: impl Iterator<Item = ModulePair<'a>>) -> Vec<String> {
+    let mut names: Vec<String> = pairs.map(|pair| pair.name().to_owned()).collect();
+    names.dedup();
+    names
+}

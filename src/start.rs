@@ -1,0 +1,54 @@
+//! Whether two adapters share their random start: then φ on side a says nothing about what they learnt.
+
+use crate::adapter::Matrix;
+
+/// A cosine over this marks a pair as one start.
+///
+/// A barely leaves its initialisation, so checkpoints of one run or of one seed keep a cosine near 1, while independent
+/// starts have one near 0: its standard deviation is 1/√(r·d).
+pub const SAME_START: f64 = 0.5;
+
+/// cos(vec A₁, vec A₂) of two factors A, (rank, d_in); `None` where their shapes differ or one is zero.
+pub fn cosine(a_1: &Matrix, a_2: &Matrix) -> Option<f64> {
+    if (a_1.rows, a_1.cols) != (a_2.rows, a_2.cols) {
+        return None;
+    }
+    let largest = |matrix: &Matrix| matrix.values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let (unit_1, unit_2) = (largest(a_1), largest(a_2));
+    let (mut dot, mut square_1, mut square_2) = (0.0, 0.0, 0.0);
+    for (x, y) in a_1.values.iter().zip(&a_2.values) {
+        // In units of the largest, so that no square vanishes or overflows.
+        let (x, y) = (x / unit_1, y / unit_2);
+        dot += x * y;
+        square_1 += x * x;
+        square_2 += y * y;
+    }
+    let cosine = dot / (square_1 * square_2).sqrt();
+    cosine.is_finite().then_some(cosine.clamp(-1.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Dtype;
+
+    fn matrix(values: &[f64]) -> Matrix {
+        Matrix { rows: 1, cols: values.len(), dtype: Dtype::F64, values: values.to_vec() }
+    }
+
+    #[test]
+    fn the_cosine_ignores_scale_however_large_or_small() {
+        let a = matrix(&[3.0, 4.0]);
+        for unit in [1e-300, 1.0, 1e300] {
+            let turned = matrix(&[4.0 * unit, 3.0 * unit]);
+            assert!((cosine(&a, &turned).unwrap() - 0.96).abs() < 1e-15);
+        }
+        assert_eq!(cosine(&a, &matrix(&[-3.0, -4.0])), Some(-1.0));
+    }
+
+    #[test]
+    fn there_is_none_for_other_shapes_and_zeros() {
+        assert_eq!(cosine(&matrix(&[1.0]), &matrix(&[1.0, 0.0])), None);
+        assert_eq!(cosine(&matrix(&[0.0]), &matrix(&[1.0])), None);
+    }
+}

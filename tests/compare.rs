@@ -1,0 +1,242 @@
+//! `lorascope compare`: its table, its JSON, what it saves, and what it warns of.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SEED_0: &str = "tests/data/adapters/seed0-r64-layer5";
+const SEED_1: &str = "tests/data/adapters/seed1-r64-layer5";
+const STEP_0: &str = "tests/data/adapters/trajectory/checkpoint-0";
+const STEP_50: &str = "tests/data/adapters/trajectory/checkpoint-50";
+
+fn compare(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
+    command.arg("compare").args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = compare(&[args, &["--json", "-q"]].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn codes(document: &Value) -> Vec<&str> {
+    document["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_table_has_a_row_a_module_and_a_column_a_power_of_two() {
+    let output = compare(&[SEED_0, SEED_1, "-q"]);
+    // The reference grids of these checkpoints say 0.4423, 0.2357, 0.2573 and 0.1910 for query.
+    let expected = "\
+module                                r_a  r_b  d    φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline  z
+encoder.layer.5.attention.self.query  64   64   384  0.442    0.236    0.333    0.257    0.172      0.147      0.191      0.191    0.167     7.9
+encoder.layer.5.attention.self.value  64   64   384  0.524    0.336    0.452    0.425    0.390      0.306      0.265      0.265    0.167     31.9
+";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn a_cell_that_one_module_lacks_is_a_dash() {
+    let output =
+        compare(&["tests/data/adapters/sam-rank4", "tests/data/adapters/sam-rank6", "-q", "--module", "*q"]);
+    let row = text(&output.stdout).lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(row[..4], ["image_encoder.blocks.0.attn.q", "4", "6", "768"]);
+    // φ at 1, 2, 4, then φ(4, 4) again as φ(r, r), baseline and z.
+    assert_eq!(row.len(), 4 + 3 + 3);
+}
+
+#[test]
+fn json_has_the_stated_keys_and_the_grid_on_demand() {
+    let document = json(&[SEED_0, "tests/data/adapters/seed1-r8-layer5"]);
+    assert_eq!(document["schema"], 1);
+    let module = &document["modules"][1];
+    assert_eq!(module["name"], "encoder.layer.5.attention.self.value");
+    assert_eq!(module["name_b"], "base_model.model.encoder.layer.5.attention.self.value.lora_A.weight");
+    assert_eq!((&module["r_a"], &module["r_b"], &module["d"]), (&64.into(), &8.into(), &384.into()));
+    let sigma = |key: &str| module[key].as_array().unwrap().len();
+    assert_eq!((sigma("sigma_a"), sigma("sigma_b")), (64, 8));
+    assert_eq!(module.get("phi"), None);
+    let made_by = &document["made_by"];
+    assert_eq!((&made_by["side"], &made_by["engine"]), (&"a".into(), &"cpu".into()));
+    assert_eq!(
+        made_by["file_a"]["sha256"],
+        "deff0eac3b08e8b5b37dc74fbdc31c7ae1e7484b6dc444ef8b8bb73f52590ef3"
+    );
+
+    let document = json(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "--grids"]);
+    let grid = document["modules"][1]["phi"].as_array().unwrap();
+    assert_eq!((grid.len(), grid[63].as_array().unwrap().len()), (64, 8));
+    let diagonal = document["modules"][1]["diagonal"].as_array().unwrap();
+    assert_eq!(grid[7][7], diagonal.last().unwrap()["phi"]);
+}
+
+#[test]
+fn every_side_names_the_tensors_it_comes_from() {
+    for (side, tensors, d) in [("a", "lora_A", 896), ("b", "lora_B", 128), ("dw-right", "lora_A,lora_B", 896)]
+    {
+        let runs =
+            ["tests/data/adapters/day21-r8/checkpoint-23", "tests/data/adapters/day21-r8/checkpoint-69"];
+        let document = json(&[&runs[..], &["--module", "*20*v_proj", "--side", side]].concat());
+        let module = &document["modules"][0];
+        let name = module["name_a"].as_str().unwrap();
+        let kinds: Vec<&str> = name.split(',').map(|name| name.rsplit('.').nth(1).unwrap()).collect();
+        assert_eq!((kinds.join(","), module["d"].as_u64().unwrap()), (tensors.to_owned(), d), "{side}");
+    }
+}
+
+#[test]
+fn modules_of_one_file_alone_are_counted_and_with_v_listed() {
+    let runs = ["tests/data/adapters/seed0-r64-layer5", STEP_50];
+    let normal = compare(&runs);
+    assert!(text(&normal.stderr).contains("note: 1 module only in tests/data/adapters/seed0-r64-layer5"));
+    assert!(!text(&normal.stderr).contains("self.value"));
+    let verbose = compare(&[&runs[..], &["-v"]].concat());
+    let only = "only: tests/data/adapters/seed0-r64-layer5: encoder.layer.5.attention.self.value";
+    assert!(text(&verbose.stderr).contains(only), "{}", text(&verbose.stderr));
+}
+
+#[test]
+fn checkpoints_of_one_start_are_marked_and_two_seeds_are_not() {
+    let same = json(&[STEP_0, STEP_50]);
+    assert_eq!(codes(&same), ["same-start"]);
+    assert_eq!(same["warnings"][0]["modules"][0], "encoder.layer.5.attention.self.query");
+    assert!(same["modules"][0]["start_cosine"].as_f64().unwrap() > 0.5);
+    assert_eq!(same["modules"][0]["diagonal"][0]["z"], Value::Null);
+    let words = compare(&[STEP_0, STEP_50]);
+    assert!(text(&words.stderr).contains("warning: 1 of 1 module share the random start of A"));
+    assert!(text(&words.stderr).contains("--side b"));
+
+    let seeds = json(&[SEED_0, SEED_1]);
+    assert!(codes(&seeds).is_empty());
+    assert!(seeds["modules"][0]["start_cosine"].as_f64().unwrap().abs() < 0.1);
+    assert!(seeds["modules"][0]["diagonal"][0]["z"].is_number());
+}
+
+#[test]
+fn a_figure_of_one_start_is_marked_too() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let png = folder.path().join("x.png");
+    let output = Command::new(env!("CARGO_BIN_EXE_lorascope"))
+        .args(["figure", STEP_0, STEP_50, "--json", "-o", png.to_str().unwrap()])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(text(&output.stderr).contains("share the random start of A"), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(codes(&document), ["same-start"]);
+    let panel = &document["panels"][0];
+    assert_eq!((&panel["first"]["z"], &panel["depth"]), (&Value::Null, &Value::Null));
+    assert!(document["panels"][1]["first"]["z"].is_number(), "the control is independent");
+}
+
+#[test]
+fn an_untrained_b_is_an_error_on_every_side_that_needs_it() {
+    for side in ["b", "dw-right", "dw-left"] {
+        let output = compare(&[STEP_0, STEP_50, "--side", side]);
+        assert_eq!(output.status.code(), Some(1));
+        let tensor = "tensor `base_model.model.encoder.layer.5.attention.self.query.lora_B.weight`: found nothing but zeros";
+        assert!(text(&output.stderr).contains(tensor), "{side}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn two_base_models_are_named() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let other = folder.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let run = format!("{}/{SEED_1}", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(format!("{run}/adapter_model.safetensors"), other.join("adapter_model.safetensors")).unwrap();
+    fs::write(
+        other.join("adapter_config.json"),
+        r#"{"peft_type": "LORA", "base_model_name_or_path": "bert"}"#,
+    )
+    .unwrap();
+    let document = json(&[SEED_0, other.to_str().unwrap()]);
+    assert_eq!(codes(&document), ["base-models-differ"]);
+    let message = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("`sentence-transformers/all-MiniLM-L6-v2`, `bert`"), "{message}");
+}
+
+#[test]
+fn what_is_saved_is_a_zip_of_arrays_with_the_stated_names_and_shapes() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let npz = folder.path().join("grids.npz");
+    let output =
+        compare(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "-q", "--save", npz.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut zip = zip::ZipArchive::new(fs::File::open(&npz).unwrap()).unwrap();
+    let name = "encoder.layer.5.attention.self.value";
+    let mut array = |key: &str| {
+        let mut bytes = vec![];
+        zip.by_name(&format!("{key}.npy")).unwrap().read_to_end(&mut bytes).unwrap();
+        let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        (text(&bytes[10..start]).trim_end().to_owned(), bytes[start..].to_vec())
+    };
+    let (header, numbers) = array(&format!("phi/{name}"));
+    assert_eq!(header, "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 8), }");
+    assert_eq!(numbers.len(), 4 * 64 * 8);
+    let (header, _) = array(&format!("sigma_b/{name}"));
+    assert_eq!(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (8,), }");
+    let (header, meta) = array("meta");
+    assert!(header.contains("'<U") && header.contains("'shape': (), "), "{header}");
+    let meta: String = meta
+        .chunks_exact(4)
+        .map(|c| char::from_u32(u32::from_le_bytes(c.try_into().unwrap())).unwrap())
+        .collect();
+    assert_eq!(serde_json::from_str::<Value>(&meta).unwrap()["side"], "a");
+}
+
+/// Needs numpy: `LORASCOPE_PYTHON` names an interpreter that has it, as tests/run.sh sees to.
+#[test]
+fn numpy_opens_what_figure_saves() {
+    let Some(python) = std::env::var_os("LORASCOPE_PYTHON") else {
+        println!("skipped: LORASCOPE_PYTHON names no interpreter with numpy");
+        return;
+    };
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (png, npz) = (folder.path().join("x.png"), folder.path().join("grids.npz"));
+    let status = Command::new(env!("CARGO_BIN_EXE_lorascope"))
+        .args(["figure", SEED_0, SEED_1, "-q", "-o", png.to_str().unwrap(), "--save", npz.to_str().unwrap()])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let script = "\
+import json, sys, numpy
+z = numpy.load(sys.argv[1])
+phi = z['phi/encoder.layer.5.attention.self.value']
+assert phi.shape == (64, 64) and phi.dtype == numpy.float32
+reference = numpy.load('tests/data/reference/phi_seed0-r64_seed1-r64_layer5_value_A.npy')
+assert abs(phi - reference).max() <= 1e-5
+assert (numpy.diff(z['sigma_a/encoder.layer.5.attention.self.value']) <= 0).all()
+assert z['phi/control'].shape == (64, 64)
+meta = json.loads(str(z['meta']))
+assert meta['seed'] == 0 and len(meta['file_a']['sha256']) == 64
+";
+    let output = Command::new(python)
+        .args(["-c", script, npz.to_str().unwrap()])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_dash_and_a_file_get_the_same_table() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("table.txt");
+    let dash = compare(&[SEED_0, SEED_1, "-q", "-o", "-"]);
+    let to_file = compare(&[SEED_0, SEED_1, "-q", "-o", file.to_str().unwrap()]);
+    assert!(to_file.status.success() && to_file.stdout.is_empty());
+    assert_eq!(fs::read(file).unwrap(), dash.stdout);
+    assert!(!dash.stdout.is_empty());
+}
