@@ -25,11 +25,6 @@ if ! has_vulkan; then
     $sudo apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1
 fi
 
-# Under Vulkan's validation layer where it is installed (Debian: vulkan-validationlayers): a word of it fails the tests.
-if compgen -G '/usr/share/vulkan/explicit_layer.d/*khronos_validation*.json' >/dev/null; then
-    export WGPU_VALIDATION=1 VK_LAYER_SETTINGS_PATH="$PWD/tests/vulkan"
-fi
-
 python=$(command -v python3 || true)
 if [ -z "$python" ]; then
     echo "error: no python3 found, which opens what lorascope saves for numpy; install it and run this again" >&2
@@ -42,6 +37,11 @@ if ! "$python" -c 'import numpy' 2>/dev/null; then
     python=$PWD/target/python/bin/python
 fi
 export LORASCOPE_PYTHON=$python
+
+# Under Vulkan's validation layer where it is installed (Debian: vulkan-validationlayers): a word of it fails the tests.
+if compgen -G '/usr/share/vulkan/explicit_layer.d/*khronos_validation*.json' >/dev/null; then
+    export WGPU_VALIDATION=1 VK_LAYER_SETTINGS_PATH="$PWD/tests/vulkan"
+fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
