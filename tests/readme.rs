@@ -56,10 +56,42 @@ fn console_blocks_print_what_they_show() {
     }
 }
 
+/// Needs numpy: `LORASCOPE_PYTHON` names an interpreter that has it, as tests/run.sh sees to.
+#[test]
+fn the_python_block_reads_what_compare_saves() {
+    let Some(python) = std::env::var_os("LORASCOPE_PYTHON") else {
+        println!("skipped: LORASCOPE_PYTHON names no interpreter with numpy");
+        return;
+    };
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runs = ["seed0-r64-layer5", "seed1-r64-layer5"].map(|run| format!("tests/data/adapters/{run}"));
+    let saved = Command::new(env!("CARGO_BIN_EXE_lorascope"))
+        .args([
+            "compare",
+            &runs[0],
+            &runs[1],
+            "-q",
+            "--save",
+            folder.path().join("grids.npz").to_str().unwrap(),
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(saved.status.success());
+    let block: Vec<&str> = blocks("python").concat();
+    let script =
+        format!("{}\nassert abs(phi[7, 7] - 0.4253) < 1e-4 and meta['side'] == 'a'", block.join("\n"));
+    let output = Command::new(python).args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn shell_blocks_are_the_ones_that_ci_runs() {
     let commands: Vec<&str> = blocks("sh").concat();
-    assert_eq!(commands, ["cargo run --release -- demo", "bash tests/run.sh", "cargo install --path ."]);
+    assert_eq!(
+        commands,
+        ["cargo run --release -- demo", "bash tests/run.sh", "cargo install --locked --path ."]
+    );
     let ci = include_str!("../.ci/run");
     for command in commands {
         assert!(ci.contains(command), "{command}");

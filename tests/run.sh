@@ -9,7 +9,10 @@ has_vulkan() {
     if [ "$(uname -s)" != Linux ]; then
         return 0 # Metal and DX12 come with the system.
     fi
-    ldconfig -p | grep -q 'libvulkan\.so\.1' || return 1
+    # ldconfig lies in /sbin, which only root has in its path.
+    local libraries
+    libraries=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p)
+    [[ $libraries == *libvulkan.so.1* ]] || return 1
     [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return 0
     compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null || compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null
 }

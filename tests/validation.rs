@@ -15,7 +15,7 @@ fn said(settings: &Path) -> Option<Vec<String>> {
     let is_installed = |folder: &&str| {
         Path::new(folder).read_dir().is_ok_and(|mut files| files.any(|file| is_layer(file.unwrap())))
     };
-    if !folders.iter().any(|folder| is_installed(folder)) {
+    if !folders.iter().any(is_installed) {
         println!("skipped: Vulkan's validation layer is not installed");
         return None;
     }
