@@ -1,5 +1,6 @@
 //! The two engines behind one trait, and the choice between them.
 
+mod block;
 mod choice;
 mod cpu;
 #[cfg(feature = "gpu")]
@@ -9,6 +10,7 @@ mod survey;
 
 use std::fmt;
 
+pub use block::{Block, Kept, KeptPair, Pairs};
 pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
@@ -35,12 +37,56 @@ pub trait Engine: Send + Sync {
     /// device fails.
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>>;
 
+    /// The kept cells of every pair of a block, within the same bounds as [`Engine::grids`], and their weighted overlaps.
+    /// A pair's numbers do not depend on what else is in the block, to the last bit.
+    ///
+    /// # Errors
+    /// As [`Block::d`] and [`Engine::grids`].
+    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
+        kept_of_grids(self, block)
+    }
+
     /// Paints a band of a panel: `band.n_rows_px` × `band.width_px` pixels, row-major, packed as
     /// red | green << 8 | blue << 16 | alpha << 24. The same bytes on every engine.
     ///
     /// # Errors
     /// `Invalid` when the band leaves the panel or values are missing; `Gpu` when the device fails.
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>>;
+}
+
+/// The plainest way to a block's cells: through whole grids.
+fn kept_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<Kept> {
+    block.d()?;
+    let pairs: Vec<Pair<'_>> = block.places().map(|(a, b)| Pair { a: block.a[a], b: block.b[b] }).collect();
+    let mut values = Vec::with_capacity(pairs.len() * (block.cells.len() + Kept::N_MORE));
+    for (pair, grid) in pairs.iter().zip(engine.grids(&pairs)?) {
+        let at = |i: usize, j: usize| match i <= grid.n_rows() && j <= grid.n_cols() {
+            true => grid.values()[(i - 1) * grid.n_cols() + j - 1],
+            false => f32::NAN,
+        };
+        values.extend(block.cells.iter().map(|&(i, j)| at(i, j)));
+        let full = grid.n_rows().min(grid.n_cols());
+        values.push(at(full, full));
+        let weights = |basis: &Basis| {
+            let squares: Vec<f64> = basis.sigma().iter().map(|sigma| sigma * sigma).collect();
+            let norm = squares.iter().map(|square| square * square).sum::<f64>().sqrt();
+            squares.into_iter().map(|square| square / norm).collect::<Vec<f64>>()
+        };
+        let (w_a, w_b) = (weights(pair.a), weights(pair.b));
+        let sum = |i: usize, j: usize| match i == 0 || j == 0 {
+            true => 0.0,
+            false => f64::from(at(i, j)) * i.min(j) as f64,
+        };
+        let mut overlap = 0.0;
+        for i in 1..=grid.n_rows() {
+            for j in 1..=grid.n_cols() {
+                let square = sum(i, j) - sum(i - 1, j) - sum(i, j - 1) + sum(i - 1, j - 1);
+                overlap += w_a[i - 1] * square * w_b[j - 1];
+            }
+        }
+        values.push(overlap as f32);
+    }
+    Ok(Kept::new(block.cells.len(), values))
 }
 
 /// Two bases of the same module, from two adapters.
