@@ -49,6 +49,8 @@ mod formats;
 pub mod kernels;
 mod listing;
 pub mod names;
+#[cfg(feature = "cli")]
+pub mod scan;
 mod select;
 mod side;
 mod similarity;

@@ -62,6 +62,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what the cache of bases holds, or empty it
+    #[command(after_help = CACHE_HELP)]
+    Cache(CacheArgs),
     /// Print a script that completes this command line in a shell
     #[command(
         after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope"
@@ -168,6 +171,34 @@ pub(super) struct InspectArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+const CACHE_HELP: &str = "\
+A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \
+is new. The entries that were used the longest ago are removed when all are over the limit. Any number of processes and \
+machines may share a cache.
+
+Examples:
+  lorascope cache info
+  lorascope cache clear --cache /scratch/lorascope";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CacheArgs {
+    /// info: where it is, its entries, their bytes and the limit; clear: remove all entries
+    #[arg(value_enum)]
+    pub(super) action: CacheAction,
+    /// The folder of the cache [default: the user's own cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CacheAction {
+    Info,
+    Clear,
 }
 
 #[derive(Debug, ArgGroup)]

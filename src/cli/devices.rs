@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use super::bytes::bytes;
 use super::write_stdout;
 use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, survey};
 use crate::error::Fault;
@@ -97,17 +98,6 @@ fn verdict(test: &SelfTest) -> String {
 
 fn row(label: &str, value: &str) -> String {
     format!("   {label:<11} {value}\n")
-}
-
-/// In the largest unit that leaves a whole number before the point.
-fn bytes(n: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let unit = units.into_iter().find(|(_, bits)| n >> bits > 0);
-    match unit {
-        Some((name, bits)) if n & ((1 << bits) - 1) == 0 => format!("{} {name}", n >> bits),
-        Some((name, bits)) => format!("{:.1} {name}", n as f64 / f64::from(1u32 << bits)),
-        None => format!("{n} B"),
-    }
 }
 
 #[cfg(test)]

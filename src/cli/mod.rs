@@ -1,6 +1,8 @@
 //! The command line: the only part of the crate that prints.
 
 mod args;
+mod bytes;
+mod cache;
 mod compare;
 mod demo;
 mod devices;
@@ -62,6 +64,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
+        Command::Cache(args) => cache::run(&args),
         Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {
             let mut script = vec![];

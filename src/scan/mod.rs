@@ -1,0 +1,3 @@
+//! Many checkpoints: every pair of a folder.
+
+pub mod cache;
