@@ -8,6 +8,7 @@ use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, valu
 use clap_complete::Shell;
 
 use super::output::{self, Output};
+use super::scan::{SCAN_HELP, ScanArgs};
 use crate::Side;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;
@@ -37,9 +38,11 @@ Examples:
   lorascope figure runs/seed0 runs/seed1 -o fig4.png
   lorascope figure runs/seed0 runs/seed1 --layer 47 --projections q,v -o fig4.png
   lorascope compare runs/seed0 runs/seed1
+  lorascope scan runs/ -o out
 
 Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
-Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs,
+130 and 143 stopped by Ctrl-C and SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,6 +55,9 @@ pub(super) enum Command {
     /// Compare two checkpoints in numbers: a row for each module that both have
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Compare every pair of a folder of checkpoints, into a table that other tools read
+    #[command(after_help = SCAN_HELP)]
+    Scan(ScanArgs),
     /// Say what checkpoints hold: format, base model, modules, ranks, shapes, types, scaling
     #[command(after_help = INSPECT_HELP)]
     Inspect(InspectArgs),
