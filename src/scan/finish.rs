@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::listing::{counted, some_of};
 
 /// How far a scan is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Blocks of the plan.
     pub n_blocks: u64,
