@@ -166,7 +166,7 @@ impl Run<'_> {
         let (name, n_pairs) = (block.name(), rows.a.len());
         let n_same_start = rows.same_start.iter().filter(|&&same| same).count();
         let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
-        let rows = top::kept(self.folder, &name, &self.plan.options.keep, rows)?;
+        let rows = top::of_block(&self.plan.options.keep, rows);
         table.write(&self.folder.block_file(&name), rows)?;
         self.log.block(&name);
         self.progress.spent(2, started);

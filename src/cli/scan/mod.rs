@@ -156,7 +156,7 @@ fn end(
         );
         return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
     }
-    let problems = finish(plan, folder)?;
+    let problems = finish(plan, blocks, folder)?;
     for (path, problem) in &problems {
         report.warning(format!("{path}: {problem}"));
     }
