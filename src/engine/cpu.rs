@@ -28,7 +28,9 @@ impl CpuEngine {
         let threads = rayon::current_num_threads();
         let device =
             format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
-        Self { info: EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision } }
+        let info =
+            EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, kernel: "faer" };
+        Self { info }
     }
 }
 

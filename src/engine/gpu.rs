@@ -1,5 +1,8 @@
 //! The GPU engine: the WGSL kernels through wgpu, pairs in batches, two batches in flight.
 
+#[cfg(test)]
+mod failures;
+
 mod adapters;
 mod batch;
 mod buffers;
@@ -19,7 +22,7 @@ use self::adapters::Adapters;
 use self::batch::{Batch, Limits};
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
-use self::kept::Gram;
+use self::kept::{Gram, kernels_of};
 pub(super) use self::survey::survey;
 use super::{
     Block, CpuEngine, Engine, EngineInfo, GpuChoice, Kept, Pair, Precision, StageTimes, kept_of_grids,
@@ -77,6 +80,23 @@ impl GpuEngine {
         };
         engine.device.check()?;
         Ok(engine)
+    }
+
+    /// The same engine with one kernel for all blocks in place of the one that suits each best.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such kernel for the engine's precision; the message lists those that there are.
+    pub fn with_kernel(mut self, name: &str) -> Result<Self> {
+        let precision = self.info().precision;
+        let (at, variant) =
+            kernels_of(precision).find(|(_, variant)| variant.kernel.name == name).ok_or_else(|| {
+                let names: Vec<&str> =
+                    kernels_of(precision).map(|(_, variant)| variant.kernel.name).collect();
+                Fault::new(crate::listing::quoted(name), names.join(" or ")).of("kernel").invalid()
+            })?;
+        self.gram.only = Some(at);
+        self.device.name_kernel(variant.kernel.name);
+        Ok(self)
     }
 
     /// Why `auto` took this GPU and no other, where the environment had a say in it.
@@ -152,14 +172,15 @@ impl GpuEngine {
         on_cpu: impl FnOnce(&CpuEngine) -> Result<T>,
     ) -> Result<(T, Option<String>)> {
         let limits = self.device.limits();
-        let mut why = None;
+        let mut why = self.device.lost().map(str::to_owned);
         for (shrink, way) in [(1, ""), (8, "smaller dispatches")] {
+            if self.device.lost().is_some() {
+                break;
+            }
             match on_gpu(limits.shrunk(shrink)) {
                 Err(Error::Gpu(fault)) => {
-                    why.get_or_insert(fault.found);
-                    if self.device.is_lost() {
-                        break;
-                    }
+                    let lost = self.device.lost().map(str::to_owned);
+                    why = lost.or(why).or(Some(fault.found));
                     self.device.forgive();
                 }
                 done => return Ok((done?, why.map(|why| format!("{way}, after {why}")))),

@@ -180,6 +180,8 @@ pub struct EngineInfo {
     pub driver: String,
     /// What it keeps bases in.
     pub precision: Precision,
+    /// What makes the kept cells of a block: engines with the same kernel on the same device give the same bits.
+    pub kernel: &'static str,
 }
 
 impl fmt::Display for EngineInfo {

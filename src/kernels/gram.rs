@@ -11,7 +11,7 @@ mod chunk;
 mod facts;
 
 use super::{Binding, Kernel};
-use crate::kernels::similarity::Precision;
+use crate::kernels::similarity::{Precision, SLICE};
 
 pub use chunk::{Chunk, Lengths, Params, Slots, Strip};
 pub use facts::Facts;
@@ -26,9 +26,6 @@ pub struct Variant {
     /// What it reads bases in.
     pub precision: Precision,
 }
-
-/// Columns that are summed in one go, as [`super::similarity::SLICE`] explains; 256 cost half as much as 128 there.
-const SLICE: usize = 256;
 
 const BINDINGS: &[Binding] =
     &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
@@ -64,6 +61,14 @@ pub const COLUMNS: usize = 32;
 
 // A slice that ended within a staged step would count its columns twice.
 const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
+
+/// The name of all variants of a precision: they give the same bits.
+pub fn family(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "gram",
+        Precision::F16 => "gram_f16",
+    }
+}
 
 /// Rows and columns that are summed up together: a quarter of a tile of 128, all of one of 64.
 pub const QUADRANT: usize = 64;

@@ -1,7 +1,6 @@
 //! One opened GPU: its queue, its pipelines, and what went wrong on it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wgpu::{
@@ -9,14 +8,14 @@ use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, BufferUsages,
     CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
     ComputePipelineDescriptor, DeviceDescriptor, Features, PipelineCompilationOptions,
-    PipelineLayoutDescriptor, QuerySet, QuerySetDescriptor, QueryType, Queue, ShaderModuleDescriptor,
-    ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
+    ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use super::batch::Limits;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
-use crate::kernels::{Binding, Kernel};
+use crate::kernels::{Binding, Kernel, gram};
 
 /// One opened GPU.
 #[derive(Debug)]
@@ -27,7 +26,11 @@ pub(super) struct Device {
     limits: Limits,
     /// The first error that the driver reported; wgpu reports most of them to a callback.
     reported: Arc<Mutex<Option<String>>>,
-    is_lost: Arc<AtomicBool>,
+    /// Why the device is lost, once it is.
+    lost: Arc<OnceLock<String>>,
+    /// What the driver is to report at the next encoders.
+    #[cfg(test)]
+    pub(super) injected: Mutex<Vec<&'static str>>,
 }
 
 /// A compiled kernel.
@@ -74,6 +77,7 @@ impl Device {
                 .trim_end()
                 .to_owned(),
             precision,
+            kernel: gram::family(precision),
         };
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
@@ -84,25 +88,30 @@ impl Device {
         let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;
 
         let reported = Arc::new(Mutex::new(None));
-        let note = |reported: &Arc<Mutex<Option<String>>>| {
-            let reported = Arc::clone(reported);
-            move |message: String| {
-                reported.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
-            }
-        };
-        let on_error = note(&reported);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_error(error.to_string())));
-        let on_lost = note(&reported);
-        let is_lost = Arc::new(AtomicBool::new(false));
-        let lost = Arc::clone(&is_lost);
+        let on_error = Arc::clone(&reported);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut reported = on_error.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.get_or_insert(error.to_string());
+        }));
+        let lost = Arc::new(OnceLock::new());
+        let on_lost = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, message| {
-            lost.store(true, Ordering::Relaxed);
-            on_lost(format!("device lost ({reason:?}): {message}"));
+            // The first word is the one that counts.
+            let _ = on_lost.set(format!("device lost ({reason:?}): {message}"));
         });
         let limits = device.limits();
         let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
-        Ok(Self { device, queue, info, limits, reported, is_lost })
+        Ok(Self {
+            device,
+            queue,
+            info,
+            limits,
+            reported,
+            lost,
+            #[cfg(test)]
+            injected: Mutex::default(),
+        })
     }
 
     pub(super) fn device(&self) -> &wgpu::Device {
@@ -115,6 +124,10 @@ impl Device {
 
     pub(super) fn info(&self) -> &EngineInfo {
         &self.info
+    }
+
+    pub(super) fn name_kernel(&mut self, kernel: &'static str) {
+        self.info.kernel = kernel;
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -176,6 +189,10 @@ impl Device {
     }
 
     pub(super) fn encoder(&self) -> CommandEncoder {
+        #[cfg(test)]
+        if let Some(failure) = self.injected.lock().unwrap().pop() {
+            *self.reported.lock().unwrap() = Some(failure.to_owned());
+        }
         self.device.create_command_encoder(&Default::default())
     }
 
@@ -242,9 +259,13 @@ impl Device {
         })
     }
 
-    /// Whether there is nothing more to hope for from this device.
-    pub(super) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Relaxed)
+    /// Why there is nothing more to hope for from this device, if there is not.
+    pub(super) fn lost(&self) -> Option<&str> {
+        if self.lost.get().is_none() {
+            // The word of it is handed on only where somebody asks for news.
+            let _ = self.device.poll(PollType::Poll);
+        }
+        self.lost.get().map(String::as_str)
     }
 
     /// Forgets what the driver reported, so that another attempt is judged by itself.
@@ -253,9 +274,10 @@ impl Device {
     }
 
     /// # Errors
-    /// `Gpu` with the first thing that the driver reported, if it did.
+    /// `Gpu` when the device is lost, and else with the first thing that the driver reported, if it did.
     pub(super) fn check(&self) -> Result<()> {
-        match &*self.reported.lock().unwrap_or_else(PoisonError::into_inner) {
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.lost.get().or(reported.as_ref()) {
             Some(message) => Err(self.fault(message.clone())),
             None => Ok(()),
         }

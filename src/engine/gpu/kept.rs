@@ -15,16 +15,24 @@ use super::device::{Device, Pipeline};
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
 use crate::kernels::gram::{VARIANTS, Variant};
+use crate::kernels::similarity::Precision;
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
 /// GPU has 30 to 80 compute units.
 const FEW_TILES: usize = 64;
+
+/// The variants for a precision, with their places in [`VARIANTS`].
+pub(super) fn kernels_of(precision: Precision) -> impl Iterator<Item = (usize, &'static Variant)> {
+    VARIANTS.iter().enumerate().filter(move |(_, variant)| variant.precision == precision)
+}
 
 /// The gram kernels of one engine.
 #[derive(Debug, Default)]
 pub(super) struct Gram {
     /// Compiled when first used, in the order of [`VARIANTS`].
     pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
+    /// The one to take for every block.
+    pub(super) only: Option<usize>,
     /// Buffers that no call uses just now.
     idle: Mutex<Vec<Lane>>,
     times: Mutex<StageTimes>,
@@ -63,8 +71,9 @@ impl GpuEngine {
             return Ok(values);
         }
         let tile = if plan.n_tiles() < FEW_TILES { 64 } else { 128 };
-        let is_it = |variant: &Variant| variant.precision == precision && variant.tile == tile;
-        let at = VARIANTS.iter().position(is_it).expect("every precision has both tiles");
+        let suits = |&(_, variant): &(usize, &Variant)| variant.tile == tile;
+        let suiting = || kernels_of(precision).find(suits).map(|(at, _)| at);
+        let at = self.gram.only.or_else(suiting).expect("every precision has both tiles");
         let (device, variant) = (&self.device, &VARIANTS[at]);
         let pipeline = self.gram.pipeline(device, at);
         let needs = Needs::of(&plan, block.cells.len(), max_words);
