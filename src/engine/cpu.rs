@@ -34,7 +34,8 @@ impl CpuEngine {
         let threads = rayon::current_num_threads();
         let device =
             format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
-        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision };
+        let kernel = instruction_set();
+        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, kernel };
         Self { info, pool: Pool::default() }
     }
 }
