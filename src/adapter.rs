@@ -1,11 +1,10 @@
 //! Adapters, their modules and factors: the domain's nouns, without any reading of files.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
 
+pub use crate::factor::Factor;
+pub(crate) use crate::factor::{Source, Stamp};
 use crate::names::natural_cmp;
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
@@ -124,53 +123,6 @@ impl Module {
     pub fn d_out(&self) -> usize {
         self.b.rows
     }
-}
-
-/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
-#[derive(Debug, Clone)]
-pub struct Factor {
-    /// The tensor's name in the file.
-    pub name: String,
-    /// Rows: the rank for A, d_out for B.
-    pub rows: usize,
-    /// Columns: d_in for A, the rank for B.
-    pub cols: usize,
-    /// The stored type of a number.
-    pub dtype: Dtype,
-    pub(crate) source: Source,
-    pub(crate) offset_bytes: u64,
-}
-
-impl Factor {
-    /// The file that holds the numbers.
-    pub fn path(&self) -> &Path {
-        self.source.path()
-    }
-}
-
-/// Where the bytes of a checkpoint lie.
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
-    File(Arc<Path>, Stamp),
-    /// A label to name it by, and the bytes.
-    Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
-}
-
-impl Source {
-    /// The file, or the label that stands for one.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::File(path, _) | Self::Memory(path, _) => path,
-        }
-    }
-}
-
-/// What tells that a file is still the one whose header was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) n_bytes: u64,
-    pub(crate) modified: Option<SystemTime>,
 }
 
 /// The stored type of a number.

@@ -18,7 +18,7 @@ impl Adapter {
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         if let Some(module) = self.modules.first() {
-            let reader = module.a.source.open()?;
+            let reader = module.a.source.whole().open()?;
             let (mut offset, end) = (0, reader.n_bytes());
             let mut chunk = vec![0; CHUNK_BYTES];
             while offset < end {
