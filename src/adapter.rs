@@ -1,11 +1,10 @@
 //! Adapters, their modules and factors: the domain's nouns, without any reading of files.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
 
+pub use crate::factor::Factor;
+pub(crate) use crate::factor::{Source, Stamp};
 use crate::names::natural_cmp;
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
@@ -81,6 +80,10 @@ pub enum Container {
     Safetensors,
     /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
     TorchZip,
+    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
+    TorchLegacy,
+    /// What `numpy.savez` writes: a zip archive of arrays.
+    Npz,
 }
 
 impl fmt::Display for Container {
@@ -88,6 +91,8 @@ impl fmt::Display for Container {
         f.write_str(match self {
             Self::Safetensors => "safetensors",
             Self::TorchZip => "torch zip",
+            Self::TorchLegacy => "torch legacy",
+            Self::Npz => "npz",
         })
     }
 }
@@ -124,53 +129,6 @@ impl Module {
     pub fn d_out(&self) -> usize {
         self.b.rows
     }
-}
-
-/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
-#[derive(Debug, Clone)]
-pub struct Factor {
-    /// The tensor's name in the file.
-    pub name: String,
-    /// Rows: the rank for A, d_out for B.
-    pub rows: usize,
-    /// Columns: d_in for A, the rank for B.
-    pub cols: usize,
-    /// The stored type of a number.
-    pub dtype: Dtype,
-    pub(crate) source: Source,
-    pub(crate) offset_bytes: u64,
-}
-
-impl Factor {
-    /// The file that holds the numbers.
-    pub fn path(&self) -> &Path {
-        self.source.path()
-    }
-}
-
-/// Where the bytes of a checkpoint lie.
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
-    File(Arc<Path>, Stamp),
-    /// A label to name it by, and the bytes.
-    Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
-}
-
-impl Source {
-    /// The file, or the label that stands for one.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::File(path, _) | Self::Memory(path, _) => path,
-        }
-    }
-}
-
-/// What tells that a file is still the one whose header was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) n_bytes: u64,
-    pub(crate) modified: Option<SystemTime>,
 }
 
 /// The stored type of a number.

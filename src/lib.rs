@@ -44,6 +44,7 @@ pub mod cli;
 mod comparison;
 pub mod engine;
 mod error;
+mod factor;
 pub mod figure;
 mod formats;
 pub mod kernels;

@@ -17,6 +17,7 @@ mod progress;
 mod report;
 mod scan;
 mod sink;
+mod status;
 mod summary_table;
 mod warnings;
 
@@ -66,6 +67,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
     match args.command {
         Command::Inspect(args) => return inspect::run(&args, report),
         Command::Scan(args) => return scan::run(&args, report),
+        Command::Status(args) => status::run(&args, report),
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),

@@ -1,18 +1,28 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
+mod container;
 mod digest;
 mod discover;
 mod dtype;
 mod folder;
 mod header;
 mod limits;
+mod loralib;
+mod npy;
+mod npz;
 mod other_schemes;
+mod pairs;
 mod patterns;
 mod peft;
+mod pickle;
+mod read;
 mod safetensors;
 mod sniff;
 mod source;
+mod tensor;
+mod torch;
+mod zip;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -22,10 +32,9 @@ use std::sync::Arc;
 pub(crate) use discover::{Discovered, discover};
 pub use limits::Limits;
 
-use crate::adapter::{Adapter, Container, Factor, Format, Matrix, Source};
-use crate::error::{Fault, Result};
+use crate::adapter::{Adapter, Format, Source};
+use crate::error::Result;
 use crate::formats::config::Config;
-use crate::listing::quoted;
 
 impl Adapter {
     /// Opens a PEFT folder (`adapter_config.json` and `adapter_model.safetensors`) or a `.safetensors` file with
@@ -80,30 +89,12 @@ impl Adapter {
 
     /// Everything but what a config says.
     fn from_source(path: PathBuf, source: &Source, limits: &Limits) -> Result<Self> {
-        let reader = source.open()?;
-        let tensors = safetensors::tensors(&reader, limits)?;
-        let modules = peft::modules(source, &tensors, limits)?;
-        let (format, container) = (Format::Peft, Container::Safetensors);
+        let (container, tensors) = container::open(source, limits)?;
+        let (format, modules) = if loralib::is(&tensors) {
+            (Format::Loralib, loralib::modules(source.path(), &tensors, limits)?)
+        } else {
+            (Format::Peft, peft::modules(source.path(), &tensors, limits)?)
+        };
         Ok(Self { path, base_model: None, format, container, modules })
-    }
-}
-
-impl Factor {
-    /// Reads the numbers: (rows, cols), widened to f64. Only this tensor's bytes are read.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened or a number is
-    /// not finite.
-    pub fn read(&self) -> Result<Matrix> {
-        let (rows, cols, dtype) = (self.rows, self.cols, self.dtype);
-        let mut bytes = vec![0; rows * cols * dtype.size_bytes()];
-        self.source.open()?.read_at(self.offset_bytes, &mut bytes)?;
-        let values = dtype::widen(&bytes, dtype);
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let found = format!("{} at {:?}", values[at], [at / cols, at % cols]);
-            let fault = Fault::new(found, "finite numbers").at(self.path());
-            return Err(fault.of(format!("tensor {}", quoted(&self.name))).malformed());
-        }
-        Ok(Matrix { rows, cols, dtype, values })
     }
 }

@@ -18,7 +18,7 @@ pub fn step(name: &str) -> Option<u64> {
     let ends_with = |end: &&str| {
         word.strip_suffix(end).is_some_and(|rest| !rest.ends_with(|c: char| c.is_ascii_alphanumeric()))
     };
-    WORDS.iter().any(|end| ends_with(&end)).then(|| digits.parse().ok())?
+    WORDS.iter().any(ends_with).then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

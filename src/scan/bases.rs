@@ -143,7 +143,7 @@ impl<'a> Bases<'a> {
             Adapter::open_with(path, &self.limits).map_err(|_| changed(path))
         };
         if let Some(record) = &record
-            && let Some(key) = hex_key(&record.key)
+            && let Some(key) = record.key()
             && self.cache.get(&key)?.is_some()
         {
             let stamp = FileStamp::of(opened()?.model_file())?;
@@ -288,10 +288,6 @@ fn key(digest: &str, side: Side, modules: &[&Module]) -> Key {
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());
     }
     *hash.finalize().as_bytes()
-}
-
-fn hex_key(text: &str) -> Option<Key> {
-    blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
 }
 
 fn changed(path: &Path) -> Error {

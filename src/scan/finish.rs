@@ -8,11 +8,12 @@ use super::folder::Folder;
 use super::plan::Plan;
 use super::record::FileRecord;
 use super::table::{AdapterRow, write_adapters};
+use super::top;
 use crate::error::{Error, Result};
 use crate::listing::{counted, some_of};
 
 /// How far a scan is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Blocks of the plan.
     pub n_blocks: u64,
@@ -50,11 +51,12 @@ impl Counts {
 /// Why pairs of an adapter are missing: its path and its modules without a basis.
 pub type Problem = (String, String);
 
-/// Writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
+/// Settles what `top:K` keeps, writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn finish(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
+pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
+    top::settle(plan, blocks, folder)?;
     let mut problems = vec![];
     let mut rows = Vec::with_capacity(plan.adapters.len());
     for (id, adapter) in (0u32..).zip(&plan.adapters) {

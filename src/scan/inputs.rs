@@ -77,7 +77,12 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         Fault::new(format!("{} ({})", quoted(&text), error.msg), "a glob").of("scan").invalid()
     })?;
     let paths: Vec<PathBuf> = matches
-        .map(|path| path.map_err(|error| Error::io("list", error.path().to_owned(), error.into())))
+        .map(|path| {
+            path.map_err(|error| {
+                let place = error.path().to_owned();
+                Error::io("list", place, error.into())
+            })
+        })
         .collect::<Result<_>>()?;
     if paths.is_empty() { Err(nothing("a glob that matches something")) } else { Ok(paths) }
 }

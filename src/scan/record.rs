@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use super::cache::Key;
 use super::folder::Folder;
 use super::table::put_bytes;
 use crate::error::{Error, Result};
@@ -59,6 +60,11 @@ impl FileRecord {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", &path, error)),
         }
+    }
+
+    /// The key of its bases.
+    pub fn key(&self) -> Option<Key> {
+        blake3::Hash::from_hex(&self.key).ok().map(|hash| *hash.as_bytes())
     }
 
     /// Leaves the record for others.

@@ -30,8 +30,6 @@ pub struct Run<'a> {
     pub folder: &'a Folder,
     /// The bases.
     pub bases: &'a Bases<'a>,
-    /// One for each GPU, or the CPU engine: blocks are taken from one queue.
-    pub engines: &'a [Box<dyn Engine>],
     /// Which blocks.
     pub shard: Shard,
     /// Whether a module without a basis is an error.
@@ -74,9 +72,15 @@ type Job = (BlockSpec, BlockPairs);
 impl Run<'_> {
     /// Does every block of the share whose file is not there. Ends early, without an error, when `stop` is set.
     ///
+    /// `open` gives one engine for each GPU, or the CPU engine; blocks are taken from one queue. It is waited for while the
+    /// first bases are made.
+    ///
     /// # Errors
-    /// The first error of any block; the others in flight are finished.
-    pub fn run(&self) -> Result<()> {
+    /// Whatever `open` returns, and the first error of any block; the others in flight are finished.
+    pub fn run<E: From<Error>>(
+        &self,
+        open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>, E>,
+    ) -> Result<(), E> {
         let queue = Mutex::new(self.jobs());
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         let halt = AtomicBool::new(false);
@@ -85,45 +89,34 @@ impl Run<'_> {
             halt.store(true, Ordering::Relaxed);
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
-        // Set when there is nothing left to make bases for.
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let ahead = scope.spawn(|| {
+        let opened: Result<(), E> = thread::scope(|scope| {
+            scope.spawn(|| {
                 // Bases are made in the order of the blocks while earlier blocks are computed.
-                for (_, pairs) in self.jobs() {
-                    if ended() || done.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    if let Err(error) = self.ensure(&pairs) {
-                        return fail(error);
-                    }
+                let made =
+                    self.jobs().take_while(|_| !ended()).try_for_each(|(_, pairs)| self.ensure(&pairs));
+                made.unwrap_or_else(fail);
+            });
+            let engines = open().inspect_err(|_| halt.store(true, Ordering::Relaxed))?;
+            let work = |engine: &dyn Engine| {
+                while !ended() {
+                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((block, pairs)) = job else { return };
+                    self.block(engine, &block, &pairs).unwrap_or_else(fail);
+                }
+            };
+            thread::scope(|scope| {
+                let workers =
+                    engines.iter().flat_map(|engine| (0..self.n_in_flight.get()).map(move |_| engine));
+                for engine in workers {
+                    scope.spawn(|| work(engine.as_ref()));
                 }
             });
-            let workers: Vec<_> = (0..self.engines.len() * self.n_in_flight.get())
-                .map(|worker| {
-                    let engine = self.engines[worker % self.engines.len()].as_ref();
-                    let (queue, ended, fail) = (&queue, &ended, &fail);
-                    scope.spawn(move || {
-                        while !ended() {
-                            let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                            let Some((block, pairs)) = job else { return };
-                            if let Err(error) = self.block(engine, &block, &pairs) {
-                                return fail(error);
-                            }
-                        }
-                    })
-                })
-                .collect();
-            workers
-                .into_iter()
-                .for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            done.store(true, Ordering::Relaxed);
-            ahead.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            // Nothing is left to make bases for.
+            halt.store(true, Ordering::Relaxed);
+            Ok(())
         });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        opened?;
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// The blocks of the share that are not done.
@@ -173,7 +166,7 @@ impl Run<'_> {
         let (name, n_pairs) = (block.name(), rows.a.len());
         let n_same_start = rows.same_start.iter().filter(|&&same| same).count();
         let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
-        let rows = top::kept(self.folder, &name, &self.plan.options.keep, rows)?;
+        let rows = top::of_block(&self.plan.options.keep, rows);
         table.write(&self.folder.block_file(&name), rows)?;
         self.log.block(&name);
         self.progress.spent(2, started);

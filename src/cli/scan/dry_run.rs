@@ -33,7 +33,7 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
     let in_flight = n_in_flight(&plan, memory_bytes);
     let work = engines::work(&plan, counts.n_pairs_left);
-    let engines = engines::open_for(args, &plan, work, report)?;
+    let engines = engines::open(args, &plan, work)?.wait(report)?;
     let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
     let n_bytes: u64 = plan.adapters.iter().map(|adapter| adapter.n_bytes).sum();
     let facts = [

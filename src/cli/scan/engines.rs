@@ -4,46 +4,16 @@ use anyhow::Result;
 
 use super::args::{Gpus, ScanArgs};
 use crate::cli::report::Report;
-use crate::engine::{self, Engine, EngineChoice, EngineInfo, EngineKind, GpuChoice, GpuKind, Request, Work};
+use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
 use crate::error::{Error, Fault};
 use crate::scan::folder::Folder;
 use crate::scan::plan::{Plan, PlannedEngine};
 
-/// Opens them, and records in the plan what was taken first.
-pub(super) fn open(
-    args: &ScanArgs,
-    plan: &Plan,
-    folder: &Folder,
-    n_pairs: u64,
-    report: &Report,
-) -> Result<Vec<Box<dyn Engine>>> {
-    let engines = open_for(args, plan, work(plan, n_pairs), report)?;
-    let taken = planned(engines[0].info());
-    let _lock = folder.lock()?;
-    // Another share may have been first.
-    let mut now = folder.read_plan()?.unwrap_or_else(|| plan.clone());
-    match &now.engine {
-        None => {
-            now.engine = Some(taken);
-            folder.write_plan(&now)?;
-        }
-        Some(first) if first.kind != taken.kind => return Err(other_engine(&first.kind, &taken.kind).into()),
-        Some(first) if *first != taken => report.warning(format!(
-            "this scan began with {} and goes on with {}: the last digits may differ",
-            first.kernel, taken.kernel
-        )),
-        Some(_) => {}
-    }
-    Ok(engines)
-}
+/// Engines that are being opened.
+pub(super) struct Engines(Vec<Opening>);
 
-/// The engines, without a word in the plan.
-pub(super) fn open_for(
-    args: &ScanArgs,
-    plan: &Plan,
-    work: Work,
-    report: &Report,
-) -> Result<Vec<Box<dyn Engine>>> {
+/// Begins to open what the plan was begun with, or what is asked for.
+pub(super) fn open(args: &ScanArgs, plan: &Plan, work: Work) -> Result<Engines> {
     let mut choice: EngineChoice = args.how.engine.into();
     if choice == EngineChoice::Auto {
         choice = match plan.engine.as_ref().map(|engine| engine.kind.as_str()) {
@@ -56,15 +26,45 @@ pub(super) fn open_for(
         let expected = "no --gpu beside it, and a scan that did not begin with the CPU engine";
         return Err(Fault::new("the CPU engine", expected).of("engine").invalid().into());
     }
-    let mut engines = vec![];
-    for gpu in gpus(&args.how.gpu)? {
-        let request = Request { engine: choice, gpu, precision: args.what.precision };
-        let (engine, reason) = engine::open(&request, work).wait()?;
-        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        report.note("engine", format!("{}{reason}", engine.info()));
-        engines.push(engine);
+    let request = |gpu: GpuChoice| Request { engine: choice, gpu, precision: args.what.precision };
+    Ok(Engines(gpus(&args.how.gpu)?.into_iter().map(|gpu| engine::open(&request(gpu), work)).collect()))
+}
+
+impl Engines {
+    /// Waits for them, and says what they are.
+    pub(super) fn wait(self, report: &Report) -> Result<Vec<Box<dyn Engine>>> {
+        let mut engines = vec![];
+        for opening in self.0 {
+            let (engine, reason) = opening.wait()?;
+            let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+            report.note("engine", format!("{}{reason}", engine.info()));
+            engines.push(engine);
+        }
+        Ok(engines)
     }
-    Ok(engines)
+}
+
+/// Records in the plan what was taken first.
+///
+/// # Errors
+/// `Invalid` when another share began with another kind of engine.
+pub(super) fn record(engine: &EngineInfo, folder: &Folder, report: &Report) -> Result<()> {
+    let taken = planned(engine);
+    let _lock = folder.lock()?;
+    let Some(mut plan) = folder.read_plan()? else { return Ok(()) };
+    match &plan.engine {
+        None => {
+            plan.engine = Some(taken);
+            folder.write_plan(&plan)?;
+        }
+        Some(first) if first.kind != taken.kind => return Err(other_engine(&first.kind, &taken.kind).into()),
+        Some(first) if *first != taken => report.warning(format!(
+            "this scan began with {} and goes on with {}: the last digits may differ",
+            first.kernel, taken.kernel
+        )),
+        Some(_) => {}
+    }
+    Ok(())
 }
 
 /// The GPUs to open.
@@ -72,18 +72,10 @@ fn gpus(gpus: &Gpus) -> Result<Vec<GpuChoice>, Error> {
     match gpus {
         Gpus::One(choice) => Ok(vec![choice.clone()]),
         Gpus::Indices(indices) => Ok(indices.iter().map(|&index| GpuChoice::Index(index)).collect()),
-        Gpus::All => {
-            let survey = engine::survey();
-            let real = survey.gpus.iter().filter(|gpu| gpu.kind != GpuKind::Software);
-            let real: Vec<GpuChoice> = real.map(|gpu| GpuChoice::Index(gpu.index)).collect();
-            if real.is_empty() {
-                return Err(Fault::new("no real GPU", "at least one")
-                    .of("--gpu all")
-                    .hint("lorascope devices says what there is and why")
-                    .gpu());
-            }
-            Ok(real)
-        }
+        #[cfg(feature = "gpu")]
+        Gpus::All => Ok(engine::GpuEngine::all()?.into_iter().map(GpuChoice::Index).collect()),
+        #[cfg(not(feature = "gpu"))]
+        Gpus::All => Ok(vec![GpuChoice::Auto]),
     }
 }
 
@@ -98,12 +90,7 @@ pub(super) fn work(plan: &Plan, n_pairs: u64) -> Work {
 
 /// What a plan records of an engine: bytes are equal for the same one.
 fn planned(info: &EngineInfo) -> PlannedEngine {
-    let kernel = match info.kind {
-        // Without the count of threads, which changes nothing.
-        EngineKind::Cpu => info.device.rsplit(", ").next().unwrap_or_default().to_owned(),
-        EngineKind::Gpu => format!("similarity, {}", info.precision),
-    };
-    PlannedEngine { kind: info.kind.to_string(), kernel }
+    PlannedEngine { kind: info.kind.to_string(), kernel: info.kernel.to_owned() }
 }
 
 fn other_engine(first: &str, now: &str) -> Error {

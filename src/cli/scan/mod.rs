@@ -85,7 +85,7 @@ struct Scan<'a> {
 /// Does the blocks of the share, and returns how many.
 fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) -> Result<u64> {
     let Scan { folder, plan, blocks, globs, shard, array_min, mine } = scan;
-    let engines = engines::open(args, plan, folder, mine.n_pairs_left, report)?;
+    let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
     let log = Log::begin(folder, shard, array_min)?;
     let bases = Bases::new(plan, folder, cache(args, plan, folder, report)?, args.what.side, globs, shard);
     let progress = Progress::default();
@@ -95,7 +95,6 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
         blocks,
         folder,
         bases: &bases,
-        engines: &engines,
         shard,
         n_in_flight: n_in_flight(plan, memory_bytes),
         strict: args.how.strict,
@@ -104,7 +103,12 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
         progress: &progress,
     };
     let started = Instant::now();
-    progress::watch(report, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run())?;
+    let open = || -> Result<_> {
+        let engines = opening.wait(report)?;
+        engines::record(engines[0].info(), folder, report)?;
+        Ok(engines)
+    };
+    progress::watch(report, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run(open))?;
     let n_pairs = progress.n_pairs.load(Ordering::Relaxed);
     report.detail("time", format!("{:.1?} for {}", started.elapsed(), counted(n_pairs, "row")));
     report.detail("time", progress.stages());
@@ -152,7 +156,7 @@ fn end(
         );
         return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
     }
-    let problems = finish(plan, folder)?;
+    let problems = finish(plan, blocks, folder)?;
     for (path, problem) in &problems {
         report.warning(format!("{path}: {problem}"));
     }

@@ -1,0 +1,33 @@
+//! Tells by its first bytes what kind of file it is, and opens it.
+
+use crate::adapter::{Container, Source};
+use crate::error::{Fault, Result};
+use crate::formats::tensor::Tensors;
+use crate::formats::{Limits, npz, safetensors, sniff, torch, zip};
+use crate::listing::listed;
+
+/// The kind of file, and every tensor by name.
+///
+/// # Errors
+/// As the container's reader; `Unsupported` or `Malformed` for a file of another kind, saying which.
+pub(super) fn open(source: &Source, limits: &Limits) -> Result<(Container, Tensors)> {
+    let reader = source.open()?;
+    let path = reader.path();
+    let head = reader.head(sniff::HEAD_BYTES)?;
+    if torch::is_legacy(&head) {
+        return Ok((Container::TorchLegacy, torch::legacy_tensors(source, &reader, limits)?));
+    }
+    if !sniff::is_zip(&head) {
+        return Ok((Container::Safetensors, safetensors::tensors(source, &reader, limits)?));
+    }
+    let members = zip::members(source, &reader, limits)?;
+    if torch::is_torch(&members) {
+        return Ok((Container::TorchZip, torch::zip_tensors(path, &members, limits)?));
+    }
+    if npz::is_npz(&members) {
+        return Ok((Container::Npz, npz::tensors(path, &members, limits)?));
+    }
+    let found = format!("a zip archive of {}", listed(members.keys().map(String::as_str)));
+    let fault = Fault::new(found, "one of torch.save (data.pkl) or of numpy.savez (.npy)").at(path);
+    Err(fault.other_kind().unsupported())
+}
