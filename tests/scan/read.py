@@ -49,12 +49,12 @@ of_polars = {TEXT: polars.String, INT: polars.Int32, FLOAT: polars.Float32, FLAG
 check(schema, {name: of_polars[kind] for name, kind, _ in PAIRS}, "Polars")
 
 table = polars.read_parquet(pairs)
-n = duckdb.sql(f"SELECT count(*) FROM read_parquet('{pairs}')").fetchone()[0]
+n = duckdb.sql(f"SELECT count(*) FROM read_parquet('{pairs}')").fetchall()[0][0]
 check(table.height, n, "rows")
 joined = duckdb.sql(
     f"""SELECT count(*), count(x.path), count(y.path) FROM read_parquet('{pairs}') p
     JOIN read_parquet('{adapters}') x ON p.a = x.id JOIN read_parquet('{adapters}') y ON p.b = y.id"""
-).fetchone()
+).fetchall()[0]
 check(joined, (n, n, n), "rows joined with adapters")
 
 full = table.select(polars.min_horizontal("q_a", "q_b")).to_series()
@@ -76,7 +76,7 @@ if n:
     check(plain, set(), "columns without a dictionary")
     codecs = {row[0] for row in duckdb.sql(f"SELECT compression FROM parquet_metadata('{pairs}')").fetchall()}
     check(codecs, {"ZSTD"}, "compression")
-metadata = duckdb.sql(f"SELECT count(*) FROM parquet_kv_metadata('{pairs}')").fetchone()[0]
+metadata = duckdb.sql(f"SELECT count(*) FROM parquet_kv_metadata('{pairs}')").fetchall()[0][0]
 check(metadata, 0, "metadata, which might hold a host name or a time")
 
 print(f"{n} rows read by DuckDB and Polars")
