@@ -1,7 +1,6 @@
 //! The bases of a scan's adapters: each is factorised once, kept in the cache, and read from there a module at a time.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +11,7 @@ use super::cache::{Cache, Entry, Key, Record};
 use super::folder::Folder;
 use super::opened::chosen;
 use super::plan::Plan;
-use super::record::{FileRecord, FileStamp};
+use super::record::{FileRecord, FileStamp, changed};
 use super::shard::Shard;
 use super::sketch::sketch;
 use crate::Limits;
@@ -159,23 +158,38 @@ impl<'a> Bases<'a> {
         }
         let modules = chosen(&opened, &self.globs);
         let key = key(&digest, self.side, &modules);
-        let entry = match self.cache.get(&key)? {
-            Some(entry) if entry.len() == modules.len() => entry,
-            _ => {
+        let of_entry = |entry: Entry| -> Result<Vec<(String, String)>> {
+            let mut missing = vec![];
+            for (place, module) in modules.iter().enumerate() {
+                if let super::cache::Summary::Missing(reason) = entry.summary(place)? {
+                    missing.push((module.name.clone(), reason));
+                }
+            }
+            Ok(missing)
+        };
+        let there = match self.cache.get(&key)? {
+            Some(entry) if entry.len() == modules.len() => match of_entry(entry) {
+                // Damaged on the disk, and gone now: it is made again.
+                Err(Error::Malformed(_)) => None,
+                missing => Some(missing?),
+            },
+            _ => None,
+        };
+        let missing = match there {
+            Some(missing) => missing,
+            None => {
                 let mut writer = self.cache.writer(&key, modules.len())?;
                 for module in &modules {
                     writer.push(&self.record(module)?)?;
                 }
+                // Else what is missing since the file was written meanwhile would be missing from its bases for ever.
+                if FileStamp::of(opened.model_file())? != stamp {
+                    return Err(changed(path));
+                }
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                writer.finish()?
+                of_entry(writer.finish()?)?
             }
         };
-        let mut missing = vec![];
-        for (place, module) in modules.iter().enumerate() {
-            if let super::cache::Summary::Missing(reason) = entry.summary(place)? {
-                missing.push((module.name.clone(), reason));
-            }
-        }
         let key_text = key.iter().map(|byte| format!("{byte:02x}")).collect();
         FileRecord { digest, key: key_text, stamp, missing }.write(self.folder, adapter)?;
         Ok(key)
@@ -288,11 +302,4 @@ fn key(digest: &str, side: Side, modules: &[&Module]) -> Key {
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());
     }
     *hash.finalize().as_bytes()
-}
-
-fn changed(path: &Path) -> Error {
-    Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
-        .at(path)
-        .hint("wait until training has written it, and start anew: --fresh")
-        .invalid()
 }

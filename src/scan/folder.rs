@@ -15,21 +15,25 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder, made where it is not there.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn create(path: &Path) -> Result<Self> {
-        let folder = Self::at(path);
-        for path in [folder.pairs(), folder.records(), folder.logs()] {
-            fs::create_dir_all(&path).map_err(|error| Error::io("make", &path, error))?;
-        }
-        Ok(folder)
-    }
-
     /// The folder, there or not.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }
+    }
+
+    /// Makes what is not there of it.
+    ///
+    /// # Errors
+    /// `Invalid` when something else has its place, `Io` when the system refuses.
+    pub fn make(&self) -> Result<()> {
+        for path in [self.pairs(), self.records(), self.logs()] {
+            fs::create_dir_all(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    Fault::new("a file on its way", "a place for a folder").at(&path).invalid()
+                }
+                _ => Error::io("make", &path, error),
+            })?;
+        }
+        Ok(())
     }
 
     /// A folder that holds a scan.
@@ -137,12 +141,15 @@ impl Folder {
                 return Err(fault.hint(hint).unsupported());
             }
         }
-        let plan = serde_json::from_value(value).map_err(|error| {
+        let plan: Plan = serde_json::from_value(value).map_err(|error| {
             Fault::new(format!("a plan that cannot be read ({error})"), "the fields of a plan")
                 .at(&path)
                 .hint(hint)
                 .malformed()
         })?;
+        if let Some(found) = plan.contradiction() {
+            return Err(Fault::new(found, "a plan as it was written").at(&path).hint(hint).malformed());
+        }
         Ok(Some(plan))
     }
 
@@ -156,27 +163,43 @@ impl Folder {
         put_bytes(&self.plan_file(), &json)
     }
 
-    /// Removes everything that a scan left here; other files stay.
+    /// Removes what a scan left here. Other files stay, as does everything in a folder that holds no plan.
     ///
     /// # Errors
     /// `Io` when the system refuses.
     pub fn clear(&self) -> Result<()> {
-        for path in [self.pairs(), self.work()] {
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, error));
-                }
-                _ => {}
-            }
+        if !self.plan_file().exists() {
+            return Ok(());
         }
-        for path in [self.plan_file(), self.adapters_file(), self.histograms_file()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, error));
-                }
-                _ => {}
-            }
+        for path in [self.bases(), self.records(), self.logs()] {
+            gone(&path, fs::remove_dir_all(&path))?;
+        }
+        let blocks = match fs::read_dir(self.pairs()) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).filter(|path| is_ours(path)).collect(),
+            Err(_) => vec![],
+        };
+        let files =
+            [self.adapters_file(), self.histograms_file(), self.work().join("lock"), self.plan_file()];
+        for path in blocks.into_iter().chain(files) {
+            gone(&path, fs::remove_file(&path))?;
+        }
+        for path in [self.pairs(), self.work()] {
+            // Whatever else lies there is the user's.
+            let _ = fs::remove_dir(&path);
         }
         Ok(())
+    }
+}
+
+/// Whether a file of `pairs/` is a block's, or was on the way to be one.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".parquet") || (name.starts_with(".lorascope-") && name.ends_with(".part"))
+}
+
+fn gone(path: &Path, removed: io::Result<()>) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
     }
 }

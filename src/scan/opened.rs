@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use glob::Pattern;
 use sha2::{Digest as _, Sha256};
 
+use super::record::FileStamp;
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
@@ -25,8 +26,10 @@ pub struct Opened {
     pub modules: Vec<OpenedModule>,
     /// Stored bytes of the factors that the side needs.
     pub n_bytes: u64,
-    /// SHA-256 over names, shapes, types and places of these modules and the file's size, 32 hexadecimal digits of it.
+    /// SHA-256 over names, shapes and types of these modules and the file's size, 32 hexadecimal digits of it.
     pub fingerprint: String,
+    /// Size and time of the file that holds the tensors.
+    pub stamp: FileStamp,
 }
 
 /// A module of a checkpoint, as far as a plan needs it.
@@ -66,7 +69,8 @@ impl Opened {
             n_bytes += side.factors(module).iter().map(bytes).sum::<u64>();
             modules.push(OpenedModule { name: module.name.clone(), d, r });
         }
-        hash.update(super::record::FileStamp::of(adapter.model_file())?.n_bytes.to_le_bytes());
+        let stamp = FileStamp::of(adapter.model_file())?;
+        hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             path: path.to_owned(),
@@ -75,6 +79,7 @@ impl Opened {
             modules,
             n_bytes,
             fingerprint,
+            stamp,
         })
     }
 }

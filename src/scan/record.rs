@@ -1,16 +1,21 @@
 //! What a scan knows of an adapter's file once somebody has read it: its digest, and why modules of it have no basis.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Key;
 use super::folder::Folder;
+use super::opened::Opened;
+use super::plan::Plan;
 use super::table::put_bytes;
-use crate::error::{Error, Result};
+use crate::adapter::Adapter;
+use crate::error::{Error, Fault, Result};
 
 /// A record of one adapter; shards that share an output folder read it in place of the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +84,41 @@ impl FileRecord {
         let json = serde_json::to_vec(self).expect("numbers, strings and lists are JSON");
         put_bytes(&path, &json)
     }
+}
+
+/// Sees to it that no adapter of a plan has other bytes than when it was read: one whose file has another size or time is
+/// read again.
+///
+/// # Errors
+/// `Invalid` for one that has changed, `Io` when the system refuses to read.
+pub fn check_unchanged(plan: &Plan, folder: &Folder, opened: &[Opened]) -> Result<()> {
+    let stamps: HashMap<&Path, FileStamp> =
+        opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
+    plan.adapters.par_iter().enumerate().try_for_each(|(id, adapter)| {
+        // One that is gone is reported where the plan is extended.
+        let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
+        match FileRecord::read(folder, id as u32)? {
+            Some(record) if record.stamp != *stamp => {
+                let digest = Adapter::open(&adapter.path).and_then(|adapter| adapter.blake3());
+                // With another header it is reported there too.
+                match digest {
+                    Ok(digest) if digest != record.digest && record.stamp.n_bytes == stamp.n_bytes => {
+                        Err(changed(&adapter.path))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The error for a file that is not what it was.
+pub(super) fn changed(path: &Path) -> Error {
+    Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
+        .at(path)
+        .hint("wait until training has written it, and start anew: --fresh")
+        .invalid()
 }
 
 /// A thousand records a folder.

@@ -8,6 +8,7 @@ use lorascope::scan::blocks::{BlockPairs, Blocks, Which};
 use lorascope::scan::keep::Keep;
 use lorascope::scan::opened::{Opened, OpenedModule};
 use lorascope::scan::plan::{Options, PairChoice, Plan};
+use lorascope::scan::record::FileStamp;
 use proptest::prelude::*;
 
 /// Module and the two adapters, smaller number first.
@@ -45,6 +46,7 @@ fn opened(drawn: &Drawn) -> Opened {
         base_model: drawn.base.map(|base| format!("base{base}")),
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
+        stamp: FileStamp { n_bytes: 64, modified_ns: 0 },
         fingerprint: format!("{}-{}", drawn.run, drawn.step),
     }
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::common::checkpoints::Checkpoint;
 use crate::common::scans::{Place, assert_same, ended};
 
-/// Nine checkpoints, and in `whole` a scan of them in thirty blocks.
+/// Nine checkpoints, and in `whole` a scan of them in 28 blocks.
 fn many() -> Place {
     let place = Place::new();
     for seed in 0..9 {
@@ -24,18 +24,16 @@ fn shares_in_any_order_make_the_bytes_of_one_run() {
     for (number, order) in [[1, 2, 3], [3, 1, 2], [2, 3, 1]].iter().enumerate() {
         let out = format!("out{number}");
         place.replan("planned", &out, 2);
-        for (nth, k) in order.iter().enumerate() {
+        let mut n_left = 28;
+        for k in order {
             let done = place.done(&format!("runs -o {out} --shard {k}/3 --no-cache"));
-            assert!(
-                done.stderr.contains(&format!("share {k}/3 has 10 blocks of them, 10 to do")),
-                "{}",
-                done.stderr
-            );
-            let left = done.stderr.lines().find(|line| line.starts_with("left: "));
-            match nth {
-                2 => assert_eq!(left, None),
-                nth => assert!(left.unwrap().starts_with(&format!("left: {} of 30 blocks", 20 - 10 * nth))),
-            }
+            let n = if *k == 1 { 10 } else { 9 };
+            let share = format!("share {k}/3 has {n} blocks of them, {n} to do");
+            assert!(done.stderr.contains(&share), "{}", done.stderr);
+            n_left -= n;
+            let left = done.stderr.lines().find_map(|line| line.strip_prefix("left: "));
+            let expected = format!("{n_left} of 28 blocks, to other shares: lorascope status {out}");
+            assert_eq!(left, (n_left > 0).then_some(expected.as_str()));
         }
         assert_same(&place.bytes(&out), &place.bytes("whole"), &out);
     }
@@ -92,7 +90,10 @@ fn a_share_with_other_files_or_options_is_refused() {
         assert!(ended.stderr.contains("hint: "), "{args}: {}", ended.stderr);
         assert_eq!(fs::read(place.path("out/plan.json")).unwrap(), plan);
     };
-    refused("runs -o out --shard 2/3 --side b", "the options of its first run");
+    refused(
+        "runs -o out --shard 2/3 --side b",
+        "options: found side \"b\", expected side \"a\" as in its first run",
+    );
     refused("runs/checkpoint-1 runs/checkpoint-2 -o out --shard 2/3", "no such input any more");
     Checkpoint::new(40).write(&place.path("runs/checkpoint-40"));
     refused("runs -o out --shard 2/3", "1 checkpoint that the other shares do not have");
