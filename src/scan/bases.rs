@@ -12,6 +12,7 @@ use super::cache::{Cache, Entry, Key, Record};
 use super::folder::Folder;
 use super::opened::chosen;
 use super::plan::Plan;
+use super::profile::{Profile, Stage};
 use super::record::{FileRecord, FileStamp};
 use super::shard::Shard;
 use super::sketch::sketch;
@@ -33,6 +34,7 @@ pub struct Bases<'a> {
     globs: Vec<Pattern>,
     limits: Limits,
     shard: Shard,
+    profile: &'a Profile,
     states: Mutex<Vec<State>>,
     changed: Condvar,
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
@@ -59,6 +61,7 @@ impl<'a> Bases<'a> {
         side: Side,
         globs: Vec<Pattern>,
         shard: Shard,
+        profile: &'a Profile,
     ) -> Self {
         Self {
             plan,
@@ -68,6 +71,7 @@ impl<'a> Bases<'a> {
             globs,
             limits: Limits::default(),
             shard,
+            profile,
             states: Mutex::new(vec![State::Waiting; plan.adapters.len()]),
             changed: Condvar::new(),
             open: Mutex::new(vec![]),
@@ -153,7 +157,8 @@ impl<'a> Bases<'a> {
         }
         let opened = opened()?;
         let stamp = FileStamp::of(opened.model_file())?;
-        let digest = opened.blake3()?;
+        let name = || path.display().to_string();
+        let digest = self.profile.time(Stage::Read, name, || opened.blake3())?;
         if record.is_some_and(|record| record.digest != digest) {
             return Err(changed(path));
         }
@@ -162,12 +167,8 @@ impl<'a> Bases<'a> {
         let entry = match self.cache.get(&key)? {
             Some(entry) if entry.len() == modules.len() => entry,
             _ => {
-                let mut writer = self.cache.writer(&key, modules.len())?;
-                for module in &modules {
-                    writer.push(&self.record(module)?)?;
-                }
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                writer.finish()?
+                self.profile.time(Stage::Factorise, name, || self.factorise(&key, &modules))?
             }
         };
         let mut missing = vec![];
@@ -179,6 +180,14 @@ impl<'a> Bases<'a> {
         let key_text = key.iter().map(|byte| format!("{byte:02x}")).collect();
         FileRecord { digest, key: key_text, stamp, missing }.write(self.folder, adapter)?;
         Ok(key)
+    }
+
+    fn factorise(&self, key: &Key, modules: &[&Module]) -> Result<Entry> {
+        let mut writer = self.cache.writer(key, modules.len())?;
+        for module in modules {
+            writer.push(&self.record(module)?)?;
+        }
+        writer.finish()
     }
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
