@@ -15,6 +15,7 @@ mod output;
 mod picture;
 mod progress;
 mod report;
+mod scan_report;
 mod sink;
 mod summary_table;
 mod warnings;
@@ -64,6 +65,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
+        Command::Report(args) => scan_report::run(&args, report),
         Command::Cache(args) => cache::run(&args),
         Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {

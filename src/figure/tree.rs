@@ -38,6 +38,8 @@ pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &
     let (low, high) = ends(merges);
     let x = |similarity: f64| rect.x_pt + rect.width_pt * (similarity - low) / (high - low);
     let row_pt = rect.height_pt / n_rows as f64;
+    // Thinner where rows are dense, so that leaves do not run together.
+    let line_pt = LINE_PT.min(0.3 * row_pt);
     // Of each group, the place of its own line: the leaf's row, or the middle of the two that it joins.
     let mut groups: Vec<(f64, f64)> =
         (0..n_rows).map(|row| (rect.right_pt(), rect.y_pt + (row as f64 + 0.5) * row_pt)).collect();
@@ -47,11 +49,13 @@ pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &
         };
         let x_pt = x(merge.similarity);
         for (from_pt, y_pt) in [first, second] {
-            let width_pt = (from_pt - x_pt).max(LINE_PT);
-            page.put(bar(x_pt, y_pt - 0.5 * LINE_PT, width_pt, LINE_PT));
+            // Groups that are equally alike join in one line.
+            if from_pt - x_pt > line_pt {
+                page.put(bar(x_pt, y_pt - 0.5 * line_pt, from_pt - x_pt, line_pt));
+            }
         }
         let (top, bottom) = (first.1.min(second.1), first.1.max(second.1));
-        page.put(bar(x_pt - 0.5 * LINE_PT, top - 0.5 * LINE_PT, LINE_PT, bottom - top + LINE_PT));
+        page.put(bar(x_pt - 0.5 * line_pt, top - 0.5 * line_pt, line_pt, bottom - top + line_pt));
         groups.push((x_pt, 0.5 * (first.1 + second.1)));
     }
     scale(page, rect, (low, high))
