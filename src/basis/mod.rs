@@ -212,6 +212,12 @@ impl Basis {
     }
 }
 
+/// A Gaussian matrix for the tests of other modules.
+#[cfg(all(test, feature = "cli"))]
+pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
+    random::gaussian(rows, cols, seed, 0)
+}
+
 /// What a basis is made of, but for its numbers.
 struct Shape {
     r: usize,

@@ -8,6 +8,8 @@ use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, valu
 use clap_complete::Shell;
 
 use super::output::{self, Output};
+use super::scan::{SCAN_HELP, ScanArgs};
+use super::status::{STATUS_HELP, StatusArgs};
 use crate::Side;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;
@@ -37,9 +39,11 @@ Examples:
   lorascope figure runs/seed0 runs/seed1 -o fig4.png
   lorascope figure runs/seed0 runs/seed1 --layer 47 --projections q,v -o fig4.png
   lorascope compare runs/seed0 runs/seed1
+  lorascope scan runs/ -o out
 
 Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
-Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs,
+130 and 143 stopped by Ctrl-C and SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,6 +56,12 @@ pub(super) enum Command {
     /// Compare two checkpoints in numbers: a row for each module that both have
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Compare every pair of a folder of checkpoints, into a table that other tools read
+    #[command(after_help = SCAN_HELP)]
+    Scan(ScanArgs),
+    /// Say how far a scan is, who did what of it, and what is missing
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusArgs),
     /// Say what checkpoints hold: format, base model, modules, ranks, shapes, types, scaling
     #[command(after_help = INSPECT_HELP)]
     Inspect(InspectArgs),
@@ -112,7 +122,8 @@ z(k, k) stays over 3; and φ, baseline and z of three diagonal cells.
 Examples:
   lorascope figure runs/seed0 runs/seed1 -o fig4.png
   lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
-  lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json";
+  lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json
+  lorascope figure out --pair checkpoint-100 checkpoint-200 --layer 3";
 
 const COMPARE_HELP: &str = "\
 A RUN is as for figure. Without --layer, --projections and --module every module that both runs have is compared.
@@ -177,8 +188,8 @@ pub(super) struct InspectArgs {
 }
 
 const REPORT_HELP: &str = "\
-OUT is the folder that lorascope scan wrote; it is read while a scan still runs too. The excess of a pair is φ(r, r) − baseline, \
-the mean over its modules; the baseline is what two random spaces give.
+OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
+baseline is what two random spaces give.
 
 Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
 and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
@@ -279,12 +290,18 @@ pub(super) struct DemoArgs {
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
-    /// First checkpoint: its directions are the rows, i
+    /// First checkpoint: its directions are the rows, i. With --pair: the output folder of a scan
     #[arg(value_name = "RUN_A")]
     pub(super) run_a: PathBuf,
     /// Second checkpoint: its directions are the columns, j
-    #[arg(value_name = "RUN_B")]
-    pub(super) run_b: PathBuf,
+    #[arg(value_name = "RUN_B", required_unless_present = "pair", conflicts_with = "pair")]
+    pub(super) run_b: Option<PathBuf>,
+    /// Two checkpoints of a scan, by number or by the end of their paths: on the scan's side, with bases from the cache
+    #[arg(long, value_names = ["A", "B"], num_args = 2)]
+    pub(super) pair: Option<Vec<String>>,
+    /// The cache that the scan used [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", requires = "pair")]
+    pub(super) cache: Option<PathBuf>,
     /// Where to write the picture: a .png file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output_png())]
     pub(super) output: Output,
@@ -316,7 +333,7 @@ pub(super) struct SelectionArgs {
     pub(super) module: Vec<String>,
 }
 
-#[derive(Debug, ArgGroup)]
+#[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ComputeArgs {
     /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B; dw-right and

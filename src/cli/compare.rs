@@ -37,7 +37,8 @@ pub(super) fn run(args: &CompareArgs, report: &Report) -> Result<()> {
     let sink = Sink::open_text(&args.output)?;
     let grids = args.save.as_ref().map(Sink::open).transpose()?;
 
-    let job = Job { runs: [&a, &b], pairs: &selected.pairs, compute: &args.compute, control: None };
+    let job =
+        Job { runs: [&a, &b], pairs: &selected.pairs, cached: None, compute: &args.compute, control: None };
     let done = job.run(report)?;
     // Digests read the files whole, so only where they are kept.
     let meta = match args.compute.json || grids.is_some() {

@@ -54,6 +54,14 @@ impl GpuEngine {
         Ok(Self { why: picked.why, ..Self::on(adapter, info, precision)? })
     }
 
+    /// The indices of every real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow.
+    ///
+    /// # Errors
+    /// `Gpu` when there is none; the message lists what there is.
+    pub fn all() -> Result<Vec<usize>> {
+        Adapters::find().all()
+    }
+
     fn on(adapter: &Adapter, info: &AdapterInfo, precision: Precision) -> Result<Self> {
         let device = Device::open(adapter, info, precision)?;
         let engine = Self {

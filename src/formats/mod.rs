@@ -2,6 +2,7 @@
 
 mod config;
 mod digest;
+mod discover;
 mod dtype;
 mod folder;
 mod header;
@@ -17,6 +18,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use discover::{Discovered, discover};
 pub use limits::Limits;
 
 use crate::adapter::{Adapter, Container, Factor, Format, Matrix, Source};

@@ -2,9 +2,11 @@
 
 mod order;
 mod projection;
+mod step;
 
 pub use order::natural_cmp;
 pub use projection::Projection;
+pub use step::step;
 
 /// The layer number of a module: the first path component of digits alone, so `0` in `encoder.layer.0.attention`.
 pub fn layer(module: &str) -> Option<usize> {

@@ -15,7 +15,7 @@ pub(crate) struct AdapterRow {
     pub(crate) run: String,
     pub(crate) step: Option<i64>,
     pub(crate) base_model: Option<String>,
-    /// Why it could not be read.
+    /// Why pairs of it are missing.
     pub(crate) problem: Option<String>,
 }
 
@@ -28,10 +28,12 @@ const COLUMNS: [&str; 6] = ["id", "path", "run", "step", "base_model", "problem"
 pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
     let path = scan.join("adapters.parquet");
     if !path.exists() {
-        return Err(Fault::new("no adapters.parquet", "a folder that lorascope scan wrote")
-            .at(scan)
-            .hint(format!("make one: lorascope scan RUNS... -o {}", scan.display()))
-            .invalid());
+        let hint = match scan.join("plan.json").exists() {
+            true => format!("the scan is not done: run it again, or see lorascope status {}", scan.display()),
+            false => format!("make one: lorascope scan RUNS... -o {}", scan.display()),
+        };
+        let fault = Fault::new("no adapters.parquet", "the output folder of a scan that is done");
+        return Err(fault.at(scan).hint(hint).invalid());
     }
     let table = Table::open(&path)?;
     let mut adapters = vec![];

@@ -80,6 +80,22 @@ impl PairSums {
         (n_modules > 0).then_some(PairMean { a, b, phi, excess, n_modules, marks: self.marks[place] })
     }
 
+    /// The pairs among some adapters, which stand in rising order.
+    pub(super) fn only(&self, kept: &[usize]) -> Self {
+        let places = kept.iter().enumerate().flat_map(|(n, &a)| kept[n + 1..].iter().map(move |&b| (a, b)));
+        let places: Vec<usize> = places.map(|(a, b)| self.place(a, b)).collect();
+        fn only<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().map(|&place| values[place]).collect()
+        }
+        Self {
+            n: kept.len(),
+            phi: only(&self.phi, &places),
+            excess: only(&self.excess, &places),
+            n_modules: only(&self.n_modules, &places),
+            marks: only(&self.marks, &places),
+        }
+    }
+
     /// All pairs that were compared, by their places.
     pub(super) fn iter(&self) -> impl Iterator<Item = PairMean> + '_ {
         let places = (0..self.n).flat_map(move |a| (a + 1..self.n).map(move |b| (a, b)));
@@ -110,5 +126,16 @@ mod tests {
         }
         assert_eq!(PairSums::new(3).get(0, 2), None);
         assert_eq!(PairSums::new(3).get(1, 1), None);
+    }
+
+    #[test]
+    fn the_pairs_among_some_adapters_keep_their_sums() {
+        let mut sums = PairSums::new(5);
+        for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
+            sums.add(a, b, (10 * a + b) as f64, 0.0, 0);
+        }
+        let some = sums.only(&[1, 3, 4]);
+        let phi: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.phi)).collect();
+        assert_eq!(phi, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
     }
 }

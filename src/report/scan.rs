@@ -25,8 +25,9 @@ pub(crate) struct Scan {
     pub(super) path: PathBuf,
     /// Those that were compared with others, in the order of their numbers.
     pub(super) adapters: Vec<AdapterRow>,
-    /// Adapters that could not be read.
-    pub(super) n_bad: usize,
+    /// Adapters that were not, and all that have modules without a basis.
+    pub(super) n_alone: usize,
+    pub(super) n_problems: usize,
     pub(super) pairs: PairSums,
     pub(super) groups: GroupSums,
     /// Whether a shared start alone makes φ bright on the scan's side.
@@ -54,8 +55,7 @@ impl Scan {
                 || options.adapters.iter().any(|pattern| pattern.matches(&adapter.path))
         };
         let ids: Vec<i64> = all.iter().map(|adapter| adapter.id).collect();
-        let (bad, mut adapters): (Vec<_>, Vec<_>) =
-            all.into_iter().filter(is_wanted).partition(|adapter| adapter.problem.is_some());
+        let mut adapters: Vec<_> = all.into_iter().filter(is_wanted).collect();
         adapters.sort_by_key(|adapter| adapter.id);
         if adapters.len() > MAX_ADAPTERS {
             return Err(Fault::new(
@@ -72,7 +72,8 @@ impl Scan {
         let mut scan = Self {
             path: path.to_owned(),
             adapters,
-            n_bad: bad.len(),
+            n_alone: 0,
+            n_problems: 0,
             pairs,
             groups: GroupSums::default(),
             start_shows: start_shows(path),
@@ -85,7 +86,23 @@ impl Scan {
                 (0..batch.n_rows).try_for_each(|row| scan.add(batch, row, &places, &file))
             })?;
         }
+        scan.n_problems = scan.adapters.iter().filter(|adapter| adapter.problem.is_some()).count();
+        scan.drop_alone();
         Ok(scan)
+    }
+
+    /// Drops adapters that were compared with none: they would be empty rows of pictures.
+    fn drop_alone(&mut self) {
+        let mut is_compared = vec![false; self.adapters.len()];
+        for pair in self.pairs.iter() {
+            (is_compared[pair.a], is_compared[pair.b]) = (true, true);
+        }
+        let kept: Vec<usize> = (0..is_compared.len()).filter(|&place| is_compared[place]).collect();
+        self.n_alone = self.adapters.len() - kept.len();
+        if self.n_alone > 0 {
+            self.pairs = self.pairs.only(&kept);
+            self.adapters = kept.iter().map(|&place| self.adapters[place].clone()).collect();
+        }
     }
 
     /// Whether averages are better without the pair.
@@ -108,7 +125,11 @@ impl Scan {
             let id = batch.integer(c, row);
             id.and_then(|id| places.get(&id).copied()).ok_or_else(|| {
                 let found = id.map_or("no adapter".to_owned(), |id| format!("adapter {id}"));
-                Fault::new(found, "one of adapters.parquet").at(file).of("a pair").malformed()
+                Fault::new(found, "one of adapters.parquet")
+                    .at(file)
+                    .of("a pair")
+                    .hint("the folder has grown and the scan is not done: run it again")
+                    .malformed()
             })
         };
         let (Some(a), Some(b)) = (place(0)?, place(1)?) else { return Ok(()) };
@@ -151,6 +172,6 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 fn start_shows(scan: &Path) -> bool {
     let plan = fs::read(scan.join("plan.json")).ok();
     let plan: Option<serde_json::Value> = plan.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let side = plan.as_ref().and_then(|plan| plan.get("side")?.as_str());
+    let side = plan.as_ref().and_then(|plan| plan.pointer("/options/side")?.as_str());
     !matches!(side, Some("b" | "dw-left"))
 }

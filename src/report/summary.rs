@@ -46,8 +46,11 @@ pub(crate) struct Findings {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
+    /// Those that were compared.
     pub(crate) adapters: usize,
-    pub(crate) bad_adapters: usize,
+    pub(crate) adapters_without_pairs: usize,
+    /// Those with modules that have no basis.
+    pub(crate) adapters_with_problems: usize,
     pub(crate) pairs: u64,
     /// (module, a, b).
     pub(crate) rows: u64,
@@ -126,7 +129,8 @@ fn finite(value: f64) -> Option<f64> {
 pub(crate) fn findings(scan: &Scan, top: usize) -> Findings {
     let mut counts = Counts {
         adapters: scan.adapters.len(),
-        bad_adapters: scan.n_bad,
+        adapters_without_pairs: scan.n_alone,
+        adapters_with_problems: scan.n_problems,
         pairs: 0,
         rows: scan.n_rows,
         skipped_rows: scan.n_skipped,

@@ -15,7 +15,8 @@ const PATH_CHARS: usize = 200;
 
 /// A few paragraphs.
 pub(crate) fn text(findings: &Findings) -> String {
-    let Counts { adapters, bad_adapters, pairs, rows, .. } = findings.counts;
+    let Counts { adapters, adapters_without_pairs, adapters_with_problems, pairs, rows, .. } =
+        findings.counts;
     let mut text = format!(
         "{}: {}, {}, {} (module, a, b)\n",
         printable(&findings.scan, PATH_CHARS),
@@ -23,8 +24,15 @@ pub(crate) fn text(findings: &Findings) -> String {
         counted(pairs as usize, "pair"),
         counted(rows as usize, "row")
     );
-    if bad_adapters > 0 {
-        line(&mut text, &format!("{} could not be read", counted(bad_adapters, "adapter")));
+    if adapters_without_pairs > 0 {
+        line(
+            &mut text,
+            &format!("not among these: {} without a pair", counted(adapters_without_pairs, "adapter")),
+        );
+    }
+    if adapters_with_problems > 0 {
+        let adapters = counted(adapters_with_problems, "adapter");
+        line(&mut text, &format!("missing: modules of {adapters}; adapters.parquet says why"));
     }
     marks(&mut text, &findings.counts);
     if let (Some(phi), Some(excess)) = (findings.mean_phi, findings.mean_excess) {

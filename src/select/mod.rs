@@ -159,7 +159,7 @@ impl Selection {
 }
 
 /// Whether a glob matches the module's canonical name, its path in the file, or the tensor name of its A.
-fn fits(glob: &Pattern, module: &Module) -> bool {
+pub(crate) fn fits(glob: &Pattern, module: &Module) -> bool {
     let tensor = module.a.name.as_str();
     let in_file = tensor.find(&module.name).map(|at| &tensor[..at + module.name.len()]);
     glob.matches(&module.name) || glob.matches(tensor) || in_file.is_some_and(|path| glob.matches(path))
