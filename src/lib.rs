@@ -51,6 +51,8 @@ pub mod kernels;
 mod listing;
 pub mod names;
 #[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 pub mod scan;
 mod select;
 mod side;

@@ -16,6 +16,7 @@ mod picture;
 mod progress;
 mod report;
 mod scan;
+mod scan_report;
 mod sink;
 mod status;
 mod summary_table;
@@ -71,6 +72,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
+        Command::Report(args) => scan_report::run(&args, report),
         Command::Cache(args) => cache::run(&args),
         Command::Devices { json } => devices::run(json),
         Command::Completions { shell } => {
