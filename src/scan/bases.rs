@@ -1,7 +1,6 @@
 //! The bases of a scan's adapters: each is factorised once, kept in the cache, and read from there a module at a time.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +12,7 @@ use super::folder::Folder;
 use super::opened::chosen;
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
-use super::record::{FileRecord, FileStamp};
+use super::record::{FileRecord, FileStamp, changed};
 use super::shard::Shard;
 use super::sketch::sketch;
 use crate::Limits;
@@ -297,11 +296,4 @@ fn key(digest: &str, side: Side, modules: &[&Module]) -> Key {
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());
     }
     *hash.finalize().as_bytes()
-}
-
-fn changed(path: &Path) -> Error {
-    Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
-        .at(path)
-        .hint("wait until training has written it, and start anew: --fresh")
-        .invalid()
 }

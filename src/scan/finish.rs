@@ -57,6 +57,20 @@ pub type Problem = (String, String);
 /// `Io` when the system refuses.
 pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
     top::settle(plan, blocks, folder)?;
+    let problems = adapters_table(plan, folder)?;
+    match fs::remove_dir_all(folder.bases()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.bases(), error))
+        }
+        _ => Ok(problems),
+    }
+}
+
+/// Writes the table of adapters as far as they are known. Returns what is missing.
+///
+/// # Errors
+/// `Io` when the system refuses.
+pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
     let mut problems = vec![];
     let mut rows = Vec::with_capacity(plan.adapters.len());
     for (id, adapter) in (0u32..).zip(&plan.adapters) {
@@ -79,12 +93,7 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
         });
     }
     write_adapters(&folder.adapters_file(), &rows)?;
-    match fs::remove_dir_all(folder.bases()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder.bases(), error))
-        }
-        _ => Ok(problems),
-    }
+    Ok(problems)
 }
 
 fn problem(missing: &[(String, String)]) -> Option<String> {
