@@ -493,7 +493,8 @@ SS = {
 def kohya_sd():
     from lycoris.kohya import LycorisNetworkKohya, create_network
 
-    LycorisNetworkKohya.apply_preset({"unet_target_name": []})
+    # Its names are also found by their class.
+    LycorisNetworkKohya.UNET_TARGET_REPLACE_NAME = []
     parts = [unet(), clip(), clip()]
     network = create_network(1.0, 2, 1.5, None, parts[1:], parts[0], algo="locon", conv_dim=2, conv_alpha=1.0)
     paths = joined(parts[0], "lora_unet")
