@@ -196,6 +196,10 @@ pub enum Container {
     Safetensors,
     /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
     TorchZip,
+    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
+    TorchLegacy,
+    /// What `numpy.savez` writes: a zip archive of arrays.
+    Npz,
 }
 
 impl fmt::Display for Container {
@@ -203,6 +207,8 @@ impl fmt::Display for Container {
         f.write_str(match self {
             Self::Safetensors => "safetensors",
             Self::TorchZip => "torch zip",
+            Self::TorchLegacy => "torch legacy",
+            Self::Npz => "npz",
         })
     }
 }

@@ -138,7 +138,6 @@ pub(crate) enum Source {
     /// A label to name it by, and the bytes.
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
     /// A compressed part of one of these two.
-    #[allow(dead_code, reason = "for the archives")]
     Deflated(Arc<Deflated>),
 }
 

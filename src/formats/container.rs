@@ -1,10 +1,11 @@
 //! Tells by its first bytes what kind of file it is, and opens it.
 
 use crate::adapter::{Container, Source};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::formats::header::Metadata;
 use crate::formats::tensor::Tensors;
-use crate::formats::{Limits, safetensors};
+use crate::formats::{Limits, npz, safetensors, sniff, torch, zip};
+use crate::listing::listed;
 
 /// The kind of file, every tensor by name, and what the file says about itself.
 ///
@@ -12,6 +13,24 @@ use crate::formats::{Limits, safetensors};
 /// As the container's reader; `Unsupported` or `Malformed` for a file of another kind, saying which.
 pub(super) fn open(source: &Source, limits: &Limits) -> Result<(Container, Tensors, Metadata)> {
     let reader = source.open()?;
-    let (tensors, metadata) = safetensors::tensors(source, &reader, limits)?;
-    Ok((Container::Safetensors, tensors, metadata))
+    let path = reader.path();
+    let head = reader.head(sniff::HEAD_BYTES)?;
+    if torch::is_legacy(&head) {
+        let tensors = torch::legacy_tensors(source, &reader, limits)?;
+        return Ok((Container::TorchLegacy, tensors, Metadata::new()));
+    }
+    if !sniff::is_zip(&head) {
+        let (tensors, metadata) = safetensors::tensors(source, &reader, limits)?;
+        return Ok((Container::Safetensors, tensors, metadata));
+    }
+    let members = zip::members(source, &reader, limits)?;
+    if torch::is_torch(&members) {
+        return Ok((Container::TorchZip, torch::zip_tensors(path, &members, limits)?, Metadata::new()));
+    }
+    if npz::is_npz(&members) {
+        return Ok((Container::Npz, npz::tensors(path, &members, limits)?, Metadata::new()));
+    }
+    let found = format!("a zip archive of {}", listed(members.keys().map(String::as_str)));
+    let fault = Fault::new(found, "one of torch.save (data.pkl) or of numpy.savez (.npy)").at(path);
+    Err(fault.other_kind().unsupported())
 }

@@ -10,12 +10,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Fault, Result};
+use crate::formats::tensor::MAX_DIMS;
 use crate::listing::quoted;
 
 const METADATA: &str = "__metadata__";
-
-/// Tensors have 5 dimensions at most; a hostile header may name millions.
-const MAX_DIMS: usize = 32;
 
 /// What the header says about one tensor, unchecked.
 #[derive(Debug, Deserialize)]

@@ -11,6 +11,11 @@ const PICKLE: &str = "torch checkpoints are not read yet: save it again as safet
 const WEB_PAGE: &str = "a web page was saved instead of the file: on the Hugging Face Hub, the file's own address \
                         holds /resolve/, not /blob/";
 
+/// Whether a file begins as a zip archive does, an empty one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
 /// The error for a file that is plainly of another kind, known by its first bytes: none for one that begins as
 /// safetensors does, with a length under 4 GiB and a brace.
 pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {

@@ -9,6 +9,9 @@ use crate::formats::source::Reader;
 use crate::formats::{Limits, dtype};
 use crate::listing::quoted;
 
+/// Tensors have 5 dimensions at most; a hostile header may name millions.
+pub(super) const MAX_DIMS: usize = 32;
+
 /// Every tensor of a file, by name.
 pub(super) type Tensors = BTreeMap<String, Tensor>;
 
@@ -37,6 +40,31 @@ impl Tensor {
         n_bytes: u64,
     ) -> Self {
         let strides = row_major(&shape);
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+    }
+
+    /// One whose numbers lie column after column.
+    pub(super) fn column_major(
+        dtype: String,
+        shape: Vec<u64>,
+        source: Source,
+        offset_bytes: u64,
+        n_bytes: u64,
+    ) -> Self {
+        let reversed: Vec<u64> = shape.iter().rev().copied().collect();
+        let strides = row_major(&reversed).into_iter().rev().collect();
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+    }
+
+    /// One whose numbers lie by these strides, from the first to the last in `n_bytes` from `offset_bytes` on.
+    pub(super) fn strided(
+        dtype: String,
+        shape: Vec<u64>,
+        strides: Vec<u64>,
+        source: Source,
+        offset_bytes: u64,
+        n_bytes: u64,
+    ) -> Self {
         Self { dtype, shape, strides, source, offset_bytes, n_bytes }
     }
 
