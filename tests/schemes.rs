@@ -149,6 +149,7 @@ fn methods_without_an_a_and_a_b_are_refused_by_name() {
 #[test]
 fn loralibs_merged_linear_is_cut_into_what_it_enabled() {
     let adapter = agrees("loralib", "loralib/gpt2_lora.safetensors", Format::Loralib);
+    agrees("loralib", "loralib/gpt2_lora.pt", Format::Loralib);
     let v = adapter.module("h.0.attn.c_attn.v").unwrap();
     assert_eq!((v.rank(), v.d_in(), v.d_out()), (3, 24, 24));
     assert_eq!(v.original, "transformer.h.0.attn.c_attn.v");
@@ -164,6 +165,7 @@ fn diffusers_of_every_age() {
     assert_eq!(alpha("down_blocks.0.resnets.0.conv1"), Some(3.0));
     let peft = "diffusers-peft/pytorch_lora_weights.safetensors";
     assert_eq!(agrees("diffusers-peft", peft, Format::Diffusers).modules()[0].scaling, Some(1.0));
+    agrees("diffusers-bin", "diffusers-bin/pytorch_lora_weights.bin", Format::Diffusers);
     agrees("diffusers-oldest", "by-hand/diffusers_oldest.safetensors", Format::Diffusers);
 }
 
@@ -189,7 +191,24 @@ fn kohya_of_a_language_model_and_of_flux() {
 }
 
 #[test]
+fn mlx_is_read_transposed_from_safetensors_and_npz() {
+    let adapter = agrees("mlx-unscaled", "mlx/adapters.safetensors", Format::Mlx);
+    assert_eq!(adapter.modules()[0].rank(), 3);
+    agrees("mlx-unscaled", "mlx/adapters.npz", Format::Mlx);
+    let adapter = agrees("mlx", "mlx", Format::Mlx);
+    assert_eq!((adapter.modules()[0].alpha, adapter.modules()[0].scaling), (None, Some(7.0)));
+    assert_eq!((adapter.base_model(), adapter.recorded().trainer.as_deref()), (Some("tiny"), Some("MLX")));
+}
+
+#[test]
+fn cloneofsimos_list_of_tensors_in_both_kinds_of_torch_file() {
+    agrees("lora-weight", "by-hand/lora_weight.pt", Format::Cloneofsimo);
+    agrees("lora-weight", "by-hand/lora_weight_legacy.pt", Format::Cloneofsimo);
+}
+
+#[test]
 fn torchtune_and_megatron() {
     agrees("torchtune", "torchtune/adapter_0.safetensors", Format::TorchTune);
+    agrees("torchtune", "torchtune/adapter_0.pt", Format::TorchTune);
     agrees("megatron", "by-hand/megatron.safetensors", Format::Megatron);
 }

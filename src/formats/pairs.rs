@@ -57,10 +57,10 @@ pub(super) fn pairs(
             return Err(fault.of(format!("tensor {}", quoted(name))).unsupported());
         }
         let Some(at) = Parts::OF.iter().position(|part| *part == claim.part) else { continue };
-        let place = &mut modules.entry(claim.module).or_default().0[at];
+        let place = &mut modules.entry(&claim.module).or_default().0[at];
         if let Some((other, _)) = place.replace((name, tensor)) {
             let found = format!("{} and {}", quoted(other), quoted(name));
-            return Err(wrong_module(path, claim.module, found, "one of the two".into()));
+            return Err(wrong_module(path, &claim.module, found, "one of the two".into()));
         }
     }
     let mut scalars = Scalars::default();

@@ -491,12 +491,13 @@ SS = {
 
 @case
 def kohya_sd():
-    from lycoris.kohya import LycorisNetworkKohya, create_network
+    from lycoris.kohya import LycorisNetworkKohya
 
-    # Its names are also found by their class.
-    LycorisNetworkKohya.UNET_TARGET_REPLACE_NAME = []
     parts = [unet(), clip(), clip()]
-    network = create_network(1.0, 2, 1.5, None, parts[1:], parts[0], algo="locon", conv_dim=2, conv_alpha=1.0)
+    LycorisNetworkKohya.apply_preset({"unet_target_module": ["Transformer2DModel", "ResnetBlock2D"], "unet_target_name": []})
+    network = LycorisNetworkKohya(
+        parts[1:], parts[0], lora_dim=2, alpha=1.5, conv_lora_dim=2, conv_alpha=1.0, network_module="locon"
+    )
     paths = joined(parts[0], "lora_unet")
     paths |= joined(parts[1], "lora_te1", "text_encoder.") | joined(parts[2], "lora_te2", "text_encoder_2.")
     kept = ("attn1_to_out_0", "attn2_to_q", "resnets_0_conv1", "layers_1_self_attn_q", "ff_net_0")
@@ -617,6 +618,8 @@ def mlx():
             before = np.array(module.linear.weight)
             deltas[short(name)] = torch.from_numpy(np.array(module.fuse().weight) - before)
     expect("mlx", deltas)
+    # A file without its config does not have the scaling.
+    expect("mlx-unscaled", {name: delta / 7 for name, delta in deltas.items()})
 
 
 # TorchTune

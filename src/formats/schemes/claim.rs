@@ -1,5 +1,7 @@
 //! What a naming scheme makes of a tensor's name.
 
+use std::borrow::Cow;
+
 /// A tensor's part in a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::formats) enum Part {
@@ -18,10 +20,10 @@ pub(in crate::formats) enum Part {
 }
 
 /// A tensor name, taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::formats) struct Claim<'a> {
     /// The module's path as the file has it.
-    pub(in crate::formats) module: &'a str,
+    pub(in crate::formats) module: Cow<'a, str>,
     pub(in crate::formats) part: Part,
     /// The adapter's name, where the tensor's has it.
     pub(in crate::formats) adapter: Option<&'a str>,
@@ -32,7 +34,7 @@ pub(in crate::formats) struct Claim<'a> {
 impl<'a> Claim<'a> {
     /// A name without an adapter's; none for a module without a path.
     pub(super) fn new(module: &'a str, part: Part, weight: usize) -> Option<Self> {
-        (!module.is_empty()).then_some(Self { module, part, adapter: None, weight })
+        (!module.is_empty()).then_some(Self { module: module.into(), part, adapter: None, weight })
     }
 
     /// The part by the end of the name.

@@ -79,7 +79,7 @@ mod tests {
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
         ] {
             let claim = claim(name).unwrap();
-            assert_eq!((claim.part, crate::names::canonical(&path(claim.module))), (Part::A, to_out.into()));
+            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::A, to_out.into()));
         }
         let clip = "text_encoder.encoder.layers.0.self_attn.out_proj";
         for name in [
@@ -88,7 +88,7 @@ mod tests {
             "text_encoder.encoder.layers.0.self_attn.out_proj.lora_B.weight",
         ] {
             let claim = claim(name).unwrap();
-            assert_eq!((claim.part, crate::names::canonical(&path(claim.module))), (Part::B, clip.into()));
+            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::B, clip.into()));
         }
     }
 

@@ -97,6 +97,6 @@ mod tests {
     #[test]
     fn the_end_may_be_joined_by_an_underscore() {
         let claim = claim("lora_unet_unet_mid_block_attentions_0_proj_in_lora_down.weight").unwrap();
-        assert_eq!((claim.module, claim.part), ("lora_unet_unet_mid_block_attentions_0_proj_in", Part::A));
+        assert_eq!((&*claim.module, claim.part), ("lora_unet_unet_mid_block_attentions_0_proj_in", Part::A));
     }
 }

@@ -46,8 +46,8 @@ pub(in crate::formats) fn unwrapped(mut path: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn claimed(name: &str) -> Option<(&str, Part, Option<&str>)> {
-        claim(name).map(|claim| (claim.module, claim.part, claim.adapter))
+    fn claimed(name: &str) -> Option<(String, Part, Option<&str>)> {
+        claim(name).map(|claim| (claim.module.into_owned(), claim.part, claim.adapter))
     }
 
     #[test]
@@ -62,9 +62,9 @@ mod tests {
             ("base_model.model.h.0.q.lora_E.style", Part::E, Some("style")),
             ("base_model.model.h.0.q.lora_magnitude_vector.style.weight", Part::Magnitude, Some("style")),
         ] {
-            assert_eq!(claimed(name), Some((q, part, adapter)), "{name}");
+            assert_eq!(claimed(name), Some((q.to_owned(), part, adapter)), "{name}");
         }
-        assert_eq!(claimed("h.0.q.lora_B.default.weight"), Some(("h.0.q", Part::B, Some("default"))));
+        assert_eq!(claimed("h.0.q.lora_B.default.weight"), Some(("h.0.q".to_owned(), Part::B, Some("default"))));
         assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }
 

@@ -17,13 +17,18 @@ pub(super) fn torchtune(name: &str) -> Option<Claim<'_>> {
 pub(super) fn megatron(name: &str) -> Option<Claim<'_>> {
     let claim = Claim::by_end(name, &[(".linear_in.weight", Part::A), (".linear_out.weight", Part::B)], 2)?;
     // NeMo 1 keeps several adapters of a layer in one place, named after what they adapt.
-    let module = claim.module.strip_suffix(".adapter").unwrap_or(claim.module);
-    Some(Claim { module, ..claim })
+    let module = name.strip_suffix(".linear_in.weight").or(name.strip_suffix(".linear_out.weight"))?;
+    Some(Claim { module: module.strip_suffix(".adapter").unwrap_or(module).into(), ..claim })
 }
 
 /// cloneofsimo: `unet:17:down` and `unet:17:up`, numbered as the trainer walked the model; a list of tensors, up and down
 /// in turn, in the older `.pt` files.
 pub(super) fn cloneofsimo(name: &str) -> Option<Claim<'_>> {
+    if let Some(place) = name.parse::<usize>().ok().filter(|_| is_number(name)) {
+        let part = if place.is_multiple_of(2) { Part::B } else { Part::A };
+        let module = (place / 2).to_string().into();
+        return Some(Claim { module, part, adapter: None, weight: 1 });
+    }
     Claim::by_end(name, &[(":down", Part::A), (":up", Part::B)], 2)
         .filter(|claim| claim.module.rsplit(':').next().is_some_and(is_number))
 }
@@ -50,23 +55,27 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    type Named<'a> = Option<(&'a str, Part)>;
+    fn found(claim: Option<Claim<'_>>) -> Option<(String, Part)> {
+        claim.map(|claim| (claim.module.into_owned(), claim.part))
+    }
 
-    fn found(claim: Option<Claim<'_>>) -> Named<'_> {
-        claim.map(|claim| (claim.module, claim.part))
+    fn named(module: &str, part: Part) -> Option<(String, Part)> {
+        Some((module.to_owned(), part))
     }
 
     #[test]
     fn each_takes_its_own_names_alone() {
-        assert_eq!(found(mlx("model.layers.20.q_proj.lora_a")), Some(("model.layers.20.q_proj", Part::A)));
+        assert_eq!(found(mlx("model.layers.20.q_proj.lora_a")), named("model.layers.20.q_proj", Part::A));
         assert_eq!(
             found(torchtune("layers.0.attn.q_proj.lora_b.weight")),
-            Some(("layers.0.attn.q_proj", Part::B))
+            named("layers.0.attn.q_proj", Part::B)
         );
         let qkv = "decoder.layers.0.self_attention.linear_qkv";
-        assert_eq!(found(megatron(&format!("{qkv}.adapter.linear_in.weight"))), Some((qkv, Part::A)));
-        assert_eq!(found(cloneofsimo("text_encoder:3:up")), Some(("text_encoder:3", Part::B)));
-        assert_eq!(found(sam("w_b_011")), Some(("011", Part::B)));
+        assert_eq!(found(megatron(&format!("{qkv}.adapter.linear_in.weight"))), named(qkv, Part::A));
+        assert_eq!(found(cloneofsimo("text_encoder:3:up")), named("text_encoder:3", Part::B));
+        assert_eq!(found(sam("w_b_011")), named("011", Part::B));
+        assert_eq!(found(cloneofsimo("6")), named("3", Part::B));
+        assert_eq!(found(cloneofsimo("7")), named("3", Part::A));
         for name in ["x.lora_a.weight", "unet:x:up", "w_a_", "w_a_0x", ":up", ".lora_b"] {
             assert_eq!(found(mlx(name).or(cloneofsimo(name)).or(sam(name))), None, "{name}");
         }
