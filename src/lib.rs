@@ -61,7 +61,7 @@ pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
 pub use formats::{Limits, OpenOptions};
-pub use select::{ModulePair, Selected, Selection};
+pub use select::{Matching, ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};
 

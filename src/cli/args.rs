@@ -1,16 +1,17 @@
 //! The command line's grammar and its help texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use super::matches::MatchArg;
 use super::output::{self, Output};
-use crate::Side;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;
+use crate::{Adapter, OpenOptions, Selection, Side};
 
 /// The version with the commit that it was built from, where the source was a checkout.
 const VERSION: &str = git_version::git_version!(
@@ -233,6 +234,38 @@ pub(super) struct SelectionArgs {
     /// Modules whose name matches, with * ? and [...]; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
+    /// Which modules of two files are the same: canonical, by their names without wrapper prefixes; exact, by the names
+    /// that the files have; or a .csv file with a line FIRST,SECOND for each pair that canonical names do not find
+    #[arg(long = "match", value_name = "HOW", default_value = "canonical")]
+    pub(super) matching: MatchArg,
+    /// The adapter of this name, in files that hold several
+    #[arg(long, value_name = "NAME")]
+    pub(super) adapter_name: Option<String>,
+}
+
+impl SelectionArgs {
+    /// The adapter in the file or folder.
+    pub(super) fn open(&self, run: &Path) -> crate::Result<Adapter> {
+        open_options(self.adapter_name.as_deref()).open(run)
+    }
+
+    /// What these select, of `selection`.
+    pub(super) fn of(&self, selection: Selection) -> anyhow::Result<Selection> {
+        let selection = selection.projections(&self.projections).modules(&self.module)?;
+        let selection = selection.matching(self.matching.read()?);
+        Ok(match self.layer {
+            Some(layer) => selection.layer(layer),
+            None => selection,
+        })
+    }
+}
+
+/// Options that choose the adapter of this name.
+pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
+    match adapter_name {
+        Some(name) => OpenOptions::new().adapter_name(name),
+        None => OpenOptions::new(),
+    }
 }
 
 #[derive(Debug, ArgGroup)]

@@ -5,16 +5,12 @@ use anyhow::Result;
 use super::args::FigureArgs;
 use super::picture::{Picture, check_usage};
 use super::report::Report;
-use crate::{Adapter, Selection};
+use crate::Selection;
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     check_usage(&args.output, &args.compute);
-    let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
-    let mut selection =
-        Selection::new().projections(&args.selection.projections).modules(&args.selection.module)?;
-    if let Some(layer) = args.selection.layer {
-        selection = selection.layer(layer);
-    }
+    let (a, b) = (args.selection.open(&args.run_a)?, args.selection.open(&args.run_b)?);
+    let selection = args.selection.of(Selection::new())?;
     let selected = selection.select(&a, &b, args.compute.side)?;
     if let Some(note) = &selected.note {
         report.note("note", note);

@@ -7,6 +7,7 @@ mod devices;
 mod figure;
 mod inspect;
 mod job;
+mod matches;
 mod meta;
 mod npz;
 mod output;

@@ -64,7 +64,10 @@ mod tests {
         ] {
             assert_eq!(claimed(name), Some((q.to_owned(), part, adapter)), "{name}");
         }
-        assert_eq!(claimed("h.0.q.lora_B.default.weight"), Some(("h.0.q".to_owned(), Part::B, Some("default"))));
+        assert_eq!(
+            claimed("h.0.q.lora_B.default.weight"),
+            Some(("h.0.q".to_owned(), Part::B, Some("default")))
+        );
         assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }
 
