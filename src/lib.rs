@@ -60,7 +60,7 @@ pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
 pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
-pub use formats::Limits;
+pub use formats::{Discovered, Limits, discover};
 pub use select::{ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};

@@ -1,7 +1,7 @@
 //! Tells by its first bytes what kind of file it is, and opens it.
 
 use crate::adapter::{Container, Source};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::formats::tensor::Tensors;
 use crate::formats::{Limits, npz, safetensors, sniff, torch, zip};
 use crate::listing::listed;
@@ -18,9 +18,13 @@ pub(super) fn open(source: &Source, limits: &Limits) -> Result<(Container, Tenso
         return Ok((Container::TorchLegacy, torch::legacy_tensors(source, &reader, limits)?));
     }
     if !sniff::is_zip(&head) {
-        return Ok((Container::Safetensors, safetensors::tensors(source, &reader, limits)?));
+        let tensors = safetensors::tensors(source, &reader, limits);
+        // What does not even begin like that is no checkpoint of any kind.
+        let tensors = if sniff::is_safetensors(&head) { tensors } else { tensors.map_err(Error::other_kind) };
+        return Ok((Container::Safetensors, tensors?));
     }
-    let members = zip::members(source, &reader, limits)?;
+    let members = zip::members(source, &reader, limits);
+    let members = if sniff::is_known_zip(&head) { members? } else { members.map_err(Error::other_kind)? };
     if torch::is_torch(&members) {
         return Ok((Container::TorchZip, torch::zip_tensors(path, &members, limits)?));
     }

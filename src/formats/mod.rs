@@ -3,6 +3,7 @@
 mod config;
 mod container;
 mod digest;
+mod discover;
 mod dtype;
 mod folder;
 mod header;
@@ -27,6 +28,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use discover::{Discovered, discover};
 pub use limits::Limits;
 
 use crate::adapter::{Adapter, Format, Source};
@@ -34,8 +36,9 @@ use crate::error::Result;
 use crate::formats::config::Config;
 
 impl Adapter {
-    /// Opens a PEFT folder (`adapter_config.json` and `adapter_model.safetensors`) or a `.safetensors` file with
-    /// PEFT's names, within the default [`Limits`]. Reads headers only.
+    /// Opens a PEFT folder (`adapter_config.json` and `adapter_model.safetensors` or `.bin`) or a file of factors
+    /// (safetensors, what `torch.save` writes, or `.npz`) with PEFT's or loralib's names, within the default [`Limits`].
+    /// What kind of file it is, its content says. Reads headers only, and runs nothing that a pickle holds.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
@@ -73,7 +76,7 @@ impl Adapter {
         Ok(adapter)
     }
 
-    /// Opens the bytes of a `.safetensors` file that are in memory already. The label stands for the path in
+    /// Opens the bytes of a file that are in memory already. The label stands for the path in
     /// messages.
     ///
     /// # Errors
