@@ -60,7 +60,7 @@ pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Mod
 pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
-pub use formats::{Limits, OpenOptions};
+pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use select::{Matching, ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};

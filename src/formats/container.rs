@@ -1,7 +1,7 @@
 //! Tells by its first bytes what kind of file it is, and opens it.
 
 use crate::adapter::{Container, Source};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::formats::header::Metadata;
 use crate::formats::tensor::Tensors;
 use crate::formats::{Limits, npz, safetensors, sniff, torch, zip};
@@ -20,10 +20,14 @@ pub(super) fn open(source: &Source, limits: &Limits) -> Result<(Container, Tenso
         return Ok((Container::TorchLegacy, tensors, Metadata::new()));
     }
     if !sniff::is_zip(&head) {
-        let (tensors, metadata) = safetensors::tensors(source, &reader, limits)?;
+        let read = safetensors::tensors(source, &reader, limits);
+        // What does not even begin like that is no checkpoint of any kind.
+        let read = if sniff::is_safetensors(&head) { read } else { read.map_err(Error::other_kind) };
+        let (tensors, metadata) = read?;
         return Ok((Container::Safetensors, tensors, metadata));
     }
-    let members = zip::members(source, &reader, limits)?;
+    let members = zip::members(source, &reader, limits);
+    let members = if sniff::is_known_zip(&head) { members? } else { members.map_err(Error::other_kind)? };
     if torch::is_torch(&members) {
         return Ok((Container::TorchZip, torch::zip_tensors(path, &members, limits)?, Metadata::new()));
     }

@@ -3,6 +3,7 @@
 mod config;
 mod container;
 mod digest;
+mod discover;
 mod dtype;
 mod experts;
 mod folder;
@@ -30,6 +31,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use discover::{Discovered, discover};
 pub use limits::Limits;
 pub use options::OpenOptions;
 
@@ -39,8 +41,10 @@ use crate::formats::config::Config;
 use crate::formats::modules::{Beside, adapter_names};
 
 impl Adapter {
-    /// Opens a folder (`adapter_config.json` and its checkpoint) or a file, within the default [`Limits`]. The naming
-    /// scheme is told by the tensors' names. Reads headers only, and the alphas that some schemes keep as tensors.
+    /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
+    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. What kind
+    /// of file it is, its content says, and which naming scheme, its tensors' names. Reads headers only, and the alphas
+    /// that some schemes keep as tensors; runs nothing that a pickle holds.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
@@ -70,7 +74,7 @@ impl Adapter {
         OpenOptions::new().limits(limits.clone()).open(path)
     }
 
-    /// Opens the bytes of a `.safetensors` file that are in memory already. The label stands for the path in
+    /// Opens the bytes of a file that are in memory already. The label stands for the path in
     /// messages.
     ///
     /// # Errors

@@ -618,8 +618,6 @@ def mlx():
             before = np.array(module.linear.weight)
             deltas[short(name)] = torch.from_numpy(np.array(module.fuse().weight) - before)
     expect("mlx", deltas)
-    # A file without its config does not have the scaling.
-    expect("mlx-unscaled", {name: delta / 7 for name, delta in deltas.items()})
 
 
 # TorchTune

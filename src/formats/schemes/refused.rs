@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Fault};
+use crate::formats::sniff;
 use crate::listing::{counted, listed};
 
 /// What the names of other methods hold. The first that fits counts.
@@ -33,12 +34,16 @@ pub(super) fn refuse<'a>(path: &Path, names: impl Iterator<Item = &'a str> + Clo
         let hint = "only methods with an A and a B for each module have subspaces to compare";
         return fault(format!("{n_tensors} of what seems {what} ({shown})")).hint(hint).unsupported();
     }
+    if let Some(kind) = sniff::kind_of_state(names.clone()) {
+        return fault(format!("{n_tensors} of {kind}")).other_kind().unsupported();
+    }
     match names.clone().next() {
-        None => fault("no tensors".into()).unsupported(),
+        None => fault("no tensors, as in a scheduler's state".into()).other_kind().unsupported(),
         Some(_) => {
             let shown = listed(names);
             let hint = "if this is a full or a merged model, give the adapter's own file";
-            fault(format!("{n_tensors} and no LoRA factor among them ({shown})")).hint(hint).unsupported()
+            let found = format!("{n_tensors} and no LoRA factor among them ({shown})");
+            fault(found).hint(hint).other_kind().unsupported()
         }
     }
 }
