@@ -93,8 +93,8 @@ Examples:
   lorascope devices --json | jq '.gpus[].pci'";
 
 const FIGURE_HELP: &str = "\
-A RUN is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .safetensors file with PEFT names. \
-Without --layer and --module the panels are q and v of the middle block.
+A RUN is a checkpoint of any kind that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with \
+the names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module the panels are q and v of the middle block.
 
 Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the \
 other way round. 1: one span holds the other; 0: orthogonal; max(i, j)/d: two random spans, as the control shows.
@@ -147,28 +147,42 @@ pub(super) struct CompareArgs {
 }
 
 const INSPECT_HELP: &str = "\
-Reads headers only, unless --spectra asks for the numbers. A RUN that cannot be read is reported, the others are shown, \
-and the exit code is 3. – stands for what the files do not say.
+A PATH is a checkpoint (as for figure) or a folder, which is searched with all that is in it; what a file is, its content \
+says. Several checkpoints have a row each: naming scheme (and method, where it is not plain LoRA), trainer and base model \
+if recorded, rank, alpha, number of modules, type of the numbers, size of the file, and the date on which training ended \
+if recorded, else that of the file. One checkpoint has a row for each module: its canonical name, shapes, alpha, scaling, \
+and the name that the file has for it. – stands for what the files do not say.
 
---spectra adds for factors A and B: the numerical rank q (directions above the rounding of the stored type, 0 for a \
-factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and the effective rank \
-exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007).
+Reads headers only, unless --spectra asks for the numbers. Checkpoints that cannot be read are listed at the end with the \
+reason, and the exit code is 3; other files are counted, and listed with -v.
+
+--spectra adds rows of modules for every checkpoint. For factors A and B: the numerical rank q (directions above the \
+rounding of the stored type, 0 for a factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and \
+the effective rank exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007). For ΔW = s·B·A, which is never formed: numerical and \
+effective rank, and the norms ‖ΔW‖_F and ‖ΔW‖₂, those of B·A where the scaling s is not known.
 
 Examples:
+  lorascope inspect runs/
   lorascope inspect runs/seed0
-  lorascope inspect --spectra --json runs/checkpoint-*";
+  lorascope inspect --spectra --csv runs/checkpoint-* > spectra.csv";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct InspectArgs {
-    /// Checkpoints
-    #[arg(value_name = "RUN", required = true)]
-    pub(super) runs: Vec<PathBuf>,
-    /// Add each factor's numerical and effective rank and the spread of its singular values
+    /// Checkpoints, and folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// The adapter of this name, in files that hold several [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    pub(super) adapter_name: Option<String>,
+    /// Add ranks and singular values of A, B and ΔW, and the norms of ΔW
     #[arg(long)]
     pub(super) spectra: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Print the result as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(super) csv: bool,
 }
 
 #[derive(Debug, ArgGroup)]

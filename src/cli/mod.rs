@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod dates;
 mod demo;
 mod devices;
 mod figure;

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
-use crate::formats::{Limits, OpenOptions};
 use crate::formats::folder::{self, CONFIG};
+use crate::formats::{Limits, OpenOptions};
 use crate::names::natural_cmp;
 
 /// What a folder holds, each list in natural order of the paths.
