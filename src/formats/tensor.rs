@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
 use crate::factor::Axis;
-use crate::formats::Limits;
+use crate::formats::source::Reader;
+use crate::formats::{Limits, dtype};
 use crate::listing::quoted;
 
 /// Tensors have 5 dimensions at most; a hostile header may name millions.
@@ -111,6 +112,44 @@ impl Tensor {
     }
 }
 
+/// Reads single numbers of a file, such as kohya's hundreds of alphas, through one handle.
+#[derive(Default)]
+pub(super) struct Scalars<'a> {
+    open: Option<(&'a Source, Reader<'a>)>,
+}
+
+impl<'a> Scalars<'a> {
+    /// The number of a tensor that holds only one.
+    ///
+    /// # Errors
+    /// `Malformed` when it holds another count or a number that is not finite, `Unsupported` for a type that is not
+    /// computed from, `Io` when the system refuses to read.
+    pub(super) fn read(&mut self, name: &str, tensor: &'a Tensor) -> Result<f64> {
+        let fault = |found: String, expected: &str| {
+            Fault::new(found, expected).at(tensor.source.path()).of(format!("tensor {}", quoted(name)))
+        };
+        if tensor.shape.iter().any(|&dim| dim != 1) {
+            return Err(fault(format!("shape {:?}", tensor.shape), "one number").malformed());
+        }
+        let Some(dtype) = Dtype::from_safetensors(&tensor.dtype) else {
+            let found = format!("a number of type {}", quoted(&tensor.dtype));
+            return Err(fault(found, "F64, F32, F16 or BF16").unsupported());
+        };
+        let reader = match &mut self.open {
+            Some((source, reader)) if source.is(&tensor.source) => reader,
+            open => &open.insert((&tensor.source, tensor.source.open()?)).1,
+        };
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..dtype.size_bytes()];
+        reader.read_at(tensor.offset_bytes, bytes)?;
+        let number = dtype::number(bytes, dtype);
+        match number.is_finite() {
+            true => Ok(number),
+            false => Err(fault(number.to_string(), "a finite number").malformed()),
+        }
+    }
+}
+
 /// The strides of numbers that lie row after row.
 fn row_major(shape: &[u64]) -> Vec<u64> {
     let mut strides = vec![1; shape.len()];
@@ -191,6 +230,16 @@ mod tests {
         assert_eq!(read(&part), [1.0]);
         part.source = cut(15);
         assert!(part.read().is_err());
+    }
+
+    #[test]
+    fn every_nth_row_is_one_part_of_interleaved_ones() {
+        let whole = counting(&[4, 2], &[2, 1]);
+        assert_eq!(read(&whole.clone().every(2, 1).unwrap()), [2.0, 3.0, 6.0, 7.0]);
+        let columns = counting(&[2, 4], &[4, 1]).transposed().every(2, 0).unwrap().transposed();
+        assert_eq!(read(&columns), [0.0, 2.0, 4.0, 6.0]);
+        assert!(whole.clone().every(3, 0).is_none() && whole.clone().every(2, 2).is_none());
+        assert!(whole.row_range(0..2).every(2, 0).is_none());
     }
 
     #[test]
