@@ -6,3 +6,4 @@ pub mod engines;
 pub mod files;
 pub mod image;
 pub mod oracle;
+pub mod torch;
