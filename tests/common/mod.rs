@@ -7,3 +7,4 @@ pub mod files;
 pub mod image;
 pub mod oracle;
 pub mod update;
+pub mod torch;
