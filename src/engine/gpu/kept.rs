@@ -88,3 +88,6 @@ impl GpuEngine {
         Ok(values)
     }
 }
+
+#[cfg(test)]
+mod tests;
