@@ -62,7 +62,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
-        Command::Devices { json } => devices::run(json),
+        Command::Devices(args) => devices::run(&args),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);
