@@ -7,9 +7,9 @@ use anyhow::Result;
 use super::args::{ComputeArgs, FigureArgs};
 use super::picture::{Picture, check_usage};
 use super::report::Report;
+use crate::Selection;
 use crate::scan::cache::Cache;
 use crate::scan::lookup::{CachedPair, Scanned};
-use crate::Selection;
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     check_usage(&args.output, &args.compute);

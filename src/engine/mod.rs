@@ -15,9 +15,9 @@ pub use block::{Block, Kept, KeptPair, Pairs};
 pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
-pub use gpu::GpuEngine;
+pub use gpu::{GpuEngine, tune};
 pub use pci::PciAddress;
-pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Unseen, survey};
+pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
 
 use crate::basis::Basis;
 use crate::error::Result;
