@@ -6,3 +6,5 @@ pub mod engines;
 pub mod files;
 pub mod image;
 pub mod oracle;
+#[cfg(feature = "cli")]
+pub mod scans;
