@@ -8,3 +8,5 @@ pub mod image;
 pub mod oracle;
 pub mod torch;
 pub mod update;
+#[cfg(feature = "cli")]
+pub mod scans;
