@@ -162,6 +162,27 @@ impl Basis {
         Ok(Self { r: q, d, rows, sigma, n_uncertain: 0 })
     }
 
+    /// A basis that was made before, from all that it was: [`Basis::from_rows`] with the rank of the factor, r ≥ q, and
+    /// the count of its uncertain directions.
+    ///
+    /// # Errors
+    /// As [`Basis::from_rows`]; `Invalid` also when the rank or the count cannot be.
+    #[cfg(feature = "cli")]
+    pub(crate) fn from_parts(
+        r: usize,
+        d: usize,
+        rows: Vec<f32>,
+        sigma: Vec<f64>,
+        n_uncertain: usize,
+    ) -> Result<Self> {
+        let basis = Self::from_rows(d, rows, sigma)?;
+        if r < basis.q() || n_uncertain > basis.q() {
+            let found = format!("rank {r} and {n_uncertain} uncertain directions of {}", basis.q());
+            return Err(Fault::new(found, "no fewer and no more").of("basis").invalid());
+        }
+        Ok(Self { r, n_uncertain, ..basis })
+    }
+
     /// The rank of the adapter's factor.
     pub fn r(&self) -> usize {
         self.r
@@ -212,6 +233,12 @@ fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
         }
     }
     transposed
+}
+
+/// A Gaussian matrix for the tests of other modules.
+#[cfg(all(test, feature = "cli"))]
+pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
+    random::gaussian(rows, cols, seed, 0)
 }
 
 /// What a basis is made of, but for its numbers.

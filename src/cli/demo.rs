@@ -17,6 +17,7 @@ pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
     Picture {
         runs: [&a, &b],
         pairs: &selected.pairs,
+        cached: None,
         output: &args.output,
         save: None,
         compute: &args.compute,

@@ -1,30 +1,61 @@
-//! `lorascope figure`: the paper's figure from two checkpoints.
+//! `lorascope figure`: the paper's figure from two checkpoints, or from a pair of a scan.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::args::FigureArgs;
+use super::args::{ComputeArgs, FigureArgs};
 use super::picture::{Picture, check_usage};
 use super::report::Report;
-use crate::{Adapter, Selection};
+use crate::Selection;
+use crate::scan::cache::Cache;
+use crate::scan::lookup::{CachedPair, Scanned};
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     check_usage(&args.output, &args.compute);
-    let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
-    let mut selection =
-        Selection::new().projections(&args.selection.projections).modules(&args.selection.module)?;
-    if let Some(layer) = args.selection.layer {
-        selection = selection.layer(layer);
+    match (&args.pair, &args.run_b) {
+        (Some(pair), _) => of_scan(args, pair, report),
+        (None, Some(run_b)) => draw(args, &args.compute, [&args.run_a, run_b], None, report),
+        (None, None) => unreachable!("the grammar asks for one of the two"),
     }
-    let selected = selection.select(&a, &b, args.compute.side)?;
+}
+
+/// A pair of a scan, on the scan's side.
+fn of_scan(args: &FigureArgs, pair: &[String], report: &Report) -> Result<()> {
+    let scanned = Scanned::open(&args.run_a)?;
+    let numbers = [scanned.find(&pair[0])?, scanned.find(&pair[1])?];
+    let dir: PathBuf = match &args.cache {
+        Some(dir) => dir.clone(),
+        None => Cache::default_dir()?,
+    };
+    let cached = scanned.cached(&Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, numbers)?;
+    report
+        .detail("bases", if cached.is_some() { "from the cache" } else { "not in the cache, so made again" });
+    let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
+    let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
+    draw(args, &compute, runs, cached.as_ref(), report)
+}
+
+fn draw(
+    args: &FigureArgs,
+    compute: &ComputeArgs,
+    runs: [&Path; 2],
+    cached: Option<&CachedPair<'_>>,
+    report: &Report,
+) -> Result<()> {
+    let (a, b) = (args.selection.open(runs[0])?, args.selection.open(runs[1])?);
+    let selection = args.selection.of(Selection::new())?;
+    let selected = selection.select(&a, &b, compute.side)?;
     if let Some(note) = &selected.note {
         report.note("note", note);
     }
     Picture {
         runs: [&a, &b],
         pairs: &selected.pairs,
+        cached,
         output: &args.output,
         save: args.save.as_ref(),
-        compute: &args.compute,
+        compute,
         control: &args.control,
         picture: &args.picture,
     }

@@ -11,12 +11,15 @@ use super::report::Report;
 use super::warnings::{self, Warning};
 use crate::engine::{self, Engine, Pair, Work};
 use crate::error::Result as CrateResult;
+use crate::scan::lookup::CachedPair;
 use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids};
 
 /// What to compare.
 pub(super) struct Job<'a> {
     pub(super) runs: [&'a Adapter; 2],
     pub(super) pairs: &'a [ModulePair<'a>],
+    /// Bases that are there already.
+    pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) compute: &'a ComputeArgs,
     /// The seed of a Gaussian control of the first pair's shape, if there is to be one.
     pub(super) control: Option<u64>,
@@ -92,7 +95,8 @@ impl<'a> Job<'a> {
         // A factorisation costs some tens of r²·d.
         let bar = progress::bar(report, "factorising", self.pairs.len(), 20.0 * flop);
         let factorise = |&pair: &ModulePair<'a>| {
-            let factorised = Factorised::of(pair, self.side());
+            let cached = self.cached.map(|cached| cached.factorised(pair)).transpose()?.flatten();
+            let factorised = cached.map_or_else(|| Factorised::of(pair, self.side()), Ok);
             bar.inc(1);
             factorised
         };

@@ -1,19 +1,26 @@
 //! The command line: the only part of the crate that prints.
 
 mod args;
+mod bytes;
+mod cache;
 mod compare;
+mod dates;
 mod demo;
 mod devices;
 mod figure;
 mod inspect;
 mod job;
+mod matches;
 mod meta;
 mod npz;
 mod output;
 mod picture;
 mod progress;
 mod report;
+mod scan;
+mod scan_report;
 mod sink;
+mod status;
 mod summary_table;
 mod warnings;
 
@@ -30,10 +37,11 @@ use crate::error::Error;
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let report = Report::new(&args.common);
+    let report = Report::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
     match run(args, &report) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
+        Ok(Outcome::Stopped(code)) => ExitCode::from(code),
         // Whoever reads our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,6 +56,8 @@ enum Outcome {
     Done,
     /// Some inputs were bad and skipped.
     Skipped,
+    /// A signal stopped it between two parts of its work: the exit code.
+    Stopped(u8),
 }
 
 fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
@@ -59,10 +69,14 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
     }
     match args.command {
         Command::Inspect(args) => return inspect::run(&args, report),
+        Command::Scan(args) => return scan::run(&args, report),
+        Command::Status(args) => status::run(&args, report),
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
-        Command::Devices { json } => devices::run(json),
+        Command::Report(args) => scan_report::run(&args, report),
+        Command::Cache(args) => cache::run(&args),
+        Command::Devices(args) => devices::run(&args),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

@@ -16,12 +16,15 @@ use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
 use crate::error::Result as CrateResult;
 use crate::figure::{Figure, Panel};
+use crate::scan::lookup::CachedPair;
 use crate::{Adapter, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
     pub(super) runs: [&'a Adapter; 2],
     pub(super) pairs: &'a [ModulePair<'a>],
+    /// Bases that are there already.
+    pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) output: &'a Output,
     pub(super) save: Option<&'a Output>,
     pub(super) compute: &'a ComputeArgs,
@@ -44,7 +47,8 @@ impl<'a> Picture<'a> {
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
-        let job = Job { runs: self.runs, pairs: self.pairs, compute: self.compute, control };
+        let Self { runs, pairs, cached, compute, .. } = *self;
+        let job = Job { runs, pairs, cached, compute, control };
         let done = job.run(report)?;
 
         let started = Instant::now();

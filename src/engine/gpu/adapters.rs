@@ -3,7 +3,7 @@
 use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
 
 use super::cards::{Facts, Shown, diagnose};
-use super::pick::{Picked, pick};
+use super::pick::{self, Picked, pick};
 use crate::engine::{GpuChoice, PciAddress, Unseen};
 use crate::error::Result;
 
@@ -45,6 +45,15 @@ impl Adapters {
             let unseen = if missing.is_for_want_of_a_card { self.unseen(&facts) } else { vec![] };
             missing.into_error(&unseen)
         })
+    }
+
+    /// Every real adapter that the environment allows.
+    ///
+    /// # Errors
+    /// As [`Adapters::pick`] of `auto`.
+    pub(super) fn all(&self) -> Result<Vec<usize>> {
+        let facts = Facts::read();
+        pick::all(&self.infos, &facts).map_err(|missing| missing.into_error(&self.unseen(&facts)))
     }
 
     /// Cards without a Vulkan device, each with the cause and the way out.

@@ -83,6 +83,26 @@ fn auto(found: &[AdapterInfo], facts: &Facts) -> Result<Picked, Missing> {
     }
 }
 
+/// Every real adapter that the environment allows, best first.
+///
+/// # Errors
+/// As [`pick`] of `auto`.
+pub(super) fn all(found: &[AdapterInfo], facts: &Facts) -> Result<Vec<usize>, Missing> {
+    let first = auto(found, facts)?.index;
+    let is_real = |&index: &usize| preference(found[index].device_type).is_some();
+    let mut real: Vec<usize> = (0..found.len()).filter(is_real).collect();
+    let shown: Vec<PciAddress> = real.iter().filter_map(|&index| address(&found[index])).collect();
+    match allowed(facts, &shown) {
+        Allowed::Only { cards, .. } => Ok(cards.into_iter().filter_map(|card| at(found, card)).collect()),
+        // What cannot be told apart is not taken from other jobs.
+        Allowed::Unclear { .. } => Ok(vec![first]),
+        Allowed::All | Allowed::None { .. } => {
+            real.sort_by_key(|&index| preference(found[index].device_type));
+            Ok(real)
+        }
+    }
+}
+
 fn at(found: &[AdapterInfo], wanted: PciAddress) -> Option<usize> {
     found.iter().position(|info| address(info) == Some(wanted))
 }
@@ -147,6 +167,23 @@ mod tests {
 
     fn error(found: &[AdapterInfo], facts: &Facts) -> Error {
         pick(found, &GpuChoice::Auto, facts).unwrap_err().into_error(&[])
+    }
+
+    #[test]
+    fn all_are_the_real_ones_that_the_environment_allows() {
+        let cards = [
+            info("llvmpipe", DeviceType::Cpu),
+            card("first", "0000:01:00.0"),
+            card("second", "0000:02:00.0"),
+        ];
+        let facts = |variables: &'static [(&'static str, &'static str)]| {
+            Facts::read_from(std::path::Path::new("/nowhere"), |name| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(all(&cards, &facts(&[])).unwrap(), [1, 2]);
+        assert!(all(&cards[..1], &facts(&[])).is_err(), "software is no GPU to compute on");
+        assert!(all(&cards, &facts(&[("CUDA_VISIBLE_DEVICES", "")])).is_err());
     }
 
     #[test]

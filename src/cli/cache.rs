@@ -1,0 +1,45 @@
+//! `lorascope cache`: what the cache of bases holds, and its end.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::args::{CacheAction, CacheArgs};
+use super::bytes::bytes;
+use super::write_stdout;
+use crate::listing::printable;
+use crate::scan::cache::{Cache, Info};
+
+/// What `--json` prints; for `clear`, what was there before.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    version: &'static str,
+    dir: &'a Path,
+    #[serde(flatten)]
+    info: Info,
+    cleared: bool,
+}
+
+pub(super) fn run(args: &CacheArgs) -> Result<()> {
+    let dir = args.cache.clone().map_or_else(Cache::default_dir, Ok)?;
+    let cache = Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?;
+    let cleared = args.action == CacheAction::Clear;
+    let info = if cleared { cache.clear() } else { cache.info() }?;
+    if args.json {
+        let version = env!("CARGO_PKG_VERSION");
+        let document = Document { schema: 1, version, dir: cache.dir(), info, cleared };
+        return write_stdout(|stdout| {
+            serde_json::to_writer_pretty(&mut *stdout, &document)?;
+            writeln!(stdout)
+        });
+    }
+    let dir = printable(&cache.dir().display().to_string(), 1000);
+    let Info { entries, bytes: total, limit_bytes } = info;
+    let holds = format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, bytes(total));
+    write_stdout(|stdout| match cleared {
+        true => writeln!(stdout, "{dir}: {holds} removed"),
+        false => writeln!(stdout, "{dir}: {holds}, limit {}", bytes(limit_bytes)),
+    })
+}

@@ -1,0 +1,256 @@
+//! `lorascope scan`: every pair of a folder of checkpoints.
+
+mod args;
+mod dry_run;
+mod engines;
+mod plan;
+mod progress;
+mod signals;
+mod size;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use glob::Pattern;
+
+pub(super) use self::args::{SCAN_HELP, ScanArgs};
+use self::plan::Planned;
+use self::signals::Signals;
+use super::Outcome;
+use super::report::Report;
+use crate::error::Fault;
+use crate::listing::counted;
+use crate::scan::bases::{Bases, n_basis_bytes, n_in_flight};
+use crate::scan::blocks::Blocks;
+use crate::scan::cache::Cache;
+use crate::scan::finish::{Counts, finish};
+use crate::scan::folder::Folder;
+use crate::scan::log::{self, Log};
+use crate::scan::plan::Plan;
+use crate::scan::profile::{Profile, Stage};
+use crate::scan::run::{Progress, Run};
+use crate::scan::shard::{Shard, ShardChoice, from_environment};
+use crate::scan::table::put_bytes;
+
+pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
+    let signals = Signals::catch().context("cannot listen for signals")?;
+    if args.how.dry_run {
+        return dry_run::run(args, report);
+    }
+    let globs = globs(args)?;
+    let opened = plan::open_inputs(args, &globs, report)?;
+    if args.how.fresh {
+        Folder::create(&args.output)?.clear()?;
+    }
+    let folder = Folder::create(&args.output)?;
+    let (shard, array_min) = shard(args, &folder)?;
+    let n_bad = opened.n_bad;
+    let Planned { plan, growth } = plan::settle(args, &folder, opened)?;
+    let blocks = Blocks::of(&plan)?;
+    let whole = Counts::of(&blocks, &folder, |_| true);
+    let mine = Counts::of(&blocks, &folder, |place| shard.has(place));
+    report.note("plan", plan::said(&plan, growth, whole, mine, shard));
+
+    let mut n_done = 0;
+    if !mine.is_complete() && signals.caught().is_none() {
+        n_done = compute(
+            args,
+            report,
+            &signals,
+            Scan { folder: &folder, plan: &plan, blocks: &blocks, globs, shard, array_min, mine },
+        )?;
+    }
+    if let Some(signal) = signals.caught() {
+        let left = mine.n_blocks - mine.n_done - n_done;
+        report.note(
+            "stopped",
+            format!("{} of {} blocks are left; the same command goes on", left, mine.n_blocks),
+        );
+        return Ok(Outcome::Stopped(signal));
+    }
+    end(args, report, &folder, &plan, &blocks, n_bad)
+}
+
+/// What is scanned.
+struct Scan<'a> {
+    folder: &'a Folder,
+    plan: &'a Plan,
+    blocks: &'a Blocks<'a>,
+    globs: Vec<Pattern>,
+    shard: Shard,
+    array_min: Option<usize>,
+    mine: Counts,
+}
+
+/// Does the blocks of the share, and returns how many.
+fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) -> Result<u64> {
+    let Scan { folder, plan, blocks, globs, shard, array_min, mine } = scan;
+    let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
+    let log = Log::begin(folder, shard, array_min)?;
+    let profile = Profile::begin(args.how.profile.is_some());
+    let bases =
+        Bases::new(plan, folder, cache(args, plan, folder, report)?, args.what.side, globs, shard, &profile);
+    let progress = Progress::default();
+    let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
+    let run = Run {
+        plan,
+        blocks,
+        folder,
+        bases: &bases,
+        shard,
+        n_in_flight: n_in_flight(plan, memory_bytes),
+        strict: args.how.strict,
+        stop: signals.stop(),
+        log: &log,
+        progress: &progress,
+        profile: &profile,
+    };
+    let started = Instant::now();
+    let open = || -> Result<_> {
+        let engines = opening.wait(report)?;
+        engines::record(engines[0].info(), folder, report)?;
+        Ok(engines)
+    };
+    progress::watch(report, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run(open))?;
+    let n_pairs = progress.n_pairs.load(Ordering::Relaxed);
+    report.detail("time", format!("{:.1?} for {}", started.elapsed(), counted(n_pairs, "row")));
+    say_profile(args, &profile, &progress, report)?;
+    for warning in unique(&progress.warnings) {
+        report.warning(warning);
+    }
+    let n_factorised = bases.n_factorised();
+    report.detail(
+        "bases",
+        format!("{} factorised, the others were in the cache", counted(n_factorised, "checkpoint")),
+    );
+    let (same, other) =
+        (progress.n_same_start.load(Ordering::Relaxed), progress.n_other_base.load(Ordering::Relaxed));
+    if same > 0 {
+        report.warning(format!(
+            "{} of {} share the random start of A, so φ of side a says little about what was learnt: see the column \
+             same_start, and --side b",
+            same,
+            counted(n_pairs, "row")
+        ));
+    }
+    if other > 0 {
+        report.warning(format!(
+            "{} of {} compare adapters of different base models: see the column other_base, and --same-base",
+            other,
+            counted(n_pairs, "row")
+        ));
+    }
+    Ok(progress.n_blocks.load(Ordering::Relaxed) as u64)
+}
+
+/// The time of each stage, and the trace where one is asked for.
+fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, report: &Report) -> Result<()> {
+    let stages =
+        Stage::ALL.map(|stage| format!("{} {:.2} s", stage.name(), profile.sum(stage).as_secs_f64()));
+    let mut stages = format!("{} (of all threads)", stages.join(", "));
+    if let Some(times) = *progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner) {
+        let kernel =
+            times.kernel.map_or("unknown".to_owned(), |kernel| format!("{:.2} s", kernel.as_secs_f64()));
+        let (upload, read_back) = (times.upload.as_secs_f64(), times.read_back.as_secs_f64());
+        stages += &format!("; GPU: upload {upload:.2} s, kernel {kernel}, read-back {read_back:.2} s");
+    }
+    match (&args.how.profile, profile.trace()) {
+        (Some(path), Some(trace)) => {
+            report.note("profile", stages);
+            put_bytes(path, trace.to_string().as_bytes())?;
+            report.note("wrote", path.display());
+        }
+        _ => report.detail("time", stages),
+    }
+    Ok(())
+}
+
+/// Each line once.
+fn unique(lines: &Mutex<Vec<String>>) -> BTreeSet<String> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+}
+
+/// Finishes a scan whose last block is there, or says what is left to do.
+fn end(
+    args: &ScanArgs,
+    report: &Report,
+    folder: &Folder,
+    plan: &Plan,
+    blocks: &Blocks<'_>,
+    n_bad: usize,
+) -> Result<Outcome> {
+    let whole = Counts::of(blocks, folder, |_| true);
+    let out = args.output.display();
+    if !whole.is_complete() {
+        let left = whole.n_blocks - whole.n_done;
+        report.note(
+            "left",
+            format!("{left} of {} blocks, to other shares: lorascope status {out}", whole.n_blocks),
+        );
+        return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
+    }
+    let problems = finish(plan, blocks, folder)?;
+    for (path, problem) in &problems {
+        report.warning(format!("{path}: {problem}"));
+    }
+    report.note("wrote", format!("{} ({} blocks)", folder.pairs().display(), whole.n_blocks));
+    report.note("wrote", folder.adapters_file().display());
+    Ok(if n_bad + problems.len() > 0 { Outcome::Skipped } else { Outcome::Done })
+}
+
+fn globs(args: &ScanArgs) -> Result<Vec<Pattern>> {
+    let pattern = |glob: &String| {
+        Pattern::new(glob).map_err(|error| {
+            let found = format!("{} ({} at position {})", crate::listing::quoted(glob), error.msg, error.pos);
+            Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid().into()
+        })
+    };
+    args.which.module.iter().map(pattern).collect()
+}
+
+/// The share, and the first task id of the array that it came from.
+fn shard(args: &ScanArgs, folder: &Folder) -> Result<(Shard, Option<usize>)> {
+    let Some(choice) = args.how.shard else { return Ok((Shard::WHOLE, None)) };
+    match choice {
+        ShardChoice::Given(shard) => Ok((shard, None)),
+        ShardChoice::Auto => {
+            let before = log::numbering(&log::read(folder)?);
+            let variable = |name: &str| std::env::var(name).ok();
+            let shard = from_environment(args.how.shard_count.map(Into::into), before, variable)?;
+            let id = variable("SLURM_ARRAY_TASK_ID").and_then(|id| id.trim().parse::<usize>().ok());
+            Ok((shard, id.map(|id| (id + 1).saturating_sub(shard.k))))
+        }
+    }
+}
+
+/// The cache, with room for every basis of the plan.
+fn cache(args: &ScanArgs, plan: &Plan, folder: &Folder, report: &Report) -> Result<Cache> {
+    if args.how.no_cache {
+        return Ok(Cache::open(folder.bases(), u64::MAX)?);
+    }
+    let dir: PathBuf = match &args.how.cache {
+        Some(dir) => dir.clone(),
+        None => Cache::default_dir()?,
+    };
+    let limit = args.how.cache_limit.unwrap_or(Cache::DEFAULT_LIMIT_BYTES);
+    let needed = n_basis_bytes(plan);
+    if needed > limit {
+        report.warning(format!(
+            "the bases of this scan take {needed} bytes, over the cache's limit of {limit}, which holds again after it"
+        ));
+    }
+    Ok(Cache::open(dir, limit.max(needed))?)
+}
+
+/// Half of the memory that is free here, in the system and in the control group.
+fn free_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let free = system.available_memory();
+    let free = system.cgroup_limits().map_or(free, |limits| limits.free_memory.min(free));
+    free / 2
+}

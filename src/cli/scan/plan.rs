@@ -1,0 +1,226 @@
+//! From the arguments to a plan that is in the output folder.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use glob::Pattern;
+use rayon::prelude::*;
+
+use super::args::ScanArgs;
+use crate::Limits;
+use crate::cli::report::Report;
+use crate::error::{Error, Fault};
+use crate::listing::counted;
+use crate::scan::finish::{Counts, adapters_table};
+use crate::scan::folder::Folder;
+use crate::scan::inputs::{Inputs, of_list};
+use crate::scan::opened::Opened;
+use crate::scan::plan::{Growth, Options, PairChoice, Plan};
+use crate::scan::record::check_unchanged;
+use crate::scan::shard::Shard;
+
+/// Every input's header.
+pub(super) struct OpenedInputs {
+    pub(super) opened: Vec<Opened>,
+    pub(super) pairs: PairChoice,
+    /// Checkpoints that were skipped.
+    pub(super) n_bad: usize,
+    /// Files that are no checkpoints.
+    pub(super) n_ignored: usize,
+}
+
+/// A plan that is in place.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) growth: Growth,
+}
+
+/// Headers that are opened at once: what is not kept of them is gone after each thousand.
+const N_AT_ONCE: usize = 1000;
+
+/// Finds the inputs and opens their headers; bad ones are reported.
+pub(super) fn open_inputs(args: &ScanArgs, globs: &[Pattern], report: &Report) -> Result<OpenedInputs> {
+    let (mut named, pairs) = pair_choice(args)?;
+    if let Some(list) = &args.list {
+        named.extend(of_list(&read_list(list)?));
+    }
+    let mut references = match &pairs {
+        PairChoice::Against(references) => references.clone(),
+        _ => vec![],
+    };
+    if named.is_empty() {
+        return Err(Fault::new("no RUN", "checkpoints, folders of them, or globs")
+            .of("scan")
+            .invalid()
+            .into());
+    }
+    let limits = Limits::default();
+    let mut found = Inputs::find(&named, &limits)?;
+    for (path, what) in &found.ignored {
+        report.detail("ignored", format!("{}: {what}", path.display()));
+    }
+    if let PairChoice::Against(_) = &pairs {
+        let of_references = Inputs::find(&references, &limits)?;
+        references = of_references.runs;
+        let others: Vec<PathBuf> = found.runs.into_iter().chain(references.iter().cloned()).collect();
+        let of_all = Inputs::find(&others, &limits)?;
+        found.runs = of_all.runs;
+        found.bad.extend(of_references.bad);
+        // A reference that is also an input may have been named in another way.
+        let canonical = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let places: Vec<PathBuf> = references.iter().map(|path| canonical(path)).collect();
+        references = found.runs.iter().filter(|run| places.contains(&canonical(run))).cloned().collect();
+    }
+    let mut bad = found.bad;
+    let mut opened = Vec::with_capacity(found.runs.len());
+    for runs in found.runs.chunks(N_AT_ONCE) {
+        let headers: Vec<_> =
+            runs.par_iter().map(|run| Opened::open(run, args.what.side, globs, &limits)).collect();
+        for (run, header) in runs.iter().zip(headers) {
+            match header {
+                Ok(header) => opened.push(header),
+                Err(error) => bad.push((run.clone(), error)),
+            }
+        }
+    }
+    let n_bad = bad.len();
+    for (_, error) in bad {
+        if args.how.strict {
+            return Err(error.into());
+        }
+        report.error(&error.into());
+    }
+    let pairs = match pairs {
+        PairChoice::Against(_) => PairChoice::Against(references),
+        pairs => pairs,
+    };
+    Ok(OpenedInputs { opened, pairs, n_bad, n_ignored: found.ignored.len() })
+}
+
+/// What to pair, and the inputs: words behind `--pairs all` are inputs.
+fn pair_choice(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
+    let mut named = args.runs.clone();
+    if let (Some(left), Some(right)) = (&args.which.left, &args.which.right) {
+        return Ok((named, PairChoice::Sides(left.clone(), right.clone())));
+    }
+    let Some((first, rest)) = args.which.pairs.split_first() else { return Ok((named, PairChoice::All)) };
+    let rest: Vec<PathBuf> = rest.iter().map(PathBuf::from).collect();
+    let choice = match first.as_str() {
+        "all" => PairChoice::All,
+        "consecutive" => PairChoice::Consecutive,
+        "against" if rest.is_empty() => {
+            let hint = "lorascope scan RUNS... --pairs against REF... -o OUT";
+            return Err(Fault::new("no REF", "one behind `against`")
+                .of("--pairs")
+                .hint(hint)
+                .invalid()
+                .into());
+        }
+        "against" => return Ok((named, PairChoice::Against(rest))),
+        other => {
+            let found = crate::listing::quoted(other);
+            return Err(Fault::new(found, "`all`, `consecutive` or `against REF...`")
+                .of("--pairs")
+                .invalid()
+                .into());
+        }
+    };
+    named.extend(rest);
+    Ok((named, choice))
+}
+
+fn read_list(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read the list from stdin")?;
+        return Ok(text);
+    }
+    Ok(std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?)
+}
+
+/// What changes the table.
+pub(super) fn options(args: &ScanArgs, pairs: PairChoice) -> Options {
+    Options {
+        side: args.what.side.to_string(),
+        pairs,
+        same_base: args.which.same_base,
+        modules: args.which.module.clone(),
+        keep: args.what.keep.clone(),
+        angles: args.what.angles,
+        precision: args.what.precision.to_string(),
+    }
+}
+
+/// The plan of a first run, or the one that is there, with what is new.
+pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<Opened>) -> Result<Planned> {
+    match there {
+        None => {
+            let plan = Plan::new(options, &opened)?;
+            let growth = Growth { n_before: 0, n_added: plan.adapters.len() };
+            Ok(Planned { plan, growth })
+        }
+        Some(mut plan) => {
+            if plan.options != options {
+                let json = |options: &Options| serde_json::to_string(options).unwrap_or_default();
+                return Err(Fault::new(
+                    json(&options),
+                    format!("the options of its first run, {}", json(&plan.options)),
+                )
+                .of("scan")
+                .hint("give the same options, another output folder, or start anew: --fresh")
+                .invalid()
+                .into());
+            }
+            let growth = plan.extend(opened)?;
+            Ok(Planned { plan, growth })
+        }
+    }
+}
+
+/// Settles the plan in the folder, while no other process can.
+pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> Result<Planned> {
+    let _lock = folder.lock()?;
+    let there = folder.read_plan()?;
+    let is_first = there.is_none();
+    if let Some(plan) = &there {
+        check_unchanged(folder, plan, &inputs.opened, &Limits::default())?;
+    }
+    let planned = extended(there, options(args, inputs.pairs), inputs.opened)?;
+    if is_first || planned.growth.n_added > 0 {
+        folder.write_plan(&planned.plan)?;
+        // For whoever reads the table before it is complete.
+        adapters_table(&planned.plan, folder)?;
+    }
+    Ok(planned)
+}
+
+/// The plan in a line.
+pub(super) fn said(plan: &Plan, growth: Growth, whole: Counts, mine: Counts, shard: Shard) -> String {
+    let of_shard = match shard {
+        Shard::WHOLE => String::new(),
+        shard => format!(
+            "; share {shard} has {} of them, {} to do",
+            counted(mine.n_blocks as usize, "block"),
+            mine.n_blocks - mine.n_done
+        ),
+    };
+    let modules = counted(plan.modules.len(), "module");
+    if growth.n_before > 0 && growth.n_added > 0 {
+        return format!(
+            "added {}, {} pairs to do in {modules}{of_shard}",
+            growth.n_added, whole.n_pairs_left
+        );
+    }
+    let to_do = match whole.n_pairs_left {
+        left if left == whole.n_pairs => String::new(),
+        0 => ", all done already".to_owned(),
+        left => format!(", {left} to do"),
+    };
+    format!(
+        "{}, {modules}, {} pairs in {}{to_do}{of_shard}",
+        counted(plan.adapters.len(), "checkpoint"),
+        whole.n_pairs,
+        counted(whole.n_blocks as usize, "block")
+    )
+}

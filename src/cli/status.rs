@@ -1,0 +1,86 @@
+//! `lorascope status`: how far a scan is, by whom, and what is missing.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::Args as ArgGroup;
+use indicatif::HumanDuration;
+
+use super::report::Report;
+use super::summary_table::numbers;
+use super::write_stdout;
+use crate::listing::{counted, printable, some_of};
+use crate::scan::lookup::Scanned;
+use crate::scan::status::{Process, Status};
+
+pub(super) const STATUS_HELP: &str = "\
+Reads the plan, the names of the result files and the side log in OUT/work/log, which alone has machines and times. With \
+-v every missing block is named.
+
+Example: lorascope status out";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct StatusArgs {
+    /// The output folder of a scan
+    #[arg(value_name = "OUT")]
+    pub(super) output: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) fn run(args: &StatusArgs, report: &Report) -> Result<()> {
+    let scanned = Scanned::open(&args.output)?;
+    let status = Status::of(&scanned)?;
+    if args.json {
+        return write_stdout(|stdout| {
+            serde_json::to_writer_pretty(&mut *stdout, &status)?;
+            writeln!(stdout)
+        });
+    }
+    for block in &status.missing {
+        report.detail("missing", block);
+    }
+    write_stdout(|stdout| stdout.write_all(text(&status).as_bytes()))
+}
+
+fn text(status: &Status) -> String {
+    let counts = status.counts;
+    let done = counts.n_pairs - counts.n_pairs_left;
+    let mut text = format!(
+        "{}, {}\nblocks: {} of {} done, pairs: {done} of {}\n",
+        counted(status.n_adapters, "checkpoint"),
+        counted(status.n_modules, "module"),
+        counts.n_done,
+        counts.n_blocks,
+        counts.n_pairs
+    );
+    if !status.missing.is_empty() {
+        text += &format!("missing: {}\n", some_of(status.missing.iter().cloned()));
+    }
+    if let Some(shares) = status.shares.as_ref().filter(|shares| !shares.unfinished.is_empty()) {
+        let list: Vec<String> = shares.unfinished.iter().map(|k| format!("{k}/{}", shares.n)).collect();
+        text += &format!("unfinished shares: {}\n", list.join(", "));
+    }
+    if !status.processes.is_empty() {
+        let mut rows = vec![["host", "process", "share", "blocks", "last result"].map(String::from).to_vec()];
+        rows.extend(status.processes.iter().map(row));
+        text += "\n";
+        text += &numbers(&rows);
+    }
+    text
+}
+
+fn row(process: &Process) -> Vec<String> {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let ago = Duration::from_secs(now_s.saturating_sub(process.last_s));
+    let (k, n) = process.shard;
+    vec![
+        printable(&process.host, 60),
+        process.pid.to_string(),
+        format!("{k}/{n}"),
+        process.n_blocks.to_string(),
+        format!("{} ago", HumanDuration(ago)),
+    ]
+}

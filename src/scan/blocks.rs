@@ -1,0 +1,387 @@
+//! The blocks of a plan: which pairs of adapters, of which module, are computed and written together.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::path::Path;
+
+use glob::Pattern;
+
+use super::plan::{PairChoice, Plan};
+use crate::error::{Fault, Result};
+
+/// A block: its result is one file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BlockSpec {
+    /// The module's number.
+    pub module: u32,
+    /// The group of modules that it belongs to.
+    group: usize,
+    part: Part,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Part {
+    /// Places in the group's rows and columns.
+    Rectangle { rows: Range<u32>, cols: Range<u32> },
+    /// The same places in both, each pair once.
+    Triangle(Range<u32>),
+    /// Places in the group's list of pairs.
+    List(Range<u32>),
+}
+
+impl BlockSpec {
+    /// The stem of its file: the same for ever, whatever else is in the plan.
+    pub fn name(&self) -> String {
+        let module = self.module;
+        match &self.part {
+            Part::Rectangle { rows, cols } => format!("m{module:04}-r{:06}-c{:06}", rows.start, cols.start),
+            Part::Triangle(range) => format!("m{module:04}-r{0:06}-c{0:06}", range.start),
+            Part::List(range) => format!("m{module:04}-p{:08}", range.start),
+        }
+    }
+}
+
+/// The pairs of a block, as adapters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockPairs {
+    /// Adapters of the rows.
+    pub a: Vec<u32>,
+    /// Adapters of the columns; empty where they are those of the rows.
+    pub b: Vec<u32>,
+    /// Which of them are pairs.
+    pub which: Which,
+}
+
+/// As [`Pairs`](crate::engine::Pairs), owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every row with every column.
+    All,
+    /// Every row with every later one.
+    Upper,
+    /// These places.
+    List(Vec<(u32, u32)>),
+}
+
+impl BlockPairs {
+    /// How many pairs there are.
+    pub fn n_pairs(&self) -> usize {
+        match &self.which {
+            Which::All => self.a.len() * self.b.len(),
+            Which::Upper => self.a.len() * self.a.len().saturating_sub(1) / 2,
+            Which::List(list) => list.len(),
+        }
+    }
+
+    /// Every adapter of the block.
+    pub fn adapters(&self) -> impl Iterator<Item = u32> {
+        self.a.iter().chain(&self.b).copied()
+    }
+}
+
+/// Modules that the same adapters have: they are cut into blocks in the same way.
+#[derive(Debug)]
+struct Group {
+    modules: Vec<u32>,
+    lists: Lists,
+}
+
+/// Who is paired with whom.
+#[derive(Debug)]
+enum Lists {
+    /// Each member with each other.
+    Symmetric { members: Vec<u32> },
+    /// Each row with each column, but for itself, and each pair once.
+    Sides { rows: Vec<u32>, cols: Vec<u32> },
+    /// These.
+    Pairs(Vec<(u32, u32)>),
+}
+
+/// The blocks of a plan, in order.
+#[derive(Debug)]
+pub struct Blocks<'a> {
+    plan: &'a Plan,
+    groups: Vec<Group>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Cuts a plan into blocks.
+    ///
+    /// # Errors
+    /// `Invalid` when a reference or a side's glob names no adapter, or when the pairs of an earlier generation are none
+    /// any more.
+    pub fn of(plan: &'a Plan) -> Result<Self> {
+        let rule = Rule::of(plan)?;
+        // Which modules lie in the same layouts: the adapters that have them are the same.
+        let mut layouts_of: Vec<Vec<u32>> = vec![vec![]; plan.modules.len()];
+        for (number, layout) in (0..).zip(&plan.layouts) {
+            for &(module, _) in &layout.modules {
+                layouts_of[module as usize].push(number);
+            }
+        }
+        let mut groups: Vec<(HashSet<u32>, Vec<u32>)> = vec![];
+        let mut places: HashMap<&[u32], usize> = HashMap::new();
+        for (module, layouts) in (0..).zip(&layouts_of) {
+            let place = *places.entry(layouts).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push((layouts.iter().copied().collect(), vec![]));
+            }
+            groups[place].1.push(module);
+        }
+        let has =
+            |layouts: &HashSet<u32>, adapter: u32| layouts.contains(&plan.adapters[adapter as usize].layout);
+        let groups = groups.into_iter().map(|(layouts, modules)| {
+            let lists = rule.lists(plan.adapters.len() as u32, |adapter| has(&layouts, adapter));
+            Group { modules, lists }
+        });
+        Ok(Self { plan, groups: groups.collect() })
+    }
+
+    /// Every block, in the order in which they are done: modules change fastest, so that bases are needed a few at a
+    /// time.
+    pub fn iter(&self) -> impl Iterator<Item = BlockSpec> {
+        self.groups.iter().enumerate().flat_map(move |(number, group)| {
+            self.parts(group).into_iter().flat_map(move |part| {
+                let block = move |&module: &u32| BlockSpec { module, group: number, part: part.clone() };
+                group.modules.iter().map(block)
+            })
+        })
+    }
+
+    /// How a group's pairs are cut, generation after generation.
+    fn parts(&self, group: &Group) -> Vec<Part> {
+        let size = self.plan.block as u32;
+        let mut parts = vec![];
+        match &group.lists {
+            Lists::Symmetric { members } => {
+                let mut before = 0;
+                for end in self.bounds(members, |&adapter| adapter) {
+                    let new = cut(before..end, size);
+                    for (place, cols) in new.iter().enumerate() {
+                        let earlier = cut(0..before, size).into_iter().chain(new[..place].iter().cloned());
+                        parts.extend(earlier.map(|rows| Part::Rectangle { rows, cols: cols.clone() }));
+                        if cols.len() > 1 {
+                            parts.push(Part::Triangle(cols.clone()));
+                        }
+                    }
+                    before = end;
+                }
+            }
+            Lists::Sides { rows, cols } => {
+                let bounds = self.bounds(rows, |&a| a).into_iter().zip(self.bounds(cols, |&a| a));
+                let (mut rows_before, mut cols_before) = (0, 0);
+                for (rows_end, cols_end) in bounds {
+                    let mut rectangles = |rows: Range<u32>, cols: Range<u32>| {
+                        for cols in cut(cols, size) {
+                            let rows = cut(rows.clone(), size).into_iter();
+                            parts.extend(rows.map(|rows| Part::Rectangle { rows, cols: cols.clone() }));
+                        }
+                    };
+                    rectangles(0..rows_before, cols_before..cols_end);
+                    rectangles(rows_before..rows_end, 0..cols_end);
+                    (rows_before, cols_before) = (rows_end, cols_end);
+                }
+            }
+            Lists::Pairs(pairs) => {
+                let mut before = 0;
+                for end in self.bounds(pairs, |&(a, b)| a.max(b)) {
+                    parts.extend(cut(before..end, size).into_iter().map(Part::List));
+                    before = end;
+                }
+            }
+        }
+        parts
+    }
+
+    /// Where each generation ends in a list that is in the order of generations.
+    fn bounds<T>(&self, list: &[T], newest: impl Fn(&T) -> u32) -> Vec<u32> {
+        let end_of = |&end: &u32| list.partition_point(|item| newest(item) < end) as u32;
+        self.plan.generations.iter().map(end_of).collect()
+    }
+
+    /// How many pairs a block has, without making a list of them where that can be helped.
+    pub fn n_pairs(&self, block: &BlockSpec) -> u64 {
+        let n = |range: &Range<u32>| u64::from(range.end - range.start);
+        match (&self.groups[block.group].lists, &block.part) {
+            (Lists::Symmetric { .. }, part) if !self.plan.options.same_base => match part {
+                Part::Rectangle { rows, cols } => n(rows) * n(cols),
+                Part::Triangle(range) => n(range) * (n(range) - 1) / 2,
+                Part::List(range) => n(range),
+            },
+            _ => self.pairs(block).n_pairs() as u64,
+        }
+    }
+
+    /// The pairs of a block.
+    pub fn pairs(&self, block: &BlockSpec) -> BlockPairs {
+        let slice =
+            |list: &[u32], range: &Range<u32>| list[range.start as usize..range.end as usize].to_vec();
+        match (&self.groups[block.group].lists, &block.part) {
+            (Lists::Symmetric { members }, Part::Rectangle { rows, cols }) => self.filtered(BlockPairs {
+                a: slice(members, rows),
+                b: slice(members, cols),
+                which: Which::All,
+            }),
+            (Lists::Symmetric { members }, Part::Triangle(range)) => {
+                self.filtered(BlockPairs { a: slice(members, range), b: vec![], which: Which::Upper })
+            }
+            (Lists::Sides { rows: all_rows, cols: all_cols }, Part::Rectangle { rows, cols }) => {
+                let (a, b) = (slice(all_rows, rows), slice(all_cols, cols));
+                let in_both = |adapter: u32| {
+                    all_rows.binary_search(&adapter).is_ok() && all_cols.binary_search(&adapter).is_ok()
+                };
+                // Of two that stand on both sides, the pair is there twice: the one in order counts.
+                let is_pair = |x: u32, y: u32| x != y && (x < y || !in_both(x) || !in_both(y));
+                let overlap = a.iter().any(|&x| in_both(x)) && b.iter().any(|&y| in_both(y));
+                let which = match overlap {
+                    false => Which::All,
+                    true => Which::List(listed(&a, &b, is_pair)),
+                };
+                self.filtered(BlockPairs { a, b, which })
+            }
+            (Lists::Pairs(pairs), Part::List(range)) => {
+                let pairs = &pairs[range.start as usize..range.end as usize];
+                let mut adapters: Vec<u32> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
+                adapters.sort_unstable();
+                adapters.dedup();
+                let place = |adapter: u32| adapters.partition_point(|&other| other < adapter) as u32;
+                let list = pairs.iter().map(|&(a, b)| (place(a), place(b))).collect();
+                self.filtered(BlockPairs { b: adapters.clone(), a: adapters, which: Which::List(list) })
+            }
+            _ => unreachable!("a block is cut from its own group"),
+        }
+    }
+
+    /// Without the pairs of different base models, where only those of one are wanted.
+    fn filtered(&self, pairs: BlockPairs) -> BlockPairs {
+        let base = |adapter: u32| self.plan.adapters[adapter as usize].base_model;
+        let first = pairs.adapters().next().map(base);
+        if !self.plan.options.same_base || pairs.adapters().all(|adapter| Some(base(adapter)) == first) {
+            return pairs;
+        }
+        let BlockPairs { a, b, which } = pairs;
+        let list = match which {
+            Which::All => listed(&a, &b, |x, y| base(x) == base(y)),
+            Which::Upper => listed(&a, &a, |x, y| x < y && base(x) == base(y)),
+            Which::List(list) => {
+                let same = |(x, y): &(u32, u32)| base(a[*x as usize]) == base(b[*y as usize]);
+                list.into_iter().filter(same).collect()
+            }
+        };
+        let b = if b.is_empty() { a.clone() } else { b };
+        BlockPairs { a, b, which: Which::List(list) }
+    }
+}
+
+/// The places of all pairs that are wanted, row after row.
+fn listed(a: &[u32], b: &[u32], is_pair: impl Fn(u32, u32) -> bool) -> Vec<(u32, u32)> {
+    let mut list = vec![];
+    for (place_a, &x) in (0..).zip(a) {
+        list.extend((0..).zip(b).filter(|&(_, &y)| is_pair(x, y)).map(|(place_b, _)| (place_a, place_b)));
+    }
+    list
+}
+
+fn cut(range: Range<u32>, size: u32) -> Vec<Range<u32>> {
+    let end = range.end;
+    range.step_by(size as usize).map(|start| start..(start + size).min(end)).collect()
+}
+
+/// Who is paired with whom, before it is asked who has a module.
+enum Rule {
+    Symmetric,
+    Sides(Vec<u32>, Vec<u32>),
+    Pairs(Vec<(u32, u32)>),
+}
+
+impl Rule {
+    fn of(plan: &Plan) -> Result<Self> {
+        let all = 0..plan.adapters.len() as u32;
+        Ok(match &plan.options.pairs {
+            PairChoice::All => Self::Symmetric,
+            PairChoice::Against(references) => {
+                let find = |path: &std::path::PathBuf| {
+                    let missing =
+                        || Fault::new("no such adapter in the scan", "a reference").at(path).invalid();
+                    plan.find(path).ok_or_else(missing)
+                };
+                let mut rows = references.iter().map(find).collect::<Result<Vec<u32>>>()?;
+                rows.sort_unstable();
+                rows.dedup();
+                Self::Sides(rows, all.collect())
+            }
+            PairChoice::Sides(left, right) => {
+                let matching = |glob: &str| -> Result<Vec<u32>> {
+                    let wrong = |found: &str| {
+                        Fault::new(found, "adapters on each side").of(glob.to_owned()).invalid()
+                    };
+                    let pattern = Pattern::new(glob).map_err(|error| wrong(error.msg))?;
+                    let fits = |&adapter: &u32| fits(&pattern, &plan.adapters[adapter as usize].path);
+                    let found: Vec<u32> = all.clone().filter(fits).collect();
+                    if found.is_empty() { Err(wrong("no adapter whose path matches")) } else { Ok(found) }
+                };
+                Self::Sides(matching(left)?, matching(right)?)
+            }
+            PairChoice::Consecutive => Self::Pairs(consecutive(plan)?),
+        })
+    }
+
+    fn lists(&self, n: u32, has: impl Fn(u32) -> bool) -> Lists {
+        let members = |list: &[u32]| list.iter().copied().filter(|&adapter| has(adapter)).collect();
+        match self {
+            Self::Symmetric => Lists::Symmetric { members: (0..n).filter(|&adapter| has(adapter)).collect() },
+            Self::Sides(rows, cols) => Lists::Sides { rows: members(rows), cols: members(cols) },
+            Self::Pairs(pairs) => {
+                Lists::Pairs(pairs.iter().copied().filter(|&(a, b)| has(a) && has(b)).collect())
+            }
+        }
+    }
+}
+
+/// Whether a glob matches a path: the whole, or its end behind a slash.
+fn fits(pattern: &Pattern, path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let ends = text.match_indices('/').map(|(at, _)| &text[at + 1..]);
+    std::iter::once(text.as_ref()).chain(ends).any(|end| pattern.matches(end))
+}
+
+/// Each checkpoint of a run with the next one, in the order of generations and then of adapters.
+fn consecutive(plan: &Plan) -> Result<Vec<(u32, u32)>> {
+    let mut pairs: Vec<(u32, u32)> = vec![];
+    for &end in &plan.generations {
+        let now = consecutive_of(plan, end);
+        if let Some((a, b)) = pairs.iter().find(|pair| now.binary_search(pair).is_err()) {
+            let [a, b] = [a, b].map(|&adapter| plan.adapters[adapter as usize].path.display().to_string());
+            return Err(Fault::new("a new step between two that are compared", format!("{a} before {b}"))
+                .of("--pairs consecutive")
+                .hint("start anew, which keeps what the cache has of the bases: --fresh")
+                .invalid());
+        }
+        let known: HashSet<(u32, u32)> = pairs.iter().copied().collect();
+        pairs.extend(now.into_iter().filter(|pair| !known.contains(pair)));
+    }
+    if pairs.is_empty() {
+        let found = "no two checkpoints of one run whose names say their steps";
+        return Err(Fault::new(found, "names such as checkpoint-500 in one folder")
+            .of("--pairs consecutive")
+            .invalid());
+    }
+    Ok(pairs)
+}
+
+/// The same among the first `end` adapters, sorted.
+fn consecutive_of(plan: &Plan, end: u32) -> Vec<(u32, u32)> {
+    let mut runs: HashMap<std::path::PathBuf, Vec<(u64, u32)>> = HashMap::new();
+    for adapter in 0..end {
+        if let Some(step) = plan.adapters[adapter as usize].step {
+            runs.entry(plan.run(adapter)).or_default().push((step, adapter));
+        }
+    }
+    let mut pairs: Vec<(u32, u32)> = vec![];
+    for steps in runs.values_mut() {
+        steps.sort_unstable();
+        pairs.extend(steps.windows(2).map(|two| (two[0].1, two[1].1)));
+    }
+    pairs.sort_unstable();
+    pairs
+}

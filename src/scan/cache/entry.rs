@@ -1,0 +1,123 @@
+//! An open entry: its table is in memory, its records are read by position.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Key;
+use super::format::{self, HEADER_BYTES, Line};
+use super::position::read_exact_at;
+use super::record::{Record, Summary};
+use crate::basis::Basis;
+use crate::error::{Error, Fault, Result};
+
+/// The records of one key. It may be shared by threads.
+#[derive(Debug)]
+pub struct Entry {
+    path: PathBuf,
+    file: File,
+    lines: Vec<Line>,
+}
+
+impl Entry {
+    /// # Errors
+    /// `Malformed` for a file that is not the whole entry of this key, `Io` when the system refuses to read it.
+    pub(super) fn new(path: PathBuf, file: File, key: &Key) -> Result<Self> {
+        let n_bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
+        let mut header = [0; HEADER_BYTES];
+        read(&path, &file, &mut header, 0)?;
+        let table_bytes = format::table_bytes(&header, key, n_bytes).ok_or_else(|| damaged(&path))?;
+        let mut table = vec![0; table_bytes];
+        read(&path, &file, &mut table, HEADER_BYTES as u64)?;
+        let lines = format::lines(&header, &table, n_bytes).ok_or_else(|| damaged(&path))?;
+        Ok(Self { path, file, lines })
+    }
+
+    pub(super) fn written(path: PathBuf, file: File, lines: Vec<Line>) -> Self {
+        Self { path, file, lines }
+    }
+
+    /// Its records.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Record `i` but for the rows of its basis, which are left unread.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no record `i`; `Malformed` when it was damaged on the disk, and then the entry is removed,
+    /// so that it can be made again; `Io` when the system refuses to read.
+    pub fn summary(&self, i: usize) -> Result<Summary> {
+        let line = self.line(i)?;
+        let mut bytes = vec![0; self.size(line.summary_bytes)?];
+        self.fill(&mut bytes, line.offset, line.summary_checksum)?;
+        format::parse_summary(&bytes, line.rows_bytes).ok_or_else(|| self.removed())
+    }
+
+    /// Record `i`, and no other.
+    ///
+    /// # Errors
+    /// As [`Entry::summary`].
+    pub fn read(&self, i: usize) -> Result<Record> {
+        let (r, d, n_uncertain, sigma, projection) = match self.summary(i)? {
+            Summary::Missing(reason) => return Ok(Record::Missing(reason)),
+            Summary::Basis { r, d, n_uncertain, sigma, projection } => (r, d, n_uncertain, sigma, projection),
+        };
+        let line = self.line(i)?;
+        let mut rows = vec![0f32; self.size(line.rows_bytes)? / 4];
+        self.fill(bytemuck::cast_slice_mut(&mut rows), line.rows_offset(), line.rows_checksum)?;
+        if cfg!(target_endian = "big") {
+            rows.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        let basis = Basis::from_parts(r, d, rows, sigma, n_uncertain).map_err(|_| self.removed())?;
+        Ok(Record::Basis { basis, projection })
+    }
+
+    fn line(&self, i: usize) -> Result<Line> {
+        let none = || {
+            Fault::new(format!("record {i} asked for"), format!("one of {}", self.len()))
+                .at(&self.path)
+                .invalid()
+        };
+        self.lines.get(i).copied().ok_or_else(none)
+    }
+
+    /// Sizes are within the file's, so only a 32-bit machine can be too small for one.
+    fn size(&self, bytes: u64) -> Result<usize> {
+        usize::try_from(bytes).map_err(|_| self.removed())
+    }
+
+    fn fill(&self, to: &mut [u8], offset: u64, checksum: u64) -> Result<()> {
+        match read(&self.path, &self.file, to, offset) {
+            Ok(()) if format::checksum(to) == checksum => Ok(()),
+            Ok(()) | Err(Error::Malformed(_)) => Err(self.removed()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the entry, so that the next one who asks makes it again.
+    fn removed(&self) -> Error {
+        // Where it cannot be removed, it is replaced.
+        let _ = fs::remove_file(&self.path);
+        damaged(&self.path)
+    }
+}
+
+fn read(path: &Path, file: &File, to: &mut [u8], offset: u64) -> Result<()> {
+    read_exact_at(file, to, offset).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => damaged(path),
+        _ => Error::io("read", path, error),
+    })
+}
+
+fn damaged(path: &Path) -> Error {
+    Fault::new("a damaged entry of the cache", "it as it was written")
+        .at(path)
+        .hint("it was removed: run the same command again")
+        .malformed()
+}

@@ -1,0 +1,162 @@
+//! Bases that were factorised once: a folder of files, one for each checkpoint and what was asked of it.
+//!
+//! A basis depends on the checkpoint's bytes, the side and the modules alone, so its key is a digest of these and a file
+//! once written never changes. Any number of processes share a folder: a file is written beside and renamed into place,
+//! and a lock file guards the count of bytes and the eviction of what was used the longest ago. What is damaged is
+//! removed and counts as not there.
+
+mod entry;
+mod format;
+mod ledger;
+mod position;
+mod record;
+mod writer;
+
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use etcetera::BaseStrategy as _;
+
+pub use self::entry::Entry;
+pub use self::record::{N_PROJECTED, Record, Summary};
+pub use self::writer::Writer;
+use crate::error::{Error, Fault, Result};
+
+/// What an entry is found by: a digest of all that its bases depend on.
+pub type Key = [u8; 32];
+
+/// A folder of bases.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    dir: PathBuf,
+    limit_bytes: u64,
+}
+
+/// What a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Info {
+    /// Entries.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The bytes above which the entries that were used the longest ago are removed.
+    pub limit_bytes: u64,
+}
+
+impl Cache {
+    /// The limit where the user gives none, 20 GiB.
+    pub const DEFAULT_LIMIT_BYTES: u64 = 20 << 30;
+
+    /// The cache in `dir`, which is made when the first entry is put there. Other files in it are left alone.
+    ///
+    /// # Errors
+    /// `Invalid` when `dir` is there and no folder.
+    pub fn open(dir: impl Into<PathBuf>, limit_bytes: u64) -> Result<Self> {
+        let dir = dir.into();
+        match fs::metadata(&dir) {
+            Ok(found) if !found.is_dir() => {
+                Err(Fault::new("a file", "a folder for the cache").at(&dir).invalid())
+            }
+            _ => Ok(Self { dir, limit_bytes }),
+        }
+    }
+
+    /// The user's own cache folder, such as `~/.cache/lorascope`.
+    ///
+    /// # Errors
+    /// `Invalid` when the user has no home folder.
+    pub fn default_dir() -> Result<PathBuf> {
+        let base = etcetera::choose_base_strategy().map_err(|_| {
+            Fault::new("no home folder", "one to keep the cache in")
+                .of("cache")
+                .hint("name a folder with --cache DIR")
+                .invalid()
+        })?;
+        Ok(base.cache_dir().join("lorascope"))
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The entry of a key, which counts as used from now on. `None` where there is none; a damaged or foreign file in its
+    /// place is removed.
+    ///
+    /// Reads 72 bytes and 40 more a record. The entry stays readable when it is evicted meanwhile (on Windows it is not
+    /// evicted while it is open).
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read a file that is there.
+    pub fn get(&self, key: &Key) -> Result<Option<Entry>> {
+        let path = self.path(key);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", path, error)),
+        };
+        // Another user's file cannot be touched, and is evicted a little early then.
+        let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        match Entry::new(path, file, key) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(Error::Malformed(fault)) => {
+                if let Some(path) = fault.path {
+                    // Whoever puts the entry again replaces what cannot be removed.
+                    let _ = fs::remove_file(path);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts records under a key, in order, in place of what is there, and evicts what is over the limit.
+    ///
+    /// # Errors
+    /// As [`Writer::push`] and [`Writer::finish`]; the cache is then as it was, and whoever asked can go on without.
+    pub fn put(&self, key: &Key, records: &[Record]) -> Result<Entry> {
+        let mut writer = self.writer(key, records.len())?;
+        for record in records {
+            writer.push(record)?;
+        }
+        writer.finish()
+    }
+
+    /// As [`Cache::put`], for `n` records that are not in memory at once.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to write, a full disk among the causes.
+    pub fn writer(&self, key: &Key, n: usize) -> Result<Writer<'_>> {
+        fs::create_dir_all(&self.dir).map_err(|error| Error::io("make the folder", &self.dir, error))?;
+        Writer::new(self, self.path(key), key, n)
+    }
+
+    /// Counts what is there.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to list the folder.
+    pub fn info(&self) -> Result<Info> {
+        let files = ledger::entries(&self.dir)?;
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        Ok(Info { entries: files.len() as u64, bytes, limit_bytes: self.limit_bytes })
+    }
+
+    /// Removes all entries, and returns what there was.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to list the folder or to remove an entry.
+    pub fn clear(&self) -> Result<Info> {
+        let info = self.info()?;
+        if info.entries > 0 {
+            ledger::clear(&self.dir)?;
+        }
+        Ok(info)
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.dir.join(hex + ledger::SUFFIX)
+    }
+}

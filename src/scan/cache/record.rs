@@ -1,0 +1,41 @@
+//! What the cache keeps of one module: its basis, or why it has none.
+
+use crate::basis::Basis;
+
+/// Numbers of a projection of A.
+pub const N_PROJECTED: usize = 128;
+
+/// What the cache keeps of one module.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Its basis.
+    Basis {
+        /// The basis.
+        basis: Basis,
+        /// A seeded random projection of A/‖A‖_F, from which the cosine of two starts is estimated; zeros where there is
+        /// none.
+        projection: Box<[f32; N_PROJECTED]>,
+    },
+    /// Why it has none, in one line.
+    Missing(String),
+}
+
+/// A record but for the rows of its basis.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Summary {
+    /// It has a basis.
+    Basis {
+        /// The rank of the adapter's factor.
+        r: usize,
+        /// Dimension of the space.
+        d: usize,
+        /// Directions that were kept though they are close to the rounding noise.
+        n_uncertain: usize,
+        /// The q singular values, falling.
+        sigma: Vec<f64>,
+        /// As in [`Record::Basis`].
+        projection: Box<[f32; N_PROJECTED]>,
+    },
+    /// Why it has none, in one line.
+    Missing(String),
+}

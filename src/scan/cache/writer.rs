@@ -1,0 +1,110 @@
+//! Writes an entry record by record, beside its place, and renames it there when it is whole.
+
+use std::borrow::Cow;
+use std::fs::{File, FileTimes};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::entry::Entry;
+use super::format::{self, HEADER_BYTES, LINE_BYTES, Line};
+use super::ledger::{self, PART_PREFIX};
+use super::record::Record;
+use super::{Cache, Key};
+use crate::error::{Error, Fault, Result};
+
+/// An entry that is being written. Dropped before [`Writer::finish`], it leaves nothing.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    cache: &'a Cache,
+    path: PathBuf,
+    key: Key,
+    file: BufWriter<NamedTempFile>,
+    n: usize,
+    lines: Vec<Line>,
+    n_bytes: u64,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(cache: &'a Cache, path: PathBuf, key: &Key, n: usize) -> Result<Self> {
+        let mut builder = Builder::new();
+        builder.prefix(PART_PREFIX);
+        // Others of the same group may share the folder: the umask decides, as for any file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let n_bytes = (HEADER_BYTES + n * LINE_BYTES) as u64;
+        let file = builder.tempfile_in(&cache.dir).and_then(|mut file| {
+            file.seek(SeekFrom::Start(n_bytes))?;
+            Ok(BufWriter::with_capacity(1 << 16, file))
+        });
+        let file = file.map_err(|error| Error::io("write", &path, error))?;
+        Ok(Self { cache, path, key: *key, file, n, lines: Vec::with_capacity(n), n_bytes })
+    }
+
+    /// Writes the next record.
+    ///
+    /// # Errors
+    /// `Io`, naming the entry's file, when the system refuses to write, a full disk among the causes.
+    pub fn push(&mut self, record: &Record) -> Result<()> {
+        let summary = format::summary(record);
+        let rows = match record {
+            Record::Basis { basis, .. } => little_endian(basis.rows()),
+            Record::Missing(_) => Cow::Borrowed(&[][..]),
+        };
+        let line = Line {
+            offset: self.n_bytes,
+            summary_bytes: summary.len() as u64,
+            rows_bytes: rows.len() as u64,
+            summary_checksum: format::checksum(&summary),
+            rows_checksum: format::checksum(&rows),
+        };
+        let written = self.file.write_all(&summary).and_then(|()| self.file.write_all(&rows));
+        written.map_err(|error| Error::io("write", &self.path, error))?;
+        self.n_bytes += line.summary_bytes + line.rows_bytes;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Puts the entry in its place and evicts what is over the limit.
+    ///
+    /// # Errors
+    /// `Invalid` when the records are not as many as were announced; `Io`, naming the entry's file, when the system
+    /// refuses to write, a full disk among the causes.
+    pub fn finish(self) -> Result<Entry> {
+        let Self { cache, path, key, file, n, lines, n_bytes } = self;
+        if lines.len() != n {
+            let found = format!("{} records", lines.len());
+            return Err(Fault::new(found, format!("{n}")).at(path).invalid());
+        }
+        let named = |error: io::Error| Error::io("write", &path, error);
+        let file = whole(file, &format::head(&key, n_bytes, &lines)).map_err(named)?;
+        let file = ledger::add(&cache.dir, cache.limit_bytes, n_bytes, || {
+            file.persist(&path).map_err(|error| named(error.error))
+        })?;
+        Ok(Entry::written(path, file, lines))
+    }
+}
+
+/// Writes what stands in front, now that it is known.
+fn whole(file: BufWriter<NamedTempFile>, head: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    file.write_all(head)?;
+    // The kernel's own times are coarser than those that `get` sets, and would sort before them.
+    touch(file.as_file())?;
+    Ok(file)
+}
+
+fn touch(file: &File) -> io::Result<()> {
+    file.set_times(FileTimes::new().set_modified(SystemTime::now()))
+}
+
+fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
+    }
+}

@@ -1,0 +1,103 @@
+//! The end of a scan: when every block is there, the table of adapters is written and what was only needed on the way is
+//! removed.
+
+use std::fs;
+
+use super::blocks::Blocks;
+use super::folder::Folder;
+use super::plan::Plan;
+use super::record::FileRecord;
+use super::table::{AdapterRow, write_adapters};
+use super::top;
+use crate::error::{Error, Result};
+use crate::listing::{counted, some_of};
+
+/// How far a scan is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Blocks of the plan.
+    pub n_blocks: u64,
+    /// Those whose file is there.
+    pub n_done: u64,
+    /// Rows of the plan: a pair of adapters in a module each.
+    pub n_pairs: u64,
+    /// Those of blocks that are not there.
+    pub n_pairs_left: u64,
+}
+
+impl Counts {
+    /// Counts the blocks of these places of the plan.
+    pub fn of(blocks: &Blocks<'_>, folder: &Folder, is_counted: impl Fn(usize) -> bool) -> Self {
+        let mut counts = Self::default();
+        for (_, block) in blocks.iter().enumerate().filter(|(place, _)| is_counted(*place)) {
+            let n_pairs = blocks.n_pairs(&block);
+            counts.n_blocks += 1;
+            counts.n_pairs += n_pairs;
+            if folder.block_file(&block.name()).exists() {
+                counts.n_done += 1;
+            } else {
+                counts.n_pairs_left += n_pairs;
+            }
+        }
+        counts
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_complete(&self) -> bool {
+        self.n_done == self.n_blocks
+    }
+}
+
+/// Why pairs of an adapter are missing: its path and its modules without a basis.
+pub type Problem = (String, String);
+
+/// Settles what `top:K` keeps, writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
+///
+/// # Errors
+/// `Io` when the system refuses.
+pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
+    top::settle(plan, blocks, folder)?;
+    let problems = adapters_table(plan, folder)?;
+    match fs::remove_dir_all(folder.bases()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.bases(), error))
+        }
+        _ => Ok(problems),
+    }
+}
+
+/// Writes the table of adapters as far as they are known. Returns what is missing.
+///
+/// # Errors
+/// `Io` when the system refuses.
+pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
+    let mut problems = vec![];
+    let mut rows = Vec::with_capacity(plan.adapters.len());
+    for (id, adapter) in (0u32..).zip(&plan.adapters) {
+        let record = FileRecord::read(folder, id)?;
+        let layout = &plan.layouts[adapter.layout as usize].modules;
+        let path = adapter.path.display().to_string();
+        let problem = record.as_ref().and_then(|record| problem(&record.missing));
+        problems.extend(problem.clone().map(|problem| (path.clone(), problem)));
+        rows.push(AdapterRow {
+            id: id as i32,
+            path,
+            run: plan.run(id).display().to_string(),
+            step: adapter.step.and_then(|step| i64::try_from(step).ok()),
+            base_model: plan.base_model(id).map(str::to_owned),
+            format: adapter.format.clone(),
+            n_modules: layout.len() as i32,
+            rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
+            digest: record.map(|record| record.digest),
+            problem,
+        });
+    }
+    write_adapters(&folder.adapters_file(), &rows)?;
+    Ok(problems)
+}
+
+fn problem(missing: &[(String, String)]) -> Option<String> {
+    let (_, reason) = missing.first()?;
+    let modules = some_of(missing.iter().map(|(module, _)| module.clone()));
+    Some(format!("no basis of {} ({modules}): {reason}", counted(missing.len(), "module")))
+}

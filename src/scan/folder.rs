@@ -1,0 +1,182 @@
+//! A scan's output folder: where everything lies in it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::plan::{Plan, SCHEMA};
+use super::table::put_bytes;
+use crate::error::{Error, Fault, Result};
+
+/// An output folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder, made where it is not there.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = Self::at(path);
+        for path in [folder.pairs(), folder.records(), folder.logs()] {
+            fs::create_dir_all(&path).map_err(|error| Error::io("make", &path, error))?;
+        }
+        Ok(folder)
+    }
+
+    /// The folder, there or not.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// A folder that holds a scan.
+    ///
+    /// # Errors
+    /// `Invalid` when it does not.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = Self::at(path);
+        if folder.plan_file().is_file() {
+            return Ok(folder);
+        }
+        let found = if path.is_dir() { "no plan.json" } else { "no such folder" };
+        Err(Fault::new(found, "the output folder of a scan")
+            .at(path)
+            .hint("make one: lorascope scan RUNS... -o OUT")
+            .invalid())
+    }
+
+    /// As the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The plan.
+    pub fn plan_file(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// The table of pairs: a folder of Parquet files.
+    pub fn pairs(&self) -> PathBuf {
+        self.path.join("pairs")
+    }
+
+    /// How all pairs are spread, where `top:K` keeps only some.
+    pub fn histograms_file(&self) -> PathBuf {
+        self.path.join("histograms.parquet")
+    }
+
+    /// The table of adapters.
+    pub fn adapters_file(&self) -> PathBuf {
+        self.path.join("adapters.parquet")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// What is known of each adapter's file: a small file each.
+    pub fn records(&self) -> PathBuf {
+        self.work().join("adapters")
+    }
+
+    /// Who did which block and when: a file for each process.
+    pub fn logs(&self) -> PathBuf {
+        self.work().join("log")
+    }
+
+    /// Bases, where there is no cache to keep them in.
+    pub fn bases(&self) -> PathBuf {
+        self.work().join("bases")
+    }
+
+    /// The file of a block.
+    pub fn block_file(&self, name: &str) -> PathBuf {
+        self.pairs().join(format!("{name}.parquet"))
+    }
+
+    /// Keeps other processes from changing the plan until it is dropped.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.work().join("lock");
+        let lock = || -> io::Result<File> {
+            let file = File::options().create(true).append(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|error| Error::io("lock", &path, error))
+    }
+
+    /// The plan, where there is one already.
+    ///
+    /// # Errors
+    /// `Malformed` when it cannot be read, `Unsupported` when another version wrote another layout.
+    pub fn read_plan(&self) -> Result<Option<Plan>> {
+        let path = self.plan_file();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read", &path, error)),
+        };
+        let hint = "start anew: --fresh";
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
+            Fault::new(format!("JSON that cannot be read ({error})"), "a plan")
+                .at(&path)
+                .hint(hint)
+                .malformed()
+        })?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(SCHEMA) => {}
+            schema => {
+                let found = schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
+                let fault = Fault::new(found, format!("schema {SCHEMA}")).at(&path);
+                return Err(fault.hint(hint).unsupported());
+            }
+        }
+        let plan = serde_json::from_value(value).map_err(|error| {
+            Fault::new(format!("a plan that cannot be read ({error})"), "the fields of a plan")
+                .at(&path)
+                .hint(hint)
+                .malformed()
+        })?;
+        Ok(Some(plan))
+    }
+
+    /// Puts the plan in place.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(plan).expect("numbers, strings and lists are JSON");
+        json.push(b'\n');
+        put_bytes(&self.plan_file(), &json)
+    }
+
+    /// Removes everything that a scan left here; other files stay.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn clear(&self) -> Result<()> {
+        for path in [self.pairs(), self.work()] {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        for path in [self.plan_file(), self.adapters_file(), self.histograms_file()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Two adapters of a scan that is there, and their bases from the cache.
+
+use std::path::Path;
+
+use super::cache::{Cache, Entry, Record};
+use super::folder::Folder;
+use super::plan::Plan;
+use super::record::FileRecord;
+use super::sketch::cosine;
+use crate::comparison::Factorised;
+use crate::error::{Fault, Result};
+use crate::listing::{quoted, some_of};
+use crate::select::ModulePair;
+
+/// A scan that was made before.
+#[derive(Debug)]
+pub struct Scanned {
+    folder: Folder,
+    /// What was compared.
+    pub plan: Plan,
+}
+
+impl Scanned {
+    /// Reads the plan of an output folder.
+    ///
+    /// # Errors
+    /// `Invalid` when it holds no scan, and as [`Folder::read_plan`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = Folder::open(path)?;
+        let gone = || Fault::new("no plan.json", "the output folder of a scan").at(path).invalid();
+        let plan = folder.read_plan()?.ok_or_else(gone)?;
+        Ok(Self { folder, plan })
+    }
+
+    /// The output folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The adapter that a user means: by its number in the table, its path, or the end of one path alone.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none such, or several.
+    pub fn find(&self, name: &str) -> Result<u32> {
+        let adapters = || (0u32..).zip(&self.plan.adapters);
+        let by_path = |matches: &dyn Fn(&Path) -> bool| -> Vec<u32> {
+            adapters().filter(|(_, adapter)| matches(&adapter.path)).map(|(number, _)| number).collect()
+        };
+        let exact = by_path(&|path| path == Path::new(name));
+        if let [number] = exact[..] {
+            return Ok(number);
+        }
+        let number = name.parse::<u32>().ok().filter(|&number| (number as usize) < self.plan.adapters.len());
+        if let Some(number) = number {
+            return Ok(number);
+        }
+        let wrong = |found: String, hint: String| {
+            Fault::new(found, "one checkpoint of the scan")
+                .at(self.folder.path())
+                .of("--pair")
+                .hint(hint)
+                .invalid()
+        };
+        match by_path(&|path| path.ends_with(name))[..] {
+            [number] => Ok(number),
+            [] => {
+                let some = some_of(adapters().map(|(_, adapter)| adapter.path.display().to_string()));
+                Err(wrong(
+                    format!("none that ends with {}", quoted(name)),
+                    format!("give a number or a path: {some}"),
+                ))
+            }
+            ref several => {
+                let paths = several.iter().map(|&number| self.plan.adapters[number as usize].path.display());
+                let some = some_of(paths.map(|path| path.to_string()));
+                Err(wrong(
+                    format!("{} that end with {}", several.len(), quoted(name)),
+                    format!("give more of it: {some}"),
+                ))
+            }
+        }
+    }
+
+    /// The bases of two adapters, where the cache has them still.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read.
+    pub fn cached<'a>(&'a self, cache: &Cache, pair: [u32; 2]) -> Result<Option<CachedPair<'a>>> {
+        let entry = |adapter: u32| -> Result<Option<Entry>> {
+            let record = FileRecord::read(&self.folder, adapter)?;
+            match record.and_then(|record| record.key()) {
+                Some(key) => cache.get(&key),
+                None => Ok(None),
+            }
+        };
+        let (Some(a), Some(b)) = (entry(pair[0])?, entry(pair[1])?) else { return Ok(None) };
+        Ok(Some(CachedPair { plan: &self.plan, pair, entries: [a, b] }))
+    }
+}
+
+/// The cached bases of two adapters.
+#[derive(Debug)]
+pub struct CachedPair<'a> {
+    plan: &'a Plan,
+    pair: [u32; 2],
+    entries: [Entry; 2],
+}
+
+impl CachedPair<'_> {
+    /// The bases of a module, and the estimated cosine of the two starts; `None` where the cache does not have both.
+    ///
+    /// # Errors
+    /// As [`Entry::read`].
+    pub fn factorised<'b>(&self, pair: ModulePair<'b>) -> Result<Option<Factorised<'b>>> {
+        let record = |side: usize| -> Result<Option<Record>> {
+            let layout = &self.plan.layouts[self.plan.adapters[self.pair[side] as usize].layout as usize];
+            let is_named = |(module, _): &(u32, u32)| self.plan.modules[*module as usize].name == pair.name();
+            layout.modules.iter().position(is_named).map(|place| self.entries[side].read(place)).transpose()
+        };
+        let (Some(first), Some(second)) = (record(0)?, record(1)?) else { return Ok(None) };
+        match (first, second) {
+            (Record::Basis { basis: a, projection: x }, Record::Basis { basis: b, projection: y }) => {
+                let estimate = cosine(&x, &y);
+                let has_estimate = a.r() == b.r() && !estimate.is_nan();
+                Ok(Some(Factorised { pair, a, b, start_cosine: has_estimate.then(|| f64::from(estimate)) }))
+            }
+            _ => Ok(None),
+        }
+    }
+}

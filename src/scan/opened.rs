@@ -1,0 +1,124 @@
+//! What a scan keeps of a checkpoint's header: enough to plan by, small enough for a hundred thousand of them.
+
+use std::path::{Path, PathBuf};
+
+use glob::Pattern;
+use sha2::{Digest as _, Sha256};
+
+use super::record::FileStamp;
+use crate::Limits;
+use crate::adapter::{Adapter, Module};
+use crate::error::{Fault, Result};
+use crate::names;
+use crate::select::fits;
+use crate::side::Side;
+
+/// A checkpoint by its header.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// Whose names the tensors have.
+    pub format: String,
+    /// What its config names.
+    pub base_model: Option<String>,
+    /// The modules that the scan compares, in natural order.
+    pub modules: Vec<OpenedModule>,
+    /// Stored bytes of the factors that the side needs.
+    pub n_bytes: u64,
+    /// Of the file that holds the tensors.
+    pub stamp: FileStamp,
+    /// SHA-256 over names, shapes, types and places of these modules and the file's size, 32 hexadecimal digits of it.
+    pub fingerprint: String,
+}
+
+/// A module of a checkpoint, as far as a plan needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedModule {
+    /// Canonical name.
+    pub name: String,
+    /// Dimension of the side's space.
+    pub d: usize,
+    /// The rank.
+    pub r: usize,
+}
+
+impl Opened {
+    /// Opens a checkpoint's header and picks the modules whose name matches one of the globs, or all of them.
+    ///
+    /// # Errors
+    /// As [`Adapter::open_with`].
+    pub fn open(path: &Path, side: Side, globs: &[Pattern], limits: &Limits) -> Result<Self> {
+        if path.to_str().is_none() {
+            // Plans and tables hold text.
+            return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
+        }
+        let adapter = Adapter::open_with(path, limits)?;
+        let chosen = chosen(&adapter, globs);
+        let mut hash = Sha256::new();
+        let mut n_bytes = 0;
+        let mut modules = Vec::with_capacity(chosen.len());
+        for module in chosen {
+            let (d, r) = (side.d(module), module.rank());
+            for factor in [&module.a, &module.b] {
+                let facts = format!("{}\0{:?}\0{}\n", factor.name, (factor.rows, factor.cols), factor.dtype);
+                hash.update(facts.as_bytes());
+            }
+            let bytes =
+                |factor: &&crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
+            n_bytes += side.factors(module).iter().map(bytes).sum::<u64>();
+            modules.push(OpenedModule { name: module.name.clone(), d, r });
+        }
+        let stamp = FileStamp::of(adapter.model_file())?;
+        hash.update(stamp.n_bytes.to_le_bytes());
+        let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            format: adapter.format().to_string(),
+            base_model: adapter.base_model().map(str::to_owned),
+            modules,
+            n_bytes,
+            stamp,
+            fingerprint,
+        })
+    }
+}
+
+/// The modules of an adapter that a scan with these globs compares, in natural order.
+pub fn chosen<'a>(adapter: &'a Adapter, globs: &[Pattern]) -> Vec<&'a Module> {
+    let wanted = |module: &&Module| globs.is_empty() || globs.iter().any(|glob| fits(glob, module));
+    adapter.modules().iter().filter(wanted).collect()
+}
+
+/// Names of files whose folder is the checkpoint.
+const OF_FOLDERS: &[&str] = &["adapter_model", "pytorch_lora_weights", "adapters", "adapter"];
+
+/// Ends of the names of checkpoint files.
+const SUFFIXES: &[&str] = &[".safetensors", ".bin", ".pt", ".pth", ".npz"];
+
+/// The folder of the run that a checkpoint belongs to, and its step where the name says one: `checkpoint-500`,
+/// `step_500`, `0000500_adapters.safetensors`.
+pub fn run_and_step(path: &Path) -> (PathBuf, Option<u64>) {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let is_of_folder = OF_FOLDERS.contains(&stem.as_ref());
+    let path = if is_of_folder { path.parent().unwrap_or(path) } else { path };
+    let run = path.parent().unwrap_or(Path::new("")).to_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+    (run, names::step(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_is_the_folder_and_the_step_is_in_the_name() {
+        let of = |path: &str| run_and_step(Path::new(path));
+        assert_eq!(of("runs/a/checkpoint-500"), ("runs/a".into(), Some(500)));
+        assert_eq!(of("runs/a/checkpoint-500/adapter_model.safetensors"), ("runs/a".into(), Some(500)));
+        assert_eq!(of("mlx/0000100_adapters.safetensors"), ("mlx".into(), Some(100)));
+        assert_eq!(of("runs/seed0-r64"), ("runs".into(), None));
+        assert_eq!(of("checkpoint-3"), ("".into(), Some(3)));
+    }
+}

@@ -1,0 +1,288 @@
+//! The plan of a scan: what is compared with what, as a pure function of headers and options.
+//!
+//! Adapters and modules keep their number for ever. A folder that has grown adds a generation of adapters behind the ones
+//! that are there, so that the blocks of earlier generations stay what they are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::keep::Keep;
+use super::opened::{Opened, run_and_step};
+use crate::error::{Fault, Result};
+use crate::listing::{counted, quoted, some_of};
+
+/// The layout of `plan.json` and of the tables.
+pub const SCHEMA: u32 = 1;
+
+/// What the user asked for, as far as it changes the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// Which subspace.
+    pub side: String,
+    /// Which adapters are paired.
+    pub pairs: PairChoice,
+    /// Only adapters that name the same base model.
+    pub same_base: bool,
+    /// Globs on module names; none for all.
+    pub modules: Vec<String>,
+    /// What is kept of a pair.
+    pub keep: Keep,
+    /// Whether the principal angles are kept too.
+    pub angles: bool,
+    /// What bases are kept in for the products.
+    pub precision: String,
+}
+
+/// Which adapters are paired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PairChoice {
+    /// Each with each other, once.
+    All,
+    /// Each checkpoint of a run with the next step of the same run.
+    Consecutive,
+    /// Each reference with every other adapter.
+    Against(Vec<PathBuf>),
+    /// Adapters whose path matches the first glob with those that match the second.
+    Sides(String, String),
+}
+
+/// What computes a scan, recorded by its first run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedEngine {
+    /// `cpu` or `gpu`.
+    pub kind: String,
+    /// The kernel variant, or the CPU's instruction set: bytes are equal for the same one.
+    pub kernel: String,
+}
+
+/// A module of the scan: adapters are compared where both have it in the same dimension.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedModule {
+    /// Canonical name.
+    pub name: String,
+    /// Dimension of the side's space.
+    pub d: usize,
+}
+
+/// The modules of an adapter: many adapters share one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Layout {
+    /// Number of the module and its rank, in the order of the adapter's own modules.
+    pub modules: Vec<(u32, u32)>,
+}
+
+/// An adapter of the scan; its number is its place in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAdapter {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// Number of its layout.
+    pub layout: u32,
+    /// Number of its base model.
+    pub base_model: Option<u32>,
+    /// The step that its name says.
+    pub step: Option<u64>,
+    /// Whose names the tensors have.
+    pub format: String,
+    /// Of its header, see [`Opened::fingerprint`].
+    pub fingerprint: String,
+    /// Stored bytes of the factors that the side needs.
+    pub n_bytes: u64,
+}
+
+/// The plan of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The version that made it.
+    pub version: String,
+    /// What was asked for.
+    pub options: Options,
+    /// What computes it; set by the first run.
+    pub engine: Option<PlannedEngine>,
+    /// Adapters a side of a block.
+    pub block: usize,
+    /// The largest rank: the table has columns up to it.
+    pub max_rank: usize,
+    /// Every module.
+    pub modules: Vec<PlannedModule>,
+    /// Every combination of modules.
+    pub layouts: Vec<Layout>,
+    /// Every base model that is named.
+    pub base_models: Vec<String>,
+    /// Every adapter.
+    pub adapters: Vec<PlannedAdapter>,
+    /// How many adapters there were at the end of each generation.
+    pub generations: Vec<u32>,
+}
+
+/// Numbers of f32 in the bases of one side of a block: 64 MiB.
+const BLOCK_NUMBERS: usize = 16 << 20;
+
+/// Adapters a side of a block, at most: a quarter of a million pairs.
+const MAX_BLOCK: usize = 512;
+
+/// What [`Plan::extend`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// Adapters that were there before.
+    pub n_before: usize,
+    /// New ones.
+    pub n_added: usize,
+}
+
+impl Plan {
+    /// The plan of a first run.
+    ///
+    /// # Errors
+    /// `Invalid` when no adapter has a module that is asked for.
+    pub fn new(options: Options, opened: &[Opened]) -> Result<Self> {
+        let mut plan = Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            options,
+            engine: None,
+            block: 0,
+            max_rank: 0,
+            modules: vec![],
+            layouts: vec![],
+            base_models: vec![],
+            adapters: vec![],
+            generations: vec![],
+        };
+        plan.append(opened);
+        if plan.modules.is_empty() {
+            let globs = plan.options.modules.iter().map(|glob| quoted(glob));
+            let found = format!("no module of {} that matches", counted(opened.len(), "adapter"));
+            return Err(Fault::new(found, some_of(globs)).of("module").invalid());
+        }
+        plan.max_rank = plan.largest_rank(0);
+        let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);
+        let numbers = largest.map(|&(module, r)| plan.modules[module as usize].d * r as usize).max();
+        let fits = BLOCK_NUMBERS / numbers.unwrap_or(1).max(1);
+        plan.block = if fits < 2 { 1 } else { (1 << fits.ilog2()).min(MAX_BLOCK) };
+        Ok(plan)
+    }
+
+    /// Takes the adapters of another run of the same scan: those that are new become a generation of their own.
+    ///
+    /// # Errors
+    /// `Invalid` when one is gone, has another header, or does not fit the table's columns.
+    pub fn extend(&mut self, opened: Vec<Opened>) -> Result<Growth> {
+        let n_before = self.adapters.len();
+        let mut there: HashMap<PathBuf, Opened> =
+            opened.iter().map(|opened| (opened.path.clone(), opened.clone())).collect();
+        for adapter in &self.adapters {
+            let wrong = |found: &str| {
+                Fault::new(found, "the adapter that this scan began with")
+                    .at(&adapter.path)
+                    .hint("name every input of the first run again, or start anew: --fresh")
+                    .invalid()
+            };
+            match there.remove(&adapter.path) {
+                None => return Err(wrong("no such input any more")),
+                Some(now) if now.fingerprint != adapter.fingerprint => return Err(wrong("another header")),
+                Some(_) => {}
+            }
+        }
+        let added: Vec<Opened> =
+            opened.into_iter().filter(|opened| there.contains_key(&opened.path)).collect();
+        if added.is_empty() {
+            return Ok(Growth { n_before, n_added: 0 });
+        }
+        let n_layouts = self.layouts.len();
+        self.append(&added);
+        let largest = self.largest_rank(n_layouts);
+        if largest > self.max_rank {
+            let found = format!("an adapter of rank {largest} among the new ones");
+            let expected = format!("at most {}, the largest that the table has columns for", self.max_rank);
+            let hint = "start anew, which keeps what the cache has of the bases: --fresh";
+            return Err(Fault::new(found, expected).of("scan").hint(hint).invalid());
+        }
+        Ok(Growth { n_before, n_added: added.len() })
+    }
+
+    fn append(&mut self, added: &[Opened]) {
+        let mut modules: HashMap<PlannedModule, u32> = numbered(&self.modules);
+        let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);
+        let mut base_models: HashMap<String, u32> = numbered(&self.base_models);
+        for opened in added {
+            let of_module = |module: &super::opened::OpenedModule| {
+                let key = PlannedModule { name: module.name.clone(), d: module.d };
+                (number(&mut modules, &mut self.modules, key), module.r as u32)
+            };
+            let layout = Layout { modules: opened.modules.iter().map(of_module).collect() };
+            let base_model = opened.base_model.clone();
+            self.adapters.push(PlannedAdapter {
+                path: opened.path.clone(),
+                layout: number(&mut layouts, &mut self.layouts, layout),
+                base_model: base_model.map(|name| number(&mut base_models, &mut self.base_models, name)),
+                step: run_and_step(&opened.path).1,
+                format: opened.format.clone(),
+                fingerprint: opened.fingerprint.clone(),
+                n_bytes: opened.n_bytes,
+            });
+        }
+        self.generations.push(self.adapters.len() as u32);
+    }
+
+    /// The largest rank in the layouts from this one on.
+    fn largest_rank(&self, from: usize) -> usize {
+        let ranks = self.layouts[from..].iter().flat_map(|layout| &layout.modules);
+        ranks.map(|&(_, r)| r as usize).max().unwrap_or(0)
+    }
+
+    /// The adapter's rank in a module, `None` where it does not have it.
+    pub fn rank(&self, adapter: u32, module: u32) -> Option<usize> {
+        let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
+        layout.modules.iter().find(|(number, _)| *number == module).map(|&(_, r)| r as usize)
+    }
+
+    /// The base model that an adapter's config names.
+    pub fn base_model(&self, adapter: u32) -> Option<&str> {
+        let number = self.adapters[adapter as usize].base_model?;
+        Some(&self.base_models[number as usize])
+    }
+
+    /// The folder of the run that an adapter belongs to.
+    pub fn run(&self, adapter: u32) -> PathBuf {
+        run_and_step(&self.adapters[adapter as usize].path).0
+    }
+
+    /// The generation that an adapter came in, from 0.
+    pub fn generation(&self, adapter: u32) -> usize {
+        self.generations.partition_point(|&end| end <= adapter)
+    }
+
+    /// SHA-256 over everything that decides the table's bytes, engine apart: equal for equal plans.
+    pub fn digest(&self) -> String {
+        let plan = Self { engine: None, ..self.clone() };
+        let json = serde_json::to_vec(&plan).expect("numbers, strings and lists are JSON");
+        Sha256::digest(&json)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The adapter of this path.
+    pub fn find(&self, path: &Path) -> Option<u32> {
+        self.adapters.iter().position(|adapter| adapter.path == path).map(|place| place as u32)
+    }
+}
+
+fn numbered<T: Clone + Eq + std::hash::Hash>(list: &[T]) -> HashMap<T, u32> {
+    (0..).zip(list).map(|(number, item)| (item.clone(), number)).collect()
+}
+
+/// The item's number, a new one where it is new.
+fn number<T: Clone + Eq + std::hash::Hash>(numbers: &mut HashMap<T, u32>, list: &mut Vec<T>, item: T) -> u32 {
+    if let Some(&number) = numbers.get(&item) {
+        return number;
+    }
+    let number = list.len() as u32;
+    list.push(item.clone());
+    numbers.insert(item, number);
+    number
+}

@@ -1,0 +1,200 @@
+//! Runs a plan: a few blocks in flight, bases made ahead of them, each result in place before it counts.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::bases::Bases;
+use super::blocks::{BlockPairs, BlockSpec, Blocks, Which};
+use super::cache::Record;
+use super::compute;
+use super::folder::Folder;
+use super::log::Log;
+use super::plan::Plan;
+use super::profile::{Profile, Stage};
+use super::shard::Shard;
+use super::table::PairTable;
+use super::top;
+use crate::engine::{Engine, StageTimes};
+use crate::error::{Error, Fault, Result};
+use crate::listing::quoted;
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// The plan, cut.
+    pub blocks: &'a Blocks<'a>,
+    /// Where to.
+    pub folder: &'a Folder,
+    /// The bases.
+    pub bases: &'a Bases<'a>,
+    /// Which blocks.
+    pub shard: Shard,
+    /// Whether a module without a basis is an error.
+    pub strict: bool,
+    /// Blocks in flight for each engine.
+    pub n_in_flight: NonZeroUsize,
+    /// Set when no further block is to be begun.
+    pub stop: &'a AtomicBool,
+    /// Who did what and when.
+    pub log: &'a Log,
+    /// Counts, for whoever watches.
+    pub progress: &'a Progress,
+    /// Where the time goes.
+    pub profile: &'a Profile,
+}
+
+/// What has been done so far; read by whoever shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Blocks that this run has done.
+    pub n_blocks: AtomicUsize,
+    /// Pairs of these.
+    pub n_pairs: AtomicUsize,
+    /// Of these, those that share their random start.
+    pub n_same_start: AtomicUsize,
+    /// Of these, those of different base models.
+    pub n_other_base: AtomicUsize,
+    /// What engines mended by smaller work or on the CPU, one line each.
+    pub warnings: Mutex<Vec<String>>,
+    /// Where the GPUs' time went, all of them together.
+    pub gpu_times: Mutex<Option<StageTimes>>,
+}
+
+/// A block to do.
+type Job = (BlockSpec, BlockPairs);
+
+impl Run<'_> {
+    /// Does every block of the share whose file is not there. Ends early, without an error, when `stop` is set.
+    ///
+    /// `open` gives one engine for each GPU, or the CPU engine; blocks are taken from one queue. It is waited for while the
+    /// first bases are made.
+    ///
+    /// # Errors
+    /// Whatever `open` returns, and the first error of any block; the others in flight are finished.
+    pub fn run<E: From<Error>>(
+        &self,
+        open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>, E>,
+    ) -> Result<(), E> {
+        let queue = Mutex::new(self.jobs());
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let halt = AtomicBool::new(false);
+        let ended = || self.stop.load(Ordering::Relaxed) || halt.load(Ordering::Relaxed);
+        let fail = |error: Error| {
+            halt.store(true, Ordering::Relaxed);
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        };
+        let opened: Result<(), E> = thread::scope(|scope| {
+            scope.spawn(|| {
+                // Bases are made in the order of the blocks while earlier blocks are computed.
+                let made =
+                    self.jobs().take_while(|_| !ended()).try_for_each(|(_, pairs)| self.ensure(&pairs));
+                made.unwrap_or_else(fail);
+            });
+            let engines = open().inspect_err(|_| halt.store(true, Ordering::Relaxed))?;
+            let work = |engine: &dyn Engine| {
+                while !ended() {
+                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((block, pairs)) = job else { return };
+                    self.block(engine, &block, &pairs).unwrap_or_else(fail);
+                }
+            };
+            thread::scope(|scope| {
+                let workers =
+                    engines.iter().flat_map(|engine| (0..self.n_in_flight.get()).map(move |_| engine));
+                for engine in workers {
+                    scope.spawn(|| work(engine.as_ref()));
+                }
+            });
+            let mut gpu_times = self.progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
+            for times in engines.iter().filter_map(|engine| engine.stage_times()) {
+                *gpu_times.get_or_insert_default() += times;
+            }
+            // Nothing is left to make bases for.
+            halt.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        opened?;
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The blocks of the share that are not done.
+    fn jobs(&self) -> impl Iterator<Item = Job> + Send {
+        let mine = self.blocks.iter().enumerate().filter(|(place, _)| self.shard.has(*place));
+        let missing = mine.filter(|(_, block)| !self.folder.block_file(&block.name()).exists());
+        missing.map(|(_, block)| {
+            let pairs = self.blocks.pairs(&block);
+            (block, pairs)
+        })
+    }
+
+    fn ensure(&self, pairs: &BlockPairs) -> Result<()> {
+        if pairs.n_pairs() == 0 {
+            return Ok(());
+        }
+        let adapters: Vec<u32> = pairs.adapters().collect();
+        self.bases.ensure(&adapters)
+    }
+
+    fn block(&self, engine: &dyn Engine, block: &BlockSpec, pairs: &BlockPairs) -> Result<()> {
+        let (name, profile) = (block.name(), self.profile);
+        let label = || name.clone();
+        profile.time(Stage::Wait, label, || self.ensure(pairs))?;
+        let (records_a, records_b) =
+            profile.time(Stage::Load, label, || self.records(block.module, pairs))?;
+        if self.strict {
+            self.refuse_missing(block.module, pairs, &records_a, &records_b)?;
+        }
+        let table = PairTable::of(self.plan);
+        let records = [records_a.as_slice(), records_b.as_slice()];
+        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
+        let rows = profile.time(Stage::Compute, label, compute)?;
+        let warnings = engine.take_warnings();
+        self.progress.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+
+        let n_pairs = rows.a.len();
+        let n_same_start = rows.same_start.iter().filter(|&&same| same).count();
+        let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
+        profile.time(Stage::Write, label, || {
+            let rows = top::of_block(&self.plan.options.keep, rows);
+            table.write(&self.folder.block_file(&name), rows)
+        })?;
+        self.log.block(&name);
+        self.progress.n_same_start.fetch_add(n_same_start, Ordering::Relaxed);
+        self.progress.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
+        self.progress.n_pairs.fetch_add(n_pairs, Ordering::Relaxed);
+        self.progress.n_blocks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The records of the rows and of the columns; none for a block without pairs.
+    fn records(&self, module: u32, pairs: &BlockPairs) -> Result<(Vec<Record>, Vec<Record>)> {
+        if pairs.n_pairs() == 0 {
+            return Ok((vec![], vec![]));
+        }
+        let columns: &[u32] = match pairs.which {
+            Which::Upper => &[],
+            _ => &pairs.b,
+        };
+        Ok((self.bases.read(module, &pairs.a)?, self.bases.read(module, columns)?))
+    }
+
+    fn refuse_missing(&self, module: u32, pairs: &BlockPairs, a: &[Record], b: &[Record]) -> Result<()> {
+        for (adapter, record) in pairs.a.iter().zip(a).chain(pairs.b.iter().zip(b)) {
+            if let Record::Missing(reason) = record {
+                let name = &self.plan.modules[module as usize].name;
+                return Err(Fault::new(
+                    format!("no basis ({reason})"),
+                    "one of every module, since --strict was given",
+                )
+                .at(&self.plan.adapters[*adapter as usize].path)
+                .of(format!("module {}", quoted(name)))
+                .hint("without --strict it is left out of the table")
+                .invalid());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! How far a scan is, and who did what of it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::blocks::Blocks;
+use super::finish::Counts;
+use super::log::Line;
+use super::lookup::Scanned;
+use crate::error::Result;
+
+/// The state of an output folder.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Of the plan.
+    pub digest: String,
+    /// How many checkpoints.
+    pub n_adapters: usize,
+    /// How many modules.
+    pub n_modules: usize,
+    /// Blocks and pairs, done and to do.
+    pub counts: Counts,
+    /// Stems of the blocks that are not there, in the order of the plan.
+    pub missing: Vec<String>,
+    /// Of the last run with shares: how many it had, and those with missing blocks.
+    pub shares: Option<Shares>,
+    /// What each process did.
+    pub processes: Vec<Process>,
+}
+
+/// The shares of a scan.
+#[derive(Debug, Serialize)]
+pub struct Shares {
+    /// How many.
+    pub n: usize,
+    /// Those with missing blocks, from 1.
+    pub unfinished: Vec<usize>,
+}
+
+/// One process, by the side log.
+#[derive(Debug, Serialize)]
+pub struct Process {
+    /// The machine.
+    pub host: String,
+    /// Its number there.
+    pub pid: u32,
+    /// Its share, K of N.
+    pub shard: (usize, usize),
+    /// Blocks that it did.
+    pub n_blocks: usize,
+    /// When it began, in seconds since 1970.
+    pub began_s: u64,
+    /// When it was done with its last block.
+    pub last_s: u64,
+}
+
+impl Status {
+    /// Looks at every block of the plan.
+    ///
+    /// # Errors
+    /// As [`Blocks::of`]; `Io` when the system refuses.
+    pub fn of(scanned: &Scanned) -> Result<Self> {
+        let Scanned { plan, .. } = scanned;
+        let blocks = Blocks::of(plan)?;
+        let lines = super::log::read(scanned.folder())?;
+        let processes = processes(&lines);
+        let n = processes.iter().max_by_key(|process| process.began_s).map_or(1, |process| process.shard.1);
+        let counts = Counts::of(&blocks, scanned.folder(), |_| true);
+        let mut missing = vec![];
+        let mut unfinished: Vec<usize> = vec![];
+        for (place, block) in blocks.iter().enumerate() {
+            let name = block.name();
+            if !scanned.folder().block_file(&name).exists() {
+                missing.push(name);
+                unfinished.push(place % n + 1);
+            }
+        }
+        unfinished.sort_unstable();
+        unfinished.dedup();
+        Ok(Self {
+            digest: plan.digest(),
+            n_adapters: plan.adapters.len(),
+            n_modules: plan.modules.len(),
+            counts,
+            missing,
+            shares: (n > 1).then_some(Shares { n, unfinished }),
+            processes,
+        })
+    }
+}
+
+fn processes(lines: &[Line]) -> Vec<Process> {
+    let mut all: BTreeMap<(&str, u32, (usize, usize)), Process> = BTreeMap::new();
+    for line in lines {
+        let process = all.entry((&line.host, line.pid, line.shard)).or_insert_with(|| Process {
+            host: line.host.clone(),
+            pid: line.pid,
+            shard: line.shard,
+            n_blocks: 0,
+            began_s: line.time_s,
+            last_s: line.time_s,
+        });
+        process.n_blocks += usize::from(line.block.is_some());
+        process.last_s = process.last_s.max(line.time_s);
+    }
+    let mut all: Vec<Process> = all.into_values().collect();
+    all.sort_by_key(|process| process.began_s);
+    all
+}
