@@ -148,10 +148,18 @@ fn make_tile_128(index: u32, tx: u32, ty: u32) {
         c10 += p10;
         c11 += p11;
     }
-    finish(c00, 2u * tile_row, 2u * tile_col, tx, ty);
-    finish(c01, 2u * tile_row, 2u * tile_col + 1u, tx, ty);
-    finish(c10, 2u * tile_row + 1u, 2u * tile_col, tx, ty);
-    finish(c11, 2u * tile_row + 1u, 2u * tile_col + 1u, tx, ty);
+    // A loop, not four calls: drivers inline them, and take four times as long to compile the kernel.
+    for (var quadrant = 0u; quadrant < 4u; quadrant++) {
+        var c = c00;
+        if quadrant == 1u {
+            c = c01;
+        } else if quadrant == 2u {
+            c = c10;
+        } else if quadrant == 3u {
+            c = c11;
+        }
+        finish(c, 2u * tile_row + quadrant / 2u, 2u * tile_col + quadrant % 2u, tx, ty);
+    }
 }
 
 // A tile of 64 × 64, one quadrant: four times the workgroups for the same pairs. The same sums in the same order.
@@ -198,18 +206,19 @@ fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
     let d1 = fract(a.dithers_a.y + b.dithers_b);
     let d2 = fract(a.dithers_a.z + b.dithers_b);
     let d3 = fract(a.dithers_a.w + b.dithers_b);
-    let unit = vec4<f32>(Q_UNIT);
-    table(
-        vec4<u32>(fma(q[0], unit, d0)), vec4<u32>(fma(q[1], unit, d1)),
-        vec4<u32>(fma(q[2], unit, d2)), vec4<u32>(fma(q[3], unit, d3)), tx, ty,
-    );
-    share(group_row, group_col, 0u, params.n_cells + 1u, ty * LANES + tx);
-    let w = OVERLAP_UNIT * a.weights;
-    table(
-        vec4<u32>(fma(q[0], w.x * b.weights, d0)), vec4<u32>(fma(q[1], w.y * b.weights, d1)),
-        vec4<u32>(fma(q[2], w.z * b.weights, d2)), vec4<u32>(fma(q[3], w.w * b.weights, d3)), tx, ty,
-    );
-    share(group_row, group_col, params.n_cells + 1u, 1u, ty * LANES + tx);
+    // The squares themselves, then their terms of the overlap.
+    var units_a = vec4<f32>(Q_UNIT);
+    var units_b = vec4<f32>(1.0);
+    for (var part = 0u; part < 2u; part++) {
+        table(
+            vec4<u32>(fma(q[0], units_a.x * units_b, d0)), vec4<u32>(fma(q[1], units_a.y * units_b, d1)),
+            vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
+        );
+        let first = part * (params.n_cells + 1u);
+        share(group_row, group_col, first, select(params.n_cells + 1u, 1u, part == 1u), ty * LANES + tx);
+        units_a = OVERLAP_UNIT * a.weights;
+        units_b = b.weights;
+    }
 }
 
 fn running(v: vec4<u32>) -> vec4<u32> {

@@ -144,6 +144,14 @@ impl Error {
         Self::Io { action, path: path.as_ref().to_owned(), cause }
     }
 
+    /// Says that the file is no checkpoint at all.
+    pub(crate) fn other_kind(mut self) -> Self {
+        if let Self::Malformed(fault) | Self::Unsupported(fault) | Self::Limit(fault) = &mut self {
+            fault.is_other_kind = true;
+        }
+        self
+    }
+
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<&str> {
         match self {

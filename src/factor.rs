@@ -29,7 +29,6 @@ pub struct Factor {
     pub(crate) col_axis: Axis,
 }
 
-#[allow(dead_code, reason = "views of parts are for the naming schemes")]
 impl Factor {
     /// The file that holds the numbers.
     pub fn path(&self) -> &Path {
@@ -47,6 +46,21 @@ impl Factor {
         self.row_axis = self.row_axis.cut(rows);
         self.rows = self.row_axis.len();
         self
+    }
+
+    /// Every n-th row, from `first` on: those of one of n experts. None where the rows are no plain dimension of the tensor,
+    /// or are not a multiple of n.
+    pub(crate) fn every(mut self, n: usize, first: usize) -> Option<Self> {
+        let Axis { dims, range, scale } = &self.row_axis;
+        let &[(len, stride)] = dims.as_slice() else { return None };
+        if *range != (0..len) || scale.is_some() || n == 0 || len % n != 0 || first >= n {
+            return None;
+        }
+        self.offset_bytes += first as u64 * stride * self.dtype.size_bytes() as u64;
+        self.rows = len / n;
+        let dims = vec![(self.rows, stride * n as u64)];
+        self.row_axis = Axis { dims, range: 0..self.rows, scale: None };
+        Some(self)
     }
 
     /// The view with row i multiplied by number i of `scale`, (rows, 1). None when `scale` has another shape.
@@ -108,7 +122,6 @@ impl Axis {
         steps.sum()
     }
 
-    #[allow(dead_code, reason = "as Factor::row_range")]
     fn cut(mut self, range: Range<usize>) -> Self {
         let place = |at: usize| self.range.start + at.min(self.range.len());
         self.range = place(range.start)..place(range.end).max(place(range.start));
@@ -134,6 +147,16 @@ impl Source {
         match self {
             Self::File(path, _) | Self::Memory(path, _) => path,
             Self::Deflated(part) => part.file.path(),
+        }
+    }
+
+    /// Whether the two are one place, and not only equal.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one, _), Self::File(other, _)) => Arc::ptr_eq(one, other),
+            (Self::Memory(_, one), Self::Memory(_, other)) => Arc::ptr_eq(one, other),
+            (Self::Deflated(one), Self::Deflated(other)) => Arc::ptr_eq(one, other),
+            _ => false,
         }
     }
 

@@ -51,6 +51,8 @@ pub mod kernels;
 mod listing;
 pub mod names;
 #[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 pub mod scan;
 mod select;
 mod side;
@@ -58,12 +60,12 @@ mod similarity;
 pub mod start;
 pub mod summary;
 
-pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Module, Recorded};
 pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
-pub use formats::Limits;
-pub use select::{ModulePair, Selected, Selection};
+pub use formats::{Discovered, Limits, OpenOptions, discover};
+pub use select::{Matching, ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};
 

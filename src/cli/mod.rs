@@ -4,11 +4,13 @@ mod args;
 mod bytes;
 mod cache;
 mod compare;
+mod dates;
 mod demo;
 mod devices;
 mod figure;
 mod inspect;
 mod job;
+mod matches;
 mod meta;
 mod npz;
 mod output;
@@ -16,6 +18,7 @@ mod picture;
 mod progress;
 mod report;
 mod scan;
+mod scan_report;
 mod sink;
 mod status;
 mod summary_table;
@@ -71,8 +74,9 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, report),
         Command::Figure(args) => figure::run(&args, report),
         Command::Compare(args) => compare::run(&args, report),
+        Command::Report(args) => scan_report::run(&args, report),
         Command::Cache(args) => cache::run(&args),
-        Command::Devices { json } => devices::run(json),
+        Command::Devices(args) => devices::run(&args),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

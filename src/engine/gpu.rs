@@ -12,11 +12,12 @@ mod kept;
 mod pick;
 mod self_test;
 mod survey;
+mod tune;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use wgpu::{Adapter, AdapterInfo};
+use wgpu::{Adapter, AdapterInfo, DeviceType};
 
 use self::adapters::Adapters;
 use self::batch::{Batch, Limits};
@@ -24,6 +25,7 @@ use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
 use self::kept::{Gram, kernels_of};
 pub(super) use self::survey::survey;
+pub use self::tune::tune;
 use super::{
     Block, CpuEngine, Engine, EngineInfo, GpuChoice, Kept, Pair, Precision, StageTimes, kept_of_grids,
 };
@@ -43,6 +45,7 @@ pub struct GpuEngine {
     prefix_carry: Pipeline,
     colormap: Pipeline,
     gram: Gram,
+    is_software: bool,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -81,7 +84,8 @@ impl GpuEngine {
             }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
-            gram: Gram::default(),
+            gram: Gram::new(precision),
+            is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,
             device,

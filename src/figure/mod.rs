@@ -5,8 +5,11 @@
 //! font, so that a figure has the same bytes on every machine.
 
 mod canvas;
+mod drawing;
 mod font;
+mod heatmap;
 mod layout;
+mod line_chart;
 mod page;
 mod palette;
 mod panel;
@@ -16,23 +19,24 @@ mod scene;
 mod text;
 mod ticks;
 mod titles;
+mod tree;
 
 use std::io::Write;
 
 use image::RgbImage;
 
+pub use heatmap::Heatmap;
+pub use line_chart::{Line, LineChart};
 pub use palette::Palette;
 pub use panel::Panel;
+pub use tree::Merge;
 
 use crate::engine::Engine;
 use crate::error::{Fault, Result};
 use crate::kernels::colormap::ColorTable;
 use canvas::Canvas;
-use raster::Raster;
-use scene::{Item, Scene};
-
-/// Memory for the rows that are painted and compressed together.
-const BAND_BYTES: usize = 2 << 20;
+use drawing::Drawing;
+use scene::Item;
 
 /// A figure to be drawn: panels side by side, at most four in a row, and one colour bar for all.
 ///
@@ -150,10 +154,7 @@ impl Figure {
     /// width leaves no room; `Limit` when a side is over 32,767 pixels or the whole over 2²⁹; `Gpu` when the engine
     /// fails; `Io` when the writer fails.
     pub fn write_png(&self, engine: &dyn Engine, writer: impl Write) -> Result<()> {
-        let drawing = Drawing::new(self)?;
-        let raster = drawing.raster(engine);
-        let (canvas, height_px) = (&drawing.canvas, drawing.height_px);
-        png::write(writer, canvas, height_px, drawing.band_px(), |y_px, rgb| raster.paint(y_px, rgb))
+        self.drawing()?.write_png(engine, writer)
     }
 
     /// The figure's pixels: those that [`Figure::write_png`] writes.
@@ -161,14 +162,7 @@ impl Figure {
     /// # Errors
     /// As [`Figure::write_png`], but for `Io`.
     pub fn render(&self, engine: &dyn Engine) -> Result<RgbImage> {
-        let drawing = Drawing::new(self)?;
-        let mut image = RgbImage::new(drawing.canvas.width_px(), drawing.height_px);
-        let (raster, band_px) = (drawing.raster(engine), drawing.band_px());
-        let row_bytes = 3 * drawing.canvas.width_px() as usize;
-        for (n, band) in image.chunks_mut(row_bytes * band_px).enumerate() {
-            raster.paint(n * band_px, band)?;
-        }
-        Ok(image)
+        self.drawing()?.render(engine)
     }
 
     /// Where the heatmaps and the colour bar lie in the pixels, to point at cells in them.
@@ -176,7 +170,7 @@ impl Figure {
     /// # Errors
     /// As [`Figure::render`].
     pub fn areas(&self) -> Result<Areas> {
-        let drawing = Drawing::new(self)?;
+        let drawing = self.drawing()?;
         let mut pictures = drawing.scene.items.iter().filter_map(|item| match item {
             Item::Picture(picture) => Some(drawing.area(picture)),
             _ => None,
@@ -190,48 +184,17 @@ impl Figure {
         })
     }
 
-    fn inches(&self) -> f64 {
-        self.width_in.unwrap_or(4.0 * self.panels.len().min(layout::MAX_PER_ROW) as f64)
-    }
-}
-
-/// A figure laid out for its resolution.
-struct Drawing<'a> {
-    canvas: Canvas,
-    scene: Scene<'a>,
-    height_px: u32,
-    table: ColorTable,
-}
-
-impl<'a> Drawing<'a> {
-    fn new(figure: &'a Figure) -> Result<Self> {
-        if figure.panels.is_empty() {
+    fn drawing(&self) -> Result<Drawing<'_>> {
+        if self.panels.is_empty() {
             return Err(Fault::new("no panel", "at least one").of("figure").invalid());
         }
-        let table = ColorTable::new(figure.palette.colors(), figure.vmin, figure.vmax)?;
-        let canvas = Canvas::new(figure.inches(), figure.dpi)?;
-        let scene = layout::scene(figure, &canvas)?;
-        let height_px = canvas.height_px(scene.height_pt)?;
-        Ok(Self { canvas, scene, height_px, table })
+        let table = ColorTable::new(self.palette.colors(), self.vmin, self.vmax)?;
+        let canvas = Canvas::new(self.inches(), self.dpi)?;
+        Drawing::new(canvas, layout::scene(self, &canvas)?, table)
     }
 
-    fn raster<'r>(&'r self, engine: &'r dyn Engine) -> Raster<'r> {
-        Raster { scene: &self.scene, canvas: self.canvas, table: &self.table, engine }
-    }
-
-    /// Rows of pixels to paint at a time.
-    fn band_px(&self) -> usize {
-        (BAND_BYTES / (3 * self.canvas.width_px() as usize)).max(1)
-    }
-
-    fn area(&self, picture: &scene::Picture<'_>) -> Area {
-        let rect = raster::pixels(&picture.rect, &self.canvas);
-        Area {
-            x_px: rect.left,
-            y_px: rect.top,
-            width_px: rect.right - rect.left,
-            height_px: rect.bottom - rect.top,
-        }
+    fn inches(&self) -> f64 {
+        self.width_in.unwrap_or(4.0 * self.panels.len().min(layout::MAX_PER_ROW) as f64)
     }
 }
 
@@ -251,7 +214,7 @@ mod tests {
     fn bands_of_any_height_give_the_same_pixels() {
         let (figure, engine): (_, CpuEngine) = (figure(), Default::default());
         let whole = figure.render(&engine).unwrap();
-        let drawing = Drawing::new(&figure).unwrap();
+        let drawing = figure.drawing().unwrap();
         for band_px in [1, 7, 64, 100_000] {
             let mut rgb = Vec::new();
             for band in whole.chunks(3 * whole.width() as usize * band_px) {

@@ -10,18 +10,18 @@ use super::text::Text;
 use super::ticks::{self, Axis};
 
 /// Type sizes of the letters i and j and of the numbers at ticks.
-const LABEL_PT: f64 = 10.0;
+pub(crate) const LABEL_PT: f64 = 10.0;
 pub(crate) const TICK_PT: f64 = 8.0;
 
-const TICK_LENGTH_PT: f64 = 3.0;
-const TICK_WIDTH_PT: f64 = 0.8;
-const FRAME_WIDTH_PT: f64 = 0.5;
+pub(crate) const TICK_LENGTH_PT: f64 = 3.0;
+pub(crate) const TICK_WIDTH_PT: f64 = 0.8;
+pub(crate) const FRAME_WIDTH_PT: f64 = 0.5;
 /// Between a tick's end and its label.
-const LABEL_GAP_PT: f64 = 2.5;
+pub(crate) const LABEL_GAP_PT: f64 = 2.5;
 /// Least distances between labels along an axis.
-const COL_LABELS_APART_PT: f64 = 5.0;
-const ROW_LABELS_APART_PT: f64 = 6.0;
-const BAR_LABELS_APART_PT: f64 = 4.0;
+pub(crate) const COL_LABELS_APART_PT: f64 = 5.0;
+pub(crate) const ROW_LABELS_APART_PT: f64 = 6.0;
+pub(crate) const BAR_LABELS_APART_PT: f64 = 4.0;
 
 /// White space round the figure.
 pub(crate) const MARGIN_PT: f64 = 8.0;
@@ -62,7 +62,20 @@ impl<'a, 'c> Page<'a, 'c> {
         self.pictures.into_iter().map(Item::Picture).chain(self.items).collect()
     }
 
-    fn centred(&mut self, x_pt: f64, y_pt: f64, text: Text) {
+    /// A picture in its frame.
+    pub fn picture(&mut self, picture: Picture<'a>) {
+        let rect = picture.rect;
+        self.pictures.push(picture);
+        self.items.push(Item::Frame { rect, width_pt: FRAME_WIDTH_PT });
+    }
+
+    /// Whatever else.
+    pub fn put(&mut self, item: Item<'a>) {
+        self.items.push(item);
+    }
+
+    /// A text whose middle is at `x_pt`.
+    pub fn centred(&mut self, x_pt: f64, y_pt: f64, text: Text) {
         let x_pt = x_pt - 0.5 * text.width_pt;
         self.items.push(Item::Text { x_pt, y_pt, text });
     }
@@ -78,8 +91,8 @@ impl<'a, 'c> Page<'a, 'c> {
     pub fn panel(&mut self, rect: Rect, panel: &'a Panel) -> f64 {
         let grid = &panel.grid;
         let values = Cow::Borrowed(grid.values());
-        self.pictures.push(Picture { rect, n_rows: grid.n_rows(), n_cols: grid.n_cols(), values });
-        self.items.push(Item::Frame { rect, width_pt: FRAME_WIDTH_PT });
+        let (n_rows, n_cols) = (grid.n_rows(), grid.n_cols());
+        self.picture(Picture { rect, n_rows, n_cols, values, has_gaps: false });
         let labels_y = self.col_labels(rect, grid.n_cols());
         let letter_y = labels_y + 1.5 * LABEL_GAP_PT + ASCENT * LABEL_PT;
         self.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y, Text::letter("j", LABEL_PT));
@@ -117,12 +130,7 @@ impl<'a, 'c> Page<'a, 'c> {
         let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;
         for j in ticks::cells(Axis::Cols, n_cols, cell_pt, COL_LABELS_APART_PT, width_pt) {
             let x_pt = rect.x_pt + (j as f64 - 0.5) * cell_pt;
-            self.items.push(Item::Bar(Rect {
-                x_pt: x_pt - 0.5 * TICK_WIDTH_PT,
-                y_pt: rect.bottom_pt(),
-                width_pt: TICK_WIDTH_PT,
-                height_pt: TICK_LENGTH_PT,
-            }));
+            self.vertical_tick(x_pt, rect.bottom_pt());
             self.centred(x_pt, baseline, Text::plain(&j.to_string(), TICK_PT));
         }
         baseline
@@ -133,8 +141,8 @@ impl<'a, 'c> Page<'a, 'c> {
         // The middle of each colour's share of the scale, highest first, so that no value lies on an edge.
         let middle = |k: usize| vmin + (vmax - vmin) * (k as f64 + 0.5) / 256.0;
         let values = (0..256).rev().map(|k| middle(k) as f32).collect();
-        self.pictures.push(Picture { rect, n_rows: 256, n_cols: 1, values: Cow::Owned(values) });
-        self.items.push(Item::Frame { rect, width_pt: FRAME_WIDTH_PT });
+        let values = Cow::Owned(values);
+        self.picture(Picture { rect, n_rows: 256, n_cols: 1, values, has_gaps: false });
         for (value, label) in
             ticks::scale(vmin, vmax, rect.height_pt, DIGIT_HEIGHT * TICK_PT + BAR_LABELS_APART_PT)
         {
@@ -146,12 +154,22 @@ impl<'a, 'c> Page<'a, 'c> {
         }
     }
 
-    fn horizontal_tick(&mut self, x_pt: f64, y_pt: f64) {
+    /// A tick to the right of `x_pt`.
+    pub fn horizontal_tick(&mut self, x_pt: f64, y_pt: f64) {
         self.items.push(Item::Bar(Rect {
             x_pt,
             y_pt: y_pt - 0.5 * TICK_WIDTH_PT,
             width_pt: TICK_LENGTH_PT,
             height_pt: TICK_WIDTH_PT,
+        }));
+    }
+    /// A tick down from `y_pt`.
+    pub fn vertical_tick(&mut self, x_pt: f64, y_pt: f64) {
+        self.items.push(Item::Bar(Rect {
+            x_pt: x_pt - 0.5 * TICK_WIDTH_PT,
+            y_pt,
+            width_pt: TICK_WIDTH_PT,
+            height_pt: TICK_LENGTH_PT,
         }));
     }
 }

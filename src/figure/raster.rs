@@ -3,7 +3,7 @@
 //! Every item is painted from its place on the whole canvas, and only then cut to the band, so that the height of the
 //! bands changes no byte.
 
-use tiny_skia::{FillRule, Mask, Path, PathBuilder, Transform};
+use tiny_skia::{FillRule, LineCap, LineJoin, Mask, Path, PathBuilder, Stroke, Transform};
 
 use super::canvas::Canvas;
 use super::font::Pen;
@@ -12,6 +12,9 @@ use super::text::{Piece, Text};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
+
+/// The grey level of values that are missing, which no palette has.
+const MISSING: u8 = 216;
 
 /// A scene with what it takes to paint it.
 pub(crate) struct Raster<'a> {
@@ -53,6 +56,15 @@ impl Raster<'_> {
                 Item::Frame { rect, width_pt } => self.frame(rect, *width_pt, &mut strip),
                 Item::Bar(rect) => strip.fill(self.thin(rect)),
                 Item::Text { x_pt, y_pt, text } => self.text(*x_pt, *y_pt, text, &mut strip),
+                Item::Line { points_pt, width_pt, color } => {
+                    self.line(points_pt, *width_pt, *color, &mut strip);
+                }
+                Item::Dot { x_pt, y_pt, radius_pt, color } => {
+                    let [x, y, radius] = [*x_pt, *y_pt, *radius_pt].map(|pt| self.px(pt) as f32);
+                    if let Some(path) = PathBuilder::from_circle(x, y, radius) {
+                        strip.cover(&path, 0, 0, *color);
+                    }
+                }
             }
         }
         Ok(())
@@ -75,11 +87,38 @@ impl Raster<'_> {
         };
         let painted = self.engine.colormap(&cells, self.table, &band)?;
         for (y_px, row) in (first..last).zip(painted.chunks_exact(width_px)) {
-            for (to, from) in strip.row(y_px, rect.left, rect.right).chunks_exact_mut(3).zip(row) {
+            let to = strip.row(y_px, rect.left, rect.right);
+            for (to, from) in to.chunks_exact_mut(3).zip(row) {
                 to.copy_from_slice(&from.to_le_bytes()[..3]);
+            }
+            if picture.has_gaps {
+                let i = (y_px - rect.top) * picture.n_rows / band.height_px;
+                let cells = &picture.values[i * picture.n_cols..(i + 1) * picture.n_cols];
+                for (x_px, to) in to.chunks_exact_mut(3).enumerate() {
+                    if cells[x_px * picture.n_cols / width_px].is_nan() {
+                        to.fill(MISSING);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    fn line(&self, points_pt: &[(f64, f64)], width_pt: f64, color: [u8; 3], strip: &mut Strip<'_>) {
+        let mut path = PathBuilder::new();
+        for (n, &(x_pt, y_pt)) in points_pt.iter().enumerate() {
+            let (x, y) = (self.px(x_pt) as f32, self.px(y_pt) as f32);
+            if n == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+        }
+        let stroke = Stroke {
+            width: self.px(width_pt).max(1.0) as f32,
+            line_cap: LineCap::Round,
+            line_join: LineJoin::Round,
+            ..Stroke::default()
+        };
+        if let Some(path) = path.finish().and_then(|path| path.stroke(&stroke, 1.0)) {
+            strip.cover(&path, 0, 0, color);
+        }
     }
 
     /// A line's width in whole pixels: thin lines keep their contrast at any resolution.
@@ -141,7 +180,7 @@ impl Raster<'_> {
                 Outline { path: PathBuilder::new(), scale: size_px as f32, x_px: (x_px - left) as f32 };
             piece.face.outline(character, &mut outline);
             if let Some(path) = outline.path.finish() {
-                strip.glyph(&path, left as i64, baseline);
+                strip.cover(&path, left as i64, baseline, [0; 3]);
             }
         }
     }
@@ -179,7 +218,7 @@ impl Strip<'_> {
     }
 
     /// Fills an outline whose origin is the pixel corner (`x_px`, `y_px`) of the canvas.
-    fn glyph(&mut self, path: &Path, x_px: i64, y_px: i64) {
+    fn cover(&mut self, path: &Path, x_px: i64, y_px: i64, color: [u8; 3]) {
         let bounds = path.bounds();
         let (left, top) = (bounds.left().floor(), bounds.top().floor());
         let (width, height) = ((bounds.right() - left).ceil(), (bounds.bottom() - top).ceil());
@@ -197,8 +236,9 @@ impl Strip<'_> {
             }
             for (x_px, &coverage) in (x_px..).zip(coverage) {
                 let Ok(x_px) = usize::try_from(x_px) else { continue };
-                for channel in self.row(y_px, x_px, x_px + 1) {
-                    *channel = ((u16::from(*channel) * (255 - u16::from(coverage)) + 127) / 255) as u8;
+                for (channel, ink) in self.row(y_px, x_px, x_px + 1).iter_mut().zip(color) {
+                    let (under, over) = (u16::from(*channel), u16::from(coverage));
+                    *channel = ((under * (255 - over) + u16::from(ink) * over + 127) / 255) as u8;
                 }
             }
         }

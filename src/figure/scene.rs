@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::text::Text;
 
-/// A figure ready to be drawn, all in black on white but for its pictures.
+/// A figure ready to be drawn, all in black on white but for its pictures and coloured lines.
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     /// The height that the content took; the width is the canvas's.
@@ -25,6 +25,10 @@ pub(crate) enum Item<'a> {
     Bar(Rect),
     /// A line round a rectangle, outside of it.
     Frame { rect: Rect, width_pt: f64 },
+    /// A line through points, in a colour.
+    Line { points_pt: Vec<(f64, f64)>, width_pt: f64, color: [u8; 3] },
+    /// A filled circle.
+    Dot { x_pt: f64, y_pt: f64, radius_pt: f64, color: [u8; 3] },
     /// A matrix painted through the figure's colours.
     Picture(Picture<'a>),
 }
@@ -37,6 +41,8 @@ pub(crate) struct Picture<'a> {
     pub n_cols: usize,
     /// n_rows × n_cols values, row-major.
     pub values: Cow<'a, [f32]>,
+    /// Whether NaN stands for a value that is missing, which is painted grey.
+    pub has_gaps: bool,
 }
 
 /// A rectangle by its top left corner and its size.
@@ -77,6 +83,24 @@ impl Item<'_> {
                 y_pt: rect.y_pt - width_pt,
                 width_pt: rect.width_pt + 2.0 * width_pt,
                 height_pt: rect.height_pt + 2.0 * width_pt,
+            },
+            Self::Line { points_pt, width_pt, .. } => {
+                let around = |of: fn(&(f64, f64)) -> f64| {
+                    let ends = points_pt
+                        .iter()
+                        .map(of)
+                        .fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
+                    (ends.0 - 0.5 * width_pt, ends.1 - ends.0 + width_pt)
+                };
+                let ((x_pt, width_pt), (y_pt, height_pt)) =
+                    (around(|point| point.0), around(|point| point.1));
+                Rect { x_pt, y_pt, width_pt, height_pt }
+            }
+            Self::Dot { x_pt, y_pt, radius_pt, .. } => Rect {
+                x_pt: x_pt - radius_pt,
+                y_pt: y_pt - radius_pt,
+                width_pt: 2.0 * radius_pt,
+                height_pt: 2.0 * radius_pt,
             },
             Self::Picture(picture) => picture.rect,
         }

@@ -56,6 +56,24 @@ impl Text {
         self
     }
 
+    /// A title in words: upright, but for ϕ and the letters in brackets behind it.
+    pub fn title(text: &str, size_pt: f64) -> Self {
+        let mut title = Self::default();
+        let mut in_cell = false;
+        let mut run = (Face::Upright, String::new());
+        for letter in text.chars() {
+            in_cell = letter == 'ϕ' || (in_cell && letter != ')');
+            let face = if in_cell && letter.is_alphabetic() { Face::Italic } else { Face::Upright };
+            if face != run.0 {
+                title.push(&run.1, run.0, size_pt, 0.0);
+                run = (face, String::new());
+            }
+            run.1.push(letter);
+        }
+        title.push(&run.1, run.0, size_pt, 0.0);
+        title
+    }
+
     /// A symbol: Latin letters italic, others, such as a Greek capital, upright.
     pub fn symbol(mut self, symbol: &str, size_pt: f64) -> Self {
         let mut buffer = [0; 4];
@@ -193,6 +211,17 @@ mod tests {
         assert!((prime.x_pt - r.x_pt).abs() < 0.5 && prime.x_pt > letter.x_pt);
         assert!(r.y_pt > 0.0 && prime.y_pt == 0.0 && r.face == Face::Italic);
         assert!(text.descent_pt() > 0.3 * 12.0);
+    }
+
+    #[test]
+    fn a_title_sets_phi_and_its_cell_in_italics() {
+        let title = Text::title("Mean ϕ(r, r) of all", 12.0);
+        let italic = title.pieces.iter().filter(|piece| piece.face == Face::Italic);
+        assert_eq!(italic.map(|piece| piece.text.as_str()).collect::<Vec<_>>(), ["ϕ", "r", "r"]);
+        assert_eq!(
+            title.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(),
+            "Mean ϕ(r, r) of all"
+        );
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(super) fn header_bytes(start: &[u8]) -> Result<u64, String> {
     match rest {
         [1, _, a, b, ..] => Ok(10 + u64::from(u16::from_le_bytes([*a, *b]))),
         [2 | 3, _, a, b, c, d, ..] => Ok(12 + u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
+        [1..=3, ..] | [] | [_] => Err("a header that is cut short".into()),
         [major, minor, ..] => Err(format!("version {major}.{minor}")),
-        _ => Err("a header that is cut short".into()),
     }
 }
 

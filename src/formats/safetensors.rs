@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
-use crate::formats::header::{self, Entry};
+use crate::formats::header::{self, Entry, Metadata};
 use crate::formats::source::Reader;
 use crate::formats::tensor::{Tensor, Tensors};
 use crate::formats::{Limits, sniff};
@@ -19,16 +19,16 @@ const CUT: &str = "the file was cut short: download or copy it again";
 /// Bytes in front of the header.
 const LENGTH_BYTES: u64 = 8;
 
-/// Every tensor of the file, by name.
+/// Every tensor of the file, by name, and its metadata.
 ///
 /// # Errors
 /// `Malformed` or `Unsupported` when it is no safetensors file, `Malformed` when header or byte ranges break the
 /// format, `Limit` when the header is too large.
-pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Tensors> {
+pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<(Tensors, Metadata)> {
     let path = reader.path();
     let header = read_header(reader, limits)?;
     let data_offset = LENGTH_BYTES + header.len() as u64;
-    let entries = header::entries(path, &header)?;
+    let (entries, metadata) = header::entries(path, &header)?;
     drop(header);
     if entries.len() > limits.n_tensors {
         let found = format!("{} tensors", entries.len());
@@ -41,7 +41,7 @@ pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
         let (dtype, shape) = (entry.dtype, entry.shape);
         (name, Tensor::contiguous(dtype, shape, source.clone(), data_offset + start, end - start))
     });
-    Ok(placed.collect())
+    Ok((placed.collect(), metadata))
 }
 
 fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {

@@ -11,6 +11,7 @@ use super::cache::{Cache, Entry, Key, Record};
 use super::folder::Folder;
 use super::opened::chosen;
 use super::plan::Plan;
+use super::profile::{Profile, Stage};
 use super::record::{FileRecord, FileStamp, changed};
 use super::shard::Shard;
 use super::sketch::sketch;
@@ -32,6 +33,7 @@ pub struct Bases<'a> {
     globs: Vec<Pattern>,
     limits: Limits,
     shard: Shard,
+    profile: &'a Profile,
     states: Mutex<Vec<State>>,
     changed: Condvar,
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
@@ -58,6 +60,7 @@ impl<'a> Bases<'a> {
         side: Side,
         globs: Vec<Pattern>,
         shard: Shard,
+        profile: &'a Profile,
     ) -> Self {
         Self {
             plan,
@@ -67,6 +70,7 @@ impl<'a> Bases<'a> {
             globs,
             limits: Limits::default(),
             shard,
+            profile,
             states: Mutex::new(vec![State::Waiting; plan.adapters.len()]),
             changed: Condvar::new(),
             open: Mutex::new(vec![]),
@@ -152,7 +156,8 @@ impl<'a> Bases<'a> {
         }
         let opened = opened()?;
         let stamp = FileStamp::of(opened.model_file())?;
-        let digest = opened.blake3()?;
+        let name = || path.display().to_string();
+        let digest = self.profile.time(Stage::Read, name, || opened.blake3())?;
         if record.is_some_and(|record| record.digest != digest) {
             return Err(changed(path));
         }
@@ -178,21 +183,26 @@ impl<'a> Bases<'a> {
         let missing = match there {
             Some(missing) => missing,
             None => {
-                let mut writer = self.cache.writer(&key, modules.len())?;
-                for module in &modules {
-                    writer.push(&self.record(module)?)?;
-                }
-                // Else what is missing since the file was written meanwhile would be missing from its bases for ever.
-                if FileStamp::of(opened.model_file())? != stamp {
-                    return Err(changed(path));
-                }
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                of_entry(writer.finish()?)?
+                let factorise = || self.factorise(&key, &opened, &modules, stamp);
+                of_entry(self.profile.time(Stage::Factorise, name, factorise)?)?
             }
         };
         let key_text = key.iter().map(|byte| format!("{byte:02x}")).collect();
         FileRecord { digest, key: key_text, stamp, missing }.write(self.folder, adapter)?;
         Ok(key)
+    }
+
+    fn factorise(&self, key: &Key, opened: &Adapter, modules: &[&Module], stamp: FileStamp) -> Result<Entry> {
+        let mut writer = self.cache.writer(key, modules.len())?;
+        for module in modules {
+            writer.push(&self.record(module)?)?;
+        }
+        // Else bases that a rewritten file does not have any more would be missing under the key of the old one for ever.
+        if FileStamp::of(opened.model_file())? != stamp {
+            return Err(changed(opened.path()));
+        }
+        writer.finish()
     }
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.

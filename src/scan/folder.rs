@@ -123,7 +123,10 @@ impl Folder {
         let path = self.plan_file();
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A file where the folder should be is reported by whoever makes it.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::io("read", &path, error)),
         };
         let hint = "start anew: --fresh";
@@ -163,6 +166,21 @@ impl Folder {
         put_bytes(&self.plan_file(), &json)
     }
 
+    /// Removes blocks that were not written to their end, once all are there.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn remove_parts(&self) -> Result<()> {
+        let mut parts = self.blocks().filter(|path| path.extension().is_some_and(|end| end == "part"));
+        parts.try_for_each(|path| gone(&path, fs::remove_file(&path)))
+    }
+
+    /// The files of blocks, whole or on the way.
+    fn blocks(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(self.pairs()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| is_ours(path))
+    }
+
     /// Removes what a scan left here. Other files stay, as does everything in a folder that holds no plan.
     ///
     /// # Errors
@@ -174,13 +192,9 @@ impl Folder {
         for path in [self.bases(), self.records(), self.logs()] {
             gone(&path, fs::remove_dir_all(&path))?;
         }
-        let blocks = match fs::read_dir(self.pairs()) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).filter(|path| is_ours(path)).collect(),
-            Err(_) => vec![],
-        };
         let files =
             [self.adapters_file(), self.histograms_file(), self.work().join("lock"), self.plan_file()];
-        for path in blocks.into_iter().chain(files) {
+        for path in self.blocks().chain(files) {
             gone(&path, fs::remove_file(&path))?;
         }
         for path in [self.pairs(), self.work()] {

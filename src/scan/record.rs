@@ -14,6 +14,7 @@ use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
 use super::table::put_bytes;
+use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
 
@@ -86,35 +87,27 @@ impl FileRecord {
     }
 }
 
-/// Sees to it that no adapter of a plan has other bytes than when it was read: one whose file has another size or time is
-/// read again.
+/// Looks for inputs that were read before and have other bytes now: where size or time differ, the file is read again.
 ///
 /// # Errors
-/// `Invalid` for one that has changed, `Io` when the system refuses to read.
-pub fn check_unchanged(plan: &Plan, folder: &Folder, opened: &[Opened]) -> Result<()> {
+/// `Invalid` for the first one that changed; `Io` when the system refuses.
+pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: &Limits) -> Result<()> {
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
-    plan.adapters.par_iter().enumerate().try_for_each(|(id, adapter)| {
-        // One that is gone is reported where the plan is extended.
+    (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
         let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
-        match FileRecord::read(folder, id as u32)? {
+        match FileRecord::read(folder, number)? {
             Some(record) if record.stamp != *stamp => {
-                let digest = Adapter::open(&adapter.path).and_then(|adapter| adapter.blake3());
-                // With another header it is reported there too.
-                match digest {
-                    Ok(digest) if digest != record.digest && record.stamp.n_bytes == stamp.n_bytes => {
-                        Err(changed(&adapter.path))
-                    }
-                    _ => Ok(()),
-                }
+                let digest = Adapter::open_with(&adapter.path, limits)?.blake3()?;
+                if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),
         }
     })
 }
 
-/// The error for a file that is not what it was.
-pub(super) fn changed(path: &Path) -> Error {
+/// The error for an input with other bytes than before.
+pub fn changed(path: &Path) -> Error {
     Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
         .at(path)
         .hint("wait until training has written it, and start anew: --fresh")

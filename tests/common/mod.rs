@@ -10,3 +10,7 @@ pub mod image;
 pub mod oracle;
 #[cfg(feature = "cli")]
 pub mod scans;
+#[cfg(feature = "cli")]
+pub mod tables;
+pub mod torch;
+pub mod update;

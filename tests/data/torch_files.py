@@ -9,8 +9,10 @@ compared with. Run from the root of the repository; prints the SHA-256 of what i
 
 import hashlib
 import io
+import os
 import shutil
 import sys
+import types
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -59,6 +61,21 @@ def npy(array, version):
     return file.getvalue()
 
 
+class TrainingArguments:
+    """Pickled under the name of the class that trainers save."""
+
+
+TrainingArguments.__module__ = "transformers.training_args"
+stand_in = types.ModuleType(TrainingArguments.__module__)
+stand_in.TrainingArguments = TrainingArguments
+sys.modules[TrainingArguments.__module__] = stand_in
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
 def main(adapters):
     TO.mkdir(exist_ok=True)
     for label, dtype in [("f64", torch.float64), ("f32", torch.float32), ("f16", torch.float16), ("bf16", torch.bfloat16)]:
@@ -103,6 +120,21 @@ def main(adapters):
     torch.save(factors, TO / "conv-channels-last.pt")
     save_file({name: t.contiguous() for name, t in factors.items()}, TO / "conv.safetensors")
 
+    # What training leaves beside an adapter, and a pickle that would run a command.
+    layer = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.AdamW(layer.parameters())
+    layer(torch.ones(1, 2)).backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    # AdamW's own counts are tensors too.
+    state["state"] = {n: {k: v for k, v in s.items() if k != "step"} for n, s in state["state"].items()}
+    torch.save(state, TO / "optimizer.pt")
+    torch.save(torch.optim.lr_scheduler.LinearLR(optimizer).state_dict(), TO / "scheduler.pt")
+    numbers = np.random.RandomState(1).get_state()
+    torch.save({"python": (3, (1, 2), None), "numpy": numbers, "cpu": torch.zeros(16, dtype=torch.uint8)}, TO / "rng_state.pth")
+    for name, stand_in in [("training_args.bin", TrainingArguments()), ("evil.pt", Evil())]:
+        torch.save(stand_in, TO / name)
+
     source = adapters / "roberta-base-mnli"
     real = torch.load(source / "roberta_base_lora_mnli.bin", map_location="cpu", weights_only=True)
     kept = OrderedDict((n, t.clone()) for n, t in real.items() if ".layer.10." in n or n == "classifier.out_proj.weight")
@@ -112,7 +144,8 @@ def main(adapters):
     real = torch.load(source / "pytorch_lora_weights.bin", map_location="cpu", weights_only=True)
     part = "down_blocks.0.attentions.0.transformer_blocks.0.attn1."
     torch.save({n: t.clone() for n, t in real.items() if part in n}, TO / "sd15.bin")
-    for path in sorted(TO.iterdir()):
+    shutil.copyfile(source / "LICENSE", TO / "LICENSE-sd15")
+    for path in sorted(path for path in TO.iterdir() if not path.name.startswith("LICENSE")):
         print(f"    {hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to('tests/data')}")
 
 

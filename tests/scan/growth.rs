@@ -111,7 +111,12 @@ fn a_removed_input_is_an_error_and_fresh_starts_anew() {
 fn an_input_with_another_header_is_an_error() {
     let place = grown();
     Checkpoint::new(3).r(3).write(&place.path("runs/checkpoint-3"));
-    refused(&place, "runs -o out", "runs/checkpoint-3: found another header");
+    refused(&place, "runs -o out", "runs/checkpoint-3: found other bytes");
+    // Where nobody has read its bytes yet.
+    place.replan("out", "begun", 2);
+    let refused = place.run("runs -o begun");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("runs/checkpoint-3: found another header"), "{}", refused.stderr);
 }
 
 #[test]

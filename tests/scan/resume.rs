@@ -177,6 +177,7 @@ fn what_a_killed_run_left_beside_the_results_is_harmless() {
     fs::write(place.path("out/work/adapters/000/000003.json"), b"{\"digest\":\"a").unwrap();
     place.done("runs -o out");
     assert_same(&place.bytes("out"), &place.bytes("whole"), "leftovers");
+    assert_eq!(fs::read_dir(place.path("out/pairs")).unwrap().count(), place.bytes("out").len() - 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From the arguments to a plan that is in the output folder.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::cli::report::Report;
 use crate::error::{Error, Fault};
 use crate::listing::counted;
 use crate::scan::blocks::Blocks;
-use crate::scan::finish::Counts;
+use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
 use crate::scan::inputs::{Inputs, of_list};
 use crate::scan::opened::Opened;
@@ -75,12 +76,16 @@ pub(super) fn open_inputs(args: &ScanArgs, globs: &[Pattern], report: &Report) -
     }
     let mut bad = found.bad;
     let mut opened = Vec::with_capacity(found.runs.len());
+    let mut layouts = HashSet::new();
     for runs in found.runs.chunks(N_AT_ONCE) {
         let headers: Vec<_> =
             runs.par_iter().map(|run| Opened::open(run, args.what.side, globs, &limits)).collect();
         for (run, header) in runs.iter().zip(headers) {
             match header {
-                Ok(header) => opened.push(header),
+                Ok(mut header) => {
+                    header.share_modules(&mut layouts);
+                    opened.push(header);
+                }
                 Err(error) => bad.push((run.clone(), error)),
             }
         }
@@ -193,7 +198,7 @@ pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> 
     let is_first = there.is_none();
     let is_shared = args.how.shard.is_some() && there.as_ref().is_some_and(|plan| !is_complete(plan, folder));
     if let Some(there) = &there {
-        check_unchanged(there, folder, &opened)?;
+        check_unchanged(folder, there, &opened, &Limits::default())?;
     }
     let planned = extended(there, options, opened)?;
     let n_added = planned.growth.n_added;
@@ -209,6 +214,8 @@ pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> 
     if is_first || n_added > 0 {
         Blocks::of(&planned.plan)?;
         folder.write_plan(&planned.plan)?;
+        // For whoever reads the table before it is complete.
+        adapters_table(&planned.plan, folder)?;
     }
     Ok(planned)
 }

@@ -59,8 +59,8 @@ pub struct PairRows {
     pub grids: Vec<f32>,
     /// How φ at full rank of all pairs is spread, where not all are kept.
     pub histogram: Option<Vec<u64>>,
-    /// Whether the CPU had to do what the plan's engine could not.
-    pub by_fallback: bool,
+    /// What made them, where it was not the plan's engine.
+    pub fallback: Option<String>,
 }
 
 /// The file's metadata that holds the histogram: a list of counts as JSON.
@@ -97,8 +97,8 @@ impl PairTable {
     /// As [`put`].
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
         let mut metadata = vec![];
-        if rows.by_fallback {
-            metadata.push(KeyValue::new("lorascope.fallback".to_owned(), "cpu".to_owned()));
+        if let Some(made_by) = &rows.fallback {
+            metadata.push(KeyValue::new("lorascope.fallback".to_owned(), made_by.clone()));
         }
         if let Some(counts) = &rows.histogram {
             let json = serde_json::to_string(counts).expect("numbers are JSON");
@@ -197,7 +197,7 @@ impl PairRows {
             // Whole grids are kept of every pair or of none.
             grids: self.grids.clone(),
             histogram: self.histogram.clone(),
-            by_fallback: self.by_fallback,
+            fallback: self.fallback.clone(),
         }
     }
 }

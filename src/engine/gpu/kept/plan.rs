@@ -357,4 +357,34 @@ mod tests {
             "block: found a basis of 130 vectors, expected at most 128 of d = 1000 in one dispatch"
         );
     }
+
+    #[test]
+    fn over_many_pairs_over_nine_tenths_of_the_product_are_of_use() {
+        for ranks in [&[8][..], &[12], &[16], &[32], &[1], &[3, 8, 17, 64, 5], &[130]] {
+            let ranks = ranks.iter().cycle().take(512);
+            let bases: Vec<Basis> =
+                ranks.map(|&q| Basis::from_rows(768, vec![0.0; q * 768], vec![1.0; q]).unwrap()).collect();
+            let bases: Vec<&Basis> = bases.iter().collect();
+            for pairs in [Pairs::All, Pairs::Upper] {
+                let block = Block { a: &bases, b: &bases, pairs, cells: &[(1, 1); 6] };
+                let plan = Plan::new(&block, budget(1 << 25, 4e10)).unwrap();
+                let made: usize = plan.dispatches.iter().map(|dispatch| n_tiles(&plan, dispatch)).sum();
+                let used: usize = block.places().map(|(a, b)| bases[a].q() * bases[b].q()).sum();
+                let share = used as f64 / (made * 128 * 128) as f64;
+                // 512 vectors make 4 tiles a side: half of the diagonal ones is not asked for.
+                let expected = if bases[0].q() == 1 && matches!(pairs, Pairs::Upper) { 0.79 } else { 0.9 };
+                assert!(share > expected, "rank {}, {pairs:?}: {share}", bases[0].q());
+            }
+        }
+    }
+
+    fn n_tiles(plan: &Plan<'_>, dispatch: &Dispatch) -> usize {
+        let ranks: [Vec<usize>; 2] =
+            dispatch.strips.map(|strip| plan.strips[strip].iter().map(|basis| basis.q()).collect());
+        let strips = [0, 1].map(|k| gram::Strip { ranks: &ranks[k], row: 0 });
+        let lengths = gram::Lengths { rows: plan.strip_rows, places: 1 << 25, sums: 1 << 25 };
+        let cells = vec![(1, 1); plan.n_values - 2];
+        let chunk = Chunk::new(128, 768, strips, dispatch.which.slots(), &cells, lengths).unwrap();
+        chunk.params.n_tiles as usize
+    }
 }
