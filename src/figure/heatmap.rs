@@ -325,3 +325,116 @@ fn row_names(of: &Heatmap, row_pt: f64) -> Vec<(usize, Text)> {
 fn width(text: &str, size_pt: f64) -> f64 {
     Face::Upright.width(text) * size_pt
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::CpuEngine;
+
+    fn names(n: usize, chars: usize) -> Vec<String> {
+        (0..n).map(|k| format!("{}{k}", "runs/".repeat(chars / 5))).collect()
+    }
+
+    /// A tree that joins the rows one after another.
+    fn chain(n: usize) -> Vec<Merge> {
+        let merge = |k: usize| Merge {
+            first: if k == 0 { 0 } else { n + k - 1 },
+            second: k + 1,
+            similarity: 0.9 / (k + 1) as f64,
+        };
+        (0..n - 1).map(merge).collect()
+    }
+
+    fn square(n: usize, chars: usize) -> Heatmap {
+        let heatmap = Heatmap::square(names(n, chars), vec![0.5; n * n]).unwrap();
+        heatmap.title("Mean of ϕ(r, r)").note("A note.").tree(chain(n))
+    }
+
+    fn texts(heatmap: &Heatmap) -> Vec<String> {
+        let drawing = heatmap.drawing().unwrap();
+        let text = |item: &Item<'_>| match item {
+            Item::Text { text, .. } => Some(text.pieces.iter().map(|piece| piece.text.as_str()).collect()),
+            _ => None,
+        };
+        drawing.scene.items.iter().filter_map(text).collect()
+    }
+
+    #[test]
+    fn rows_have_names_where_they_fit_and_numbers_where_not() {
+        let few = texts(&square(40, 5));
+        assert!((0..40).all(|k| few.contains(&format!("runs/{k}"))), "{few:?}");
+        let many = texts(&square(400, 5));
+        assert!(many.contains(&"1".to_owned()) && !many.iter().any(|text| text.starts_with("runs/")));
+        let layers: Vec<String> = (0..126).map(|layer| format!("L{layer}")).collect();
+        let named = texts(&Heatmap::named(layers, names(2, 0), vec![0.0; 252]).unwrap().axes("layer", "p"));
+        assert!(named.contains(&"L0".to_owned()) && named.contains(&"layer".to_owned()));
+        assert!(!named.contains(&"L1".to_owned()));
+    }
+
+    #[test]
+    fn cells_are_whole_pixels_and_a_missing_one_is_grey() {
+        let (nan, colors) = (f32::NAN, Palette::Grey.colors());
+        let values = vec![1.0, nan, 0.0, nan, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let heatmap = Heatmap::square(names(3, 0), values.clone()).unwrap().palette(Palette::Grey).dpi(72.0);
+        let drawing = heatmap.drawing().unwrap();
+        let Some(Item::Picture(picture)) = drawing.scene.items.first() else { panic!("a picture first") };
+        let area = drawing.area(picture);
+        assert_eq!((area.width_px % 3, area.height_px % 3), (0, 0));
+        let image = heatmap.render(&CpuEngine::new()).unwrap();
+        for y in 0..area.height_px {
+            for x in 0..area.width_px {
+                let value = values[y * 3 / area.height_px * 3 + x * 3 / area.width_px];
+                let expected = if value.is_nan() { [216; 3] } else { colors[(value * 255.0) as usize] };
+                let pixel = image.get_pixel((area.x_px + x) as u32, (area.y_px + y) as u32).0;
+                assert_eq!(pixel, expected, "({x}, {y})");
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_matrix_has_a_pixel_for_every_cell() {
+        let n = 3000;
+        let drawing = Heatmap::square(names(n, 0), vec![0.0; n * n]).unwrap();
+        let drawing = drawing.drawing().unwrap();
+        let Some(Item::Picture(picture)) = drawing.scene.items.first() else { panic!("a picture first") };
+        assert_eq!(drawing.area(picture).width_px, n);
+    }
+
+    #[test]
+    fn counts_that_do_not_match_are_refused() {
+        for (rows, n) in [(0, 0), (2, 3), (3, 8)] {
+            assert!(Heatmap::square(names(rows, 0), vec![0.0; n]).is_err());
+        }
+        assert!(Heatmap::named(names(2, 0), vec![], vec![]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn everything_lies_on_the_canvas(
+            n_rows in 1usize..300,
+            n_cols in 1usize..20,
+            chars in 0usize..200,
+            dpi in 30.0..300.0f64,
+            vmax in 0.001..2.0f64,
+            is_square: bool,
+        ) {
+            let heatmap = match is_square {
+                true => square(n_rows, chars),
+                false => Heatmap::named(names(n_rows, 0), names(n_cols, chars), vec![0.0; n_rows * n_cols])
+                    .unwrap()
+                    .title("Title")
+                    .axes("layer", "projection"),
+            };
+            let heatmap = heatmap.range(0.0, vmax).dpi(dpi);
+            let drawing = heatmap.drawing().unwrap();
+            for item in &drawing.scene.items {
+                let bounds = item.bounds();
+                prop_assert!(bounds.x_pt >= 0.0 && bounds.y_pt >= 0.0, "{item:?}");
+                let (right_pt, bottom_pt) = (drawing.canvas.width_pt(), drawing.scene.height_pt);
+                prop_assert!(bounds.right_pt() <= right_pt && bounds.bottom_pt() <= bottom_pt, "{item:?}");
+            }
+        }
+    }
+}

@@ -244,3 +244,68 @@ impl Scale {
 fn width(text: &str) -> f64 {
     Face::Upright.width(text) * page::TICK_PT
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::CpuEngine;
+
+    fn line(name: &str, points: &[(f64, f64)]) -> Line {
+        Line { name: name.to_owned(), points: points.to_vec() }
+    }
+
+    #[test]
+    fn bands_of_any_height_give_the_same_pixels() {
+        let lines = vec![line("a", &[(1.0, 0.3), (2.0, 0.1), (4.0, 0.9)]), line("b", &[(3.0, 0.5)])];
+        let chart = LineChart::new(lines).unwrap().title("Title").axes("step", "1 − ϕ(r, r)").dpi(50.0);
+        let engine = CpuEngine::new();
+        let whole = chart.render(&engine).unwrap();
+        let drawing = chart.drawing().unwrap();
+        let row_bytes = 3 * whole.width() as usize;
+        for band_px in [1, 7, 64] {
+            let mut rgb = vec![7; whole.len()];
+            for (n, band) in rgb.chunks_mut(row_bytes * band_px).enumerate() {
+                drawing.raster(&engine).paint(n * band_px, band).unwrap();
+            }
+            assert!(rgb == *whole.as_raw(), "bands of {band_px} rows differ");
+        }
+    }
+
+    #[test]
+    fn points_that_are_not_finite_are_left_out_and_a_chart_without_any_is_refused() {
+        let gaps = line("a", &[(1.0, f64::NAN), (2.0, 0.5), (f64::INFINITY, 0.1)]);
+        let chart = LineChart::new(vec![gaps, line("b", &[])]).unwrap();
+        assert_eq!(chart.lines, [line("a", &[(2.0, 0.5)])]);
+        assert!(LineChart::new(vec![line("a", &[(0.0, f64::NAN)])]).is_err());
+    }
+
+    #[test]
+    fn a_legend_that_is_full_says_how_many_more_there_are() {
+        let lines = (0..40).map(|k| line(&format!("run {k}"), &[(0.0, f64::from(k))])).collect();
+        let legend = LineChart::new(lines).unwrap().legend();
+        assert_eq!(legend.len(), 18);
+        assert_eq!(legend[17].1.pieces[0].text, "and 23 more");
+    }
+
+    proptest! {
+        #[test]
+        fn everything_lies_on_the_canvas(
+            n_lines in 1usize..40,
+            chars in 0usize..100,
+            steps in proptest::collection::vec((0.0..1e6f64, -1.0..1.0f64), 1..20),
+            dpi in 30.0..300.0f64,
+        ) {
+            let lines = (0..n_lines).map(|_| line(&"x".repeat(chars), &steps)).collect();
+            let chart = LineChart::new(lines).unwrap().title("Title").axes("step", "value").dpi(dpi);
+            let drawing = chart.drawing().unwrap();
+            for item in &drawing.scene.items {
+                let bounds = item.bounds();
+                prop_assert!(bounds.x_pt >= 0.0 && bounds.y_pt >= 0.0, "{item:?}");
+                let (right_pt, bottom_pt) = (drawing.canvas.width_pt(), drawing.scene.height_pt);
+                prop_assert!(bounds.right_pt() <= right_pt && bounds.bottom_pt() <= bottom_pt, "{item:?}");
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::adapters::AdapterRow;
 use super::pairs::PairSums;
 use super::summary::rounded;
+use crate::names::natural_cmp;
 
 /// A checkpoint beside the one before it in its run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,7 +36,7 @@ pub(super) fn drift(adapters: &[AdapterRow], pairs: &PairSums) -> Vec<DriftPoint
         .enumerate()
         .filter_map(|(place, adapter)| Some((adapter.run.as_str(), adapter.step?, place)))
         .collect();
-    steps.sort_unstable();
+    steps.sort_by(|a, b| natural_cmp(a.0, b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
     let mut points = vec![];
     for run in steps.chunk_by(|a, b| a.0 == b.0) {
         let first = run[0].2;

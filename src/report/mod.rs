@@ -12,6 +12,7 @@ mod cluster;
 mod csv;
 mod drift;
 mod groups;
+mod guard;
 mod names;
 mod pairs;
 mod pictures;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
+use super::guard::guarded;
 use crate::error::{Error, Fault, Result};
 
 /// Rows that are read at once.
@@ -75,7 +77,14 @@ impl Table {
     /// `Io` when the file cannot be opened, `Malformed` when it is no Parquet file.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-        let reader = SerializedFileReader::new(file).map_err(|error| damaged(path, &error))?;
+        let n_bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
+        let reader = guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, &error))?;
+        // The reader would ask for the memory first.
+        let mut chunks = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        if !chunks.all(|chunk| lies_within(chunk, n_bytes)) {
+            let error = ParquetError::General("a column outside of the file".to_owned());
+            return Err(damaged(path, &error));
+        }
         Ok(Self { path: path.to_owned(), reader })
     }
 
@@ -97,9 +106,9 @@ impl Table {
         let places = self.places(columns, n_required)?;
         let damaged = |error: ParquetError| damaged(&self.path, &error);
         for n in 0..self.reader.num_row_groups() {
-            let group = self.reader.get_row_group(n).map_err(damaged)?;
+            let group = guarded(|| self.reader.get_row_group(n)).map_err(damaged)?;
             let open = |place: &Option<usize>| place.map(|at| group.get_column_reader(at)).transpose();
-            let mut readers = places.iter().map(open).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+            let mut readers: Vec<_> = guarded(|| places.iter().map(open).collect()).map_err(damaged)?;
             let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
             while left > 0 {
                 let n_rows = left.min(BATCH_ROWS);
@@ -107,7 +116,7 @@ impl Table {
                     Some(reader) => values(reader, n_rows).map(Some),
                     None => Ok(None),
                 };
-                let columns = readers.iter_mut().map(&mut read).collect::<Result<_, _>>().map_err(damaged)?;
+                let columns = guarded(|| readers.iter_mut().map(&mut read).collect()).map_err(damaged)?;
                 take(&Batch { n_rows, columns })?;
                 left -= n_rows;
             }
@@ -166,9 +175,96 @@ fn rows<T: DataType, V: Clone>(
     Ok(levels.into_iter().map(|level| if level == 0 { None } else { values.next() }).collect())
 }
 
+fn lies_within(chunk: &ColumnChunkMetaData, n_bytes: u64) -> bool {
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let (start, n) = (u64::try_from(start).ok(), u64::try_from(chunk.compressed_size()).ok());
+    start.zip(n).and_then(|(start, n)| start.checked_add(n)).is_some_and(|end| end <= n_bytes)
+}
+
 fn damaged(path: &Path, error: &ParquetError) -> Error {
     Fault::new(format!("damage ({error})"), "a Parquet file that lorascope scan wrote")
         .at(path)
         .hint("remove the file and run the scan again, which makes what is missing")
         .malformed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::table::{AdapterRow, write_adapters};
+
+    fn adapters(n: i32) -> Vec<AdapterRow> {
+        let row = |id: i32| AdapterRow {
+            id,
+            path: format!("runs/{id}"),
+            run: "runs".to_owned(),
+            step: (id % 2 == 0).then_some(i64::from(id) << 40),
+            base_model: (id % 3 == 0).then(|| "ü".to_owned()),
+            format: "PEFT".to_owned(),
+            n_modules: 1,
+            rank: 8,
+            digest: None,
+            problem: None,
+        };
+        (0..n).map(row).collect()
+    }
+
+    /// Id, step and base model.
+    type Row = (Option<i64>, Option<i64>, Option<String>);
+
+    fn read(path: &Path) -> Result<Vec<Row>> {
+        let mut rows = vec![];
+        Table::open(path)?.read(&["id", "step", "base_model", "none"], 3, |batch| {
+            assert!(batch.number(3, 0).is_nan() && batch.text(3, 0).is_none());
+            rows.extend(
+                (0..batch.n_rows)
+                    .map(|row| (batch.integer(0, row), batch.integer(1, row), batch.text(2, row))),
+            );
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    #[test]
+    fn rows_come_in_batches_in_order_with_their_nulls() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        let adapters = adapters(2 * BATCH_ROWS as i32 + 7);
+        write_adapters(&path, &adapters).unwrap();
+        let expected = adapters.iter().map(|row| (Some(row.id.into()), row.step, row.base_model.clone()));
+        assert!(read(&path).unwrap().into_iter().eq(expected));
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        write_adapters(&path, &adapters(1)).unwrap();
+        let error = Table::open(&path).unwrap().read(&["id", "phi_r"], 2, |_| Ok(())).unwrap_err();
+        let expected =
+            "x.parquet: columns: found none, expected a column `phi_r`, as lorascope scan writes it";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        write_adapters(&path, &adapters(20)).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(3) {
+            if at % 5 == 0 {
+                std::fs::write(&path, &whole[..at]).unwrap();
+                let error = read(&path).unwrap_err();
+                let is_told = error.to_string().contains("found damage (");
+                assert!(matches!(error, Error::Malformed(_)) && is_told, "{error}");
+            }
+            let mut bytes = whole.clone();
+            bytes[at] ^= if at % 2 == 0 { 0x80 } else { 0x01 };
+            std::fs::write(&path, bytes).unwrap();
+            if let Err(error) = read(&path) {
+                assert!(matches!(error, Error::Malformed(_)), "byte {at}: {error}");
+            }
+        }
+    }
 }
