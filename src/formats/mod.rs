@@ -122,6 +122,7 @@ impl OpenOptions {
                 adapter_name: read.adapter_name,
                 modules: read.modules,
                 n_other: read.n_other,
+                n_magnitudes: read.n_magnitudes,
                 source: source.clone(),
             })
         };

@@ -23,6 +23,8 @@ pub(super) struct Read {
     pub(super) modules: Vec<Module>,
     /// Tensors that belong to no module: classifiers, token vectors, biases.
     pub(super) n_other: usize,
+    /// DoRA's.
+    pub(super) n_magnitudes: usize,
 }
 
 /// What stands beside the tensors.
@@ -47,6 +49,7 @@ pub(super) fn read(
     let n_other = tensors.len() - claimed.len();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, beside.config);
+    let n_magnitudes = claimed.iter().filter(|(_, _, claim)| claim.part == Part::Magnitude).count();
     let pairs = pairs::pairs(path, scheme, &claimed, limits)?;
     let scales = Scales::new(path, scheme.format, beside)?;
     scales.check(path, &pairs)?;
@@ -67,7 +70,7 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other })
+    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other, n_magnitudes })
 }
 
 /// The names of the adapters in a file, one `None` where tensors have none.

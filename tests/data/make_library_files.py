@@ -10,9 +10,6 @@ Models are random and tiny; every A and B is random too, since an untrained B wo
 versions and says which files no library wrote.
 """
 
-import json
-import math
-import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -704,9 +701,9 @@ def by_hand():
 
 
 def main(names):
-    torch.manual_seed(0)
-    for name in names or CASES:
+    for name in names or [name for name in CASES if name != "torchtune"]:
         print(name)
+        torch.manual_seed(0)
         CASES[name]()
 
 
