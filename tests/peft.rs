@@ -129,7 +129,7 @@ fn tensors_beside_the_pairs_are_left_out_and_counted() {
 fn rejects_a_factor_without_its_partner() {
     assert_eq!(
         complaint(zeros(&[("base_model.model.m.lora_A.weight", &[1, 2])])),
-        "module `m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
+        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
     );
     assert_eq!(
         complaint(zeros(&[

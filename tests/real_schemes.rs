@@ -122,6 +122,21 @@ fn modules_are_in_natural_order_whatever_the_order_in_the_file() {
 }
 
 #[test]
+fn every_path_of_the_known_models_gets_its_dots_back() {
+    let listed = std::fs::read_to_string(common::update::library("module_paths.txt")).unwrap();
+    let paths: Vec<(&str, &str)> = listed.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    assert!(paths.len() > 60);
+    for (joined, path) in paths {
+        let tensors = ["down", "up"].map(|end| format!("{joined}.lora_{end}.weight"));
+        let bytes = zeros(&[(&tensors[0], &[1, 2]), (&tensors[1], &[2, 1])]);
+        let adapter = Adapter::from_bytes("x", bytes).unwrap();
+        let component = [("lora_te1", "text_encoder."), ("lora_te3", "text_encoder_3."), ("lora_unet", "")];
+        let (_, front) = component.into_iter().find(|(front, _)| joined.starts_with(front)).unwrap();
+        assert_eq!(names(&adapter), [format!("{front}{}", path.trim_start_matches("text_model."))]);
+    }
+}
+
+#[test]
 fn an_exporter_doubles_the_prefix_and_joins_with_underscores() {
     let name = "lora_unet_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_processor_to_out";
     let tensors = ["down", "up"].map(|end| format!("{name}_lora_{end}.weight"));

@@ -93,14 +93,16 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     }
 }
 
+/// Originals may stand in the way of other names in turn; more often than this they do so on purpose.
+const MAX_ROUNDS: usize = 8;
+
 /// Modules that would share a name get the one that the file has for them.
 fn keep_originals(modules: &mut [Module]) {
-    loop {
+    for _ in 0..MAX_ROUNDS {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for module in modules.iter() {
             *counts.entry(&module.name).or_default() += 1;
         }
-        // Originals differ, so this ends when all that stand in each other's way have theirs.
         let is_shared = |module: &Module| counts[module.name.as_str()] > 1 && module.name != module.original;
         let shared: Vec<bool> = modules.iter().map(is_shared).collect();
         if !shared.contains(&true) {
@@ -110,6 +112,8 @@ fn keep_originals(modules: &mut [Module]) {
             module.name.clone_from(&module.original);
         }
     }
+    // Originals all differ.
+    modules.iter_mut().for_each(|module| module.name.clone_from(&module.original));
 }
 
 /// Where the scaling of a file's modules stands.
