@@ -118,12 +118,10 @@ fn a_pickle_of_too_many_steps_is_over_a_limit() {
 
 #[test]
 fn more_tensors_or_longer_names_than_the_limits_are_refused() {
-    let error = within(Limits { n_tensors: 3, ..Limits::default() }, valid());
-    assert!(
-        error.to_string().ends_with("pickle: found more tensors, expected at most 3")
-            || error.to_string().ends_with("members, expected at most 3"),
-        "{error}"
-    );
+    let error = within(Limits { n_tensors: 2, ..Limits::default() }, valid());
+    assert!(error.to_string().ends_with("zip archive: found 3 members, expected at most 2"), "{error}");
+    let error = within(Limits { n_tensors: 1, ..Limits::default() }, legacy(&pair_with(factor_b())));
+    assert!(error.to_string().ends_with("pickle: found more tensors, expected at most 1"), "{error}");
     let name = "n".repeat(300);
     let named = dict(&[(&name, dict(&[("a", factor_a()), ("b", factor_a()), ("c", factor_a())]))]);
     let error = within(Limits { header_bytes: 900, ..Limits::default() }, zipped(&named));
@@ -386,7 +384,9 @@ fn every_truncation_is_an_error() {
         for n in 0..whole.len() {
             let error =
                 Adapter::from_bytes("x", whole[..n].to_vec()).expect_err(&format!("{name} cut at {n}"));
-            assert!(matches!(error, Error::Malformed(_)), "{name} cut at {n}: {error}");
+            // Of so few bytes nobody can tell that they were torch's.
+            let is_unknown = n < 14 && name.contains("legacy");
+            assert!(is_unknown || matches!(error, Error::Malformed(_)), "{name} cut at {n}: {error}");
         }
     }
 }
