@@ -97,9 +97,13 @@ impl Candidate {
 
 /// What the error says that the file is, if that is no checkpoint at all.
 fn other_kind(error: &Error) -> Option<&str> {
-    let (Error::Malformed(fault) | Error::Unsupported(fault)) = error else { return None };
-    // A fault of a part belongs to a file that was taken for what it is not.
-    let what = if fault.subject.is_some() { "binary data of no known kind" } else { &fault.found };
+    let (fault, is_known) = match error {
+        // A fault of a part: the file was taken for what it is not.
+        Error::Malformed(fault) => (fault, fault.subject.is_none()),
+        Error::Unsupported(fault) => (fault, true),
+        _ => return None,
+    };
+    let what = if is_known { fault.found.as_str() } else { "binary data of no known kind" };
     fault.is_other_kind.then_some(what)
 }
 

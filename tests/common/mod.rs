@@ -6,4 +6,5 @@ pub mod engines;
 pub mod files;
 pub mod image;
 pub mod oracle;
+pub mod torch;
 pub mod update;

@@ -39,7 +39,7 @@ pub(super) fn flatten<'a>(
     limits: &Limits,
 ) -> Result<BTreeMap<String, &'a View>> {
     // Every value is seen once, but for the few that stand under several names.
-    let n_left = values.len().saturating_mul(2);
+    let n_left = values.len().saturating_mul(2).saturating_add(MAX_DEPTH);
     let mut walk =
         Walk { path, values, n_left, n_name_bytes: 0, limits, name: String::new(), found: BTreeMap::new() };
     walk.visit(unwrap(values, root), 0)?;
