@@ -31,6 +31,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
 pub use options::OpenOptions;
