@@ -84,7 +84,7 @@ impl Adapter {
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let label = label.into();
         let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        Ok(OpenOptions::new().from_source(&label, &source, None, false)?.remove(0))
+        Ok(OpenOptions::new().open_source(&label, &source, None, false)?.remove(0))
     }
 }
 
@@ -94,10 +94,10 @@ impl OpenOptions {
         let files = folder::locate(path)?;
         let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
         let source = Source::file(&files.model)?;
-        self.from_source(path, &source, config.as_ref(), all)
+        self.open_source(path, &source, config.as_ref(), all)
     }
 
-    fn from_source(
+    fn open_source(
         &self,
         path: &Path,
         source: &Source,
