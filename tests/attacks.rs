@@ -107,6 +107,15 @@ fn a_memo_bomb_ends_early() {
 }
 
 #[test]
+fn a_key_of_a_megabyte_is_refused() {
+    let key = "k".repeat(1 << 20);
+    let message = complaint(zipped(&dict(&[(&key, factor_a())])));
+    assert_eq!(message, "pickle: found a key of 1048576 bytes, expected at most 4096");
+    let message = complaint(zipped(&pair_with(tensor(&key, 8, 0, &[4, 2], &[2, 1]))));
+    assert_eq!(message, "pickle: found a storage whose key has 1048576 bytes, expected at most 4096");
+}
+
+#[test]
 fn a_pickle_of_too_many_steps_is_over_a_limit() {
     let error = within(Limits { pickle_steps: 50, ..Limits::default() }, valid());
     assert!(matches!(error, Error::Limit(_)));
@@ -153,7 +162,8 @@ fn a_factor_of_a_zip_bomb_is_over_a_limit() {
     let bytes = archive(&members, CompressionMethod::Deflated);
     assert!(bytes.len() < 10_000);
     let error = within(Limits { factor_bytes: (4 << 20) - 1, ..Limits::default() }, bytes);
-    assert!(error.to_string().ends_with("found 4194304 bytes, expected at most 4194303"), "{error}");
+    let expected = "member `x/data/0`: found 4194304 bytes once unpacked, expected at most 4194303";
+    assert!(error.to_string().ends_with(expected), "{error}");
 }
 
 #[test]
