@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::pickle::{Id, Value, Values, View};
+use crate::formats::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
 use crate::listing::quoted;
 
 /// What trainers put a state_dict under.
@@ -50,10 +50,7 @@ fn unwrap(values: &Values, mut id: Id) -> Id {
     for _ in 0..MAX_DEPTH {
         let Value::Dict(entries) = values.get(id) else { break };
         let under = |wrapper: &str| {
-            entries.iter().find(|(key, value)| {
-                matches!(values.get(*key), Value::Text(place) if values.text(place) == wrapper)
-                    && holds_any(values, *value)
-            })
+            entries.iter().find(|(key, value)| values.is_text(*key, wrapper) && holds_any(values, *value))
         };
         let Some((_, inner)) = WRAPPERS.iter().find_map(|wrapper| under(wrapper)) else { break };
         id = *inner;
@@ -96,6 +93,10 @@ impl<'a> Walk<'a, '_> {
             Value::Dict(entries) => {
                 for &(key, value) in entries {
                     match values.get(key) {
+                        Value::Text(place) if place.len() > MAX_KEY_BYTES => {
+                            let found = format!("a key of {} bytes", place.len());
+                            return Err(self.wrong(found, &format!("at most {MAX_KEY_BYTES}")));
+                        }
                         Value::Text(place) => self.enter(&values.text(place), value, depth)?,
                         Value::Int(n) => self.enter(&n.to_string(), value, depth)?,
                         _ => {}
