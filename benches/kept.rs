@@ -20,7 +20,8 @@ fn kept(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usi
     // What the numbers are changes nothing.
     let basis = Basis::gaussian(rank, d, 0).unwrap();
     let bases = vec![&basis; n];
-    let cells: Vec<(usize, usize)> = (0..).map(|k| (1 << k, 1 << k)).take_while(|(k, _)| *k <= rank).collect();
+    let cells: Vec<(usize, usize)> =
+        (0..).map(|k| (1 << k, 1 << k)).take_while(|(k, _)| *k <= rank).collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &cells };
     bencher.counter(ItemsCount::new(n * n)).bench(|| engine.kept(black_box(&block)).unwrap());
 }
