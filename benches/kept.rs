@@ -14,9 +14,8 @@ fn main() {
 const SHAPES: [(usize, usize, usize); 4] = [(8, 768, 128), (16, 768, 64), (64, 768, 16), (128, 768, 8)];
 
 fn kept(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usize)) {
-    let open = |choice| GpuEngine::open(&choice, Precision::F32);
+    let open = |choice| GpuEngine::open_with_kernel(&choice, Precision::F32, kernel);
     let engine = open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))).unwrap();
-    let engine = engine.with_kernel(kernel).unwrap();
     // What the numbers are changes nothing.
     let basis = Basis::gaussian(rank, d, 0).unwrap();
     let bases = vec![&basis; n];

@@ -20,7 +20,7 @@ pub(super) fn self_test(adapter: &Adapter, info: &AdapterInfo) -> Vec<SelfTest> 
             Precision::F32 => ["fused, f32", "carried, f32", "kept, f32"],
             Precision::F16 => ["fused, f16", "carried, f16", "kept, f16"],
         };
-        match GpuEngine::on(adapter, info, precision) {
+        match GpuEngine::on(adapter, info, precision, None) {
             Ok(mut gpu) => {
                 // One tile that is not filled; several, with an odd d.
                 tests.push(grid(&gpu, fused, (24, 40), 300));

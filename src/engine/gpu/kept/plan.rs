@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use crate::basis::Basis;
 use crate::engine::{Block, Kept, Pairs};
 use crate::error::{Fault, Result};
-use crate::kernels::gram::{self, Chunk, Slots};
-use crate::kernels::similarity::Precision;
+use crate::kernels::gram::{self, Chunk, Layout, Slots};
 
 /// Tiles begin at multiples of this in a strip, whatever the variant's own.
 const ALIGNMENT: usize = 128;
@@ -24,7 +23,7 @@ pub(super) struct Budget {
     pub(super) max_words: usize,
     /// Work, so that no driver takes it for hung.
     pub(super) max_flop: f64,
-    pub(super) precision: Precision,
+    pub(super) layout: Layout,
 }
 
 /// A block in dispatches.
@@ -71,7 +70,7 @@ impl<'a> Plan<'a> {
     /// `Limit` when a basis or a pair's numbers alone are over the budget.
     pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
-        let row_words = gram::row_words(budget.precision, d);
+        let row_words = budget.layout.row_words(d);
         let n_values = block.cells.len() + Kept::N_MORE;
         let cutter = Cutter::new(d, row_words, n_values, budget)?;
         let (strips, dispatches) = match block.pairs {
@@ -315,7 +314,7 @@ mod tests {
     use super::*;
 
     fn budget(max_words: usize, max_flop: f64) -> Budget {
-        Budget { max_words, max_flop, precision: Precision::F32 }
+        Budget { max_words, max_flop, layout: Layout::F32 }
     }
 
     #[test]
