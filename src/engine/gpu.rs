@@ -31,7 +31,7 @@ use super::{
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
-use crate::kernels::gram::{VARIANTS, Variant};
+use crate::kernels::gram::{self, VARIANTS, Variant};
 use crate::kernels::similarity::{self, Tile};
 use crate::kernels::{dispatch_line, prefix_carry};
 use crate::similarity::Grid;
@@ -65,20 +65,24 @@ impl GpuEngine {
         Self::open_any(choice, precision, None)
     }
 
-    /// The same with one kernel for all blocks in place of the one that suits each best.
+    /// The same with one kernel for all blocks in place of the one that suits each best. [`EngineInfo::kernel`] of another
+    /// engine will do: it names all kernels that give the same bits.
     ///
     /// # Errors
     /// As [`GpuEngine::open`]; `Gpu` also when the GPU lacks what the kernel needs, `Invalid` when there is no such kernel
     /// for the precision: the message lists those that there are.
     pub fn open_with_kernel(choice: &GpuChoice, precision: Precision, kernel: &str) -> Result<Self> {
-        let with_precision =
-            || VARIANTS.iter().enumerate().filter(|(_, variant)| variant.precision == precision);
-        let (at, _) =
-            with_precision().find(|(_, variant)| variant.kernel.name == kernel).ok_or_else(|| {
-                let names: Vec<&str> = with_precision().map(|(_, variant)| variant.kernel.name).collect();
-                Fault::new(crate::listing::quoted(kernel), names.join(" or ")).of("kernel").invalid()
-            })?;
-        Self::open_any(choice, precision, Some(at))
+        let family = gram::family(precision);
+        if kernel == family {
+            return Self::open(choice, precision);
+        }
+        let known = || VARIANTS.iter().enumerate().filter(|(_, variant)| variant.precision == precision);
+        if let Some((at, _)) = known().find(|(_, variant)| variant.kernel.name == kernel) {
+            return Self::open_any(choice, precision, Some(at));
+        }
+        let names = known().map(|(_, variant)| variant.kernel.name);
+        let names: Vec<&str> = std::iter::once(family).chain(names).collect();
+        Err(Fault::new(crate::listing::quoted(kernel), names.join(" or ")).of("kernel").invalid())
     }
 
     fn open_any(choice: &GpuChoice, precision: Precision, kernel: Option<usize>) -> Result<Self> {

@@ -81,7 +81,21 @@ fn buffers_stay_and_stages_are_timed() {
 #[test]
 fn an_unknown_kernel_or_one_of_another_precision_is_an_error_that_lists_those_there_are() {
     let error = GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "gram_64_f16").unwrap_err();
-    assert_eq!(error.to_string(), "kernel: found `gram_64_f16`, expected gram_128 or gram_64 or gram_coop");
+    assert_eq!(
+        error.to_string(),
+        "kernel: found `gram_64_f16`, expected gram or gram_128 or gram_64 or gram_coop"
+    );
+}
+
+#[test]
+fn the_kernel_that_an_engine_names_opens_another_one_like_it() {
+    for precision in Precision::ALL {
+        let Some(engine) = open(precision) else { return };
+        let kernel = engine.info().kernel;
+        let open = |choice| GpuEngine::open_with_kernel(&choice, precision, kernel);
+        let again = open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))).unwrap();
+        assert_eq!((again.info().kernel, again.gram.only), (kernel, None));
+    }
 }
 
 #[test]
