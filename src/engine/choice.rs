@@ -147,13 +147,10 @@ fn open_cpu(request: &Request, reason: Option<&str>) -> Opening {
 #[cfg(feature = "gpu")]
 fn open_gpu(request: &Request, or_cpu: bool) -> Opening {
     let Request { gpu, precision, kernel, kernels_file, .. } = request.clone();
-    let thread = std::thread::spawn(move || {
-        let engine = super::GpuEngine::open(&gpu, precision)?;
-        match (kernel, kernels_file) {
-            (Some(kernel), _) => engine.with_kernel(&kernel),
-            (None, Some(file)) => Ok(engine.tuned(&file)),
-            (None, None) => Ok(engine),
-        }
+    let thread = std::thread::spawn(move || match (kernel, kernels_file) {
+        (Some(kernel), _) => super::GpuEngine::open_with_kernel(&gpu, precision, &kernel),
+        (None, Some(file)) => Ok(super::GpuEngine::open(&gpu, precision)?.tuned(&file)),
+        (None, None) => super::GpuEngine::open(&gpu, precision),
     });
     Opening(State::Gpu { thread, or_cpu: or_cpu.then_some(precision) })
 }

@@ -105,7 +105,7 @@ pub struct Timing {
     pub precision: String,
     /// Few pairs or many.
     pub work: &'static str,
-    /// The kernel's name, as `GpuEngine::with_kernel` takes it.
+    /// The kernel's name, as `GpuEngine::open_with_kernel` takes it.
     pub kernel: &'static str,
     /// The fastest run.
     pub seconds: f64,

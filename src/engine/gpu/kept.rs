@@ -45,9 +45,10 @@ impl Work {
     }
 }
 
-/// The variants for a precision, with their places in [`VARIANTS`].
+/// The variants for a precision that every adapter runs and that give the same bits, with their places in [`VARIANTS`].
 pub(super) fn kernels_of(precision: Precision) -> impl Iterator<Item = (usize, &'static Variant)> {
-    VARIANTS.iter().enumerate().filter(move |(_, variant)| variant.precision == precision)
+    let is_one = move |variant: &Variant| variant.precision == precision && !variant.needs_matrices();
+    VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
 }
 
 /// The gram kernels of one engine.
@@ -65,14 +66,14 @@ pub(super) struct Gram {
 }
 
 impl Gram {
-    pub(super) fn new(precision: Precision) -> Self {
+    pub(super) fn new(precision: Precision, only: Option<usize>) -> Self {
         // Until they are timed: the tile that fills a GPU sooner, and the one that asks less of its memory.
         let fastest = [64, 128].map(|tile| {
             let with_tile = kernels_of(precision).find(|(_, variant)| variant.tile == tile);
             with_tile.map_or(0, |(at, _)| at)
         });
         let (pipelines, idle, times) = Default::default();
-        Self { pipelines, only: None, fastest, idle, times }
+        Self { pipelines, only, fastest, idle, times }
     }
 
     fn pipeline(&self, device: &Device, at: usize) -> &Pipeline {
@@ -99,9 +100,10 @@ impl Gram {
 impl GpuEngine {
     /// The numbers of every pair of a block by the gram kernels, within these limits.
     pub(super) fn gram(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
-        let precision = self.device.info().precision;
         let Limits { max_words, max_flop } = limits;
-        let plan = Plan::new(block, Budget { max_words, max_flop, precision })?;
+        // All kernels that may be taken for a precision read the same numbers of words.
+        let layout = VARIANTS[self.gram.only.unwrap_or(self.gram.fastest[0])].layout;
+        let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
         let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
         if plan.dispatches.is_empty() {
             return Ok(values);

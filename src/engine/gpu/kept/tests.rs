@@ -51,14 +51,14 @@ fn both_tiles_give_the_same_bits() {
     let bases: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &[(1, 1), (8, 8)] };
     for precision in Precision::ALL {
+        let Some(mut engine) = open(precision) else { return };
         let each: Vec<Vec<u32>> = kernels_of(precision)
-            .filter_map(|(_, variant)| {
-                let engine = open(precision)?.with_kernel(variant.kernel.name).unwrap();
-                assert_eq!(engine.info().kernel, variant.kernel.name);
-                Some(bits(&engine.gram(&block, engine.device.limits()).unwrap()))
+            .map(|(at, _)| {
+                engine.gram.only = Some(at);
+                bits(&engine.gram(&block, engine.device.limits()).unwrap())
             })
             .collect();
-        assert!(each.windows(2).all(|two| two[0] == two[1]), "{precision}");
+        assert!(each.len() == 2 && each[0] == each[1], "{precision}");
     }
 }
 
@@ -80,7 +80,33 @@ fn buffers_stay_and_stages_are_timed() {
 
 #[test]
 fn an_unknown_kernel_or_one_of_another_precision_is_an_error_that_lists_those_there_are() {
-    let Some(engine) = open(Precision::F32) else { return };
-    let error = engine.with_kernel("gram_64_f16").unwrap_err();
-    assert_eq!(error.to_string(), "kernel: found `gram_64_f16`, expected gram_128 or gram_64");
+    let error = GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "gram_64_f16").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "kernel: found `gram_64_f16`, expected gram or gram_128 or gram_64 or gram_coop"
+    );
+}
+
+#[test]
+fn the_kernel_that_an_engine_names_opens_another_one_like_it() {
+    for precision in Precision::ALL {
+        let Some(engine) = open(precision) else { return };
+        let kernel = engine.info().kernel;
+        let open = |choice| GpuEngine::open_with_kernel(&choice, precision, kernel);
+        let again = open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))).unwrap();
+        assert_eq!((again.info().kernel, again.gram.only), (kernel, None));
+    }
+}
+
+#[test]
+fn a_kernel_that_needs_what_the_gpu_lacks_is_an_error_with_a_way_out() {
+    // Software drivers have no cooperative matrices; a GPU that has them opens.
+    match GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "gram_coop") {
+        Ok(engine) => assert_eq!(engine.info().kernel, "gram_coop"),
+        Err(error) if open(Precision::F32).is_some() => {
+            assert!(error.to_string().contains("no cooperative matrices"), "{error}");
+            assert!(error.hint().unwrap().contains("gram_128"), "{error}");
+        }
+        Err(_) => {}
+    }
 }
