@@ -1,12 +1,12 @@
 //! Adapters, their modules and factors: the domain's nouns, without any reading of files.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::names::natural_cmp;
+pub use crate::factor::Factor;
+pub(crate) use crate::factor::{Source, Stamp};
+use crate::names::{canonical, natural_cmp};
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
 ///
@@ -15,10 +15,15 @@ use crate::names::natural_cmp;
 pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
+    pub(crate) recorded: Recorded,
     pub(crate) format: Format,
+    pub(crate) method: Method,
     pub(crate) container: Container,
+    pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
+    pub(crate) n_other: usize,
+    pub(crate) source: Source,
 }
 
 impl Adapter {
@@ -27,9 +32,46 @@ impl Adapter {
         &self.path
     }
 
-    /// The base model that the adapter's config names.
+    /// The base model that the adapter's config names, or the file's metadata.
     pub fn base_model(&self) -> Option<&str> {
         self.base_model.as_deref()
+    }
+
+    /// Who trained it and when, as far as the files say.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// What the update is made of beside A and B.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The adapter's name, where the tensors' names have it.
+    pub fn adapter_name(&self) -> Option<&str> {
+        self.adapter_name.as_deref()
+    }
+
+    /// How many tensors of the file belong to no module: classifiers and other `modules_to_save`, token vectors, biases.
+    pub fn n_other_tensors(&self) -> usize {
+        self.n_other
+    }
+
+    /// Size of the file that holds the tensors.
+    pub fn n_bytes(&self) -> u64 {
+        match self.source.whole() {
+            Source::File(_, stamp) => stamp.n_bytes,
+            Source::Memory(_, bytes) => bytes.len() as u64,
+            Source::Deflated(part) => part.n_bytes,
+        }
+    }
+
+    /// When that file was last written, where the system says it.
+    pub fn modified(&self) -> Option<SystemTime> {
+        match self.source.whole() {
+            Source::File(_, stamp) => stamp.modified,
+            Source::Memory(..) | Source::Deflated(_) => None,
+        }
     }
 
     /// Whose names the tensors have.
@@ -47,10 +89,15 @@ impl Adapter {
         &self.modules
     }
 
-    /// The module of this canonical name.
+    /// The module of this canonical name, or of one that [`names::canonical`](crate::names::canonical) makes of this path,
+    /// or that the file itself calls so.
     pub fn module(&self, name: &str) -> Option<&Module> {
-        let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
-        self.modules.get(at)
+        let find = |name: &str| {
+            let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
+            self.modules.get(at)
+        };
+        let original = || self.modules.iter().find(|module| module.original == name);
+        find(name).or_else(original).or_else(|| find(&canonical(name)))
     }
 }
 
@@ -62,15 +109,83 @@ pub enum Format {
     Peft,
     /// `MODULE.lora_A`, of the LoRA authors' own library.
     Loralib,
+    /// `unet.MODULE.lora.down.weight` and its older forms.
+    Diffusers,
+    /// `lora_unet_MODULE.lora_down.weight`, of kohya's sd-scripts and what follows them.
+    Kohya,
+    /// `MODULE.lora_a`, transposed.
+    Mlx,
+    /// `MODULE.lora_a.weight`.
+    TorchTune,
+    /// `MODULE.adapter.linear_in.weight`.
+    Megatron,
+    /// `unet:17:down`, numbered.
+    Cloneofsimo,
+    /// `w_a_000`, numbered.
+    SamLora,
+}
+
+impl Format {
+    /// Whether modules have numbers for names, in the order in which the trainer walked the model: the same number may be
+    /// another module in another file.
+    pub fn is_numbered(self) -> bool {
+        matches!(self, Self::Cloneofsimo | Self::SamLora)
+    }
+
+    /// Whether module names have underscores where their paths have dots.
+    pub(crate) fn is_joined(self) -> bool {
+        self == Self::Kohya
+    }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Peft => "PEFT",
             Self::Loralib => "loralib",
+            Self::Diffusers => "diffusers",
+            Self::Kohya => "kohya",
+            Self::Mlx => "MLX",
+            Self::TorchTune => "TorchTune",
+            Self::Megatron => "Megatron",
+            Self::Cloneofsimo => "cloneofsimo",
+            Self::SamLora => "Sam_LoRA",
         })
     }
+}
+
+/// What an update is made of beside s, B and A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// ΔW = s·B·A.
+    Lora,
+    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is left out here.
+    Dora,
+    /// ΔW = s·B·E·A with a diagonal E; A's rows are read scaled by it.
+    AdaLora,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Lora => "LoRA",
+            Self::Dora => "DoRA",
+            Self::AdaLora => "AdaLoRA",
+        })
+    }
+}
+
+/// What the files say about their training.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// The program, with its version where that is known.
+    pub trainer: Option<String>,
+    /// When training began, in seconds since 1970.
+    pub started_s: Option<f64>,
+    /// When it ended.
+    pub finished_s: Option<f64>,
 }
 
 /// A kind of file that holds tensors.
@@ -81,6 +196,10 @@ pub enum Container {
     Safetensors,
     /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
     TorchZip,
+    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
+    TorchLegacy,
+    /// What `numpy.savez` writes: a zip archive of arrays.
+    Npz,
 }
 
 impl fmt::Display for Container {
@@ -88,6 +207,8 @@ impl fmt::Display for Container {
         f.write_str(match self {
             Self::Safetensors => "safetensors",
             Self::TorchZip => "torch zip",
+            Self::TorchLegacy => "torch legacy",
+            Self::Npz => "npz",
         })
     }
 }
@@ -95,8 +216,12 @@ impl fmt::Display for Container {
 /// A weight that an adapter changes: ΔW = s·B·A.
 #[derive(Debug, Clone)]
 pub struct Module {
-    /// Canonical name: the dotted path without wrapper prefixes.
+    /// Canonical name: the dotted path without wrapper prefixes, see [`names::canonical`](crate::names::canonical). The
+    /// parts of a fused weight have `.q`, `.k` and `.v` behind it. Where two modules of a file would share a name, both
+    /// have their original one.
     pub name: String,
+    /// The path that the file has for it, with the part of a fused weight behind it.
+    pub original: String,
     /// Factor A, (rank, d_in).
     pub a: Factor,
     /// Factor B, (d_out, rank).
@@ -124,53 +249,6 @@ impl Module {
     pub fn d_out(&self) -> usize {
         self.b.rows
     }
-}
-
-/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
-#[derive(Debug, Clone)]
-pub struct Factor {
-    /// The tensor's name in the file.
-    pub name: String,
-    /// Rows: the rank for A, d_out for B.
-    pub rows: usize,
-    /// Columns: d_in for A, the rank for B.
-    pub cols: usize,
-    /// The stored type of a number.
-    pub dtype: Dtype,
-    pub(crate) source: Source,
-    pub(crate) offset_bytes: u64,
-}
-
-impl Factor {
-    /// The file that holds the numbers.
-    pub fn path(&self) -> &Path {
-        self.source.path()
-    }
-}
-
-/// Where the bytes of a checkpoint lie.
-#[derive(Debug, Clone)]
-pub(crate) enum Source {
-    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
-    File(Arc<Path>, Stamp),
-    /// A label to name it by, and the bytes.
-    Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
-}
-
-impl Source {
-    /// The file, or the label that stands for one.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::File(path, _) | Self::Memory(path, _) => path,
-        }
-    }
-}
-
-/// What tells that a file is still the one whose header was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) n_bytes: u64,
-    pub(crate) modified: Option<SystemTime>,
 }
 
 /// The stored type of a number.

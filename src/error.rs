@@ -56,12 +56,15 @@ pub struct Fault {
     pub expected: String,
     /// The way out, if there is one.
     pub hint: Option<String>,
+    /// Whether the file is of another kind altogether, which the search of a folder passes by.
+    pub(crate) is_other_kind: bool,
 }
 
 impl Fault {
     /// A fault that found one thing and expected another.
     pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { path: None, subject: None, found: found.into(), expected: expected.into(), hint: None }
+        let (found, expected) = (found.into(), expected.into());
+        Self { path: None, subject: None, found, expected, hint: None, is_other_kind: false }
     }
 
     /// Names the file.
@@ -79,6 +82,12 @@ impl Fault {
     /// Says the way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says that the file is no checkpoint at all.
+    pub(crate) fn other_kind(mut self) -> Self {
+        self.is_other_kind = true;
         self
     }
 
@@ -133,6 +142,14 @@ impl Error {
     /// The system refused `action` on `path`.
     pub fn io(action: &'static str, path: impl AsRef<Path>, cause: io::Error) -> Self {
         Self::Io { action, path: path.as_ref().to_owned(), cause }
+    }
+
+    /// Says that the file is no checkpoint at all.
+    pub(crate) fn other_kind(mut self) -> Self {
+        if let Self::Malformed(fault) | Self::Unsupported(fault) | Self::Limit(fault) = &mut self {
+            fault.is_other_kind = true;
+        }
+        self
     }
 
     /// The way out, where there is one.

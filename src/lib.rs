@@ -44,6 +44,7 @@ pub mod cli;
 mod comparison;
 pub mod engine;
 mod error;
+mod factor;
 pub mod figure;
 mod formats;
 pub mod kernels;
@@ -59,12 +60,12 @@ mod similarity;
 pub mod start;
 pub mod summary;
 
-pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Module};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Module, Recorded};
 pub use basis::Basis;
 pub use comparison::{Comparison, Factorised, compare, grids};
 pub use error::{Error, Fault, Result};
-pub use formats::Limits;
-pub use select::{ModulePair, Selected, Selection};
+pub use formats::{Discovered, Limits, OpenOptions, discover};
+pub use select::{Matching, ModulePair, Selected, Selection};
 pub use side::Side;
 pub use similarity::{Grid, similarity};
 

@@ -5,8 +5,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::files::zeros;
-use lorascope::{Adapter, Error};
+use common::files::{data, zeros};
+use lorascope::{Adapter, Container, Error};
 use tempfile::TempDir;
 
 const MODEL: &str = "adapter_model.safetensors";
@@ -154,15 +154,18 @@ fn a_folder_of_checkpoints_is_answered_with_their_names() {
 }
 
 #[test]
-fn a_torch_adapter_is_refused_with_the_way_to_convert_it() {
-    let folder = folder(&[("adapter_model.bin", b"PK\x03\x04"), ("adapter_config.json", b"{}")]);
-    let (error, message) = refused(folder.path());
-    assert!(matches!(error, Error::Unsupported(_)));
-    assert_eq!(
-        message,
-        "found adapter_model.bin, a torch checkpoint, which is not read yet, expected adapter_model.safetensors"
-    );
-    assert_eq!(error.hint(), Some("save it again with save_pretrained(..., safe_serialization=True)"));
+fn a_folder_with_a_torch_adapter_is_read_and_safetensors_are_preferred() {
+    let torch = fs::read(data("torch/tiny-f32.pt")).unwrap();
+    let config: (&str, &[u8]) = ("adapter_config.json", br#"{"lora_alpha": 6}"#);
+    let older = folder(&[("adapter_model.bin", &torch), config]);
+    let adapter = Adapter::open(older.path()).unwrap();
+    assert_eq!((adapter.container(), adapter.modules().len()), (Container::TorchZip, 4));
+    assert_eq!(adapter.modules()[0].scaling, Some(2.0));
+    let both = folder(&[("adapter_model.bin", &torch), (MODEL, &pair()), config]);
+    let adapter = Adapter::open(both.path()).unwrap();
+    assert_eq!((adapter.container(), adapter.modules().len()), (Container::Safetensors, 1));
+    let (error, _) = refused(folder(&[("run/adapter_model.bin", &torch)]).path());
+    assert!(error.hint().is_some_and(|hint| hint.ends_with("run")), "{:?}", error.hint());
 }
 
 #[test]
@@ -181,13 +184,13 @@ fn a_folder_with_nothing_of_use_is_answered_with_what_it_holds() {
     let holds = folder(&[("README.md", b""), ("train.py", b"")]);
     assert_eq!(
         refused(holds.path()).1,
-        "found no adapter_model.safetensors, only README.md, train.py, expected a PEFT folder or a .safetensors file"
+        "found no adapter_model.safetensors, only README.md, train.py, expected a PEFT folder or an adapter's file"
     );
     let empty = folder(&[("run.safetensors/keep", b"")]);
     fs::remove_file(empty.path().join("run.safetensors/keep")).unwrap();
     assert_eq!(
         refused(empty.path().join("run.safetensors")).1,
-        "found an empty folder, expected a PEFT folder or a .safetensors file"
+        "found an empty folder, expected a PEFT folder or an adapter's file"
     );
 }
 
@@ -195,7 +198,7 @@ fn a_folder_with_nothing_of_use_is_answered_with_what_it_holds() {
 fn a_name_of_the_hub_is_answered_with_the_command_to_download_it() {
     let (error, message) = refused("some-org/llama-3.1-lora_v2");
     assert!(matches!(error, Error::Invalid(_)));
-    assert_eq!(message, "found nothing there, expected a PEFT folder or a .safetensors file");
+    assert_eq!(message, "found nothing there, expected a PEFT folder or an adapter's file");
     assert_eq!(
         error.hint(),
         Some(
@@ -211,7 +214,7 @@ fn a_mistyped_path_is_not_taken_for_a_name_of_the_hub() {
         ["tests/datum", "./some-org/x", "/some-org/x", "some-org/x/y", "x", "some-org/x.safetensors", "a b/c"]
     {
         let (error, message) = refused(path);
-        assert_eq!(message, "found nothing there, expected a PEFT folder or a .safetensors file");
+        assert_eq!(message, "found nothing there, expected a PEFT folder or an adapter's file");
         assert_eq!(error.hint(), None, "{path}");
     }
 }
@@ -221,7 +224,7 @@ fn a_pointer_instead_of_the_file_is_named_with_the_way_to_fetch_it() {
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2362576\n";
     let folder = folder(&[(MODEL, pointer)]);
     let (error, message) = refused(folder.path().join(MODEL));
-    assert_eq!(message, "found a Git LFS pointer to a file of 2362576 bytes, expected a safetensors file");
+    assert_eq!(message, "found a Git LFS pointer to a file of 2362576 bytes, expected an adapter's file");
     assert_eq!(error.hint(), Some("fetch the file itself with `git lfs pull`"));
 }
 
@@ -230,14 +233,13 @@ fn files_of_another_kind_are_named() {
     let cases: &[(&[u8], &str)] = &[
         (b"", "an empty file"),
         (b"<!DOCTYPE html>\n<html class=\"\">", "an HTML page"),
-        (b"PK\x03\x04\0\0\x08\x08\0\0", "a zip archive, as torch.save writes"),
         (b"{\"peft_type\": \"LORA\"}", "JSON text"),
         (b"Entry not found", "text that begins with `Entry not found`"),
     ];
     for (bytes, found) in cases {
         let folder = folder(&[("x.safetensors", bytes)]);
         let (_, message) = refused(folder.path().join("x.safetensors"));
-        assert_eq!(message, format!("found {found}, expected a safetensors file"));
+        assert_eq!(message, format!("found {found}, expected an adapter's file"));
     }
 }
 
@@ -264,7 +266,6 @@ fn a_file_that_changes_after_it_was_opened_is_refused_when_it_is_read() {
 #[cfg(unix)]
 mod unix {
     use super::*;
-    use common::files::data;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[cfg(target_os = "linux")]

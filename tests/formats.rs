@@ -320,7 +320,8 @@ fn limits_are_errors_of_their_own() {
         assert!(matches!(error, Error::Limit(_)), "{error}");
         assert!(error.to_string().ends_with(message), "{error}");
     }
-    let enough = Limits { header_bytes: 552, n_tensors: 4, factor_bytes: 12_288, config_bytes: 1123 };
+    let enough =
+        Limits { header_bytes: 552, n_tensors: 4, factor_bytes: 12_288, config_bytes: 1123, ..plain };
     Adapter::open_with(&path, &enough).unwrap();
 }
 

@@ -62,7 +62,8 @@ fn references() -> Vec<Reference> {
         }
         for name in ["query", "value"] {
             let module = format!("roberta.encoder.layer.10.attention.self.{name}");
-            add("roberta-mrpc/checkpoint-230", "roberta-mrpc/checkpoint-460", module, side, None);
+            add("roberta-mrpc/checkpoint-230", "roberta-mrpc/checkpoint-460", module.clone(), side, None);
+            add("torch/roberta-mnli.bin", "roberta-mrpc/checkpoint-460", module, side, None);
         }
         for name in ["q_proj", "v_proj"] {
             let module = format!("model.layers.20.self_attn.{name}");
@@ -100,7 +101,7 @@ fn is_clear(basis: &Basis, k: usize) -> bool {
 
 fn agrees_with_the_reference_grids_in_every_cell(engine: &dyn Engine) {
     let references = references();
-    assert_eq!(references.len(), 58);
+    assert_eq!(references.len(), 62);
     let mut overall = 0.0f64;
     for Reference { first, second, module, side, file } in references {
         let (a, b) = (basis(&first, &module, side), basis(&second, &module, side));

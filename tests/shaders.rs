@@ -5,6 +5,7 @@ use std::mem::{offset_of, size_of};
 use std::path::Path;
 
 use lorascope::kernels::colormap::{ColorTable, Params};
+use lorascope::kernels::gram;
 use lorascope::kernels::similarity::Tile;
 use lorascope::kernels::{Binding, KERNELS, Kernel};
 use naga::back::pipeline_constants::process_overrides;
@@ -23,7 +24,7 @@ fn load(kernel: &Kernel) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(kernel.source)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source)));
     let capabilities = match kernel.name {
-        "similarity_f16" => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        name if name.ends_with("_f16") => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
         _ => Capabilities::empty(),
     };
     let info = Validator::new(ValidationFlags::all(), capabilities)
@@ -47,23 +48,25 @@ fn every_shader_file_has_a_kernel_and_every_kernel_its_file() {
         .read_dir()
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"))
         .map(|path| {
             (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap())
         })
         .collect();
-    // common.wgsl has no kernel of its own and stands in front of some files.
-    let common = files.remove("common").unwrap();
+    // These have no kernel of their own and stand in front of some files.
+    let fronts = ["common", "stack"].map(|name| files.remove(name).unwrap());
     let names: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
     assert_eq!(names.len(), KERNELS.len());
     assert!(files.keys().eq(&names), "{:?} for {names:?}", files.keys());
-    let mut n_joined = 0;
+    let mut n_joined = [0; 2];
     for kernel in &KERNELS {
         let own = &files[kernel.name];
-        let is_joined = *kernel.source == format!("{common}{own}");
-        assert!(is_joined || *kernel.source == **own, "{}: the source is not its file's text", kernel.name);
-        n_joined += usize::from(is_joined);
+        let is_joined = [0, 1].map(|k| *kernel.source == format!("{}{own}", fronts[k]));
+        let is_alone = *kernel.source == **own;
+        assert!(is_alone || is_joined.contains(&true), "{}: the source is not its file's text", kernel.name);
+        (0..2).for_each(|k| n_joined[k] += usize::from(is_joined[k]));
     }
-    assert_eq!(n_joined, 2, "similarity and similarity_f16");
+    assert_eq!(n_joined, [2, 4], "similarity and gram, in their variants");
 }
 
 #[test]
@@ -165,4 +168,11 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
+    let params = host_layout!(gram::Params: d4, row_a, row_b, n_a, n_b, facts_a, facts_b, pairs, n_cells, n_words,
+        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, slots);
+    let facts = host_layout!(gram::Facts: weights, scales, dithers_a, dithers_b);
+    for variant in &gram::VARIANTS {
+        assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);
+        assert_eq!(layout(&variant.kernel, "Facts"), facts, "{}", variant.kernel.name);
+    }
 }

@@ -1,18 +1,19 @@
 //! The command line's grammar and its help texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use super::matches::MatchArg;
 use super::output::{self, Output};
 use super::scan::{SCAN_HELP, ScanArgs};
 use super::status::{STATUS_HELP, StatusArgs};
-use crate::Side;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;
+use crate::{Adapter, OpenOptions, Selection, Side};
 
 /// The version with the commit that it was built from, where the source was a checkout.
 const VERSION: &str = git_version::git_version!(
@@ -108,8 +109,8 @@ Examples:
   lorascope devices --json | jq '.gpus[].pci'";
 
 const FIGURE_HELP: &str = "\
-A RUN is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .safetensors file with PEFT names. \
-Without --layer and --module the panels are q and v of the middle block.
+A RUN is a checkpoint of any kind that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with \
+the names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module the panels are q and v of the middle block.
 
 Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the \
 other way round. 1: one span holds the other; 0: orthogonal; max(i, j)/d: two random spans, as the control shows.
@@ -163,28 +164,42 @@ pub(super) struct CompareArgs {
 }
 
 const INSPECT_HELP: &str = "\
-Reads headers only, unless --spectra asks for the numbers. A RUN that cannot be read is reported, the others are shown, \
-and the exit code is 3. – stands for what the files do not say.
+A PATH is a checkpoint (as for figure) or a folder, which is searched with all that is in it; what a file is, its content \
+says. Several checkpoints have a row each: naming scheme (and method, where it is not plain LoRA), trainer and base model \
+if recorded, rank, alpha, number of modules, type of the numbers, size of the file, and the date on which training ended \
+if recorded, else that of the file. One checkpoint has a row for each module: its canonical name, shapes, alpha, scaling, \
+and the name that the file has for it. – stands for what the files do not say.
 
---spectra adds for factors A and B: the numerical rank q (directions above the rounding of the stored type, 0 for a \
-factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and the effective rank \
-exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007).
+Reads headers only, unless --spectra asks for the numbers. Checkpoints that cannot be read are listed at the end with the \
+reason, and the exit code is 3; other files are counted, and listed with -v.
+
+--spectra adds rows of modules for every checkpoint. For factors A and B: the numerical rank q (directions above the \
+rounding of the stored type, 0 for a factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and \
+the effective rank exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007). For ΔW = s·B·A, which is never formed: numerical and \
+effective rank, and the norms ‖ΔW‖_F and ‖ΔW‖₂, those of B·A where the scaling s is not known.
 
 Examples:
+  lorascope inspect runs/
   lorascope inspect runs/seed0
-  lorascope inspect --spectra --json runs/checkpoint-*";
+  lorascope inspect --spectra --csv runs/checkpoint-* > spectra.csv";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct InspectArgs {
-    /// Checkpoints
-    #[arg(value_name = "RUN", required = true)]
-    pub(super) runs: Vec<PathBuf>,
-    /// Add each factor's numerical and effective rank and the spread of its singular values
+    /// Checkpoints, and folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// The adapter of this name, in files that hold several [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    pub(super) adapter_name: Option<String>,
+    /// Add ranks and singular values of A, B and ΔW, and the norms of ΔW
     #[arg(long)]
     pub(super) spectra: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Print the result as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(super) csv: bool,
 }
 
 const REPORT_HELP: &str = "\
@@ -331,6 +346,38 @@ pub(super) struct SelectionArgs {
     /// Modules whose name matches, with * ? and [...]; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
+    /// Which modules of two files are the same: canonical, by their names without wrapper prefixes; exact, by the names
+    /// that the files have; or a .csv file with a line FIRST,SECOND for each pair that canonical names do not find
+    #[arg(long = "match", value_name = "HOW", default_value = "canonical")]
+    pub(super) matching: MatchArg,
+    /// The adapter of this name, in files that hold several
+    #[arg(long, value_name = "NAME")]
+    pub(super) adapter_name: Option<String>,
+}
+
+impl SelectionArgs {
+    /// The adapter in the file or folder.
+    pub(super) fn open(&self, run: &Path) -> crate::Result<Adapter> {
+        open_options(self.adapter_name.as_deref()).open(run)
+    }
+
+    /// What these select, of `selection`.
+    pub(super) fn of(&self, selection: Selection) -> anyhow::Result<Selection> {
+        let selection = selection.projections(&self.projections).modules(&self.module)?;
+        let selection = selection.matching(self.matching.read()?);
+        Ok(match self.layer {
+            Some(layer) => selection.layer(layer),
+            None => selection,
+        })
+    }
+}
+
+/// Options that choose the adapter of this name.
+pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
+    match adapter_name {
+        Some(name) => OpenOptions::new().adapter_name(name),
+        None => OpenOptions::new(),
+    }
 }
 
 #[derive(Debug, Clone, ArgGroup)]

@@ -11,15 +11,11 @@ use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
 use crate::listing::{counted, printable};
-use crate::{Adapter, Comparison, Selection, Side, chance};
+use crate::{Comparison, Selection, Side, chance};
 
 pub(super) fn run(args: &CompareArgs, report: &Report) -> Result<()> {
-    let (a, b) = (Adapter::open(&args.run_a)?, Adapter::open(&args.run_b)?);
-    let mut selection =
-        Selection::new().all().projections(&args.selection.projections).modules(&args.selection.module)?;
-    if let Some(layer) = args.selection.layer {
-        selection = selection.layer(layer);
-    }
+    let (a, b) = (args.selection.open(&args.run_a)?, args.selection.open(&args.run_b)?);
+    let selection = args.selection.of(Selection::new().all())?;
     let side = args.compute.side;
     let selected = selection.select(&a, &b, side)?;
     if let Some(note) = &selected.note {

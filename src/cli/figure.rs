@@ -7,9 +7,9 @@ use anyhow::Result;
 use super::args::{ComputeArgs, FigureArgs};
 use super::picture::{Picture, check_usage};
 use super::report::Report;
+use crate::Selection;
 use crate::scan::cache::Cache;
 use crate::scan::lookup::{CachedPair, Scanned};
-use crate::{Adapter, Selection};
 
 pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
     check_usage(&args.output, &args.compute);
@@ -43,12 +43,8 @@ fn draw(
     cached: Option<&CachedPair<'_>>,
     report: &Report,
 ) -> Result<()> {
-    let (a, b) = (Adapter::open(runs[0])?, Adapter::open(runs[1])?);
-    let mut selection =
-        Selection::new().projections(&args.selection.projections).modules(&args.selection.module)?;
-    if let Some(layer) = args.selection.layer {
-        selection = selection.layer(layer);
-    }
+    let (a, b) = (args.selection.open(runs[0])?, args.selection.open(runs[1])?);
+    let selection = args.selection.of(Selection::new())?;
     let selected = selection.select(&a, &b, compute.side)?;
     if let Some(note) = &selected.note {
         report.note("note", note);

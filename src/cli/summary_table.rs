@@ -166,6 +166,13 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     ]
 }
 
+/// Where a column's cells stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
 /// Columns of equal width, two spaces apart, to the left.
 fn aligned(rows: &[Vec<String>]) -> String {
     columns(rows, |_, width, cell| format!("{cell:width$}"))
@@ -173,10 +180,18 @@ fn aligned(rows: &[Vec<String>]) -> String {
 
 /// As [`aligned`], but all columns save the first, which has names, to the right: digits stand under digits.
 pub(super) fn numbers(rows: &[Vec<String>]) -> String {
-    columns(
-        rows,
-        |at, width, cell| if at == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") },
-    )
+    let aligns: Vec<Align> = (0..rows.first().map_or(0, Vec::len))
+        .map(|at| if at == 0 { Align::Left } else { Align::Right })
+        .collect();
+    aligned_by(rows, &aligns)
+}
+
+/// Columns of equal width, two spaces apart, each aligned as told.
+pub(super) fn aligned_by(rows: &[Vec<String>], aligns: &[Align]) -> String {
+    columns(rows, |at, width, cell| match aligns[at] {
+        Align::Left => format!("{cell:width$}"),
+        Align::Right => format!("{cell:>width$}"),
+    })
 }
 
 fn columns(rows: &[Vec<String>], pad: impl Fn(usize, usize, &str) -> String) -> String {

@@ -10,7 +10,7 @@ use crate::{Adapter, Basis, Factorised, ModulePair, Side};
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `numbered-modules`, `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -26,6 +26,7 @@ impl fmt::Display for Warning {
 /// Everything to be careful of, each kind once.
 pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised<'_>]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
+    warnings.extend(numbered(runs, factorised));
     warnings.extend(same_start(side, factorised));
     let lost = |basis: &Basis| basis.n_dropped() > 0;
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
@@ -54,6 +55,18 @@ fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
         code: "base-models-differ",
         message: format!("the configs name different base models: {}", listed([a, b])),
         modules: vec![],
+    })
+}
+
+fn numbered(runs: [&Adapter; 2], factorised: &[Factorised<'_>]) -> Option<Warning> {
+    runs.iter().all(|run| run.format().is_numbered()).then(|| Warning {
+        code: "numbered-modules",
+        message: format!(
+            "{} modules have numbers for names, which need not mean the same in two files: they were matched because \
+             the shapes of all agree",
+            runs[0].format()
+        ),
+        modules: names(factorised.iter().map(|both| both.pair)),
     })
 }
 

@@ -83,6 +83,7 @@ impl<'a> Block<'a> {
 pub struct Kept {
     n_cells: usize,
     values: Vec<f32>,
+    fallback: Option<String>,
 }
 
 /// What is kept of one pair, as the engine made it: rounding may leave a value a few ulp outside [0, 1].
@@ -106,7 +107,17 @@ impl Kept {
     /// When the count of numbers is not a multiple of that.
     pub fn new(n_cells: usize, values: Vec<f32>) -> Self {
         assert!(values.len().is_multiple_of(n_cells + Self::N_MORE), "{} numbers", values.len());
-        Self { n_cells, values }
+        Self { n_cells, values, fallback: None }
+    }
+
+    /// The same, marked as made by another way than the engine's own, and why.
+    pub fn by_fallback(self, why: impl Into<String>) -> Self {
+        Self { fallback: Some(why.into()), ..self }
+    }
+
+    /// What made these numbers in the engine's place and why, where its own way failed.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
     }
 
     /// How many pairs.

@@ -1,20 +1,26 @@
-//! The CPU engine: faer's matrix product and one pass of prefix sums, pairs in parallel.
+//! The CPU engine: tiles of stacked bases through a product kernel of its own, the sums of a tile while it is in the cache,
+//! tiles in parallel.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
-use half::slice::HalfFloatSliceExt;
+mod kept;
+mod product;
+mod stack;
+mod sums;
+mod tile;
+
 use rayon::prelude::*;
 
-use super::{Engine, EngineInfo, EngineKind, Pair, Precision};
+use self::kept::Pool;
+use self::tile::Scratch;
+use super::{Block, Engine, EngineInfo, EngineKind, Kept, Pair, Precision};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable, Params};
-use crate::kernels::similarity::{HalfRows, SLICE};
 use crate::similarity::Grid;
 
 /// Computes on all threads of the current rayon pool. SIMD is chosen at run time.
 #[derive(Debug)]
 pub struct CpuEngine {
     info: EngineInfo,
+    pool: Pool,
 }
 
 impl CpuEngine {
@@ -28,7 +34,9 @@ impl CpuEngine {
         let threads = rayon::current_num_threads();
         let device =
             format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
-        Self { info: EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision } }
+        let kernel = instruction_set();
+        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, kernel };
+        Self { info, pool: Pool::default() }
     }
 }
 
@@ -44,7 +52,12 @@ impl Engine for CpuEngine {
     }
 
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
-        pairs.par_iter().map(|pair| grid(pair, self.info.precision)).collect()
+        let grid = |scratch: &mut Scratch, pair| kept::grid(pair, self.info.precision, &self.pool, scratch);
+        pairs.par_iter().map_init(Scratch::default, grid).collect()
+    }
+
+    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
+        kept::kept(block, self.info.precision, &self.pool)
     }
 
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
@@ -69,53 +82,6 @@ impl Engine for CpuEngine {
             }
         }
         Ok(pixels)
-    }
-}
-
-/// One pair on the calling thread, so that its bytes do not depend on the number of threads.
-fn grid(pair: &Pair<'_>, precision: Precision) -> Result<Grid> {
-    let d = pair.d()?;
-    let (n_rows, n_cols) = (pair.a.q(), pair.b.q());
-    let mut values = vec![0.0f32; n_rows * n_cols];
-    match precision {
-        Precision::F32 => product(&mut values, pair.a.rows(), pair.b.rows(), d),
-        Precision::F16 => {
-            // Rounded, and widened again: products of two f16 are exact in f32, as on the GPU.
-            let [a, b] = [pair.a, pair.b].map(|basis| HalfRows::of(basis.rows(), d));
-            product(&mut values, &a.numbers.to_f32_vec(), &b.numbers.to_f32_vec(), d);
-            for (row, a) in values.chunks_exact_mut(n_cols).zip(&a.reciprocals) {
-                row.iter_mut().zip(&b.reciprocals).for_each(|(value, b)| *value = *value * a * b);
-            }
-        }
-    }
-    normalised_prefix_sums(&mut values, n_cols);
-    Grid::new(n_rows, n_cols, d, values)
-}
-
-/// Adds P = U·Vᵀ to `values`, for bases as rows of `d` numbers.
-fn product(values: &mut [f32], a: &[f32], b: &[f32], d: usize) {
-    let (n_rows, n_cols) = (a.len() / d, b.len() / d);
-    let a = MatRef::from_row_major_slice(a, n_rows, d);
-    let b = MatRef::from_row_major_slice(b, n_cols, d);
-    for start in (0..d).step_by(SLICE) {
-        // Slices, as in the shader: one f32 sum over all of d would not hold the bound.
-        let length = SLICE.min(d - start);
-        let (a, b) = (a.subcols(start, length), b.subcols(start, length));
-        let product = MatMut::from_row_major_slice_mut(values, n_rows, n_cols);
-        matmul(product, Accum::Add, a, b.transpose(), 1.0, Par::Seq);
-    }
-}
-
-/// From P to φ in place: squares, 2-D prefix sums carried in f64, division by min(i, j).
-fn normalised_prefix_sums(values: &mut [f32], n_cols: usize) {
-    let mut above = vec![0.0f64; n_cols];
-    for (i, row) in values.chunks_exact_mut(n_cols).enumerate() {
-        let mut left = 0.0;
-        for (j, (value, above)) in row.iter_mut().zip(&mut above).enumerate() {
-            left += f64::from(*value) * f64::from(*value);
-            *above += left;
-            *value = (*above / (i.min(j) + 1) as f64) as f32;
-        }
     }
 }
 

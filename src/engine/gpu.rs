@@ -1,24 +1,32 @@
 //! The GPU engine: the WGSL kernels through wgpu, pairs in batches, two batches in flight.
 
+#[cfg(test)]
+mod failures;
+
 mod adapters;
 mod batch;
 mod buffers;
 mod cards;
 mod device;
+mod kept;
 mod pick;
 mod self_test;
 mod survey;
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 use wgpu::{Adapter, AdapterInfo};
 
 use self::adapters::Adapters;
-use self::batch::Batch;
+use self::batch::{Batch, Limits};
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
+use self::kept::{Gram, kernels_of};
 pub(super) use self::survey::survey;
-use super::{Engine, EngineInfo, GpuChoice, Pair, Precision};
+use super::{
+    Block, CpuEngine, Engine, EngineInfo, GpuChoice, Kept, Pair, Precision, StageTimes, kept_of_grids,
+};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
 use crate::kernels::similarity::{self, Tile};
@@ -34,6 +42,8 @@ pub struct GpuEngine {
     similarity: Pipeline,
     prefix_carry: Pipeline,
     colormap: Pipeline,
+    gram: Gram,
+    warnings: Mutex<Vec<String>>,
 }
 
 /// A batch under way: which pairs, and where their grids will be read.
@@ -71,11 +81,30 @@ impl GpuEngine {
             }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
+            gram: Gram::default(),
+            warnings: Mutex::default(),
             why: None,
             device,
         };
         engine.device.check()?;
         Ok(engine)
+    }
+
+    /// The same engine with one kernel for all blocks in place of the one that suits each best.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such kernel for the engine's precision; the message lists those that there are.
+    pub fn with_kernel(mut self, name: &str) -> Result<Self> {
+        let precision = self.info().precision;
+        let (at, variant) =
+            kernels_of(precision).find(|(_, variant)| variant.kernel.name == name).ok_or_else(|| {
+                let names: Vec<&str> =
+                    kernels_of(precision).map(|(_, variant)| variant.kernel.name).collect();
+                Fault::new(crate::listing::quoted(name), names.join(" or ")).of("kernel").invalid()
+            })?;
+        self.gram.only = Some(at);
+        self.device.name_kernel(variant.kernel.name);
+        Ok(self)
     }
 
     /// Why `auto` took this GPU and no other, where the environment had a say in it.
@@ -126,15 +155,11 @@ impl GpuEngine {
     }
 }
 
-impl Engine for GpuEngine {
-    fn info(&self) -> &EngineInfo {
-        self.device.info()
-    }
-
-    fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
+impl GpuEngine {
+    fn grids_within(&self, pairs: &[Pair<'_>], limits: Limits) -> Result<Vec<Grid>> {
         let mut grids = vec![None; pairs.len()];
         let mut in_flight = VecDeque::new();
-        for batch in batch::batches(pairs, self.info().precision, self.device.limits())? {
+        for batch in batch::batches(pairs, self.info().precision, limits)? {
             if in_flight.len() == 2 {
                 let oldest = in_flight.pop_front().expect("two are in flight");
                 self.finish(oldest, pairs, &mut grids)?;
@@ -145,6 +170,74 @@ impl Engine for GpuEngine {
             self.finish(last, pairs, &mut grids)?;
         }
         Ok(grids.into_iter().map(|grid| grid.expect("every pair is in a batch")).collect())
+    }
+
+    /// Runs a piece of work within the GPU's limits; where the GPU fails, within an eighth of them; where it fails again
+    /// or is lost, on the CPU engine. The text says so, and why.
+    fn with_fallback<T>(
+        &self,
+        on_gpu: impl Fn(Limits) -> Result<T>,
+        on_cpu: impl FnOnce(&CpuEngine) -> Result<T>,
+    ) -> Result<(T, Option<String>)> {
+        let limits = self.device.limits();
+        let mut why = self.device.lost().map(str::to_owned);
+        for (shrink, way) in [(1, ""), (8, "smaller dispatches")] {
+            if self.device.lost().is_some() {
+                break;
+            }
+            match on_gpu(limits.shrunk(shrink)) {
+                Err(Error::Gpu(fault)) => {
+                    let lost = self.device.lost().map(str::to_owned);
+                    why = lost.or(why).or(Some(fault.found));
+                    self.device.forgive();
+                }
+                done => return Ok((done?, why.map(|why| format!("{way}, after {why}")))),
+            }
+        }
+        let cpu = CpuEngine::with_precision(self.info().precision);
+        Ok((on_cpu(&cpu)?, why.map(|why| format!("{}, after {why}", cpu.info()))))
+    }
+
+    fn warn(&self, fallback: Option<String>) {
+        let warning = fallback.map(|why| format!("{} failed; computed by {why}", self.info().device));
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warning);
+    }
+}
+
+impl Engine for GpuEngine {
+    fn info(&self) -> &EngineInfo {
+        self.device.info()
+    }
+
+    fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
+        let on_gpu = |limits| self.grids_within(pairs, limits);
+        let (grids, fallback) = self.with_fallback(on_gpu, |cpu| cpu.grids(pairs))?;
+        self.warn(fallback);
+        Ok(grids)
+    }
+
+    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
+        block.d()?;
+        let n_cells = block.cells.len();
+        let on_gpu = |limits| match self.gram(block, limits) {
+            // Rows of other norms, and bases that no dispatch holds, go pair by pair.
+            Err(Error::Invalid(_) | Error::Limit(_)) => kept_of_grids(self, block),
+            values => values.map(|values| Kept::new(n_cells, values)),
+        };
+        let (kept, fallback) = self.with_fallback(on_gpu, |cpu| cpu.kept(block))?;
+        self.warn(fallback.clone());
+        Ok(match fallback {
+            Some(why) => kept.by_fallback(why),
+            None => kept,
+        })
+    }
+
+    fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn stage_times(&self) -> Option<StageTimes> {
+        Some(self.gram.times())
     }
 
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {

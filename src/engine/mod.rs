@@ -9,6 +9,7 @@ mod pci;
 mod survey;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use block::{Block, Kept, KeptPair, Pairs};
 pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
@@ -44,6 +45,16 @@ pub trait Engine: Send + Sync {
     /// As [`Block::d`] and [`Engine::grids`].
     fn kept(&self, block: &Block<'_>) -> Result<Kept> {
         kept_of_grids(self, block)
+    }
+
+    /// What went wrong since the last call and was mended by smaller work or by the CPU engine, one line each.
+    fn take_warnings(&self) -> Vec<String> {
+        vec![]
+    }
+
+    /// Where the time of all calls of [`Engine::kept`] went, if the engine keeps count.
+    fn stage_times(&self) -> Option<StageTimes> {
+        None
     }
 
     /// Paints a band of a panel: `band.n_rows_px` × `band.width_px` pixels, row-major, packed as
@@ -119,6 +130,27 @@ impl Pair<'_> {
     }
 }
 
+/// Where a GPU's time went. Stages overlap, so that they may add up to more than passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// To pack bases and submit them, on the host.
+    pub upload: Duration,
+    /// In kernels, by the GPU's own clock; `None` where it has none.
+    pub kernel: Option<Duration>,
+    /// To take numbers from where the GPU left them, on the host.
+    pub read_back: Duration,
+}
+
+impl std::ops::AddAssign for StageTimes {
+    fn add_assign(&mut self, other: Self) {
+        self.upload += other.upload;
+        self.read_back += other.read_back;
+        if let Some(kernel) = other.kernel {
+            *self.kernel.get_or_insert_default() += kernel;
+        }
+    }
+}
+
 /// Which of the two engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
@@ -148,6 +180,8 @@ pub struct EngineInfo {
     pub driver: String,
     /// What it keeps bases in.
     pub precision: Precision,
+    /// What makes the kept cells of a block: engines with the same kernel on the same device give the same bits.
+    pub kernel: &'static str,
 }
 
 impl fmt::Display for EngineInfo {

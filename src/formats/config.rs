@@ -1,46 +1,68 @@
-//! PEFT's `adapter_config.json`: what method a folder holds, which model it belongs to, and how its updates are scaled.
+//! `adapter_config.json` of PEFT and of MLX: the method, the base model, and how updates are scaled.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::adapter::{Module, Source};
+use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::Limits;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::listing::quoted;
 
-/// Pattern keys times modules: real adapters with a key for each module stay under a million.
-const MAX_COMPARISONS: usize = 1 << 24;
-
 /// The fields that are read; all others are ignored.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Fields {
     peft_type: Option<String>,
+    peft_version: Option<String>,
     base_model_name_or_path: Option<String>,
+    r: Option<f64>,
+    /// AdaLoRA's r, from which its updates are scaled whatever is left of it.
+    init_r: Option<f64>,
     lora_alpha: Option<f64>,
     alpha_pattern: Option<Patterns>,
     rank_pattern: Option<Patterns>,
     use_rslora: Option<bool>,
+    use_dora: Option<bool>,
+    fan_in_fan_out: Option<bool>,
+    target_parameters: Option<Vec<String>>,
+    /// MLX: the base model.
+    model: Option<String>,
+    /// MLX: `lora`, `dora` or `full`.
+    fine_tune_type: Option<String>,
+    lora_parameters: Option<MlxParameters>,
 }
 
-/// A config whose method is LoRA.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct MlxParameters {
+    rank: Option<f64>,
+    scale: Option<f64>,
+}
+
+/// A config whose method is LoRA or one of its kin with an A and a B.
 #[derive(Debug)]
 pub(super) struct Config {
     path: PathBuf,
-    pub(super) base_model: Option<String>,
-    alpha: Option<f64>,
-    alphas: Patterns,
-    ranks: Patterns,
-    use_rslora: bool,
+    fields: Fields,
+    is_adalora: bool,
 }
+
+/// What a module's update is scaled by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Scale {
+    pub(super) alpha: Option<f64>,
+    pub(super) scaling: Option<f64>,
+}
+
+/// AdaLoRA divides by its rank and this, whatever the rank.
+const ADALORA_EPSILON: f64 = 1e-5;
 
 impl Config {
     /// Reads the file.
     ///
     /// # Errors
     /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is no JSON object with these
-    /// fields, `Unsupported` when the method is not LoRA.
+    /// fields, `Unsupported` when the method has no A and B.
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
         let source = Source::file(path)?;
         let reader = source.open()?;
@@ -49,52 +71,115 @@ impl Config {
             return Err(Fault::new(found, format!("at most {}", limits.config_bytes)).at(path).limit());
         }
         let text = reader.head(reader.n_bytes() as usize)?;
-        let fields: Fields = serde_json::from_slice(&text).map_err(|error| {
+        let fields = serde_json::from_slice(&text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             let expected = "an object with peft_type and base_model_name_or_path";
             Fault::new(found, expected).at(path).malformed()
         })?;
-        if let Some(method) = fields.peft_type.filter(|method| !method.eq_ignore_ascii_case("LORA")) {
-            return Err(Fault::new(quoted(&method), "`LORA`").at(path).of("peft_type").unsupported());
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            base_model: fields.base_model_name_or_path,
-            alpha: fields.lora_alpha,
-            alphas: fields.alpha_pattern.unwrap_or_default(),
-            ranks: fields.rank_pattern.unwrap_or_default(),
-            use_rslora: fields.use_rslora.unwrap_or(false),
-        })
+        Self::of(path, fields)
     }
 
-    /// Gives each module its alpha and scaling.
+    /// One that stands in the metadata of `path`, as diffusers has it.
     ///
     /// # Errors
-    /// `Limit` when there are more patterns than can be matched in time.
-    pub(super) fn scale(&self, modules: &mut [Module]) -> Result<()> {
-        let n_keys = self.alphas.len() + self.ranks.len();
-        if n_keys.saturating_mul(modules.len()) > MAX_COMPARISONS {
-            let found = format!("{n_keys} keys in rank_pattern and alpha_pattern");
-            let expected =
-                format!("at most {} for {} modules", MAX_COMPARISONS / modules.len(), modules.len());
-            return Err(Fault::new(found, expected).at(&self.path).limit());
+    /// As [`Config::read`], without `Io` and `Limit`.
+    pub(super) fn from_json(path: &Path, json: serde_json::Value) -> Result<Self> {
+        let fields = serde_json::from_value(json).map_err(|error| {
+            let found = format!("JSON that cannot be read ({error})");
+            Fault::new(found, "the fields of a LoraConfig").at(path).of("lora_adapter_metadata").malformed()
+        })?;
+        Self::of(path, fields)
+    }
+
+    fn of(path: &Path, fields: Fields) -> Result<Self> {
+        let method = fields.peft_type.as_deref().unwrap_or("LORA");
+        let is_adalora = method.eq_ignore_ascii_case("ADALORA");
+        if !method.eq_ignore_ascii_case("LORA") && !is_adalora {
+            let fault = Fault::new(quoted(method), "`LORA` or `ADALORA`").at(path).of("peft_type");
+            return Err(fault
+                .hint("only methods with an A and a B for each module have subspaces to compare")
+                .unsupported());
         }
-        for module in modules {
-            module.alpha = value_or(self.alphas.find(&module.name), self.alpha);
-            let rank = value_or(self.ranks.find(&module.name), Some(module.rank() as f64));
-            module.scaling = module
-                .alpha
-                .zip(rank)
-                .map(|(alpha, rank)| if self.use_rslora { alpha / rank.sqrt() } else { alpha / rank });
-            // A rank of 0 or below is in no file that PEFT wrote.
-            module.scaling = module.scaling.filter(|scaling| scaling.is_finite());
+        if fields.fine_tune_type.as_deref() == Some("full") {
+            let fault = Fault::new("`full`", "`lora` or `dora`").at(path).of("fine_tune_type");
+            return Err(fault.unsupported());
         }
-        Ok(())
+        Ok(Self { path: path.to_owned(), fields, is_adalora })
+    }
+
+    pub(super) fn base_model(&self) -> Option<&str> {
+        let Fields { base_model_name_or_path, model, .. } = &self.fields;
+        base_model_name_or_path.as_deref().or(model.as_deref().filter(|_| self.is_mlx()))
+    }
+
+    /// Which library wrote it, with its version where it says so.
+    pub(super) fn trainer(&self) -> Option<String> {
+        match &self.fields.peft_version {
+            Some(version) => Some(format!("PEFT {version}")),
+            None => self.is_mlx().then(|| "MLX".to_owned()),
+        }
+    }
+
+    pub(super) fn is_dora(&self) -> bool {
+        self.fields.use_dora == Some(true) || self.fields.fine_tune_type.as_deref() == Some("dora")
+    }
+
+    pub(super) fn is_conv1d(&self) -> bool {
+        self.fields.fan_in_fan_out == Some(true)
+    }
+
+    pub(super) fn target_parameters(&self) -> &[String] {
+        self.fields.target_parameters.as_deref().unwrap_or_default()
+    }
+
+    fn is_mlx(&self) -> bool {
+        self.fields.peft_type.is_none() && self.fields.lora_parameters.is_some()
+    }
+
+    /// The rank that MLX's config has for every module.
+    pub(super) fn mlx_rank(&self) -> Option<f64> {
+        self.fields.lora_parameters.filter(|_| self.is_mlx())?.rank
+    }
+
+    /// Fails when there are more patterns than can be matched in time for so many modules.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub(super) fn check_patterns(&self, n_modules: usize) -> Result<()> {
+        let all = [&self.fields.alpha_pattern, &self.fields.rank_pattern];
+        all.into_iter().flatten().try_for_each(|patterns| patterns.check(&self.path, n_modules))
+    }
+
+    /// The rank that the config has for the module of this path in the base model.
+    pub(super) fn rank(&self, module: &str) -> Option<usize> {
+        let rank = find(&self.fields.rank_pattern, module, self.fields.r)?;
+        // A rank that is no count is in no file that PEFT wrote.
+        (rank.fract() == 0.0 && (1.0..1e9).contains(&rank)).then_some(rank as usize)
+    }
+
+    /// How the update of this module is scaled, with the rows that its A has.
+    pub(super) fn scale(&self, module: &str, rank: usize) -> Scale {
+        if let Some(MlxParameters { scale, .. }) = self.fields.lora_parameters.filter(|_| self.is_mlx()) {
+            return Scale { alpha: None, scaling: scale };
+        }
+        let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha);
+        let rank = rank as f64;
+        let by_rank = if self.is_adalora {
+            let initial = self.fields.init_r.unwrap_or(rank);
+            // PEFT takes an alpha of 0 for the rank.
+            alpha.map(|alpha| if alpha > 0.0 { alpha } else { initial } / (initial + ADALORA_EPSILON))
+        } else {
+            let rank = find(&self.fields.rank_pattern, module, Some(rank));
+            let is_rslora = self.fields.use_rslora == Some(true);
+            alpha.zip(rank).map(|(alpha, rank)| alpha / if is_rslora { rank.sqrt() } else { rank })
+        };
+        // A rank of 0 or below is in no file that PEFT wrote.
+        Scale { alpha, scaling: by_rank.filter(|scaling| scaling.is_finite()) }
     }
 }
 
-fn value_or(found: Lookup, default: Option<f64>) -> Option<f64> {
-    match found {
+fn find(patterns: &Option<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
+    match patterns.as_ref().map_or(Lookup::Absent, |patterns| patterns.find(module)) {
         Lookup::Value(value) => Some(value),
         Lookup::Absent => default,
         Lookup::Unknown => None,

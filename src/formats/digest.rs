@@ -48,7 +48,7 @@ impl Adapter {
 
     fn each_chunk(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
         let Some(module) = self.modules.first() else { return Ok(()) };
-        let reader = module.a.source.open()?;
+        let reader = module.a.source.whole().open()?;
         let (mut offset, end) = (0, reader.n_bytes());
         let mut chunk = vec![0; CHUNK_BYTES];
         while offset < end {

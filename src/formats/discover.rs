@@ -1,36 +1,179 @@
-//! Finds the checkpoints of a folder.
+//! Searches a folder for adapters. What a file is, its content says and not its name.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
-use crate::formats::Limits;
+use crate::formats::folder::{self, CONFIG};
+use crate::formats::{Limits, OpenOptions};
+use crate::names::natural_cmp;
 
-/// What a folder holds.
+/// What a folder holds, each list in natural order of the paths.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Discovered {
-    /// Checkpoints.
+    /// Adapters, each a path for [`OpenOptions::open_all`]: a PEFT folder, or a file.
     pub runs: Vec<PathBuf>,
-    /// Files that are none, and what they are.
+    /// Files that are no adapters, with what they are: optimizer states, tokenizers, full models, text, a second link to
+    /// a run.
     pub ignored: Vec<(PathBuf, String)>,
-    /// Files that should be one, and what is wrong.
+    /// Checkpoints that cannot be read, with the reason: cut short, broken, hostile, or of a method that is not read.
     pub bad: Vec<(PathBuf, Error)>,
 }
 
-/// Searches a folder.
-pub fn discover(path: &Path, _limits: &Limits) -> Result<Discovered> {
+/// Finds every adapter at and under `path`, within these limits; headers alone are read. Links are followed, and a file
+/// that several of them lead to counts once.
+///
+/// A folder with an `adapter_model.safetensors` or `.bin`, or MLX's `adapters.safetensors`, is one adapter; so is every other file that opens as one. A file
+/// that is none is told by its first bytes. Only where these say nothing, or that it was spoiled (it is empty, or a
+/// web page, or a Git LFS pointer), the name decides: as `.safetensors`, `.bin`, `.pt`, `.pth`, `.ckpt` or `.npz` it
+/// counts as a broken checkpoint.
+///
+/// # Errors
+/// As [`OpenOptions::open_all`] where `path` is no folder, `Io` where it cannot be listed.
+///
+/// ```
+/// let found = lorascope::discover("tests/data/adapters/roberta-mrpc".as_ref(), &lorascope::Limits::default())?;
+/// let names: Vec<_> = found.runs.iter().filter_map(|run| run.file_name()).collect();
+/// assert_eq!(names, ["checkpoint-230", "checkpoint-460"]);
+/// assert_eq!(found.ignored.len(), 1); // the licence
+/// # Ok::<(), lorascope::Error>(())
+/// ```
+pub fn discover(path: &Path, limits: &Limits) -> Result<Discovered> {
     let mut found = Discovered::default();
-    for entry in WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter().filter_map(Result::ok)
-    {
-        let path = entry.path();
-        if path.file_name().is_some_and(|name| name == "adapter_model.safetensors") {
-            found.runs.push(path.parent().unwrap_or(path).to_owned());
-        } else if path.extension().is_some_and(|end| end == "safetensors") {
-            found.runs.push(path.to_owned());
-        } else if path.is_file() {
-            found.ignored.push((path.to_owned(), "no checkpoint".into()));
+    if !path.is_dir() {
+        OpenOptions::new().limits(limits.clone()).open_all(path)?;
+        found.runs.push(path.to_owned());
+        return Ok(found);
+    }
+    let candidates = candidates(path, &mut found)?;
+    let kinds: Vec<Kind> = candidates.par_iter().map(|candidate| candidate.kind(limits)).collect();
+    for (candidate, kind) in candidates.into_iter().zip(kinds) {
+        match kind {
+            Kind::Run => found.runs.push(candidate.path),
+            Kind::Other(what) => found.ignored.push((candidate.path, what)),
+            Kind::Bad(error) => found.bad.push((candidate.path, error)),
         }
     }
+    let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
+    found.runs.sort_by(|a, b| by_path(a, b));
+    found.ignored.sort_by(|a, b| by_path(&a.0, &b.0));
+    found.bad.sort_by(|a, b| by_path(&a.0, &b.0));
     Ok(found)
+}
+
+/// A file, or the folder that it is the adapter of.
+struct Candidate {
+    path: PathBuf,
+    file: PathBuf,
+}
+
+enum Kind {
+    Run,
+    Other(String),
+    Bad(Error),
+}
+
+impl Candidate {
+    fn kind(&self, limits: &Limits) -> Kind {
+        // A file may hold several adapters.
+        match OpenOptions::new().limits(limits.clone()).open_all(&self.path) {
+            Ok(_) => Kind::Run,
+            Err(error) => match other_kind(&error) {
+                // What spoiled a checkpoint left only its name.
+                Some(_) if matches!(error, Error::Malformed(_)) && is_named_checkpoint(&self.file) => {
+                    Kind::Bad(error)
+                }
+                Some(what) => Kind::Other(what.to_owned()),
+                None => Kind::Bad(error),
+            },
+        }
+    }
+}
+
+/// What the error says that the file is, if that is no checkpoint at all.
+fn other_kind(error: &Error) -> Option<&str> {
+    let (Error::Malformed(fault) | Error::Unsupported(fault)) = error else { return None };
+    // A fault of a part belongs to a file that was taken for what it is not.
+    let what = if fault.subject.is_some() { "binary data of no known kind" } else { &fault.found };
+    fault.is_other_kind.then_some(what)
+}
+
+fn is_named_checkpoint(file: &Path) -> bool {
+    let named = |end: &str| file.extension().is_some_and(|found| found.eq_ignore_ascii_case(end));
+    ["safetensors", "bin", "pt", "pth", "ckpt", "npz"].into_iter().any(named)
+}
+
+/// Every file to look into, each once; what cannot be opened goes to `found` at once.
+fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
+    let mut files = vec![];
+    for entry in WalkDir::new(root).follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+            Ok(entry) => found.ignored.push((entry.into_path(), "a pipe or a device".into())),
+            Err(error) => refused(root, error, found)?,
+        }
+    }
+    files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
+    let mut candidates: Vec<Candidate> = files.into_iter().filter_map(candidate).collect();
+    // A PEFT folder goes before a bare file, a file before a link to it.
+    let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let mut taken: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    let rank = |candidate: &Candidate| {
+        let real = candidate.file.canonicalize().ok();
+        let in_place = candidate.file.strip_prefix(root).map(|inner| real_root.join(inner)).ok();
+        (candidate.path == candidate.file, real.is_none() || real != in_place)
+    };
+    candidates.sort_by_cached_key(rank);
+    candidates.retain(|candidate| {
+        let Ok(real) = candidate.file.canonicalize() else { return true };
+        match taken.get(&real) {
+            None => {
+                taken.insert(real, candidate.path.clone());
+                true
+            }
+            Some(first) => {
+                let what = format!("the same file as {}", first.display());
+                found.ignored.push((candidate.path.clone(), what));
+                false
+            }
+        }
+    });
+    Ok(candidates)
+}
+
+/// None for the files of a PEFT folder that stand behind its model.
+fn candidate(file: PathBuf) -> Option<Candidate> {
+    let Some(folder) = file.parent() else { return Some(Candidate { path: file.clone(), file }) };
+    let model = folder::model(folder);
+    match model {
+        Some(model) if model == file => Some(Candidate { path: folder.to_owned(), file }),
+        Some(_) if folder::MODELS.iter().chain([&CONFIG]).any(|name| file.ends_with(name)) => None,
+        _ => Some(Candidate { path: file.clone(), file }),
+    }
+}
+
+/// What the system would not open.
+fn refused(root: &Path, error: walkdir::Error, found: &mut Discovered) -> Result<()> {
+    let path = error.path().unwrap_or(root).to_owned();
+    if error.loop_ancestor().is_some() {
+        found.ignored.push((path, "a link to a folder that it stands in".into()));
+        return Ok(());
+    }
+    let cause = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+    if cause.kind() == io::ErrorKind::NotFound && !is_named_checkpoint(&path) {
+        found.ignored.push((path, "a link to nothing".into()));
+        return Ok(());
+    }
+    let error = Error::io("open", &path, cause);
+    if path == root {
+        return Err(error);
+    }
+    found.bad.push((path, error));
+    Ok(())
 }

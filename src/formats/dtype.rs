@@ -21,6 +21,16 @@ pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
     }
 }
 
+/// The number that these little-endian bytes begin with; NaN where they are too few.
+pub(super) fn number(bytes: &[u8], dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F64 => bytes.first_chunk().map_or(f64::NAN, |raw| f64::from_le_bytes(*raw)),
+        Dtype::F32 => bytes.first_chunk().map_or(f64::NAN, |raw| f32::from_le_bytes(*raw).into()),
+        Dtype::F16 => bytes.first_chunk().map_or(f64::NAN, |raw| f16::from_le_bytes(*raw).into()),
+        Dtype::Bf16 => bytes.first_chunk().map_or(f64::NAN, |raw| bf16::from_le_bytes(*raw).into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

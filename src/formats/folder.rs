@@ -7,8 +7,17 @@ use crate::error::{Error, Fault, Result};
 use crate::listing::some_of;
 use crate::names::natural_cmp;
 
+/// What PEFT and MLX call an adapter's tensors, the newer first.
+pub(super) const MODELS: [&str; 4] = [MODEL, "adapter_model.bin", MLX_MODEL, "adapters.npz"];
+pub(super) const CONFIG: &str = "adapter_config.json";
 const MODEL: &str = "adapter_model.safetensors";
-const CONFIG: &str = "adapter_config.json";
+const MLX_MODEL: &str = "adapters.safetensors";
+
+/// The tensors of the PEFT folder that this is, if it is one.
+pub(super) fn model(folder: &Path) -> Option<PathBuf> {
+    // `symlink_metadata` sees a dangling link, whose own error then says more than "no adapter here".
+    MODELS.iter().map(|name| folder.join(name)).find(|model| model.symlink_metadata().is_ok())
+}
 
 /// The files of one adapter.
 #[derive(Debug)]
@@ -26,16 +35,21 @@ pub(super) struct Located {
 pub(super) fn locate(path: &Path) -> Result<Located> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => in_folder(path),
-        Ok(_) => Ok(Located { model: path.to_owned(), config: None }),
+        Ok(_) => Ok(Located { model: path.to_owned(), config: mlx_config(path) }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
         Err(error) => Err(Error::io("open", path, error)),
     }
 }
 
+/// The config beside one of the checkpoints of an MLX run, `0000100_adapters.safetensors`, which all share it. It has the
+/// scale, and the rank that the layout is checked by.
+fn mlx_config(model: &Path) -> Option<PathBuf> {
+    let is_mlx = model.file_name()?.to_str()?.ends_with(MLX_MODEL);
+    Some(model.with_file_name(CONFIG)).filter(|config| is_mlx && config.exists())
+}
+
 fn in_folder(path: &Path) -> Result<Located> {
-    let model = path.join(MODEL);
-    // `symlink_metadata` sees a dangling link, whose own error then says more than "no adapter here".
-    if model.symlink_metadata().is_ok() {
+    if let Some(model) = model(path) {
         let config = Some(path.join(CONFIG)).filter(|config| config.exists());
         return Ok(Located { model, config });
     }
@@ -51,20 +65,17 @@ fn in_folder(path: &Path) -> Result<Located> {
 
 /// The error for a folder without adapter, with the way to the one that was meant.
 fn no_adapter(path: &Path, names: &[String]) -> Error {
-    let sub_folders: Vec<&String> =
-        names.iter().filter(|name| path.join(name).join(MODEL).exists()).collect();
+    let sub_folders: Vec<&String> = names.iter().filter(|name| model(&path.join(name)).is_some()).collect();
     if !sub_folders.is_empty() {
         let shown = some_of(sub_folders.iter().map(|name| path.join(name).display().to_string()));
         let found = format!("no {MODEL}");
         return Fault::new(found, "a PEFT folder").at(path).hint(format!("name one of {shown}")).invalid();
     }
-    if names.iter().any(|name| name == "adapter_model.bin") {
-        let hint = "save it again with save_pretrained(..., safe_serialization=True)";
-        let fault = Fault::new("adapter_model.bin, a torch checkpoint, which is not read yet", MODEL);
-        return fault.at(path).hint(hint).unsupported();
-    }
-    let is_safetensors = |name: &&String| Path::new(name).extension() == Some(OsStr::new("safetensors"));
-    let others: Vec<&String> = names.iter().filter(is_safetensors).collect();
+    let is_checkpoint = |name: &&String| {
+        let end = Path::new(name).extension().unwrap_or_default();
+        ["safetensors", "bin", "pt", "pth", "npz"].into_iter().any(|known| end == known)
+    };
+    let others: Vec<&String> = names.iter().filter(is_checkpoint).collect();
     if !others.is_empty() {
         let shown = some_of(others.iter().map(|name| path.join(name).display().to_string()));
         let hint = format!("if one of these is the adapter, name the file itself: {shown}");
@@ -74,11 +85,11 @@ fn no_adapter(path: &Path, names: &[String]) -> Error {
         [] => "an empty folder".into(),
         names => format!("no {MODEL}, only {}", some_of(names.iter().cloned())),
     };
-    Fault::new(found, "a PEFT folder or a .safetensors file").at(path).invalid()
+    Fault::new(found, "a PEFT folder or an adapter's file").at(path).invalid()
 }
 
 fn missing(path: &Path) -> Error {
-    let fault = Fault::new("nothing there", "a PEFT folder or a .safetensors file").at(path);
+    let fault = Fault::new("nothing there", "a PEFT folder or an adapter's file").at(path);
     match hub_name(path) {
         Some(name) => {
             let id = path.display();

@@ -10,12 +10,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Fault, Result};
+use crate::formats::tensor::MAX_DIMS;
 use crate::listing::quoted;
 
 const METADATA: &str = "__metadata__";
-
-/// Tensors have 5 dimensions at most; a hostile header may name millions.
-const MAX_DIMS: usize = 32;
 
 /// What the header says about one tensor, unchecked.
 #[derive(Debug, Deserialize)]
@@ -27,11 +25,14 @@ pub(super) struct Entry {
     pub(super) data_offsets: (u64, u64),
 }
 
-/// Every tensor's entry, by name.
+/// The words that a file says about itself.
+pub(super) type Metadata = BTreeMap<String, String>;
+
+/// Every tensor's entry, by name, and the metadata.
 ///
 /// # Errors
 /// `Malformed` when the text is not UTF-8, not JSON, has a name twice, or holds entries of another form.
-pub(super) fn entries(path: &Path, text: &[u8]) -> Result<BTreeMap<String, Entry>> {
+pub(super) fn entries(path: &Path, text: &[u8]) -> Result<(BTreeMap<String, Entry>, Metadata)> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let found = format!("a byte that is not UTF-8 at position {}", error.valid_up_to());
         Fault::new(found, "UTF-8 text").at(path).of("header").malformed()
@@ -56,7 +57,7 @@ struct Entries<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Entries<'_> {
-    type Value = BTreeMap<String, Entry>;
+    type Value = (BTreeMap<String, Entry>, Metadata);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -64,7 +65,7 @@ impl<'de> DeserializeSeed<'de> for Entries<'_> {
 }
 
 impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = BTreeMap<String, Entry>;
+    type Value = (BTreeMap<String, Entry>, Metadata);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -72,12 +73,12 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut entries = BTreeMap::new();
-        let mut has_metadata = false;
+        let mut metadata = None;
         while let Some(name) = map.next_key::<String>()? {
             let name = self.current.insert(name);
             let is_new = if name == METADATA {
-                map.next_value::<Option<BTreeMap<String, String>>>()?;
-                !std::mem::replace(&mut has_metadata, true)
+                let words = map.next_value::<Option<Metadata>>()?.unwrap_or_default();
+                metadata.replace(words).is_none()
             } else {
                 entries.insert(name.clone(), map.next_value()?).is_none()
             };
@@ -86,7 +87,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
             }
             *self.current = None;
         }
-        Ok(entries)
+        Ok((entries, metadata.unwrap_or_default()))
     }
 }
 

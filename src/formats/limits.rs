@@ -12,11 +12,14 @@
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a safetensors header; 100 MiB.
+    /// Bytes of a header: the JSON of a safetensors file, the pickle of a torch file, all tensor names; 100 MiB.
     pub header_bytes: u64,
-    /// Tensors in one file; 1,000,000.
+    /// Tensors in one file, or members of one archive; 1,000,000.
     pub n_tensors: usize,
-    /// Stored bytes of one factor; 2 GiB.
+    /// Steps that a torch file's pickle takes, some forty a tensor. Each keeps a few dozen bytes while the file is
+    /// opened; 4,194,304.
+    pub pickle_steps: usize,
+    /// Bytes of one factor, which for a view of a tensor are those from its first number to its last; 2 GiB.
     pub factor_bytes: u64,
     /// Bytes of an `adapter_config.json`; 16 MiB.
     pub config_bytes: u64,
@@ -24,6 +27,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { header_bytes: 100 << 20, n_tensors: 1_000_000, factor_bytes: 2 << 30, config_bytes: 16 << 20 }
+        Self {
+            header_bytes: 100 << 20,
+            n_tensors: 1_000_000,
+            pickle_steps: 4 << 20,
+            factor_bytes: 2 << 30,
+            config_bytes: 16 << 20,
+        }
     }
 }

@@ -1,42 +1,58 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
+mod container;
 mod digest;
 mod discover;
 mod dtype;
+mod experts;
 mod folder;
+mod fused;
 mod header;
 mod limits;
-mod other_schemes;
+mod modules;
+mod npy;
+mod npz;
+mod options;
+mod pairs;
 mod patterns;
-mod peft;
+mod pickle;
+mod read;
+mod recorded;
 mod safetensors;
+mod schemes;
 mod sniff;
 mod source;
+mod tensor;
+mod torch;
+mod zip;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "cli")]
-pub(crate) use discover::{Discovered, discover};
+pub use discover::{Discovered, discover};
 pub use limits::Limits;
+pub use options::OpenOptions;
 
-use crate::adapter::{Adapter, Container, Factor, Format, Matrix, Source};
-use crate::error::{Fault, Result};
+use crate::adapter::{Adapter, Source};
+use crate::error::Result;
 use crate::formats::config::Config;
-use crate::listing::quoted;
+use crate::formats::modules::{Beside, adapter_names};
 
 impl Adapter {
-    /// Opens a PEFT folder (`adapter_config.json` and `adapter_model.safetensors`) or a `.safetensors` file with
-    /// PEFT's names, within the default [`Limits`]. Reads headers only.
+    /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
+    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. What kind
+    /// of file it is, its content says, and which naming scheme, its tensors' names. Reads headers only, and the alphas
+    /// that some schemes keep as tensors; runs nothing that a pickle holds.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
     /// - `Malformed` when a file breaks its format, or a factor has no partner of its rank.
     /// - `Unsupported` when it holds no LoRA pairs that are read: another method, file format or number type.
     /// - `Limit` when it asks for more than [`Limits`] allow.
-    /// - `Invalid` when there is no such file, or the folder holds no adapter.
+    /// - `Invalid` when there is no such file, the folder holds no adapter, or the file holds several: see
+    ///   [`OpenOptions`].
     ///
     /// ```
     /// let adapter = lorascope::Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
@@ -55,19 +71,10 @@ impl Adapter {
     /// # Errors
     /// As [`Adapter::open`].
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
-        let path = path.as_ref();
-        let files = folder::locate(path)?;
-        let config = files.config.map(|config| Config::read(&config, limits)).transpose()?;
-        let source = Source::file(&files.model)?;
-        let mut adapter = Self::from_source(path.to_owned(), &source, limits)?;
-        if let Some(config) = config {
-            config.scale(&mut adapter.modules)?;
-            adapter.base_model = config.base_model;
-        }
-        Ok(adapter)
+        OpenOptions::new().limits(limits.clone()).open(path)
     }
 
-    /// Opens the bytes of a `.safetensors` file that are in memory already. The label stands for the path in
+    /// Opens the bytes of a file that are in memory already. The label stands for the path in
     /// messages.
     ///
     /// # Errors
@@ -75,35 +82,49 @@ impl Adapter {
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let label = label.into();
         let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        Self::from_source(label, &source, &Limits::default())
-    }
-
-    /// Everything but what a config says.
-    fn from_source(path: PathBuf, source: &Source, limits: &Limits) -> Result<Self> {
-        let reader = source.open()?;
-        let tensors = safetensors::tensors(&reader, limits)?;
-        let modules = peft::modules(source, &tensors, limits)?;
-        let (format, container) = (Format::Peft, Container::Safetensors);
-        Ok(Self { path, base_model: None, format, container, modules })
+        Ok(OpenOptions::new().from_source(&label, &source, None, false)?.remove(0))
     }
 }
 
-impl Factor {
-    /// Reads the numbers: (rows, cols), widened to f64. Only this tensor's bytes are read.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened or a number is
-    /// not finite.
-    pub fn read(&self) -> Result<Matrix> {
-        let (rows, cols, dtype) = (self.rows, self.cols, self.dtype);
-        let mut bytes = vec![0; rows * cols * dtype.size_bytes()];
-        self.source.open()?.read_at(self.offset_bytes, &mut bytes)?;
-        let values = dtype::widen(&bytes, dtype);
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let found = format!("{} at {:?}", values[at], [at / cols, at % cols]);
-            let fault = Fault::new(found, "finite numbers").at(self.path());
-            return Err(fault.of(format!("tensor {}", quoted(&self.name))).malformed());
-        }
-        Ok(Matrix { rows, cols, dtype, values })
+impl OpenOptions {
+    /// The adapter, or each of them, in the files that the path stands for.
+    fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
+        let files = folder::locate(path)?;
+        let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
+        let source = Source::file(&files.model)?;
+        self.from_source(path, &source, config.as_ref(), all)
+    }
+
+    fn from_source(
+        &self,
+        path: &Path,
+        source: &Source,
+        config: Option<&Config>,
+        all: bool,
+    ) -> Result<Vec<Adapter>> {
+        let (container, tensors, metadata) = container::open(source, &self.limits)?;
+        let (base_model, recorded) = recorded::recorded(config, &metadata);
+        let names = match (&self.adapter_name, all) {
+            (Some(name), _) => vec![Some(name.clone())],
+            (None, true) => adapter_names(source.path(), &tensors)?,
+            (None, false) => vec![None],
+        };
+        let beside = Beside { config, metadata: &metadata };
+        let adapter = |name: Option<String>| {
+            let read = modules::read(source.path(), &tensors, &beside, name.as_deref(), &self.limits)?;
+            Ok(Adapter {
+                path: path.to_owned(),
+                base_model: base_model.clone(),
+                recorded: recorded.clone(),
+                format: read.format,
+                method: read.method,
+                container,
+                adapter_name: read.adapter_name,
+                modules: read.modules,
+                n_other: read.n_other,
+                source: source.clone(),
+            })
+        };
+        names.into_iter().map(adapter).collect()
     }
 }

@@ -1,13 +1,26 @@
 //! PEFT's `rank_pattern` and `alpha_pattern`: numbers for the modules whose name a key matches.
 //!
-//! PEFT takes the first key that matches as the regular expression `(.*\.)?(KEY)$`. Plain keys and those with `\.`, a
-//! leading `^` or a trailing `$` are understood; another regular expression stands for "not known", since a guess would
-//! be a wrong number. An unescaped dot only stands for a dot here.
+//! PEFT takes the first key that matches as the regular expression `(.*\.)?(KEY)$`. Plain keys are compared as text, with an
+//! unescaped dot for a dot; a regular expression that the engine here has no words for (a look-around) stands for "not
+//! known", since a guess would be a wrong number.
 
 use std::fmt;
+use std::path::Path;
 
+use regex_lite::Regex;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+
+use crate::error::{Fault, Result};
+
+/// Pattern keys times modules: real adapters with a key for each module stay under a million.
+const MAX_COMPARISONS: usize = 1 << 24;
+
+/// The same for regular expressions, which take longer.
+const MAX_REGEX_COMPARISONS: usize = 1 << 18;
+
+/// Longer regular expressions are not tried.
+const MAX_REGEX_BYTES: usize = 1000;
 
 /// What the patterns say about a module.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,17 +42,18 @@ enum Key {
     End(String),
     /// Matches this name alone.
     Whole(String),
-    Regex,
+    /// None for one that cannot be tried.
+    Regex(Option<Regex>),
 }
 
 impl Key {
-    fn parse(text: &str) -> Self {
-        let text = text.replace("\\.", ".");
+    fn parse(written: &str) -> Self {
+        let text = written.replace("\\.", ".");
         let name = text.strip_suffix('$').unwrap_or(&text);
         let (name, is_whole) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
         let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
         match is_plain {
-            false => Self::Regex,
+            false => Self::Regex(Self::regex(written)),
             true if is_whole => Self::Whole(name.to_owned()),
             true => Self::End(name.to_owned()),
         }
@@ -53,15 +67,31 @@ impl Key {
                 Some(front.is_some_and(|front| front.is_empty() || front.ends_with('.')))
             }
             Self::Whole(name) => Some(module == name),
-            Self::Regex => None,
+            Self::Regex(regex) => Some(regex.as_ref()?.is_match(module)),
         }
+    }
+
+    fn regex(key: &str) -> Option<Regex> {
+        // Python's `match` starts at the front.
+        (key.len() <= MAX_REGEX_BYTES).then(|| Regex::new(&format!(r"^(?:.*\.)?(?:{key})$")).ok())?
     }
 }
 
 impl Patterns {
-    /// How many keys there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Fails when there are more keys than can be matched in time for so many modules.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub(super) fn check(&self, path: &Path, n_modules: usize) -> Result<()> {
+        let n_regex = self.0.iter().filter(|(key, _)| matches!(key, Key::Regex(_))).count();
+        for (n, max) in [(self.0.len(), MAX_COMPARISONS), (n_regex, MAX_REGEX_COMPARISONS)] {
+            if n.saturating_mul(n_modules) > max {
+                let found = format!("{n} keys in rank_pattern or alpha_pattern");
+                let expected = format!("at most {} for {n_modules} modules", max / n_modules);
+                return Err(Fault::new(found, expected).at(path).limit());
+            }
+        }
+        Ok(())
     }
 
     /// The number of the first key that matches.
@@ -75,6 +105,14 @@ impl Patterns {
         }
         Lookup::Absent
     }
+}
+
+/// A number, or the directions that AdaLoRA kept, which the stored factors show too.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number")]
+enum Value {
+    Number(f64),
+    Mask(#[allow(dead_code, reason = "it is read to tell it from other values")] Vec<bool>),
 }
 
 impl<'de> Deserialize<'de> for Patterns {
@@ -91,8 +129,11 @@ impl<'de> Deserialize<'de> for Patterns {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Patterns, M::Error> {
                 let mut pairs = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, f64>()? {
-                    pairs.push((Key::parse(&key), value));
+                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                    match value {
+                        Value::Number(value) => pairs.push((Key::parse(&key), value)),
+                        Value::Mask(_) => {}
+                    }
                 }
                 Ok(Patterns(pairs))
             }
@@ -127,9 +168,25 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_expression_is_unknown_unless_a_plain_key_in_front_matches() {
-        let json = r#"{"k": 1, "layers\\.[0-9]+\\.q": 2, "q": 3}"#;
+    fn a_regular_expression_is_tried_at_the_front_and_behind_a_dot() {
+        for key in [r"layers\\.[0-9]+\\.q", ".*q", "(k|q)", r"h\\.layers\\..*"] {
+            assert_eq!(found(&format!(r#"{{"{key}": 3}}"#), "h.layers.0.q"), Lookup::Value(3.0), "{key}");
+        }
+        for key in ["ayers.[0-9].q", "[k]", "layers.[0-9]"] {
+            assert_eq!(found(&format!(r#"{{"{key}": 3}}"#), "h.layers.0.q"), Lookup::Absent, "{key}");
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_tried_is_unknown_unless_a_key_in_front_matches() {
+        let json = r#"{"k": 1, "layers.(?!1).*": 2, "q": 3}"#;
         assert_eq!(found(json, "layers.0.k"), Lookup::Value(1.0));
         assert_eq!(found(json, "layers.0.q"), Lookup::Unknown);
+    }
+
+    #[test]
+    fn masks_of_adalora_are_no_numbers() {
+        assert_eq!(found(r#"{"q": [true, false], "k": 2}"#, "q"), Lookup::Absent);
+        assert!(serde_json::from_str::<Patterns>(r#"{"q": "8"}"#).is_err());
     }
 }

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
-use crate::formats::header::{self, Entry};
+use crate::formats::header::{self, Entry, Metadata};
 use crate::formats::source::Reader;
+use crate::formats::tensor::{Tensor, Tensors};
 use crate::formats::{Limits, sniff};
 use crate::listing::quoted;
 
@@ -17,27 +19,16 @@ const CUT: &str = "the file was cut short: download or copy it again";
 /// Bytes in front of the header.
 const LENGTH_BYTES: u64 = 8;
 
-/// One tensor whose entry was checked against the file.
-#[derive(Debug)]
-pub(super) struct Tensor {
-    /// As the file says it, such as `F32`.
-    pub(super) dtype: String,
-    pub(super) shape: Vec<u64>,
-    /// From the file's start.
-    pub(super) offset_bytes: u64,
-    pub(super) n_bytes: u64,
-}
-
-/// Every tensor of the file, by name.
+/// Every tensor of the file, by name, and its metadata.
 ///
 /// # Errors
 /// `Malformed` or `Unsupported` when it is no safetensors file, `Malformed` when header or byte ranges break the
 /// format, `Limit` when the header is too large.
-pub(super) fn tensors(reader: &Reader<'_>, limits: &Limits) -> Result<BTreeMap<String, Tensor>> {
+pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<(Tensors, Metadata)> {
     let path = reader.path();
     let header = read_header(reader, limits)?;
     let data_offset = LENGTH_BYTES + header.len() as u64;
-    let entries = header::entries(path, &header)?;
+    let (entries, metadata) = header::entries(path, &header)?;
     drop(header);
     if entries.len() > limits.n_tensors {
         let found = format!("{} tensors", entries.len());
@@ -48,9 +39,9 @@ pub(super) fn tensors(reader: &Reader<'_>, limits: &Limits) -> Result<BTreeMap<S
     let placed = entries.into_iter().map(|(name, entry)| {
         let (start, end) = entry.data_offsets;
         let (dtype, shape) = (entry.dtype, entry.shape);
-        (name, Tensor { dtype, shape, offset_bytes: data_offset + start, n_bytes: end - start })
+        (name, Tensor::contiguous(dtype, shape, source.clone(), data_offset + start, end - start))
     });
-    Ok(placed.collect())
+    Ok((placed.collect(), metadata))
 }
 
 fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {

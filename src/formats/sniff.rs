@@ -1,4 +1,4 @@
-//! Tells what a file is that should have been safetensors, for the error.
+//! Tells what a file is that should have been a checkpoint, for the error.
 
 use std::path::Path;
 
@@ -7,15 +7,34 @@ use crate::error::{Error, Fault};
 /// As many first bytes as [`sniff`] wants to see.
 pub(super) const HEAD_BYTES: usize = 512;
 
-const PICKLE: &str = "torch checkpoints are not read yet: save it again as safetensors";
+const TAR: &str = "open it with the torch that wrote it, and save it again as safetensors";
+const OTHER: &str = "give the adapter's folder or file";
 const WEB_PAGE: &str = "a web page was saved instead of the file: on the Hugging Face Hub, the file's own address \
                         holds /resolve/, not /blob/";
 
+/// Whether a file begins as safetensors does: with a length under 4 GiB and a brace.
+pub(super) fn is_safetensors(head: &[u8]) -> bool {
+    head.get(4..9) == Some(b"\0\0\0\0{")
+}
+
+/// Whether a file begins as a zip archive does, an empty one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// Whether an archive's first member is torch's pickle or an array of numpy.
+pub(super) fn is_known_zip(head: &[u8]) -> bool {
+    // The name stands behind 30 bytes, of which two say its length.
+    let Some([a, b]) = head.get(26..28) else { return false };
+    let name = head.get(30..30 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default();
+    name.ends_with(b"data.pkl") || name.ends_with(b".npy")
+}
+
 /// The error for a file that is plainly of another kind, known by its first bytes: none for one that begins as
-/// safetensors does, with a length under 4 GiB and a brace.
+/// safetensors does.
 pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
-    let fault = |found: String| Fault::new(found, "a safetensors file").at(path);
-    if head.get(4..9) == Some(b"\0\0\0\0{") {
+    let fault = |found: String| Fault::new(found, "an adapter's file").at(path).other_kind();
+    if is_safetensors(head) {
         return None;
     }
     if head.is_empty() {
@@ -33,19 +52,49 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
         return Some(fault("an HTML page".into()).hint(WEB_PAGE).malformed());
     }
     let (found, hint) = match head {
-        [b'P', b'K', 3, 4, ..] => ("a zip archive, as torch.save writes", PICKLE),
-        [0x80, 2..=5, 1..=255, ..] => ("a Python pickle", PICKLE),
+        [0x80, 2..=5, 1..=255, ..] => ("a Python pickle that torch did not write", OTHER),
         [b'G', b'G', b'U', b'F', ..] => {
             ("a GGUF file", "GGUF adapters are not read yet: give the PEFT folder")
         }
         [0x1f, 0x8b, ..] => ("a gzip archive", "unpack it first"),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => ("a NumPy array", "give the adapter's safetensors file"),
-        [0x89, b'H', b'D', b'F', ..] => ("an HDF5 file", "give the adapter's safetensors file"),
-        _ if start.starts_with('{') => ("JSON text", "give the adapter's folder or its safetensors file"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => {
+            ("a single NumPy array", "factors are read from archives of numpy.savez")
+        }
+        [0x89, b'H', b'D', b'F', ..] => ("an HDF5 file", OTHER),
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] | [b'G', b'I', b'F', b'8', ..] => {
+            ("a picture", OTHER)
+        }
+        [b'%', b'P', b'D', b'F', ..] => ("a PDF document", OTHER),
+        [0x7f, b'E', b'L', b'F', ..] => ("a program", OTHER),
+        [b'P', b'A', b'R', b'1', ..] => ("a Parquet table", OTHER),
+        [b'S', b'Q', b'L', b'i', b't', b'e', ..] => ("an SQLite database", OTHER),
+        // Its first piece is a message in a message: <unk>.
+        [0x0a, _, 0x0a, _, b'<', ..] => ("a SentencePiece tokenizer", OTHER),
+        _ if head.get(257..262) == Some(b"ustar") => ("a tar archive, as torch wrote before 0.4", TAR),
+        _ if start.starts_with('{')
+            && ["\"truncation\"", "\"added_tokens"].iter().any(|key| start.contains(key)) =>
+        {
+            ("a tokenizer", OTHER)
+        }
+        _ if start.starts_with('{') => ("JSON text", OTHER),
         _ if start.starts_with("<?xml") => ("XML text", WEB_PAGE),
         _ => return text(head).map(|text| fault(text).malformed()),
     };
     Some(fault(found.into()).hint(hint).unsupported())
+}
+
+/// What training keeps beside a model, known by the names of its tensors.
+pub(super) fn kind_of_state<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+    let optimizer = [".exp_avg", ".exp_avg_sq", ".momentum_buffer", ".square_avg"];
+    if names.clone().any(|name| optimizer.iter().any(|end| name.ends_with(end))) {
+        return Some("an optimizer's state");
+    }
+    let is_random = |name: &str| {
+        let first = name.split('.').next().unwrap_or(name);
+        matches!(first, "cpu" | "cuda" | "xpu" | "mps" | "npu" | "python" | "numpy")
+            || first.ends_with("rng_state")
+    };
+    (names.clone().next().is_some() && names.all(is_random)).then_some("a random generator's state")
 }
 
 /// The size that a Git LFS pointer names.
@@ -81,20 +130,31 @@ mod tests {
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
             (b"\n  <!DOCTYPE html><html>", "an HTML page"),
             (b"\xef\xbb\xbf<HTML>", "an HTML page"),
-            (b"PK\x03\x04\x00\x00\x08\x08", "a zip archive, as torch.save writes"),
-            (b"\x80\x02}q\x00", "a Python pickle"),
+            (b"\x80\x02}q\x00", "a Python pickle that torch did not write"),
             (b"GGUF\x03\0\0\0", "a GGUF file"),
             (b"\x1f\x8b\x08\0", "a gzip archive"),
-            (b"\x93NUMPY\x01\0", "a NumPy array"),
+            (b"\x93NUMPY\x01\0", "a single NumPy array"),
             (b"\x89HDF\r\n", "an HDF5 file"),
+            (b"\x89PNG\r\n", "a picture"),
+            (b"\n\x0e\n\x05<unk>\x15", "a SentencePiece tokenizer"),
+            (b"{\n  \"version\": \"1.0\",\n  \"truncation\": null", "a tokenizer"),
             (b"{\n  \"r\": 8", "JSON text"),
             (b"<?xml version", "XML text"),
             (b"[package]\nname = 1", "text that begins with `[package]`"),
             (b"Entry not found", "text that begins with `Entry not found`"),
         ];
         for (head, found) in cases {
-            assert_eq!(said(head), format!("x.safetensors: found {found}, expected a safetensors file"));
+            assert_eq!(said(head), format!("x.safetensors: found {found}, expected an adapter's file"));
         }
+    }
+
+    #[test]
+    fn names_the_archive_of_the_oldest_torch() {
+        let mut head = [0; HEAD_BYTES];
+        head[257..262].copy_from_slice(b"ustar");
+        let expected =
+            "x.safetensors: found a tar archive, as torch wrote before 0.4, expected an adapter's file";
+        assert_eq!(said(&head), expected);
     }
 
     #[test]

@@ -4,11 +4,17 @@
 //! underneath stops the process. Each reader has a handle of its own, so that its position is nobody else's.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
+
+use flate2::read::DeflateDecoder;
 
 use crate::adapter::{Source, Stamp};
 use crate::error::{Error, Fault, Result};
+use crate::factor::Deflated;
+
+/// Compressed bytes that are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// An open checkpoint.
 pub(super) struct Reader<'a> {
@@ -20,6 +26,7 @@ pub(super) struct Reader<'a> {
 enum Bytes<'a> {
     File(File),
     Memory(&'a [u8]),
+    Deflated(Box<Reader<'a>>, &'a Deflated),
 }
 
 impl Source {
@@ -39,6 +46,10 @@ impl Source {
         match self {
             Self::Memory(path, bytes) => {
                 Ok(Reader { path, n_bytes: bytes.len() as u64, bytes: Bytes::Memory(bytes) })
+            }
+            Self::Deflated(part) => {
+                let file = Box::new(part.file.open()?);
+                Ok(Reader { path: self.path(), n_bytes: part.n_bytes, bytes: Bytes::Deflated(file, part) })
             }
             Self::File(path, then) => {
                 let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
@@ -78,6 +89,7 @@ impl Reader<'_> {
                 let mut file = file;
                 file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(to))
             }
+            Bytes::Deflated(file, part) => return inflate(file, part, offset, to),
         };
         done.map_err(|source| Error::io("read", self.path, source))
     }
@@ -87,6 +99,35 @@ impl Reader<'_> {
         let mut head = vec![0; n.min(usize::try_from(self.n_bytes).unwrap_or(n))];
         self.read_at(0, &mut head)?;
         Ok(head)
+    }
+}
+
+/// Unpacks up to the bytes that are wanted: deflate has no places to start at but the first.
+fn inflate(file: &Reader<'_>, part: &Deflated, offset: u64, to: &mut [u8]) -> Result<()> {
+    let packed = Packed { file, offset: part.offset_bytes, n_left: part.n_compressed };
+    let mut unpacked = DeflateDecoder::new(BufReader::with_capacity(CHUNK_BYTES, packed));
+    let done =
+        io::copy(&mut unpacked.by_ref().take(offset), &mut io::sink()).and_then(|_| unpacked.read_exact(to));
+    done.map_err(|cause| {
+        let found = format!("compressed data that cannot be unpacked ({cause})");
+        let expected = format!("{} bytes in {} compressed ones", part.n_bytes, part.n_compressed);
+        Fault::new(found, expected).at(file.path).malformed()
+    })
+}
+
+/// The compressed bytes, one after the other.
+struct Packed<'a> {
+    file: &'a Reader<'a>,
+    offset: u64,
+    n_left: u64,
+}
+
+impl Read for Packed<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = to.len().min(usize::try_from(self.n_left).unwrap_or(usize::MAX));
+        self.file.read_at(self.offset, &mut to[..n]).map_err(io::Error::other)?;
+        (self.offset, self.n_left) = (self.offset + n as u64, self.n_left - n as u64);
+        Ok(n)
     }
 }
 

@@ -3,6 +3,7 @@
 //! it is a variant of.
 
 pub mod colormap;
+pub mod gram;
 pub mod prefix_carry;
 pub mod similarity;
 
@@ -30,9 +31,17 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/` but `common.wgsl`, which is joined in front of two of them.
-pub const KERNELS: [Kernel; 4] =
-    [similarity::KERNEL, similarity::KERNEL_F16, prefix_carry::KERNEL, colormap::KERNEL];
+/// Every kernel, one for each file in `shaders/` but `common.wgsl` and `stack.wgsl`, which are joined in front of some.
+pub const KERNELS: [Kernel; 8] = [
+    similarity::KERNEL,
+    similarity::KERNEL_F16,
+    prefix_carry::KERNEL,
+    colormap::KERNEL,
+    gram::VARIANTS[0].kernel,
+    gram::VARIANTS[1].kernel,
+    gram::VARIANTS[2].kernel,
+    gram::VARIANTS[3].kernel,
+];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.
 pub const MAX_WORKGROUPS: u32 = 65_535;

@@ -1,12 +1,17 @@
 //! What module names say: the layer, the projection, and their natural order. Pure functions on dotted paths.
 
+mod canonical;
+mod families;
 mod order;
 mod projection;
 mod step;
+mod underscores;
 
+pub use canonical::canonical;
 pub use order::natural_cmp;
 pub use projection::Projection;
 pub use step::step;
+pub(crate) use underscores::dotted;
 
 /// The layer number of a module: the first path component of digits alone, so `0` in `encoder.layer.0.attention`.
 pub fn layer(module: &str) -> Option<usize> {

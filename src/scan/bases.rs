@@ -1,7 +1,6 @@
 //! The bases of a scan's adapters: each is factorised once, kept in the cache, and read from there a module at a time.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +11,8 @@ use super::cache::{Cache, Entry, Key, Record};
 use super::folder::Folder;
 use super::opened::chosen;
 use super::plan::Plan;
-use super::record::{FileRecord, FileStamp};
+use super::profile::{Profile, Stage};
+use super::record::{FileRecord, FileStamp, changed};
 use super::shard::Shard;
 use super::sketch::sketch;
 use crate::Limits;
@@ -33,6 +33,7 @@ pub struct Bases<'a> {
     globs: Vec<Pattern>,
     limits: Limits,
     shard: Shard,
+    profile: &'a Profile,
     states: Mutex<Vec<State>>,
     changed: Condvar,
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
@@ -59,6 +60,7 @@ impl<'a> Bases<'a> {
         side: Side,
         globs: Vec<Pattern>,
         shard: Shard,
+        profile: &'a Profile,
     ) -> Self {
         Self {
             plan,
@@ -68,6 +70,7 @@ impl<'a> Bases<'a> {
             globs,
             limits: Limits::default(),
             shard,
+            profile,
             states: Mutex::new(vec![State::Waiting; plan.adapters.len()]),
             changed: Condvar::new(),
             open: Mutex::new(vec![]),
@@ -153,7 +156,8 @@ impl<'a> Bases<'a> {
         }
         let opened = opened()?;
         let stamp = FileStamp::of(opened.model_file())?;
-        let digest = opened.blake3()?;
+        let name = || path.display().to_string();
+        let digest = self.profile.time(Stage::Read, name, || opened.blake3())?;
         if record.is_some_and(|record| record.digest != digest) {
             return Err(changed(path));
         }
@@ -162,12 +166,8 @@ impl<'a> Bases<'a> {
         let entry = match self.cache.get(&key)? {
             Some(entry) if entry.len() == modules.len() => entry,
             _ => {
-                let mut writer = self.cache.writer(&key, modules.len())?;
-                for module in &modules {
-                    writer.push(&self.record(module)?)?;
-                }
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                writer.finish()?
+                self.profile.time(Stage::Factorise, name, || self.factorise(&key, &modules))?
             }
         };
         let mut missing = vec![];
@@ -179,6 +179,14 @@ impl<'a> Bases<'a> {
         let key_text = key.iter().map(|byte| format!("{byte:02x}")).collect();
         FileRecord { digest, key: key_text, stamp, missing }.write(self.folder, adapter)?;
         Ok(key)
+    }
+
+    fn factorise(&self, key: &Key, modules: &[&Module]) -> Result<Entry> {
+        let mut writer = self.cache.writer(key, modules.len())?;
+        for module in modules {
+            writer.push(&self.record(module)?)?;
+        }
+        writer.finish()
     }
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
@@ -288,11 +296,4 @@ fn key(digest: &str, side: Side, modules: &[&Module]) -> Key {
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());
     }
     *hash.finalize().as_bytes()
-}
-
-fn changed(path: &Path) -> Error {
-    Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
-        .at(path)
-        .hint("wait until training has written it, and start anew: --fresh")
-        .invalid()
 }

@@ -62,6 +62,7 @@ pub fn rows(
         return Ok(rows);
     }
     let kept = engine.kept(&block)?;
+    rows.fallback = kept.fallback().map(str::to_owned);
     let places: Vec<(usize, usize)> = block.places().collect();
     for (kept, &(a, b)) in kept.pairs().zip(&places) {
         let (id_a, record_a) = sides.a[a];

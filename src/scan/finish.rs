@@ -8,6 +8,7 @@ use super::folder::Folder;
 use super::plan::Plan;
 use super::record::FileRecord;
 use super::table::{AdapterRow, write_adapters};
+use super::top;
 use crate::error::{Error, Result};
 use crate::listing::{counted, some_of};
 
@@ -50,11 +51,26 @@ impl Counts {
 /// Why pairs of an adapter are missing: its path and its modules without a basis.
 pub type Problem = (String, String);
 
-/// Writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
+/// Settles what `top:K` keeps, writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn finish(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
+pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
+    top::settle(plan, blocks, folder)?;
+    let problems = adapters_table(plan, folder)?;
+    match fs::remove_dir_all(folder.bases()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.bases(), error))
+        }
+        _ => Ok(problems),
+    }
+}
+
+/// Writes the table of adapters as far as they are known. Returns what is missing.
+///
+/// # Errors
+/// `Io` when the system refuses.
+pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
     let mut problems = vec![];
     let mut rows = Vec::with_capacity(plan.adapters.len());
     for (id, adapter) in (0u32..).zip(&plan.adapters) {
@@ -77,12 +93,7 @@ pub fn finish(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
         });
     }
     write_adapters(&folder.adapters_file(), &rows)?;
-    match fs::remove_dir_all(folder.bases()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder.bases(), error))
-        }
-        _ => Ok(problems),
-    }
+    Ok(problems)
 }
 
 fn problem(missing: &[(String, String)]) -> Option<String> {

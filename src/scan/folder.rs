@@ -63,9 +63,9 @@ impl Folder {
         self.path.join("pairs")
     }
 
-    /// Counts of the pairs that `top:K` does not keep.
-    pub fn histograms(&self) -> PathBuf {
-        self.path.join("histograms")
+    /// How all pairs are spread, where `top:K` keeps only some.
+    pub fn histograms_file(&self) -> PathBuf {
+        self.path.join("histograms.parquet")
     }
 
     /// The table of adapters.
@@ -161,7 +161,7 @@ impl Folder {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn clear(&self) -> Result<()> {
-        for path in [self.pairs(), self.histograms(), self.work()] {
+        for path in [self.pairs(), self.work()] {
             match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::io("remove", &path, error));
@@ -169,7 +169,7 @@ impl Folder {
                 _ => {}
             }
         }
-        for path in [self.plan_file(), self.adapters_file()] {
+        for path in [self.plan_file(), self.adapters_file(), self.histograms_file()] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::io("remove", &path, error));

@@ -23,6 +23,7 @@ pub mod log;
 pub mod lookup;
 pub mod opened;
 pub mod plan;
+pub mod profile;
 pub mod record;
 pub mod run;
 pub mod shard;

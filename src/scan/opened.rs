@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use glob::Pattern;
 use sha2::{Digest as _, Sha256};
 
+use super::record::FileStamp;
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
@@ -25,6 +26,8 @@ pub struct Opened {
     pub modules: Vec<OpenedModule>,
     /// Stored bytes of the factors that the side needs.
     pub n_bytes: u64,
+    /// Of the file that holds the tensors.
+    pub stamp: FileStamp,
     /// SHA-256 over names, shapes, types and places of these modules and the file's size, 32 hexadecimal digits of it.
     pub fingerprint: String,
 }
@@ -66,7 +69,8 @@ impl Opened {
             n_bytes += side.factors(module).iter().map(bytes).sum::<u64>();
             modules.push(OpenedModule { name: module.name.clone(), d, r });
         }
-        hash.update(super::record::FileStamp::of(adapter.model_file())?.n_bytes.to_le_bytes());
+        let stamp = FileStamp::of(adapter.model_file())?;
+        hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             path: path.to_owned(),
@@ -74,6 +78,7 @@ impl Opened {
             base_model: adapter.base_model().map(str::to_owned),
             modules,
             n_bytes,
+            stamp,
             fingerprint,
         })
     }

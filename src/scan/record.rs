@@ -1,16 +1,22 @@
 //! What a scan knows of an adapter's file once somebody has read it: its digest, and why modules of it have no basis.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Key;
 use super::folder::Folder;
+use super::opened::Opened;
+use super::plan::Plan;
 use super::table::put_bytes;
-use crate::error::{Error, Result};
+use crate::Limits;
+use crate::adapter::Adapter;
+use crate::error::{Error, Fault, Result};
 
 /// A record of one adapter; shards that share an output folder read it in place of the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +85,33 @@ impl FileRecord {
         let json = serde_json::to_vec(self).expect("numbers, strings and lists are JSON");
         put_bytes(&path, &json)
     }
+}
+
+/// Looks for inputs that were read before and have other bytes now: where size or time differ, the file is read again.
+///
+/// # Errors
+/// `Invalid` for the first one that changed; `Io` when the system refuses.
+pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: &Limits) -> Result<()> {
+    let stamps: HashMap<&Path, FileStamp> =
+        opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
+    (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
+        let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
+        match FileRecord::read(folder, number)? {
+            Some(record) if record.stamp != *stamp => {
+                let digest = Adapter::open_with(&adapter.path, limits)?.blake3()?;
+                if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The error for an input with other bytes than before.
+pub fn changed(path: &Path) -> Error {
+    Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
+        .at(path)
+        .hint("wait until training has written it, and start anew: --fresh")
+        .invalid()
 }
 
 /// A thousand records a folder.

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use super::bases::Bases;
 use super::blocks::{BlockPairs, BlockSpec, Blocks, Which};
@@ -13,10 +12,11 @@ use super::compute;
 use super::folder::Folder;
 use super::log::Log;
 use super::plan::Plan;
+use super::profile::{Profile, Stage};
 use super::shard::Shard;
 use super::table::PairTable;
 use super::top;
-use crate::engine::Engine;
+use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Result};
 use crate::listing::quoted;
 
@@ -42,6 +42,8 @@ pub struct Run<'a> {
     pub log: &'a Log,
     /// Counts, for whoever watches.
     pub progress: &'a Progress,
+    /// Where the time goes.
+    pub profile: &'a Profile,
 }
 
 /// What has been done so far; read by whoever shows it.
@@ -55,15 +57,10 @@ pub struct Progress {
     pub n_same_start: AtomicUsize,
     /// Of these, those of different base models.
     pub n_other_base: AtomicUsize,
-    /// Nanoseconds of all threads in waiting for and reading bases, in the engine, and in writing.
-    pub times_ns: [AtomicUsize; 3],
-}
-
-impl Progress {
-    fn spent(&self, stage: usize, since: Instant) {
-        let ns = usize::try_from(since.elapsed().as_nanos()).unwrap_or(usize::MAX);
-        self.times_ns[stage].fetch_add(ns, Ordering::Relaxed);
-    }
+    /// What engines mended by smaller work or on the CPU, one line each.
+    pub warnings: Mutex<Vec<String>>,
+    /// Where the GPUs' time went, all of them together.
+    pub gpu_times: Mutex<Option<StageTimes>>,
 }
 
 /// A block to do.
@@ -111,6 +108,10 @@ impl Run<'_> {
                     scope.spawn(|| work(engine.as_ref()));
                 }
             });
+            let mut gpu_times = self.progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
+            for times in engines.iter().filter_map(|engine| engine.stage_times()) {
+                *gpu_times.get_or_insert_default() += times;
+            }
             // Nothing is left to make bases for.
             halt.store(true, Ordering::Relaxed);
             Ok(())
@@ -138,43 +139,46 @@ impl Run<'_> {
     }
 
     fn block(&self, engine: &dyn Engine, block: &BlockSpec, pairs: &BlockPairs) -> Result<()> {
-        let started = Instant::now();
-        self.ensure(pairs)?;
-        let (records_a, records_b) = match pairs.n_pairs() {
-            0 => (vec![], vec![]),
-            _ => {
-                let records_a = self.bases.read(block.module, &pairs.a)?;
-                let records_b = match pairs.which {
-                    Which::Upper => vec![],
-                    _ => self.bases.read(block.module, &pairs.b)?,
-                };
-                (records_a, records_b)
-            }
-        };
+        let (name, profile) = (block.name(), self.profile);
+        let label = || name.clone();
+        profile.time(Stage::Wait, label, || self.ensure(pairs))?;
+        let (records_a, records_b) =
+            profile.time(Stage::Load, label, || self.records(block.module, pairs))?;
         if self.strict {
             self.refuse_missing(block.module, pairs, &records_a, &records_b)?;
         }
-        self.progress.spent(0, started);
-
-        let started = Instant::now();
         let table = PairTable::of(self.plan);
         let records = [records_a.as_slice(), records_b.as_slice()];
-        let rows = compute::rows(engine, self.plan, &table, block.module, pairs, records)?;
-        self.progress.spent(1, started);
+        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
+        let rows = profile.time(Stage::Compute, label, compute)?;
+        let warnings = engine.take_warnings();
+        self.progress.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
 
-        let started = Instant::now();
-        let (name, n_pairs) = (block.name(), rows.a.len());
+        let n_pairs = rows.a.len();
         let n_same_start = rows.same_start.iter().filter(|&&same| same).count();
         let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
-        let rows = top::kept(self.folder, &name, &self.plan.options.keep, rows)?;
-        table.write(&self.folder.block_file(&name), rows)?;
+        profile.time(Stage::Write, label, || {
+            let rows = top::of_block(&self.plan.options.keep, rows);
+            table.write(&self.folder.block_file(&name), rows)
+        })?;
         self.log.block(&name);
-        self.progress.spent(2, started);
         self.progress.n_same_start.fetch_add(n_same_start, Ordering::Relaxed);
         self.progress.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
         self.progress.n_pairs.fetch_add(n_pairs, Ordering::Relaxed);
         self.progress.n_blocks.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The records of the rows and of the columns; none for a block without pairs.
+    fn records(&self, module: u32, pairs: &BlockPairs) -> Result<(Vec<Record>, Vec<Record>)> {
+        if pairs.n_pairs() == 0 {
+            return Ok((vec![], vec![]));
+        }
+        let columns: &[u32] = match pairs.which {
+            Which::Upper => &[],
+            _ => &pairs.b,
+        };
+        Ok((self.bases.read(module, &pairs.a)?, self.bases.read(module, columns)?))
     }
 
     fn refuse_missing(&self, module: u32, pairs: &BlockPairs, a: &[Record], b: &[Record]) -> Result<()> {

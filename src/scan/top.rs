@@ -1,49 +1,68 @@
-//! `--keep top:K`: of a block, the pairs that are among the K most alike of either adapter, and a histogram of all.
+//! `--keep top:K`: the pairs that are among the K most alike of either adapter, and how all of them are spread.
+//!
+//! A block keeps its own K most alike pairs of each adapter: whatever is among the K of the whole is among them. When the
+//! last block is there, each file is cut down to the K of the whole. That may be done again at any time, after the folder
+//! has grown too, since more pairs only push others out.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use super::blocks::Blocks;
 use super::folder::Folder;
 use super::keep::Keep;
-use super::table::{PairRows, put_bytes};
-use crate::error::{Error, Result};
+use super::plan::Plan;
+use super::table::{PairRows, StoredPairs, write_histograms};
+use crate::error::Result;
 
 /// Classes of a histogram: φ at full rank in steps of 0.01.
 pub const N_CLASSES: usize = 100;
 
-/// How the pairs of a block are spread over φ at full rank.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Histogram {
-    /// Canonical name of the module.
-    pub module: String,
-    /// Pairs with φ in [c, c + 1)/100, the last class with 1.
-    pub counts: Vec<u64>,
+/// The rows of a block that are kept, with the histogram of all.
+pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
+    let &Keep::Top(k) = keep else { return rows };
+    let mut tops = Tops::new(k);
+    for row in 0..rows.a.len() {
+        tops.add(rows.a[row], rows.b[row], rows.phi_r[row]);
+    }
+    let is_kept = |&row: &usize| tops.has(rows.a[row], rows.b[row], rows.phi_r[row]);
+    let places: Vec<usize> = (0..rows.a.len()).filter(is_kept).collect();
+    PairRows { histogram: Some(counts(&rows.phi_r)), ..rows.only(&places) }
 }
 
-/// The rows that are kept of a block; the histogram of all of them is put in place first.
+/// Cuts every file down to the most alike pairs of the whole scan, and writes the histograms of all pairs.
 ///
 /// # Errors
-/// `Io` when the histogram cannot be written.
-pub fn kept(folder: &Folder, name: &str, keep: &Keep, rows: PairRows) -> Result<PairRows> {
-    let &Keep::Top(k) = keep else { return Ok(rows) };
-    let histogram = Histogram { module: rows.module.clone(), counts: counts(&rows.phi_r) };
-    let dir = folder.histograms();
-    std::fs::create_dir_all(&dir).map_err(|error| Error::io("make", &dir, error))?;
-    let mut json = serde_json::to_vec(&histogram).expect("numbers and strings are JSON");
-    // Writing to a vector cannot fail.
-    let _ = json.write_all(b"\n");
-    put_bytes(&histogram_file(folder, name), &json)?;
-    Ok(rows.only(&most_alike(&rows, k)))
+/// `Io` when the system refuses, `Malformed` when a file of the table is damaged.
+pub fn settle(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
+    let Keep::Top(k) = plan.options.keep else { return Ok(()) };
+    let mut files: Vec<Vec<PathBuf>> = vec![vec![]; plan.modules.len()];
+    for block in blocks.iter() {
+        files[block.module as usize].push(folder.block_file(&block.name()));
+    }
+    let mut histograms = vec![];
+    for (module, files) in plan.modules.iter().zip(&files) {
+        let mut tops = Tops::new(k);
+        let mut counts = vec![0; N_CLASSES];
+        for file in files {
+            let stored = StoredPairs::read(file)?;
+            counts.iter_mut().zip(stored.histogram()?).for_each(|(sum, n)| *sum += n);
+            stored.pairs()?.for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
+        }
+        for file in files {
+            let stored = StoredPairs::read(file)?;
+            let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
+            let places: Vec<usize> =
+                stored.pairs()?.enumerate().filter(is_kept).map(|(row, _)| row).collect();
+            if places.len() < stored.n_rows() {
+                stored.rewrite(&places)?;
+            }
+        }
+        histograms.push((module.name.clone(), module.d, counts));
+    }
+    write_histograms(&folder.histograms_file(), &histograms)
 }
 
-/// Where a block's histogram lies.
-pub fn histogram_file(folder: &Folder, name: &str) -> PathBuf {
-    folder.histograms().join(format!("{name}.json"))
-}
-
+/// How many values of φ lie in each class; 1 is in the last.
 fn counts(phi: &[f32]) -> Vec<u64> {
     let mut counts = vec![0; N_CLASSES];
     for phi in phi {
@@ -53,38 +72,90 @@ fn counts(phi: &[f32]) -> Vec<u64> {
     counts
 }
 
-/// The rows that are among the K of largest φ at full rank of either adapter, in their order. Equal ones: the earlier.
-pub fn most_alike(rows: &PairRows, k: usize) -> Vec<usize> {
-    let mut of_adapter: HashMap<i32, Vec<usize>> = HashMap::new();
-    for row in 0..rows.a.len() {
-        of_adapter.entry(rows.a[row]).or_default().push(row);
-        of_adapter.entry(rows.b[row]).or_default().push(row);
+/// The K most alike pairs of each adapter. Of pairs that are equally alike the one of smaller numbers counts.
+struct Tops {
+    k: usize,
+    /// The best first.
+    of_adapter: HashMap<i32, Vec<Candidate>>,
+}
+
+/// A pair, ordered by how early it is taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    phi: f32,
+    a: i32,
+    b: i32,
+}
+
+impl Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.phi.total_cmp(&self.phi).then((self.a, self.b).cmp(&(other.a, other.b)))
     }
-    let mut kept: Vec<usize> = vec![];
-    for places in of_adapter.values_mut() {
-        places.sort_by(|&x, &y| rows.phi_r[y].total_cmp(&rows.phi_r[x]).then(x.cmp(&y)));
-        kept.extend(&places[..k.min(places.len())]);
+}
+
+impl Tops {
+    fn new(k: usize) -> Self {
+        Self { k, of_adapter: HashMap::new() }
     }
-    kept.sort_unstable();
-    kept.dedup();
-    kept
+
+    fn add(&mut self, a: i32, b: i32, phi: f32) {
+        let pair = Candidate { phi, a, b };
+        for adapter in [a, b] {
+            let best = self.of_adapter.entry(adapter).or_default();
+            let place = best.partition_point(|other| other.cmp(&pair).is_lt());
+            if place < self.k {
+                best.truncate(self.k - 1);
+                best.insert(place, pair);
+            }
+        }
+    }
+
+    fn has(&self, a: i32, b: i32, phi: f32) -> bool {
+        let pair = Candidate { phi, a, b };
+        let among = |adapter: i32| {
+            let best = self.of_adapter.get(&adapter).map_or(&[][..], Vec::as_slice);
+            best.binary_search_by(|other| other.cmp(&pair)).is_ok()
+        };
+        among(a) || among(b)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn keeps_the_most_alike_of_either_adapter() {
-        let rows = PairRows {
+    fn rows() -> PairRows {
+        PairRows {
             a: vec![0, 0, 0, 1, 1, 2],
             b: vec![1, 2, 3, 2, 3, 3],
             phi_r: vec![0.9, 0.1, 0.2, 0.5, 0.4, 0.3],
             ..PairRows::default()
-        };
+        }
+    }
+
+    #[test]
+    fn keeps_the_most_alike_of_either_adapter_and_counts_all() {
         // 0: (0, 1); 1: (0, 1); 2: (1, 2); 3: (1, 3).
-        assert_eq!(most_alike(&rows, 1), [0, 3, 4]);
-        assert_eq!(most_alike(&rows, 3), [0, 1, 2, 3, 4, 5]);
+        let kept = of_block(&Keep::Top(1), rows());
+        assert_eq!((kept.a, kept.b), (vec![0, 1, 1], vec![1, 2, 3]));
+        assert_eq!(kept.histogram.unwrap().iter().sum::<u64>(), 6);
+        assert_eq!(of_block(&Keep::Top(3), rows()).a.len(), 6);
+        assert_eq!(of_block(&Keep::Powers, rows()).histogram, None);
+    }
+
+    #[test]
+    fn of_equal_pairs_the_one_of_smaller_numbers_counts_in_any_order() {
+        let pairs = [(0, 1), (0, 2), (0, 3), (2, 3)];
+        for turn in 0..pairs.len() {
+            let mut tops = Tops::new(1);
+            for place in 0..pairs.len() {
+                let (a, b) = pairs[(place + turn) % pairs.len()];
+                tops.add(a, b, 0.5);
+            }
+            assert!(
+                tops.has(0, 1, 0.5) && tops.has(0, 2, 0.5) && tops.has(0, 3, 0.5) && !tops.has(2, 3, 0.5)
+            );
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
 use crate::listing::{listed, some_of};
+use crate::select::matching::{Joined, Matching};
 use crate::select::{ModulePair, different_models};
 
 /// What is left of both adapters' modules, each part in natural order.
@@ -20,23 +21,15 @@ impl<'a> Candidates<'a> {
     /// Joins two adapters.
     ///
     /// # Errors
-    /// `Invalid` when they have no module in common.
-    pub(super) fn of(first: &'a Adapter, second: &'a Adapter) -> Result<Self> {
-        let mut pairs = Vec::new();
-        let mut only = [Vec::new(), Vec::new()];
-        for module in first.modules() {
-            match second.module(&module.name) {
-                Some(other) => pairs.push(ModulePair { first: module, second: other }),
-                None => only[0].push(module),
-            }
-        }
-        only[1].extend(second.modules().iter().filter(|module| first.module(&module.name).is_none()));
+    /// `Invalid` when they have no module in common; those of [`Matching::join`].
+    pub(super) fn of(first: &'a Adapter, second: &'a Adapter, matching: &Matching) -> Result<Self> {
+        let Joined { pairs, only } = matching.join(first, second)?;
         if pairs.is_empty() {
             let [here, there] = [first, second].map(|adapter| listed(names_of(adapter.modules())));
             let found = format!("no module in common ({here} here, {there} there)");
             let expected = format!("modules of {}", second.path().display());
             let fault = Fault::new(found, expected).at(first.path());
-            return Err(fault.hint(different_models(first, second)).invalid());
+            return Err(fault.hint(no_match(first, second)).invalid());
         }
         Ok(Self { adapters: [first, second], pairs, only })
     }
@@ -95,6 +88,20 @@ impl<'a> Candidates<'a> {
             let shown = listed(only.iter().map(|module| module.name.as_str()));
             format!("only in {}: {shown}", adapter.path().display())
         })
+    }
+}
+
+/// The hint for adapters without a module in common.
+fn no_match(first: &Adapter, second: &Adapter) -> String {
+    if first.format().is_numbered() && first.format() == second.format() {
+        return "numbered modules are matched only where the shapes of all agree: --match FILE.csv says which are the same"
+            .to_owned();
+    }
+    match first.format() == second.format() {
+        true => different_models(first, second),
+        false => {
+            format!("{}; --match FILE.csv says which modules are the same", different_models(first, second))
+        }
     }
 }
 

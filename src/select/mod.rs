@@ -2,9 +2,11 @@
 
 mod block;
 mod candidates;
+mod matching;
 mod projections;
 
 use glob::Pattern;
+pub use matching::Matching;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
@@ -21,6 +23,7 @@ pub struct Selection {
     projections: Vec<String>,
     globs: Vec<Pattern>,
     all: bool,
+    matching: Matching,
 }
 
 /// The modules to compare.
@@ -44,7 +47,7 @@ pub struct ModulePair<'a> {
 }
 
 impl<'a> ModulePair<'a> {
-    /// The canonical name, the same in both.
+    /// The canonical name: the first adapter's, where the two have been matched in another way.
     pub fn name(&self) -> &'a str {
         &self.first.name
     }
@@ -87,6 +90,12 @@ impl Selection {
         self
     }
 
+    /// How the modules of the two adapters are matched: by canonical names if not told otherwise.
+    pub fn matching(mut self, matching: Matching) -> Self {
+        self.matching = matching;
+        self
+    }
+
     /// Modules whose canonical or original name matches one of the globs. `*` also matches dots.
     ///
     /// # Errors
@@ -118,7 +127,7 @@ impl Selection {
     /// `Invalid` when the adapters have no module in common, when something asked for is not in both, or when d of
     /// the side differs for a chosen module.
     pub fn select<'a>(&self, first: &'a Adapter, second: &'a Adapter, side: Side) -> Result<Selected<'a>> {
-        let candidates = Candidates::of(first, second)?;
+        let candidates = Candidates::of(first, second, &self.matching)?;
         let selected = if self.layer.is_none() && self.globs.is_empty() && !self.all {
             block::middle(candidates, &Asked::new(&self.projections))?
         } else {
@@ -158,11 +167,12 @@ impl Selection {
     }
 }
 
-/// Whether a glob matches the module's canonical name, its path in the file, or the tensor name of its A.
+/// Whether a glob matches the module's canonical name, its path in the file with or without PEFT's wrapping, or the tensor
+/// name of its A.
 pub(crate) fn fits(glob: &Pattern, module: &Module) -> bool {
-    let tensor = module.a.name.as_str();
-    let in_file = tensor.find(&module.name).map(|at| &tensor[..at + module.name.len()]);
-    glob.matches(&module.name) || glob.matches(tensor) || in_file.is_some_and(|path| glob.matches(path))
+    let unwrapped = module.original.strip_prefix("base_model.model.");
+    let names = [Some(module.name.as_str()), Some(&module.original), unwrapped, Some(&module.a.name)];
+    names.into_iter().flatten().any(|name| glob.matches(name))
 }
 
 fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair<'_>, side: Side) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use lorascope::engine::{CpuEngine, Engine, GpuChoice, GpuEngine, Precision};
+use lorascope::kernels::gram::{VARIANTS, Variant};
 
 /// Worst case of |φ_engine − φ_oracle| with f32 bases, from sums in slices of at most 256 columns: measured under 1e-5
 /// on the directions that are worst for f32 sums, which engines.rs plants.
@@ -43,6 +44,14 @@ pub fn gpu() -> Option<&'static dyn Engine> {
 pub fn gpu_f16() -> Option<&'static dyn Engine> {
     static GPU: OnceLock<Option<GpuEngine>> = OnceLock::new();
     GPU.get_or_init(|| open_gpu(Precision::F16)).as_ref().map(|engine| engine as &dyn Engine)
+}
+
+/// The GPU engine with one kernel for all blocks: one for each kernel.
+pub fn gpus_by_kernel() -> &'static [GpuEngine] {
+    static GPUS: OnceLock<Vec<GpuEngine>> = OnceLock::new();
+    let open =
+        |variant: &Variant| Some(open_gpu(variant.precision)?.with_kernel(variant.kernel.name).unwrap());
+    GPUS.get_or_init(|| VARIANTS.iter().filter_map(open).collect())
 }
 
 fn open_gpu(precision: Precision) -> Option<GpuEngine> {

@@ -8,3 +8,5 @@ pub mod image;
 pub mod oracle;
 #[cfg(feature = "cli")]
 pub mod scans;
+pub mod torch;
+pub mod update;

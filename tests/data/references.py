@@ -1,6 +1,6 @@
 """Reference grids by the definition, in f64, for the adapters beside this script.
 
-usage: python tests/data/references.py    (numpy and safetensors)
+usage: python tests/data/references.py    (numpy and safetensors; torch for the files of torch)
 
 φ(i, j) = ‖V₁[:, :i]ᵀ V₂[:, :j]‖²_F / min(i, j), one norm a cell, with V the right-singular vectors of A (side a) or the
 left-singular vectors of B (side b). Element [i-1, j-1] of reference/phi_FIRST_SECOND_MODULE_SIDE.npy. Prints the
@@ -23,14 +23,23 @@ PAIRS = [
     *((f"sam-rank{a}", f"sam-rank{b}", SAM, "qv", "ab") for a, b in [(2, 4), (4, 6), (6, 8), (8, 16)]),
     ("roberta-mrpc/checkpoint-230", "roberta-mrpc/checkpoint-460", ROBERTA, ("query", "value"), "ab"),
     ("day21-r8/checkpoint-23", "day21-r8/checkpoint-69", DAY21, ("q_proj", "v_proj"), "ab"),
+    ("torch/roberta-mnli.bin", "roberta-mrpc/checkpoint-460", ROBERTA, ("query", "value"), "ab"),
     ("seed0-r8-layer5", "seed1-r8-layer5", LAYERS[2], ("query", "value"), "b"),
     ("seed0-r64-layer5", "seed1-r64-layer5", LAYERS[2], ("query", "value"), "b"),
 ]
 
 
+def stored(adapter, module, side):
+    path = DATA / "adapters" / adapter
+    if path.suffix == ".bin":
+        import torch
+
+        return torch.load(path, weights_only=True)[f"{module}.lora_{side.upper()}"].numpy()
+    return load_file(path / "adapter_model.safetensors")[f"base_model.model.{module}.lora_{side.upper()}.weight"]
+
+
 def vectors(adapter, module, side):
-    tensors = load_file(DATA / "adapters" / adapter / "adapter_model.safetensors")
-    factor = tensors[f"base_model.model.{module}.lora_{side.upper()}.weight"].astype(np.float64)
+    factor = stored(adapter, module, side).astype(np.float64)
     u, sigma, vt = np.linalg.svd(factor, full_matrices=False)
     return (vt.T if side == "a" else u), sigma
 

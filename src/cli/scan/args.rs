@@ -139,6 +139,9 @@ pub(super) struct HowArgs {
     /// Remove what an earlier scan left in OUT, and start anew
     #[arg(long, conflicts_with_all = ["dry_run", "shard"])]
     pub(super) fresh: bool,
+    /// Say where the time went, and write every span of it: a .json file that Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
     /// Write everything on stderr as lines of JSON
     #[arg(long)]
     pub(super) json_log: bool,

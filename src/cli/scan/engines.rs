@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::args::{Gpus, ScanArgs};
 use crate::cli::report::Report;
-use crate::engine::{self, Engine, EngineChoice, EngineInfo, EngineKind, GpuChoice, Opening, Request, Work};
+use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
 use crate::error::{Error, Fault};
 use crate::scan::folder::Folder;
 use crate::scan::plan::{Plan, PlannedEngine};
@@ -90,12 +90,7 @@ pub(super) fn work(plan: &Plan, n_pairs: u64) -> Work {
 
 /// What a plan records of an engine: bytes are equal for the same one.
 fn planned(info: &EngineInfo) -> PlannedEngine {
-    let kernel = match info.kind {
-        // Without the count of threads, which changes nothing.
-        EngineKind::Cpu => info.device.rsplit(", ").next().unwrap_or_default().to_owned(),
-        EngineKind::Gpu => format!("similarity, {}", info.precision),
-    };
-    PlannedEngine { kind: info.kind.to_string(), kernel }
+    PlannedEngine { kind: info.kind.to_string(), kernel: info.kernel.to_owned() }
 }
 
 fn other_engine(first: &str, now: &str) -> Error {

@@ -8,8 +8,10 @@ mod progress;
 mod signals;
 mod size;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -29,8 +31,10 @@ use crate::scan::finish::{Counts, finish};
 use crate::scan::folder::Folder;
 use crate::scan::log::{self, Log};
 use crate::scan::plan::Plan;
+use crate::scan::profile::{Profile, Stage};
 use crate::scan::run::{Progress, Run};
 use crate::scan::shard::{Shard, ShardChoice, from_environment};
+use crate::scan::table::put_bytes;
 
 pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
@@ -87,7 +91,9 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     let Scan { folder, plan, blocks, globs, shard, array_min, mine } = scan;
     let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
     let log = Log::begin(folder, shard, array_min)?;
-    let bases = Bases::new(plan, folder, cache(args, plan, folder, report)?, args.what.side, globs, shard);
+    let profile = Profile::begin(args.how.profile.is_some());
+    let bases =
+        Bases::new(plan, folder, cache(args, plan, folder, report)?, args.what.side, globs, shard, &profile);
     let progress = Progress::default();
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
     let run = Run {
@@ -101,6 +107,7 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
         stop: signals.stop(),
         log: &log,
         progress: &progress,
+        profile: &profile,
     };
     let started = Instant::now();
     let open = || -> Result<_> {
@@ -111,7 +118,10 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     progress::watch(report, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run(open))?;
     let n_pairs = progress.n_pairs.load(Ordering::Relaxed);
     report.detail("time", format!("{:.1?} for {}", started.elapsed(), counted(n_pairs, "row")));
-    report.detail("time", progress.stages());
+    say_profile(args, &profile, &progress, report)?;
+    for warning in unique(&progress.warnings) {
+        report.warning(warning);
+    }
     let n_factorised = bases.n_factorised();
     report.detail(
         "bases",
@@ -137,6 +147,33 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     Ok(progress.n_blocks.load(Ordering::Relaxed) as u64)
 }
 
+/// The time of each stage, and the trace where one is asked for.
+fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, report: &Report) -> Result<()> {
+    let stages =
+        Stage::ALL.map(|stage| format!("{} {:.2} s", stage.name(), profile.sum(stage).as_secs_f64()));
+    let mut stages = format!("{} (of all threads)", stages.join(", "));
+    if let Some(times) = *progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner) {
+        let kernel =
+            times.kernel.map_or("unknown".to_owned(), |kernel| format!("{:.2} s", kernel.as_secs_f64()));
+        let (upload, read_back) = (times.upload.as_secs_f64(), times.read_back.as_secs_f64());
+        stages += &format!("; GPU: upload {upload:.2} s, kernel {kernel}, read-back {read_back:.2} s");
+    }
+    match (&args.how.profile, profile.trace()) {
+        (Some(path), Some(trace)) => {
+            report.note("profile", stages);
+            put_bytes(path, trace.to_string().as_bytes())?;
+            report.note("wrote", path.display());
+        }
+        _ => report.detail("time", stages),
+    }
+    Ok(())
+}
+
+/// Each line once.
+fn unique(lines: &Mutex<Vec<String>>) -> BTreeSet<String> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+}
+
 /// Finishes a scan whose last block is there, or says what is left to do.
 fn end(
     args: &ScanArgs,
@@ -156,7 +193,7 @@ fn end(
         );
         return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
     }
-    let problems = finish(plan, folder)?;
+    let problems = finish(plan, blocks, folder)?;
     for (path, problem) in &problems {
         report.warning(format!("{path}: {problem}"));
     }

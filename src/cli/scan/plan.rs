@@ -12,11 +12,12 @@ use crate::Limits;
 use crate::cli::report::Report;
 use crate::error::{Error, Fault};
 use crate::listing::counted;
-use crate::scan::finish::Counts;
+use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
 use crate::scan::inputs::{Inputs, of_list};
 use crate::scan::opened::Opened;
 use crate::scan::plan::{Growth, Options, PairChoice, Plan};
+use crate::scan::record::check_unchanged;
 use crate::scan::shard::Shard;
 
 /// Every input's header.
@@ -182,9 +183,14 @@ pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> 
     let _lock = folder.lock()?;
     let there = folder.read_plan()?;
     let is_first = there.is_none();
+    if let Some(plan) = &there {
+        check_unchanged(folder, plan, &inputs.opened, &Limits::default())?;
+    }
     let planned = extended(there, options(args, inputs.pairs), inputs.opened)?;
     if is_first || planned.growth.n_added > 0 {
         folder.write_plan(&planned.plan)?;
+        // For whoever reads the table before it is complete.
+        adapters_table(&planned.plan, folder)?;
     }
     Ok(planned)
 }

@@ -89,15 +89,3 @@ fn bar(report: &Report, n_pairs: u64) -> Option<ProgressBar> {
         .expect("the template is a constant with known keys alone");
     Some(ProgressBar::with_draw_target(Some(n_pairs), ProgressDrawTarget::stderr()).with_style(style))
 }
-
-impl Progress {
-    /// The seconds of each stage, over all threads.
-    pub(super) fn stages(&self) -> String {
-        let names = ["waiting for and reading bases", "in the engine", "writing"];
-        let shown = names
-            .iter()
-            .zip(&self.times_ns)
-            .map(|(name, ns)| format!("{:.2} s {name}", ns.load(Ordering::Relaxed) as f64 / 1e9));
-        shown.collect::<Vec<_>>().join(", ")
-    }
-}

@@ -19,6 +19,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// The same divided by `n`: for a GPU that failed at them.
+    pub(super) fn shrunk(self, n: usize) -> Self {
+        Self { max_words: self.max_words / n, max_flop: self.max_flop / n as f64 }
+    }
+
     /// # Errors
     /// `Limit` when `n` words are over one buffer.
     pub(super) fn check_binding(&self, what: &str, n: usize) -> Result<()> {

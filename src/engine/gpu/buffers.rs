@@ -3,7 +3,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, MapMode, PollType, SubmissionIndex};
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, BufferView, CommandEncoder, MapMode, PollType, SubmissionIndex,
+};
 
 use super::batch::Stack;
 use super::device::Device;
@@ -55,13 +57,18 @@ impl Device {
         self.buffer(label, size_bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC)
     }
 
-    fn buffer(&self, label: &str, size: u64, usage: BufferUsages) -> Buffer {
-        self.device().create_buffer(&BufferDescriptor {
-            label: Some(label),
-            size,
-            usage,
-            mapped_at_creation: false,
-        })
+    pub(super) fn buffer(&self, label: &str, size: u64, usage: BufferUsages) -> Buffer {
+        self.create_buffer(label, size, usage, false)
+    }
+
+    /// A buffer for the host to write at once.
+    pub(super) fn mapped_buffer(&self, label: &str, size: u64, usage: BufferUsages) -> Buffer {
+        self.create_buffer(label, size, usage, true)
+    }
+
+    fn create_buffer(&self, label: &str, size: u64, usage: BufferUsages, mapped_at_creation: bool) -> Buffer {
+        let label = Some(label);
+        self.device().create_buffer(&BufferDescriptor { label, size, usage, mapped_at_creation })
     }
 
     /// Ends a batch of commands with a copy of `result` for the host, and submits it.
@@ -83,8 +90,24 @@ impl Device {
         take: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<(), Error> {
         let Download { staging, submission } = download;
+        let view = self.mapped(&staging, staging.size(), submission)?;
+        take(&view)
+    }
+
+    /// Waits for a submission and maps the first `size` bytes of a buffer that it copied to.
+    ///
+    /// # Errors
+    /// `Gpu` when the device failed at any point up to here.
+    pub(super) fn mapped(
+        &self,
+        buffer: &Buffer,
+        size: u64,
+        submission: SubmissionIndex,
+    ) -> Result<BufferView> {
+        // An invalid buffer cannot be mapped.
+        self.check()?;
         let (sender, receiver) = mpsc::channel();
-        staging.map_async(MapMode::Read, .., move |mapped| {
+        buffer.map_async(MapMode::Read, ..size, move |mapped| {
             // The receiver is gone only when this read gave up, and then nobody waits for the answer.
             let _ = sender.send(mapped);
         });
@@ -97,7 +120,6 @@ impl Device {
             Ok(Err(error)) => return Err(self.fault(error.to_string())),
             Err(_) => return Err(self.fault("no answer to a read-back".to_owned())),
         }
-        let view = staging.get_mapped_range(..).map_err(|error| self.fault(error.to_string()))?;
-        take(&view)
+        buffer.get_mapped_range(..size).map_err(|error| self.fault(error.to_string()))
     }
 }

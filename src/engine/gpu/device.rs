@@ -1,18 +1,21 @@
 //! One opened GPU: its queue, its pipelines, and what went wrong on it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use wgpu::{
-    Adapter, AdapterInfo, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
-    BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, CommandEncoder, ComputePassDescriptor,
-    ComputePipeline, ComputePipelineDescriptor, DeviceDescriptor, PipelineCompilationOptions,
-    PipelineLayoutDescriptor, Queue, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    Adapter, AdapterInfo, BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout,
+    BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, BufferUsages,
+    CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
+    ComputePipelineDescriptor, DeviceDescriptor, Features, PipelineCompilationOptions,
+    PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
+    ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use super::batch::Limits;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
-use crate::kernels::{Binding, Kernel};
+use crate::kernels::{Binding, Kernel, gram};
 
 /// One opened GPU.
 #[derive(Debug)]
@@ -23,6 +26,11 @@ pub(super) struct Device {
     limits: Limits,
     /// The first error that the driver reported; wgpu reports most of them to a callback.
     reported: Arc<Mutex<Option<String>>>,
+    /// Why the device is lost, once it is.
+    lost: Arc<OnceLock<String>>,
+    /// What the driver is to report at the next encoders.
+    #[cfg(test)]
+    pub(super) injected: Mutex<Vec<&'static str>>,
 }
 
 /// A compiled kernel.
@@ -31,6 +39,30 @@ pub(super) struct Pipeline {
     name: &'static str,
     layout: BindGroupLayout,
     pipeline: ComputePipeline,
+}
+
+/// The time that one run of a kernel takes on the GPU.
+#[derive(Debug)]
+pub(super) struct Timer {
+    queries: QuerySet,
+    ticks: Buffer,
+    period_ns: f32,
+}
+
+impl Timer {
+    /// Two ticks of 8 bytes.
+    pub(super) const SIZE_BYTES: u64 = 16;
+
+    /// Has both ticks copied to the start of `target`.
+    pub(super) fn resolve(&self, encoder: &mut CommandEncoder, target: &Buffer) {
+        encoder.resolve_query_set(&self.queries, 0..2, &self.ticks, 0);
+        encoder.copy_buffer_to_buffer(&self.ticks, 0, target, 0, Self::SIZE_BYTES);
+    }
+
+    pub(super) fn duration(&self, ticks: &[u64]) -> Duration {
+        let n = ticks[1].saturating_sub(ticks[0]);
+        Duration::from_secs_f64(n as f64 * f64::from(self.period_ns) * 1e-9)
+    }
 }
 
 /// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
@@ -45,31 +77,41 @@ impl Device {
                 .trim_end()
                 .to_owned(),
             precision,
+            kernel: gram::family(precision),
         };
-        let opened =
-            pollster::block_on(adapter.request_device(&DeviceDescriptor {
-                label: Some("lorascope"),
-                ..DeviceDescriptor::default()
-            }));
+        let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
+            label: Some("lorascope"),
+            // The only optional feature of the device: no kernel needs it, and kernels are timed where it is.
+            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            ..DeviceDescriptor::default()
+        }));
         let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;
 
         let reported = Arc::new(Mutex::new(None));
-        let note = |reported: &Arc<Mutex<Option<String>>>| {
-            let reported = Arc::clone(reported);
-            move |message: String| {
-                reported.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
-            }
-        };
-        let on_error = note(&reported);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_error(error.to_string())));
-        let on_lost = note(&reported);
+        let on_error = Arc::clone(&reported);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut reported = on_error.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.get_or_insert(error.to_string());
+        }));
+        let lost = Arc::new(OnceLock::new());
+        let on_lost = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, message| {
-            on_lost(format!("device lost ({reason:?}): {message}"));
+            // The first word is the one that counts.
+            let _ = on_lost.set(format!("device lost ({reason:?}): {message}"));
         });
         let limits = device.limits();
         let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
-        Ok(Self { device, queue, info, limits, reported })
+        Ok(Self {
+            device,
+            queue,
+            info,
+            limits,
+            reported,
+            lost,
+            #[cfg(test)]
+            injected: Mutex::default(),
+        })
     }
 
     pub(super) fn device(&self) -> &wgpu::Device {
@@ -82,6 +124,10 @@ impl Device {
 
     pub(super) fn info(&self) -> &EngineInfo {
         &self.info
+    }
+
+    pub(super) fn name_kernel(&mut self, kernel: &'static str) {
+        self.info.kernel = kernel;
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -97,8 +143,8 @@ impl Device {
         };
         // SAFETY: the kernels are our own constants. Every index is bounded by the sizes in Tile and Params, whose only
         // constructors check them against the buffers (`refuses_a_pair_that_ends_past_a_buffer` in
-        // kernels/similarity.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs), and
-        // every loop ends at such a size.
+        // kernels/similarity.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs,
+        // `refuses_what_ends_past_a_buffer` in kernels/gram/chunk/tests.rs), and every loop ends at such a size.
         let module =
             unsafe { self.device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) };
         let entries: Vec<BindGroupLayoutEntry> = (0..)
@@ -143,6 +189,10 @@ impl Device {
     }
 
     pub(super) fn encoder(&self) -> CommandEncoder {
+        #[cfg(test)]
+        if let Some(failure) = self.injected.lock().unwrap().pop() {
+            *self.reported.lock().unwrap() = Some(failure.to_owned());
+        }
         self.device.create_command_encoder(&Default::default())
     }
 
@@ -152,28 +202,82 @@ impl Device {
         encoder: &mut CommandEncoder,
         kernel: &Pipeline,
         buffers: &[&Buffer],
-        (x, y): (u32, u32),
+        workgroups: (u32, u32),
     ) {
+        let group = self.group(kernel, buffers);
+        self.dispatch_group(encoder, kernel, &group, workgroups, None);
+    }
+
+    /// Buffers in the order of a kernel's bindings.
+    pub(super) fn group(&self, kernel: &Pipeline, buffers: &[&Buffer]) -> BindGroup {
         let entries: Vec<BindGroupEntry<'_>> = (0..)
             .zip(buffers)
             .map(|(binding, buffer)| BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
-        let group = self.device.create_bind_group(&BindGroupDescriptor {
+        self.device.create_bind_group(&BindGroupDescriptor {
             label: Some(kernel.name),
             layout: &kernel.layout,
             entries: &entries,
+        })
+    }
+
+    /// Adds one run of a kernel, timed where there is a timer.
+    pub(super) fn dispatch_group(
+        &self,
+        encoder: &mut CommandEncoder,
+        kernel: &Pipeline,
+        group: &BindGroup,
+        (x, y): (u32, u32),
+        timer: Option<&Timer>,
+    ) {
+        let timestamp_writes = timer.map(|timer| ComputePassTimestampWrites {
+            query_set: &timer.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
         });
-        let mut pass = encoder
-            .begin_compute_pass(&ComputePassDescriptor { label: Some(kernel.name), timestamp_writes: None });
+        let mut pass =
+            encoder.begin_compute_pass(&ComputePassDescriptor { label: Some(kernel.name), timestamp_writes });
         pass.set_pipeline(&kernel.pipeline);
-        pass.set_bind_group(0, &group, &[]);
+        pass.set_bind_group(0, group, &[]);
         pass.dispatch_workgroups(x, y, 1);
     }
 
+    /// What times a dispatch, where the GPU can.
+    pub(super) fn timer(&self) -> Option<Timer> {
+        self.device.features().contains(Features::TIMESTAMP_QUERY).then(|| Timer {
+            queries: self.device.create_query_set(&QuerySetDescriptor {
+                label: Some("kernel"),
+                ty: QueryType::Timestamp,
+                count: 2,
+            }),
+            ticks: self.buffer(
+                "ticks",
+                Timer::SIZE_BYTES,
+                BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
+            ),
+            period_ns: self.queue.get_timestamp_period(),
+        })
+    }
+
+    /// Why there is nothing more to hope for from this device, if there is not.
+    pub(super) fn lost(&self) -> Option<&str> {
+        if self.lost.get().is_none() {
+            // The word of it is handed on only where somebody asks for news.
+            let _ = self.device.poll(PollType::Poll);
+        }
+        self.lost.get().map(String::as_str)
+    }
+
+    /// Forgets what the driver reported, so that another attempt is judged by itself.
+    pub(super) fn forgive(&self) {
+        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// # Errors
-    /// `Gpu` with the first thing that the driver reported, if it did.
+    /// `Gpu` when the device is lost, and else with the first thing that the driver reported, if it did.
     pub(super) fn check(&self) -> Result<()> {
-        match &*self.reported.lock().unwrap_or_else(PoisonError::into_inner) {
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.lost.get().or(reported.as_ref()) {
             Some(message) => Err(self.fault(message.clone())),
             None => Ok(()),
         }

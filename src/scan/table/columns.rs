@@ -19,6 +19,8 @@ use crate::error::Result;
 pub(super) enum Column {
     /// 32-bit integers.
     Int(Vec<i32>),
+    /// The same, some missing.
+    OptionalInt(Vec<Option<i32>>),
     /// 64-bit integers, some missing.
     OptionalLong(Vec<Option<i64>>),
     /// f32.
@@ -47,7 +49,7 @@ impl Column {
     fn of_type(&self, name: &str) -> ParquetResult<TypePtr> {
         let (physical, repetition) = match self {
             Self::Int(_) => (Physical::INT32, Repetition::REQUIRED),
-            Self::OptionalConstantInt(..) => (Physical::INT32, Repetition::OPTIONAL),
+            Self::OptionalInt(_) | Self::OptionalConstantInt(..) => (Physical::INT32, Repetition::OPTIONAL),
             Self::OptionalLong(_) => (Physical::INT64, Repetition::OPTIONAL),
             Self::Float(_) => (Physical::FLOAT, Repetition::REQUIRED),
             Self::OptionalFloat(_) => (Physical::FLOAT, Repetition::OPTIONAL),
@@ -67,6 +69,10 @@ impl Column {
     fn write(&self, writer: &mut ColumnWriter<'_>) -> ParquetResult<()> {
         match (self, writer) {
             (Self::Int(values), ColumnWriter::Int32ColumnWriter(to)) => to.write_batch(values, None, None)?,
+            (Self::OptionalInt(values), ColumnWriter::Int32ColumnWriter(to)) => {
+                let (there, levels) = optional(values.iter().copied());
+                to.write_batch(&there, Some(&levels), None)?
+            }
             (Self::OptionalConstantInt(value, n), ColumnWriter::Int32ColumnWriter(to)) => {
                 let (there, levels) = optional(std::iter::repeat_n(*value, *n));
                 to.write_batch(&there, Some(&levels), None)?
@@ -114,6 +120,46 @@ impl Column {
             _ => unreachable!("the writer is of the column's own type"),
         };
         Ok(())
+    }
+}
+
+impl Column {
+    /// The values of these rows.
+    pub(super) fn only(self, places: &[usize]) -> Self {
+        fn at<T: Clone>(values: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().map(|&place| values[place].clone()).collect()
+        }
+        match self {
+            Self::Int(values) => Self::Int(at(&values, places)),
+            Self::OptionalInt(values) => Self::OptionalInt(at(&values, places)),
+            Self::OptionalLong(values) => Self::OptionalLong(at(&values, places)),
+            Self::Float(values) => Self::Float(at(&values, places)),
+            Self::OptionalFloat(values) => Self::OptionalFloat(at(&values, places)),
+            Self::Bool(values) => Self::Bool(at(&values, places)),
+            Self::OptionalBool(values) => Self::OptionalBool(at(&values, places)),
+            Self::Text(values) => Self::Text(at(&values, places)),
+            Self::OptionalText(values) => Self::OptionalText(at(&values, places)),
+            Self::Constant(text, _) => Self::Constant(text, places.len()),
+            Self::OptionalConstant(text, _) => Self::OptionalConstant(text, places.len()),
+            Self::OptionalConstantInt(value, _) => Self::OptionalConstantInt(value, places.len()),
+            Self::Lists(..) => unreachable!("whole grids are kept of every pair"),
+        }
+    }
+
+    /// Adds the values of more rows, of the same type.
+    pub(super) fn append(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Int(to), Self::Int(from)) => to.extend(from),
+            (Self::OptionalInt(to), Self::OptionalInt(from)) => to.extend(from),
+            (Self::Float(to), Self::Float(from)) | (Self::OptionalFloat(to), Self::OptionalFloat(from)) => {
+                to.extend(from);
+            }
+            (Self::Bool(to), Self::Bool(from)) => to.extend(from),
+            (Self::OptionalBool(to), Self::OptionalBool(from)) => to.extend(from),
+            (Self::Text(to), Self::Text(from)) => to.extend(from),
+            (Self::OptionalText(to), Self::OptionalText(from)) => to.extend(from),
+            _ => unreachable!("row groups of one file have the same columns"),
+        }
     }
 }
 

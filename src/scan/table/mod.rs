@@ -2,10 +2,14 @@
 
 mod adapters;
 mod columns;
+mod histograms;
 mod pairs;
+mod stored;
 
 pub use adapters::{AdapterRow, write_adapters};
+pub use histograms::write_histograms;
 pub use pairs::{PairRows, PairTable};
+pub use stored::StoredPairs;
 
 use std::fs::File;
 use std::io::Write;

@@ -57,8 +57,32 @@ pub struct PairRows {
     pub angles: Vec<Vec<f32>>,
     /// (q_a, q_b) row-major grids, one after another.
     pub grids: Vec<f32>,
-    /// Whether the CPU had to do what the plan's engine could not.
-    pub by_fallback: bool,
+    /// How φ at full rank of all pairs is spread, where not all are kept.
+    pub histogram: Option<Vec<u64>>,
+    /// What made them, where it was not the plan's engine.
+    pub fallback: Option<String>,
+}
+
+/// The file's metadata that holds the histogram: a list of counts as JSON.
+pub(super) const HISTOGRAM: &str = "lorascope.histogram";
+
+/// Writes columns with some metadata and puts the file in place.
+pub(super) fn write_columns(
+    path: &Path,
+    columns: &[(String, Column)],
+    metadata: Vec<KeyValue>,
+) -> Result<()> {
+    let mut properties = properties().set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+    for (name, column) in columns {
+        // No two numbers are alike: a dictionary would only be thrown away.
+        let numbers = match column {
+            Column::Float(_) | Column::OptionalFloat(_) => ColumnPath::new(vec![name.clone()]),
+            Column::Lists(..) => ColumnPath::new([name, "list", "element"].map(str::to_owned).into()),
+            _ => continue,
+        };
+        properties = properties.set_column_dictionary_enabled(numbers, false);
+    }
+    put(path, |file| columns::write(file, path, columns, properties.build()))
 }
 
 /// The name of a cell's column: `phi_8` for (8, 8), `phi_8_4` for (8, 4).
@@ -72,23 +96,15 @@ impl PairTable {
     /// # Errors
     /// As [`put`].
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
-        let mut properties = properties();
-        if rows.by_fallback {
-            let mark = KeyValue::new("lorascope.fallback".to_owned(), "cpu".to_owned());
-            properties = properties.set_key_value_metadata(Some(vec![mark]));
+        let mut metadata = vec![];
+        if let Some(made_by) = &rows.fallback {
+            metadata.push(KeyValue::new("lorascope.fallback".to_owned(), made_by.clone()));
         }
-        let columns = self.columns(rows);
-        for (name, column) in &columns {
-            if matches!(column, Column::Float(_) | Column::OptionalFloat(_) | Column::Lists(..)) {
-                // No two are alike: a dictionary would only be thrown away.
-                let path = match column {
-                    Column::Lists(..) => ColumnPath::new([name, "list", "element"].map(str::to_owned).into()),
-                    _ => ColumnPath::new(vec![name.clone()]),
-                };
-                properties = properties.set_column_dictionary_enabled(path, false);
-            }
+        if let Some(counts) = &rows.histogram {
+            let json = serde_json::to_string(counts).expect("numbers are JSON");
+            metadata.push(KeyValue::new(HISTOGRAM.to_owned(), json));
         }
-        put(path, |file| columns::write(file, path, &columns, properties.build()))
+        write_columns(path, &self.columns(rows), metadata)
     }
 
     fn columns(&self, rows: PairRows) -> Vec<(String, Column)> {
@@ -180,7 +196,8 @@ impl PairRows {
             angles: columns(&self.angles),
             // Whole grids are kept of every pair or of none.
             grids: self.grids.clone(),
-            by_fallback: self.by_fallback,
+            histogram: self.histogram.clone(),
+            fallback: self.fallback.clone(),
         }
     }
 }

@@ -1,0 +1,332 @@
+// Pairs of a block from tiles of the Gram matrix of all its bases, joined in front of the gram_* kernels.
+//
+//   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   overlap = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
+//
+// places   what lies where, as Params says: tiles, groups, starts, cells, slots
+// facts    of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
+// sums     (n_pairs, n_values) of 1 or 2 words: S of each kept cell, S at full rank, overlap; added to, so zeros at first
+//
+// The file behind it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another; and
+//   load     four numbers of one row
+//   cosines  4 × 4 products by the scales of their rows
+//
+// A tile is any 128 (or 64) rows by as many columns of the product of all a rows and all b rows: bases of any ranks share
+// it, without padding, and one that straddles tiles leaves a part of its sums in each. That the parts add up to the same
+// bits, wherever a tile happens to begin, is why Q is summed in whole numbers: rounded to multiples of 2⁻²⁵, and the
+// overlap's terms to 2⁻³¹, with a dither that depends on (i, j) alone, so that roundings do not pile up. Sums of whole
+// numbers modulo 2³² do not depend on their order, and a rectangle of a summed-area table is exact.
+//
+// Sums over d run in slices of SLICE columns, which are then added up: one f32 sum over all of d would be off by up to
+// 4e-4 on directions like 1/√d.
+//
+// Each 64 × 64 quadrant of a tile is finished by itself: its table takes the 16 KiB that staged the bases before, and the
+// invocations share out its rectangles. Under 128 no rectangle overflows: the rows of a basis are orthonormal, so that
+// those of 64 rows sum to 64 at most.
+
+override SLICE: u32 = 128u;
+
+const STEP: u32 = 16u;   // columns of the bases that are staged at once
+const UNROLL: u32 = 4u;  // of them, unrolled by the driver
+const QUAD: u32 = 64u;   // rows and columns of a quadrant
+const LANES: u32 = 16u;  // invocations along a quadrant's side, 4 × 4 cells each
+const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals spreads over the memory banks
+
+const Q_UNIT: f32 = 33554432.0;         // 2²⁵
+const OVERLAP_UNIT: f32 = 2147483648.0; // 2³¹
+
+// Which pairs have a place in sums.
+const ALL: u32 = 0u;   // each a with each b
+const UPPER: u32 = 1u; // a before b, both of one list
+const NO_SLOT: u32 = 0xffffffffu;
+
+struct Params {
+    d4: u32,       // vec4 in a row
+    row_a: u32,    // of the first a in bases
+    row_b: u32,
+    n_a: u32,      // bases
+    n_b: u32,
+    facts_a: u32,  // where the facts of these rows begin, in fours
+    facts_b: u32,
+    pairs: u32,    // ALL, UPPER, or else: slots says it
+    n_cells: u32,
+    n_words: u32,  // of a sum: 2 where a rank is over 64
+    n_tiles: u32,
+    // Where these begin in places:
+    tiles: u32,    // (row, column) of each tile, in tiles
+    groups_a: u32, // of each 64 rows: the first basis in them and the one behind the last
+    groups_b: u32,
+    starts_a: u32, // first row of each basis, and the row behind the last
+    starts_b: u32,
+    cells: u32,    // (i, j) of each kept cell, from 1
+    slots: u32,    // (n_a, n_b) places of pairs in sums
+}
+
+struct Facts {
+    weights: vec4<f32>,
+    scales: vec4<f32>,
+    dithers_a: vec4<f32>,
+    dithers_b: vec4<f32>,
+}
+
+@group(0) @binding(1) var<storage, read> facts: array<Facts>;
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read_write> sums: array<atomic<u32>>;
+
+// Staged bases as bits of f32, [column * rows / 4 + row / 4] four rows of one column; then totals; then a quadrant's table.
+var<workgroup> staged: array<vec4<u32>, STEP * 64u>;
+
+fn stage(at: u32, rows_apart: u32, source: u32) {
+    let block = transpose(mat4x4<f32>(
+        load(source), load(source + params.d4), load(source + 2u * params.d4), load(source + 3u * params.d4),
+    ));
+    staged[at] = bitcast<vec4<u32>>(block[0]);
+    staged[at + rows_apart] = bitcast<vec4<u32>>(block[1]);
+    staged[at + 2u * rows_apart] = bitcast<vec4<u32>>(block[2]);
+    staged[at + 3u * rows_apart] = bitcast<vec4<u32>>(block[3]);
+}
+
+fn four(at: u32) -> vec4<f32> {
+    return bitcast<vec4<f32>>(staged[at]);
+}
+
+fn multiply_add(c: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        fma(vec4<f32>(a.x), b, c[0]),
+        fma(vec4<f32>(a.y), b, c[1]),
+        fma(vec4<f32>(a.z), b, c[2]),
+        fma(vec4<f32>(a.w), b, c[3]),
+    );
+}
+
+// A tile of 128 × 128: 16 × 16 invocations with 8 × 8 cells each, as four blocks of 4 × 4, one in each quadrant.
+fn make_tile_128(index: u32, tx: u32, ty: u32) {
+    let tile_row = places[params.tiles + 2u * index];
+    let tile_col = places[params.tiles + 2u * index + 1u];
+    let thread = ty * LANES + tx;
+
+    // Each invocation stages 4 rows × 4 columns: four of them read 64 bytes of a row in line.
+    let lane = thread % 4u;
+    let quad = thread / 4u;
+    let row_a = params.row_a + tile_row * 128u + 4u * (quad - 32u);
+    let row_b = params.row_b + tile_col * 128u + 4u * quad;
+    let row = select(row_a, row_b, quad < 32u);
+    let source = row * params.d4 + lane;
+    let to = 4u * lane * 64u + quad;
+
+    var c00 = mat4x4<f32>();
+    var c01 = mat4x4<f32>();
+    var c10 = mat4x4<f32>();
+    var c11 = mat4x4<f32>();
+    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
+        var p00 = mat4x4<f32>();
+        var p01 = mat4x4<f32>();
+        var p10 = mat4x4<f32>();
+        var p11 = mat4x4<f32>();
+        let end = min(slice + SLICE / 4u, params.d4);
+        for (var start = slice; start < end; start += STEP / 4u) {
+            stage(to, 64u, source + start);
+            workgroupBarrier();
+            for (var k = 0u; k < STEP; k += UNROLL) {
+                let at_a = k * 64u + 32u + ty;
+                let at_b = k * 64u + tx;
+                for (var u = 0u; u < UNROLL; u++) {
+                    let a0 = four(at_a + u * 64u);
+                    let a1 = four(at_a + u * 64u + 16u);
+                    let b0 = four(at_b + u * 64u);
+                    let b1 = four(at_b + u * 64u + 16u);
+                    p00 = multiply_add(p00, a0, b0);
+                    p01 = multiply_add(p01, a0, b1);
+                    p10 = multiply_add(p10, a1, b0);
+                    p11 = multiply_add(p11, a1, b1);
+                }
+            }
+            workgroupBarrier();
+        }
+        c00 += p00;
+        c01 += p01;
+        c10 += p10;
+        c11 += p11;
+    }
+    finish(c00, 2u * tile_row, 2u * tile_col, tx, ty);
+    finish(c01, 2u * tile_row, 2u * tile_col + 1u, tx, ty);
+    finish(c10, 2u * tile_row + 1u, 2u * tile_col, tx, ty);
+    finish(c11, 2u * tile_row + 1u, 2u * tile_col + 1u, tx, ty);
+}
+
+// A tile of 64 × 64, one quadrant: four times the workgroups for the same pairs. The same sums in the same order.
+fn make_tile_64(index: u32, tx: u32, ty: u32) {
+    let tile_row = places[params.tiles + 2u * index];
+    let tile_col = places[params.tiles + 2u * index + 1u];
+    let thread = ty * LANES + tx;
+    let lane = thread % 4u;
+    let quad = thread / 4u % 32u;
+    let row_a = params.row_a + tile_row * 64u + 4u * (quad - 16u);
+    let row_b = params.row_b + tile_col * 64u + 4u * quad;
+    let row = select(row_a, row_b, quad < 16u);
+    // The first half of the invocations stages the even steps, the second half the odd ones.
+    let odd = thread / 128u;
+    let source = row * params.d4 + lane + odd * (STEP / 4u);
+    let to = odd * 512u + 4u * lane * 32u + quad;
+
+    var c = mat4x4<f32>();
+    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
+        var p = mat4x4<f32>();
+        let end = min(slice + SLICE / 4u, params.d4);
+        for (var start = slice; start < end; start += STEP / 2u) {
+            stage(to, 32u, source + start);
+            workgroupBarrier();
+            for (var k = 0u; k < 2u * STEP; k += 2u * UNROLL) {
+                for (var u = 0u; u < 2u * UNROLL; u++) {
+                    p = multiply_add(p, four((k + u) * 32u + 16u + ty), four((k + u) * 32u + tx));
+                }
+            }
+            workgroupBarrier();
+        }
+        c += p;
+    }
+    finish(c, tile_row, tile_col, tx, ty);
+}
+
+// From one quadrant of P, of which an invocation has 4 × 4, to its share of all sums.
+fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
+    let a = facts[params.facts_a + group_row * LANES + ty];
+    let b = facts[params.facts_b + group_col * LANES + tx];
+    let c = cosines(p, a.scales, b.scales);
+    let q = mat4x4<f32>(c[0] * c[0], c[1] * c[1], c[2] * c[2], c[3] * c[3]);
+    let d0 = fract(a.dithers_a.x + b.dithers_b);
+    let d1 = fract(a.dithers_a.y + b.dithers_b);
+    let d2 = fract(a.dithers_a.z + b.dithers_b);
+    let d3 = fract(a.dithers_a.w + b.dithers_b);
+    let unit = vec4<f32>(Q_UNIT);
+    table(
+        vec4<u32>(fma(q[0], unit, d0)), vec4<u32>(fma(q[1], unit, d1)),
+        vec4<u32>(fma(q[2], unit, d2)), vec4<u32>(fma(q[3], unit, d3)), tx, ty,
+    );
+    share(group_row, group_col, 0u, params.n_cells + 1u, ty * LANES + tx);
+    let w = OVERLAP_UNIT * a.weights;
+    table(
+        vec4<u32>(fma(q[0], w.x * b.weights, d0)), vec4<u32>(fma(q[1], w.y * b.weights, d1)),
+        vec4<u32>(fma(q[2], w.z * b.weights, d2)), vec4<u32>(fma(q[3], w.w * b.weights, d3)), tx, ty,
+    );
+    share(group_row, group_col, params.n_cells + 1u, 1u, ty * LANES + tx);
+}
+
+fn running(v: vec4<u32>) -> vec4<u32> {
+    let y = v.x + v.y;
+    let z = y + v.z;
+    return vec4<u32>(v.x, y, z, z + v.w);
+}
+
+// Makes totals exclusive running sums along 16 lines of 16: one line an invocation.
+fn scan(thread: u32) {
+    workgroupBarrier();
+    if thread < LANES {
+        var sum = vec4<u32>();
+        for (var k = 0u; k < LANES; k++) {
+            let next = staged[thread * LINE + k];
+            staged[thread * LINE + k] = sum;
+            sum += next;
+        }
+    }
+    workgroupBarrier();
+}
+
+// The summed-area table of the quadrant: inclusive sums over all cells above and to the left, modulo 2³².
+fn table(q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, tx: u32, ty: u32) {
+    let thread = ty * LANES + tx;
+    // Along the rows.
+    var s0 = running(q0);
+    var s1 = running(q1);
+    var s2 = running(q2);
+    var s3 = running(q3);
+    staged[ty * LINE + tx] = vec4<u32>(s0.w, s1.w, s2.w, s3.w);
+    scan(thread);
+    let left = staged[ty * LINE + tx];
+    s0 += left.x;
+    s1 += left.y + s0;
+    s2 += left.z + s1;
+    s3 += left.w + s2;
+    // Down the columns.
+    workgroupBarrier();
+    staged[tx * LINE + ty] = s3;
+    scan(thread);
+    let above = staged[tx * LINE + ty];
+    workgroupBarrier();
+    let at = 4u * ty * LANES + tx;
+    staged[at] = s0 + above;
+    staged[at + LANES] = s1 + above;
+    staged[at + 2u * LANES] = s2 + above;
+    staged[at + 3u * LANES] = s3 + above;
+    workgroupBarrier();
+}
+
+// The sum of all cells before this row and this column of the quadrant.
+fn before(row: u32, col: u32) -> u32 {
+    if row == 0u || col == 0u {
+        return 0u;
+    }
+    let at = (row - 1u) * QUAD + col - 1u;
+    return staged[at / 4u][at % 4u];
+}
+
+// Adds what this quadrant has of the values from `first` on of all its pairs.
+fn share(group_row: u32, group_col: u32, first: u32, n: u32, thread: u32) {
+    let begin_a = places[params.groups_a + 2u * group_row];
+    let begin_b = places[params.groups_b + 2u * group_col];
+    let n_a = places[params.groups_a + 2u * group_row + 1u] - begin_a;
+    let n_b = places[params.groups_b + 2u * group_col + 1u] - begin_b;
+    for (var job = thread; job < n_a * n_b * n; job += LANES * LANES) {
+        let pair = job / n;
+        add(group_row * QUAD, group_col * QUAD, begin_a + pair / n_b, begin_b + pair % n_b, first + job % n);
+    }
+    workgroupBarrier();
+}
+
+// Adds what the quadrant from this row and column on has of one value of one pair.
+fn add(row: u32, col: u32, a: u32, b: u32, value: u32) {
+    var slot = a * params.n_b + b;
+    if params.pairs == UPPER {
+        if a >= b {
+            return;
+        }
+        slot = a * params.n_b - a * (a + 1u) / 2u + b - a - 1u;
+    } else if params.pairs != ALL {
+        slot = places[params.slots + slot];
+        if slot == NO_SLOT {
+            return;
+        }
+    }
+    let start_a = places[params.starts_a + a];
+    let start_b = places[params.starts_b + b];
+    let q_a = places[params.starts_a + a + 1u] - start_a;
+    let q_b = places[params.starts_b + b + 1u] - start_b;
+    var i = q_a;
+    var j = q_b;
+    if value < params.n_cells {
+        i = places[params.cells + 2u * value];
+        j = places[params.cells + 2u * value + 1u];
+        if i > q_a || j > q_b {
+            return;
+        }
+    } else if value == params.n_cells {
+        i = min(q_a, q_b);
+        j = i;
+    }
+    // The cell's rectangle, cut to the quadrant.
+    let top = max(start_a, row) - row;
+    let end = min(max(start_a + i, row) - row, QUAD);
+    let left = max(start_b, col) - col;
+    let right = min(max(start_b + j, col) - col, QUAD);
+    if top >= end || left >= right {
+        return;
+    }
+    let sum = before(end, right) - before(top, right) - before(end, left) + before(top, left);
+    let at = (slot * (params.n_cells + 2u) + value) * params.n_words;
+    if params.n_words == 1u {
+        atomicAdd(&sums[at], sum);
+    } else {
+        atomicAdd(&sums[at], sum & 0xffffu);
+        atomicAdd(&sums[at + 1u], sum >> 16u);
+    }
+}

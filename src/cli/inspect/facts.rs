@@ -1,0 +1,121 @@
+//! What there is to say of a run and of a module, for every form of output.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::spectrum::Spectra;
+use crate::cli::dates;
+use crate::{Adapter, Module};
+
+/// One adapter.
+#[derive(Debug, Serialize)]
+pub(super) struct Run {
+    pub(super) path: String,
+    /// In a file that has its name.
+    pub(super) adapter_name: Option<String>,
+    pub(super) format: String,
+    pub(super) method: String,
+    pub(super) container: String,
+    pub(super) trainer: Option<String>,
+    pub(super) base_model: Option<String>,
+    /// Each of its values once, rising.
+    pub(super) ranks: Vec<usize>,
+    pub(super) alphas: Vec<f64>,
+    pub(super) dtypes: Vec<String>,
+    pub(super) n_modules: usize,
+    /// Tensors that belong to no module.
+    pub(super) n_other_tensors: usize,
+    pub(super) n_bytes: u64,
+    /// Times are in UTC.
+    pub(super) modified: Option<String>,
+    pub(super) training_started: Option<String>,
+    pub(super) training_finished: Option<String>,
+    pub(super) modules: Vec<Row>,
+}
+
+/// One module.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) original: String,
+    pub(super) tensor_a: String,
+    pub(super) tensor_b: String,
+    pub(super) rank: usize,
+    pub(super) d_in: usize,
+    pub(super) d_out: usize,
+    pub(super) dtype_a: String,
+    pub(super) dtype_b: String,
+    pub(super) alpha: Option<f64>,
+    pub(super) scaling: Option<f64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) spectra: Option<Spectra>,
+}
+
+impl Run {
+    pub(super) fn of(path: &Path, adapter: &Adapter, with_spectra: bool) -> crate::Result<Self> {
+        let modules = adapter.modules();
+        let rows = match with_spectra {
+            true => modules.par_iter().map(Row::with_spectra).collect::<crate::Result<Vec<_>>>()?,
+            false => modules.iter().map(Row::of).collect(),
+        };
+        let mut alphas: Vec<f64> = modules.iter().filter_map(|module| module.alpha).collect();
+        alphas.sort_by(f64::total_cmp);
+        alphas.dedup();
+        let ranks: BTreeSet<usize> = modules.iter().map(Module::rank).collect();
+        let factors = modules.iter().flat_map(|module| [&module.a, &module.b]);
+        let dtypes: BTreeSet<String> = factors.map(|factor| factor.dtype.to_string()).collect();
+        let modified = adapter.modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let recorded = adapter.recorded();
+        Ok(Self {
+            path: path.display().to_string(),
+            adapter_name: adapter.adapter_name().map(str::to_owned),
+            format: adapter.format().to_string(),
+            method: adapter.method().to_string(),
+            container: adapter.container().to_string(),
+            trainer: recorded.trainer.clone(),
+            base_model: adapter.base_model().map(str::to_owned),
+            ranks: ranks.into_iter().collect(),
+            alphas,
+            dtypes: dtypes.into_iter().collect(),
+            n_modules: modules.len(),
+            n_other_tensors: adapter.n_other_tensors(),
+            n_bytes: adapter.n_bytes(),
+            modified: modified.and_then(|since| dates::stamp(since.as_secs_f64())),
+            training_started: recorded.started_s.and_then(dates::stamp),
+            training_finished: recorded.finished_s.and_then(dates::stamp),
+            modules: rows,
+        })
+    }
+
+    /// When training ended, where that is recorded, else when the file was last written.
+    pub(super) fn date(&self) -> Option<&str> {
+        self.training_finished.as_ref().or(self.modified.as_ref())?.get(..10)
+    }
+}
+
+impl Row {
+    fn of(module: &Module) -> Self {
+        Self {
+            name: module.name.clone(),
+            original: module.original.clone(),
+            tensor_a: module.a.name.clone(),
+            tensor_b: module.b.name.clone(),
+            rank: module.rank(),
+            d_in: module.d_in(),
+            d_out: module.d_out(),
+            dtype_a: module.a.dtype.to_string(),
+            dtype_b: module.b.dtype.to_string(),
+            alpha: module.alpha,
+            scaling: module.scaling,
+            spectra: None,
+        }
+    }
+
+    fn with_spectra(module: &Module) -> crate::Result<Self> {
+        Ok(Self { spectra: Some(Spectra::of(module)?), ..Self::of(module) })
+    }
+}

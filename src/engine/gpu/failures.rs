@@ -1,0 +1,127 @@
+//! Tests of what an engine does when its GPU fails: the right numbers all the same, and a word about it.
+
+use std::time::Duration;
+
+use wgpu::{BufferDescriptor, BufferUsages};
+
+use super::GpuEngine;
+use crate::basis::Basis;
+use crate::engine::{Block, CpuEngine, Engine, GpuChoice, Kept, Pair, Pairs, Precision};
+
+/// A software adapter, where there is one: an injected failure must not touch a real GPU's other work.
+fn open() -> Option<GpuEngine> {
+    match GpuEngine::open(&GpuChoice::Index(0), Precision::F32) {
+        Ok(engine) => Some(engine),
+        Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() => {
+            panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
+        }
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn bases() -> Vec<Basis> {
+    (0..40).map(|k| Basis::gaussian(1 + k % 9, 200, k as u64).unwrap()).collect()
+}
+
+fn kept(engine: &dyn Engine, bases: &[Basis]) -> Kept {
+    let bases: Vec<&Basis> = bases.iter().collect();
+    let cells = [(1, 1), (4, 4)];
+    engine.kept(&Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &cells }).unwrap()
+}
+
+/// Within both engines' bounds, NaN for NaN.
+fn assert_same_numbers(one: &Kept, other: &Kept) {
+    assert_eq!(one.n_pairs(), other.n_pairs());
+    for (one, other) in one.pairs().zip(other.pairs()) {
+        let [one, other] = [one, other].map(|pair| pair.phi.iter().copied().chain([pair.full, pair.overlap]));
+        for (x, y) in one.zip(other) {
+            assert!((x - y).abs() <= 2e-5 || x.is_nan() && y.is_nan(), "{x} for {y}");
+        }
+    }
+}
+
+fn assert_warned(engine: &GpuEngine, words: &[&str]) {
+    let warnings = engine.take_warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    for word in words {
+        assert!(warnings[0].contains(word) && !warnings[0].contains('\n'), "{}", warnings[0]);
+    }
+    assert!(engine.take_warnings().is_empty(), "each warning is given once");
+}
+
+#[test]
+fn a_lost_device_leaves_the_work_to_the_cpu_engine_from_then_on() {
+    let Some(engine) = open() else { return };
+    let bases = bases();
+    engine.device.device().destroy();
+    for _ in 0..2 {
+        let kept = kept(&engine, &bases);
+        assert_same_numbers(&kept, &self::kept(&CpuEngine::new(), &bases));
+        assert!(kept.fallback().unwrap().starts_with("cpu ("), "{:?}", kept.fallback());
+        assert_warned(&engine, &["failed; computed by cpu (", "device lost"]);
+    }
+    let pairs = [Pair { a: &bases[3], b: &bases[8] }];
+    assert_eq!(engine.grids(&pairs).unwrap(), CpuEngine::new().grids(&pairs).unwrap());
+    assert_warned(&engine, &["cpu ("]);
+}
+
+#[test]
+fn a_validation_error_is_tried_again_in_smaller_dispatches_with_the_same_bits() {
+    let Some(engine) = open() else { return };
+    let bases = bases();
+    let whole = kept(&engine, &bases);
+    assert_eq!(whole.fallback(), None);
+    // A real one: a buffer that is mapped for reading cannot be a uniform.
+    let _ = engine.device.device().create_buffer(&BufferDescriptor {
+        label: Some("wrong"),
+        size: 16,
+        usage: BufferUsages::MAP_READ | BufferUsages::UNIFORM,
+        mapped_at_creation: false,
+    });
+    let again = kept(&engine, &bases);
+    assert!(again.fallback().unwrap().starts_with("smaller dispatches, after "), "{:?}", again.fallback());
+    assert_warned(&engine, &["smaller dispatches", "Validation Error"]);
+    let bits = |kept: &Kept| -> Vec<u32> {
+        let values = kept.pairs().flat_map(|pair| [pair.phi[0], pair.phi[1], pair.full, pair.overlap]);
+        values.map(f32::to_bits).collect()
+    };
+    assert_eq!(bits(&again), bits(&whole));
+    assert_eq!(kept(&engine, &bases).fallback(), None, "one failure is not held against the GPU");
+}
+
+#[test]
+fn out_of_memory_twice_leaves_the_block_to_the_cpu_engine_and_no_other_one() {
+    let Some(engine) = open() else { return };
+    let bases = bases();
+    *engine.device.injected.lock().unwrap() = vec!["Out of Memory"; 2];
+    let kept = kept(&engine, &bases);
+    assert_same_numbers(&kept, &self::kept(&CpuEngine::new(), &bases));
+    assert_warned(&engine, &["cpu (", "Out of Memory"]);
+    assert_eq!(self::kept(&engine, &bases).fallback(), None);
+
+    *engine.device.injected.lock().unwrap() = vec!["Out of Memory"];
+    let pairs = [Pair { a: &bases[3], b: &bases[8] }];
+    engine.grids(&pairs).unwrap();
+    assert_warned(&engine, &["smaller dispatches", "Out of Memory"]);
+}
+
+#[test]
+fn a_device_that_is_lost_under_way_gives_the_right_numbers() {
+    let bases = bases();
+    let expected = kept(&CpuEngine::new(), &bases);
+    for delay_us in [0, 300, 1000, 3000, 10_000] {
+        let Some(engine) = open() else { return };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_micros(delay_us));
+                engine.device.device().destroy();
+            });
+            for _ in 0..3 {
+                assert_same_numbers(&kept(&engine, &bases), &expected);
+            }
+        });
+    }
+}

@@ -1,0 +1,360 @@
+//! How a block is cut into dispatches: strips of neighbouring bases, and which strip is multiplied with which.
+
+use std::collections::HashMap;
+
+use crate::basis::Basis;
+use crate::engine::{Block, Kept, Pairs};
+use crate::error::{Fault, Result};
+use crate::kernels::gram::{self, Chunk, Slots};
+use crate::kernels::similarity::Precision;
+
+/// Tiles begin at multiples of this in a strip, whatever the variant's own.
+const ALIGNMENT: usize = 128;
+
+/// Places in a table of slots: 4 MiB, for lists of pairs of which most bases know few others.
+const MAX_TABLE: usize = 1 << 20;
+
+/// Words of sums in one dispatch: 16 MiB to read back while the next one runs.
+const MAX_SUMS: usize = 1 << 22;
+
+/// What one dispatch may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// Words of one buffer.
+    pub(super) max_words: usize,
+    /// Work, so that no driver takes it for hung.
+    pub(super) max_flop: f64,
+    pub(super) precision: Precision,
+}
+
+/// A block in dispatches.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    /// Bases that are uploaded together.
+    pub(super) strips: Vec<Vec<&'a Basis>>,
+    pub(super) dispatches: Vec<Dispatch>,
+    /// Rows of the longest strip, up to the end of its last tile.
+    pub(super) strip_rows: usize,
+    pub(super) row_words: usize,
+    /// Numbers kept of a pair.
+    pub(super) n_values: usize,
+}
+
+/// One strip times one strip.
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    pub(super) strips: [usize; 2],
+    pub(super) which: Which,
+}
+
+/// Which pairs of two strips are wanted, and where they stand in the block.
+#[derive(Debug)]
+pub(super) enum Which {
+    /// Each with each, from these places in the block's lists on.
+    All([usize; 2]),
+    /// One strip with itself, each pair once, from this place on.
+    Upper(usize),
+    /// Slots of the pairs, as [`Slots::Table`] has them; and for each pair of the block its index, its places within the
+    /// strips, and its slot.
+    Listed { table: Vec<u32>, n_pairs: usize, pairs: Vec<Listed> },
+}
+
+#[derive(Debug)]
+pub(super) struct Listed {
+    index: usize,
+    places: [usize; 2],
+    slot: usize,
+}
+
+impl<'a> Plan<'a> {
+    /// # Errors
+    /// `Limit` when a basis or a pair's numbers alone are over the budget.
+    pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
+        let d = block.d()?;
+        let row_words = gram::row_words(budget.precision, d);
+        let n_values = block.cells.len() + Kept::N_MORE;
+        let cutter = Cutter::new(d, row_words, n_values, budget)?;
+        let (strips, dispatches) = match block.pairs {
+            Pairs::All => {
+                let (a, b) = (cutter.cut(block.a)?, cutter.cut(block.b)?);
+                // To and fro, so that the strip that was used last is used next.
+                let order = (0..a.len()).flat_map(|row| {
+                    let n = b.len();
+                    (0..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - col }))
+                });
+                let dispatches = order.map(|(row, col)| Dispatch {
+                    strips: [row, a.len() + col],
+                    which: Which::All([a[row].0, b[col].0]),
+                });
+                let dispatches = dispatches.collect();
+                (a.into_iter().chain(b).map(|(_, strip)| strip).collect(), dispatches)
+            }
+            Pairs::Upper => {
+                let strips = cutter.cut(block.a)?;
+                let order = (0..strips.len()).flat_map(|row| {
+                    let n = strips.len();
+                    (row..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - (col - row) }))
+                });
+                let dispatches = order.map(|(row, col)| Dispatch {
+                    strips: [row, col],
+                    which: match row == col {
+                        true => Which::Upper(strips[row].0),
+                        false => Which::All([strips[row].0, strips[col].0]),
+                    },
+                });
+                let dispatches = dispatches.collect();
+                (strips.into_iter().map(|(_, strip)| strip).collect(), dispatches)
+            }
+            Pairs::List(list) => cutter.gather(block, list)?,
+        };
+        let rows = |strip: &Vec<&Basis>| strip.iter().map(|basis| basis.q()).sum::<usize>();
+        let strip_rows = strips.iter().map(rows).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
+        Ok(Self { strips, dispatches, strip_rows, row_words, n_values })
+    }
+
+    /// Tiles of 128 in all dispatches, about: what decides which kernel fills the GPU.
+    pub(super) fn n_tiles(&self) -> usize {
+        let tiles = |strip: usize| {
+            self.strips[strip].iter().map(|basis| basis.q()).sum::<usize>().div_ceil(ALIGNMENT)
+        };
+        let of = |dispatch: &Dispatch| {
+            let [a, b] = dispatch.strips.map(tiles);
+            match &dispatch.which {
+                Which::All(_) => a * b,
+                Which::Upper(_) => a * (a + 1) / 2,
+                Which::Listed { .. } => a.max(b),
+            }
+        };
+        self.dispatches.iter().map(of).sum()
+    }
+
+    /// The most words of places and of sums in a dispatch.
+    pub(super) fn most_words(&self, n_cells: usize) -> (usize, usize) {
+        let (mut places, mut sums) = (1, 1);
+        for dispatch in &self.dispatches {
+            let [a, b] = dispatch.strips.map(|strip| self.strips[strip].len());
+            let (table, n_pairs) = match &dispatch.which {
+                Which::All(_) => (0, a * b),
+                Which::Upper(_) => (0, a * a.saturating_sub(1) / 2),
+                Which::Listed { table, n_pairs, .. } => (table.len(), *n_pairs),
+            };
+            let groups = self.strip_rows / gram::QUADRANT;
+            places = places.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
+            sums = sums.max(n_pairs * self.n_values * 2);
+        }
+        (places, sums)
+    }
+}
+
+impl Which {
+    pub(super) fn slots(&self) -> Slots<'_> {
+        match self {
+            Self::All(_) => Slots::All,
+            Self::Upper(_) => Slots::Upper,
+            Self::Listed { table, n_pairs, .. } => Slots::Table { table, n_pairs: *n_pairs },
+        }
+    }
+
+    /// Calls `take` with the index in the block, the places within the strips and the slot of every pair.
+    pub(super) fn for_each(
+        &self,
+        block: &Block<'_>,
+        [n_a, n_b]: [usize; 2],
+        mut take: impl FnMut(usize, [usize; 2], usize),
+    ) {
+        let n = block.b.len();
+        let index = |a: usize, b: usize| match block.pairs {
+            Pairs::Upper => a * n - a * (a + 1) / 2 + b - a - 1,
+            Pairs::All | Pairs::List(_) => a * n + b,
+        };
+        match self {
+            Self::All([first_a, first_b]) => {
+                for a in 0..n_a {
+                    for b in 0..n_b {
+                        take(index(first_a + a, first_b + b), [a, b], a * n_b + b);
+                    }
+                }
+            }
+            Self::Upper(first) => {
+                let mut slot = 0;
+                for a in 0..n_a {
+                    for b in a + 1..n_b {
+                        take(index(first + a, first + b), [a, b], slot);
+                        slot += 1;
+                    }
+                }
+            }
+            Self::Listed { pairs, .. } => {
+                pairs.iter().for_each(|pair| take(pair.index, pair.places, pair.slot));
+            }
+        }
+    }
+}
+
+/// What a strip may hold.
+struct Cutter {
+    max_rows: usize,
+    max_bases: usize,
+    max_pairs: usize,
+}
+
+impl Cutter {
+    fn new(d: usize, row_words: usize, n_values: usize, budget: Budget) -> Result<Self> {
+        let max_pairs = MAX_SUMS.min(budget.max_words) / (2 * n_values);
+        if max_pairs == 0 || n_values > Chunk::MAX_CELLS {
+            let found = format!("{n_values} numbers of a pair");
+            let most = (MAX_SUMS / 2).min(Chunk::MAX_CELLS);
+            return Err(Fault::new(found, format!("at most {most}")).of("block").limit());
+        }
+        // Two strips are multiplied in a dispatch, and both lie in one buffer.
+        let by_work = (budget.max_flop / (2.0 * d as f64)).sqrt() as usize;
+        let by_memory = budget.max_words / 2 / row_words;
+        let max_rows = by_work.max(ALIGNMENT).min(by_memory) / ALIGNMENT * ALIGNMENT;
+        Ok(Self { max_rows, max_bases: max_pairs.isqrt(), max_pairs })
+    }
+
+    fn check(&self, basis: &Basis) -> Result<()> {
+        if basis.q() <= self.max_rows {
+            return Ok(());
+        }
+        let expected = format!("at most {} of d = {} in one dispatch", self.max_rows, basis.d());
+        Err(Fault::new(format!("a basis of {} vectors", basis.q()), expected).of("block").limit())
+    }
+
+    /// Neighbours together, each strip with the place of its first basis.
+    fn cut<'a>(&self, bases: &[&'a Basis]) -> Result<Vec<(usize, Vec<&'a Basis>)>> {
+        let mut strips: Vec<(usize, Vec<&'a Basis>)> = vec![];
+        let mut n_rows = 0;
+        for (place, &basis) in bases.iter().enumerate() {
+            self.check(basis)?;
+            n_rows += basis.q();
+            match strips.last_mut() {
+                Some((_, strip)) if n_rows <= self.max_rows && strip.len() < self.max_bases => {
+                    strip.push(basis);
+                }
+                _ => {
+                    n_rows = basis.q();
+                    strips.push((place, vec![basis]));
+                }
+            }
+        }
+        Ok(strips)
+    }
+
+    /// Two strips for as many pairs of a list as fit, again and again.
+    fn gather<'a>(
+        &self,
+        block: &Block<'a>,
+        list: &[(u32, u32)],
+    ) -> Result<(Vec<Vec<&'a Basis>>, Vec<Dispatch>)> {
+        let (mut strips, mut dispatches) = (vec![], vec![]);
+        let mut group = Group::default();
+        for (index, &(a, b)) in list.iter().enumerate() {
+            let bases = [block.a[a as usize], block.b[b as usize]];
+            bases.into_iter().try_for_each(|basis| self.check(basis))?;
+            if !group.has_room(self, [a, b], bases) {
+                std::mem::take(&mut group).close(&mut strips, &mut dispatches);
+            }
+            group.push(index, [a, b], bases);
+        }
+        if !group.pairs.is_empty() {
+            group.close(&mut strips, &mut dispatches);
+        }
+        Ok((strips, dispatches))
+    }
+}
+
+/// Listed pairs that go into one dispatch.
+#[derive(Default)]
+struct Group<'a> {
+    /// Of each of the two lists: where its bases stand in the strip.
+    places: [HashMap<u32, usize>; 2],
+    strips: [Vec<&'a Basis>; 2],
+    n_rows: [usize; 2],
+    slots: HashMap<[usize; 2], usize>,
+    pairs: Vec<Listed>,
+}
+
+impl<'a> Group<'a> {
+    fn has_room(&self, cutter: &Cutter, pair: [u32; 2], bases: [&Basis; 2]) -> bool {
+        let is_new = [0, 1].map(|k| !self.places[k].contains_key(&pair[k]));
+        let n_rows = [0, 1].map(|k| self.n_rows[k] + if is_new[k] { bases[k].q() } else { 0 });
+        let n = [0, 1].map(|k| self.strips[k].len() + usize::from(is_new[k]));
+        n_rows.into_iter().all(|n_rows| n_rows <= cutter.max_rows)
+            && n[0] * n[1] <= MAX_TABLE
+            && self.slots.len() < cutter.max_pairs
+    }
+
+    fn push(&mut self, index: usize, pair: [u32; 2], bases: [&'a Basis; 2]) {
+        let places = [0, 1].map(|k| {
+            *self.places[k].entry(pair[k]).or_insert_with(|| {
+                self.n_rows[k] += bases[k].q();
+                self.strips[k].push(bases[k]);
+                self.strips[k].len() - 1
+            })
+        });
+        let next = self.slots.len();
+        let slot = *self.slots.entry(places).or_insert(next);
+        self.pairs.push(Listed { index, places, slot });
+    }
+
+    fn close(self, strips: &mut Vec<Vec<&'a Basis>>, dispatches: &mut Vec<Dispatch>) {
+        let n_b = self.strips[1].len();
+        let mut table = vec![Chunk::NO_SLOT; self.strips[0].len() * n_b];
+        for ([a, b], slot) in &self.slots {
+            table[a * n_b + b] = *slot as u32;
+        }
+        let which = Which::Listed { table, n_pairs: self.slots.len(), pairs: self.pairs };
+        dispatches.push(Dispatch { strips: [strips.len(), strips.len() + 1], which });
+        strips.extend(self.strips);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(max_words: usize, max_flop: f64) -> Budget {
+        Budget { max_words, max_flop, precision: Precision::F32 }
+    }
+
+    #[test]
+    fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
+        let bases: Vec<Basis> = (0..70)
+            .map(|k| Basis::from_rows(100, vec![0.1; (1 + k % 13) * 100], vec![1.0; 1 + k % 13]).unwrap())
+            .collect();
+        let bases: Vec<&Basis> = bases.iter().collect();
+        let list: Vec<(u32, u32)> = (0..500).map(|k| (k * 7 % 70, k * k % 31)).collect();
+        for pairs in [Pairs::All, Pairs::Upper, Pairs::List(&list), Pairs::List(&[])] {
+            let b = if matches!(pairs, Pairs::Upper) { &bases[..] } else { &bases[..31] };
+            let block = Block { a: &bases, b, pairs, cells: &[(1, 1)] };
+            for budget in [budget(1 << 25, 1e12), budget(1 << 16, 4e6), budget(1 << 15, 1.0)] {
+                let plan = Plan::new(&block, budget).unwrap();
+                let mut seen = vec![0; block.n_pairs()];
+                let places: Vec<(usize, usize)> = block.places().collect();
+                for dispatch in &plan.dispatches {
+                    let strips = dispatch.strips.map(|strip| &plan.strips[strip]);
+                    dispatch.which.for_each(&block, strips.map(Vec::len), |index, [a, b], _| {
+                        let expected = [block.a[places[index].0], block.b[places[index].1]];
+                        assert!(std::ptr::eq(strips[0][a], expected[0]));
+                        assert!(std::ptr::eq(strips[1][b], expected[1]));
+                        seen[index] += 1;
+                    });
+                }
+                assert!(seen.iter().all(|&count| count == 1), "{pairs:?}: {seen:?}");
+                assert!(2 * plan.strip_rows * plan.row_words <= budget.max_words);
+            }
+        }
+    }
+
+    #[test]
+    fn a_basis_over_the_budget_is_an_error_that_names_both_sizes() {
+        let basis = Basis::from_rows(1000, vec![0.1; 130_000], vec![1.0; 130]).unwrap();
+        let block = Block { a: &[&basis], b: &[&basis], pairs: Pairs::All, cells: &[] };
+        let error = Plan::new(&block, budget(2 * 200 * 1024, 1e12)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "block: found a basis of 130 vectors, expected at most 128 of d = 1000 in one dispatch"
+        );
+    }
+}

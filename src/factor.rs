@@ -1,0 +1,189 @@
+//! One factor of a module as a view of a stored tensor: which numbers of the file it is, without reading them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::adapter::Dtype;
+
+/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
+///
+/// A factor need not be a whole tensor: it can be a transposed one, some of its rows, or one whose rows are scaled by
+/// another tensor.
+#[derive(Debug, Clone)]
+pub struct Factor {
+    /// The tensor's name in the file.
+    pub name: String,
+    /// Rows: the rank for A, d_out for B.
+    pub rows: usize,
+    /// Columns: d_in for A, the rank for B.
+    pub cols: usize,
+    /// The stored type of a number.
+    pub dtype: Dtype,
+    pub(crate) source: Source,
+    /// Where the tensor's first number lies, from the start of the source.
+    pub(crate) offset_bytes: u64,
+    pub(crate) row_axis: Axis,
+    pub(crate) col_axis: Axis,
+}
+
+impl Factor {
+    /// The file that holds the numbers.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// The view with rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        let Self { rows, cols, row_axis, col_axis, .. } = self;
+        Self { rows: cols, cols: rows, row_axis: col_axis, col_axis: row_axis, ..self }
+    }
+
+    /// These rows alone, which must be among the view's.
+    pub(crate) fn row_range(mut self, rows: Range<usize>) -> Self {
+        self.row_axis = self.row_axis.cut(rows);
+        self.rows = self.row_axis.len();
+        self
+    }
+
+    /// Every n-th row, from `first` on: those of one of n experts. None where the rows are no plain dimension of the tensor,
+    /// or are not a multiple of n.
+    pub(crate) fn every(mut self, n: usize, first: usize) -> Option<Self> {
+        let Axis { dims, range, scale } = &self.row_axis;
+        let &[(len, stride)] = dims.as_slice() else { return None };
+        if *range != (0..len) || scale.is_some() || n == 0 || len % n != 0 || first >= n {
+            return None;
+        }
+        self.offset_bytes += first as u64 * stride * self.dtype.size_bytes() as u64;
+        self.rows = len / n;
+        let dims = vec![(self.rows, stride * n as u64)];
+        self.row_axis = Axis { dims, range: 0..self.rows, scale: None };
+        Some(self)
+    }
+
+    /// The view with row i multiplied by number i of `scale`, (rows, 1). None when `scale` has another shape.
+    pub(crate) fn scaled_by(mut self, scale: Self) -> Option<Self> {
+        let fits = (scale.rows, scale.cols) == (self.rows, 1) && self.row_axis.scale.is_none();
+        self.row_axis.scale = Some(Box::new(scale));
+        fits.then_some(self)
+    }
+}
+
+/// The rows or the columns of a view: one dimension of the tensor, or several that are flattened into one.
+#[derive(Debug, Clone)]
+pub(crate) struct Axis {
+    /// Length and stride in numbers, the outermost dimension first.
+    dims: Vec<(usize, u64)>,
+    /// Of the flattened positions, those that belong to the view.
+    range: Range<usize>,
+    /// What the numbers at each of these positions are multiplied by: (length, 1).
+    pub(crate) scale: Option<Box<Factor>>,
+}
+
+impl Axis {
+    /// All positions of these dimensions, given as length and stride in numbers. None where their count, or the place of
+    /// the last number, is over what this machine can address.
+    pub(crate) fn new(dims: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let mut merged: Vec<(usize, u64)> = Vec::new();
+        let (mut len, mut last) = (1usize, 0u64);
+        for (n, stride) in dims {
+            let n_here = usize::try_from(n).ok()?;
+            len = len.checked_mul(n_here)?;
+            last = last.checked_add(n.saturating_sub(1).checked_mul(stride)?)?;
+            match merged.last_mut() {
+                // Rows of rows that follow each other are one longer row.
+                Some((outer, outer_stride)) if n.checked_mul(stride) == Some(*outer_stride) => {
+                    (*outer, *outer_stride) = (outer.checked_mul(n_here)?, stride);
+                }
+                _ => merged.push((n_here, stride)),
+            }
+        }
+        Some(Self { dims: merged, range: 0..len, scale: None })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Where the positions lie, in numbers from the tensor's first.
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        self.range.clone().map(|at| self.offset(at)).collect()
+    }
+
+    fn offset(&self, mut at: usize) -> u64 {
+        // `new` checked that the last of them fits.
+        let steps = self.dims.iter().rev().map(|&(n, stride)| {
+            let step = (at % n) as u64 * stride;
+            at /= n;
+            step
+        });
+        steps.sum()
+    }
+
+    fn cut(mut self, range: Range<usize>) -> Self {
+        let place = |at: usize| self.range.start + at.min(self.range.len());
+        self.range = place(range.start)..place(range.end).max(place(range.start));
+        self.scale = self.scale.map(|scale| Box::new(scale.row_range(range)));
+        self
+    }
+}
+
+/// Where the bytes of a checkpoint lie.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
+    File(Arc<Path>, Stamp),
+    /// A label to name it by, and the bytes.
+    Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
+    /// A compressed part of one of these two.
+    Deflated(Arc<Deflated>),
+}
+
+impl Source {
+    /// The file, or the label that stands for one.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path, _) | Self::Memory(path, _) => path,
+            Self::Deflated(part) => part.file.path(),
+        }
+    }
+
+    /// Whether the two are one place, and not only equal.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one, _), Self::File(other, _)) => Arc::ptr_eq(one, other),
+            (Self::Memory(_, one), Self::Memory(_, other)) => Arc::ptr_eq(one, other),
+            (Self::Deflated(one), Self::Deflated(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// The whole file that this lies in.
+    pub(crate) fn whole(&self) -> &Self {
+        match self {
+            Self::File(..) | Self::Memory(..) => self,
+            Self::Deflated(part) => part.file.whole(),
+        }
+    }
+}
+
+/// Bytes of a file that are compressed by deflate.
+#[derive(Debug)]
+pub(crate) struct Deflated {
+    pub(crate) file: Source,
+    /// Where they lie in the file.
+    pub(crate) offset_bytes: u64,
+    /// How many they are there.
+    pub(crate) n_compressed: u64,
+    /// How many they become.
+    pub(crate) n_bytes: u64,
+}
+
+/// What tells that a file is still the one whose header was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) n_bytes: u64,
+    pub(crate) modified: Option<SystemTime>,
+}

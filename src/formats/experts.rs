@@ -1,0 +1,77 @@
+//! PEFT's `target_parameters`: one A and B for all experts that a parameter holds.
+//!
+//! For E experts A is (E·r, d_in), the experts' rows one behind the other; B is (d_out, r·E), where the E columns of each
+//! direction stand side by side. Two parameters of one module nest: the one that the module registered first is in the
+//! innermost wrapper, behind a `.base_layer` each.
+
+use crate::formats::pairs::Pair;
+
+/// Parameters of mixtures of experts in the order in which their modules register them.
+const ORDER: &[&str] = &["gate_up_proj", "down_proj"];
+
+/// The experts of a pair that the config's `target_parameters` made, named `….experts.N.PARAMETER`; the pair alone where it
+/// is none, or where the parameter or the count of experts cannot be told. `rank` is that of one expert.
+pub(super) fn split(pair: Pair, target_parameters: &[String], rank: Option<usize>) -> Vec<Pair> {
+    let depth = pair.path.matches(".base_layer").count();
+    let module = pair.path.replace(".base_layer", "");
+    let Some(parameter) = parameter(&module, depth, target_parameters) else { return vec![pair] };
+    let Some(rank) = rank.filter(|&rank| rank > 0 && pair.a.rows % rank == 0) else { return vec![pair] };
+    let n_experts = pair.a.rows / rank;
+    if n_experts == 1 {
+        return vec![pair];
+    }
+    let experts = (0..n_experts).map(|expert| {
+        let part = format!("{expert}.{parameter}");
+        Some(Pair {
+            original: format!("{}.{part}", pair.original),
+            path: format!("{module}.{part}"),
+            a: pair.a.clone().row_range(expert * rank..(expert + 1) * rank),
+            b: pair.b.clone().transposed().every(n_experts, expert)?.transposed(),
+            alpha: pair.alpha,
+        })
+    });
+    experts.collect::<Option<Vec<_>>>().unwrap_or_else(|| vec![pair])
+}
+
+/// The parameter that a wrapper at this depth adapts.
+fn parameter<'a>(module: &str, depth: usize, targets: &'a [String]) -> Option<&'a str> {
+    let mut here: Vec<&str> = targets
+        .iter()
+        .filter_map(|target| {
+            let (owner, parameter) = target.rsplit_once('.')?;
+            let front = module.strip_suffix(owner)?;
+            (front.is_empty() || front.ends_with('.')).then_some(parameter)
+        })
+        .collect();
+    here.sort_unstable();
+    here.dedup();
+    match here[..] {
+        [one] if depth == 0 => Some(one),
+        _ => {
+            let place = |name: &&str| ORDER.iter().position(|known| known == name);
+            let mut places =
+                here.iter().map(|name| Some((place(name)?, *name))).collect::<Option<Vec<_>>>()?;
+            places.sort_unstable();
+            // The outermost wrapper, without `.base_layer`, is the last one.
+            places.into_iter().rev().nth(depth).map(|(_, name)| name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_wrapper_is_that_of_the_first_parameter() {
+        let targets = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"].map(String::from);
+        let module = "model.layers.0.mlp.experts";
+        assert_eq!(parameter(module, 0, &targets), Some("down_proj"));
+        assert_eq!(parameter(module, 1, &targets), Some("gate_up_proj"));
+        assert_eq!(parameter(module, 2, &targets), None);
+        assert_eq!(parameter(module, 0, &targets[..1]), Some("gate_up_proj"));
+        assert_eq!(parameter("model.layers.0.xmlp.experts", 0, &targets), None);
+        let unknown = ["mlp.experts.w1", "mlp.experts.w2"].map(String::from);
+        assert_eq!(parameter(module, 0, &unknown), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! How an adapter is opened: limits, and which of several adapters in one file.
+
+use std::path::Path;
+
+use crate::adapter::Adapter;
+use crate::error::Result;
+use crate::formats::Limits;
+
+/// Opens adapters otherwise than [`Adapter::open`] does.
+///
+/// ```
+/// use lorascope::OpenOptions;
+///
+/// let file = "tests/data/libraries/peft-several/two.safetensors";
+/// let style = OpenOptions::new().adapter_name("style").open(file)?;
+/// assert_eq!(style.adapter_name(), Some("style"));
+/// assert_eq!(OpenOptions::new().open_all(file)?.len(), 2);
+/// # Ok::<(), lorascope::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    pub(super) limits: Limits,
+    pub(super) adapter_name: Option<String>,
+}
+
+impl OpenOptions {
+    /// The default [`Limits`], and the only adapter of a file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Other limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The adapter of this name, where a file holds several. One whose tensors have no adapter's name is opened
+    /// whatever the name.
+    pub fn adapter_name(mut self, name: impl Into<String>) -> Self {
+        self.adapter_name = Some(name.into());
+        self
+    }
+
+    /// Opens a folder or a file.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Adapter> {
+        Ok(self.open_each(path.as_ref(), false)?.remove(0))
+    }
+
+    /// Opens every adapter that a file holds, or that of the name: at least one.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`].
+    pub fn open_all(&self, path: impl AsRef<Path>) -> Result<Vec<Adapter>> {
+        self.open_each(path.as_ref(), true)
+    }
+}

@@ -1,0 +1,98 @@
+//! Reads the pickles of torch checkpoints without running them.
+//!
+//! A pickle is a program for a stack machine. This machine knows the opcodes of protocols 2 to 5 that dictionaries of
+//! tensors are written with, and a list of names (`globals`) that they may call; each of those it answers itself. All
+//! values stand in one table and name each other by number, so that neither loops nor a million levels of nesting
+//! matter, and each step adds a bounded number of bytes.
+
+mod globals;
+mod input;
+mod machine;
+mod objects;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+pub(super) use globals::{Global, Numbers};
+pub(super) use input::Input;
+pub(super) use machine::Unpickler;
+
+/// The place of a value in the table.
+pub(super) type Id = u32;
+
+/// What a pickle can hold.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// Text or bytes, by their place in the pickle.
+    Text(Range<usize>),
+    Int(i64),
+    Bool(bool),
+    /// A tuple or a list.
+    Items(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    Storage(Box<Storage>),
+    Tensor(Box<View>),
+    /// None, floats, large numbers, sets and whatever else no tensor is made of.
+    Other,
+}
+
+/// A named run of numbers, as the pickle refers to it.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    pub(super) key: Range<usize>,
+    pub(super) numbers: Numbers,
+    pub(super) n_numbers: u64,
+    /// Of the named run only this part: first number and count.
+    pub(super) part: Option<(u64, u64)>,
+}
+
+/// A tensor, as the pickle describes it.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) storage: Storage,
+    pub(super) numbers: Numbers,
+    /// In numbers, as the strides.
+    pub(super) offset: u64,
+    pub(super) shape: Vec<u64>,
+    pub(super) strides: Vec<u64>,
+}
+
+/// What one or several pickles gave.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    bytes: Vec<u8>,
+    values: Vec<Value>,
+}
+
+impl Values {
+    /// The value; `Other` for a number that is none's.
+    pub(super) fn get(&self, id: Id) -> &Value {
+        self.values.get(id as usize).unwrap_or(&Value::Other)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Every storage that is referred to.
+    pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Storage(storage) => Some(&**storage),
+            _ => None,
+        })
+    }
+
+    /// The text at this place; what is not UTF-8 is replaced.
+    pub(super) fn text(&self, place: &Range<usize>) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.bytes.get(place.clone()).unwrap_or_default())
+    }
+
+    /// The dictionary's value of this key.
+    pub(super) fn entry(&self, dict: &Value, name: &str) -> Option<&Value> {
+        let Value::Dict(entries) = dict else { return None };
+        let is_name = |key: &Value| matches!(key, Value::Text(place) if self.text(place) == name);
+        entries.iter().find(|(key, _)| is_name(self.get(*key))).map(|(_, value)| self.get(*value))
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads a factor's numbers: the bytes that its view covers, and of those the numbers that it names.
+
+use crate::adapter::{Factor, Matrix};
+use crate::error::{Fault, Result};
+use crate::formats::dtype;
+use crate::listing::quoted;
+
+impl Factor {
+    /// Reads the numbers: (rows, cols), widened to f64. Only the bytes from the view's first number to its last are read;
+    /// those of a factor in a compressed member of an archive are unpacked up to its last.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened, a compressed
+    /// member is broken, or a number is not finite.
+    pub fn read(&self) -> Result<Matrix> {
+        let (rows, cols, dtype) = (self.row_axis.len(), self.col_axis.len(), self.dtype);
+        let mut values = self.stored()?;
+        if let Some(scale) = &self.row_axis.scale {
+            let scale = scale.read()?.values;
+            values.chunks_mut(cols.max(1)).zip(scale).for_each(|(row, scale)| {
+                row.iter_mut().for_each(|value| *value *= scale);
+            });
+        }
+        if let Some(scale) = &self.col_axis.scale {
+            let scale = scale.read()?.values;
+            values.chunks_mut(cols.max(1)).for_each(|row| {
+                row.iter_mut().zip(&scale).for_each(|(value, scale)| *value *= scale);
+            });
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let found = format!("{} at {:?}", values[at], [at / cols, at % cols]);
+            let fault = Fault::new(found, "finite numbers").at(self.path());
+            return Err(fault.of(format!("tensor {}", quoted(&self.name))).malformed());
+        }
+        Ok(Matrix { rows, cols, dtype, values })
+    }
+
+    /// The numbers as they are stored, in the order of the view.
+    fn stored(&self) -> Result<Vec<f64>> {
+        let (cols, dtype) = (self.col_axis.len(), self.dtype);
+        let size = dtype.size_bytes();
+        let (row_offsets, col_offsets) = (self.row_axis.offsets(), self.col_axis.offsets());
+        let ends = |offsets: &[u64]| Some((*offsets.iter().min()?, *offsets.iter().max()?));
+        let (Some(row_ends), Some(col_ends)) = (ends(&row_offsets), ends(&col_offsets)) else {
+            return Ok(Vec::new());
+        };
+        // The tensor's own end is within the file, and this view's within the tensor.
+        let first = row_ends.0 + col_ends.0;
+        let n_numbers = (row_ends.1 + col_ends.1 - first) as usize + 1;
+        let mut bytes = vec![0; n_numbers * size];
+        let offset_bytes = self.offset_bytes + first * size as u64;
+        self.source.open()?.read_at(offset_bytes, &mut bytes)?;
+        let every = |offsets: &[u64], stride: u64| offsets.windows(2).all(|pair| pair[1] == pair[0] + stride);
+        if every(&col_offsets, 1) && every(&row_offsets, cols as u64) {
+            return Ok(dtype::widen(&bytes, dtype));
+        }
+        let numbers = row_offsets.iter().flat_map(|row| col_offsets.iter().map(move |col| row + col));
+        let at = |place: u64| (place - first) as usize * size;
+        Ok(numbers.map(|place| dtype::number(&bytes[at(place)..], dtype)).collect())
+    }
+}

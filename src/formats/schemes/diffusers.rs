@@ -1,0 +1,100 @@
+//! diffusers: `PATH.attn1.to_q_lora.down.weight` (oldest), `PATH.attn1.processor.to_q_lora.down.weight`, and
+//! `unet.PATH.attn1.to_q.lora.down.weight` or `….lora_A.weight`; text encoders have `….q_proj.lora_linear_layer.down.weight`.
+
+use super::claim::{Claim, Part};
+
+const ENDS: &[(&str, Part)] = &[
+    (".lora.down.weight", Part::A),
+    (".lora.up.weight", Part::B),
+    (".lora_linear_layer.down.weight", Part::A),
+    (".lora_linear_layer.up.weight", Part::B),
+    ("_lora.down.weight", Part::A),
+    ("_lora.up.weight", Part::B),
+];
+
+/// PEFT's ends, which newer versions write behind the name of the pipeline's part.
+const PEFT_ENDS: &[(&str, Part)] = &[
+    (".lora_A.weight", Part::A),
+    (".lora_B.weight", Part::B),
+    (".lora_magnitude_vector", Part::Magnitude),
+    (".alpha", Part::Alpha),
+];
+
+/// A pipeline's parts. `transformer.` alone is GPT-2's too, so its blocks are asked for.
+const COMPONENTS: &[&str] = &[
+    "unet.",
+    "text_encoder.",
+    "text_encoder_2.",
+    "text_encoder_3.",
+    "transformer.transformer_blocks.",
+    "transformer.single_transformer_blocks.",
+    "transformer.blocks.",
+];
+
+/// Projections as attention processors name them, and the modules that they stand for in a UNet and in CLIP.
+const PROCESSOR: &[(&str, &str, &str)] = &[
+    ("to_q_lora", "to_q", "q_proj"),
+    ("to_k_lora", "to_k", "k_proj"),
+    ("to_v_lora", "to_v", "v_proj"),
+    ("to_out_lora", "to_out.0", "out_proj"),
+    ("add_k_proj_lora", "add_k_proj", "add_k_proj"),
+    ("add_v_proj_lora", "add_v_proj", "add_v_proj"),
+];
+
+pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+    if let Some((end, part)) = ENDS.iter().find(|(end, _)| name.ends_with(end)) {
+        // The `_lora` of a processor belongs to the module's path here, and goes in `path`.
+        let cut = if end.starts_with('_') { end.len() - "_lora".len() } else { end.len() };
+        return Claim::new(&name[..name.len() - cut], *part, 2);
+    }
+    COMPONENTS.iter().any(|front| name.starts_with(front)).then(|| Claim::by_end(name, PEFT_ENDS, 2))?
+}
+
+/// The module that a processor's path stands for.
+pub(super) fn path(module: &str) -> String {
+    let Some((front, last)) = module.rsplit_once('.') else { return module.to_owned() };
+    let Some((_, in_unet, in_clip)) = PROCESSOR.iter().find(|(name, ..)| *name == last) else {
+        return module.to_owned();
+    };
+    let is_clip = module.starts_with("text_encoder");
+    format!(
+        "{}.{}",
+        front.strip_suffix(".processor").unwrap_or(front),
+        if is_clip { in_clip } else { in_unet }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_age_of_names_leads_to_the_same_module() {
+        let to_out = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0";
+        for name in [
+            "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out_lora.down.weight",
+            "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_out_lora.down.weight",
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_out_lora.down.weight",
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.lora.down.weight",
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
+        ] {
+            let claim = claim(name).unwrap();
+            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::A, to_out.into()));
+        }
+        let clip = "text_encoder.encoder.layers.0.self_attn.out_proj";
+        for name in [
+            "text_encoder.text_model.encoder.layers.0.self_attn.to_out_lora.up.weight",
+            "text_encoder.text_model.encoder.layers.0.self_attn.out_proj.lora_linear_layer.up.weight",
+            "text_encoder.encoder.layers.0.self_attn.out_proj.lora_B.weight",
+        ] {
+            let claim = claim(name).unwrap();
+            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::B, clip.into()));
+        }
+    }
+
+    #[test]
+    fn a_language_model_called_transformer_is_none_of_it() {
+        assert_eq!(claim("transformer.h.0.attn.c_attn.lora_A.weight"), None);
+        assert!(claim("transformer.transformer_blocks.0.attn.to_q.lora_A.weight").is_some());
+    }
+}

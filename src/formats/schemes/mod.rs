@@ -1,0 +1,111 @@
+//! The table of naming schemes: each says which tensor names it claims, and the one with the most of them reads the file.
+
+mod claim;
+mod diffusers;
+mod kohya;
+mod loralib;
+mod peft;
+mod refused;
+mod small;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+pub(super) use claim::{Claim, Part};
+pub(super) use loralib::group_names;
+pub(super) use peft::unwrapped;
+use refused::refuse;
+
+use crate::adapter::Format;
+use crate::error::{Fault, Result};
+use crate::formats::tensor::{Tensor, Tensors};
+use crate::listing::{quoted, some_of};
+
+/// A naming scheme.
+pub(super) struct Scheme {
+    pub(super) format: Format,
+    /// What it makes of a tensor's name, if it is one of its own.
+    claim: for<'a> fn(&'a str) -> Option<Claim<'a>>,
+    /// The dotted path of a module, before wrappers are taken off.
+    pub(super) path: fn(&str) -> String,
+}
+
+/// Of two with as many claims the first one counts.
+const SCHEMES: &[Scheme] = &[
+    Scheme { format: Format::Loralib, claim: loralib::claim, path: str::to_owned },
+    Scheme { format: Format::Peft, claim: peft::claim, path: str::to_owned },
+    Scheme { format: Format::Diffusers, claim: diffusers::claim, path: diffusers::path },
+    Scheme { format: Format::Kohya, claim: kohya::claim, path: kohya::path },
+    Scheme { format: Format::Mlx, claim: small::mlx, path: str::to_owned },
+    Scheme { format: Format::TorchTune, claim: small::torchtune, path: str::to_owned },
+    Scheme { format: Format::Megatron, claim: small::megatron, path: str::to_owned },
+    Scheme { format: Format::Cloneofsimo, claim: small::cloneofsimo, path: small::cloneofsimo_path },
+    Scheme { format: Format::SamLora, claim: small::sam, path: str::to_owned },
+];
+
+/// A claimed tensor.
+pub(super) type Claimed<'a> = (&'a str, &'a Tensor, Claim<'a>);
+
+/// The scheme that a file's names are of, and the tensors that it claims.
+///
+/// # Errors
+/// `Unsupported` when no scheme claims a factor, naming the method or the kind of file that it seems to be.
+pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static Scheme, Vec<Claimed<'a>>)> {
+    let mut best: Option<(usize, &Scheme)> = None;
+    for scheme in SCHEMES {
+        let weight = |name: &String| match (scheme.claim)(name) {
+            Some(Claim { part: Part::A | Part::B | Part::E, weight, .. }) => weight,
+            _ => 0,
+        };
+        let sum = tensors.keys().map(weight).sum();
+        if sum > best.map_or(0, |(most, _)| most) {
+            best = Some((sum, scheme));
+        }
+    }
+    let Some((_, scheme)) = best else {
+        return Err(refuse(path, tensors.keys().map(String::as_str)));
+    };
+    let claimed = tensors
+        .iter()
+        .filter_map(|(name, tensor)| Some((name.as_str(), tensor, (scheme.claim)(name)?)))
+        .collect();
+    Ok((scheme, claimed))
+}
+
+/// The names of the adapters in the file; `None` for tensors without one.
+pub(super) fn adapters<'a>(claimed: &[Claimed<'a>]) -> BTreeSet<Option<&'a str>> {
+    let factors = claimed.iter().filter(|(_, _, claim)| claim.part != Part::Alpha);
+    factors.map(|(_, _, claim)| claim.adapter).collect()
+}
+
+/// Keeps the adapter of this name; without a name there must be only one.
+///
+/// # Errors
+/// `Invalid` when there are several and none was named, or none of this name.
+pub(super) fn choose(
+    path: &Path,
+    claimed: &mut Vec<Claimed<'_>>,
+    name: Option<&str>,
+) -> Result<Option<String>> {
+    let adapters = adapters(claimed);
+    let shown = || some_of(adapters.iter().map(|name| name.map_or("one without name".into(), quoted)));
+    if let Some(name) = name {
+        let chosen = adapters.contains(&Some(name));
+        // A file with one adapter need not have its name in it.
+        if !chosen && adapters.len() == 1 && adapters.contains(&None) {
+            return Ok(None);
+        }
+        if !chosen {
+            let fault = Fault::new(format!("no adapter {}", quoted(name)), format!("one of {}", shown()));
+            return Err(fault.at(path).invalid());
+        }
+        claimed.retain(|(_, _, claim)| claim.adapter == Some(name));
+        return Ok(Some(name.to_owned()));
+    }
+    if adapters.len() > 1 {
+        let first = adapters.iter().flatten().next().copied().unwrap_or_default();
+        let fault = Fault::new(format!("{} adapters ({})", adapters.len(), shown()), "one adapter in a file");
+        return Err(fault.at(path).hint(format!("choose one: --adapter-name {first}")).invalid());
+    }
+    Ok(adapters.into_iter().next().flatten().map(str::to_owned))
+}

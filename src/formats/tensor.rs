@@ -1,0 +1,259 @@
+//! A stored tensor, whatever the container, and the matrix that it is as a factor.
+
+use std::collections::BTreeMap;
+
+use crate::adapter::{Dtype, Factor, Source};
+use crate::error::{Fault, Result};
+use crate::factor::Axis;
+use crate::formats::source::Reader;
+use crate::formats::{Limits, dtype};
+use crate::listing::quoted;
+
+/// Tensors have 5 dimensions at most; a hostile header may name millions.
+pub(super) const MAX_DIMS: usize = 32;
+
+/// Every tensor of a file, by name.
+pub(super) type Tensors = BTreeMap<String, Tensor>;
+
+/// One tensor whose place was checked against the file.
+#[derive(Debug, Clone)]
+pub(super) struct Tensor {
+    /// As safetensors calls it, such as `F32`; one that it has no word for as the file calls it.
+    pub(super) dtype: String,
+    pub(super) shape: Vec<u64>,
+    /// In numbers, one a dimension.
+    strides: Vec<u64>,
+    source: Source,
+    /// Where the first number lies in the source.
+    offset_bytes: u64,
+    /// From the first number's first byte to the last one's end.
+    n_bytes: u64,
+}
+
+impl Tensor {
+    /// One whose numbers lie row after row and fill `n_bytes` from `offset_bytes` on.
+    pub(super) fn contiguous(
+        dtype: String,
+        shape: Vec<u64>,
+        source: Source,
+        offset_bytes: u64,
+        n_bytes: u64,
+    ) -> Self {
+        let strides = row_major(&shape);
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+    }
+
+    /// One whose numbers lie column after column.
+    pub(super) fn column_major(
+        dtype: String,
+        shape: Vec<u64>,
+        source: Source,
+        offset_bytes: u64,
+        n_bytes: u64,
+    ) -> Self {
+        let reversed: Vec<u64> = shape.iter().rev().copied().collect();
+        let strides = row_major(&reversed).into_iter().rev().collect();
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+    }
+
+    /// One whose numbers lie by these strides, from the first to the last in `n_bytes` from `offset_bytes` on.
+    pub(super) fn strided(
+        dtype: String,
+        shape: Vec<u64>,
+        strides: Vec<u64>,
+        source: Source,
+        offset_bytes: u64,
+        n_bytes: u64,
+    ) -> Self {
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+    }
+
+    /// The tensor as a matrix (shape\[0\], all else): factors of convolutions have up to five dimensions.
+    ///
+    /// # Errors
+    /// `Unsupported` for a type that is not computed from, `Limit` when it is too large, `Malformed` for another number
+    /// of dimensions or one of 0.
+    pub(super) fn factor(&self, name: &str, limits: &Limits) -> Result<Factor> {
+        let fault = |found: String, expected: &str| {
+            Fault::new(found, expected).at(self.source.path()).of(format!("tensor {}", quoted(name)))
+        };
+        let Some(dtype) = Dtype::from_safetensors(&self.dtype) else {
+            let found = format!("numbers of type {}", quoted(&self.dtype));
+            return Err(fault(found, "F64, F32, F16 or BF16").unsupported());
+        };
+        let shape = &self.shape;
+        if self.n_bytes > limits.factor_bytes {
+            let expected = format!("at most {}", limits.factor_bytes);
+            return Err(fault(format!("{} bytes", self.n_bytes), &expected).limit());
+        }
+        if !(2..=5).contains(&shape.len()) || shape.contains(&0) {
+            let found = format!("shape {shape:?}");
+            let expected = "two dimensions, or up to five of a convolution, none of them 0";
+            return Err(fault(found, expected).malformed());
+        }
+        // A few bytes could otherwise stand for any number of them.
+        let n_numbers = shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
+        if n_numbers.saturating_mul(dtype.size_bytes() as u64) > self.n_bytes {
+            let found =
+                format!("shape {shape:?} with strides {:?} over {} bytes", self.strides, self.n_bytes);
+            return Err(fault(found, "each number in bytes of its own").malformed());
+        }
+        let mut dims = shape.iter().copied().zip(self.strides.iter().copied());
+        let axes = (Axis::new(dims.by_ref().take(1)), Axis::new(dims));
+        let (Some(row_axis), Some(col_axis)) = axes else {
+            return Err(fault(format!("shape {shape:?}"), "a size that this machine can address").limit());
+        };
+        Ok(Factor {
+            name: name.to_owned(),
+            rows: row_axis.len(),
+            cols: col_axis.len(),
+            dtype,
+            source: self.source.clone(),
+            offset_bytes: self.offset_bytes,
+            row_axis,
+            col_axis,
+        })
+    }
+}
+
+/// Reads single numbers of a file, such as kohya's hundreds of alphas, through one handle.
+#[derive(Default)]
+pub(super) struct Scalars<'a> {
+    open: Option<(&'a Source, Reader<'a>)>,
+}
+
+impl<'a> Scalars<'a> {
+    /// The number of a tensor that holds only one.
+    ///
+    /// # Errors
+    /// `Malformed` when it holds another count or a number that is not finite, `Unsupported` for a type that is not
+    /// computed from, `Io` when the system refuses to read.
+    pub(super) fn read(&mut self, name: &str, tensor: &'a Tensor) -> Result<f64> {
+        let fault = |found: String, expected: &str| {
+            Fault::new(found, expected).at(tensor.source.path()).of(format!("tensor {}", quoted(name)))
+        };
+        if tensor.shape.iter().any(|&dim| dim != 1) {
+            return Err(fault(format!("shape {:?}", tensor.shape), "one number").malformed());
+        }
+        let Some(dtype) = Dtype::from_safetensors(&tensor.dtype) else {
+            let found = format!("a number of type {}", quoted(&tensor.dtype));
+            return Err(fault(found, "F64, F32, F16 or BF16").unsupported());
+        };
+        let reader = match &mut self.open {
+            Some((source, reader)) if source.is(&tensor.source) => reader,
+            open => &open.insert((&tensor.source, tensor.source.open()?)).1,
+        };
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..dtype.size_bytes()];
+        reader.read_at(tensor.offset_bytes, bytes)?;
+        let number = dtype::number(bytes, dtype);
+        match number.is_finite() {
+            true => Ok(number),
+            false => Err(fault(number.to_string(), "a finite number").malformed()),
+        }
+    }
+}
+
+/// The strides of numbers that lie row after row.
+fn row_major(shape: &[u64]) -> Vec<u64> {
+    let mut strides = vec![1; shape.len()];
+    for at in (1..shape.len()).rev() {
+        // Saturates only beside a dimension of 0, which no factor has.
+        strides[at - 1] = shape[at].saturating_mul(strides[at]);
+    }
+    strides
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// The numbers 0, 1, 2, ... as F32 behind 4 other bytes, seen with this shape and these strides.
+    fn counting(shape: &[u64], strides: &[u64]) -> Factor {
+        let ends = shape.iter().zip(strides).map(|(n, stride)| (n - 1) * stride);
+        let n_numbers = ends.sum::<u64>() + 1;
+        let mut bytes = vec![0xff; 4];
+        (0..n_numbers).for_each(|n| bytes.extend((n as f32).to_le_bytes()));
+        let source = Source::Memory(Path::new("x").into(), Arc::new(Cow::Owned(bytes)));
+        let (shape, strides) = (shape.to_vec(), strides.to_vec());
+        let tensor =
+            Tensor { dtype: "F32".into(), shape, strides, source, offset_bytes: 4, n_bytes: 4 * n_numbers };
+        tensor.factor("m.lora_A.weight", &Limits::default()).unwrap()
+    }
+
+    fn read(factor: &Factor) -> Vec<f64> {
+        let matrix = factor.read().unwrap();
+        assert_eq!((matrix.rows, matrix.cols), (factor.rows, factor.cols));
+        matrix.values
+    }
+
+    #[test]
+    fn a_matrix_is_read_as_it_lies_or_by_its_strides() {
+        assert_eq!(read(&counting(&[2, 3], &[3, 1])), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(read(&counting(&[2, 3], &[1, 2])), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+        assert_eq!(read(&counting(&[2, 2], &[5, 2])), [0.0, 2.0, 5.0, 7.0]);
+        assert_eq!(read(&counting(&[1, 1], &[7, 9])), [0.0]);
+    }
+
+    #[test]
+    fn a_convolution_is_flattened_whatever_its_strides() {
+        let flat = |strides: &[u64]| read(&counting(&[2, 2, 1, 3], strides));
+        assert_eq!(flat(&[6, 3, 3, 1]), (0..12).map(f64::from).collect::<Vec<_>>());
+        // Channels last: (2, 1, 3, 2) in memory.
+        assert_eq!(flat(&[6, 1, 6, 2]), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 8.0, 10.0, 7.0, 9.0, 11.0]);
+    }
+
+    #[test]
+    fn rows_and_columns_exchange_and_parts_of_them_are_read_alone() {
+        let whole = counting(&[3, 4], &[4, 1]);
+        assert_eq!(read(&whole.clone().row_range(1..3)), [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+        let columns = whole.clone().transposed().row_range(1..3);
+        assert_eq!(read(&columns), [1.0, 5.0, 9.0, 2.0, 6.0, 10.0]);
+        assert_eq!(read(&columns.transposed().row_range(2..3)), [9.0, 10.0]);
+        assert_eq!(read(&whole.clone().row_range(1..3).row_range(1..2)), [8.0, 9.0, 10.0, 11.0]);
+        let channels_last = counting(&[2, 2, 1, 3], &[6, 1, 6, 2]).transposed();
+        assert_eq!(read(&channels_last.row_range(2..4)), [4.0, 10.0, 1.0, 7.0]);
+        assert_eq!(read(&whole.row_range(3..9)), [0.0; 0]);
+    }
+
+    #[test]
+    fn a_part_of_the_rows_needs_only_its_own_bytes() {
+        let mut part = counting(&[3, 2], &[2, 1]).row_range(1..2);
+        let cut = |n: usize| {
+            let bytes: Vec<u8> = [0xff; 4].into_iter().chain([0; 8]).chain([0, 0, 128, 63, 0, 0]).collect();
+            Source::Memory(Path::new("x").into(), Arc::new(Cow::Owned(bytes[..n].to_vec())))
+        };
+        part.source = cut(18);
+        assert!(part.read().is_err());
+        part = part.row_range(0..1).transposed().row_range(0..1);
+        assert_eq!(read(&part), [1.0]);
+        part.source = cut(15);
+        assert!(part.read().is_err());
+    }
+
+    #[test]
+    fn every_nth_row_is_one_part_of_interleaved_ones() {
+        let whole = counting(&[4, 2], &[2, 1]);
+        assert_eq!(read(&whole.clone().every(2, 1).unwrap()), [2.0, 3.0, 6.0, 7.0]);
+        let columns = counting(&[2, 4], &[4, 1]).transposed().every(2, 0).unwrap().transposed();
+        assert_eq!(read(&columns), [0.0, 2.0, 4.0, 6.0]);
+        assert!(whole.clone().every(3, 0).is_none() && whole.clone().every(2, 2).is_none());
+        assert!(whole.row_range(0..2).every(2, 0).is_none());
+    }
+
+    #[test]
+    fn a_scale_goes_with_its_rows() {
+        let scale = counting(&[3, 1], &[1, 1]);
+        let scaled = counting(&[3, 2], &[2, 1]).scaled_by(scale.clone()).unwrap();
+        assert_eq!(read(&scaled), [0.0, 0.0, 2.0, 3.0, 8.0, 10.0]);
+        assert_eq!(read(&scaled.clone().row_range(1..3)), [2.0, 3.0, 8.0, 10.0]);
+        assert_eq!(read(&scaled.clone().transposed()), [0.0, 2.0, 8.0, 0.0, 3.0, 10.0]);
+        assert_eq!(read(&scaled.clone().transposed().row_range(1..2).transposed()), [0.0, 3.0, 10.0]);
+        assert!(scaled.scaled_by(scale.clone()).is_none());
+        assert!(counting(&[2, 2], &[2, 1]).scaled_by(scale).is_none());
+    }
+}

@@ -1,0 +1,76 @@
+//! The archive that `torch.save` has written since torch 1.6: `ROOT/data.pkl`, `ROOT/data/KEY` for each storage, and in
+//! newer files `ROOT/byteorder`. The root is called anything.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::flatten::flatten;
+use super::{Place, big_endian, tensor};
+use crate::error::{Fault, Result};
+use crate::formats::Limits;
+use crate::formats::pickle::{Input, Unpickler};
+use crate::formats::tensor::Tensors;
+use crate::formats::zip::Member;
+use crate::listing::{listed, quoted};
+
+const PICKLE: &str = "data.pkl";
+
+/// Bytes of the word `little` or `big`, and a line's end.
+const BYTE_ORDER_BYTES: u64 = 16;
+
+type Members = BTreeMap<String, Member>;
+
+/// The part of a pickle's name in front of `data.pkl`, its slash included.
+fn root(name: &str) -> Option<&str> {
+    let root = name.strip_suffix(PICKLE)?;
+    (root.is_empty() || root.ends_with('/')).then_some(root)
+}
+
+/// Whether the archive is torch's.
+pub(in crate::formats) fn is_torch(members: &Members) -> bool {
+    members.keys().any(|name| root(name).is_some())
+}
+
+/// Every tensor, by name.
+///
+/// # Errors
+/// `Malformed` when pickle or storages break the format, a storage is missing or views leave it; `Unsupported` for
+/// big-endian numbers, programs (TorchScript) and pickles of other things; `Limit`.
+pub(in crate::formats) fn tensors(path: &Path, members: &Members, limits: &Limits) -> Result<Tensors> {
+    let pickles: Vec<(&str, &Member)> = members
+        .iter()
+        .filter(|(name, _)| root(name).is_some())
+        .map(|(name, member)| (&**name, member))
+        .collect();
+    let [(name, pickle)] = pickles[..] else {
+        let found = format!("{} pickles ({})", pickles.len(), listed(pickles.iter().map(|(name, _)| *name)));
+        return Err(Fault::new(found, "one data.pkl").at(path).malformed());
+    };
+    let root = root(name).unwrap_or_default();
+    if members.contains_key(&format!("{root}constants.pkl")) {
+        let fault = Fault::new("a TorchScript program", "a dictionary of tensors").at(path);
+        return Err(fault.other_kind().unsupported());
+    }
+    if let Some(order) = members.get(&format!("{root}byteorder"))
+        && order.start(BYTE_ORDER_BYTES)?.trim_ascii() != b"little"
+    {
+        return Err(big_endian(path));
+    }
+    let input = Input::whole(path, pickle.read(name, limits.header_bytes)?);
+    let mut unpickler = Unpickler::new(input, limits);
+    let dictionary = unpickler.next()?;
+    let values = unpickler.into_values();
+    let mut tensors = Tensors::new();
+    for (name, view) in flatten(path, &values, dictionary, limits)? {
+        let key = format!("{root}data/{}", values.text(&view.storage.key));
+        let Some(member) = members.get(&key) else {
+            let fault = Fault::new(format!("no member {}", quoted(&key)), "the tensor's numbers").at(path);
+            return Err(fault.of(format!("tensor {}", quoted(&name))).malformed());
+        };
+        let (source, offset_bytes) = (member.source.clone(), member.offset_bytes);
+        let place = Place { source, offset_bytes, n_bytes: member.n_bytes };
+        let tensor = tensor(path, &name, view, &key, &place)?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
+}

@@ -1,0 +1,147 @@
+//! `shaders/gram_128.wgsl`, `shaders/gram_64.wgsl` and their `_f16` twins, all behind `shaders/stack.wgsl`: what a scan
+//! keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
+//!
+//! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
+//! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, whatever
+//! stands beside it, and whichever of the two tiles made them.
+//!
+//! What AMD's compiler makes of the variants stands in `shaders/README.md`.
+
+mod chunk;
+mod facts;
+
+use super::{Binding, Kernel};
+use crate::kernels::similarity::{Precision, SLICE};
+
+pub use chunk::{Chunk, Lengths, Params, Slots, Strip};
+pub use facts::Facts;
+
+/// A gram kernel and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Variant {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Rows and columns of a tile, the work of one workgroup.
+    pub tile: usize,
+    /// What it reads bases in.
+    pub precision: Precision,
+}
+
+const BINDINGS: &[Binding] =
+    &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
+
+macro_rules! variant {
+    ($name:literal, $tile:literal, $precision:ident) => {
+        Variant {
+            kernel: Kernel {
+                name: $name,
+                source: concat!(
+                    include_str!("../../shaders/stack.wgsl"),
+                    include_str!(concat!("../../shaders/", $name, ".wgsl"))
+                ),
+                bindings: BINDINGS,
+                overrides: &[("SLICE", SLICE as f64)],
+            },
+            tile: $tile,
+            precision: Precision::$precision,
+        }
+    };
+}
+
+/// Every variant. Those of one precision give the same bits; the larger tile is faster where it fills the GPU.
+pub const VARIANTS: [Variant; 4] = [
+    variant!("gram_128", 128, F32),
+    variant!("gram_64", 64, F32),
+    variant!("gram_128_f16", 128, F16),
+    variant!("gram_64_f16", 64, F16),
+];
+
+/// Rows start and end at a multiple of so many numbers, with zeros behind d: the most that a kernel stages at once.
+pub const COLUMNS: usize = 32;
+
+// A slice that ended within a staged step would count its columns twice.
+const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
+
+/// The name of all variants of a precision: they give the same bits.
+pub fn family(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "gram",
+        Precision::F16 => "gram_f16",
+    }
+}
+
+/// Rows and columns that are summed up together: a quarter of a tile of 128, all of one of 64.
+pub const QUADRANT: usize = 64;
+
+/// What a square is counted in.
+pub const SQUARE_UNIT: f64 = 1.0 / (1u64 << 25) as f64;
+
+/// What a term of the weighted overlap is counted in.
+pub const OVERLAP_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
+
+/// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
+pub const MAX_ONE_WORD_RANK: usize = 64;
+
+/// Words of 32 bits that a row of `d` numbers takes in the stack.
+pub fn row_words(precision: Precision, d: usize) -> usize {
+    match precision {
+        Precision::F32 => d.next_multiple_of(COLUMNS),
+        Precision::F16 => d.next_multiple_of(COLUMNS) / 2,
+    }
+}
+
+/// One basis as the plain loops see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// (q, d) row-major.
+    pub rows: &'a [f32],
+    /// The q singular values.
+    pub sigma: &'a [f64],
+}
+
+/// The kernels' work in plain loops, sums in f64: φ of one pair at each cell (i, j) counted from 1, NaN past its ranks,
+/// then φ at full rank, then the weighted overlap Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴).
+pub fn gram(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) -> Vec<f64> {
+    let (q_a, q_b) = (a.sigma.len(), b.sigma.len());
+    let square = |i: usize, j: usize| {
+        let (u, v) = (&a.rows[i * d..][..d], &b.rows[j * d..][..d]);
+        u.iter().zip(v).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>().powi(2)
+    };
+    let squares: Vec<Vec<f64>> = (0..q_a).map(|i| (0..q_b).map(|j| square(i, j)).collect()).collect();
+    let phi = |&(i, j): &(usize, usize)| match i <= q_a && j <= q_b {
+        true => squares[..i].iter().flat_map(|row| &row[..j]).sum::<f64>() / i.min(j) as f64,
+        false => f64::NAN,
+    };
+    let mut values: Vec<f64> = cells.iter().map(phi).collect();
+    let full = q_a.min(q_b);
+    values.push(phi(&(full, full)));
+    let norm = |sigma: &[f64]| sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>().sqrt();
+    let mut overlap = 0.0;
+    for (row, sigma) in squares.iter().zip(a.sigma) {
+        for (square, tau) in row.iter().zip(b.sigma) {
+            overlap += sigma * sigma * tau * tau * square;
+        }
+    }
+    values.push(overlap / (norm(a.sigma) * norm(b.sigma)));
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plain_loops_give_what_planted_angles_give() {
+        let (sin, cos) = 0.3f32.sin_cos();
+        let a = Rows { rows: &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], sigma: &[2.0, 1.0] };
+        let b = Rows { rows: &[cos, 0.0, sin, 0.0, 1.0, 0.0], sigma: &[3.0, 1.0] };
+        let values = gram(a, b, 3, &[(1, 1), (2, 1), (3, 1)]);
+        let square = f64::from(cos).powi(2);
+        let overlap = (4.0 * 9.0 * square + 1.0) / (17.0f64 * 82.0).sqrt();
+        for (value, expected) in values.iter().zip([square, square, f64::NAN, (square + 1.0) / 2.0, overlap])
+        {
+            let agrees = (value - expected).abs() < 1e-12 || value.is_nan() && expected.is_nan();
+            assert!(agrees, "{value} for {expected}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use super::*;
+
+const LENGTHS: Lengths = Lengths { rows: 1024, places: 1 << 16, sums: 1 << 20 };
+
+fn strip(ranks: &[usize]) -> Strip<'_> {
+    Strip { ranks, row: 128 }
+}
+
+#[test]
+fn groups_name_the_bases_that_reach_into_each_64_rows() {
+    // Rows 0–63, 64–163 and 164–166, in tiles of 128 up to row 255.
+    let groups = strip(&[64, 100, 3]).groups(128);
+    assert_eq!(groups, [[0, 1], [1, 2], [1, 3], [0, 0]]);
+    assert_eq!(strip(&[64, 100, 3]).groups(64).len(), 3);
+    assert_eq!(strip(&[1]).groups(64), [[0, 1]]);
+}
+
+#[test]
+fn makes_the_tiles_that_hold_a_pair_and_no_other() {
+    let ranks = [100; 3]; // Three tiles of 128, the bases at rows 0, 100 and 200.
+    let tiles = |slots: Slots<'_>| super::tiles(128, [strip(&ranks), strip(&ranks)], slots);
+    assert_eq!(tiles(Slots::All).len(), 9);
+    assert_eq!(tiles(Slots::Upper), [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]);
+    let mut table = [Chunk::NO_SLOT; 9];
+    table[2] = 0;
+    assert_eq!(tiles(Slots::Table { table: &table, n_pairs: 1 }), [[0, 1], [0, 2]]);
+}
+
+#[test]
+fn refuses_what_ends_past_a_buffer() {
+    let ranks = [64, 70, 3];
+    let new = |lengths: Lengths| {
+        Chunk::new(128, 100, [strip(&ranks), strip(&ranks)], Slots::All, &[(1, 1), (2, 2)], lengths)
+    };
+    let whole = new(LENGTHS).unwrap();
+    assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 4 * 2, 2, 32));
+    let rows = 128 + 2 * 128;
+    let (places, sums) = (whole.places.len(), whole.n_sums);
+    assert!(new(Lengths { rows, places, sums }).is_ok());
+    for (short, message) in [
+        (Lengths { rows: rows - 1, ..LENGTHS }, format!("rows of a stack: found 384, expected at most 383")),
+        (
+            Lengths { places: places - 1, ..LENGTHS },
+            format!("words of places: found {places}, expected at most {}", places - 1),
+        ),
+        (
+            Lengths { sums: sums - 1, ..LENGTHS },
+            format!("words of sums: found {sums}, expected at most {}", sums - 1),
+        ),
+    ] {
+        assert_eq!(new(short).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn refuses_slots_of_another_shape() {
+    let new = |slots: Slots<'_>| {
+        Chunk::new(64, 10, [strip(&[3, 4]), strip(&[3, 5])], slots, &[], LENGTHS).map(|_| ())
+    };
+    assert!(new(Slots::All).is_ok());
+    assert!(new(Slots::Upper).is_err());
+    assert!(new(Slots::Table { table: &[0, 1, 2], n_pairs: 3 }).is_err());
+    assert!(new(Slots::Table { table: &[0, 1, 2, Chunk::NO_SLOT], n_pairs: 3 }).is_ok());
+    assert!(new(Slots::Table { table: &[0, 1, 3, Chunk::NO_SLOT], n_pairs: 3 }).is_err());
+}
+
+#[test]
+fn reads_sums_of_one_word_and_of_two() {
+    let read = |ranks: [usize; 2], sums: &[u32]| {
+        let chunk = Chunk::new(
+            64,
+            10,
+            [strip(&ranks[..1]), strip(&ranks[1..])],
+            Slots::All,
+            &[(2, 2), (9, 1)],
+            LENGTHS,
+        );
+        let mut values = [0.0; 4];
+        chunk.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
+        values
+    };
+    let [half, past, full, overlap] = read([2, 5], &[1 << 25, 7, 1 << 26, 1 << 30]);
+    assert!((half, full, overlap) == (0.5, 1.0, 0.5) && past.is_nan());
+    // 2 · 2²⁵ in two parts that carried nothing over, and rank 128.
+    let [half, tall, full, overlap] =
+        read([128, 130], &[1 << 17, 510, 0, 512, 0, 128 * 512, 1 << 16, (1 << 15) - 1]);
+    assert_eq!((half, tall, full, overlap), (0.5, 1.0, 1.0, 1.0));
+}

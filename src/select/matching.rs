@@ -1,0 +1,127 @@
+//! Which module of one adapter is the same as which of another.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::adapter::{Adapter, Module};
+use crate::error::{Fault, Result};
+use crate::listing::quoted;
+use crate::names::natural_cmp;
+use crate::select::ModulePair;
+
+/// How a module finds its partner in the other adapter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Matching {
+    /// By canonical names, see [`names::canonical`](crate::names::canonical). Where one file has underscores for dots and no
+    /// table knows its parts, the other's dots count as underscores, if only one module of each fits. Files of numbered
+    /// modules match number by number, and only where the shapes of all agree.
+    #[default]
+    Canonical,
+    /// By the names that the files have, see [`Module::original`].
+    Exact,
+    /// These modules of the first and the second adapter, by canonical or original name; all others by canonical names.
+    Pairs(Vec<[String; 2]>),
+}
+
+/// What came of it, each part in natural order.
+#[derive(Debug)]
+pub(super) struct Joined<'a> {
+    pub(super) pairs: Vec<ModulePair<'a>>,
+    /// Modules of the first adapter without partner, and of the second.
+    pub(super) only: [Vec<&'a Module>; 2],
+}
+
+impl Matching {
+    /// Joins two adapters.
+    ///
+    /// # Errors
+    /// `Invalid` when a listed module is in neither adapter, or is listed twice.
+    pub(super) fn join<'a>(&self, first: &'a Adapter, second: &'a Adapter) -> Result<Joined<'a>> {
+        let mut join =
+            Join { left: [first, second].map(|adapter| adapter.modules().iter().collect()), pairs: vec![] };
+        if let Self::Pairs(listed) = self {
+            join.listed([first, second], listed)?;
+        }
+        if *self == Self::Exact {
+            join.by(|module| module.original.clone());
+        } else if [first, second].iter().any(|adapter| adapter.format().is_numbered()) {
+            if first.format() == second.format() && same_shapes(first, second) {
+                join.by(|module| module.name.clone());
+            }
+        } else {
+            join.by(|module| module.name.clone());
+            if [first, second].iter().any(|adapter| adapter.format().is_joined()) {
+                join.by(|module| module.name.replace('.', "_"));
+            }
+        }
+        join.pairs.sort_by(|x, y| natural_cmp(x.name(), y.name()));
+        Ok(Joined { pairs: join.pairs, only: join.left })
+    }
+}
+
+/// Whether two files of numbered modules have the same numbers, and each the same d_in and d_out.
+pub(super) fn same_shapes(first: &Adapter, second: &Adapter) -> bool {
+    let shapes = |adapter: &Adapter| -> Vec<(String, usize, usize)> {
+        let modules = adapter.modules().iter();
+        modules.map(|module| (module.name.clone(), module.d_in(), module.d_out())).collect()
+    };
+    shapes(first) == shapes(second)
+}
+
+/// The modules that are left, and the pairs so far.
+struct Join<'a> {
+    left: [Vec<&'a Module>; 2],
+    pairs: Vec<ModulePair<'a>>,
+}
+
+impl<'a> Join<'a> {
+    /// Pairs modules whose keys are equal, where each has it alone in its file.
+    fn by(&mut self, key: impl Fn(&Module) -> String) {
+        let [first, second] = self.left.each_ref().map(|modules| unique(modules, &key));
+        let mut paired = HashSet::new();
+        for (key, one) in &first {
+            if let Some(other) = second.get(key) {
+                self.pairs.push(ModulePair { first: one, second: other });
+                paired.extend([address(one), address(other)]);
+            }
+        }
+        self.left.iter_mut().for_each(|left| left.retain(|module| !paired.contains(&address(module))));
+    }
+
+    fn listed(&mut self, adapters: [&'a Adapter; 2], listed: &[[String; 2]]) -> Result<()> {
+        for names in listed {
+            let mut pair = [None; 2];
+            for ((adapter, name), (module, left)) in
+                adapters.into_iter().zip(names).zip(pair.iter_mut().zip(&mut self.left))
+            {
+                let found = adapter.module(name).ok_or_else(|| {
+                    let fault =
+                        Fault::new(format!("no module {}", quoted(name)), "one of the file's modules");
+                    fault.at(adapter.path()).of("match").invalid()
+                })?;
+                let place = left.iter().position(|one| std::ptr::eq(*one, found)).ok_or_else(|| {
+                    let fault = Fault::new(format!("module {} twice", quoted(name)), "each module once");
+                    fault.at(adapter.path()).of("match").invalid()
+                })?;
+                *module = Some(left.remove(place));
+            }
+            if let [Some(first), Some(second)] = pair {
+                self.pairs.push(ModulePair { first, second });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address(module: &Module) -> *const Module {
+    std::ptr::from_ref(module)
+}
+
+/// The modules whose key no other one has.
+fn unique<'a>(modules: &[&'a Module], key: impl Fn(&Module) -> String) -> HashMap<String, &'a Module> {
+    let mut found: HashMap<String, Option<&Module>> = HashMap::new();
+    for module in modules {
+        found.entry(key(module)).and_modify(|other| *other = None).or_insert(Some(module));
+    }
+    found.into_iter().filter_map(|(key, module)| Some((key, module?))).collect()
+}

@@ -1,0 +1,214 @@
+//! Files that the training libraries wrote, against the ΔW that each library says it makes.
+
+mod common;
+
+use common::update::{check, expected, library};
+use lorascope::{Adapter, Error, Format, Method, OpenOptions};
+
+/// Opens a file of a case, and compares names, shapes, spaces and singular values.
+fn agrees(case: &str, file: &str, format: Format) -> Adapter {
+    let adapter = Adapter::open(library(file)).unwrap();
+    assert_eq!(adapter.format(), format, "{file}");
+    check(&adapter, &expected(case));
+    adapter
+}
+
+fn peft(case: &str) -> Adapter {
+    agrees(case, case, Format::Peft)
+}
+
+#[test]
+fn peft_plain() {
+    let adapter = peft("peft-plain");
+    assert_eq!(adapter.method(), Method::Lora);
+    assert!(adapter.recorded().trainer.as_deref().unwrap().starts_with("PEFT 0."));
+    let module = adapter.module("layers.0.mlp.down_proj").unwrap();
+    assert_eq!(module.original, "base_model.model.model.layers.0.mlp.down_proj");
+    assert_eq!((module.alpha, module.scaling), (Some(6.0), Some(1.5)));
+}
+
+#[test]
+fn peft_with_the_adapters_name_in_each_tensors() {
+    let adapter = agrees("peft-infix", "peft-infix/pytorch_model.safetensors", Format::Peft);
+    assert_eq!(adapter.adapter_name(), Some("mine"));
+    assert_eq!(adapter.modules()[0].scaling, None);
+}
+
+#[test]
+fn several_adapters_in_one_file_are_chosen_by_name() {
+    let file = library("peft-several/two.safetensors");
+    for (name, rank) in [("style", 3), ("face", 2)] {
+        let adapter = OpenOptions::new().adapter_name(name).open(&file).unwrap();
+        assert_eq!(adapter.adapter_name(), Some(name));
+        assert_eq!(adapter.modules()[0].rank(), rank);
+        check(&adapter, &expected(&format!("peft-several-{name}")));
+    }
+    let error = Adapter::open(&file).unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)));
+    assert!(
+        error.to_string().ends_with("found 2 adapters (`face`, `style`), expected one adapter in a file")
+    );
+    assert_eq!(error.hint(), Some("choose one: --adapter-name face"));
+    let error = OpenOptions::new().adapter_name("pose").open(&file).unwrap_err();
+    assert!(
+        error.to_string().ends_with("found no adapter `pose`, expected one of `face`, `style`"),
+        "{error}"
+    );
+    let all = OpenOptions::new().open_all(&file).unwrap();
+    assert_eq!(all.iter().map(|one| one.modules().len()).collect::<Vec<_>>(), [4, 2]);
+    // A file without names in it has one adapter, whatever it is called.
+    assert!(OpenOptions::new().adapter_name("style").open(library("peft-plain")).is_ok());
+}
+
+#[test]
+fn rank_and_alpha_patterns_and_rslora_set_the_scaling() {
+    let adapter = peft("peft-patterns");
+    let scaling = |name: &str| adapter.module(name).unwrap().scaling.unwrap();
+    // The regular expression gives v of layer 0 rank 3.
+    assert_eq!(scaling("layers.0.self_attn.v_proj"), 5.0 / 3.0);
+    assert_eq!(scaling("layers.0.self_attn.q_proj"), 10.0 / 4.0);
+    assert_eq!(scaling("layers.1.self_attn.q_proj"), 6.0 / 2.0);
+    let adapter = peft("peft-rslora");
+    assert_eq!(adapter.module("layers.0.self_attn.q_proj").unwrap().scaling, Some(6.0 / 2.0));
+    assert_eq!(adapter.module("layers.1.self_attn.q_proj").unwrap().scaling, Some(6.0 / 2f64.sqrt()));
+}
+
+#[test]
+fn gpt2s_conv1d_is_cut_into_q_k_and_v() {
+    let adapter = peft("peft-gpt2");
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(names[..4], ["h.0.attn.c_attn.k", "h.0.attn.c_attn.q", "h.0.attn.c_attn.v", "h.0.mlp.c_fc"]);
+    let q = adapter.module("h.0.attn.c_attn.q").unwrap();
+    assert_eq!(q.original, "base_model.model.transformer.h.0.attn.c_attn.q");
+    assert_eq!(q.b.name, "base_model.model.transformer.h.0.attn.c_attn.lora_B.weight");
+    assert_eq!((q.d_out(), q.rank(), q.scaling), (24, 3, Some(4.0 / 3.0)));
+}
+
+#[test]
+fn gpt_neoxs_interleaved_weight_is_never_cut() {
+    let adapter = peft("peft-neox");
+    assert_eq!(adapter.modules().len(), 1);
+    assert_eq!(adapter.modules()[0].d_out(), 3 * adapter.modules()[0].d_in());
+}
+
+#[test]
+fn embeddings_convolutions_and_experts_have_peft_s_own_layouts() {
+    let adapter = peft("peft-embedding");
+    let embedding = adapter.module("embed_tokens").unwrap();
+    assert_eq!((embedding.d_in(), embedding.d_out()), (20, 24));
+    peft("peft-conv");
+    let adapter = peft("peft-experts");
+    let expert = adapter.module("layers.0.mlp.experts.2.gate_up_proj").unwrap();
+    assert_eq!(expert.original, "base_model.model.model.layers.0.mlp.experts.base_layer.2.gate_up_proj");
+    assert_eq!((expert.rank(), expert.scaling), (2, Some(1.5)));
+}
+
+#[test]
+fn modules_to_save_are_left_out_and_counted() {
+    assert_eq!(peft("peft-save").n_other_tensors(), 1);
+    assert_eq!(peft("peft-plain").n_other_tensors(), 0);
+}
+
+#[test]
+fn dora_is_read_without_its_magnitudes_and_said() {
+    let adapter = peft("peft-dora");
+    assert_eq!((adapter.method(), adapter.n_other_tensors()), (Method::Dora, 0));
+}
+
+#[test]
+fn adalora_has_its_own_rank_in_each_module_and_a_scaled_a() {
+    let adapter = peft("peft-adalora");
+    assert_eq!(adapter.method(), Method::AdaLora);
+    // The config has init_r 5 and target_r 3.
+    assert_eq!(adapter.modules().iter().map(|module| module.rank()).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn methods_without_an_a_and_a_b_are_refused_by_name() {
+    for (folder, in_config, in_file) in [
+        ("vera", "`VERA`", "VeRA"),
+        ("vblora", "`VBLORA`", "VB-LoRA"),
+        ("randlora", "`RANDLORA`", "RandLoRA"),
+        ("loha", "`LOHA`", "LoHa"),
+        ("lokr", "`LOKR`", "LoKr"),
+        ("ia3", "`IA3`", "(IA)³"),
+        ("oft", "`OFT`", "OFT"),
+        ("boft", "`BOFT`", "BOFT"),
+        ("fourierft", "`FOURIERFT`", "FourierFT"),
+        ("hra", "`HRA`", "HRA"),
+    ] {
+        let folder = library("refused").join(folder);
+        let error = Adapter::open(&folder).unwrap_err();
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+        assert!(error.to_string().contains(&format!("peft_type: found {in_config}, expected")), "{error}");
+        let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
+        assert!(error.to_string().contains(&format!("of what seems {in_file} (")), "{error}");
+    }
+}
+
+#[test]
+fn loralibs_merged_linear_is_cut_into_what_it_enabled() {
+    let adapter = agrees("loralib", "loralib/gpt2_lora.safetensors", Format::Loralib);
+    agrees("loralib", "loralib/gpt2_lora.pt", Format::Loralib);
+    let v = adapter.module("h.0.attn.c_attn.v").unwrap();
+    assert_eq!((v.rank(), v.d_in(), v.d_out()), (3, 24, 24));
+    assert_eq!(v.original, "transformer.h.0.attn.c_attn.v");
+}
+
+#[test]
+fn diffusers_of_every_age() {
+    let adapter =
+        agrees("diffusers-new", "diffusers-new/pytorch_lora_weights.safetensors", Format::Diffusers);
+    let alpha = |name: &str| adapter.module(name).unwrap().alpha;
+    // From the config in the file's metadata, one for each part of the pipeline.
+    assert_eq!(alpha("text_encoder.encoder.layers.0.self_attn.q_proj"), Some(5.0));
+    assert_eq!(alpha("down_blocks.0.resnets.0.conv1"), Some(3.0));
+    let peft = "diffusers-peft/pytorch_lora_weights.safetensors";
+    assert_eq!(agrees("diffusers-peft", peft, Format::Diffusers).modules()[0].scaling, Some(1.0));
+    agrees("diffusers-bin", "diffusers-bin/pytorch_lora_weights.bin", Format::Diffusers);
+    agrees("diffusers-oldest", "by-hand/diffusers_oldest.safetensors", Format::Diffusers);
+}
+
+#[test]
+fn kohya_of_a_stable_diffusion_with_two_text_encoders() {
+    let adapter = agrees("kohya-sd", "kohya-sd/kohya-sd.safetensors", Format::Kohya);
+    assert_eq!(adapter.base_model(), Some("tiny"));
+    let recorded = adapter.recorded();
+    assert_eq!(recorded.trainer.as_deref(), Some("sd-scripts (lycoris.kohya)"));
+    assert_eq!((recorded.started_s, recorded.finished_s), (Some(1_700_000_000.5), Some(1_700_003_600.5)));
+    let conv = adapter.module("down_blocks.0.resnets.0.conv1").unwrap();
+    assert_eq!(conv.original, "lora_unet_down_blocks_0_resnets_0_conv1");
+    assert_eq!((conv.alpha, conv.scaling), (Some(1.0), Some(0.5)));
+}
+
+#[test]
+fn kohya_of_a_language_model_and_of_flux() {
+    agrees("kohya-llm", "kohya-llm/kohya-llm.safetensors", Format::Kohya);
+    let adapter = agrees("kohya-flux", "kohya-flux/kohya-flux.safetensors", Format::Kohya);
+    let mlp = adapter.module("single_transformer_blocks.0.proj_mlp").unwrap();
+    assert_eq!(mlp.original, "lora_unet_single_blocks_0_linear1.mlp");
+    assert_eq!((mlp.d_in(), mlp.d_out()), (12, 48));
+}
+
+#[test]
+fn mlx_is_read_transposed_from_safetensors_and_npz() {
+    agrees("mlx", "mlx/adapters.safetensors", Format::Mlx);
+    let npz = Adapter::open(library("mlx/adapters.npz")).unwrap();
+    assert_eq!((npz.format(), npz.modules()[0].rank(), npz.modules()[0].scaling), (Format::Mlx, 3, None));
+    let adapter = agrees("mlx", "mlx", Format::Mlx);
+    assert_eq!((adapter.modules()[0].alpha, adapter.modules()[0].scaling), (None, Some(7.0)));
+    assert_eq!((adapter.base_model(), adapter.recorded().trainer.as_deref()), (Some("tiny"), Some("MLX")));
+}
+
+#[test]
+fn cloneofsimos_list_of_tensors_in_both_kinds_of_torch_file() {
+    agrees("lora-weight", "by-hand/lora_weight.pt", Format::Cloneofsimo);
+    agrees("lora-weight", "by-hand/lora_weight_legacy.pt", Format::Cloneofsimo);
+}
+
+#[test]
+fn torchtune_and_megatron() {
+    agrees("torchtune", "torchtune/adapter_0.safetensors", Format::TorchTune);
+    agrees("torchtune", "torchtune/adapter_0.pt", Format::TorchTune);
+    agrees("megatron", "by-hand/megatron.safetensors", Format::Megatron);
+}
