@@ -57,6 +57,11 @@ impl<'a, 'c> Page<'a, 'c> {
         Self { canvas, pictures: Vec::new(), items: Vec::new() }
     }
 
+    /// Side of a pixel.
+    pub fn px_pt(&self) -> f64 {
+        self.canvas.px_pt()
+    }
+
     /// What was drawn, the pictures first, so that frames and ticks lie over them.
     pub fn into_items(self) -> Vec<Item<'a>> {
         self.pictures.into_iter().map(Item::Picture).chain(self.items).collect()

@@ -38,8 +38,9 @@ pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &
     let (low, high) = ends(merges);
     let x = |similarity: f64| rect.x_pt + rect.width_pt * (similarity - low) / (high - low);
     let row_pt = rect.height_pt / n_rows as f64;
-    // Thinner where rows are dense, so that leaves do not run together.
+    // Thinner where rows are dense, and without the leaves where these would run together.
     let line_pt = LINE_PT.min(0.3 * row_pt);
+    let has_leaves = row_pt > 1.5 * page.px_pt();
     // Of each group, the place of its own line: the leaf's row, or the middle of the two that it joins.
     let mut groups: Vec<(f64, f64)> =
         (0..n_rows).map(|row| (rect.right_pt(), rect.y_pt + (row as f64 + 0.5) * row_pt)).collect();
@@ -48,9 +49,10 @@ pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &
             break;
         };
         let x_pt = x(merge.similarity);
-        for (from_pt, y_pt) in [first, second] {
+        for (group, (from_pt, y_pt)) in [(merge.first, first), (merge.second, second)] {
+            let is_drawn = has_leaves || group >= n_rows;
             // Groups that are equally alike join in one line.
-            if from_pt - x_pt > line_pt {
+            if is_drawn && from_pt - x_pt > line_pt {
                 page.put(bar(x_pt, y_pt - 0.5 * line_pt, from_pt - x_pt, line_pt));
             }
         }
