@@ -20,7 +20,8 @@ def write(folder, n, rank, d, n_modules):
         for name in names:
             a = start.standard_normal((rank, d)) + 0.3 * rng.standard_normal((rank, d))
             tensors[name + ".lora_A.weight"] = a.astype("<f4")
-            tensors[name + ".lora_B.weight"] = rng.standard_normal((d, rank)).astype("<f4")
+            # Side a is measured: B is small, to save the disk.
+            tensors[name + ".lora_B.weight"] = rng.standard_normal((16, rank)).astype("<f4")
         header, end = {}, 0
         for name, tensor in tensors.items():
             header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}

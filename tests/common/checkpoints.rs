@@ -9,8 +9,8 @@ use safetensors::tensor::{Dtype, TensorView};
 /// (name, d_in, d_out).
 pub type Shape = (&'static str, usize, usize);
 
-pub const QUERY: Shape = ("model.layers.0.self_attn.q_proj", 24, 40);
-pub const VALUE: Shape = ("model.layers.0.self_attn.v_proj", 24, 16);
+pub const QUERY: Shape = ("layers.0.self_attn.q_proj", 24, 40);
+pub const VALUE: Shape = ("layers.0.self_attn.v_proj", 24, 16);
 
 /// What a checkpoint is made of.
 #[derive(Clone)]
@@ -140,8 +140,8 @@ pub fn mixed(root: &Path) {
     }
     Checkpoint::new(31).r(1).base(None).write(&root.join("runs/lone.safetensors"));
     Checkpoint::new(32).r(3).base(Some("base/two")).modules(&[QUERY]).write(&root.join("runs/two"));
-    let wider = ("model.layers.0.self_attn.q_proj", 32, 48);
-    let norm = ("model.layers.7.mlp.down_proj", 64, 24);
+    let wider = ("layers.0.self_attn.q_proj", 32, 48);
+    let norm = ("layers.7.mlp.down_proj", 64, 24);
     Checkpoint::new(33).r(5).dtype(Dtype::F16).modules(&[wider, norm]).write(&root.join("runs/wide"));
     Checkpoint::new(34).r(6).modules(&[wider, norm]).write(&root.join("runs/wider"));
     fs::write(root.join("runs/a/tokenizer.json"), r#"{"version": "1.0"}"#).unwrap();

@@ -55,7 +55,7 @@ fn an_untrained_b_leaves_rows_out_on_side_b_alone() {
     let ended = place.run("runs -o b --side b");
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let warning = ended.stderr.lines().find(|line| line.starts_with("warning: runs/untrained: ")).unwrap();
-    assert!(warning.contains("no basis of 1 module (model.layers.0.self_attn.v_proj)"), "{warning}");
+    assert!(warning.contains("no basis of 1 module (layers.0.self_attn.v_proj)"), "{warning}");
     assert_eq!(place.table("b").len(), 9);
     let adapters = place.adapters("b");
     let problems: Vec<_> = adapters.iter().map(|row| row.text("problem").is_some()).collect();
@@ -132,7 +132,7 @@ fn a_bad_reference_is_an_error() {
 #[test]
 fn a_rank_over_d_is_compared_in_its_numerical_rank() {
     let place = Place::new();
-    let thin = ("model.layers.0.self_attn.q_proj", 3, 40);
+    let thin = ("layers.0.self_attn.q_proj", 3, 40);
     for seed in 1..3 {
         Checkpoint::new(seed).r(5).modules(&[thin]).write(&place.path(&format!("runs/{seed}")));
     }
