@@ -11,6 +11,10 @@ const LARGE: usize = 128;
 /// QL steps that an eigenvalue may take; two are usual.
 const MOST_STEPS: usize = 40;
 
+/// A number beside the diagonal that counts as zero whatever stands around it: with the largest of the diagonal between 1
+/// and 2, its square is still a normal number. A matrix of low rank leaves noise of noise below it.
+const NOTHING: f64 = f64::from_bits((1023 - 200) << 52);
+
 /// Numbers of a row are padded to a multiple of the widest register.
 const PAD: usize = 8;
 
@@ -18,19 +22,20 @@ const PAD: usize = 8;
 /// where the steps do not converge.
 pub(super) fn symmetric(matrix: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     let n = matrix.nrows();
-    if n > LARGE {
-        let eigen = matrix.self_adjoint_eigen(Side::Lower).ok()?;
-        // faer orders eigenvalues upwards.
-        let values = eigen.S().column_vector().iter().rev().copied().collect();
-        let vectors = eigen.U();
-        return Some((values, Mat::from_fn(n, n, |i, k| vectors[(i, n - 1 - k)])));
-    }
     let largest = (0..n).map(|i| matrix[(i, i)].abs()).fold(0.0, f64::max);
     if !largest.is_normal() {
         return None;
     }
     // A power of two, so that squares of numbers neither vanish nor overflow.
     let unit = largest.log2().floor().clamp(-1000.0, 1000.0).exp2();
+    if n > LARGE {
+        let scaled = Mat::from_fn(n, n, |i, j| matrix[(i, j)] / unit);
+        let eigen = scaled.self_adjoint_eigen(Side::Lower).ok()?;
+        // faer orders eigenvalues upwards.
+        let values = eigen.S().column_vector().iter().rev().map(|value| value * unit).collect();
+        let vectors = eigen.U();
+        return Some((values, Mat::from_fn(n, n, |i, k| vectors[(i, n - 1 - k)])));
+    }
     let (mut values, vectors) = Arch::new().dispatch(Small { matrix, scale: 1.0 / unit })?;
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -178,7 +183,7 @@ fn ql<S: Simd>(simd: S, d: &mut [f64], e: &mut [f64], vectors: &mut Rows) -> Opt
     let (n, stride) = (d.len(), vectors.stride);
     for l in 0..n {
         for step in 0.. {
-            let is_split = |m: usize| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs());
+            let is_split = |m: usize| e[m].abs() <= NOTHING.max(f64::EPSILON * (d[m].abs() + d[m + 1].abs()));
             let m = (l..n - 1).find(|&m| is_split(m)).unwrap_or(n - 1);
             if m == l {
                 break;
