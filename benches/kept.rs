@@ -1,5 +1,5 @@
 //! What is kept of a block of pairs, in pairs a second, on the first GPU that wgpu finds, a software one too:
-//! `cargo bench --bench kept`. `benches/peers/wgpu-matmul` does the same with burn, on the same adapter.
+//! `cargo bench --bench kept`.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};

@@ -59,11 +59,12 @@ fn make_block(row: u32, col: u32, to: u32) {
     coopStoreT(total_c, &products[to + SIZE], QUAD);
 }
 
-@compute @workgroup_size(LANES, LANES)
+// In one dimension: only so do invocations have a subgroup each by their order.
+@compute @workgroup_size(LANES * LANES)
 fn gram_coop(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) n_subgroups: u32,
 ) {
@@ -79,10 +80,12 @@ fn gram_coop(
         make_block(params.row_a + tile_row * QUAD + row, params.row_b + tile_col * QUAD + col, row * QUAD + col);
     }
     workgroupBarrier();
+    let tx = thread % LANES;
+    let ty = thread / LANES;
     var p = mat4x4<f32>();
     for (var k = 0u; k < 4u; k++) {
-        let at = (4u * local.y + k) * QUAD + 4u * local.x;
+        let at = (4u * ty + k) * QUAD + 4u * tx;
         p[k] = vec4<f32>(products[at], products[at + 1u], products[at + 2u], products[at + 3u]);
     }
-    finish(p, tile_row, tile_col, local.x, local.y);
+    finish(p, tile_row, tile_col, tx, ty);
 }

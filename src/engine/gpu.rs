@@ -222,7 +222,7 @@ impl GpuEngine {
     }
 
     fn warn(&self, fallback: Option<String>) {
-        let warning = fallback.map(|why| format!("{} failed; computed by {why}", self.info().device));
+        let warning = fallback.map(|why| format!("{} could not; computed by {why}", self.info().device));
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warning);
     }
 }
@@ -247,7 +247,14 @@ impl Engine for GpuEngine {
             Err(Error::Invalid(_) | Error::Limit(_)) => kept_of_grids(self, block),
             values => values.map(|values| Kept::new(n_cells, values)),
         };
-        let (kept, fallback) = self.with_fallback(on_gpu, |cpu| cpu.kept(block))?;
+        let (kept, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.kept(block)) {
+            // A scan goes on where a single comparison may say that this GPU is too small.
+            Err(Error::Limit(fault)) => {
+                let cpu = CpuEngine::with_precision(self.info().precision);
+                (cpu.kept(block)?, Some(format!("{}, for want of room: {}", cpu.info(), fault.found)))
+            }
+            done => done?,
+        };
         self.warn(fallback.clone());
         Ok(match fallback {
             Some(why) => kept.by_fallback(why),

@@ -61,7 +61,7 @@ fn a_lost_device_leaves_the_work_to_the_cpu_engine_from_then_on() {
         let kept = kept(&engine, &bases);
         assert_same_numbers(&kept, &self::kept(&CpuEngine::new(), &bases));
         assert!(kept.fallback().unwrap().starts_with("cpu ("), "{:?}", kept.fallback());
-        assert_warned(&engine, &["failed; computed by cpu (", "device lost"]);
+        assert_warned(&engine, &["could not; computed by cpu (", "device lost"]);
     }
     let pairs = [Pair { a: &bases[3], b: &bases[8] }];
     assert_eq!(engine.grids(&pairs).unwrap(), CpuEngine::new().grids(&pairs).unwrap());
@@ -106,6 +106,21 @@ fn out_of_memory_twice_leaves_the_block_to_the_cpu_engine_and_no_other_one() {
     let pairs = [Pair { a: &bases[3], b: &bases[8] }];
     engine.grids(&pairs).unwrap();
     assert_warned(&engine, &["smaller dispatches", "Out of Memory"]);
+}
+
+#[test]
+fn a_basis_that_no_buffer_holds_goes_to_the_cpu_engine() {
+    let Some(engine) = open() else { return };
+    let d = (1 << 25) + 1; // 128 MiB and 4 bytes.
+    let mut row = vec![0.0; d];
+    row[d - 1] = 1.0;
+    let bases = [Basis::from_rows(d, row, vec![1.0]).unwrap()];
+    let bases: Vec<&Basis> = bases.iter().collect();
+    let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1)] };
+    let kept = engine.kept(&block).unwrap();
+    assert_eq!(kept.pairs().next().unwrap().full, 1.0);
+    assert!(kept.fallback().unwrap().contains("for want of room"), "{:?}", kept.fallback());
+    assert_warned(&engine, &["could not; computed by cpu (", "for want of room"]);
 }
 
 #[test]
