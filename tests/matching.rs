@@ -201,3 +201,36 @@ fn compare_takes_pairs_from_a_file_and_adapters_by_name() {
     assert_eq!(code, Some(1));
     assert!(errors.contains("hint: choose one: --adapter-name face"), "{errors}");
 }
+
+#[test]
+fn a_dora_is_compared_without_its_magnitudes_and_a_warning_says_so() {
+    let (code, table, notes) =
+        lorascope(&["compare", "tests/data/libraries/peft-dora", "tests/data/libraries/peft-plain"]);
+    assert_eq!((code, table.lines().count()), (Some(0), 3), "{notes}");
+    assert!(notes.contains("peft-dora is DoRA, with 2 magnitude vectors that are left out"), "{notes}");
+}
+
+#[test]
+fn a_part_of_a_fused_weight_is_drawn_by_its_letter() {
+    let picture = tempfile::tempdir().unwrap().path().with_extension("png");
+    let gpt2 = "tests/data/libraries/peft-gpt2";
+    let output = picture.to_str().unwrap();
+    let (code, table, notes) = lorascope(&[
+        "figure",
+        gpt2,
+        gpt2,
+        "--layer",
+        "1",
+        "--projections",
+        "k,v",
+        "--dpi",
+        "30",
+        "-o",
+        output,
+    ]);
+    assert_eq!(code, Some(0), "{notes}");
+    for name in ["ΔW_k: h.1.attn.c_attn.k", "ΔW_v: h.1.attn.c_attn.v"] {
+        assert!(table.contains(name), "{table}");
+    }
+    std::fs::remove_file(picture).unwrap();
+}

@@ -225,7 +225,7 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
 fn rejects_a_file_without_tensors() {
     assert_eq!(
         complaint(container("{}", 0)),
-        "found no tensors, as in a scheduler's state, expected LoRA factors, an A and a B for each module"
+        "found no tensors, expected LoRA factors, an A and a B for each module"
     );
 }
 

@@ -89,6 +89,14 @@ fn cloneofsimos_token_vectors_lie_beside_numbered_pairs() {
 }
 
 #[test]
+fn a_list_of_tensors_that_are_no_factors_is_not_taken_for_one() {
+    for tensors in [&[("0", &[5][..]), ("1", &[5])][..], &[("0", &[2, 2]), ("1", &[2, 2]), ("2", &[2, 2])]] {
+        let message = complaint(zeros(tensors));
+        assert!(message.contains("no LoRA factor among them"), "{message}");
+    }
+}
+
+#[test]
 fn sam_lora_has_its_own_numbered_names() {
     let adapter = real("sam");
     assert_eq!((adapter.format(), names(&adapter)), (Format::SamLora, vec!["000", "001"]));

@@ -57,12 +57,24 @@ pub(super) struct Row {
     pub(super) spectra: Option<Spectra>,
 }
 
+/// How much of a run is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Run,
+    Modules,
+    Spectra,
+}
+
 impl Run {
-    pub(super) fn of(path: &Path, adapter: &Adapter, with_spectra: bool) -> crate::Result<Self> {
+    /// Reads the factors for their spectra alone.
+    pub(super) fn of(path: &Path, adapter: &Adapter, detail: Detail) -> crate::Result<Self> {
         let modules = adapter.modules();
-        let rows = match with_spectra {
-            true => modules.par_iter().map(Row::with_spectra).collect::<crate::Result<Vec<_>>>()?,
-            false => modules.iter().map(Row::of).collect(),
+        let rows = match detail {
+            Detail::Run => vec![],
+            Detail::Modules => modules.iter().map(Row::of).collect(),
+            Detail::Spectra => {
+                modules.par_iter().map(Row::with_spectra).collect::<crate::Result<Vec<_>>>()?
+            }
         };
         let mut alphas: Vec<f64> = modules.iter().filter_map(|module| module.alpha).collect();
         alphas.sort_by(f64::total_cmp);

@@ -11,7 +11,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::facts::Run;
+use self::facts::{Detail, Run};
 use super::args::{InspectArgs, open_options};
 use super::report::Report;
 use super::{Outcome, write_stdout};
@@ -21,8 +21,7 @@ use crate::{Adapter, Error};
 
 pub(super) fn run(args: &InspectArgs, report: &Report) -> Result<Outcome> {
     let found = Found::at(args);
-    let is_one = found.runs.len() == 1 && found.bad.is_empty();
-    let by_module = is_one || args.spectra;
+    let by_module = found.runs.len() == 1 || args.spectra;
     if args.json {
         let document = Document {
             schema: 1,
@@ -98,8 +97,15 @@ impl Found {
                 Err(error) => found.bad.push((path.clone(), error)),
             }
         }
+        let n_runs: usize = opened.iter().map(|(_, adapters)| adapters.len()).sum();
+        let detail = match args.spectra {
+            true => Detail::Spectra,
+            // A list of runs needs no rows of modules.
+            false if n_runs > 1 && !args.json => Detail::Run,
+            false => Detail::Modules,
+        };
         let facts = |(path, adapters): &(PathBuf, Vec<Adapter>)| -> crate::Result<Vec<Run>> {
-            adapters.iter().map(|adapter| Run::of(path, adapter, args.spectra)).collect()
+            adapters.iter().map(|adapter| Run::of(path, adapter, detail)).collect()
         };
         let runs: Vec<_> = opened.par_iter().map(facts).collect();
         for ((path, _), runs) in opened.into_iter().zip(runs) {

@@ -43,3 +43,8 @@ impl<'a> Claim<'a> {
         Self::new(module, part, weight)
     }
 }
+
+/// Whether the text is digits alone.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,12 +1,16 @@
 //! The table of naming schemes: each says which tensor names it claims, and the one with the most of them reads the file.
 
 mod claim;
+mod cloneofsimo;
 mod diffusers;
 mod kohya;
 mod loralib;
+mod megatron;
+mod mlx;
 mod peft;
 mod refused;
-mod small;
+mod sam;
+mod torchtune;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,11 +40,11 @@ const SCHEMES: &[Scheme] = &[
     Scheme { format: Format::Peft, claim: peft::claim, path: str::to_owned },
     Scheme { format: Format::Diffusers, claim: diffusers::claim, path: diffusers::path },
     Scheme { format: Format::Kohya, claim: kohya::claim, path: kohya::path },
-    Scheme { format: Format::Mlx, claim: small::mlx, path: str::to_owned },
-    Scheme { format: Format::TorchTune, claim: small::torchtune, path: str::to_owned },
-    Scheme { format: Format::Megatron, claim: small::megatron, path: str::to_owned },
-    Scheme { format: Format::Cloneofsimo, claim: small::cloneofsimo, path: small::cloneofsimo_path },
-    Scheme { format: Format::SamLora, claim: small::sam, path: str::to_owned },
+    Scheme { format: Format::Mlx, claim: mlx::claim, path: str::to_owned },
+    Scheme { format: Format::TorchTune, claim: torchtune::claim, path: str::to_owned },
+    Scheme { format: Format::Megatron, claim: megatron::claim, path: str::to_owned },
+    Scheme { format: Format::Cloneofsimo, claim: cloneofsimo::claim, path: cloneofsimo::path },
+    Scheme { format: Format::SamLora, claim: sam::claim, path: str::to_owned },
 ];
 
 /// A claimed tensor.
@@ -62,7 +66,13 @@ pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static 
             best = Some((sum, scheme));
         }
     }
-    let Some((_, scheme)) = best else {
+    // A bare list of tensors is LoRA's only if all could be factors.
+    let is_list = |scheme: &Scheme| {
+        scheme.format == Format::Cloneofsimo && tensors.keys().any(|name| claim::is_number(name))
+    };
+    let are_matrices =
+        || tensors.values().all(|tensor| tensor.shape.len() > 1) && tensors.len().is_multiple_of(2);
+    let Some((_, scheme)) = best.filter(|(_, scheme)| !is_list(scheme) || are_matrices()) else {
         return Err(refuse(path, tensors.keys().map(String::as_str)));
     };
     let claimed = tensors

@@ -38,7 +38,7 @@ pub(super) fn refuse<'a>(path: &Path, names: impl Iterator<Item = &'a str> + Clo
         return fault(format!("{n_tensors} of {kind}")).other_kind().unsupported();
     }
     match names.clone().next() {
-        None => fault("no tensors, as in a scheduler's state".into()).other_kind().unsupported(),
+        None => fault("no tensors".into()).other_kind().unsupported(),
         Some(_) => {
             let shown = listed(names);
             let hint = "if this is a full or a merged model, give the adapter's own file";

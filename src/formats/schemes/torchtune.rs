@@ -1,0 +1,11 @@
+//! TorchTune: `MODULE.lora_a.weight`, (rank, d_in), and `MODULE.lora_b.weight`, (d_out, rank).
+//!
+//! Its modules keep their own names (`layers.0.attn.q_proj`): the rows of q and k stand in another order than in the
+//! models of transformers, so B's subspaces of the two must not be compared unasked.
+
+use super::claim::{Claim, Part};
+
+pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+    let ends = [(".lora_a.weight", Part::A), (".lora_b.weight", Part::B), (".magnitude", Part::Magnitude)];
+    Claim::by_end(name, &ends, 2)
+}
