@@ -18,7 +18,7 @@ fn main() {
 const THREADS: [usize; 2] = [1, 2];
 
 /// Rows of all bases of a block.
-const ROWS: usize = 4096;
+const ROWS: usize = 2048;
 
 /// The default of a scan: powers of two.
 const CELLS: [(usize, usize); 8] = [(1, 1), (2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (64, 64), (128, 128)];
@@ -52,25 +52,25 @@ fn keep(bencher: Bencher<'_, '_>, r: usize, d: usize, threads: usize, pairs: Pai
     bencher.counter(ItemsCount::new(flop)).bench(|| pool.install(|| engine.kept(divan::black_box(&block))));
 }
 
-/// (r, d) of every basis: each pair of 4096/r bases once.
+/// (r, d) of every basis: each pair of 2048/r bases once.
 #[divan::bench(
     args = [(8, 384), (8, 1024), (8, 4096), (12, 1024), (16, 384), (16, 1024), (16, 4096), (32, 1024),
         (64, 384), (64, 768), (64, 1024), (64, 4096), (128, 384), (128, 1024), (128, 4096)],
-    consts = THREADS, sample_count = 10, sample_size = 1
+    consts = THREADS, sample_count = 20, sample_size = 1
 )]
 fn upper<const T: usize>(bencher: Bencher<'_, '_>, (r, d): (usize, usize)) {
     keep(bencher, r, d, T, Pairs::Upper);
 }
 
 /// The same with a list of neighbours: one product a pair.
-#[divan::bench(args = [(8, 1024), (16, 1024), (64, 768)], consts = THREADS, sample_count = 10)]
+#[divan::bench(args = [(8, 1024), (16, 1024), (64, 768)], consts = THREADS, sample_count = 20, sample_size = 1)]
 fn list<const T: usize>(bencher: Bencher<'_, '_>, (r, d): (usize, usize)) {
     let n = (ROWS / r) as u32;
     let list: Vec<(u32, u32)> = (0..n).flat_map(|a| (1..9).map(move |step| (a, (a + step) % n))).collect();
     keep(bencher, r, d, T, Pairs::List(&list));
 }
 
-#[divan::bench(args = [2048], consts = THREADS, sample_count = 10, sample_size = 1)]
+#[divan::bench(args = [1024], consts = THREADS, sample_count = 20, sample_size = 1)]
 fn faer_square<const T: usize>(bencher: Bencher<'_, '_>, n: usize) {
     let square = |seed| Mat::from_fn(n, n, |i, j| ((i * 31 + j * 7 + seed) % 17) as f32);
     let factors: Vec<[Mat<f32>; 2]> = (0..T).map(|seed| [square(seed), square(seed + 1)]).collect();

@@ -1,7 +1,7 @@
-// Tiles of 64 × 64 of the Gram matrix of bases in f16, for few pairs. stack.wgsl stands in front.
+// Tiles of 64 × 64 of the Gram matrix of bases in f16, for few pairs. stack.wgsl and product.wgsl
+// stand in front.
 //
-// bases   rows of d numbers in f16 and zeros up to 4·d4, one basis after another, and rows that nobody needs up to the end
-//         of the last tile
+// bases   rows of d numbers in f16 and zeros up to 4·d4, one basis after another
 
 @group(0) @binding(0) var<storage, read> bases: array<vec2<u32>>;
 

@@ -1,4 +1,4 @@
-// Pairs of a block from tiles of the Gram matrix of all its bases, joined in front of the gram_* kernels.
+// Pairs of a block from tiles of the Gram matrix of all its bases: what every gram_* kernel shares. Joined to them.
 //
 //   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   overlap = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
 //
@@ -6,8 +6,8 @@
 // facts    of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
 // sums     (n_pairs, n_values) of 1 or 2 words: S of each kept cell, S at full rank, overlap; added to, so zeros at first
 //
-// The file behind it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another; and
-//   load     four numbers of one row
+// The kernel's own file has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
+// and rows that nobody needs up to the end of the last tile; and
 //   cosines  4 × 4 products by the scales of their rows
 //
 // A tile is any 128 (or 64) rows by as many columns of the product of all a rows and all b rows: bases of any ranks share
@@ -25,8 +25,6 @@
 
 override SLICE: u32 = 128u;
 
-const STEP: u32 = 16u;   // columns of the bases that are staged at once
-const UNROLL: u32 = 4u;  // of them, unrolled by the driver
 const QUAD: u32 = 64u;   // rows and columns of a quadrant
 const LANES: u32 = 16u;  // invocations along a quadrant's side, 4 × 4 cells each
 const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals spreads over the memory banks
@@ -74,119 +72,7 @@ struct Facts {
 @group(0) @binding(4) var<storage, read_write> sums: array<atomic<u32>>;
 
 // Staged bases as bits of f32, [column * rows / 4 + row / 4] four rows of one column; then totals; then a quadrant's table.
-var<workgroup> staged: array<vec4<u32>, STEP * 64u>;
-
-fn stage(at: u32, rows_apart: u32, source: u32) {
-    let block = transpose(mat4x4<f32>(
-        load(source), load(source + params.d4), load(source + 2u * params.d4), load(source + 3u * params.d4),
-    ));
-    staged[at] = bitcast<vec4<u32>>(block[0]);
-    staged[at + rows_apart] = bitcast<vec4<u32>>(block[1]);
-    staged[at + 2u * rows_apart] = bitcast<vec4<u32>>(block[2]);
-    staged[at + 3u * rows_apart] = bitcast<vec4<u32>>(block[3]);
-}
-
-fn four(at: u32) -> vec4<f32> {
-    return bitcast<vec4<f32>>(staged[at]);
-}
-
-fn multiply_add(c: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4<f32>(a.x), b, c[0]),
-        fma(vec4<f32>(a.y), b, c[1]),
-        fma(vec4<f32>(a.z), b, c[2]),
-        fma(vec4<f32>(a.w), b, c[3]),
-    );
-}
-
-// A tile of 128 × 128: 16 × 16 invocations with 8 × 8 cells each, as four blocks of 4 × 4, one in each quadrant.
-fn make_tile_128(index: u32, tx: u32, ty: u32) {
-    let tile_row = places[params.tiles + 2u * index];
-    let tile_col = places[params.tiles + 2u * index + 1u];
-    let thread = ty * LANES + tx;
-
-    // Each invocation stages 4 rows × 4 columns: four of them read 64 bytes of a row in line.
-    let lane = thread % 4u;
-    let quad = thread / 4u;
-    let row_a = params.row_a + tile_row * 128u + 4u * (quad - 32u);
-    let row_b = params.row_b + tile_col * 128u + 4u * quad;
-    let row = select(row_a, row_b, quad < 32u);
-    let source = row * params.d4 + lane;
-    let to = 4u * lane * 64u + quad;
-
-    var c00 = mat4x4<f32>();
-    var c01 = mat4x4<f32>();
-    var c10 = mat4x4<f32>();
-    var c11 = mat4x4<f32>();
-    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
-        var p00 = mat4x4<f32>();
-        var p01 = mat4x4<f32>();
-        var p10 = mat4x4<f32>();
-        var p11 = mat4x4<f32>();
-        let end = min(slice + SLICE / 4u, params.d4);
-        for (var start = slice; start < end; start += STEP / 4u) {
-            stage(to, 64u, source + start);
-            workgroupBarrier();
-            for (var k = 0u; k < STEP; k += UNROLL) {
-                let at_a = k * 64u + 32u + ty;
-                let at_b = k * 64u + tx;
-                for (var u = 0u; u < UNROLL; u++) {
-                    let a0 = four(at_a + u * 64u);
-                    let a1 = four(at_a + u * 64u + 16u);
-                    let b0 = four(at_b + u * 64u);
-                    let b1 = four(at_b + u * 64u + 16u);
-                    p00 = multiply_add(p00, a0, b0);
-                    p01 = multiply_add(p01, a0, b1);
-                    p10 = multiply_add(p10, a1, b0);
-                    p11 = multiply_add(p11, a1, b1);
-                }
-            }
-            workgroupBarrier();
-        }
-        c00 += p00;
-        c01 += p01;
-        c10 += p10;
-        c11 += p11;
-    }
-    finish(c00, 2u * tile_row, 2u * tile_col, tx, ty);
-    finish(c01, 2u * tile_row, 2u * tile_col + 1u, tx, ty);
-    finish(c10, 2u * tile_row + 1u, 2u * tile_col, tx, ty);
-    finish(c11, 2u * tile_row + 1u, 2u * tile_col + 1u, tx, ty);
-}
-
-// A tile of 64 × 64, one quadrant: four times the workgroups for the same pairs. The same sums in the same order.
-fn make_tile_64(index: u32, tx: u32, ty: u32) {
-    let tile_row = places[params.tiles + 2u * index];
-    let tile_col = places[params.tiles + 2u * index + 1u];
-    let thread = ty * LANES + tx;
-    let lane = thread % 4u;
-    let quad = thread / 4u % 32u;
-    let row_a = params.row_a + tile_row * 64u + 4u * (quad - 16u);
-    let row_b = params.row_b + tile_col * 64u + 4u * quad;
-    let row = select(row_a, row_b, quad < 16u);
-    // The first half of the invocations stages the even steps, the second half the odd ones.
-    let odd = thread / 128u;
-    let source = row * params.d4 + lane + odd * (STEP / 4u);
-    let to = odd * 512u + 4u * lane * 32u + quad;
-
-    var c = mat4x4<f32>();
-    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
-        var p = mat4x4<f32>();
-        let end = min(slice + SLICE / 4u, params.d4);
-        for (var start = slice; start < end; start += STEP / 2u) {
-            stage(to, 32u, source + start);
-            workgroupBarrier();
-            for (var k = 0u; k < 2u * STEP; k += 2u * UNROLL) {
-                for (var u = 0u; u < 2u * UNROLL; u++) {
-                    p = multiply_add(p, four((k + u) * 32u + 16u + ty), four((k + u) * 32u + tx));
-                }
-            }
-            workgroupBarrier();
-        }
-        c += p;
-    }
-    finish(c, tile_row, tile_col, tx, ty);
-}
+var<workgroup> staged: array<vec4<u32>, QUAD * LANES>;
 
 // From one quadrant of P, of which an invocation has 4 × 4, to its share of all sums.
 fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
@@ -198,18 +84,19 @@ fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
     let d1 = fract(a.dithers_a.y + b.dithers_b);
     let d2 = fract(a.dithers_a.z + b.dithers_b);
     let d3 = fract(a.dithers_a.w + b.dithers_b);
-    let unit = vec4<f32>(Q_UNIT);
-    table(
-        vec4<u32>(fma(q[0], unit, d0)), vec4<u32>(fma(q[1], unit, d1)),
-        vec4<u32>(fma(q[2], unit, d2)), vec4<u32>(fma(q[3], unit, d3)), tx, ty,
-    );
-    share(group_row, group_col, 0u, params.n_cells + 1u, ty * LANES + tx);
-    let w = OVERLAP_UNIT * a.weights;
-    table(
-        vec4<u32>(fma(q[0], w.x * b.weights, d0)), vec4<u32>(fma(q[1], w.y * b.weights, d1)),
-        vec4<u32>(fma(q[2], w.z * b.weights, d2)), vec4<u32>(fma(q[3], w.w * b.weights, d3)), tx, ty,
-    );
-    share(group_row, group_col, params.n_cells + 1u, 1u, ty * LANES + tx);
+    // The squares themselves, then their terms of the overlap.
+    var units_a = vec4<f32>(Q_UNIT);
+    var units_b = vec4<f32>(1.0);
+    for (var part = 0u; part < 2u; part++) {
+        table(
+            vec4<u32>(fma(q[0], units_a.x * units_b, d0)), vec4<u32>(fma(q[1], units_a.y * units_b, d1)),
+            vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
+        );
+        let first = part * (params.n_cells + 1u);
+        share(group_row, group_col, first, select(params.n_cells + 1u, 1u, part == 1u), ty * LANES + tx);
+        units_a = OVERLAP_UNIT * a.weights;
+        units_b = b.weights;
+    }
 }
 
 fn running(v: vec4<u32>) -> vec4<u32> {

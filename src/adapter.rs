@@ -23,6 +23,7 @@ pub struct Adapter {
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
     pub(crate) n_other: usize,
+    pub(crate) n_magnitudes: usize,
     pub(crate) source: Source,
 }
 
@@ -55,6 +56,11 @@ impl Adapter {
     /// How many tensors of the file belong to no module: classifiers and other `modules_to_save`, token vectors, biases.
     pub fn n_other_tensors(&self) -> usize {
         self.n_other
+    }
+
+    /// How many of DoRA's magnitude vectors the file has. They are left out: subspaces here are those of s·B·A.
+    pub fn n_magnitudes(&self) -> usize {
+        self.n_magnitudes
     }
 
     /// Size of the file that holds the tensors.

@@ -53,7 +53,7 @@ impl Factor {
     pub(crate) fn every(mut self, n: usize, first: usize) -> Option<Self> {
         let Axis { dims, range, scale } = &self.row_axis;
         let &[(len, stride)] = dims.as_slice() else { return None };
-        if *range != (0..len) || scale.is_some() || n == 0 || len % n != 0 || first >= n {
+        if *range != (0..len) || scale.is_some() || n == 0 || !len.is_multiple_of(n) || first >= n {
             return None;
         }
         self.offset_bytes += first as u64 * stride * self.dtype.size_bytes() as u64;

@@ -123,7 +123,7 @@ fn a_block_without_pairs_keeps_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// A pair's numbers in blocks of other sizes, orders and neighbours, as All, Upper and List, on one thread and two.
     #[test]

@@ -472,7 +472,18 @@ fn devices_lists_every_gpu_tests_each_and_says_what_auto_takes() {
         assert!(gpu["limits"]["max_storage_binding_bytes"].as_u64().unwrap() >= 128 << 20);
         let tests = gpu["self_tests"].as_array().unwrap();
         let names: Vec<_> = tests.iter().map(|test| test["what"].as_str().unwrap()).collect();
-        assert_eq!(names, ["fused, f32", "carried, f32", "colormap", "fused, f16", "carried, f16"]);
+        assert_eq!(
+            names,
+            [
+                "fused, f32",
+                "carried, f32",
+                "kept, f32",
+                "colormap",
+                "fused, f16",
+                "carried, f16",
+                "kept, f16"
+            ]
+        );
         for test in tests {
             assert!(test["failure"].is_null() && test["worst"].as_f64().unwrap() <= 2e-5, "{test}");
         }
@@ -483,7 +494,7 @@ fn devices_lists_every_gpu_tests_each_and_says_what_auto_takes() {
     let output = run(&["devices"]);
     let text = stdout(&output);
     assert!(text.lines().last().unwrap().starts_with("auto takes: "), "{text}");
-    assert_eq!(text.matches("self-test").count(), 5 * gpus.len(), "{text}");
+    assert_eq!(text.matches("self-test").count(), 7 * gpus.len(), "{text}");
 }
 
 #[test]

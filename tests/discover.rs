@@ -96,7 +96,7 @@ fn what_training_keeps_beside_is_ignored_and_named() {
         ("optimizer.pt", "4 tensors of an optimizer's state"),
         ("picture.png", "a picture"),
         ("rng_state.pth", "1 tensor of a random generator's state"),
-        ("scheduler.pt", "no tensors, as in a scheduler's state"),
+        ("scheduler.pt", "no tensors"),
         ("tokenizer.json", "a tokenizer"),
         ("trainer_state.json", "JSON text"),
         ("training_args.bin", "a trainer's arguments (`transformers.training_args.TrainingArguments`)"),

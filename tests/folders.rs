@@ -93,8 +93,10 @@ fn patterns_replace_alpha_and_rank_where_they_match() {
 
 #[test]
 fn a_pattern_that_is_not_understood_leaves_the_scaling_unknown() {
-    let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 16, "(q|k)": 4}}"#;
+    let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 16, "(?!k)": 4}}"#;
     assert_eq!(scaled(config).unwrap(), [[Some(8.0), None], [Some(8.0), Some(0.5)]]);
+    let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 16, "(q|k)": 2}}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(4.0)], [Some(8.0), Some(0.5)]]);
     let config = r#"{"lora_alpha": 8, "rank_pattern": {"v": 0}}"#;
     assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(2.0)], [Some(8.0), None]]);
 }
@@ -123,7 +125,7 @@ fn more_patterns_than_can_be_matched_in_time_are_refused() {
     let message = error.to_string();
     assert!(
         message
-            .ends_with("4097 keys in rank_pattern and alpha_pattern, expected at most 4096 for 4096 modules"),
+            .ends_with("4097 keys in rank_pattern or alpha_pattern, expected at most 4096 for 4096 modules"),
         "{message}"
     );
 }

@@ -77,8 +77,8 @@ fn check(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let mut message = None;
     let peak = peak_bytes(|| {
         let read = Adapter::from_bytes("x", bytes).and_then(|adapter| {
-            let factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
-            factors.map(|factor| factor.read().map(drop)).collect::<Result<(), _>>()
+            let mut factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
+            factors.try_for_each(|factor| factor.read().map(drop))
         });
         message = read.err().map(|error| error.to_string());
     });

@@ -1,5 +1,7 @@
 //! `lorascope inspect`: headers, spectra, and runs that cannot be read.
 
+mod common;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -26,12 +28,13 @@ fn a_run_is_described_from_its_headers() {
     let output = inspect(&[TRAINED]);
     assert!(output.status.success());
     let expected = "\
-tests/data/adapters/seed0-r8-layer5: PEFT names in safetensors, 2 modules, rank 8, F32
+tests/data/adapters/seed0-r8-layer5: PEFT names in safetensors, 2 modules, rank 8, F32, 49.7 kB
 base model: sentence-transformers/all-MiniLM-L6-v2
+trainer: PEFT 0.21.2
 
-module                                r  d_in  d_out  dtype  alpha  scaling
-encoder.layer.5.attention.self.query  8   384    384    F32     16        2
-encoder.layer.5.attention.self.value  8   384    384    F32     16        2
+module                                r  d_in  d_out  dtype  alpha  scaling  in the file
+encoder.layer.5.attention.self.query  8   384    384    F32     16        2  base_model.model.encoder.layer.5.attention.self.query
+encoder.layer.5.attention.self.value  8   384    384    F32     16        2  base_model.model.encoder.layer.5.attention.self.value
 ";
     assert_eq!(text(&output.stdout), expected);
 }
@@ -68,11 +71,107 @@ fn spectra_tell_a_trained_factor_from_an_untrained_one() {
 fn a_bad_run_is_reported_and_the_others_are_shown() {
     let output = inspect(&["nothing/here", TRAINED, "tests/data/adapters/peft-unilora"]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(text(&output.stdout).contains("seed0-r8-layer5: PEFT names"));
+    assert!(text(&output.stdout).contains("seed0-r8-layer5  PEFT "));
     let errors = text(&output.stderr);
     assert!(errors.contains("error: nothing/here: found nothing there"), "{errors}");
     assert!(
         errors.contains("error: tests/data/adapters/peft-unilora/adapter_config.json: peft_type"),
         "{errors}"
     );
+}
+
+#[test]
+fn a_folder_has_a_row_for_each_run_whatever_wrote_it() {
+    let output = inspect(&[
+        "tests/data/libraries/mlx",
+        "tests/data/libraries/kohya-sd",
+        "tests/data/libraries/peft-dora",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let table = text(&output.stdout);
+    let row = |run: &str| {
+        let line =
+            table.lines().find(|line| line.contains(run)).unwrap_or_else(|| panic!("no {run} in {table}"));
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    // The date of a file is when it was checked out; that of a training is recorded.
+    assert!(row("libraries/mlx").starts_with("MLX MLX tiny 3 – 4 F32 "), "{table}");
+    let kohya = row("kohya-sd.safetensors");
+    assert!(kohya.starts_with("kohya sd-scripts (lycoris.kohya) tiny 2 1–1.5 "), "{table}");
+    assert!(kohya.ends_with(" kB 2023-11-14"), "{table}");
+    assert!(row("peft-dora").starts_with("PEFT DoRA PEFT 0."), "{table}");
+}
+
+#[test]
+fn every_adapter_of_a_file_has_its_own_row() {
+    let file = "tests/data/libraries/peft-several/two.safetensors";
+    let document = json(&[file]);
+    let names: Vec<&str> = document["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["adapter_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["face", "style"]);
+    assert!(text(&inspect(&[file]).stdout).contains("two.safetensors (style)  PEFT"));
+    let one = text(&inspect(&[file, "--adapter-name", "style"]).stdout).to_owned();
+    assert!(one.contains("layers.0.self_attn.q_proj  3 "), "{one}");
+}
+
+#[test]
+fn other_files_are_counted_and_bad_ones_come_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |from: &str, to: &str| std::fs::copy(from, folder.path().join(to)).unwrap();
+    copy("tests/data/libraries/by-hand/megatron.safetensors", "run.safetensors");
+    copy("tests/data/adapters/bare/lycoris-lokr.safetensors", "lokr.safetensors");
+    std::fs::write(folder.path().join("notes.txt"), "rank 8 was too small").unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), "version https://git-lfs.github.com/spec/v1\n")
+        .unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = inspect(&[path, "-v"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    let errors = text(&output.stderr);
+    for part in ["ignored: 1 file of other kinds", "notes.txt: ", "seems LoKr (", "a Git LFS pointer"] {
+        assert!(errors.contains(part), "no {part} in {errors}");
+    }
+    assert!(!text(&inspect(&[path]).stderr).contains("notes.txt"));
+    let document = json(&[path]);
+    let count = |key: &str| document[key].as_array().unwrap().len();
+    assert_eq!((count("runs"), count("bad"), count("ignored")), (1, 2, 1));
+}
+
+#[test]
+fn csv_has_a_line_a_run_or_a_line_a_module() {
+    let runs = inspect(&["--csv", TRAINED, UNTRAINED]);
+    let lines: Vec<&str> = text(&runs.stdout).lines().collect();
+    assert!(
+        lines[0].starts_with("path,adapter_name,format,method,container,trainer,base_model,r_min,r_max,")
+    );
+    assert!(
+        lines[1].starts_with("tests/data/adapters/seed0-r8-layer5,,PEFT,LoRA,safetensors,PEFT 0.21.2,"),
+        "{lines:?}"
+    );
+    let modules = inspect(&["--csv", "--spectra", TRAINED, UNTRAINED]);
+    let mut reader = csv::Reader::from_reader(&modules.stdout[..]);
+    let columns = reader.headers().unwrap().clone();
+    let column = |name: &str| columns.iter().position(|column| column == name).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!((&rows[0][column("update_rank")], &rows[2][column("update_rank")]), ("8", "0"));
+    assert_eq!(&rows[0][column("module")], "encoder.layer.5.attention.self.query");
+}
+
+#[test]
+fn the_norms_of_an_update_are_those_of_the_dense_product() {
+    let run = &json(&["--spectra", "tests/data/libraries/peft-plain"])["runs"][0];
+    for (row, update) in run["modules"].as_array().unwrap().iter().zip(common::update::expected("peft-plain"))
+    {
+        assert_eq!(row["name"], update.0);
+        let sigma = update.1.singular_values().unwrap();
+        let value = |key: &str| row[key].as_f64().unwrap();
+        assert!((value("update_norm_f") / update.1.norm_l2() - 1.0).abs() < 1e-6);
+        assert!((value("update_norm_2") / sigma[0] - 1.0).abs() < 1e-6);
+        assert_eq!(row["spectrum_update"]["numerical_rank"], 4);
+    }
 }

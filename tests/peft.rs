@@ -3,7 +3,7 @@
 mod common;
 
 use common::files::{complaint, container, data, zeros};
-use lorascope::{Adapter, Dtype, Error};
+use lorascope::{Adapter, Dtype, Error, Method};
 
 const QUERY: &str = "encoder.layer.5.attention.self.query";
 
@@ -54,10 +54,10 @@ fn a_narrow_v_has_its_own_d_out_and_layers_are_in_natural_order() {
     assert_eq!(
         shapes,
         [
-            ("model.layers.3.self_attn.q_proj", 896, 896),
-            ("model.layers.3.self_attn.v_proj", 896, 128),
-            ("model.layers.20.self_attn.q_proj", 896, 896),
-            ("model.layers.20.self_attn.v_proj", 896, 128),
+            ("layers.3.self_attn.q_proj", 896, 896),
+            ("layers.3.self_attn.v_proj", 896, 128),
+            ("layers.20.self_attn.q_proj", 896, 896),
+            ("layers.20.self_attn.v_proj", 896, 128),
         ]
     );
 }
@@ -66,7 +66,7 @@ fn a_narrow_v_has_its_own_d_out_and_layers_are_in_natural_order() {
 fn classifier_tensors_are_left_alone() {
     let adapter = Adapter::open(data("roberta-mrpc/checkpoint-230")).unwrap();
     assert_eq!(adapter.modules().len(), 4);
-    assert!(adapter.modules().iter().all(|module| module.name.starts_with("roberta.encoder.layer.")));
+    assert!(adapter.modules().iter().all(|module| module.name.starts_with("encoder.layer.")));
 }
 
 #[test]
@@ -113,24 +113,23 @@ fn factors_of_convolutions_are_flattened() {
 }
 
 #[test]
-fn tensors_beside_the_pairs_are_left_alone() {
+fn tensors_beside_the_pairs_are_left_out_and_counted() {
     let bytes = zeros(&[
         ("m.lora_A.weight", &[1, 2]),
         ("m.lora_B.weight", &[3, 1]),
         ("m.lora_B.bias", &[3]),
         ("m.lora_magnitude_vector", &[3]),
-        ("embed.lora_embedding_A", &[1, 9]),
-        ("embed.lora_embedding_B", &[2, 1]),
         ("classifier.weight", &[2, 3]),
     ]);
-    assert_eq!(Adapter::from_bytes("x", bytes).unwrap().modules().len(), 1);
+    let adapter = Adapter::from_bytes("x", bytes).unwrap();
+    assert_eq!((adapter.modules().len(), adapter.n_other_tensors(), adapter.method()), (1, 2, Method::Dora));
 }
 
 #[test]
 fn rejects_a_factor_without_its_partner() {
     assert_eq!(
         complaint(zeros(&[("base_model.model.m.lora_A.weight", &[1, 2])])),
-        "module `m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
+        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
     );
     assert_eq!(
         complaint(zeros(&[
@@ -165,31 +164,46 @@ fn rejects_shapes_that_are_no_matrices() {
 }
 
 #[test]
-fn rejects_a_module_that_is_there_under_two_names() {
+fn two_modules_that_would_share_a_name_keep_their_original_ones() {
+    let bytes = zeros(&[
+        ("base_model.model.m.lora_A.weight", &[1, 2]),
+        ("base_model.model.m.lora_B.weight", &[2, 1]),
+        ("m.lora_A.weight", &[1, 2]),
+        ("m.lora_B.weight", &[2, 1]),
+        ("model.n.lora_A.weight", &[1, 2]),
+        ("model.n.lora_B.weight", &[2, 1]),
+    ]);
+    let adapter = Adapter::from_bytes("x", bytes).unwrap();
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(names, ["base_model.model.m", "m", "n"]);
+}
+
+#[test]
+fn rejects_a_factor_that_is_there_twice() {
     assert_eq!(
         complaint(zeros(&[
-            ("base_model.model.m.lora_A.weight", &[1, 2]),
-            ("base_model.model.m.lora_B.weight", &[2, 1]),
             ("m.lora_A.weight", &[1, 2]),
             ("m.lora_B.weight", &[2, 1]),
+            ("m.lora_embedding_A", &[1, 2]),
         ])),
-        "module `m`: found `base_model.model.m.lora_A.weight` and `m.lora_A.weight`, expected one of the two"
+        "module `m`: found `m.lora_A.weight` and `m.lora_embedding_A`, expected one of the two"
     );
 }
 
 #[test]
-fn rejects_several_adapters_in_one_file() {
+fn several_adapters_in_one_file_need_a_name() {
     let bytes = zeros(&[
         ("m.lora_A.style.weight", &[1, 2]),
         ("m.lora_A.weight", &[1, 2]),
         ("m.lora_B.default.weight", &[2, 1]),
     ]);
     let error = Adapter::from_bytes("x", bytes).unwrap_err();
-    assert!(matches!(error, Error::Unsupported(_)));
+    assert!(matches!(error, Error::Invalid(_)));
     assert_eq!(
         error.to_string(),
         "x: found 3 adapters (one without name, `default`, `style`), expected one adapter in a file"
     );
+    assert_eq!(error.hint(), Some("choose one: --adapter-name default"));
 }
 
 #[test]
@@ -202,7 +216,7 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
         error.to_string(),
         "x: found 6 tensors and no LoRA factor among them (`encoder.layer.0.attention.self.query.weight`, \
          `encoder.layer.1.attention.self.query.weight`, `encoder.layer.2.attention.self.query.weight`, \
-         `encoder.layer.3.attention.self.query.weight` and 2 more), expected PEFT's lora_A.weight and lora_B.weight"
+         `encoder.layer.3.attention.self.query.weight` and 2 more), expected LoRA factors, an A and a B for each module"
     );
     assert_eq!(error.hint(), Some("if this is a full or a merged model, give the adapter's own file"));
 }
@@ -211,7 +225,7 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
 fn rejects_a_file_without_tensors() {
     assert_eq!(
         complaint(container("{}", 0)),
-        "found no tensors, expected PEFT's lora_A.weight and lora_B.weight"
+        "found no tensors, as in a scheduler's state, expected LoRA factors, an A and a B for each module"
     );
 }
 
@@ -220,10 +234,7 @@ fn names_the_scheme_of_a_lycoris_file() {
     let error = Adapter::open(data("bare/lycoris-lokr.safetensors")).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
     let message = error.to_string();
-    assert!(
-        message.contains("found 5 tensors of what seems LyCORIS LoKr, which is not read yet (`lora_te_"),
-        "{message}"
-    );
+    assert!(message.contains("found 5 tensors of what seems LoKr (`lora_te_"), "{message}");
 }
 
 #[test]
@@ -233,18 +244,21 @@ fn names_the_method_of_a_peft_folder_that_is_no_lora() {
     let error = Adapter::open(&folder).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{}: peft_type: found `UNILORA`, expected `LORA`", config.display())
+        format!("{}: peft_type: found `UNILORA`, expected `LORA` or `ADALORA`", config.display())
     );
     let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
     assert!(error.to_string().contains("found 1 tensor of what seems Uni-LoRA"), "{error}");
 }
 
 #[test]
-fn refuses_adalora_even_beside_whole_pairs() {
-    let bytes =
-        zeros(&[("m.lora_A.weight", &[1, 2]), ("m.lora_B.weight", &[2, 1]), ("m.lora_E.default", &[1, 1])]);
-    let message = complaint(bytes);
-    assert!(message.contains("AdaLoRA, whose A must be scaled by E"), "{message}");
+fn adaloras_e_must_fit_a() {
+    let with_e = |shape: &[usize]| {
+        complaint(zeros(&[("m.lora_A", &[2, 3]), ("m.lora_B", &[3, 2]), ("m.lora_E", shape)]))
+    };
+    assert_eq!(with_e(&[3, 1]), "module `m`: found `m.lora_E` of shape [3, 1], expected shape [2, 1]");
+    assert_eq!(with_e(&[2, 2]), "module `m`: found `m.lora_E` of shape [2, 2], expected shape [2, 1]");
+    let alone = complaint(zeros(&[("m.lora_E", &[2, 1])]));
+    assert_eq!(alone, "module `m`: found only `m.lora_E`, expected `m.lora_A` beside it");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use common::image::assert_golden;
-use common::scans::{BASELINE, Row, adapter, all_pairs, write};
+use common::tables::{BASELINE, Row, adapter, all_pairs, write};
 use lorascope::scan::table::AdapterRow;
 use serde_json::Value;
 

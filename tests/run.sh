@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the whole test suite, the GPU tests and those that need numpy included. Where the machine has no Vulkan driver at
-# all, a software one (Mesa's lavapipe) is installed first; where python3 has no numpy, it is installed under target/.
+# Runs the whole test suite, the GPU tests and those that need Python included. Where the machine has no Vulkan driver at
+# all, a software one (Mesa's lavapipe) is installed first; where python3 lacks numpy, duckdb or polars, these are installed
+# under target/.
 # Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,13 +31,13 @@ fi
 
 python=$(command -v python3 || true)
 if [ -z "$python" ]; then
-    echo "error: no python3 found, which opens what lorascope saves for numpy; install it and run this again" >&2
+    echo "error: no python3 found, which opens what lorascope saves for others; install it and run this again" >&2
     exit 1
 fi
-if ! "$python" -c 'import numpy' 2>/dev/null; then
+if ! "$python" -c 'import numpy, duckdb, polars' 2>/dev/null; then
     # A virtual environment needs Debian's python3-venv, which may be missing where python3 is not.
     [ -x target/python/bin/python ] || "$python" -m venv target/python
-    "$PWD/target/python/bin/python" -m pip install --quiet numpy
+    "$PWD/target/python/bin/python" -m pip install --quiet numpy duckdb polars
     python=$PWD/target/python/bin/python
 fi
 export LORASCOPE_PYTHON=$python

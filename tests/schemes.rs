@@ -112,7 +112,7 @@ fn modules_to_save_are_left_out_and_counted() {
 #[test]
 fn dora_is_read_without_its_magnitudes_and_said() {
     let adapter = peft("peft-dora");
-    assert_eq!((adapter.method(), adapter.n_other_tensors()), (Method::Dora, 0));
+    assert_eq!((adapter.method(), adapter.n_magnitudes(), adapter.n_other_tensors()), (Method::Dora, 2, 0));
 }
 
 #[test]

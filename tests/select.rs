@@ -117,7 +117,7 @@ fn projections_are_found_across_naming_habits() {
         ["attention.wq", "attention.wv", "attention.wo"],
         ["SelfAttention.q", "SelfAttention.v", "SelfAttention.o"],
     ] {
-        let modules = [q, v, o].map(|end| format!("model.layers.7.{end}"));
+        let modules = [q, v, o].map(|end| format!("layers.7.{end}"));
         let x = square("x", &modules.each_ref().map(String::as_str));
         for asked in [["q", "v", "o"], ["query", "v_proj", "to_out.0"]] {
             let selected = Selection::new().layer(7).projections(asked).select(&x, &x, Side::A).unwrap();
@@ -277,6 +277,6 @@ fn two_checkpoints_of_one_real_run_are_compared_by_default() {
     let [x, y] =
         ["day21-r8/checkpoint-23", "day21-r8/checkpoint-69"].map(|name| Adapter::open(data(name)).unwrap());
     let selected = Selection::new().select(&x, &y, Side::B).unwrap();
-    assert_eq!(names(&selected), ["model.layers.20.self_attn.q_proj", "model.layers.20.self_attn.v_proj"]);
+    assert_eq!(names(&selected), ["layers.20.self_attn.q_proj", "layers.20.self_attn.v_proj"]);
     assert_eq!(selected.pairs.iter().map(|pair| Side::B.d(pair.second)).collect::<Vec<_>>(), [896, 128]);
 }

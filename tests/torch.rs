@@ -102,8 +102,9 @@ fn the_lora_authors_own_checkpoint_is_read_beside_its_classifier() {
     let adapter = torch("roberta-mnli.bin");
     assert_eq!((adapter.container(), adapter.format()), (Container::TorchZip, Format::Loralib));
     let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
-    let start = "roberta.encoder.layer.10.attention.self";
+    let start = "encoder.layer.10.attention.self";
     assert_eq!(names, [format!("{start}.query"), format!("{start}.value")]);
+    let start = "roberta.encoder.layer.10.attention.self";
     let query = &adapter.modules()[0];
     assert_eq!(query.a.name, format!("{start}.query.lora_A"));
     assert_eq!((query.rank(), query.d_in(), query.d_out(), query.a.dtype), (8, 768, 768, Dtype::F32));

@@ -1,12 +1,18 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
+mod eigen;
 mod gram;
 mod lanes;
 mod noise;
 mod random;
 mod scale;
 mod svd;
+mod thin;
 mod update;
+
+use std::borrow::Cow;
+
+use faer::MatRef;
 
 use self::noise::Bounds;
 use self::scale::Scaled;
@@ -74,21 +80,22 @@ impl Basis {
     /// `Invalid` for a number that is not finite, a matrix without entries, or a side that needs both factors.
     pub fn of_matrix(matrix: &Matrix, side: Side) -> Result<Self> {
         let scaled = Scaled::new(matrix)?;
-        // (d, r) with the vectors sought on the left: A's transpose, or B as it is.
-        let x = match side {
-            Side::A => scaled.matrix().transpose(),
-            Side::B => scaled.matrix(),
+        // (r, d), whose right-singular vectors are sought: A as it is, or B's transpose.
+        let (rows, r) = match side {
+            Side::A => (Cow::Borrowed(scaled.values()), matrix.rows),
+            Side::B => (Cow::Owned(transposed(scaled.values(), matrix.cols)), matrix.cols),
             Side::DwLeft | Side::DwRight => {
                 return Err(Fault::new("one factor", "both A and B").of(format!("side {side}")).invalid());
             }
         };
-        let (d, r) = (x.nrows(), x.ncols());
+        let d = rows.len() / r;
         let bounds = |sigma_1: f64| noise::bounds(noise::nu(matrix, r, d), r.max(d), sigma_1 * scaled.unit);
         let scale = |sigma: &[f64]| sigma.iter().map(|sigma| sigma * scaled.unit).collect();
         let shape = Shape { r, d, dtype: matrix.dtype };
-        if let Some(gram) = gram::factorise(x) {
-            return shape.basis(scale(&gram.sigma), bounds(gram.sigma[0]), |q| gram.vectors(x, q));
+        if let Some(gram) = gram::factorise(&rows, r) {
+            return shape.basis(scale(&gram.sigma), bounds(gram.sigma[0]), |q| gram.vectors(&rows, q));
         }
+        let x = MatRef::from_row_major_slice(&rows, r, d).transpose();
         let spectrum = svd::left_singular(x)?;
         shape.basis(scale(&spectrum.sigma), bounds(spectrum.sigma[0]), |q| spectrum.rows(q))
     }
@@ -210,6 +217,22 @@ impl Basis {
     pub fn n_uncertain(&self) -> usize {
         self.n_uncertain
     }
+}
+
+/// The transpose of a row-major matrix of `cols` columns, a square at a time so that its lines stay in the cache.
+fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
+    const SQUARE: usize = 16;
+    let rows = values.len() / cols;
+    let mut transposed = vec![0.0; values.len()];
+    for row in (0..rows).step_by(SQUARE) {
+        for col in (0..cols).step_by(SQUARE) {
+            for col in col..cols.min(col + SQUARE) {
+                let line = &mut transposed[col * rows..][row..rows.min(row + SQUARE)];
+                line.iter_mut().zip(row..).for_each(|(place, row)| *place = values[row * cols + col]);
+            }
+        }
+    }
+    transposed
 }
 
 /// A Gaussian matrix for the tests of other modules.

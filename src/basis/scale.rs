@@ -27,8 +27,8 @@ impl<'a> Scaled<'a> {
         if n == 0 || rows.checked_mul(cols) != Some(n) {
             return Err(Fault::new(format!("{n} numbers in {rows} × {cols}"), "one for each place").invalid());
         }
-        let largest = lanes::largest_finite(&matrix.values);
-        if largest.is_nan() {
+        let largest = lanes::largest(&matrix.values);
+        if !largest.is_finite() {
             let found = format!("a number in {rows} × {cols} that is not finite");
             return Err(Fault::new(found, "finite numbers").invalid());
         }
@@ -46,6 +46,11 @@ impl<'a> Scaled<'a> {
         let inverse = (-exponent).exp2();
         let values = matrix.values.iter().map(|value| value * inverse).collect();
         Ok(Self { rows, cols, values, unit: exponent.exp2() })
+    }
+
+    /// The numbers, row-major.
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
     }
 
     /// The numbers as (rows, cols).

@@ -68,11 +68,7 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// List the GPUs, test every kernel on each, and say which engine auto takes and why
     #[command(after_help = DEVICES_HELP)]
-    Devices {
-        /// Print the list as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Devices(DevicesArgs),
     /// Sum up a scan in tables and pictures: what is alike, where in the model, what stands apart
     #[command(after_help = REPORT_HELP)]
     Report(ReportArgs),
@@ -102,10 +98,15 @@ A card that the system shows and Vulkan does not is listed too, with what is mis
 first real GPU, of those that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow, for work that is \
 worth opening it; a software GPU is for tests.
 
+With --tune the list ends with the kernels that make what a scan keeps of its pairs, timed on work of few pairs and of \
+many, for each precision; the fastest, marked *, is written to kernels.json in the user's cache folder, from where scans \
+take it. A scan on a GPU that is not in that file times it by itself. The numbers are the same bits either way.
+
 Fails (exit code 1) when a self-test does.
 
 Examples:
   lorascope devices
+  lorascope devices --tune
   lorascope devices --json | jq '.gpus[].pci'";
 
 const FIGURE_HELP: &str = "\
@@ -305,6 +306,16 @@ pub(super) struct DemoArgs {
 }
 
 #[derive(Debug, ArgGroup)]
+pub(super) struct DevicesArgs {
+    /// Time the kernels for blocks of pairs on each GPU, and keep the fastest for scans to take
+    #[arg(long)]
+    pub(super) tune: bool,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
     /// First checkpoint: its directions are the rows, i. With --pair: the output folder of a scan
     #[arg(value_name = "RUN_A")]
@@ -411,7 +422,12 @@ impl ComputeArgs {
             let message = "--engine cpu and --gpu contradict each other";
             Args::command().error(ErrorKind::ArgumentConflict, message).exit();
         }
-        Request { engine: self.engine.into(), gpu: self.gpu.clone(), precision: self.precision }
+        Request {
+            engine: self.engine.into(),
+            gpu: self.gpu.clone(),
+            precision: self.precision,
+            ..Request::default()
+        }
     }
 }
 

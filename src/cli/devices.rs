@@ -1,11 +1,17 @@
 //! `lorascope devices`: what there is to compute on, and whether it computes.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use etcetera::BaseStrategy;
 use serde::Serialize;
 
+use super::args::DevicesArgs;
 use super::bytes::bytes;
 use super::write_stdout;
-use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, survey};
+#[cfg(feature = "gpu")]
+use crate::engine::GpuChoice;
+use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, Timing, survey};
 use crate::error::Fault;
 
 /// What `--json` prints.
@@ -15,18 +21,36 @@ struct Document<'a> {
     version: &'static str,
     #[serde(flatten)]
     survey: &'a Survey,
+    /// With `--tune`: the kernels of each GPU.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    timings: Vec<GpuTimings>,
 }
 
-pub(super) fn run(json: bool) -> Result<()> {
+/// The kernels of one GPU.
+#[derive(Serialize)]
+struct GpuTimings {
+    gpu: usize,
+    kernels: Vec<Timing>,
+}
+
+/// Where scans find which kernel is the fastest on which GPU: in the user's cache folder, if there is one.
+pub(super) fn kernels_file() -> Option<PathBuf> {
+    let folders = etcetera::choose_base_strategy().ok()?;
+    Some(folders.cache_dir().join("lorascope").join("kernels.json"))
+}
+
+pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     let survey = survey();
-    if json {
-        let document = Document { schema: 1, version: env!("CARGO_PKG_VERSION"), survey: &survey };
+    let timings = if args.tune { time(&survey)? } else { vec![] };
+    if args.json {
+        let document = Document { schema: 1, version: env!("CARGO_PKG_VERSION"), survey: &survey, timings };
         write_stdout(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &document)?;
             writeln!(stdout)
         })?;
     } else {
-        write_stdout(|stdout| stdout.write_all(list(&survey).as_bytes()))?;
+        let text = list(&survey) + &timings.iter().map(table).collect::<String>();
+        write_stdout(|stdout| stdout.write_all(text.as_bytes()))?;
     }
     let failing: Vec<String> = survey.failing().iter().map(usize::to_string).collect();
     if failing.is_empty() {
@@ -36,6 +60,36 @@ pub(super) fn run(json: bool) -> Result<()> {
         .of(format!("GPU {}", failing.join(", ")))
         .hint("update its driver; meanwhile compute with --engine cpu, or on another GPU with --gpu");
     Err(fault.gpu().into())
+}
+
+/// Times the kernels on every GPU that computes what the CPU computes.
+#[cfg(feature = "gpu")]
+fn time(survey: &Survey) -> Result<Vec<GpuTimings>> {
+    let failing = survey.failing();
+    let sound = survey.gpus.iter().map(|gpu| gpu.index).filter(|index| !failing.contains(index));
+    let file = kernels_file();
+    let timings = sound.map(|gpu| {
+        let kernels = crate::engine::tune(&GpuChoice::Index(gpu), file.as_deref())?;
+        Ok(GpuTimings { gpu, kernels })
+    });
+    timings.collect()
+}
+
+/// A build without GPU engine has no kernels.
+#[cfg(not(feature = "gpu"))]
+fn time(_: &Survey) -> Result<Vec<GpuTimings>> {
+    Ok(vec![])
+}
+
+/// A line for each kernel and kind of work.
+fn table(timings: &GpuTimings) -> String {
+    let lines = timings.kernels.iter().map(|timing| {
+        let Timing { precision, work, kernel, seconds, gflop_per_s, is_fastest } = timing;
+        let mark = if *is_fastest { " *" } else { "" };
+        let ms = 1e3 * seconds;
+        format!("   {precision:<4} {work:<11} {kernel:<13} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
+    });
+    format!("\nkernels of gpu {}:\n{}", timings.gpu, lines.collect::<String>())
 }
 
 /// The list for people: a paragraph for each GPU, one for each card without a device, and what auto takes.
@@ -146,6 +200,24 @@ mod tests {
              auto takes: gpu 1 for work that is worth it, the first real GPU\n"
         );
         assert!(survey.failing().is_empty());
+    }
+
+    #[test]
+    fn the_fastest_kernel_is_marked() {
+        let timing = |kernel, seconds, is_fastest| Timing {
+            precision: "f32".to_owned(),
+            work: "many pairs",
+            kernel,
+            seconds,
+            gflop_per_s: 1.6 / seconds,
+            is_fastest,
+        };
+        let kernels = vec![timing("gram_128", 0.000_25, true), timing("gram_64", 0.001, false)];
+        assert_eq!(
+            table(&GpuTimings { gpu: 2, kernels }),
+            "\nkernels of gpu 2:\n   f32  many pairs  gram_128           0.250 ms     6400.0 GFLOP/s *\n   \
+             f32  many pairs  gram_64            1.000 ms     1600.0 GFLOP/s\n"
+        );
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args, report),
         Command::Report(args) => scan_report::run(&args, report),
         Command::Cache(args) => cache::run(&args),
-        Command::Devices { json } => devices::run(json),
+        Command::Devices(args) => devices::run(&args),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Args::command(), "lorascope", &mut script);

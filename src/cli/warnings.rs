@@ -5,12 +5,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::listing::{counted, listed};
-use crate::{Adapter, Basis, Factorised, ModulePair, Side};
+use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `numbered-modules`, `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `numbered-modules`, `dora`, `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -27,6 +27,7 @@ impl fmt::Display for Warning {
 pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised<'_>]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
+    warnings.extend(dora(runs));
     warnings.extend(same_start(side, factorised));
     let lost = |basis: &Basis| basis.n_dropped() > 0;
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
@@ -67,6 +68,19 @@ fn numbered(runs: [&Adapter; 2], factorised: &[Factorised<'_>]) -> Option<Warnin
             runs[0].format()
         ),
         modules: names(factorised.iter().map(|both| both.pair)),
+    })
+}
+
+fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
+    let run = runs.into_iter().find(|run| run.method() == Method::Dora)?;
+    let magnitudes = counted(run.n_magnitudes(), "magnitude vector");
+    Some(Warning {
+        code: "dora",
+        message: format!(
+            "{} is DoRA, with {magnitudes} that are left out: ΔW is what s·B·A adds, before the rows are rescaled",
+            run.path().display()
+        ),
+        modules: vec![],
     })
 }
 

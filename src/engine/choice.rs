@@ -1,6 +1,7 @@
 //! Which engine runs: what the user asked for, what the machine has, and what the job is worth.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 #[cfg(feature = "gpu")]
 use std::thread::JoinHandle;
@@ -79,6 +80,10 @@ pub struct Request {
     pub gpu: GpuChoice,
     /// What bases are kept in. The same on either engine: falling back to the CPU does not change it.
     pub precision: Precision,
+    /// The GPU's kernel for blocks of pairs, in place of the fastest one.
+    pub kernel: Option<String>,
+    /// A file that says which kernel is the fastest on which GPU: read, and added to where this GPU is new.
+    pub kernels_file: Option<PathBuf>,
 }
 
 /// How much an engine will have to do, known from headers alone.
@@ -141,8 +146,12 @@ fn open_cpu(request: &Request, reason: Option<&str>) -> Opening {
 
 #[cfg(feature = "gpu")]
 fn open_gpu(request: &Request, or_cpu: bool) -> Opening {
-    let Request { gpu, precision, .. } = request.clone();
-    let thread = std::thread::spawn(move || super::GpuEngine::open(&gpu, precision));
+    let Request { gpu, precision, kernel, kernels_file, .. } = request.clone();
+    let thread = std::thread::spawn(move || match (kernel, kernels_file) {
+        (Some(kernel), _) => super::GpuEngine::open_with_kernel(&gpu, precision, &kernel),
+        (None, Some(file)) => Ok(super::GpuEngine::open(&gpu, precision)?.tuned(&file)),
+        (None, None) => super::GpuEngine::open(&gpu, precision),
+    });
     Opening(State::Gpu { thread, or_cpu: or_cpu.then_some(precision) })
 }
 

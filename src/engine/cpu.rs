@@ -85,16 +85,13 @@ impl Engine for CpuEngine {
     }
 }
 
-/// The widest instruction set that the product may use here.
+/// The instruction set that [`pulp`] takes here.
 fn instruction_set() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return "x86-64 AVX-512";
-        }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return "x86-64 AVX2";
-        }
+    match pulp::Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V4(_) => "x86-64 AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V3(_) => "x86-64 AVX2",
+        _ => std::env::consts::ARCH,
     }
-    std::env::consts::ARCH
 }

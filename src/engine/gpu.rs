@@ -12,23 +12,26 @@ mod kept;
 mod pick;
 mod self_test;
 mod survey;
+mod tune;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use wgpu::{Adapter, AdapterInfo};
+use wgpu::{Adapter, AdapterInfo, DeviceType};
 
 use self::adapters::Adapters;
 use self::batch::{Batch, Limits};
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
-use self::kept::{Gram, kernels_of};
+use self::kept::Gram;
 pub(super) use self::survey::survey;
+pub use self::tune::tune;
 use super::{
     Block, CpuEngine, Engine, EngineInfo, GpuChoice, Kept, Pair, Precision, StageTimes, kept_of_grids,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
+use crate::kernels::gram::{self, VARIANTS, Variant};
 use crate::kernels::similarity::{self, Tile};
 use crate::kernels::{dispatch_line, prefix_carry};
 use crate::similarity::Grid;
@@ -43,6 +46,7 @@ pub struct GpuEngine {
     prefix_carry: Pipeline,
     colormap: Pipeline,
     gram: Gram,
+    is_software: bool,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -58,10 +62,34 @@ impl GpuEngine {
     /// # Errors
     /// `Gpu` when there is no such GPU, or its driver refuses; the message lists what there is.
     pub fn open(choice: &GpuChoice, precision: Precision) -> Result<Self> {
+        Self::open_any(choice, precision, None)
+    }
+
+    /// The same with one kernel for all blocks in place of the one that suits each best. [`EngineInfo::kernel`] of another
+    /// engine will do: it names all kernels that give the same bits.
+    ///
+    /// # Errors
+    /// As [`GpuEngine::open`]; `Gpu` also when the GPU lacks what the kernel needs, `Invalid` when there is no such kernel
+    /// for the precision: the message lists those that there are.
+    pub fn open_with_kernel(choice: &GpuChoice, precision: Precision, kernel: &str) -> Result<Self> {
+        let family = gram::family(precision);
+        if kernel == family {
+            return Self::open(choice, precision);
+        }
+        let known = || VARIANTS.iter().enumerate().filter(|(_, variant)| variant.precision == precision);
+        if let Some((at, _)) = known().find(|(_, variant)| variant.kernel.name == kernel) {
+            return Self::open_any(choice, precision, Some(at));
+        }
+        let names = known().map(|(_, variant)| variant.kernel.name);
+        let names: Vec<&str> = std::iter::once(family).chain(names).collect();
+        Err(Fault::new(crate::listing::quoted(kernel), names.join(" or ")).of("kernel").invalid())
+    }
+
+    fn open_any(choice: &GpuChoice, precision: Precision, kernel: Option<usize>) -> Result<Self> {
         let adapters = Adapters::find();
         let picked = adapters.pick(choice)?;
         let (adapter, info) = adapters.get(picked.index);
-        Ok(Self { why: picked.why, ..Self::on(adapter, info, precision)? })
+        Ok(Self { why: picked.why, ..Self::on(adapter, info, precision, kernel)? })
     }
 
     /// The indices of every real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow.
@@ -72,8 +100,19 @@ impl GpuEngine {
         Adapters::find().all()
     }
 
-    fn on(adapter: &Adapter, info: &AdapterInfo, precision: Precision) -> Result<Self> {
-        let device = Device::open(adapter, info, precision)?;
+    /// `kernel` is the place in [`VARIANTS`] of the one to take for all blocks.
+    fn on(
+        adapter: &Adapter,
+        info: &AdapterInfo,
+        precision: Precision,
+        kernel: Option<usize>,
+    ) -> Result<Self> {
+        let variant = kernel.map(|at| &VARIANTS[at]);
+        let needs_matrices = variant.is_some_and(Variant::needs_matrices);
+        let mut device = Device::open(adapter, info, precision, needs_matrices)?;
+        if let Some(variant) = variant {
+            device.name_kernel(variant.kernel.name);
+        }
         let engine = Self {
             similarity: device.pipeline(match precision {
                 Precision::F32 => &similarity::KERNEL,
@@ -81,30 +120,14 @@ impl GpuEngine {
             }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
-            gram: Gram::default(),
+            gram: Gram::new(precision, kernel),
+            is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,
             device,
         };
         engine.device.check()?;
         Ok(engine)
-    }
-
-    /// The same engine with one kernel for all blocks in place of the one that suits each best.
-    ///
-    /// # Errors
-    /// `Invalid` when there is no such kernel for the engine's precision; the message lists those that there are.
-    pub fn with_kernel(mut self, name: &str) -> Result<Self> {
-        let precision = self.info().precision;
-        let (at, variant) =
-            kernels_of(precision).find(|(_, variant)| variant.kernel.name == name).ok_or_else(|| {
-                let names: Vec<&str> =
-                    kernels_of(precision).map(|(_, variant)| variant.kernel.name).collect();
-                Fault::new(crate::listing::quoted(name), names.join(" or ")).of("kernel").invalid()
-            })?;
-        self.gram.only = Some(at);
-        self.device.name_kernel(variant.kernel.name);
-        Ok(self)
     }
 
     /// Why `auto` took this GPU and no other, where the environment had a say in it.

@@ -15,9 +15,9 @@ pub use block::{Block, Kept, KeptPair, Pairs};
 pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
-pub use gpu::GpuEngine;
+pub use gpu::{GpuEngine, tune};
 pub use pci::PciAddress;
-pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Unseen, survey};
+pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
 
 use crate::basis::Basis;
 use crate::error::Result;
@@ -43,9 +43,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// As [`Block::d`] and [`Engine::grids`].
-    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
-        kept_of_grids(self, block)
-    }
+    fn kept(&self, block: &Block<'_>) -> Result<Kept>;
 
     /// What went wrong since the last call and was mended by smaller work or by the CPU engine, one line each.
     fn take_warnings(&self) -> Vec<String> {
@@ -66,6 +64,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// The plainest way to a block's cells: through whole grids.
+#[cfg(feature = "gpu")]
 fn kept_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<Kept> {
     block.d()?;
     let pairs: Vec<Pair<'_>> = block.places().map(|(a, b)| Pair { a: block.a[a], b: block.b[b] }).collect();
@@ -156,7 +155,7 @@ impl std::ops::AddAssign for StageTimes {
 pub enum EngineKind {
     /// WGSL on a GPU, or on a software driver when asked for.
     Gpu,
-    /// faer's matrix product, on all cores.
+    /// A product kernel for the processor's SIMD, on all cores.
     Cpu,
 }
 

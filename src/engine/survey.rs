@@ -98,6 +98,23 @@ pub struct SelfTest {
     pub failure: Option<String>,
 }
 
+/// One kernel on one kind of work.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Timing {
+    /// What bases are kept in.
+    pub precision: String,
+    /// Few pairs or many.
+    pub work: &'static str,
+    /// The kernel's name, as `GpuEngine::open_with_kernel` takes it.
+    pub kernel: &'static str,
+    /// The fastest run.
+    pub seconds: f64,
+    /// Work of the products in that time.
+    pub gflop_per_s: f64,
+    /// Whether no other kernel was faster.
+    pub is_fastest: bool,
+}
+
 /// A maker's cards that the system shows and wgpu does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unseen {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::formats::folder::{self, CONFIG};
 use crate::formats::{Limits, OpenOptions};
@@ -44,26 +45,34 @@ pub struct Discovered {
 /// # Ok::<(), lorascope::Error>(())
 /// ```
 pub fn discover(path: &Path, limits: &Limits) -> Result<Discovered> {
+    Ok(search(path, &OpenOptions::new().limits(limits.clone()))?.0)
+}
+
+/// As [`discover`], with the adapters of each run.
+pub(crate) fn search(path: &Path, options: &OpenOptions) -> Result<(Discovered, Vec<Vec<Adapter>>)> {
     let mut found = Discovered::default();
     if !path.is_dir() {
-        OpenOptions::new().limits(limits.clone()).open_all(path)?;
+        let adapters = options.open_all(path)?;
         found.runs.push(path.to_owned());
-        return Ok(found);
+        return Ok((found, vec![adapters]));
     }
     let candidates = candidates(path, &mut found)?;
-    let kinds: Vec<Kind> = candidates.par_iter().map(|candidate| candidate.kind(limits)).collect();
+    let kinds: Vec<Kind> = candidates.par_iter().map(|candidate| candidate.kind(options)).collect();
+    let mut runs = vec![];
     for (candidate, kind) in candidates.into_iter().zip(kinds) {
         match kind {
-            Kind::Run => found.runs.push(candidate.path),
+            Kind::Run(adapters) => runs.push((candidate.path, adapters)),
             Kind::Other(what) => found.ignored.push((candidate.path, what)),
             Kind::Bad(error) => found.bad.push((candidate.path, error)),
         }
     }
     let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
-    found.runs.sort_by(|a, b| by_path(a, b));
+    runs.sort_by(|a, b| by_path(&a.0, &b.0));
     found.ignored.sort_by(|a, b| by_path(&a.0, &b.0));
     found.bad.sort_by(|a, b| by_path(&a.0, &b.0));
-    Ok(found)
+    let (paths, adapters) = runs.into_iter().unzip();
+    found.runs = paths;
+    Ok((found, adapters))
 }
 
 /// A file, or the folder that it is the adapter of.
@@ -73,16 +82,16 @@ struct Candidate {
 }
 
 enum Kind {
-    Run,
+    /// A file may hold several adapters.
+    Run(Vec<Adapter>),
     Other(String),
     Bad(Error),
 }
 
 impl Candidate {
-    fn kind(&self, limits: &Limits) -> Kind {
-        // A file may hold several adapters.
-        match OpenOptions::new().limits(limits.clone()).open_all(&self.path) {
-            Ok(_) => Kind::Run,
+    fn kind(&self, options: &OpenOptions) -> Kind {
+        match options.open_all(&self.path) {
+            Ok(adapters) => Kind::Run(adapters),
             Err(error) => match other_kind(&error) {
                 // What spoiled a checkpoint left only its name.
                 Some(_) if matches!(error, Error::Malformed(_)) && is_named_checkpoint(&self.file) => {
@@ -97,9 +106,13 @@ impl Candidate {
 
 /// What the error says that the file is, if that is no checkpoint at all.
 fn other_kind(error: &Error) -> Option<&str> {
-    let (Error::Malformed(fault) | Error::Unsupported(fault)) = error else { return None };
-    // A fault of a part belongs to a file that was taken for what it is not.
-    let what = if fault.subject.is_some() { "binary data of no known kind" } else { &fault.found };
+    let (fault, is_known) = match error {
+        // A fault of a part: the file was taken for what it is not.
+        Error::Malformed(fault) => (fault, fault.subject.is_none()),
+        Error::Unsupported(fault) => (fault, true),
+        _ => return None,
+    };
+    let what = if is_known { fault.found.as_str() } else { "binary data of no known kind" };
     fault.is_other_kind.then_some(what)
 }
 

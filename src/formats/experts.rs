@@ -15,7 +15,9 @@ pub(super) fn split(pair: Pair, target_parameters: &[String], rank: Option<usize
     let depth = pair.path.matches(".base_layer").count();
     let module = pair.path.replace(".base_layer", "");
     let Some(parameter) = parameter(&module, depth, target_parameters) else { return vec![pair] };
-    let Some(rank) = rank.filter(|&rank| rank > 0 && pair.a.rows % rank == 0) else { return vec![pair] };
+    let Some(rank) = rank.filter(|&rank| rank > 0 && pair.a.rows.is_multiple_of(rank)) else {
+        return vec![pair];
+    };
     let n_experts = pair.a.rows / rank;
     if n_experts == 1 {
         return vec![pair];

@@ -19,7 +19,8 @@ pub struct Limits {
     /// Steps that a torch file's pickle takes, some forty a tensor. Each keeps a few dozen bytes while the file is
     /// opened; 4,194,304.
     pub pickle_steps: usize,
-    /// Bytes of one factor, which for a view of a tensor are those from its first number to its last; 2 GiB.
+    /// Bytes of one factor, which for a view of a tensor are those from its first number to its last, and of a compressed
+    /// member of an archive once it is unpacked; 2 GiB.
     pub factor_bytes: u64,
     /// Bytes of an `adapter_config.json`; 16 MiB.
     pub config_bytes: u64,

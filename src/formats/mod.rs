@@ -31,6 +31,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
 pub use options::OpenOptions;
@@ -82,7 +84,7 @@ impl Adapter {
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let label = label.into();
         let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        Ok(OpenOptions::new().from_source(&label, &source, None, false)?.remove(0))
+        Ok(OpenOptions::new().open_source(&label, &source, None, false)?.remove(0))
     }
 }
 
@@ -92,10 +94,10 @@ impl OpenOptions {
         let files = folder::locate(path)?;
         let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
         let source = Source::file(&files.model)?;
-        self.from_source(path, &source, config.as_ref(), all)
+        self.open_source(path, &source, config.as_ref(), all)
     }
 
-    fn from_source(
+    fn open_source(
         &self,
         path: &Path,
         source: &Source,
@@ -122,6 +124,7 @@ impl OpenOptions {
                 adapter_name: read.adapter_name,
                 modules: read.modules,
                 n_other: read.n_other,
+                n_magnitudes: read.n_magnitudes,
                 source: source.clone(),
             })
         };

@@ -23,6 +23,8 @@ pub(super) struct Read {
     pub(super) modules: Vec<Module>,
     /// Tensors that belong to no module: classifiers, token vectors, biases.
     pub(super) n_other: usize,
+    /// DoRA's.
+    pub(super) n_magnitudes: usize,
 }
 
 /// What stands beside the tensors.
@@ -47,6 +49,7 @@ pub(super) fn read(
     let n_other = tensors.len() - claimed.len();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, beside.config);
+    let n_magnitudes = claimed.iter().filter(|(_, _, claim)| claim.part == Part::Magnitude).count();
     let pairs = pairs::pairs(path, scheme, &claimed, limits)?;
     let scales = Scales::new(path, scheme.format, beside)?;
     scales.check(path, &pairs)?;
@@ -67,7 +70,7 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other })
+    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other, n_magnitudes })
 }
 
 /// The names of the adapters in a file, one `None` where tensors have none.
@@ -90,14 +93,16 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     }
 }
 
+/// Originals may stand in the way of other names in turn; more often than this they do so on purpose.
+const MAX_ROUNDS: usize = 8;
+
 /// Modules that would share a name get the one that the file has for them.
 fn keep_originals(modules: &mut [Module]) {
-    loop {
+    for _ in 0..MAX_ROUNDS {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for module in modules.iter() {
             *counts.entry(&module.name).or_default() += 1;
         }
-        // Originals differ, so this ends when all that stand in each other's way have theirs.
         let is_shared = |module: &Module| counts[module.name.as_str()] > 1 && module.name != module.original;
         let shared: Vec<bool> = modules.iter().map(is_shared).collect();
         if !shared.contains(&true) {
@@ -107,6 +112,8 @@ fn keep_originals(modules: &mut [Module]) {
             module.name.clone_from(&module.original);
         }
     }
+    // Originals all differ.
+    modules.iter_mut().for_each(|module| module.name.clone_from(&module.original));
 }
 
 /// Where the scaling of a file's modules stands.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
@@ -17,10 +17,11 @@ use crate::error::{Fault, Result};
 const MAX_COMPARISONS: usize = 1 << 24;
 
 /// The same for regular expressions, which take longer.
-const MAX_REGEX_COMPARISONS: usize = 1 << 18;
+const MAX_REGEX_COMPARISONS: usize = 1 << 15;
 
-/// Longer regular expressions are not tried.
-const MAX_REGEX_BYTES: usize = 1000;
+/// Longer regular expressions are not tried, nor on longer names, nor those that count to thousands.
+const MAX_REGEX_BYTES: usize = 300;
+const MAX_REGEX_PROGRAM_BYTES: usize = 64 << 10;
 
 /// What the patterns say about a module.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,13 +68,18 @@ impl Key {
                 Some(front.is_some_and(|front| front.is_empty() || front.ends_with('.')))
             }
             Self::Whole(name) => Some(module == name),
-            Self::Regex(regex) => Some(regex.as_ref()?.is_match(module)),
+            Self::Regex(regex) => {
+                let regex = regex.as_ref().filter(|_| module.len() <= MAX_REGEX_BYTES)?;
+                Some(regex.is_match(module))
+            }
         }
     }
 
     fn regex(key: &str) -> Option<Regex> {
         // Python's `match` starts at the front.
-        (key.len() <= MAX_REGEX_BYTES).then(|| Regex::new(&format!(r"^(?:.*\.)?(?:{key})$")).ok())?
+        let mut builder = RegexBuilder::new(&format!(r"^(?:.*\.)?(?:{key})$"));
+        let builder = builder.size_limit(MAX_REGEX_PROGRAM_BYTES);
+        (key.len() <= MAX_REGEX_BYTES).then(|| builder.build().ok())?
     }
 }
 
@@ -179,6 +185,8 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_tried_is_unknown_unless_a_key_in_front_matches() {
+        let counts = r#"{"(((q|z){99}){99}){99}": 1}"#;
+        assert_eq!(found(counts, "q"), Lookup::Unknown);
         let json = r#"{"k": 1, "layers.(?!1).*": 2, "q": 3}"#;
         assert_eq!(found(json, "layers.0.k"), Lookup::Value(1.0));
         assert_eq!(found(json, "layers.0.q"), Lookup::Unknown);

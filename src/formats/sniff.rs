@@ -19,7 +19,8 @@ pub(super) fn is_safetensors(head: &[u8]) -> bool {
 
 /// Whether a file begins as a zip archive does, an empty one included.
 pub(super) fn is_zip(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+    let begins = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
+    begins && !is_safetensors(head)
 }
 
 /// Whether an archive's first member is torch's pickle or an array of numpy.
@@ -164,6 +165,7 @@ mod tests {
         assert_eq!(said(b"\x80\x02\0\0\0\0\0\0{\"a\""), "nothing");
         assert_eq!(said(b"\x80\x02\0\0\0\0\0\0"), "nothing");
         assert_eq!(said(b"\x1f\x8b\x08\0\0\0\0\0{"), "nothing");
+        assert!(!is_zip(b"PK\x03\x04\0\0\0\0{") && is_zip(b"PK\x03\x04\x14\0\0\0\0"));
         assert_eq!(said(&[0; 64]), "nothing");
         assert_eq!(said(&[0xff; 64]), "nothing");
     }

@@ -135,18 +135,28 @@ impl<'a> Scalars<'a> {
         if tensor.shape.iter().any(|&dim| dim != 1) {
             return Err(fault(format!("shape {:?}", tensor.shape), "one number").malformed());
         }
-        let Some(dtype) = Dtype::from_safetensors(&tensor.dtype) else {
-            let found = format!("a number of type {}", quoted(&tensor.dtype));
-            return Err(fault(found, "F64, F32, F16 or BF16").unsupported());
-        };
         let reader = match &mut self.open {
             Some((source, reader)) if source.is(&tensor.source) => reader,
             open => &open.insert((&tensor.source, tensor.source.open()?)).1,
         };
         let mut bytes = [0; 8];
-        let bytes = &mut bytes[..dtype.size_bytes()];
-        reader.read_at(tensor.offset_bytes, bytes)?;
-        let number = dtype::number(bytes, dtype);
+        let dtype = Dtype::from_safetensors(&tensor.dtype);
+        let n_bytes = match (dtype, tensor.dtype.as_str()) {
+            (Some(dtype), _) => dtype.size_bytes(),
+            // PyTorch makes a whole alpha an integer.
+            (None, "I64") => 8,
+            (None, "I32") => 4,
+            _ => {
+                let found = format!("a number of type {}", quoted(&tensor.dtype));
+                return Err(fault(found, "F64, F32, F16, BF16, I64 or I32").unsupported());
+            }
+        };
+        reader.read_at(tensor.offset_bytes, &mut bytes[..n_bytes])?;
+        let number = match dtype {
+            Some(dtype) => dtype::number(&bytes[..n_bytes], dtype),
+            None if n_bytes == 4 => i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
+            None => i64::from_le_bytes(bytes) as f64,
+        };
         match number.is_finite() {
             true => Ok(number),
             false => Err(fault(number.to_string(), "a finite number").malformed()),
@@ -233,6 +243,27 @@ mod tests {
         assert_eq!(read(&part), [1.0]);
         part.source = cut(15);
         assert!(part.read().is_err());
+    }
+
+    #[test]
+    fn a_single_number_is_read_whatever_its_type() {
+        let read = |dtype: &str, shape: &[u64], bytes: &[u8]| {
+            let source = Source::Memory(Path::new("x").into(), Arc::new(Cow::Owned(bytes.to_vec())));
+            let tensor = Tensor::contiguous(dtype.into(), shape.to_vec(), source, 0, bytes.len() as u64);
+            Scalars::default().read("m.alpha", &tensor).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("F32", &[], &8f32.to_le_bytes()), Ok(8.0));
+        assert_eq!(read("I64", &[1], &(-3i64).to_le_bytes()), Ok(-3.0));
+        assert_eq!(read("I32", &[], &7i32.to_le_bytes()), Ok(7.0));
+        let found = |what: &str, expected: &str| {
+            Err(format!("x: tensor `m.alpha`: found {what}, expected {expected}"))
+        };
+        assert_eq!(read("F32", &[2], &[0; 8]), found("shape [2]", "one number"));
+        assert_eq!(read("F32", &[], &f32::NAN.to_le_bytes()), found("NaN", "a finite number"));
+        assert_eq!(
+            read("BOOL", &[], &[1]),
+            found("a number of type `BOOL`", "F64, F32, F16, BF16, I64 or I32")
+        );
     }
 
     #[test]

@@ -117,6 +117,11 @@ pub(super) fn members(
         let member = member.map_err(|expected| {
             fault(&format!("a size of {} bytes", packed.n_bytes), expected).hint(CUT).malformed()
         })?;
+        // Each factor in it is unpacked from its start on.
+        if file.compression() == CompressionMethod::Deflated && member.n_bytes > limits.factor_bytes {
+            let expected = format!("at most {}", limits.factor_bytes);
+            return Err(fault(&format!("{} bytes once unpacked", member.n_bytes), expected).limit());
+        }
         // Raw names that differ may read the same once mended.
         if members.insert(name.clone(), member).is_some() {
             return Err(fault("a second member of this name", "each name once".into()).malformed());

@@ -1,5 +1,5 @@
-//! `shaders/gram_128.wgsl`, `shaders/gram_64.wgsl` and their `_f16` twins, all behind `shaders/stack.wgsl`: what a scan
-//! keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
+//! `shaders/gram_128.wgsl`, `shaders/gram_64.wgsl`, their `_f16` twins and `shaders/gram_coop.wgsl`, all with
+//! `shaders/stack.wgsl`: what a scan keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
 //!
 //! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
 //! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, whatever
@@ -23,37 +23,80 @@ pub struct Variant {
     pub kernel: Kernel,
     /// Rows and columns of a tile, the work of one workgroup.
     pub tile: usize,
-    /// What it reads bases in.
+    /// The class of its numbers.
     pub precision: Precision,
+    /// What it reads bases in.
+    pub layout: Layout,
+}
+
+/// How the numbers of a row lie in the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As they are.
+    F32,
+    /// In f16, scaled as [`Precision::F16`] says.
+    F16,
+    /// V·2¹⁰ = high + low·2⁻¹¹ in f16: first all high parts of a row, then all low ones.
+    Split,
+}
+
+impl Layout {
+    /// Words of 32 bits that a row of `d` numbers takes.
+    pub fn row_words(self, d: usize) -> usize {
+        match self {
+            Self::F32 | Self::Split => d.next_multiple_of(COLUMNS),
+            Self::F16 => d.next_multiple_of(COLUMNS) / 2,
+        }
+    }
+}
+
+impl Variant {
+    /// Whether the adapter must have cooperative matrices of 16 × 16 × 16 in f16 with f32 sums, f16, subgroups and 32 KiB of
+    /// workgroup memory, all of which are optional.
+    pub fn needs_matrices(&self) -> bool {
+        self.layout == Layout::Split
+    }
 }
 
 const BINDINGS: &[Binding] =
     &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
 
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    };
+}
+
+/// A kernel that WebGPU's defaults run.
 macro_rules! variant {
     ($name:literal, $tile:literal, $precision:ident) => {
         Variant {
-            kernel: Kernel {
-                name: $name,
-                source: concat!(
-                    include_str!("../../shaders/stack.wgsl"),
-                    include_str!(concat!("../../shaders/", $name, ".wgsl"))
-                ),
-                bindings: BINDINGS,
-                overrides: &[("SLICE", SLICE as f64)],
-            },
+            kernel: kernel($name, concat!(shader!("stack"), shader!("product"), shader!($name))),
             tile: $tile,
             precision: Precision::$precision,
+            layout: Layout::$precision,
         }
     };
 }
 
-/// Every variant. Those of one precision give the same bits; the larger tile is faster where it fills the GPU.
-pub const VARIANTS: [Variant; 4] = [
+const fn kernel(name: &'static str, source: &'static str) -> Kernel {
+    Kernel { name, source, bindings: BINDINGS, overrides: &[("SLICE", SLICE as f64)] }
+}
+
+/// Every variant. Those of one precision give the same bits, but for `gram_coop`, which is only taken where it is named; the
+/// larger tile is faster where it fills the GPU.
+pub const VARIANTS: [Variant; 5] = [
     variant!("gram_128", 128, F32),
     variant!("gram_64", 64, F32),
     variant!("gram_128_f16", 128, F16),
     variant!("gram_64_f16", 64, F16),
+    Variant {
+        // Its directives have to come first.
+        kernel: kernel("gram_coop", concat!(shader!("gram_coop"), shader!("stack"))),
+        tile: 64,
+        precision: Precision::F32,
+        layout: Layout::Split,
+    },
 ];
 
 /// Rows start and end at a multiple of so many numbers, with zeros behind d: the most that a kernel stages at once.
@@ -62,7 +105,7 @@ pub const COLUMNS: usize = 32;
 // A slice that ended within a staged step would count its columns twice.
 const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
 
-/// The name of all variants of a precision: they give the same bits.
+/// The name of all variants of a precision that give the same bits.
 pub fn family(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "gram",
@@ -81,14 +124,6 @@ pub const OVERLAP_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
 
 /// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
 pub const MAX_ONE_WORD_RANK: usize = 64;
-
-/// Words of 32 bits that a row of `d` numbers takes in the stack.
-pub fn row_words(precision: Precision, d: usize) -> usize {
-    match precision {
-        Precision::F32 => d.next_multiple_of(COLUMNS),
-        Precision::F16 => d.next_multiple_of(COLUMNS) / 2,
-    }
-}
 
 /// One basis as the plain loops see it.
 #[derive(Debug, Clone, Copy)]

@@ -31,8 +31,9 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/` but `common.wgsl` and `stack.wgsl`, which are joined in front of some.
-pub const KERNELS: [Kernel; 8] = [
+/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl` and `product.wgsl`, which are
+/// joined to some.
+pub const KERNELS: [Kernel; 9] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
@@ -41,6 +42,7 @@ pub const KERNELS: [Kernel; 8] = [
     gram::VARIANTS[1].kernel,
     gram::VARIANTS[2].kernel,
     gram::VARIANTS[3].kernel,
+    gram::VARIANTS[4].kernel,
 ];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.

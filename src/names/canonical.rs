@@ -42,7 +42,8 @@ const INNER: &str = ".base_layer";
 pub fn canonical(path: &str) -> String {
     let mut name = path;
     while let Some(inner) = FRONTS.iter().find_map(|front| name.strip_prefix(front)) {
-        if inner.is_empty() {
+        // Of numbered modules the front is all the name that there is.
+        if inner.bytes().all(|byte| byte.is_ascii_digit()) {
             break;
         }
         name = inner;
@@ -89,6 +90,7 @@ mod tests {
         ] {
             assert_ne!(canonical(one), canonical(other));
         }
+        assert_eq!(canonical("unet.17"), "unet.17");
         assert_eq!(canonical("model."), "model.");
         assert_eq!(canonical("transformer"), "transformer");
     }

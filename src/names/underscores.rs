@@ -3,6 +3,9 @@
 //! `down_blocks_0_attentions_0_proj_in` can be split in many ways, and only the names of the model's own parts say which is
 //! right. A path with a part that is in no list here stays as it is.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// Parts of paths with an underscore in them, of the UNets of SD 1.5 and SDXL, CLIP, T5, Flux, SD 3, Llama and GPT-2.
 const JOINED: &[&str] = &[
     // UNets, as diffusers names them
@@ -141,34 +144,40 @@ const PLAIN: &[&str] = &[
 /// The most words that a known part has.
 const MAX_WORDS: usize = 3;
 
+/// Every known part.
+static PARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| JOINED.iter().chain(PLAIN).copied().collect());
+
 /// The dotted path, if every part of the joined one is known. Where two splits are possible, the one with the longest
 /// parts from the front counts.
 pub(crate) fn dotted(joined: &str) -> Option<String> {
-    let words: Vec<&str> = joined.split('_').collect();
+    // Where words begin, and where the last one ends with an underscore that is not there.
+    let mut starts = vec![0];
+    starts.extend(joined.match_indices('_').map(|(at, _)| at + 1));
+    starts.push(joined.len() + 1);
+    let n_words = starts.len() - 1;
+    let part = |first: usize, n: usize| &joined[starts[first]..starts[first + n] - 1];
     // How many words the part from each word on has, where the rest can be split too.
-    let mut parts = vec![None; words.len()];
-    for at in (0..words.len()).rev() {
-        parts[at] = (1..=MAX_WORDS.min(words.len() - at)).rev().find(|&n| {
-            let is_rest_known = at + n == words.len() || parts[at + n].is_some();
-            is_rest_known && is_part(&words[at..at + n])
+    let mut parts = vec![None; n_words];
+    for at in (0..n_words).rev() {
+        parts[at] = (1..=MAX_WORDS.min(n_words - at)).rev().find(|&n| {
+            let is_rest_known = at + n == n_words || parts[at + n].is_some();
+            is_rest_known && is_part(part(at, n))
         });
     }
-    let (mut path, mut at) = (Vec::new(), 0);
-    while at < words.len() {
+    let (mut path, mut at) = (String::with_capacity(joined.len()), 0);
+    while at < n_words {
         let n = parts[at]?;
-        path.push(words[at..at + n].join("_"));
+        if at > 0 {
+            path.push('.');
+        }
+        path.push_str(part(at, n));
         at += n;
     }
-    Some(path.join("."))
+    Some(path)
 }
 
-fn is_part(words: &[&str]) -> bool {
-    match words {
-        [word] => {
-            PLAIN.contains(word) || (!word.is_empty() && word.bytes().all(|byte: u8| byte.is_ascii_digit()))
-        }
-        _ => JOINED.contains(&words.join("_").as_str()),
-    }
+fn is_part(part: &str) -> bool {
+    PARTS.contains(part) || (!part.is_empty() && part.bytes().all(|byte: u8| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]

@@ -163,28 +163,44 @@ impl<'a> Bases<'a> {
         }
         let modules = chosen(&opened, &self.globs);
         let key = key(&digest, self.side, &modules);
-        let entry = match self.cache.get(&key)? {
-            Some(entry) if entry.len() == modules.len() => entry,
-            _ => {
+        let of_entry = |entry: Entry| -> Result<Vec<(String, String)>> {
+            let mut missing = vec![];
+            for (place, module) in modules.iter().enumerate() {
+                if let super::cache::Summary::Missing(reason) = entry.summary(place)? {
+                    missing.push((module.name.clone(), reason));
+                }
+            }
+            Ok(missing)
+        };
+        let there = match self.cache.get(&key)? {
+            Some(entry) if entry.len() == modules.len() => match of_entry(entry) {
+                // Damaged on the disk, and gone now: it is made again.
+                Err(Error::Malformed(_)) => None,
+                missing => Some(missing?),
+            },
+            _ => None,
+        };
+        let missing = match there {
+            Some(missing) => missing,
+            None => {
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                self.profile.time(Stage::Factorise, name, || self.factorise(&key, &modules))?
+                let factorise = || self.factorise(&key, &opened, &modules, stamp);
+                of_entry(self.profile.time(Stage::Factorise, name, factorise)?)?
             }
         };
-        let mut missing = vec![];
-        for (place, module) in modules.iter().enumerate() {
-            if let super::cache::Summary::Missing(reason) = entry.summary(place)? {
-                missing.push((module.name.clone(), reason));
-            }
-        }
         let key_text = key.iter().map(|byte| format!("{byte:02x}")).collect();
         FileRecord { digest, key: key_text, stamp, missing }.write(self.folder, adapter)?;
         Ok(key)
     }
 
-    fn factorise(&self, key: &Key, modules: &[&Module]) -> Result<Entry> {
+    fn factorise(&self, key: &Key, opened: &Adapter, modules: &[&Module], stamp: FileStamp) -> Result<Entry> {
         let mut writer = self.cache.writer(key, modules.len())?;
         for module in modules {
             writer.push(&self.record(module)?)?;
+        }
+        // Else bases that a rewritten file does not have any more would be missing under the key of the old one for ever.
+        if FileStamp::of(opened.model_file())? != stamp {
+            return Err(changed(opened.path()));
         }
         writer.finish()
     }

@@ -8,6 +8,7 @@ use glob::Pattern;
 
 use super::plan::{PairChoice, Plan};
 use crate::error::{Fault, Result};
+use crate::listing::counted;
 
 /// A block: its result is one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,8 +109,8 @@ impl<'a> Blocks<'a> {
     /// Cuts a plan into blocks.
     ///
     /// # Errors
-    /// `Invalid` when a reference or a side's glob names no adapter, or when the pairs of an earlier generation are none
-    /// any more.
+    /// `Invalid` when a reference or a side's glob names no adapter, when the pairs of an earlier generation are none any
+    /// more, or when there is no pair at all.
     pub fn of(plan: &'a Plan) -> Result<Self> {
         let rule = Rule::of(plan)?;
         // Which modules lie in the same layouts: the adapters that have them are the same.
@@ -134,7 +135,12 @@ impl<'a> Blocks<'a> {
             let lists = rule.lists(plan.adapters.len() as u32, |adapter| has(&layouts, adapter));
             Group { modules, lists }
         });
-        Ok(Self { plan, groups: groups.collect() })
+        let blocks = Self { plan, groups: groups.collect() };
+        if blocks.iter().next().is_none() {
+            let found = counted(plan.adapters.len(), "checkpoint");
+            return Err(Fault::new(found, "two that have a module in common").of("scan").invalid());
+        }
+        Ok(blocks)
     }
 
     /// Every block, in the order in which they are done: modules change fastest, so that bases are needed a few at a

@@ -51,13 +51,15 @@ impl Counts {
 /// Why pairs of an adapter are missing: its path and its modules without a basis.
 pub type Problem = (String, String);
 
-/// Settles what `top:K` keeps, writes the table of adapters and removes bases that were kept for this scan alone. Returns what is missing.
+/// Settles what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
+/// for this scan alone, and what processes that were killed left half written. Returns what is missing.
 ///
 /// # Errors
 /// `Io` when the system refuses.
 pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
     top::settle(plan, blocks, folder)?;
     let problems = adapters_table(plan, folder)?;
+    folder.remove_parts()?;
     match fs::remove_dir_all(folder.bases()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io("remove", folder.bases(), error))

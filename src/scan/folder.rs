@@ -15,21 +15,25 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder, made where it is not there.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn create(path: &Path) -> Result<Self> {
-        let folder = Self::at(path);
-        for path in [folder.pairs(), folder.records(), folder.logs()] {
-            fs::create_dir_all(&path).map_err(|error| Error::io("make", &path, error))?;
-        }
-        Ok(folder)
-    }
-
     /// The folder, there or not.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }
+    }
+
+    /// Makes what is not there of it.
+    ///
+    /// # Errors
+    /// `Invalid` when something else has its place, `Io` when the system refuses.
+    pub fn make(&self) -> Result<()> {
+        for path in [self.pairs(), self.records(), self.logs()] {
+            fs::create_dir_all(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    Fault::new("a file on its way", "a place for a folder").at(&path).invalid()
+                }
+                _ => Error::io("make", &path, error),
+            })?;
+        }
+        Ok(())
     }
 
     /// A folder that holds a scan.
@@ -119,7 +123,10 @@ impl Folder {
         let path = self.plan_file();
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A file where the folder should be is reported by whoever makes it.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::io("read", &path, error)),
         };
         let hint = "start anew: --fresh";
@@ -137,12 +144,15 @@ impl Folder {
                 return Err(fault.hint(hint).unsupported());
             }
         }
-        let plan = serde_json::from_value(value).map_err(|error| {
+        let plan: Plan = serde_json::from_value(value).map_err(|error| {
             Fault::new(format!("a plan that cannot be read ({error})"), "the fields of a plan")
                 .at(&path)
                 .hint(hint)
                 .malformed()
         })?;
+        if let Some(found) = plan.contradiction() {
+            return Err(Fault::new(found, "a plan as it was written").at(&path).hint(hint).malformed());
+        }
         Ok(Some(plan))
     }
 
@@ -156,27 +166,54 @@ impl Folder {
         put_bytes(&self.plan_file(), &json)
     }
 
-    /// Removes everything that a scan left here; other files stay.
+    /// Removes blocks that were not written to their end, once all are there.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn remove_parts(&self) -> Result<()> {
+        let mut parts = self.blocks().filter(|path| path.extension().is_some_and(|end| end == "part"));
+        parts.try_for_each(|path| gone(&path, fs::remove_file(&path)))
+    }
+
+    /// The files of blocks, whole or on the way.
+    fn blocks(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(self.pairs()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| is_ours(path))
+    }
+
+    /// Removes what a scan left here. Other files stay, as does everything in a folder that holds no plan.
     ///
     /// # Errors
     /// `Io` when the system refuses.
     pub fn clear(&self) -> Result<()> {
-        for path in [self.pairs(), self.work()] {
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, error));
-                }
-                _ => {}
-            }
+        if !self.plan_file().exists() {
+            return Ok(());
         }
-        for path in [self.plan_file(), self.adapters_file(), self.histograms_file()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, error));
-                }
-                _ => {}
-            }
+        for path in [self.bases(), self.records(), self.logs()] {
+            gone(&path, fs::remove_dir_all(&path))?;
+        }
+        let files =
+            [self.adapters_file(), self.histograms_file(), self.work().join("lock"), self.plan_file()];
+        for path in self.blocks().chain(files) {
+            gone(&path, fs::remove_file(&path))?;
+        }
+        for path in [self.pairs(), self.work()] {
+            // Whatever else lies there is the user's.
+            let _ = fs::remove_dir(&path);
         }
         Ok(())
+    }
+}
+
+/// Whether a file of `pairs/` is a block's, or was on the way to be one.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".parquet") || (name.starts_with(".lorascope-") && name.ends_with(".part"))
+}
+
+fn gone(path: &Path, removed: io::Result<()>) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
 //! What a scan keeps of a checkpoint's header: enough to plan by, small enough for a hundred thousand of them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::Pattern;
 use sha2::{Digest as _, Sha256};
@@ -22,8 +24,8 @@ pub struct Opened {
     pub format: String,
     /// What its config names.
     pub base_model: Option<String>,
-    /// The modules that the scan compares, in natural order.
-    pub modules: Vec<OpenedModule>,
+    /// The modules that the scan compares, in natural order; most adapters of a folder share one list of them.
+    pub modules: Arc<[OpenedModule]>,
     /// Stored bytes of the factors that the side needs.
     pub n_bytes: u64,
     /// Of the file that holds the tensors.
@@ -33,7 +35,7 @@ pub struct Opened {
 }
 
 /// A module of a checkpoint, as far as a plan needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OpenedModule {
     /// Canonical name.
     pub name: String,
@@ -76,11 +78,21 @@ impl Opened {
             path: path.to_owned(),
             format: adapter.format().to_string(),
             base_model: adapter.base_model().map(str::to_owned),
-            modules,
+            modules: modules.into(),
             n_bytes,
             stamp,
             fingerprint,
         })
+    }
+}
+
+impl Opened {
+    /// Keeps one list of modules for all adapters that have the same: a hundred thousand lists of names are gigabytes.
+    pub fn share_modules(&mut self, known: &mut HashSet<Arc<[OpenedModule]>>) {
+        match known.get(&self.modules) {
+            Some(same) => self.modules = Arc::clone(same),
+            None => _ = known.insert(Arc::clone(&self.modules)),
+        }
     }
 }
 

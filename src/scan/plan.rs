@@ -36,6 +36,21 @@ pub struct Options {
     pub precision: String,
 }
 
+impl Options {
+    /// What of these options is other than in `first`, and what it is there.
+    pub fn differing(&self, first: &Self) -> [String; 2] {
+        let value = |options: &Self| serde_json::to_value(options).expect("strings and lists are JSON");
+        let (now, first) = (value(self), value(first));
+        let differs = |key: &&String| now[key.as_str()] != first[key.as_str()];
+        let keys: Vec<&String> =
+            now.as_object().into_iter().flat_map(|now| now.keys()).filter(differs).collect();
+        let shown = |from: &serde_json::Value| {
+            some_of(keys.iter().map(|key| format!("{key} {}", from[key.as_str()])))
+        };
+        [shown(&now), shown(&first)]
+    }
+}
+
 /// Which adapters are paired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -235,6 +250,39 @@ impl Plan {
     fn largest_rank(&self, from: usize) -> usize {
         let ranks = self.layouts[from..].iter().flat_map(|layout| &layout.modules);
         ranks.map(|&(_, r)| r as usize).max().unwrap_or(0)
+    }
+
+    /// What no plan that was written here has, in one that was read: a number that leads nowhere.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let layouts = self.layouts.iter().flat_map(|layout| &layout.modules);
+        let adapters = &self.adapters;
+        let bounds = [0].iter().chain(&self.generations);
+        let checks = [
+            (self.block == 0 || self.block > MAX_BLOCK, "blocks of another size than a plan has"),
+            (self.modules.iter().any(|module| module.d == 0), "a module of no dimension"),
+            (
+                layouts.clone().any(|&(module, _)| module as usize >= self.modules.len()),
+                "a layout of unknown modules",
+            ),
+            (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),
+            (
+                adapters.iter().any(|adapter| adapter.layout as usize >= self.layouts.len()),
+                "an unknown layout",
+            ),
+            (
+                adapters
+                    .iter()
+                    .filter_map(|adapter| adapter.base_model)
+                    .any(|base| base as usize >= self.base_models.len()),
+                "an unknown base model",
+            ),
+            (
+                !bounds.is_sorted_by(|a, b| a < b)
+                    || self.generations.last() != Some(&(adapters.len() as u32)),
+                "generations that are not those of its adapters",
+            ),
+        ];
+        checks.into_iter().find_map(|(is_wrong, found)| is_wrong.then_some(found))
     }
 
     /// The adapter's rank in a module, `None` where it does not have it.

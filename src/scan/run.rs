@@ -89,8 +89,9 @@ impl Run<'_> {
         let opened: Result<(), E> = thread::scope(|scope| {
             scope.spawn(|| {
                 // Bases are made in the order of the blocks while earlier blocks are computed.
-                let made =
-                    self.jobs().take_while(|_| !ended()).try_for_each(|(_, pairs)| self.ensure(&pairs));
+                let made = self.jobs().take_while(|_| !ended()).try_for_each(|(block, pairs)| {
+                    self.ensure(&pairs).or_else(|error| self.unless_done(&block, error))
+                });
                 made.unwrap_or_else(fail);
             });
             let engines = open().inspect_err(|_| halt.store(true, Ordering::Relaxed))?;
@@ -98,7 +99,9 @@ impl Run<'_> {
                 while !ended() {
                     let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((block, pairs)) = job else { return };
-                    self.block(engine, &block, &pairs).unwrap_or_else(fail);
+                    self.block(engine, &block, &pairs)
+                        .or_else(|error| self.unless_done(&block, error))
+                        .unwrap_or_else(fail);
                 }
             };
             thread::scope(|scope| {
@@ -128,6 +131,12 @@ impl Run<'_> {
             let pairs = self.blocks.pairs(&block);
             (block, pairs)
         })
+    }
+
+    /// No error where another process has done the block: the one that does the last removes the bases that a scan without
+    /// a cache keeps, and a share may be done twice at once.
+    fn unless_done(&self, block: &BlockSpec, error: Error) -> Result<()> {
+        if self.folder.block_file(&block.name()).exists() { Ok(()) } else { Err(error) }
     }
 
     fn ensure(&self, pairs: &BlockPairs) -> Result<()> {

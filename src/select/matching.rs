@@ -43,20 +43,30 @@ impl Matching {
             join.listed([first, second], listed)?;
         }
         if *self == Self::Exact {
-            join.by(|module| module.original.clone());
+            join.by(|module| module.original.clone(), |_, _| true);
         } else if [first, second].iter().any(|adapter| adapter.format().is_numbered()) {
             if first.format() == second.format() && same_shapes(first, second) {
-                join.by(|module| module.name.clone());
+                join.by(|module| module.name.clone(), |_, _| true);
             }
         } else {
-            join.by(|module| module.name.clone());
+            join.by(|module| module.name.clone(), |_, _| true);
             if [first, second].iter().any(|adapter| adapter.format().is_joined()) {
-                join.by(|module| module.name.replace('.', "_"));
+                let may = |one: &Module, other: &Module| is_joined(&one.name) || is_joined(&other.name);
+                join.by(|module| module.name.replace('.', "_"), may);
             }
         }
         join.pairs.sort_by(|x, y| natural_cmp(x.name(), y.name()));
         Ok(Joined { pairs: join.pairs, only: join.left })
     }
+}
+
+/// Whether the path has underscores still: it is one word, but for the part of a pipeline in front.
+fn is_joined(name: &str) -> bool {
+    let path = match name.split_once('.') {
+        Some((component, path)) if component.starts_with("text_encoder") => path,
+        _ => name,
+    };
+    !path.contains('.')
 }
 
 /// Whether two files of numbered modules have the same numbers, and each the same d_in and d_out.
@@ -75,12 +85,12 @@ struct Join<'a> {
 }
 
 impl<'a> Join<'a> {
-    /// Pairs modules whose keys are equal, where each has it alone in its file.
-    fn by(&mut self, key: impl Fn(&Module) -> String) {
+    /// Pairs modules whose keys are equal, where each has it alone in its file and the two may be one.
+    fn by(&mut self, key: impl Fn(&Module) -> String, may: impl Fn(&Module, &Module) -> bool) {
         let [first, second] = self.left.each_ref().map(|modules| unique(modules, &key));
         let mut paired = HashSet::new();
         for (key, one) in &first {
-            if let Some(other) = second.get(key) {
+            if let Some(other) = second.get(key).filter(|other| may(one, other)) {
                 self.pairs.push(ModulePair { first: one, second: other });
                 paired.extend([address(one), address(other)]);
             }

@@ -46,12 +46,25 @@ pub fn gpu_f16() -> Option<&'static dyn Engine> {
     GPU.get_or_init(|| open_gpu(Precision::F16)).as_ref().map(|engine| engine as &dyn Engine)
 }
 
-/// The GPU engine with one kernel for all blocks: one for each kernel.
+/// The GPU engine with one kernel for all blocks: one for each kernel that the GPU runs.
 pub fn gpus_by_kernel() -> &'static [GpuEngine] {
     static GPUS: OnceLock<Vec<GpuEngine>> = OnceLock::new();
-    let open =
-        |variant: &Variant| Some(open_gpu(variant.precision)?.with_kernel(variant.kernel.name).unwrap());
-    GPUS.get_or_init(|| VARIANTS.iter().filter_map(open).collect())
+    let open_any = |variant: &Variant| {
+        let open = |choice| GpuEngine::open_with_kernel(&choice, variant.precision, variant.kernel.name);
+        match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
+            Ok(engine) => Some(engine),
+            Err(error)
+                if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() && !variant.needs_matrices() =>
+            {
+                panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
+            }
+            Err(error) => {
+                println!("skipped: {}: {error}", variant.kernel.name);
+                None
+            }
+        }
+    };
+    GPUS.get_or_init(|| VARIANTS.iter().filter_map(open_any).collect())
 }
 
 fn open_gpu(precision: Precision) -> Option<GpuEngine> {

@@ -1,6 +1,8 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+#[cfg(feature = "cli")]
+pub mod checkpoints;
 #[cfg(feature = "gpu")]
 pub mod engines;
 pub mod files;
@@ -8,5 +10,7 @@ pub mod image;
 pub mod oracle;
 #[cfg(feature = "cli")]
 pub mod scans;
+#[cfg(feature = "cli")]
+pub mod tables;
 pub mod torch;
 pub mod update;

@@ -2,6 +2,8 @@
 
 use std::io::{Cursor, Write as _};
 
+use lorascope::{Adapter, Error, Limits};
+use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -45,6 +47,11 @@ pub fn tensor(key: &str, n: i64, offset: i64, shape: &[i64], strides: &[i64]) ->
 /// The opcodes of factor A, (2, 3), of module `m`, in a storage of six numbers.
 pub fn factor_a() -> Vec<u8> {
     tensor("0", 6, 0, &[2, 3], &[3, 1])
+}
+
+/// The opcodes of factor B, (4, 2), in a storage of eight.
+pub fn factor_b() -> Vec<u8> {
+    tensor("1", 8, 0, &[4, 2], &[2, 1])
 }
 
 /// The dictionary of a pair, with this in the place of B, (4, 2).
@@ -100,4 +107,12 @@ pub fn patched(mut archive: Vec<u8>, member: &str, at: usize, bytes: &[u8]) -> V
     let start = entry.expect("the member is there") + at;
     archive[start..start + bytes.len()].copy_from_slice(bytes);
     archive
+}
+
+/// The error of opening these bytes as a file within these limits.
+pub fn within(limits: Limits, bytes: Vec<u8>) -> Error {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.pt");
+    std::fs::write(&path, bytes).unwrap();
+    Adapter::open_with(path, &limits).unwrap_err()
 }

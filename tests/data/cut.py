@@ -116,4 +116,5 @@ def main(pairs, adapters):
         print(f"    {hashlib.sha256(path.read_bytes()).hexdigest()}  {path}")
 
 
-main(*map(Path, sys.argv[1:]))
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

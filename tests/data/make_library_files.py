@@ -10,9 +10,6 @@ Models are random and tiny; every A and B is random too, since an untrained B wo
 versions and says which files no library wrote.
 """
 
-import json
-import math
-import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -654,6 +651,43 @@ def torchtune():
     expect("torchtune", {n: (merged[f"{n}.weight"] - base[f"{n}.weight"]) / 2 for n in sorted(names)})
 
 
+# Paths of real models
+
+
+@case
+def module_paths():
+    """One path of each kind, whatever its numbers, of the weights of SD 1.5, SDXL, Flux and their text encoders."""
+    import re
+
+    from diffusers import FluxTransformer2DModel, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+
+    sdxl = {
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "block_out_channels": (320, 640, 1280),
+        "transformer_layers_per_block": (1, 2, 10),
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+        "use_linear_projection": True,
+    }
+    with torch.device("meta"):
+        models = {
+            "lora_unet": [UNet2DConditionModel(), UNet2DConditionModel(**sdxl), FluxTransformer2DModel(guidance_embeds=True)],
+            "lora_te1": [CLIPTextModel(CLIPTextConfig())],
+            "lora_te3": [T5EncoderModel(T5Config(feed_forward_proj="gated-gelu"))],
+        }
+    lines = {}
+    for front, some in models.items():
+        for model in some:
+            for path, module in model.named_modules():
+                if isinstance(module, (nn.Linear, nn.Conv2d)):
+                    name = f"{front}_{path}".replace(".", "_")
+                    lines.setdefault(re.sub(r"\d+", "0", name), f"{name} {path}")
+    (HERE / "module_paths.txt").write_text("\n".join(sorted(lines.values())) + "\n")
+
+
 # Files that no library here writes
 
 
@@ -704,9 +738,9 @@ def by_hand():
 
 
 def main(names):
-    torch.manual_seed(0)
-    for name in names or CASES:
+    for name in names or [name for name in CASES if name != "torchtune"]:
         print(name)
+        torch.manual_seed(0)
         CASES[name]()
 
 

@@ -29,6 +29,8 @@ pub(super) struct Run {
     pub(super) n_modules: usize,
     /// Tensors that belong to no module.
     pub(super) n_other_tensors: usize,
+    /// Of DoRA, left out too.
+    pub(super) n_magnitudes: usize,
     pub(super) n_bytes: u64,
     /// Times are in UTC.
     pub(super) modified: Option<String>,
@@ -83,6 +85,7 @@ impl Run {
             dtypes: dtypes.into_iter().collect(),
             n_modules: modules.len(),
             n_other_tensors: adapter.n_other_tensors(),
+            n_magnitudes: adapter.n_magnitudes(),
             n_bytes: adapter.n_bytes(),
             modified: modified.and_then(|since| dates::stamp(since.as_secs_f64())),
             training_started: recorded.started_s.and_then(dates::stamp),

@@ -15,8 +15,9 @@ use self::facts::Run;
 use super::args::{InspectArgs, open_options};
 use super::report::Report;
 use super::{Outcome, write_stdout};
+use crate::formats::search;
 use crate::listing::counted;
-use crate::{Error, Limits, discover};
+use crate::{Adapter, Error};
 
 pub(super) fn run(args: &InspectArgs, report: &Report) -> Result<Outcome> {
     let found = Found::at(args);
@@ -77,32 +78,37 @@ struct Found {
 
 impl Found {
     fn at(args: &InspectArgs) -> Self {
+        let options = open_options(args.adapter_name.as_deref());
         let mut found = Self::default();
-        let mut paths = vec![];
-        for path in &args.paths {
+        let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
+        let direct: Vec<_> = args.paths.par_iter().map(|path| options.open_all(path)).collect();
+        for (path, direct) in args.paths.iter().zip(direct) {
             // A folder that is an adapter itself is shown alone, though its checkpoints may lie in it.
-            let is_run = !path.is_dir() || open_options(None).open_all(path).is_ok();
-            match is_run.then(|| vec![path.clone()]).map_or_else(|| found.search(path), Ok) {
-                Ok(runs) => paths.extend(runs),
+            match direct {
+                Ok(adapters) => opened.push((path.clone(), adapters)),
+                Err(_) if path.is_dir() => match search(path, &options) {
+                    Ok((inside, adapters)) => {
+                        opened.extend(inside.runs.into_iter().zip(adapters));
+                        found.ignored.extend(inside.ignored);
+                        found.bad.extend(inside.bad);
+                    }
+                    Err(error) => found.bad.push((path.clone(), error)),
+                },
                 // A bad path does not hide the others.
                 Err(error) => found.bad.push((path.clone(), error)),
             }
         }
-        let opened: Vec<_> = paths.par_iter().map(|path| inspect(path, args)).collect();
-        for (path, runs) in paths.into_iter().zip(opened) {
+        let facts = |(path, adapters): &(PathBuf, Vec<Adapter>)| -> crate::Result<Vec<Run>> {
+            adapters.iter().map(|adapter| Run::of(path, adapter, args.spectra)).collect()
+        };
+        let runs: Vec<_> = opened.par_iter().map(facts).collect();
+        for ((path, _), runs) in opened.into_iter().zip(runs) {
             match runs {
                 Ok(runs) => found.runs.extend(runs),
                 Err(error) => found.bad.push((path, error)),
             }
         }
         found
-    }
-
-    fn search(&mut self, folder: &Path) -> crate::Result<Vec<PathBuf>> {
-        let found = discover(folder, &Limits::default())?;
-        self.ignored.extend(found.ignored);
-        self.bad.extend(found.bad);
-        Ok(found.runs)
     }
 
     /// Says what was not shown, and why.
@@ -123,9 +129,4 @@ impl Found {
         }
         Ok(outcome)
     }
-}
-
-fn inspect(path: &Path, args: &InspectArgs) -> crate::Result<Vec<Run>> {
-    let adapters = open_options(args.adapter_name.as_deref()).open_all(path)?;
-    adapters.iter().map(|adapter| Run::of(path, adapter, args.spectra)).collect()
 }

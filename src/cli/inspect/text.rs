@@ -57,10 +57,16 @@ pub(super) fn modules(run: &Run) -> String {
     let trained = run.training_finished.as_deref().map(|time| format!(", finished {time}"));
     let trained = format!("{}{}", said(run.trainer.as_deref(), 200), trained.unwrap_or_default());
     text += &format!("trainer: {trained}\n");
-    if run.n_other_tensors > 0 {
-        text += &format!("left out: {} of no module\n", counted(run.n_other_tensors, "tensor"));
+    let mut left_out = vec![];
+    if run.n_magnitudes > 0 {
+        left_out.push(counted(run.n_magnitudes, "DoRA magnitude vector"));
     }
-    // Most names differ from the canonical one by a prefix alone, which the first line of them shows.
+    if run.n_other_tensors > 0 {
+        left_out.push(format!("{} of no module", counted(run.n_other_tensors, "tensor")));
+    }
+    if !left_out.is_empty() {
+        text += &format!("left out: {}\n", left_out.join(", "));
+    }
     let (header, rows) = module_rows(run, MAX_NAME_CHARS);
     let mut all = vec![header.iter().map(|(name, _)| (*name).to_owned()).collect()];
     all.extend(rows);

@@ -121,6 +121,9 @@ pub(super) struct HowArgs {
     /// Which GPU: auto, an index, a part of a name, PCI:ADDRESS, or several: all of them, or indices such as 0,1
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub(super) gpu: Gpus,
+    /// The GPU's kernel [default: what the scan began with, or the fastest: `lorascope devices --tune`]
+    #[arg(long, value_name = "NAME")]
+    pub(super) kernel: Option<String>,
     /// Memory for blocks in flight, such as 8G [default: half of what is free]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) memory: Option<u64>,

@@ -77,8 +77,11 @@ fn row_bytes(plan: &Plan) -> u64 {
 /// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most
 /// frequent shape.
 fn expected_seconds(plan: &Plan, engine: &dyn Engine, flop: f64) -> Result<f64> {
-    let layout = &plan.layouts[plan.adapters[0].layout as usize];
-    let (module, r) = layout.modules[0];
+    let mut n_adapters = vec![0; plan.layouts.len()];
+    plan.adapters.iter().for_each(|adapter| n_adapters[adapter.layout as usize] += 1);
+    let layouts = plan.layouts.iter().zip(n_adapters);
+    let shapes = layouts.filter_map(|(layout, n)| Some((n * layout.modules.len(), layout.modules.first()?)));
+    let Some((_, &(module, r))) = shapes.max_by_key(|&(n, _)| n) else { return Ok(0.0) };
     let (r, d) = (r as usize, plan.modules[module as usize].d);
     let of_seed = |seed: usize| {
         let hash = |at: usize| {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::args::{Gpus, ScanArgs};
+use crate::cli::devices::kernels_file;
 use crate::cli::report::Report;
 use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
 use crate::error::{Error, Fault};
@@ -26,7 +27,15 @@ pub(super) fn open(args: &ScanArgs, plan: &Plan, work: Work) -> Result<Engines> 
         let expected = "no --gpu beside it, and a scan that did not begin with the CPU engine";
         return Err(Fault::new("the CPU engine", expected).of("engine").invalid().into());
     }
-    let request = |gpu: GpuChoice| Request { engine: choice, gpu, precision: args.what.precision };
+    let planned =
+        plan.engine.as_ref().filter(|engine| engine.kind == "gpu").map(|engine| engine.kernel.clone());
+    let request = |gpu: GpuChoice| Request {
+        engine: choice,
+        gpu,
+        precision: args.what.precision,
+        kernel: args.how.kernel.clone().or_else(|| planned.clone()),
+        kernels_file: kernels_file(),
+    };
     Ok(Engines(gpus(&args.how.gpu)?.into_iter().map(|gpu| engine::open(&request(gpu), work)).collect()))
 }
 

@@ -43,10 +43,7 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     }
     let globs = globs(args)?;
     let opened = plan::open_inputs(args, &globs, report)?;
-    if args.how.fresh {
-        Folder::create(&args.output)?.clear()?;
-    }
-    let folder = Folder::create(&args.output)?;
+    let folder = Folder::at(&args.output);
     let (shard, array_min) = shard(args, &folder)?;
     let n_bad = opened.n_bad;
     let Planned { plan, growth } = plan::settle(args, &folder, opened)?;
@@ -185,6 +182,12 @@ fn end(
 ) -> Result<Outcome> {
     let whole = Counts::of(blocks, folder, |_| true);
     let out = args.output.display();
+    // Whoever took up more checkpoints meanwhile finishes the scan.
+    let _lock = folder.lock()?;
+    if folder.read_plan()?.is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
+        report.note("left", format!("what another process has added meanwhile: lorascope status {out}"));
+        return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
+    }
     if !whole.is_complete() {
         let left = whole.n_blocks - whole.n_done;
         report.note(
@@ -243,7 +246,9 @@ fn cache(args: &ScanArgs, plan: &Plan, folder: &Folder, report: &Report) -> Resu
             "the bases of this scan take {needed} bytes, over the cache's limit of {limit}, which holds again after it"
         ));
     }
-    Ok(Cache::open(dir, limit.max(needed))?)
+    let cache = Cache::open(dir, limit.max(needed))?;
+    cache.check_writable()?;
+    Ok(cache)
 }
 
 /// Half of the memory that is free here, in the system and in the control group.

@@ -1,5 +1,6 @@
 //! From the arguments to a plan that is in the output folder.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use crate::Limits;
 use crate::cli::report::Report;
 use crate::error::{Error, Fault};
 use crate::listing::counted;
+use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
 use crate::scan::inputs::{Inputs, of_list};
@@ -74,12 +76,16 @@ pub(super) fn open_inputs(args: &ScanArgs, globs: &[Pattern], report: &Report) -
     }
     let mut bad = found.bad;
     let mut opened = Vec::with_capacity(found.runs.len());
+    let mut layouts = HashSet::new();
     for runs in found.runs.chunks(N_AT_ONCE) {
         let headers: Vec<_> =
             runs.par_iter().map(|run| Opened::open(run, args.what.side, globs, &limits)).collect();
         for (run, header) in runs.iter().zip(headers) {
             match header {
-                Ok(header) => opened.push(header),
+                Ok(mut header) => {
+                    header.share_modules(&mut layouts);
+                    opened.push(header);
+                }
                 Err(error) => bad.push((run.clone(), error)),
             }
         }
@@ -162,15 +168,12 @@ pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<Opened
         }
         Some(mut plan) => {
             if plan.options != options {
-                let json = |options: &Options| serde_json::to_string(options).unwrap_or_default();
-                return Err(Fault::new(
-                    json(&options),
-                    format!("the options of its first run, {}", json(&plan.options)),
-                )
-                .of("scan")
-                .hint("give the same options, another output folder, or start anew: --fresh")
-                .invalid()
-                .into());
+                let [now, first] = options.differing(&plan.options);
+                return Err(Fault::new(now, format!("{first} as in its first run"))
+                    .of("options")
+                    .hint("give the same options, another output folder, or start anew: --fresh")
+                    .invalid()
+                    .into());
             }
             let growth = plan.extend(opened)?;
             Ok(Planned { plan, growth })
@@ -178,21 +181,48 @@ pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<Opened
     }
 }
 
-/// Settles the plan in the folder, while no other process can.
+/// Settles the plan in the folder, while no other process can. What cannot be planned makes no folder, removes nothing
+/// and leaves the plan that is there.
 pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> Result<Planned> {
+    let OpenedInputs { opened, pairs, .. } = inputs;
+    let options = options(args, pairs);
+    if args.how.fresh || folder.read_plan()?.is_none() {
+        Blocks::of(&Plan::new(options.clone(), &opened)?)?;
+    }
+    if args.how.fresh {
+        folder.clear()?;
+    }
+    folder.make()?;
     let _lock = folder.lock()?;
     let there = folder.read_plan()?;
     let is_first = there.is_none();
-    if let Some(plan) = &there {
-        check_unchanged(folder, plan, &inputs.opened, &Limits::default())?;
+    let is_shared = args.how.shard.is_some() && there.as_ref().is_some_and(|plan| !is_complete(plan, folder));
+    if let Some(there) = &there {
+        check_unchanged(folder, there, &opened, &Limits::default())?;
     }
-    let planned = extended(there, options(args, inputs.pairs), inputs.opened)?;
-    if is_first || planned.growth.n_added > 0 {
+    let planned = extended(there, options, opened)?;
+    let n_added = planned.growth.n_added;
+    if is_shared && n_added > 0 {
+        let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
+        let hint = "name those of the first share alone, such as with --list; new ones can be added when all blocks are done";
+        return Err(Fault::new(found, "the files that this scan was divided with")
+            .of("--shard")
+            .hint(hint)
+            .invalid()
+            .into());
+    }
+    if is_first || n_added > 0 {
+        Blocks::of(&planned.plan)?;
         folder.write_plan(&planned.plan)?;
         // For whoever reads the table before it is complete.
         adapters_table(&planned.plan, folder)?;
     }
     Ok(planned)
+}
+
+/// Whether every block of a plan is done; one that cannot be cut is not.
+fn is_complete(plan: &Plan, folder: &Folder) -> bool {
+    Blocks::of(plan).is_ok_and(|blocks| Counts::of(&blocks, folder, |_| true).is_complete())
 }
 
 /// The plan in a line.

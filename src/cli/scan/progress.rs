@@ -12,7 +12,7 @@ use crate::cli::report::Report;
 use crate::scan::bases::Bases;
 use crate::scan::run::Progress;
 
-/// How often a bar is drawn, and how soon the watching ends with the work.
+/// How often a bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How often a line is written where stderr is no terminal.
@@ -29,9 +29,10 @@ pub(super) fn watch(
 ) -> Result<()> {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| show(report, progress, bases, n_adapters, n_pairs, &ended));
+        let watcher = scope.spawn(|| show(report, progress, bases, n_adapters, n_pairs, &ended));
         let done = work();
         ended.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
         done
     })
 }

@@ -5,7 +5,7 @@
 //! are added to C. So an element depends on its two rows alone: not on its place in C, on what is computed beside it, or
 //! on the thread.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 /// Rows of a panel: one AVX-512 register of f32.
 pub(super) const PANEL: usize = 16;
@@ -107,24 +107,44 @@ impl Part<'_> {
         panel: usize,
         c: &mut [f32],
     ) {
+        let v = std::array::from_fn(|p| &self.v[(panel + p) * self.d..][..self.u.len()]);
+        let Self { u, width, is_first, .. } = *self;
+        simd.vectorize(TileProduct::<V, P, N> { u, row: self.half * UNIT + row, v, c, width, is_first });
+    }
+}
+
+/// The innermost loop, in a function of its own: inlined into its caller it is short of registers.
+struct TileProduct<'a, const V: usize, const P: usize, const N: usize> {
+    u: &'a [Step],
+    row: usize,
+    v: [&'a [Step]; P],
+    c: &'a mut [f32],
+    width: usize,
+    is_first: bool,
+}
+
+impl<const V: usize, const P: usize, const N: usize> WithSimd for TileProduct<'_, V, P, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
         let n_steps = self.u.len();
-        let v: [&[[S::f32s; V]]; P] = std::array::from_fn(|p| {
-            let steps = &self.v[(panel + p) * self.d..][..n_steps];
-            &S::as_simd_f32s(steps.as_flattened()).0.as_chunks().0[..n_steps]
+        let v = self.v.map(|steps| {
+            let registers: &[[S::f32s; V]] = S::as_simd_f32s(steps.as_flattened()).0.as_chunks().0;
+            &registers[..n_steps]
         });
-        let row = self.half * UNIT + row;
         let mut sums = [[[simd.splat_f32s(0.0); V]; P]; N];
         for (k, u) in self.u.iter().enumerate() {
-            for (sums, &u) in sums.iter_mut().zip(&u[row..row + N]) {
+            for (sums, &u) in sums.iter_mut().zip(&u[self.row..self.row + N]) {
                 let u = simd.splat_f32s(u);
-                for (sums, v) in sums.iter_mut().zip(v) {
-                    for (sum, &v) in sums.iter_mut().zip(&v[k]) {
-                        *sum = simd.mul_add_e_f32s(u, v, *sum);
+                for p in 0..P {
+                    for l in 0..V {
+                        sums[p][l] = simd.mul_add_e_f32s(u, v[p][k][l], sums[p][l]);
                     }
                 }
             }
         }
-        for (row, sums) in c.chunks_mut(self.width).zip(&sums) {
+        for (row, sums) in self.c.chunks_mut(self.width).zip(&sums) {
             let (row, _) = S::as_mut_simd_f32s(&mut row[..PANEL * P]);
             for (c, &sum) in row.iter_mut().zip(sums.as_flattened()) {
                 *c = if self.is_first { sum } else { simd.add_f32s(*c, sum) };

@@ -7,12 +7,12 @@ use wgpu::{
     Adapter, AdapterInfo, BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout,
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, BufferUsages,
     CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
-    ComputePipelineDescriptor, DeviceDescriptor, Features, PipelineCompilationOptions,
-    PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
-    ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    ComputePipelineDescriptor, CooperativeScalarType, DeviceDescriptor, ExperimentalFeatures, Features,
+    Limits, PipelineCompilationOptions, PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor,
+    QueryType, Queue, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
-use super::batch::Limits;
+use super::batch;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::{Binding, Kernel, gram};
@@ -23,7 +23,7 @@ pub(super) struct Device {
     device: wgpu::Device,
     queue: Queue,
     info: EngineInfo,
-    limits: Limits,
+    limits: batch::Limits,
     /// The first error that the driver reported; wgpu reports most of them to a callback.
     reported: Arc<Mutex<Option<String>>>,
     /// Why the device is lost, once it is.
@@ -65,11 +65,34 @@ impl Timer {
     }
 }
 
+/// What a kernel with cooperative matrices needs of an adapter.
+const MATRIX_FEATURES: Features =
+    Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(Features::SHADER_F16).union(Features::SUBGROUP);
+
+/// 16 KiB for a tile of products, and 16 for its table.
+const MATRIX_WORKGROUP_BYTES: u32 = 32_768;
+
+fn has_matrices(adapter: &Adapter) -> bool {
+    adapter.features().contains(MATRIX_FEATURES)
+        && adapter.limits().max_compute_workgroup_storage_size >= MATRIX_WORKGROUP_BYTES
+        && adapter.cooperative_matrix_properties().iter().any(|matrix| {
+            (matrix.m_size, matrix.n_size, matrix.k_size) == (16, 16, 16)
+                && matrix.ab_type == CooperativeScalarType::F16
+                && matrix.cr_type == CooperativeScalarType::F32
+        })
+}
+
 /// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
 const MAX_FLOP: f64 = 4e10;
 
 impl Device {
-    pub(super) fn open(adapter: &Adapter, found: &AdapterInfo, precision: Precision) -> Result<Self> {
+    #[allow(unsafe_code, reason = "cooperative matrices are behind a token that only unsafe code makes")]
+    pub(super) fn open(
+        adapter: &Adapter,
+        found: &AdapterInfo,
+        precision: Precision,
+        needs_matrices: bool,
+    ) -> Result<Self> {
         let info = EngineInfo {
             kind: EngineKind::Gpu,
             device: found.name.clone(),
@@ -79,10 +102,28 @@ impl Device {
             precision,
             kernel: gram::family(precision),
         };
+        // Kernels are timed where that is offered; none needs it.
+        let mut required_features = adapter.features() & Features::TIMESTAMP_QUERY;
+        let mut required_limits = Limits::default();
+        let mut experimental_features = ExperimentalFeatures::disabled();
+        if needs_matrices {
+            if !has_matrices(adapter) {
+                let found = "no cooperative matrices of 16 × 16 × 16 in f16 with sums in f32";
+                let fault = Fault::new(found, "an adapter and a driver that have them").of(info.device);
+                return Err(fault.hint("every adapter runs the kernels gram_128 and gram_64").gpu());
+            }
+            required_features |= MATRIX_FEATURES;
+            required_limits.max_compute_workgroup_storage_size = MATRIX_WORKGROUP_BYTES;
+            // SAFETY: wgpu asks for a promise that experimental features may be incomplete. The one kernel that uses them
+            // is a constant, validated by `every_kernel_validates_with_what_the_engine_asks_for` in tests/shaders.rs, and
+            // runs only where it is named by the user.
+            experimental_features = unsafe { ExperimentalFeatures::enabled() };
+        }
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
-            // The only optional feature of the device: no kernel needs it, and kernels are timed where it is.
-            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            required_features,
+            required_limits,
+            experimental_features,
             ..DeviceDescriptor::default()
         }));
         let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;
@@ -101,7 +142,7 @@ impl Device {
         });
         let limits = device.limits();
         let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
+        let limits = batch::Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
         Ok(Self {
             device,
             queue,
@@ -130,7 +171,7 @@ impl Device {
         self.info.kernel = kernel;
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> batch::Limits {
         self.limits
     }
 

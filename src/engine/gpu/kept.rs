@@ -21,24 +21,61 @@ use crate::kernels::similarity::Precision;
 /// GPU has 30 to 80 compute units.
 const FEW_TILES: usize = 64;
 
-/// The variants for a precision, with their places in [`VARIANTS`].
+/// A kind of work, by what it leaves of a GPU unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Under [`FEW_TILES`] tiles.
+    FewPairs,
+    /// As many or more.
+    ManyPairs,
+}
+
+impl Work {
+    pub(super) const ALL: [Self; 2] = [Self::FewPairs, Self::ManyPairs];
+
+    fn of(plan: &Plan<'_>) -> Self {
+        if plan.n_tiles() < FEW_TILES { Self::FewPairs } else { Self::ManyPairs }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FewPairs => "few pairs",
+            Self::ManyPairs => "many pairs",
+        }
+    }
+}
+
+/// The variants for a precision that every adapter runs and that give the same bits, with their places in [`VARIANTS`].
 pub(super) fn kernels_of(precision: Precision) -> impl Iterator<Item = (usize, &'static Variant)> {
-    VARIANTS.iter().enumerate().filter(move |(_, variant)| variant.precision == precision)
+    let is_one = move |variant: &Variant| variant.precision == precision && !variant.needs_matrices();
+    VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
 }
 
 /// The gram kernels of one engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gram {
     /// Compiled when first used, in the order of [`VARIANTS`].
     pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
     /// The one to take for every block.
     pub(super) only: Option<usize>,
+    /// The ones to take for each kind of [`Work`].
+    pub(super) fastest: [usize; 2],
     /// Buffers that no call uses just now.
     idle: Mutex<Vec<Lane>>,
     times: Mutex<StageTimes>,
 }
 
 impl Gram {
+    pub(super) fn new(precision: Precision, only: Option<usize>) -> Self {
+        // Until they are timed: the tile that fills a GPU sooner, and the one that asks less of its memory.
+        let fastest = [64, 128].map(|tile| {
+            let with_tile = kernels_of(precision).find(|(_, variant)| variant.tile == tile);
+            with_tile.map_or(0, |(at, _)| at)
+        });
+        let (pipelines, idle, times) = Default::default();
+        Self { pipelines, only, fastest, idle, times }
+    }
+
     fn pipeline(&self, device: &Device, at: usize) -> &Pipeline {
         self.pipelines[at].get_or_init(|| device.pipeline(&VARIANTS[at].kernel))
     }
@@ -63,17 +100,15 @@ impl Gram {
 impl GpuEngine {
     /// The numbers of every pair of a block by the gram kernels, within these limits.
     pub(super) fn gram(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
-        let precision = self.device.info().precision;
         let Limits { max_words, max_flop } = limits;
-        let plan = Plan::new(block, Budget { max_words, max_flop, precision })?;
+        // All kernels that may be taken for a precision read the same numbers of words.
+        let layout = VARIANTS[self.gram.only.unwrap_or(self.gram.fastest[0])].layout;
+        let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
         let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
         if plan.dispatches.is_empty() {
             return Ok(values);
         }
-        let tile = if plan.n_tiles() < FEW_TILES { 64 } else { 128 };
-        let suits = |&(_, variant): &(usize, &Variant)| variant.tile == tile;
-        let suiting = || kernels_of(precision).find(suits).map(|(at, _)| at);
-        let at = self.gram.only.or_else(suiting).expect("every precision has both tiles");
+        let at = self.gram.only.unwrap_or(self.gram.fastest[Work::of(&plan) as usize]);
         let (device, variant) = (&self.device, &VARIANTS[at]);
         let pipeline = self.gram.pipeline(device, at);
         let needs = Needs::of(&plan, block.cells.len(), max_words);
@@ -88,3 +123,6 @@ impl GpuEngine {
         Ok(values)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,9 @@
 use wgpu::{Adapter, AdapterInfo};
 
 use super::GpuEngine;
+use super::kept::kernels_of;
 use crate::basis::Basis;
-use crate::engine::{CpuEngine, Engine, Pair, Precision, SelfTest};
+use crate::engine::{Block, CpuEngine, Engine, Kept, Pair, Pairs, Precision, SelfTest};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 
@@ -15,15 +16,16 @@ const BOUND: f64 = 2e-5;
 pub(super) fn self_test(adapter: &Adapter, info: &AdapterInfo) -> Vec<SelfTest> {
     let mut tests = vec![];
     for precision in Precision::ALL {
-        let (fused, carried) = match precision {
-            Precision::F32 => ("fused, f32", "carried, f32"),
-            Precision::F16 => ("fused, f16", "carried, f16"),
+        let [fused, carried, kept] = match precision {
+            Precision::F32 => ["fused, f32", "carried, f32", "kept, f32"],
+            Precision::F16 => ["fused, f16", "carried, f16", "kept, f16"],
         };
-        match GpuEngine::on(adapter, info, precision) {
-            Ok(gpu) => {
+        match GpuEngine::on(adapter, info, precision, None) {
+            Ok(mut gpu) => {
                 // One tile that is not filled; several, with an odd d.
                 tests.push(grid(&gpu, fused, (24, 40), 300));
                 tests.push(grid(&gpu, carried, (70, 150), 333));
+                tests.push(outcome(kept, difference_of_kept(&mut gpu)));
                 if precision == Precision::F32 {
                     tests.push(outcome("colormap", colormap(&gpu)));
                 }
@@ -51,6 +53,36 @@ fn difference(gpu: &GpuEngine, (q_a, q_b): (usize, usize), d: usize) -> Result<f
         cells.map(|(x, y)| f64::from((x - y).abs())).fold(0.0, f64::max)
     });
     Ok(differences.fold(0.0, f64::max))
+}
+
+/// The largest difference between what the engines keep, over every kernel for the precision: bases that straddle tiles,
+/// one of a rank over 64.
+fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
+    let bases = (0..9).map(|k| Basis::gaussian([7, 33, 70, 1, 12][k % 5], 100, k as u64));
+    let bases: Vec<Basis> = bases.collect::<Result<_>>()?;
+    let bases: Vec<&Basis> = bases.iter().collect();
+    let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &[(1, 1), (4, 2), (7, 7)] };
+    let cpu = CpuEngine::with_precision(gpu.info().precision);
+    let expected = numbers(&cpu.kept(&block)?);
+    let mut worst = 0.0f64;
+    for (kernel, _) in kernels_of(gpu.info().precision) {
+        gpu.gram.only = Some(kernel);
+        let values = gpu.gram(&block, gpu.device.limits())?;
+        for (x, y) in values.iter().zip(&expected) {
+            if x.is_nan() != y.is_nan() {
+                // A number on one side alone.
+                return Ok(f64::NAN);
+            }
+            // Where both are NaN the difference is no number, and max passes over it.
+            worst = worst.max(f64::from((x - y).abs()));
+        }
+    }
+    gpu.gram.only = None;
+    Ok(worst)
+}
+
+fn numbers(kept: &Kept) -> Vec<f32> {
+    kept.pairs().flat_map(|pair| pair.phi.iter().copied().chain([pair.full, pair.overlap])).collect()
 }
 
 /// The share of pixels that differ.

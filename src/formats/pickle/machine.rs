@@ -110,7 +110,7 @@ impl<'a> Unpickler<'a> {
                 Ok(())
             }
             b'0' => self.pop().map(drop),
-            b'1' => self.to_mark().map(drop),
+            b'1' => self.pop_to_mark().map(drop),
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -131,7 +131,7 @@ impl<'a> Unpickler<'a> {
                 }
             }
             b't' | b'l' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Value::Items(items))
             }
             0x85..=0x87 => {
@@ -139,7 +139,7 @@ impl<'a> Unpickler<'a> {
                 self.push(Value::Items(items))
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Value::Dict(vec![]))?;
                 self.set_items(items)
             }
@@ -148,7 +148,7 @@ impl<'a> Unpickler<'a> {
                 self.append(items)
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.append(items)
             }
             b's' => {
@@ -156,13 +156,13 @@ impl<'a> Unpickler<'a> {
                 self.set_items(items)
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.set_items(items)
             }
             // Sets hold no tensors.
-            0x90 => self.to_mark().map(drop),
+            0x90 => self.pop_to_mark().map(drop),
             0x91 => {
-                self.to_mark()?;
+                self.pop_to_mark()?;
                 self.push(Value::Other)
             }
             b'Q' => self.storage(),
@@ -265,13 +265,12 @@ impl<'a> Unpickler<'a> {
 
     fn pop_n(&mut self, n: usize) -> Result<Vec<Id>> {
         let start = self.stack.len().checked_sub(n).filter(|&start| start >= self.floor());
-        match start {
-            Some(start) => Ok(self.stack.split_off(start)),
-            None => self.top().and(Err(self.wrong("too few values".into(), "one for each place of a tuple"))),
-        }
+        let start =
+            start.ok_or_else(|| self.wrong("too few values".into(), "one for each place of a tuple"))?;
+        Ok(self.stack.split_off(start))
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
             None => Err(self.wrong(format!("no mark at byte {}", self.input.at), "one in front")),

@@ -17,6 +17,9 @@ pub(super) use globals::{Global, Numbers};
 pub(super) use input::Input;
 pub(super) use machine::Unpickler;
 
+/// Longer than any key or name: a few bytes could otherwise repeat a megabyte.
+pub(super) const MAX_KEY_BYTES: usize = 4096;
+
 /// The place of a value in the table.
 pub(super) type Id = u32;
 
@@ -89,10 +92,14 @@ impl Values {
         String::from_utf8_lossy(self.bytes.get(place.clone()).unwrap_or_default())
     }
 
+    /// Whether the value is this text.
+    pub(super) fn is_text(&self, id: Id, text: &str) -> bool {
+        matches!(self.get(id), Value::Text(place) if self.bytes.get(place.clone()) == Some(text.as_bytes()))
+    }
+
     /// The dictionary's value of this key.
-    pub(super) fn entry(&self, dict: &Value, name: &str) -> Option<&Value> {
+    pub(super) fn entry(&self, dict: &Value, name: &str) -> Option<Id> {
         let Value::Dict(entries) = dict else { return None };
-        let is_name = |key: &Value| matches!(key, Value::Text(place) if self.text(place) == name);
-        entries.iter().find(|(key, _)| is_name(self.get(*key))).map(|(_, value)| self.get(*value))
+        entries.iter().find(|(key, _)| self.is_text(*key, name)).map(|(_, value)| *value)
     }
 }

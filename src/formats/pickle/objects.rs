@@ -1,6 +1,6 @@
 //! What the names of a pickle give when they are called: storages, tensors and dictionaries.
 
-use super::{Global, Id, Storage, Unpickler, Value, View};
+use super::{Global, Id, MAX_KEY_BYTES, Storage, Unpickler, Value, View};
 use crate::error::Result;
 use crate::formats::tensor::MAX_DIMS;
 
@@ -31,6 +31,10 @@ impl Unpickler<'_> {
         let Some(n_numbers) = u64::try_from(*n).ok().filter(|_| is_storage) else {
             return Err(self.wrong(format!("a storage of {n} numbers"), expected));
         };
+        if key.len() > MAX_KEY_BYTES {
+            let found = format!("a storage whose key has {} bytes", key.len());
+            return Err(self.wrong(found, &format!("at most {MAX_KEY_BYTES}")));
+        }
         let storage = Storage { key: key.clone(), numbers: *numbers, n_numbers, part: part? };
         self.push(Value::Storage(Box::new(storage)))
     }

@@ -10,15 +10,12 @@ const ENDS: &[(&str, Part)] = &[
     (".lora_linear_layer.up.weight", Part::B),
     ("_lora.down.weight", Part::A),
     ("_lora.up.weight", Part::B),
+    (".alpha", Part::Alpha),
 ];
 
 /// PEFT's ends, which newer versions write behind the name of the pipeline's part.
-const PEFT_ENDS: &[(&str, Part)] = &[
-    (".lora_A.weight", Part::A),
-    (".lora_B.weight", Part::B),
-    (".lora_magnitude_vector", Part::Magnitude),
-    (".alpha", Part::Alpha),
-];
+const PEFT_ENDS: &[(&str, Part)] =
+    &[(".lora_A.weight", Part::A), (".lora_B.weight", Part::B), (".lora_magnitude_vector", Part::Magnitude)];
 
 /// A pipeline's parts. `transformer.` alone is GPT-2's too, so its blocks are asked for.
 const COMPONENTS: &[&str] = &[

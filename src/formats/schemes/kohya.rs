@@ -12,16 +12,13 @@ const ENDS: &[(&str, Part)] = &[
     ("_lora_down.weight", Part::A),
     ("_lora_up.weight", Part::B),
     (".lora_mid.weight", Part::Mid),
+    (".alpha", Part::Alpha),
+    (".dora_scale", Part::Magnitude),
 ];
 
 /// Ends that other schemes have too, and that only the front makes kohya's.
-const SHARED_ENDS: &[(&str, Part)] = &[
-    (".lora_A.weight", Part::A),
-    (".lora_B.weight", Part::B),
-    (".alpha", Part::Alpha),
-    ("_alpha", Part::Alpha),
-    (".dora_scale", Part::Magnitude),
-];
+const SHARED_ENDS: &[(&str, Part)] =
+    &[(".lora_A.weight", Part::A), (".lora_B.weight", Part::B), ("_alpha", Part::Alpha)];
 
 /// What stands in front of PATH, and the part of the pipeline that it means.
 const FRONTS: &[(&str, &str)] = &[

@@ -7,31 +7,35 @@ use super::claim::{Claim, Part};
 /// What PEFT puts in front of the module's path, once for each wrapping.
 pub(in crate::formats) const WRAPPER: &str = "base_model.model.";
 
-const MARKS: &[(&str, Part)] = &[
-    (".lora_A", Part::A),
-    (".lora_B", Part::B),
-    (".lora_E", Part::E),
-    (".lora_embedding_A", Part::A),
-    (".lora_embedding_B", Part::B),
-    (".lora_magnitude_vector", Part::Magnitude),
+/// What parts are called, behind [`MARK`].
+const PARTS: &[(&str, Part)] = &[
+    ("A", Part::A),
+    ("B", Part::B),
+    ("E", Part::E),
+    ("embedding_A", Part::A),
+    ("embedding_B", Part::B),
+    ("magnitude_vector", Part::Magnitude),
 ];
 
+const MARK: &str = ".lora_";
+
 pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    let (at, mark, part) = MARKS.iter().find_map(|(mark, part)| Some((name.rfind(mark)?, *mark, *part)))?;
-    let (module, tail) = (&name[..at], &name[at + mark.len()..]);
+    let (module, rest) = name.rsplit_once(MARK)?;
+    let (called, tail) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+    let (_, part) = PARTS.iter().find(|(part, _)| *part == called)?;
     let is_wrapped = module.starts_with(WRAPPER);
     let adapter = match tail.strip_suffix(".weight") {
         Some("") => None,
         Some(infix) => Some(infix.strip_prefix('.')?),
         None if tail.is_empty() => None,
         // Parameters that are no layers of their own have no `weight`, so only the wrapper tells what the infix is.
-        None if is_wrapped || mark != ".lora_A" && mark != ".lora_B" => {
+        None if is_wrapped || !["A", "B"].contains(&called) => {
             Some(tail.strip_prefix('.').filter(|name| !name.contains('.') && *name != "bias")?)
         }
         None => return None,
     };
     let weight = if is_wrapped { 2 } else { 1 };
-    Some(Claim { adapter, ..Claim::new(module, part, weight)? })
+    Some(Claim { adapter, ..Claim::new(module, *part, weight)? })
 }
 
 /// The module's path in the model that PEFT wrapped, which the keys of `rank_pattern` and `alpha_pattern` are for.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::pickle::{Id, Value, Values, View};
+use crate::formats::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
 use crate::listing::quoted;
 
 /// What trainers put a state_dict under.
@@ -39,7 +39,7 @@ pub(super) fn flatten<'a>(
     limits: &Limits,
 ) -> Result<BTreeMap<String, &'a View>> {
     // Every value is seen once, but for the few that stand under several names.
-    let n_left = values.len().saturating_mul(2);
+    let n_left = values.len().saturating_mul(2).saturating_add(MAX_DEPTH);
     let mut walk =
         Walk { path, values, n_left, n_name_bytes: 0, limits, name: String::new(), found: BTreeMap::new() };
     walk.visit(unwrap(values, root), 0)?;
@@ -50,10 +50,7 @@ fn unwrap(values: &Values, mut id: Id) -> Id {
     for _ in 0..MAX_DEPTH {
         let Value::Dict(entries) = values.get(id) else { break };
         let under = |wrapper: &str| {
-            entries.iter().find(|(key, value)| {
-                matches!(values.get(*key), Value::Text(place) if values.text(place) == wrapper)
-                    && holds_any(values, *value)
-            })
+            entries.iter().find(|(key, value)| values.is_text(*key, wrapper) && holds_any(values, *value))
         };
         let Some((_, inner)) = WRAPPERS.iter().find_map(|wrapper| under(wrapper)) else { break };
         id = *inner;
@@ -96,6 +93,10 @@ impl<'a> Walk<'a, '_> {
             Value::Dict(entries) => {
                 for &(key, value) in entries {
                     match values.get(key) {
+                        Value::Text(place) if place.len() > MAX_KEY_BYTES => {
+                            let found = format!("a key of {} bytes", place.len());
+                            return Err(self.wrong(found, &format!("at most {MAX_KEY_BYTES}")));
+                        }
                         Value::Text(place) => self.enter(&values.text(place), value, depth)?,
                         Value::Int(n) => self.enter(&n.to_string(), value, depth)?,
                         _ => {}

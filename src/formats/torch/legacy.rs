@@ -46,7 +46,8 @@ pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: 
         Value::Int(other) => return Err(fault(format!("version {other}"), VERSION.to_string()).unsupported()),
         _ => return Err(fault("a version that is no number".into(), VERSION.to_string()).malformed()),
     }
-    if matches!(values.entry(values.get(machine), "little_endian"), Some(Value::Bool(false))) {
+    let order = values.entry(values.get(machine), "little_endian");
+    if order.is_some_and(|order| matches!(values.get(order), Value::Bool(false))) {
         return Err(big_endian(path));
     }
     let Value::Items(keys) = values.get(keys) else {

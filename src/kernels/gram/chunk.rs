@@ -75,12 +75,12 @@ impl Strip<'_> {
     fn groups(&self, tile: usize) -> Vec<[u32; 2]> {
         let mut groups = vec![[0u32; 2]; self.n_rows().div_ceil(tile) * tile / QUADRANT];
         let mut row = 0;
-        for (basis, rank) in self.ranks.iter().enumerate() {
-            for group in row / QUADRANT..(row + rank).div_ceil(QUADRANT) {
-                if groups[group][1] == 0 {
-                    groups[group][0] = basis as u32;
+        for (basis, rank) in (0..).zip(self.ranks) {
+            for [begin, end] in &mut groups[row / QUADRANT..(row + rank).div_ceil(QUADRANT)] {
+                if *end == 0 {
+                    *begin = basis;
                 }
-                groups[group][1] = basis as u32 + 1;
+                *end = basis + 1;
             }
             row += rank;
         }

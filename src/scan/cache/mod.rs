@@ -133,6 +133,21 @@ impl Cache {
         Writer::new(self, self.path(key), key, n)
     }
 
+    /// Sees to it that entries can be put here, before there is work to lose.
+    ///
+    /// # Errors
+    /// `Invalid`, with the ways out, when the system refuses to make a file.
+    pub fn check_writable(&self) -> Result<()> {
+        let made = fs::create_dir_all(&self.dir)
+            .and_then(|()| tempfile::Builder::new().prefix(ledger::PART_PREFIX).tempfile_in(&self.dir));
+        made.map(drop).map_err(|error| {
+            Fault::new(error.to_string(), "a folder for the cache that can be written")
+                .at(&self.dir)
+                .hint("name another one with --cache DIR, or keep bases in OUT until the scan is complete: --no-cache")
+                .invalid()
+        })
+    }
+
     /// Counts what is there.
     ///
     /// # Errors

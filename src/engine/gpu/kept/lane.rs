@@ -10,10 +10,10 @@ use super::pack::Packed;
 use super::plan::{Dispatch, Plan};
 use super::upload::Upload;
 use crate::basis::Basis;
-use crate::engine::{Block, Precision, StageTimes};
+use crate::engine::{Block, StageTimes};
 use crate::error::Result;
 use crate::kernels::dispatch_line;
-use crate::kernels::gram::{Chunk, Facts, Lengths, Params, Strip, Variant};
+use crate::kernels::gram::{Chunk, Facts, Layout, Lengths, Params, Strip, Variant};
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
 const N_FLIGHTS: usize = 2;
@@ -159,7 +159,7 @@ impl Lane {
                 rows[k] = place * plan.strip_rows;
                 if is_new {
                     let bases = &plan.strips[strip];
-                    self.upload_strip(device, &mut encoder, at, (rows[k], bases), plan, variant.precision)?;
+                    self.upload_strip(device, &mut encoder, at, (rows[k], bases), plan, variant.layout)?;
                 }
             }
             let lengths = Lengths {
@@ -196,7 +196,7 @@ impl Lane {
         at: usize,
         (row, bases): (usize, &[&Basis]),
         plan: &Plan<'_>,
-        precision: Precision,
+        layout: Layout,
     ) -> Result<()> {
         let upload = &mut self.flights[at].upload;
         let row_bytes = 4 * plan.row_words;
@@ -204,7 +204,7 @@ impl Lane {
         self.facts_of_strip.resize(plan.strip_rows / 4, Facts::default());
         let mut n_rows = 0;
         for &basis in bases {
-            let packed = Packed::new(basis, precision)?;
+            let packed = Packed::new(basis, layout)?;
             packed.write_facts(&mut self.facts_of_strip, n_rows);
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use crate::basis::Basis;
 use crate::engine::{Block, Kept, Pairs};
 use crate::error::{Fault, Result};
-use crate::kernels::gram::{self, Chunk, Slots};
-use crate::kernels::similarity::Precision;
+use crate::kernels::gram::{self, Chunk, Layout, Slots};
 
 /// Tiles begin at multiples of this in a strip, whatever the variant's own.
 const ALIGNMENT: usize = 128;
@@ -24,7 +23,7 @@ pub(super) struct Budget {
     pub(super) max_words: usize,
     /// Work, so that no driver takes it for hung.
     pub(super) max_flop: f64,
-    pub(super) precision: Precision,
+    pub(super) layout: Layout,
 }
 
 /// A block in dispatches.
@@ -71,7 +70,7 @@ impl<'a> Plan<'a> {
     /// `Limit` when a basis or a pair's numbers alone are over the budget.
     pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
-        let row_words = gram::row_words(budget.precision, d);
+        let row_words = budget.layout.row_words(d);
         let n_values = block.cells.len() + Kept::N_MORE;
         let cutter = Cutter::new(d, row_words, n_values, budget)?;
         let (strips, dispatches) = match block.pairs {
@@ -311,50 +310,4 @@ impl<'a> Group<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn budget(max_words: usize, max_flop: f64) -> Budget {
-        Budget { max_words, max_flop, precision: Precision::F32 }
-    }
-
-    #[test]
-    fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
-        let bases: Vec<Basis> = (0..70)
-            .map(|k| Basis::from_rows(100, vec![0.1; (1 + k % 13) * 100], vec![1.0; 1 + k % 13]).unwrap())
-            .collect();
-        let bases: Vec<&Basis> = bases.iter().collect();
-        let list: Vec<(u32, u32)> = (0..500).map(|k| (k * 7 % 70, k * k % 31)).collect();
-        for pairs in [Pairs::All, Pairs::Upper, Pairs::List(&list), Pairs::List(&[])] {
-            let b = if matches!(pairs, Pairs::Upper) { &bases[..] } else { &bases[..31] };
-            let block = Block { a: &bases, b, pairs, cells: &[(1, 1)] };
-            for budget in [budget(1 << 25, 1e12), budget(1 << 16, 4e6), budget(1 << 15, 1.0)] {
-                let plan = Plan::new(&block, budget).unwrap();
-                let mut seen = vec![0; block.n_pairs()];
-                let places: Vec<(usize, usize)> = block.places().collect();
-                for dispatch in &plan.dispatches {
-                    let strips = dispatch.strips.map(|strip| &plan.strips[strip]);
-                    dispatch.which.for_each(&block, strips.map(Vec::len), |index, [a, b], _| {
-                        let expected = [block.a[places[index].0], block.b[places[index].1]];
-                        assert!(std::ptr::eq(strips[0][a], expected[0]));
-                        assert!(std::ptr::eq(strips[1][b], expected[1]));
-                        seen[index] += 1;
-                    });
-                }
-                assert!(seen.iter().all(|&count| count == 1), "{pairs:?}: {seen:?}");
-                assert!(2 * plan.strip_rows * plan.row_words <= budget.max_words);
-            }
-        }
-    }
-
-    #[test]
-    fn a_basis_over_the_budget_is_an_error_that_names_both_sizes() {
-        let basis = Basis::from_rows(1000, vec![0.1; 130_000], vec![1.0; 130]).unwrap();
-        let block = Block { a: &[&basis], b: &[&basis], pairs: Pairs::All, cells: &[] };
-        let error = Plan::new(&block, budget(2 * 200 * 1024, 1e12)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "block: found a basis of 130 vectors, expected at most 128 of d = 1000 in one dispatch"
-        );
-    }
-}
+mod tests;

@@ -38,7 +38,10 @@ fn refuses_what_ends_past_a_buffer() {
     let (places, sums) = (whole.places.len(), whole.n_sums);
     assert!(new(Lengths { rows, places, sums }).is_ok());
     for (short, message) in [
-        (Lengths { rows: rows - 1, ..LENGTHS }, format!("rows of a stack: found 384, expected at most 383")),
+        (
+            Lengths { rows: rows - 1, ..LENGTHS },
+            "rows of a stack: found 384, expected at most 383".to_owned(),
+        ),
         (
             Lengths { places: places - 1, ..LENGTHS },
             format!("words of places: found {places}, expected at most {}", places - 1),

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the benchmarks of the CPU stages and of a whole scan, and the torch and numpy programs that they are compared with,
+# and prints one Markdown document: machine, versions, rates and ratios. Takes some ten minutes on two cores; leave the
+# machine alone meanwhile. LORASCOPE_BENCH_PYTHON names a python with torch, safetensors and pyarrow; else one is made
+# under target/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# Set on some machines, and slow where it names a core that this one is not.
+unset OPENBLAS_CORETYPE
+
+python=${LORASCOPE_BENCH_PYTHON:-target/bench-python/bin/python}
+if [ ! -x "$python" ]; then
+    python3 -m venv target/bench-python
+    target/bench-python/bin/pip install --quiet torch numpy safetensors pyarrow
+fi
+cargo build --release --locked --quiet
+"$python" benches/table.py
+"$python" benches/scan.py 3

@@ -1,0 +1,180 @@
+//! Which gram kernel is the fastest on this GPU: timed once for each kind of work, and kept in a small file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, process};
+
+use super::GpuEngine;
+use super::kept::{Work, kernels_of};
+use crate::basis::Basis;
+use crate::engine::{Block, Engine, GpuChoice, Pairs, Precision, Timing};
+use crate::error::{Error, Result};
+
+/// Runs of each candidate, of which the fastest counts: the first one also compiles.
+const N_RUNS: usize = 3;
+
+/// What the file holds: for each GPU, driver and version, the kernel for each precision and kind of work.
+type Winners = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Times every kernel for every precision and kind of work on one GPU, and keeps the fastest in `file`.
+///
+/// # Errors
+/// `Gpu` when the GPU cannot be opened or fails; `Io` when the file cannot be written.
+pub fn tune(gpu: &GpuChoice, file: Option<&Path>) -> Result<Vec<Timing>> {
+    let mut timings = vec![];
+    for precision in Precision::ALL {
+        let mut engine = GpuEngine::open(gpu, precision)?;
+        timings.extend(engine.tune(file)?);
+    }
+    Ok(timings)
+}
+
+impl GpuEngine {
+    /// Takes the kernels that `file` names for this GPU; where it names none, times them first and adds the fastest.
+    ///
+    /// The numbers are the same bits whichever is taken. A file that cannot be read or written is a warning.
+    pub(crate) fn tuned(mut self, file: &Path) -> Self {
+        let known = read(file).remove(&self.key()).unwrap_or_default();
+        let find = |work: Work| {
+            let name = known.get(&place(self.info().precision, work))?;
+            kernels_of(self.info().precision).find(|(_, variant)| variant.kernel.name == name)
+        };
+        if let [Some((few, _)), Some((many, _))] = Work::ALL.map(find) {
+            self.gram.fastest = [few, many];
+        } else if let Err(error) = self.tune(Some(file)) {
+            self.warn(Some(format!("kernels in their usual order, for they could not be timed: {error}")));
+        }
+        self
+    }
+
+    fn tune(&mut self, file: Option<&Path>) -> Result<Vec<Timing>> {
+        let precision = self.info().precision;
+        let mut timings = vec![];
+        let mut winners = BTreeMap::new();
+        for (at, work) in Work::ALL.into_iter().enumerate() {
+            let bases = work.bases(self.is_software)?;
+            let bases: Vec<&Basis> = bases.iter().collect();
+            let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1), (8, 8), (64, 64)] };
+            let candidates: Vec<_> = kernels_of(precision).collect();
+            let mut times = vec![];
+            for &(kernel, _) in &candidates {
+                times.push(self.time(&block, kernel)?);
+            }
+            let fastest = (0..times.len()).min_by_key(|&k| times[k]).unwrap_or(0);
+            self.gram.fastest[at] = candidates[fastest].0;
+            winners.insert(place(precision, work), candidates[fastest].1.kernel.name.to_owned());
+            let rows: usize = bases.iter().map(|basis| basis.q()).sum();
+            let flop = 2.0 * (rows * rows * bases[0].d()) as f64;
+            timings.extend(candidates.iter().zip(&times).enumerate().map(|(k, ((_, variant), time))| {
+                Timing {
+                    precision: precision.to_string(),
+                    work: work.name(),
+                    kernel: variant.kernel.name,
+                    seconds: time.as_secs_f64(),
+                    gflop_per_s: flop / time.as_secs_f64() / 1e9,
+                    is_fastest: k == fastest,
+                }
+            }));
+        }
+        if let Some(file) = file {
+            let mut all = read(file);
+            all.entry(self.key()).or_default().extend(winners);
+            write(file, &all)?;
+        }
+        Ok(timings)
+    }
+
+    /// The fastest of a few runs: by the GPU's clock where it has one.
+    fn time(&mut self, block: &Block<'_>, kernel: usize) -> Result<Duration> {
+        let only = self.gram.only.replace(kernel);
+        let mut fastest = Duration::MAX;
+        for _ in 0..N_RUNS {
+            let (before, started) = (self.gram.times().kernel, Instant::now());
+            self.gram(block, self.device.limits())?;
+            let by_gpu = self.gram.times().kernel.map(|after| after - before.unwrap_or_default());
+            fastest = fastest.min(by_gpu.unwrap_or_else(|| started.elapsed()));
+        }
+        self.gram.only = only;
+        // A clock of coarse ticks may show none.
+        Ok(fastest.max(Duration::from_nanos(1)))
+    }
+
+    fn key(&self) -> String {
+        let info = self.info();
+        format!("{}, {}, lorascope {}", info.device, info.driver, env!("CARGO_PKG_VERSION"))
+    }
+}
+
+impl Work {
+    /// Bases of rank 64 whose pairs are such work; on a software driver fewer.
+    fn bases(self, is_software: bool) -> Result<Vec<Basis>> {
+        let n = match (self, is_software) {
+            (Self::FewPairs, _) => 4,
+            (Self::ManyPairs, true) => 8,
+            (Self::ManyPairs, false) => 64,
+        };
+        // One basis, often: what the numbers are takes no time or takes none away.
+        let basis = Basis::gaussian(64, 768, 0)?;
+        Ok(vec![basis; n])
+    }
+}
+
+fn place(precision: Precision, work: Work) -> String {
+    format!("{precision}, {}", work.name())
+}
+
+/// Nothing where there is no such file or it is none of ours: it can be made again.
+fn read(file: &Path) -> Winners {
+    fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn write(file: &Path, winners: &Winners) -> Result<()> {
+    let io = |error| Error::io("write", file, error);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    // Beside it and then renamed: another process may be reading.
+    let mut beside = PathBuf::from(file);
+    beside.as_mut_os_string().push(format!(".{}", process::id()));
+    fs::write(&beside, serde_json::to_vec_pretty(winners).unwrap_or_default()).map_err(io)?;
+    fs::rename(&beside, file).map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_timed_once_and_the_file_says_which_was_the_fastest() {
+        let Ok(engine) = GpuEngine::open(&GpuChoice::Index(0), Precision::F32) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cache/kernels.json");
+        let mut engine = engine.tuned(&file);
+        let winners = read(&file);
+        let names: Vec<&str> = winners[&engine.key()].values().map(String::as_str).collect();
+        let taken = engine.gram.fastest.map(|at| crate::kernels::gram::VARIANTS[at].kernel.name);
+        assert_eq!(names, taken);
+        assert_eq!(engine.take_warnings(), [""; 0]);
+
+        // From then on it is only read, whatever it says.
+        let swapped = [1, 0].map(|k| names[k].to_owned());
+        let places = Work::ALL.map(|work| place(Precision::F32, work));
+        let other = BTreeMap::from([(engine.key(), places.into_iter().zip(swapped.clone()).collect())]);
+        write(&file, &other).unwrap();
+        engine = engine.tuned(&file);
+        let taken = engine.gram.fastest.map(|at| crate::kernels::gram::VARIANTS[at].kernel.name);
+        assert_eq!(taken, swapped);
+        assert_eq!(read(&file), other);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_a_warning_and_no_failure() {
+        let Ok(engine) = GpuEngine::open(&GpuChoice::Index(0), Precision::F32) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "no JSON").unwrap();
+        let engine = engine.tuned(&folder.path().join("file/kernels.json"));
+        let warnings = engine.take_warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("kernels.json"), "{warnings:?}");
+    }
+}

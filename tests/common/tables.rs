@@ -1,0 +1,80 @@
+//! Output folders of scans with planted numbers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use lorascope::scan::table::{AdapterRow, PairRows, PairTable, write_adapters};
+
+/// Ranks and dimension of every module, so that the baseline is 8/64.
+pub const RANK: i32 = 8;
+pub const D: usize = 64;
+pub const BASELINE: f64 = 0.125;
+
+/// One row of a pairs' file.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub a: i32,
+    pub b: i32,
+    pub phi: f32,
+    pub overlap: f32,
+    pub same_start: bool,
+    pub other_base: Option<bool>,
+}
+
+impl Row {
+    pub fn new(a: i32, b: i32, phi: f32) -> Self {
+        Self { a, b, phi, overlap: phi, same_start: false, other_base: Some(false) }
+    }
+}
+
+/// An adapter `runs/RUN/checkpoint-STEP`, or `runs/RUN` without a step.
+pub fn adapter(id: i32, run: &str, step: Option<i64>) -> AdapterRow {
+    let run = format!("runs/{run}");
+    AdapterRow {
+        id,
+        path: step.map_or(run.clone(), |step| format!("{run}/checkpoint-{step}")),
+        run,
+        step,
+        base_model: Some("base".to_owned()),
+        format: "PEFT".to_owned(),
+        n_modules: 1,
+        rank: RANK,
+        digest: None,
+        problem: None,
+    }
+}
+
+/// Every pair a < b of n adapters.
+pub fn all_pairs(n: i32) -> Vec<(i32, i32)> {
+    (0..n).flat_map(|b| (0..b).map(move |a| (a, b))).collect()
+}
+
+/// Writes a folder as a scan leaves it, a file for each module.
+pub fn write(folder: &Path, adapters: &[AdapterRow], modules: &BTreeMap<String, Vec<Row>>) {
+    fs::create_dir_all(folder.join("pairs")).unwrap();
+    write_adapters(&folder.join("adapters.parquet"), adapters).unwrap();
+    for (n, (module, rows)) in modules.iter().enumerate() {
+        let ranks = || vec![RANK; rows.len()];
+        let columns = PairRows {
+            module: module.clone(),
+            d: D,
+            a: rows.iter().map(|row| row.a).collect(),
+            b: rows.iter().map(|row| row.b).collect(),
+            r_a: ranks(),
+            r_b: ranks(),
+            q_a: ranks(),
+            q_b: ranks(),
+            phi: vec![vec![f32::NAN; rows.len()]],
+            phi_r: rows.iter().map(|row| row.phi).collect(),
+            overlap: rows.iter().map(|row| row.overlap).collect(),
+            start_cosine: vec![f32::NAN; rows.len()],
+            same_start: rows.iter().map(|row| row.same_start).collect(),
+            other_base: rows.iter().map(|row| row.other_base).collect(),
+            grids: vec![0.5; rows.len() * (RANK * RANK) as usize],
+            ..PairRows::default()
+        };
+        let table = PairTable { cells: vec![(1, 1)], n_angles: 0, with_grids: n == 0 };
+        table.write(&folder.join(format!("pairs/block-{n:04}.parquet")), columns).unwrap();
+    }
+}

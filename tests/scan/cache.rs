@@ -1,0 +1,148 @@
+//! The cache of a scan: each checkpoint is factorised once, and damage is never seen in a table.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::common::checkpoints::Checkpoint;
+use crate::common::scans::{Place, assert_same};
+
+fn some() -> Place {
+    let place = Place::new();
+    for seed in 0..6 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    place
+}
+
+/// The cache's entries.
+fn entries(place: &Place, dir: &str) -> Vec<PathBuf> {
+    let Ok(files) = fs::read_dir(place.path(dir)) else { return vec![] };
+    let paths = files.map(|file| file.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "bases")).collect()
+}
+
+#[test]
+fn a_second_scan_with_one_new_checkpoint_factorises_one() {
+    let place = some();
+    let first = place.done("runs -o out -v");
+    assert!(first.stderr.contains("bases: 6 checkpoints factorised"), "{}", first.stderr);
+    Checkpoint::new(6).write(&place.path("runs/checkpoint-6"));
+    let second = place.done("runs -o other -v");
+    assert!(second.stderr.contains("bases: 1 checkpoint factorised"), "{}", second.stderr);
+    assert_eq!(entries(&place, "cache").len(), 7);
+    // Another side or choice of modules is another basis.
+    assert!(place.done("runs -o b -v --side b").stderr.contains("bases: 7 checkpoints"));
+    assert!(place.done("runs -o v -v --module *v_proj").stderr.contains("bases: 7 checkpoints"));
+}
+
+#[test]
+fn one_checkpoint_under_two_paths_is_factorised_once() {
+    let place = some();
+    Checkpoint::new(0).write(&place.path("copies/checkpoint-0"));
+    let ended = place.done("runs copies -o out --threads 1");
+    assert_eq!(entries(&place, "cache").len(), 6, "{}", ended.stderr);
+    let of_copies = place.table("out").into_iter().filter(|row| row.int("a") == 0 && row.int("b") == 1);
+    assert!(of_copies.map(|row| row.number("phi_r").unwrap()).all(|phi| (phi - 1.0).abs() < 1e-5));
+}
+
+#[test]
+fn without_a_cache_no_bases_are_left_behind() {
+    let place = some();
+    place.done("runs -o out --no-cache");
+    assert!(entries(&place, "cache").is_empty() && entries(&place, "user-cache/lorascope").is_empty());
+    assert!(!place.path("out/work/bases").exists());
+    place.done("runs -o cached");
+    assert_same(&place.bytes("out"), &place.bytes("cached"), "--no-cache");
+}
+
+#[test]
+fn the_users_own_cache_is_taken_where_none_is_named() {
+    let place = some();
+    let mut command = place.lorascope("scan runs -o out --engine cpu");
+    assert!(command.output().unwrap().status.success());
+    assert_eq!(entries(&place, "user-cache/lorascope").len(), 6);
+}
+
+#[test]
+fn a_damaged_entry_is_made_again_and_never_seen_in_a_table() {
+    let place = some();
+    place.done("runs -o whole");
+    let kinds: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("empty", |bytes| bytes.clear()),
+        ("header", |bytes| bytes[9] ^= 0xff),
+        ("numbers", |bytes| *bytes.last_mut().unwrap() ^= 0x40),
+        ("everywhere", |bytes| bytes.iter_mut().skip(150).for_each(|byte| *byte ^= 0x15)),
+    ];
+    for (kind, damage) in kinds {
+        for entry in entries(&place, "cache") {
+            let mut bytes = fs::read(&entry).unwrap();
+            damage(&mut bytes);
+            fs::write(&entry, bytes).unwrap();
+        }
+        let ended = place.done(&format!("runs -o {kind}"));
+        assert_same(&place.bytes(kind), &place.bytes("whole"), &format!("{kind}: {}", ended.stderr));
+    }
+    // One bit anywhere in one entry.
+    let entry = &entries(&place, "cache")[0];
+    let whole = fs::read(entry).unwrap();
+    for (number, at) in (0..whole.len()).step_by(whole.len() / 12).enumerate() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(entry, bytes).unwrap();
+        let out = format!("bit{number}");
+        place.done(&format!("runs -o {out}"));
+        assert_same(&place.bytes(&out), &place.bytes("whole"), &format!("a bit of byte {at}"));
+    }
+}
+
+#[test]
+fn an_entry_of_another_checkpoint_is_not_taken() {
+    let place = some();
+    place.done("runs -o whole");
+    let entries = entries(&place, "cache");
+    fs::copy(&entries[0], &entries[1]).unwrap();
+    place.done("runs -o out");
+    assert_same(&place.bytes("out"), &place.bytes("whole"), "swapped entries");
+}
+
+#[test]
+fn a_cache_that_is_emptied_between_runs_is_filled_again() {
+    let place = some();
+    place.done("runs -o planned");
+    place.replan("planned", "out", 2);
+    place.done("runs -o out --shard 1/2");
+    assert!(place.lorascope("cache clear --cache cache").output().unwrap().status.success());
+    assert!(entries(&place, "cache").is_empty());
+    place.done("runs -o out");
+    place.replan("planned", "whole", 2);
+    place.done("runs -o whole");
+    assert_same(&place.bytes("out"), &place.bytes("whole"), "an emptied cache");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_an_error_with_a_way_out() {
+    let place = some();
+    fs::write(place.path("file"), "x").unwrap();
+    for cache in ["file/cache", "/proc/lorascope"] {
+        let ended = place.run(&format!("runs -o out --cache {cache}"));
+        assert_eq!(ended.code, Some(1), "{cache}: {}", ended.stderr);
+        assert!(ended.stderr.contains(cache), "{}", ended.stderr);
+        let hint = ended.stderr.lines().find(|line| line.starts_with("hint: "));
+        assert!(hint.is_some_and(|hint| hint.contains("--no-cache")), "{}", ended.stderr);
+    }
+    place.done("runs -o out --no-cache");
+}
+
+#[test]
+fn a_checkpoint_that_is_rewritten_with_old_numbers_finds_its_old_bases() {
+    let place = some();
+    place.done("runs -o out");
+    Checkpoint::new(77).write(&place.path("runs/checkpoint-2"));
+    let changed = place.done("runs -o changed -v");
+    assert!(changed.stderr.contains("bases: 1 checkpoint factorised"), "{}", changed.stderr);
+    Checkpoint::new(2).write(&place.path("runs/checkpoint-2"));
+    let back = place.done("runs -o back -v");
+    assert!(back.stderr.contains("bases: 0 checkpoints factorised"), "{}", back.stderr);
+    assert_same(&place.bytes("back"), &place.bytes("out"), "back again");
+}

@@ -1,0 +1,191 @@
+//! What users name, and what is wrong with it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::common::checkpoints::{Checkpoint, QUERY};
+use crate::common::scans::{Place, ended};
+
+/// Expects exit code 1 and this in the first error; returns what was said.
+fn refused(place: &Place, args: &str, found: &str) -> String {
+    let ended = place.run(args);
+    assert_eq!(ended.code, Some(1), "{args}: {}", ended.stderr);
+    let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(error.contains(found), "{args}: {error}");
+    ended.stderr
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let place = Place::mixed();
+    refused(&place, "nothing -o out", "nothing: found nothing there");
+    refused(
+        &place,
+        "runs/*.bin -o out",
+        "runs/*.bin: found nothing there, expected a glob that matches something",
+    );
+    refused(&place, "runs/[ -o out", "runs/[");
+    refused(&place, "--list nothing.txt -o out", "nothing.txt: cannot read: ");
+    refused(&place, "runs -o out --pairs against", "found no REF");
+    refused(&place, "runs -o out --pairs sideways", "found `sideways`, expected `all`, `consecutive`");
+    refused(&place, "runs -o out --module [", "module: found `[`");
+    refused(&place, "runs -o out --module nothing", "found no module of 9 adapters that matches");
+    refused(&place, "-o out --pairs all", "found no RUN");
+    refused(&place, "runs -o out --left nothing --right *", "nothing: found no adapter whose path matches");
+    assert!(!place.path("out/plan.json").exists());
+}
+
+#[test]
+fn a_folder_without_checkpoints_is_an_error() {
+    let place = Place::new();
+    fs::create_dir(place.path("empty")).unwrap();
+    refused(&place, "empty -o out", "found no checkpoint in empty (0 other files)");
+    fs::write(place.path("empty/notes.txt"), "x").unwrap();
+    refused(&place, "empty -o out", "found no checkpoint in empty (1 other files)");
+    fs::write(place.path("list"), "# none\n\n").unwrap();
+    refused(&place, "--list list -o out", "found no RUN");
+}
+
+#[test]
+fn one_checkpoint_alone_is_an_error() {
+    let place = Place::new();
+    Checkpoint::new(1).write(&place.path("runs/1"));
+    refused(&place, "runs -o out", "found 1 checkpoint, expected two that have a module in common");
+    assert!(!place.path("out/plan.json").exists());
+    refused(&place, "runs -o out --dry-run", "found 1 checkpoint");
+    Checkpoint::new(2).modules(&[("x.layers.0.mlp.fc", 8, 8)]).write(&place.path("runs/2"));
+    refused(&place, "runs -o out", "found 2 checkpoints, expected two that have a module in common");
+    Checkpoint::new(3).write(&place.path("runs/3"));
+    place.done("runs -o out");
+}
+
+#[test]
+fn an_output_that_is_a_file_is_an_error() {
+    let place = Place::mixed();
+    fs::write(place.path("out"), "x").unwrap();
+    refused(&place, "runs -o out", "out");
+    refused(&place, "runs -o out/deeper", "out/deeper");
+    assert_eq!(fs::read(place.path("out")).unwrap(), b"x");
+}
+
+#[test]
+fn an_output_within_the_folder_of_runs_is_no_input() {
+    let place = Place::mixed();
+    place.done("runs -o runs/out");
+    let again = place.done("runs -o runs/out");
+    assert!(again.stderr.contains("all done already"), "{}", again.stderr);
+    place.done("runs -o out");
+    assert_eq!(place.bytes("out"), place.bytes("runs/out"));
+}
+
+#[test]
+fn a_plan_that_is_none_is_an_error_with_the_hint_to_start_anew() {
+    let place = Place::mixed();
+    place.done("runs -o out");
+    for (text, found) in [
+        ("", "JSON that cannot be read"),
+        ("{}", "found no schema"),
+        ("{\"schema\": 99}", "found schema 99"),
+        ("{\"schema\": 1}", "a plan that cannot be read"),
+    ] {
+        fs::write(place.path("out/plan.json"), text).unwrap();
+        let said = refused(&place, "runs -o out", found);
+        assert!(said.contains("hint: ") && said.contains("--fresh"), "{said}");
+    }
+    place.done("runs -o out --fresh");
+}
+
+#[test]
+fn a_plan_of_other_hands_is_no_way_to_stop_the_process() {
+    let place = Place::mixed();
+    place.done("runs -o out");
+    let text = fs::read_to_string(place.path("out/plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        fs::write(place.path("out/plan.json"), plan.to_string()).unwrap();
+        let ended = place.run("runs -o out");
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("out/plan.json: found "), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    };
+    with(&|plan| plan["block"] = 0.into());
+    with(&|plan| plan["adapters"][0]["layout"] = 99.into());
+    with(&|plan| plan["adapters"][0]["base_model"] = 99.into());
+    with(&|plan| plan["layouts"][0]["modules"][0][0] = 99.into());
+    with(&|plan| plan["generations"] = serde_json::json!([3, 2]));
+    with(&|plan| plan["generations"] = serde_json::json!([900]));
+}
+
+#[test]
+fn a_path_that_is_not_utf_8_is_skipped_and_named() {
+    let place = Place::new();
+    for seed in 1..3 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/{seed}")));
+    }
+    Checkpoint::new(3).write(&place.root().join("runs").join(OsStr::from_bytes(b"caf\xe9")));
+    let ended = place.run("runs -o out");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("runs/caf\u{fffd}: found a path that is not UTF-8"), "{}", ended.stderr);
+    assert_eq!(place.adapters("out").len(), 2);
+}
+
+#[test]
+fn an_output_that_is_not_utf_8_and_names_with_spaces_are_fine() {
+    let place = Place::new();
+    for name in ["über alles", "a 'b' \"c\""] {
+        Checkpoint::new(name.len() as u64).write(&place.path("runs").join(name));
+    }
+    let mut command = place.scan("runs");
+    command.arg("-o").arg(OsStr::from_bytes(b"caf\xe9"));
+    let done = ended(&command.output().unwrap());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let out = place.root().join(OsStr::from_bytes(b"caf\xe9"));
+    assert!(out.join("adapters.parquet").exists());
+    place.done("runs -o out");
+    let adapters = place.adapters("out");
+    assert_eq!(adapters[1].text("path"), Some("runs/über alles"));
+}
+
+#[test]
+fn other_files_are_ignored_and_counted() {
+    let place = Place::mixed();
+    let ended = place.done("runs -o out --dry-run -v");
+    assert!(ended.stdout.contains("9 (9 new, 0 bad, "), "{}", ended.stdout);
+    for file in ["runs/a/tokenizer.json", "runs/a/checkpoint-100/optimizer.pt"] {
+        assert!(ended.stderr.contains(&format!("ignored: {file}")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_link_to_a_checkpoint_that_is_there_is_no_second_one() {
+    let place = Place::mixed();
+    std::os::unix::fs::symlink("checkpoint-1000", place.path("runs/a/latest")).unwrap();
+    std::os::unix::fs::symlink("nowhere", place.path("runs/a/broken")).unwrap();
+    // A folder that holds itself must not be searched for ever.
+    std::os::unix::fs::symlink("..", place.path("runs/a/loop")).unwrap();
+    place.done("runs -o out");
+    assert_eq!(place.adapters("out").len(), 9);
+}
+
+#[test]
+fn other_base_models_may_use_one_name_for_other_shapes() {
+    let place = Place::new();
+    Checkpoint::new(1).write(&place.path("runs/1"));
+    Checkpoint::new(2).write(&place.path("runs/2"));
+    let (name, ..) = QUERY;
+    for seed in 3..5 {
+        let other = Checkpoint::new(seed).modules(&[(name, 64, 8)]).base(Some("base/two"));
+        other.write(&place.path(&format!("runs/{seed}")));
+    }
+    place.done("runs -o out");
+    let rows = place.table("out");
+    let of = |d: usize| {
+        let rows = rows.iter().filter(|row| row.text("module") == Some(name) && row.int("d") == d);
+        rows.map(|row| (row.int("a"), row.int("b"))).collect::<Vec<_>>()
+    };
+    assert_eq!((of(24), of(64)), (vec![(0, 1)], vec![(2, 3)]));
+    assert!(rows.iter().all(|row| row.flag("other_base") == Some(false)));
+}

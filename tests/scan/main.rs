@@ -1,0 +1,16 @@
+//! `lorascope scan`, as new users run it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad;
+mod blocks;
+mod cache;
+mod growth;
+mod inputs;
+mod messages;
+mod pairs;
+mod resume;
+mod schema;
+mod shards;
+mod table;

@@ -1,0 +1,267 @@
+//! Every number of the table against the definition, in f64 from the files themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use faer::Mat;
+use half::{bf16, f16};
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use crate::common::checkpoints::MIXED;
+#[cfg(feature = "gpu")]
+use crate::common::engines;
+use crate::common::scans::{Place, Row};
+
+/// What an engine may be off by with f32 bases.
+const PHI_BOUND: f64 = 1e-5;
+
+/// Four standard deviations of the estimate of a cosine from 128 numbers: 4·√(2/128).
+const COSINE_BOUND: f64 = 0.5;
+
+/// A tensor of a file as (rows, cols) in f64.
+fn matrix(file: &SafeTensors<'_>, name: &str) -> Option<Mat<f64>> {
+    let view = file.tensor(name).ok()?;
+    let (rows, cols) = (view.shape()[0], view.shape()[1]);
+    let size = view.data().len() / (rows * cols);
+    let number = |bytes: &[u8]| match view.dtype() {
+        Dtype::F32 => f64::from(f32::from_le_bytes(bytes.try_into().unwrap())),
+        Dtype::F16 => f16::from_le_bytes(bytes.try_into().unwrap()).to_f64(),
+        Dtype::BF16 => bf16::from_le_bytes(bytes.try_into().unwrap()).to_f64(),
+        other => panic!("{other:?}"),
+    };
+    let values: Vec<f64> = view.data().chunks(size).map(number).collect();
+    Some(Mat::from_fn(rows, cols, |i, j| values[i * cols + j]))
+}
+
+/// One side of one module: singular values, and singular vectors as rows.
+struct Space {
+    d: usize,
+    sigma: Vec<f64>,
+    rows: Vec<Vec<f64>>,
+    a: Vec<f64>,
+}
+
+impl Space {
+    fn of(checkpoint: &Path, module: &str, side: &str) -> Option<Self> {
+        let file = match checkpoint.is_dir() {
+            true => checkpoint.join("adapter_model.safetensors"),
+            false => checkpoint.to_owned(),
+        };
+        let bytes = fs::read(file).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let a = matrix(&file, &format!("base_model.model.{module}.lora_A.weight"))?;
+        let b = matrix(&file, &format!("base_model.model.{module}.lora_B.weight"))?;
+        let update = &b * &a;
+        let of = match side {
+            "a" => a.clone(),
+            "b" => b.transpose().to_owned(),
+            "dw-right" => update,
+            "dw-left" => update.transpose().to_owned(),
+            other => panic!("{other}"),
+        };
+        let svd = of.thin_svd().unwrap();
+        let (d, r) = (of.ncols(), a.nrows());
+        let row = |k: usize| (0..d).map(|at| svd.V()[(at, k)]).collect();
+        Some(Self {
+            d,
+            sigma: (0..r).map(|k| svd.S()[k]).collect(),
+            rows: (0..r).map(row).collect(),
+            a: (0..a.nrows()).flat_map(|i| (0..a.ncols()).map(move |j| (i, j))).map(|at| a[at]).collect(),
+        })
+    }
+
+    fn r(&self) -> usize {
+        self.sigma.len()
+    }
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+/// ‖V₁[:, :i]ᵀ V₂[:, :j]‖²_F / min(i, j).
+fn phi(u: &Space, v: &Space, i: usize, j: usize) -> f64 {
+    let squares = u.rows[..i].iter().flat_map(|x| v.rows[..j].iter().map(|y| dot(x, y).powi(2)));
+    squares.sum::<f64>() / i.min(j) as f64
+}
+
+/// Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴).
+fn overlap(u: &Space, v: &Space) -> f64 {
+    let fourth = |space: &Space| space.sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>();
+    let mut sum = 0.0;
+    for (x, sigma) in u.rows.iter().zip(&u.sigma) {
+        for (y, tau) in v.rows.iter().zip(&v.sigma) {
+            sum += (sigma * tau * dot(x, y)).powi(2);
+        }
+    }
+    sum / (fourth(u) * fourth(v)).sqrt()
+}
+
+/// Checks a row against the files that it is of.
+fn check(row: &Row, u: &Space, v: &Space, what: &str) {
+    let near = |found: f64, expected: f64, bound: f64, column: &str| {
+        assert!((found - expected).abs() <= bound, "{what}: {column} {found}, expected {expected}");
+    };
+    let d = u.d as f64;
+    assert_eq!([row.int("r_a"), row.int("r_b"), row.int("d")], [u.r(), v.r(), u.d], "{what}");
+    assert_eq!([row.int("q_a"), row.int("q_b")], [u.r(), v.r()], "{what}");
+    let full = u.r().min(v.r());
+    for k in [1, 2, 4, 8] {
+        let column = format!("phi_{k}");
+        match row.number(&column) {
+            Some(found) if k <= full => near(found, phi(u, v, k, k), PHI_BOUND, &column),
+            found => assert!(found.is_none() && k > full, "{what}: {column} {found:?}"),
+        }
+    }
+    assert!(row.columns().all(|column| !column.starts_with("phi_1") || column == "phi_1"), "{what}");
+    near(row.number("phi_r").unwrap(), phi(u, v, full, full), PHI_BOUND, "phi_r");
+    near(row.number("overlap").unwrap(), overlap(u, v), PHI_BOUND, "overlap");
+    let m = full as f64;
+    near(row.number("baseline").unwrap(), m / d, 1e-7, "baseline");
+    let cosine = dot(&u.a, &v.a) / (dot(&u.a, &u.a) * dot(&v.a, &v.a)).sqrt();
+    let estimate = row.number("start_cosine");
+    let same_start = u.a.len() == v.a.len() && u.r() == v.r() && cosine > 0.5;
+    assert_eq!(row.flag("same_start"), Some(same_start), "{what}: {cosine} {estimate:?}");
+    if u.r() == v.r() {
+        near(estimate.unwrap(), cosine, COSINE_BOUND, "start_cosine");
+    } else {
+        assert_eq!(estimate, None, "{what}");
+    }
+    let variance = 2.0 * (d - m) * (d - m) / (d * d * (d - 1.0) * (d + 2.0));
+    match row.number("z") {
+        None => assert!(same_start, "{what}: no z"),
+        Some(z) => {
+            assert!(!same_start, "{what}: z of one start");
+            let expected = (phi(u, v, full, full) - m / d) / variance.sqrt();
+            near(z, expected, PHI_BOUND / variance.sqrt() + 1e-6 * expected.abs(), "z");
+        }
+    }
+}
+
+/// Scans the mixed folder and checks every row; there is a row for each pair that has a module in one d, and no other.
+fn agrees_with_the_definition(engine: &str) {
+    for side in ["a", "b", "dw-right", "dw-left"] {
+        let place = Place::mixed();
+        place.done(&format!("runs -o out --side {side} {engine}"));
+        let adapters = place.adapters("out");
+        let paths: Vec<&str> = adapters.iter().map(|row| row.text("path").unwrap()).collect();
+        assert_eq!(paths, MIXED);
+        let bases: Vec<Option<&str>> = adapters.iter().map(|row| row.text("base_model")).collect();
+        let mut spaces: BTreeMap<(usize, String), Option<Space>> = BTreeMap::new();
+        let rows = place.table("out");
+        let modules: BTreeSet<String> =
+            rows.iter().map(|row| row.text("module").unwrap().to_owned()).collect();
+        for (id, path) in paths.iter().enumerate() {
+            for module in &modules {
+                let space = Space::of(&place.path(path), module, side);
+                spaces.insert((id, module.clone()), space);
+            }
+        }
+        let mut expected = BTreeSet::new();
+        for module in &modules {
+            for a in 0..paths.len() {
+                for b in a + 1..paths.len() {
+                    let both = [a, b].map(|id| spaces[&(id, module.clone())].as_ref());
+                    if let [Some(u), Some(v)] = both
+                        && u.d == v.d
+                    {
+                        expected.insert((module.clone(), a, b));
+                    }
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        for row in &rows {
+            let (module, a, b) = (row.text("module").unwrap().to_owned(), row.int("a"), row.int("b"));
+            let what = format!("side {side}, {module}, {} and {}", paths[a], paths[b]);
+            let [u, v] = [a, b].map(|id| spaces[&(id, module.clone())].as_ref().unwrap());
+            check(row, u, v, &what);
+            let other_base = bases[a].zip(bases[b]).map(|(a, b)| a != b);
+            assert_eq!(row.flag("other_base"), other_base, "{what}");
+            assert!(found.insert((module, a, b)), "{what}: twice");
+        }
+        assert_eq!(found, expected, "side {side}");
+    }
+}
+
+#[test]
+fn agrees_with_the_definition_on_every_side_on_the_cpu() {
+    agrees_with_the_definition("--engine cpu");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn agrees_with_the_definition_on_every_side_on_the_gpu() {
+    if engines::gpu().is_some() {
+        agrees_with_the_definition("--engine gpu --gpu 0");
+    }
+}
+
+#[test]
+fn keeps_the_cells_that_are_asked_for_and_null_where_a_pair_has_none() {
+    let place = Place::mixed();
+    place.done("runs -o cells --keep cells=1:1,2:3,8:4");
+    place.done("runs -o diagonal --keep diagonal");
+    place.done("runs -o grid --keep grid");
+    let grids = place.table("grid");
+    let mut n_null = 0;
+    for (row, (cells, diagonal)) in
+        grids.iter().zip(place.table("cells").iter().zip(&place.table("diagonal")))
+    {
+        let (q_a, q_b) = (row.int("q_a"), row.int("q_b"));
+        let grid = row.list("phi");
+        assert_eq!(grid.len(), q_a * q_b);
+        let of = |i: usize, j: usize| (i <= q_a && j <= q_b).then(|| grid[(i - 1) * q_b + j - 1]);
+        let near = |found: Option<f64>, i: usize, j: usize| match (found, of(i, j)) {
+            (Some(found), Some(expected)) => assert!((found - expected).abs() <= PHI_BOUND, "({i}, {j})"),
+            (found, expected) => assert_eq!(found, expected, "({i}, {j})"),
+        };
+        for (column, i, j) in [("phi_1", 1, 1), ("phi_2_3", 2, 3), ("phi_8_4", 8, 4)] {
+            near(cells.number(column), i, j);
+            n_null += usize::from(cells.number(column).is_none());
+        }
+        for k in 1..=8 {
+            near(diagonal.number(&format!("phi_{k}")), k, k);
+        }
+        assert_eq!(row.number("phi_r"), cells.number("phi_r"));
+    }
+    assert!(n_null > 0 && grids.len() > 20);
+}
+
+#[test]
+fn angles_are_those_between_the_two_spaces_smallest_first() {
+    let place = Place::mixed();
+    place.done("runs -o out --angles --keep grid");
+    for row in place.table("out") {
+        let full = row.int("q_a").min(row.int("q_b"));
+        let angles: Vec<f64> = (1..=8).filter_map(|k| row.number(&format!("angle_{k}"))).collect();
+        assert_eq!(angles.len(), full);
+        assert!(angles.is_sorted());
+        // The mean of their cos² is φ(q_a, q_b).
+        let mean = angles.iter().map(|angle| angle.to_radians().cos().powi(2)).sum::<f64>() / full as f64;
+        assert!((mean - row.list("phi").last().unwrap()).abs() <= PHI_BOUND, "{mean}");
+    }
+}
+
+#[test]
+fn the_real_adapters_have_the_numbers_of_compare() {
+    let place = Place::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/adapters");
+    let [a, b] = ["seed0-r64-layer5", "seed1-r64-layer5"].map(|name| data.join(name).display().to_string());
+    place.done(&format!("{a} {b} -o out"));
+    let compared = place.lorascope(&format!("compare {a} {b} --json --engine cpu")).output().unwrap();
+    let compared: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
+    let rows = place.table("out");
+    assert_eq!(rows.len(), 2);
+    for (row, module) in rows.iter().zip(compared["modules"].as_array().unwrap()) {
+        assert_eq!(row.text("module"), module["name"].as_str());
+        assert_eq!((row.int("layer"), row.int("r_a"), row.int("d")), (5, 64, 384));
+        for (cell, k) in module["diagonal"].as_array().unwrap().iter().zip([1, 2, 4, 8, 16, 32, 64]) {
+            let phi = row.number(&format!("phi_{k}")).unwrap();
+            assert!((phi - cell["phi"].as_f64().unwrap()).abs() <= PHI_BOUND, "φ({k}, {k}): {phi}, {cell}");
+        }
+    }
+    assert_eq!([rows[0].text("projection"), rows[1].text("projection")], [Some("q"), Some("v")]);
+}
