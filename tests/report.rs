@@ -174,13 +174,11 @@ fn a_shared_start_spoils_side_a_and_not_side_b_and_marked_pairs_are_better_than_
 /// Four groups dealt out in turn, and a last adapter that is like none.
 fn planted(folder: &Path, n: i32) {
     let row = |m: usize, a: i32, b: i32| {
-        let noise = 0.02 * phi(m, a, b);
-        let phi = if b == n - 1 {
-            BASELINE as f32
-        } else if a % 4 == b % 4 {
-            0.6
-        } else {
-            0.3
+        let (noise, rise) = (0.02 * phi(m, a, b), 0.02 * m as f32);
+        let phi = match (a % 4 == b % 4, b == n - 1) {
+            (_, true) => BASELINE as f32,
+            (true, _) => 0.6 + rise,
+            (false, _) => 0.3 + rise,
         };
         Row::new(a, b, phi + noise)
     };

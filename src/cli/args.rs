@@ -209,15 +209,16 @@ baseline is what two random spaces give.
 
 Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
 and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
-adapter whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median absolute deviation) from \
-the median.
+adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
+absolute deviation) from the median.
 
 Written into DIR:
-  adapters.png            the excess of every pair, in the order of a hierarchical clustering (average linkage on
-                          1 − excess), with its tree; up to 5,000 adapters
+  adapters.png            the excess of every pair, in the order of a hierarchical clustering,
+                          average linkage on 1 − excess, with its tree; up to 5,000 adapters
   layers.png              mean excess by layer and projection
   drift.png               1 − φ(r, r) from each checkpoint of a run to the next
-  pairs.csv               every pair; adapters.csv has the paths and the picture's order, merges.csv its tree
+  pairs.csv               every pair; the paths are in adapters.csv
+  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
   most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
   report.json             all of these but for pairs.csv
 
