@@ -1,7 +1,7 @@
 //! Passes over many numbers: many running values, so that none waits for itself at every step, with the SIMD that the
 //! processor has.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 const LANES: usize = 32;
 
@@ -18,23 +18,34 @@ pub(super) fn largest(values: &[f64]) -> f64 {
 }
 
 fn fold<T: Copy>(values: &[f64], start: T, step: impl Fn(T, f64) -> T, join: impl Fn(T, T) -> T) -> T {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut lanes = [start; LANES];
-            let chunks = values.chunks_exact(LANES);
-            let rest = chunks.remainder();
-            for chunk in chunks {
-                for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                    *lane = step(*lane, value);
-                }
+    let lanes = Arch::new().dispatch(Lanes { values, start, step });
+    lanes.into_iter().fold(start, join)
+}
+
+/// A type of its own, not a closure: a large closure is compiled apart, without the processor's instructions.
+struct Lanes<'a, T, F> {
+    values: &'a [f64],
+    start: T,
+    step: F,
+}
+
+impl<T: Copy, F: Fn(T, f64) -> T> WithSimd for Lanes<'_, T, F> {
+    type Output = [T; LANES];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let mut lanes = [self.start; LANES];
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                *lane = (self.step)(*lane, value);
             }
-            for (lane, &value) in lanes.iter_mut().zip(rest) {
-                *lane = step(*lane, value);
-            }
-            lanes.into_iter().fold(start, &join)
-        },
-    )
+        }
+        for (lane, &value) in lanes.iter_mut().zip(rest) {
+            *lane = (self.step)(*lane, value);
+        }
+        lanes
+    }
 }
 
 #[cfg(test)]
