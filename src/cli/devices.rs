@@ -1,10 +1,8 @@
 //! `lorascope devices`: what there is to compute on, and whether it computes.
 
-#[cfg(feature = "gpu")]
 use std::path::PathBuf;
 
 use anyhow::Result;
-#[cfg(feature = "gpu")]
 use etcetera::BaseStrategy;
 use serde::Serialize;
 
@@ -36,7 +34,6 @@ struct GpuTimings {
 }
 
 /// Where scans find which kernel is the fastest on which GPU: in the user's cache folder, if there is one.
-#[cfg(feature = "gpu")]
 pub(super) fn kernels_file() -> Option<PathBuf> {
     let folders = etcetera::choose_base_strategy().ok()?;
     Some(folders.cache_dir().join("lorascope").join("kernels.json"))

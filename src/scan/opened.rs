@@ -57,6 +57,11 @@ impl Opened {
         }
         let adapter = Adapter::open_with(path, limits)?;
         let chosen = chosen(&adapter, globs);
+        let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
+        let name = |module: &Module| match &numbering {
+            Some(numbering) => format!("{} ({numbering})", module.name),
+            None => module.name.clone(),
+        };
         let mut hash = Sha256::new();
         let mut n_bytes = 0;
         let mut modules = Vec::with_capacity(chosen.len());
@@ -69,7 +74,7 @@ impl Opened {
             let bytes =
                 |factor: &&crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
             n_bytes += side.factors(module).iter().map(bytes).sum::<u64>();
-            modules.push(OpenedModule { name: module.name.clone(), d, r });
+            modules.push(OpenedModule { name: name(module), d, r });
         }
         let stamp = FileStamp::of(adapter.model_file())?;
         hash.update(stamp.n_bytes.to_le_bytes());
@@ -94,6 +99,25 @@ impl Opened {
             None => _ = known.insert(Arc::clone(&self.modules)),
         }
     }
+}
+
+/// What tells whether two files count their modules alike: a digest of every module's shape. Names that are running numbers
+/// mean the same module only where all of it agrees, so it is a part of their names in a scan.
+fn numbering(adapter: &Adapter) -> String {
+    let mut hash = Sha256::new();
+    for module in adapter.modules() {
+        hash.update(format!("{}\0{}\0{}\n", module.name, module.d_in(), module.d_out()).as_bytes());
+    }
+    let digits: String = hash.finalize()[..3].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{NUMBERED} {digits}")
+}
+
+/// What marks the names of modules that are numbered.
+const NUMBERED: &str = "numbered, shapes";
+
+/// Whether a module's name in a plan is a running number of files that count alike.
+pub fn is_numbered(module: &str) -> bool {
+    module.ends_with(')') && module.contains(NUMBERED)
 }
 
 /// The modules of an adapter that a scan with these globs compares, in natural order.

@@ -125,10 +125,19 @@ mod tests {
     use super::*;
 
     fn rows() -> PairRows {
+        let n = 6;
         PairRows {
             a: vec![0, 0, 0, 1, 1, 2],
             b: vec![1, 2, 3, 2, 3, 3],
             phi_r: vec![0.9, 0.1, 0.2, 0.5, 0.4, 0.3],
+            r_a: vec![1; n],
+            r_b: vec![1; n],
+            q_a: vec![1; n],
+            q_b: vec![1; n],
+            overlap: vec![0.0; n],
+            start_cosine: vec![0.0; n],
+            same_start: vec![false; n],
+            other_base: vec![None; n],
             ..PairRows::default()
         }
     }

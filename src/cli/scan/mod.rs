@@ -30,6 +30,7 @@ use crate::scan::cache::Cache;
 use crate::scan::finish::{Counts, finish};
 use crate::scan::folder::Folder;
 use crate::scan::log::{self, Log};
+use crate::scan::opened::is_numbered;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::run::{Progress, Run};
@@ -51,6 +52,12 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     let whole = Counts::of(&blocks, &folder, |_| true);
     let mine = Counts::of(&blocks, &folder, |place| shard.has(place));
     report.note("plan", plan::said(&plan, growth, whole, mine, shard));
+    if plan.modules.iter().any(|module| is_numbered(&module.name)) {
+        report.warning(
+            "some files number their modules, and not all of them alike: these are paired only where every shape of the two \
+             files agrees, and may be other modules even so",
+        );
+    }
 
     let mut n_done = 0;
     if !mine.is_complete() && signals.caught().is_none() {
