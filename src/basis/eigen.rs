@@ -131,8 +131,8 @@ fn tridiagonal<S: Simd>(simd: S, a: &mut Rows, n: usize) -> Tridiagonal {
         // w = τ·A·v − ½·τ²·(vᵀ·A·v)·v, then A − v·wᵀ − w·vᵀ; from the register on that holds place k + 1.
         let from = (k + 1) / S::F64_LANES * S::F64_LANES;
         w[from..].fill(0.0);
-        for i in k + 1..n {
-            add_multiple(simd, &mut w[from..], v[i], &a.row(i)[from..]);
+        for (i, &v) in v.iter().enumerate().take(n).skip(k + 1) {
+            add_multiple(simd, &mut w[from..], v, &a.row(i)[from..]);
         }
         w[..=k].fill(0.0);
         let dot = v.iter().zip(&w).fold(0.0, |sum, (v, w)| sum + v * w);
@@ -161,11 +161,11 @@ fn reflected<S: Simd>(simd: S, reflections: &Rows, tau: &[f64], n: usize) -> Row
         // Rows and columns up to k are still those of the identity.
         let (v, from) = (reflections.row(k), (k + 1) / S::F64_LANES * S::F64_LANES);
         sum[from..].fill(0.0);
-        for i in k + 1..n {
-            add_multiple(simd, &mut sum[from..], v[i], &q.row(i)[from..]);
+        for (i, &v) in v.iter().enumerate().take(n).skip(k + 1) {
+            add_multiple(simd, &mut sum[from..], v, &q.row(i)[from..]);
         }
-        for i in k + 1..n {
-            add_multiple(simd, &mut q.row_mut(i)[from..], -tau[k] * v[i], &sum[from..]);
+        for (i, &v) in v.iter().enumerate().take(n).skip(k + 1) {
+            add_multiple(simd, &mut q.row_mut(i)[from..], -tau[k] * v, &sum[from..]);
         }
     }
     let mut transposed = Rows::zeros(n);
