@@ -14,6 +14,9 @@ fn some() -> Place {
     place
 }
 
+/// What a disk may do to an entry.
+type Damage = fn(&mut Vec<u8>);
+
 /// The cache's entries.
 fn entries(place: &Place, dir: &str) -> Vec<PathBuf> {
     let Ok(files) = fs::read_dir(place.path(dir)) else { return vec![] };
@@ -67,7 +70,7 @@ fn the_users_own_cache_is_taken_where_none_is_named() {
 fn a_damaged_entry_is_made_again_and_never_seen_in_a_table() {
     let place = some();
     place.done("runs -o whole");
-    let kinds: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let kinds: [(&str, Damage); 5] = [
         ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
         ("empty", |bytes| bytes.clear()),
         ("header", |bytes| bytes[9] ^= 0xff),
