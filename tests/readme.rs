@@ -41,6 +41,8 @@ fn console_blocks_print_what_they_show() {
         let output = Command::new(env!("CARGO_BIN_EXE_lorascope"))
             .args(command.split_whitespace())
             .current_dir(folder.path())
+            // The cache of bases too is this test's own.
+            .env("XDG_CACHE_HOME", folder.path().join("cache"))
             .output()
             .unwrap();
         assert!(output.status.success(), "{command}");

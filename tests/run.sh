@@ -29,18 +29,8 @@ if ! has_vulkan; then
     $sudo apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1
 fi
 
-python=$(command -v python3 || true)
-if [ -z "$python" ]; then
-    echo "error: no python3 found, which opens what lorascope saves for others; install it and run this again" >&2
-    exit 1
-fi
-if ! "$python" -c 'import numpy, duckdb, polars' 2>/dev/null; then
-    # A virtual environment needs Debian's python3-venv, which may be missing where python3 is not.
-    [ -x target/python/bin/python ] || "$python" -m venv target/python
-    "$PWD/target/python/bin/python" -m pip install --quiet numpy duckdb polars
-    python=$PWD/target/python/bin/python
-fi
-export LORASCOPE_PYTHON=$python
+LORASCOPE_PYTHON=$(bash tests/python.sh)
+export LORASCOPE_PYTHON
 
 # Under Vulkan's validation layer where it is installed (Debian: vulkan-validationlayers): a word of it fails the tests.
 if compgen -G '/usr/share/vulkan/explicit_layer.d/*khronos_validation*.json' >/dev/null; then

@@ -2,20 +2,13 @@
 # A Slurm array on a real Slurm: two nodes on this machine, four tasks with --shard auto, one of them killed half-way and
 # requeued by Slurm. What they leave is, row by row and byte by byte, what one run makes.
 #
-# Needs root, target/release/lorascope, and python3 with numpy and duckdb. Where there is no Slurm, Debian's is installed.
+# Needs root, target/release/lorascope and python3. Where there is no Slurm, Debian's is installed.
 # Everything else lies in a folder that is removed at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lorascope=$PWD/target/release/lorascope
 synthetic=$PWD/benches/synthetic.py
-python=
-for candidate in "${LORASCOPE_PYTHON:-python3}" "$PWD/target/python/bin/python"; do
-    "$candidate" -c 'import numpy, duckdb' 2>/dev/null && python=$candidate && break
-done
-if [ -z "$python" ]; then
-    echo "error: no python3 with numpy and duckdb found; tests/run.sh installs them under target/" >&2
-    exit 1
-fi
+python=$(bash tests/python.sh)
 
 if [ "$(id -u)" != 0 ]; then
     echo "skipped: only root can start the daemons of Slurm" >&2

@@ -207,7 +207,8 @@ fn end(
     for (path, problem) in &problems {
         report.warning(format!("{path}: {problem}"));
     }
-    report.note("wrote", format!("{} ({} blocks)", folder.pairs().display(), whole.n_blocks));
+    let blocks = counted(whole.n_blocks as usize, "block");
+    report.note("wrote", format!("{} ({blocks})", folder.pairs().display()));
     report.note("wrote", folder.adapters_file().display());
     Ok(if n_bad + problems.len() > 0 { Outcome::Skipped } else { Outcome::Done })
 }
