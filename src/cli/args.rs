@@ -7,9 +7,13 @@ use clap::error::ErrorKind;
 use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use super::cache::{CACHE_HELP, CacheArgs};
+use super::devices::{DEVICES_HELP, DevicesArgs};
+use super::inspect::{INSPECT_HELP, InspectArgs};
 use super::matches::MatchArg;
 use super::output::{self, Output};
 use super::scan::{SCAN_HELP, ScanArgs};
+use super::scan_report::{REPORT_HELP, ReportArgs};
 use super::status::{STATUS_HELP, StatusArgs};
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;
@@ -89,26 +93,6 @@ const DEMO_HELP: &str = "\
 The two adapters were trained on the same task from the same base model (all-MiniLM-L6-v2, d = 384) with two seeds, at \
 rank 64. The panels are the query and value projections of layer 5, and a Gaussian control.";
 
-const DEVICES_HELP: &str = "\
-Each GPU is listed with its index, name, backend, type and PCI address, which --gpu of the other commands takes; its \
-driver; and the limits and features that the kernels depend on. The self-test runs every kernel on it beside the CPU \
-engine: the worst |Δφ| between the two stays under 2e-5, and no pixel differs.
-
-A card that the system shows and Vulkan does not is listed too, with what is missing and the way out. auto takes the \
-first real GPU, of those that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow, for work that is \
-worth opening it; a software GPU is for tests.
-
-With --tune the list ends with the kernels that make what a scan keeps of its pairs, timed on work of few pairs and of \
-many, for each precision; the fastest, marked *, is written to kernels.json in the user's cache folder, from where scans \
-take it. A scan on a GPU that is not in that file times it by itself. The numbers are the same bits either way.
-
-Fails (exit code 1) when a self-test does.
-
-Examples:
-  lorascope devices
-  lorascope devices --tune
-  lorascope devices --json | jq '.gpus[].pci'";
-
 const FIGURE_HELP: &str = "\
 A RUN is a checkpoint of any kind that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with \
 the names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module the panels are q and v of the middle block.
@@ -164,121 +148,6 @@ pub(super) struct CompareArgs {
     pub(super) compute: ComputeArgs,
 }
 
-const INSPECT_HELP: &str = "\
-A PATH is a checkpoint (as for figure) or a folder, which is searched with all that is in it; what a file is, its content \
-says. Several checkpoints have a row each: naming scheme (and method, where it is not plain LoRA), trainer and base model \
-if recorded, rank, alpha, number of modules, type of the numbers, size of the file, and the date on which training ended \
-if recorded, else that of the file. One checkpoint has a row for each module: its canonical name, shapes, alpha, scaling, \
-and the name that the file has for it. – stands for what the files do not say.
-
-Reads headers only, unless --spectra asks for the numbers. Checkpoints that cannot be read are listed at the end with the \
-reason, and the exit code is 3; other files are counted, and listed with -v.
-
---spectra adds rows of modules for every checkpoint. For factors A and B: the numerical rank q (directions above the \
-rounding of the stored type, 0 for a factor of zeros), σ₁ and σ_q, the largest and smallest singular value of those, and \
-the effective rank exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007). For ΔW = s·B·A, which is never formed: numerical and \
-effective rank, and the norms ‖ΔW‖_F and ‖ΔW‖₂, those of B·A where the scaling s is not known.
-
-Examples:
-  lorascope inspect runs/
-  lorascope inspect runs/seed0
-  lorascope inspect --spectra --csv runs/checkpoint-* > spectra.csv";
-
-#[derive(Debug, ArgGroup)]
-pub(super) struct InspectArgs {
-    /// Checkpoints, and folders of them
-    #[arg(value_name = "PATH", required = true)]
-    pub(super) paths: Vec<PathBuf>,
-    /// The adapter of this name, in files that hold several [default: all of them]
-    #[arg(long, value_name = "NAME")]
-    pub(super) adapter_name: Option<String>,
-    /// Add ranks and singular values of A, B and ΔW, and the norms of ΔW
-    #[arg(long)]
-    pub(super) spectra: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Print the result as CSV
-    #[arg(long, conflicts_with = "json")]
-    pub(super) csv: bool,
-}
-
-const REPORT_HELP: &str = "\
-OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
-baseline is what two random spaces give.
-
-Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
-and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
-adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
-absolute deviation) from the median.
-
-Written into DIR:
-  adapters.png            the excess of every pair, in the order of a hierarchical clustering,
-                          average linkage on 1 − excess, with its tree; up to 5,000 adapters
-  layers.png              mean excess by layer and projection
-  drift.png               1 − φ(r, r) from each checkpoint of a run to the next
-  pairs.csv               every pair; the paths are in adapters.csv
-  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
-  most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
-  report.json             all of these but for pairs.csv
-
-Examples:
-  lorascope report out/
-  lorascope report out/ --adapter '*/seed0/*' -o seed0-report";
-
-#[derive(Debug, ArgGroup)]
-pub(super) struct ReportArgs {
-    /// The folder of a scan
-    #[arg(value_name = "OUT")]
-    pub(super) scan: PathBuf,
-    /// The folder to write into, which is made [default: OUT/report]
-    #[arg(short, long, value_name = "DIR")]
-    pub(super) output: Option<PathBuf>,
-    /// Only adapters whose path matches, with * ? and [...]; may be given several times
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
-    pub(super) adapter: Vec<glob::Pattern>,
-    /// Pairs in the lists of the most and the least alike
-    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10000))]
-    pub(super) top: u16,
-    /// Print report.json instead of the summary
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Colours: rocket, viridis, magma, inferno, cividis or grey
-    #[arg(long, value_name = "NAME", default_value = "rocket", help_heading = "How it is drawn")]
-    pub(super) palette: Palette,
-    /// Pixels an inch
-    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
-    pub(super) dpi: f64,
-}
-
-const CACHE_HELP: &str = "\
-A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \
-is new. The entries that were used the longest ago are removed when all are over the limit. Any number of processes and \
-machines may share a cache.
-
-Examples:
-  lorascope cache info
-  lorascope cache clear --cache /scratch/lorascope";
-
-#[derive(Debug, ArgGroup)]
-pub(super) struct CacheArgs {
-    /// info: where it is, its entries, their bytes and the limit; clear: remove all entries
-    #[arg(value_enum)]
-    pub(super) action: CacheAction,
-    /// The folder of the cache [default: the user's own cache folder]
-    #[arg(long, value_name = "DIR")]
-    pub(super) cache: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum CacheAction {
-    Info,
-    Clear,
-}
-
 #[derive(Debug, ArgGroup)]
 pub(super) struct CommonArgs {
     /// Print errors and results alone
@@ -303,16 +172,6 @@ pub(super) struct DemoArgs {
     pub(super) control: ControlArgs,
     #[command(flatten)]
     pub(super) picture: PictureArgs,
-}
-
-#[derive(Debug, ArgGroup)]
-pub(super) struct DevicesArgs {
-    /// Time the kernels for blocks of pairs on each GPU, and keep the fastest for scans to take
-    #[arg(long)]
-    pub(super) tune: bool,
-    /// Print the list as JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, ArgGroup)]
@@ -515,11 +374,11 @@ fn output_png() -> impl TypedValueParser<Value = Output> {
     OsStringValueParser::new().try_map(output::png)
 }
 
-fn glob(text: &str) -> Result<glob::Pattern, glob::PatternError> {
+pub(super) fn glob(text: &str) -> Result<glob::Pattern, glob::PatternError> {
     glob::Pattern::new(text)
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),
         _ => Err("expected a number over 0, at most 100000".to_owned()),

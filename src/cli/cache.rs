@@ -1,15 +1,43 @@
 //! `lorascope cache`: what the cache of bases holds, and its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::{Args as ArgGroup, ValueEnum};
 use serde::Serialize;
 
-use super::args::{CacheAction, CacheArgs};
 use super::bytes::bytes;
 use super::write_stdout;
 use crate::listing::printable;
 use crate::scan::cache::{Cache, Info};
+
+pub(super) const CACHE_HELP: &str = "\
+A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \
+is new. The entries that were used the longest ago are removed when all are over the limit. Any number of processes and \
+machines may share a cache.
+
+Examples:
+  lorascope cache info
+  lorascope cache clear --cache /scratch/lorascope";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CacheArgs {
+    /// info: where it is, its entries, their bytes and the limit; clear: remove all entries
+    #[arg(value_enum)]
+    pub(super) action: CacheAction,
+    /// The folder of the cache [default: the user's own cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CacheAction {
+    Info,
+    Clear,
+}
 
 /// What `--json` prints; for `clear`, what was there before.
 #[derive(Serialize)]

@@ -1,19 +1,69 @@
 //! `lorascope report`: a scan in tables and pictures.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::{Args as ArgGroup, value_parser};
 use rayon::prelude::*;
 
-use super::args::ReportArgs;
+use super::args::{glob, positive};
 use super::output::Output;
 use super::report::Report;
 use super::sink::Sink;
 use super::write_stdout;
 use crate::engine::CpuEngine;
 use crate::error::{Error, Result as CrateResult};
+use crate::figure::Palette;
 use crate::report::{Options, Scan, findings, pictures, tables, text};
+
+pub(super) const REPORT_HELP: &str = "\
+OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
+baseline is what two random spaces give.
+
+Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
+and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
+adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
+absolute deviation) from the median.
+
+Written into DIR:
+  adapters.png            the excess of every pair, in the order of a hierarchical clustering,
+                          average linkage on 1 − excess, with its tree; up to 5,000 adapters
+  layers.png              mean excess by layer and projection
+  drift.png               1 − φ(r, r) from each checkpoint of a run to the next
+  pairs.csv               every pair; the paths are in adapters.csv
+  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
+  most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
+  report.json             all of these but for pairs.csv
+
+Examples:
+  lorascope report out/
+  lorascope report out/ --adapter '*/seed0/*' -o seed0-report";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct ReportArgs {
+    /// The folder of a scan
+    #[arg(value_name = "OUT")]
+    pub(super) scan: PathBuf,
+    /// The folder to write into, which is made [default: OUT/report]
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Only adapters whose path matches, with * ? and [...]; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(super) adapter: Vec<glob::Pattern>,
+    /// Pairs in the lists of the most and the least alike
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10000))]
+    pub(super) top: u16,
+    /// Print report.json instead of the summary
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Colours: rocket, viridis, magma, inferno, cividis or grey
+    #[arg(long, value_name = "NAME", default_value = "rocket", help_heading = "How it is drawn")]
+    pub(super) palette: Palette,
+    /// Pixels an inch
+    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
+    pub(super) dpi: f64,
+}
 
 pub(super) fn run(args: &ReportArgs, report: &Report) -> Result<()> {
     let scan = Scan::read(&args.scan, &Options { adapters: args.adapter.clone() })?;

@@ -1,5 +1,6 @@
 //! `lorascope inspect`: what checkpoints hold, from their headers, and their spectra on demand.
 
+mod args;
 mod csv;
 mod facts;
 mod spectrum;
@@ -11,8 +12,9 @@ use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub(super) use self::args::{INSPECT_HELP, InspectArgs};
 use self::facts::{Detail, Run};
-use super::args::{InspectArgs, open_options};
+use super::args::open_options;
 use super::report::Report;
 use super::{Outcome, write_stdout};
 use crate::formats::search;
