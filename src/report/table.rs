@@ -230,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.parquet");
         let adapters = adapters(2 * BATCH_ROWS as i32 + 7);
-        write_adapters(&path, &adapters).unwrap();
+        write_adapters(&path, adapters.iter().cloned().map(Ok)).unwrap();
         let expected = adapters.iter().map(|row| (Some(row.id.into()), row.step, row.base_model.clone()));
         assert!(read(&path).unwrap().into_iter().eq(expected));
     }
@@ -239,7 +239,7 @@ mod tests {
     fn a_column_that_is_not_there_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.parquet");
-        write_adapters(&path, &adapters(1)).unwrap();
+        write_adapters(&path, adapters(1).iter().cloned().map(Ok)).unwrap();
         let error = Table::open(&path).unwrap().read(&["id", "phi_r"], 2, |_| Ok(())).unwrap_err();
         let expected =
             "x.parquet: columns: found none, expected a column `phi_r`, as lorascope scan writes it";
@@ -250,7 +250,7 @@ mod tests {
     fn damage_is_an_error_and_never_a_panic() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.parquet");
-        write_adapters(&path, &adapters(20)).unwrap();
+        write_adapters(&path, adapters(20).iter().cloned().map(Ok)).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for at in (0..whole.len()).step_by(3) {
             if at % 5 == 0 {

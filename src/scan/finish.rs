@@ -74,14 +74,13 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
 /// `Io` when the system refuses.
 pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
     let mut problems = vec![];
-    let mut rows = Vec::with_capacity(plan.adapters.len());
-    for (id, adapter) in (0u32..).zip(&plan.adapters) {
+    let rows = (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
         let record = FileRecord::read(folder, id)?;
         let layout = &plan.layouts[adapter.layout as usize].modules;
         let path = adapter.path.display().to_string();
         let problem = record.as_ref().and_then(|record| problem(&record.missing));
         problems.extend(problem.clone().map(|problem| (path.clone(), problem)));
-        rows.push(AdapterRow {
+        Ok(AdapterRow {
             id: id as i32,
             path,
             run: plan.run(id).display().to_string(),
@@ -92,9 +91,9 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
             digest: record.map(|record| record.digest),
             problem,
-        });
-    }
-    write_adapters(&folder.adapters_file(), &rows)?;
+        })
+    });
+    write_adapters(&folder.adapters_file(), rows)?;
     Ok(problems)
 }
 

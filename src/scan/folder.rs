@@ -1,11 +1,11 @@
 //! A scan's output folder: where everything lies in it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
-use super::table::put_bytes;
+use super::table::put;
 use crate::error::{Error, Fault, Result};
 
 /// An output folder.
@@ -121,8 +121,9 @@ impl Folder {
     /// `Malformed` when it cannot be read, `Unsupported` when another version wrote another layout.
     pub fn read_plan(&self) -> Result<Option<Plan>> {
         let path = self.plan_file();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
+        let open = || File::open(&path).map(BufReader::new);
+        let file = match open() {
+            Ok(file) => file,
             // A file where the folder should be is reported by whoever makes it.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -131,16 +132,26 @@ impl Folder {
         };
         let hint = "start anew: --fresh";
         let wrong = |found: String, expected: &str| Fault::new(found, expected).at(&path).hint(hint);
-        // The schema alone first. Not by way of any JSON, which would take a kilobyte an adapter.
-        let head: Head = serde_json::from_slice(&text)
-            .map_err(|error| wrong(format!("JSON that cannot be read ({error})"), "a plan").malformed())?;
-        if head.schema != Some(SCHEMA.into()) {
-            let found = head.schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
-            return Err(wrong(found, &format!("schema {SCHEMA}")).unsupported());
+        // From the file as it is read: the text beside the plan would take half a kilobyte an adapter.
+        let plan: Plan = match serde_json::from_reader(file) {
+            Ok(plan) => plan,
+            Err(error) if error.is_io() => return Err(Error::io("read", &path, error.into())),
+            Err(error) => {
+                let file = open().map_err(|error| Error::io("read", &path, error))?;
+                let head = serde_json::from_reader::<_, Head>(file).map(|head| head.schema);
+                return Err(match head {
+                    Ok(schema) if schema != Some(SCHEMA.into()) => other_schema(schema, wrong),
+                    Ok(_) => {
+                        let found = format!("a plan that cannot be read ({error})");
+                        wrong(found, "the fields of a plan").malformed()
+                    }
+                    Err(_) => wrong(format!("JSON that cannot be read ({error})"), "a plan").malformed(),
+                });
+            }
+        };
+        if plan.schema != SCHEMA {
+            return Err(other_schema(Some(plan.schema.into()), wrong));
         }
-        let plan: Plan = serde_json::from_slice(&text).map_err(|error| {
-            wrong(format!("a plan that cannot be read ({error})"), "the fields of a plan").malformed()
-        })?;
         if let Some(found) = plan.contradiction() {
             return Err(Fault::new(found, "a plan as it was written").at(&path).hint(hint).malformed());
         }
@@ -152,9 +163,13 @@ impl Folder {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn write_plan(&self, plan: &Plan) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(plan).expect("numbers, strings and lists are JSON");
-        json.push(b'\n');
-        put_bytes(&self.plan_file(), &json)
+        let path = self.plan_file();
+        put(&path, |file| {
+            let mut file = BufWriter::new(file);
+            let written = serde_json::to_writer_pretty(&mut file, plan).map_err(io::Error::from);
+            let written = written.and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
+            written.map_err(|error| Error::io("write", &path, error))
+        })
     }
 
     /// Removes blocks that were not written to their end, once all are there.
@@ -200,6 +215,11 @@ impl Folder {
 #[derive(serde::Deserialize)]
 struct Head {
     schema: Option<u64>,
+}
+
+fn other_schema(schema: Option<u64>, wrong: impl Fn(String, &str) -> Fault) -> Error {
+    let found = schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
+    wrong(found, &format!("schema {SCHEMA}")).unsupported()
 }
 
 /// Whether a file of `pairs/` is a block's, or was on the way to be one.

@@ -190,8 +190,8 @@ impl Plan {
     /// `Invalid` when one is gone, has another header, or does not fit the table's columns.
     pub fn extend(&mut self, opened: Vec<Opened>) -> Result<Growth> {
         let n_before = self.adapters.len();
-        let mut there: HashMap<PathBuf, Opened> =
-            opened.iter().map(|opened| (opened.path.clone(), opened.clone())).collect();
+        let mut there: HashMap<&Path, &Opened> =
+            opened.iter().map(|opened| (opened.path.as_path(), opened)).collect();
         for adapter in &self.adapters {
             let wrong = |found: &str| {
                 Fault::new(found, "the adapter that this scan began with")
@@ -199,19 +199,19 @@ impl Plan {
                     .hint("name every input of the first run again, or start anew: --fresh")
                     .invalid()
             };
-            match there.remove(&adapter.path) {
+            match there.remove(adapter.path.as_path()) {
                 None => return Err(wrong("no such input any more")),
                 Some(now) if now.fingerprint != adapter.fingerprint => return Err(wrong("another header")),
                 Some(_) => {}
             }
         }
-        let added: Vec<Opened> =
-            opened.into_iter().filter(|opened| there.contains_key(&opened.path)).collect();
+        let added: Vec<&Opened> =
+            opened.iter().filter(|opened| there.contains_key(opened.path.as_path())).collect();
         if added.is_empty() {
             return Ok(Growth { n_before, n_added: 0 });
         }
         let n_layouts = self.layouts.len();
-        self.append(&added);
+        self.append(added.iter().copied());
         let largest = self.largest_rank(n_layouts);
         if largest > self.max_rank {
             let found = format!("an adapter of rank {largest} among the new ones");
@@ -222,7 +222,7 @@ impl Plan {
         Ok(Growth { n_before, n_added: added.len() })
     }
 
-    fn append(&mut self, added: &[Opened]) {
+    fn append<'a>(&mut self, added: impl IntoIterator<Item = &'a Opened>) {
         let mut modules: HashMap<PlannedModule, u32> = numbered(&self.modules);
         let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);
         let mut base_models: HashMap<String, u32> = numbered(&self.base_models);

@@ -13,7 +13,7 @@ use super::cache::Key;
 use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
-use super::table::put_bytes;
+use super::table::put_lightly;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
@@ -83,7 +83,8 @@ impl FileRecord {
             fs::create_dir_all(parent).map_err(|error| Error::io("make", parent, error))?;
         }
         let json = serde_json::to_vec(self).expect("numbers, strings and lists are JSON");
-        put_bytes(&path, &json)
+        // One that a power cut has cut short is made again.
+        put_lightly(&path, &json)
     }
 }
 

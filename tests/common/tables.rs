@@ -53,7 +53,7 @@ pub fn all_pairs(n: i32) -> Vec<(i32, i32)> {
 /// Writes a folder as a scan leaves it, a file for each module.
 pub fn write(folder: &Path, adapters: &[AdapterRow], modules: &BTreeMap<String, Vec<Row>>) {
     fs::create_dir_all(folder.join("pairs")).unwrap();
-    write_adapters(&folder.join("adapters.parquet"), adapters).unwrap();
+    write_adapters(&folder.join("adapters.parquet"), adapters.iter().cloned().map(Ok)).unwrap();
     for (n, (module, rows)) in modules.iter().enumerate() {
         let ranks = || vec![RANK; rows.len()];
         let columns = PairRows {

@@ -93,9 +93,15 @@ fn kill_9_at_any_moment_loses_the_blocks_in_flight_at_most() {
         let (out, cache) = (format!("out{round}"), format!("cache{round}"));
         place.replan("planned", &out, 2);
         let args = format!("runs -o {out} --cache {cache}");
-        for moment in numbers(round, 400) {
+        for moment in numbers(round, 20) {
+            // Before the first new block, or once up to three are there: a machine's speed decides nothing.
+            let pairs = place.path(&out).join("pairs");
+            let enough = files(&pairs).len() + (moment * 4.0) as usize;
             let mut child = start(&place, &args);
-            thread::sleep(Duration::from_micros(((moment + 1.0) * 30_000.0) as u64));
+            while files(&pairs).len() < enough && child.try_wait().unwrap().is_none() {
+                thread::sleep(Duration::from_micros(100));
+            }
+            thread::sleep(Duration::from_micros((moment * 3000.0) as u64));
             child.kill().unwrap();
             let stopped = ended(&child.wait_with_output().unwrap());
             match stopped.code {
@@ -115,7 +121,7 @@ fn kill_9_at_any_moment_loses_the_blocks_in_flight_at_most() {
         place.done(&args);
         assert_same(&place.bytes(&out), &place.bytes("whole"), &out);
     }
-    assert!(n_killed > 5, "{n_killed}");
+    assert!(n_killed > 20, "{n_killed}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::columns::{self, Column};
+use super::columns::{self, Column, Group};
 use super::{properties, put};
 use crate::error::Result;
 
@@ -31,11 +31,24 @@ pub struct AdapterRow {
     pub problem: Option<String>,
 }
 
+/// Rows of a row group: few enough that a hundred thousand adapters take no memory to speak of.
+const N_ROWS_GROUP: usize = 4096;
+
 /// Writes the table and puts it in place.
 ///
 /// # Errors
-/// As [`put`].
-pub fn write_adapters(path: &Path, rows: &[AdapterRow]) -> Result<()> {
+/// As [`put`], and whatever a row is in place of itself.
+pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<AdapterRow>>) -> Result<()> {
+    let mut next = || -> Result<Vec<AdapterRow>> { rows.by_ref().take(N_ROWS_GROUP).collect() };
+    let first = columns(&next()?);
+    let more = std::iter::from_fn(|| match next() {
+        Ok(rows) if rows.is_empty() => None,
+        rows => Some(rows.map(|rows| columns(&rows))),
+    });
+    put(path, |file| columns::write(file, path, &first, more, properties().build()))
+}
+
+fn columns(rows: &[AdapterRow]) -> Group {
     let text = |value: &dyn Fn(&AdapterRow) -> String| Column::Text(rows.iter().map(value).collect());
     let optional = |value: &dyn Fn(&AdapterRow) -> Option<String>| {
         Column::OptionalText(rows.iter().map(value).collect())
@@ -52,6 +65,5 @@ pub fn write_adapters(path: &Path, rows: &[AdapterRow]) -> Result<()> {
         ("digest", optional(&|row| row.digest.clone())),
         ("problem", optional(&|row| row.problem.clone())),
     ];
-    let columns = columns.map(|(name, column)| (name.to_owned(), column));
-    put(path, |file| columns::write(file, path, &columns, properties().build()))
+    columns.into_iter().map(|(name, column)| (name.to_owned(), column)).collect()
 }

@@ -1,5 +1,6 @@
 //! Columns of a table: what Parquet calls them, and their values.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,27 +192,43 @@ fn optional<T>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Vec<i16>) {
     (there, levels)
 }
 
-/// Writes a table of one row group.
+/// A row group: the name and the values of each column.
+pub(super) type Group = Vec<(String, Column)>;
+
+/// Writes a table of one row group after another, which all have the columns of the first.
 pub(super) fn write(
-    file: &mut std::fs::File,
+    file: &mut File,
     path: &Path,
-    columns: &[(String, Column)],
+    first: &[(String, Column)],
+    more: impl Iterator<Item = Result<Group>>,
     properties: WriterProperties,
 ) -> Result<()> {
-    let write = || -> ParquetResult<()> {
+    let begin = || -> ParquetResult<_> {
         let fields: Vec<TypePtr> =
-            columns.iter().map(|(name, column)| column.of_type(name)).collect::<ParquetResult<_>>()?;
+            first.iter().map(|(name, column)| column.of_type(name)).collect::<ParquetResult<_>>()?;
         let schema = Type::group_type_builder("schema").with_fields(fields).build()?;
-        let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))?;
-        let mut group = writer.next_row_group()?;
-        for (_, column) in columns {
-            let mut to = group.next_column()?.expect("the schema has a column for each");
-            column.write(to.untyped())?;
-            to.close()?;
-        }
-        group.close()?;
-        writer.close()?;
-        Ok(())
+        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
     };
-    write().map_err(|error| failed(path, error))
+    let failed = |error| failed(path, error);
+    let mut writer = begin().map_err(failed)?;
+    write_group(&mut writer, first).map_err(failed)?;
+    for group in more {
+        write_group(&mut writer, &group?).map_err(failed)?;
+    }
+    writer.close().map_err(failed)?;
+    Ok(())
+}
+
+fn write_group(
+    writer: &mut SerializedFileWriter<&mut File>,
+    columns: &[(String, Column)],
+) -> ParquetResult<()> {
+    let mut group = writer.next_row_group()?;
+    for (_, column) in columns {
+        let mut to = group.next_column()?.expect("the schema has a column for each");
+        column.write(to.untyped())?;
+        to.close()?;
+    }
+    group.close()?;
+    Ok(())
 }

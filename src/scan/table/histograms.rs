@@ -27,5 +27,5 @@ pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -
         ("n_pairs", Column::OptionalLong(rows().map(|row| i64::try_from(row.4).ok()).collect())),
     ];
     let columns = columns.map(|(name, column)| (name.to_owned(), column));
-    put(path, |file| columns::write(file, path, &columns, properties().build()))
+    put(path, |file| columns::write(file, path, &columns, std::iter::empty(), properties().build()))
 }

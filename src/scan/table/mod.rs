@@ -12,7 +12,7 @@ pub use pairs::{PairRows, PairTable};
 pub use stored::StoredPairs;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use parquet::errors::ParquetError;
@@ -28,19 +28,37 @@ use crate::error::{Error, Fault, Result};
 /// Whatever `fill` returns; `Io` when the system refuses, such as a full disk.
 pub fn put(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let failed = |error| Error::io("write", path, error);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lorascope-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file: NamedTempFile = builder.tempfile_in(folder).map_err(failed)?;
+    let mut file = beside(path).map_err(failed)?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     // The name too, where a folder can be synced.
     #[cfg(unix)]
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
     Ok(())
+}
+
+/// Puts bytes in place without waiting for the disk: after a power cut the file may be empty or cut short.
+///
+/// # Errors
+/// `Io` when the system refuses.
+pub fn put_lightly(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error| Error::io("write", path, error);
+    let mut file = beside(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// An empty file beside a path, gone when it is dropped.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".lorascope-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))
 }
 
 /// The same for bytes that are there already.

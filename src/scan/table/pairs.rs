@@ -82,7 +82,7 @@ pub(super) fn write_columns(
         };
         properties = properties.set_column_dictionary_enabled(numbers, false);
     }
-    put(path, |file| columns::write(file, path, columns, properties.build()))
+    put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
 }
 
 /// The name of a cell's column: `phi_8` for (8, 8), `phi_8_4` for (8, 4).
