@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::adapter::Adapter;
 use crate::error::Result;
 
-/// Bytes that are read at once.
+/// Bytes that are read at once, at most.
 const CHUNK_BYTES: usize = 1 << 20;
 
 impl Adapter {
@@ -50,7 +50,7 @@ impl Adapter {
         let Some(module) = self.modules.first() else { return Ok(()) };
         let reader = module.a.source.whole().open()?;
         let (mut offset, end) = (0, reader.n_bytes());
-        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(end).unwrap_or(CHUNK_BYTES))];
         while offset < end {
             let n = (end - offset).min(CHUNK_BYTES as u64) as usize;
             reader.read_at(offset, &mut chunk[..n])?;
