@@ -31,18 +31,28 @@ def write_adapter(folder, seed, r, d, n_layers):
     (folder / "adapter_config.json").write_text(f'{{"peft_type": "LORA", "r": {r}, "lora_alpha": {r}}}')
 
 
+# Runs a command and prints its exit code, wall and processor seconds and peak memory. In a process of its own, since a child
+# counts the memory of the process that it was forked from: here that would be torch's.
+LAUNCH = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+wall = time.perf_counter() - start
+print(os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
+
+
 def measure(command):
     """Wall and processor seconds of one run, and its peak memory in MiB."""
     # Set on some machines, and slow where it names a core that this one is not.
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    launch = [sys.executable, "-S", "-E", "-c", LAUNCH, *map(str, command)]
+    printed = subprocess.run(launch, env=environment, check=True, capture_output=True, text=True).stdout
+    code, *figures = printed.split()
+    if code != "0":
+        raise subprocess.CalledProcessError(int(code), command)
+    return tuple(map(float, figures))
 
 
 def remove(path):
