@@ -6,12 +6,12 @@ use pulp::{Arch, Simd, WithSimd};
 const LANES: usize = 32;
 
 /// Σ f(value).
-pub(super) fn sum(values: &[f64], f: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn sum(values: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     fold(values, 0.0, |sum, value| sum + f(value), |a, b| a + b)
 }
 
 /// The largest magnitude; NaN or infinite where a number is.
-pub(super) fn largest(values: &[f64]) -> f64 {
+pub(crate) fn largest(values: &[f64]) -> f64 {
     // Of two magnitudes the larger has the larger bits, and those of what is not finite are larger still.
     let magnitude = |value: f64| value.to_bits() & !(1 << 63);
     f64::from_bits(fold(values, 0, |largest, value| largest.max(magnitude(value)), u64::max))

@@ -2,7 +2,7 @@
 
 mod eigen;
 mod gram;
-mod lanes;
+pub(crate) mod lanes;
 mod noise;
 mod random;
 mod scale;
