@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::path::Path;
 
-use glob::Pattern;
-
-use super::plan::{PairChoice, Plan};
+use super::plan::Plan;
+use super::rule::{Lists, Rule};
 use crate::error::{Fault, Result};
 use crate::listing::counted;
 
@@ -85,17 +83,6 @@ impl BlockPairs {
 struct Group {
     modules: Vec<u32>,
     lists: Lists,
-}
-
-/// Who is paired with whom.
-#[derive(Debug)]
-enum Lists {
-    /// Each member with each other.
-    Symmetric { members: Vec<u32> },
-    /// Each row with each column, but for itself, and each pair once.
-    Sides { rows: Vec<u32>, cols: Vec<u32> },
-    /// These.
-    Pairs(Vec<(u32, u32)>),
 }
 
 /// The blocks of a plan, in order.
@@ -291,103 +278,4 @@ fn listed(a: &[u32], b: &[u32], is_pair: impl Fn(u32, u32) -> bool) -> Vec<(u32,
 fn cut(range: Range<u32>, size: u32) -> Vec<Range<u32>> {
     let end = range.end;
     range.step_by(size as usize).map(|start| start..(start + size).min(end)).collect()
-}
-
-/// Who is paired with whom, before it is asked who has a module.
-enum Rule {
-    Symmetric,
-    Sides(Vec<u32>, Vec<u32>),
-    Pairs(Vec<(u32, u32)>),
-}
-
-impl Rule {
-    fn of(plan: &Plan) -> Result<Self> {
-        let all = 0..plan.adapters.len() as u32;
-        Ok(match &plan.options.pairs {
-            PairChoice::All => Self::Symmetric,
-            PairChoice::Against(references) => {
-                let find = |path: &std::path::PathBuf| {
-                    let missing =
-                        || Fault::new("no such adapter in the scan", "a reference").at(path).invalid();
-                    plan.find(path).ok_or_else(missing)
-                };
-                let mut rows = references.iter().map(find).collect::<Result<Vec<u32>>>()?;
-                rows.sort_unstable();
-                rows.dedup();
-                Self::Sides(rows, all.collect())
-            }
-            PairChoice::Sides(left, right) => {
-                let matching = |glob: &str| -> Result<Vec<u32>> {
-                    let wrong = |found: &str| {
-                        Fault::new(found, "adapters on each side").of(glob.to_owned()).invalid()
-                    };
-                    let pattern = Pattern::new(glob).map_err(|error| wrong(error.msg))?;
-                    let fits = |&adapter: &u32| fits(&pattern, &plan.adapters[adapter as usize].path);
-                    let found: Vec<u32> = all.clone().filter(fits).collect();
-                    if found.is_empty() { Err(wrong("no adapter whose path matches")) } else { Ok(found) }
-                };
-                Self::Sides(matching(left)?, matching(right)?)
-            }
-            PairChoice::Consecutive => Self::Pairs(consecutive(plan)?),
-        })
-    }
-
-    fn lists(&self, n: u32, has: impl Fn(u32) -> bool) -> Lists {
-        let members = |list: &[u32]| list.iter().copied().filter(|&adapter| has(adapter)).collect();
-        match self {
-            Self::Symmetric => Lists::Symmetric { members: (0..n).filter(|&adapter| has(adapter)).collect() },
-            Self::Sides(rows, cols) => Lists::Sides { rows: members(rows), cols: members(cols) },
-            Self::Pairs(pairs) => {
-                Lists::Pairs(pairs.iter().copied().filter(|&(a, b)| has(a) && has(b)).collect())
-            }
-        }
-    }
-}
-
-/// Whether a glob matches a path: the whole, or its end behind a slash.
-fn fits(pattern: &Pattern, path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let ends = text.match_indices('/').map(|(at, _)| &text[at + 1..]);
-    std::iter::once(text.as_ref()).chain(ends).any(|end| pattern.matches(end))
-}
-
-/// Each checkpoint of a run with the next one, in the order of generations and then of adapters.
-fn consecutive(plan: &Plan) -> Result<Vec<(u32, u32)>> {
-    let mut pairs: Vec<(u32, u32)> = vec![];
-    for &end in &plan.generations {
-        let now = consecutive_of(plan, end);
-        if let Some((a, b)) = pairs.iter().find(|pair| now.binary_search(pair).is_err()) {
-            let [a, b] = [a, b].map(|&adapter| plan.adapters[adapter as usize].path.display().to_string());
-            return Err(Fault::new("a new step between two that are compared", format!("{a} before {b}"))
-                .of("--pairs consecutive")
-                .hint("start anew, which keeps what the cache has of the bases: --fresh")
-                .invalid());
-        }
-        let known: HashSet<(u32, u32)> = pairs.iter().copied().collect();
-        pairs.extend(now.into_iter().filter(|pair| !known.contains(pair)));
-    }
-    if pairs.is_empty() {
-        let found = "no two checkpoints of one run whose names say their steps";
-        return Err(Fault::new(found, "names such as checkpoint-500 in one folder")
-            .of("--pairs consecutive")
-            .invalid());
-    }
-    Ok(pairs)
-}
-
-/// The same among the first `end` adapters, sorted.
-fn consecutive_of(plan: &Plan, end: u32) -> Vec<(u32, u32)> {
-    let mut runs: HashMap<std::path::PathBuf, Vec<(u64, u32)>> = HashMap::new();
-    for adapter in 0..end {
-        if let Some(step) = plan.adapters[adapter as usize].step {
-            runs.entry(plan.run(adapter)).or_default().push((step, adapter));
-        }
-    }
-    let mut pairs: Vec<(u32, u32)> = vec![];
-    for steps in runs.values_mut() {
-        steps.sort_unstable();
-        pairs.extend(steps.windows(2).map(|two| (two[0].1, two[1].1)));
-    }
-    pairs.sort_unstable();
-    pairs
 }
