@@ -84,16 +84,21 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
     })
 }
 
-fn same_start(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
-    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_same_start()).collect();
-    let lowest = marked.iter().filter_map(|both| both.start_cosine).fold(1.0, f64::min);
-    let (n, all) = (marked.len(), counted(factorised.len(), "module"));
-    let meaning = match side {
+/// What follows from one start for the φ of a side.
+pub(super) fn same_start_means(side: Side) -> &'static str {
+    match side {
         Side::A | Side::DwRight => {
             "so φ on this side says little about what was learnt: compare --side b, since B starts at zero"
         }
         Side::B | Side::DwLeft => "so A's side would say little; this one holds what was learnt",
-    };
+    }
+}
+
+fn same_start(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
+    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_same_start()).collect();
+    let lowest = marked.iter().filter_map(|both| both.start_cosine).fold(1.0, f64::min);
+    let (n, all) = (marked.len(), counted(factorised.len(), "module"));
+    let meaning = same_start_means(side);
     let share = if n == 1 { "shares" } else { "share" };
     (n > 0).then(|| Warning {
         code: "same-start",

@@ -22,6 +22,7 @@ use self::plan::Planned;
 use self::signals::Signals;
 use super::Outcome;
 use super::report::Report;
+use super::warnings::same_start_means;
 use crate::error::Fault;
 use crate::listing::counted;
 use crate::scan::bases::{Bases, n_basis_bytes, n_in_flight};
@@ -133,19 +134,18 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     );
     let (same, other) =
         (progress.n_same_start.load(Ordering::Relaxed), progress.n_other_base.load(Ordering::Relaxed));
+    let verb = |n: usize, one: &'static str, several: &'static str| if n == 1 { one } else { several };
     if same > 0 {
+        let (share, rows) = (verb(same, "shares", "share"), counted(n_pairs, "row"));
+        let meaning = same_start_means(args.what.side);
         report.warning(format!(
-            "{} of {} share the random start of A, so φ of side a says little about what was learnt: see the column \
-             same_start, and --side b",
-            same,
-            counted(n_pairs, "row")
+            "{same} of {rows} {share} the random start of A (column same_start), {meaning}"
         ));
     }
     if other > 0 {
+        let (compare, rows) = (verb(other, "compares", "compare"), counted(n_pairs, "row"));
         report.warning(format!(
-            "{} of {} compare adapters of different base models: see the column other_base, and --same-base",
-            other,
-            counted(n_pairs, "row")
+            "{other} of {rows} {compare} adapters of different base models (column other_base): --same-base leaves them out"
         ));
     }
     Ok(progress.n_blocks.load(Ordering::Relaxed) as u64)
