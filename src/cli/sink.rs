@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
-
 use super::output::Output;
 use crate::error::{Error, Fault, Result};
+use crate::scan::table::{beside, folder};
 
 /// An output that is known to be writable.
 pub(super) struct Sink {
@@ -124,15 +123,6 @@ fn through_links(path: &Path) -> PathBuf {
     }
 }
 
-/// An empty file in the target's folder, gone when it is dropped.
-fn beside(target: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(".lorascope-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder(target))
-}
-
 fn cannot_create(path: &Path, target: &Path, error: io::Error) -> Error {
     let folder = folder(target);
     if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
@@ -142,11 +132,4 @@ fn cannot_create(path: &Path, target: &Path, error: io::Error) -> Error {
             .invalid();
     }
     Error::io("write", path, error)
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }

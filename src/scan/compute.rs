@@ -17,10 +17,18 @@ use crate::start::SAME_START;
 /// Grids that are computed at once where whole grids are kept: some tens of megabytes at r = 64.
 const N_GRIDS: usize = 1024;
 
-/// Adapters of a block that have a basis of its module, and which of them are pairs.
+/// An adapter of a block that has a basis of its module.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    id: u32,
+    basis: &'a Basis,
+    projection: &'a [f32; N_PROJECTED],
+}
+
+/// The members of a block, and which of them are pairs.
 struct Sides<'a> {
-    a: Vec<(u32, &'a Record)>,
-    b: Vec<(u32, &'a Record)>,
+    a: Vec<Member<'a>>,
+    b: Vec<Member<'a>>,
     which: Which,
 }
 
@@ -28,19 +36,17 @@ struct Sides<'a> {
 ///
 /// # Errors
 /// As [`Engine::kept`].
-pub fn rows(
+pub fn rows<'a>(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&[Record]; 2],
+    records: [&'a [Record]; 2],
 ) -> Result<PairRows> {
     let sides = Sides::of(pairs, records);
-    let bases = |side: &[(u32, &'_ Record)]| side.iter().filter_map(|(_, record)| basis(record)).count();
-    debug_assert_eq!(bases(&sides.a), sides.a.len());
-    let bases_a: Vec<&Basis> = sides.a.iter().filter_map(|(_, record)| basis(record)).collect();
-    let bases_b: Vec<&Basis> = sides.b.iter().filter_map(|(_, record)| basis(record)).collect();
+    let bases = |side: &[Member<'a>]| -> Vec<&'a Basis> { side.iter().map(|member| member.basis).collect() };
+    let (bases_a, bases_b) = (bases(&sides.a), bases(&sides.b));
     let planned = &plan.modules[module as usize];
     let mut rows = PairRows { module: planned.name.clone(), d: planned.d, ..PairRows::default() };
     rows.phi = vec![vec![]; table.cells.len()];
@@ -65,11 +71,11 @@ pub fn rows(
     rows.fallback = kept.fallback().map(str::to_owned);
     let places: Vec<(usize, usize)> = block.places().collect();
     for (kept, &(a, b)) in kept.pairs().zip(&places) {
-        let (id_a, record_a) = sides.a[a];
-        let (id_b, record_b) = sides.b[b];
+        let (member_a, member_b) = (sides.a[a], sides.b[b]);
+        let (id_a, id_b) = (member_a.id, member_b.id);
         rows.a.push(id_a as i32);
         rows.b.push(id_b as i32);
-        let (first, second) = (bases_a[a], bases_b[b]);
+        let (first, second) = (member_a.basis, member_b.basis);
         rows.r_a.push(first.r() as i32);
         rows.r_b.push(second.r() as i32);
         rows.q_a.push(first.q() as i32);
@@ -81,7 +87,7 @@ pub fn rows(
         rows.phi_r.push(kept.full.clamp(0.0, 1.0));
         rows.overlap.push(kept.overlap.clamp(0.0, 1.0));
         let start = match first.r() == second.r() {
-            true => cosine(projection(record_a), projection(record_b)),
+            true => cosine(member_a.projection, member_b.projection),
             false => f32::NAN,
         };
         rows.start_cosine.push(start);
@@ -112,27 +118,20 @@ pub fn rows(
 
 impl<'a> Sides<'a> {
     fn of(pairs: &BlockPairs, records: [&'a [Record]; 2]) -> Self {
-        let list = |adapters: &[u32], records: &'a [Record]| -> Vec<(u32, &'a Record)> {
-            adapters.iter().copied().zip(records).collect()
+        let list = |adapters: &[u32], records: &'a [Record]| -> Vec<Option<Member<'a>>> {
+            adapters.iter().zip(records).map(|(&id, record)| Member::of(id, record)).collect()
         };
         let a = list(&pairs.a, records[0]);
         let b = match pairs.which {
             Which::Upper => a.clone(),
             _ => list(&pairs.b, records[1]),
         };
-        let has_basis = |(_, record): &(u32, &Record)| basis(record).is_some();
         let which = match &pairs.which {
             Which::List(list) => {
                 // Places among those that have a basis; pairs of others are gone.
-                let places = |side: &[(u32, &Record)]| -> Vec<Option<u32>> {
-                    let mut n = 0;
-                    let place = |entry: &(u32, &Record)| {
-                        has_basis(entry).then(|| {
-                            n += 1;
-                            n - 1
-                        })
-                    };
-                    side.iter().map(place).collect()
+                let places = |side: &[Option<Member<'_>>]| -> Vec<Option<u32>> {
+                    let mut next = 0..;
+                    side.iter().map(|member| member.and_then(|_| next.next())).collect()
                 };
                 let (places_a, places_b) = (places(&a), places(&b));
                 let kept = list.iter().filter_map(|&(x, y)| places_a[x as usize].zip(places_b[y as usize]));
@@ -140,22 +139,17 @@ impl<'a> Sides<'a> {
             }
             which => which.clone(),
         };
-        let kept = |side: Vec<(u32, &'a Record)>| side.into_iter().filter(has_basis).collect();
-        Self { a: kept(a), b: kept(b), which }
+        let there = |side: Vec<Option<Member<'a>>>| side.into_iter().flatten().collect();
+        Self { a: there(a), b: there(b), which }
     }
 }
 
-fn basis(record: &Record) -> Option<&Basis> {
-    match record {
-        Record::Basis { basis, .. } => Some(basis),
-        Record::Missing(_) => None,
-    }
-}
-
-fn projection(record: &Record) -> &[f32; N_PROJECTED] {
-    match record {
-        Record::Basis { projection, .. } => projection,
-        Record::Missing(_) => &[0.0; N_PROJECTED],
+impl<'a> Member<'a> {
+    fn of(id: u32, record: &'a Record) -> Option<Self> {
+        match record {
+            Record::Basis { basis, projection } => Some(Self { id, basis, projection }),
+            Record::Missing(_) => None,
+        }
     }
 }
 

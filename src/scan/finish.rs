@@ -28,15 +28,26 @@ pub struct Counts {
 impl Counts {
     /// Counts the blocks of these places of the plan.
     pub fn of(blocks: &Blocks<'_>, folder: &Folder, is_counted: impl Fn(usize) -> bool) -> Self {
+        Self::with_missing(blocks, folder, is_counted, |_, _| {})
+    }
+
+    /// The same, and hands each block that is not there to `missing`: its place and its name.
+    pub fn with_missing(
+        blocks: &Blocks<'_>,
+        folder: &Folder,
+        is_counted: impl Fn(usize) -> bool,
+        mut missing: impl FnMut(usize, String),
+    ) -> Self {
         let mut counts = Self::default();
-        for (_, block) in blocks.iter().enumerate().filter(|(place, _)| is_counted(*place)) {
-            let n_pairs = blocks.n_pairs(&block);
+        for (place, block) in blocks.iter().enumerate().filter(|(place, _)| is_counted(*place)) {
+            let (n_pairs, name) = (blocks.n_pairs(&block), block.name());
             counts.n_blocks += 1;
             counts.n_pairs += n_pairs;
-            if folder.block_file(&block.name()).exists() {
+            if folder.block_file(&name).exists() {
                 counts.n_done += 1;
             } else {
                 counts.n_pairs_left += n_pairs;
+                missing(place, name);
             }
         }
         counts

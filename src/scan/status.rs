@@ -66,16 +66,17 @@ impl Status {
         let lines = super::log::read(scanned.folder())?;
         let processes = processes(&lines);
         let n = processes.iter().max_by_key(|process| process.began_s).map_or(1, |process| process.shard.1);
-        let counts = Counts::of(&blocks, scanned.folder(), |_| true);
         let mut missing = vec![];
         let mut unfinished: Vec<usize> = vec![];
-        for (place, block) in blocks.iter().enumerate() {
-            let name = block.name();
-            if !scanned.folder().block_file(&name).exists() {
+        let counts = Counts::with_missing(
+            &blocks,
+            scanned.folder(),
+            |_| true,
+            |place, name| {
                 missing.push(name);
                 unfinished.push(place % n + 1);
-            }
-        }
+            },
+        );
         unfinished.sort_unstable();
         unfinished.dedup();
         Ok(Self {

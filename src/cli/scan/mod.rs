@@ -51,7 +51,10 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     let Planned { plan, growth } = plan::settle(args, &folder, opened)?;
     let blocks = Blocks::of(&plan)?;
     let whole = Counts::of(&blocks, &folder, |_| true);
-    let mine = Counts::of(&blocks, &folder, |place| shard.has(place));
+    let mine = match shard {
+        Shard::WHOLE => whole,
+        shard => Counts::of(&blocks, &folder, |place| shard.has(place)),
+    };
     report.note("plan", plan::said(&plan, growth, whole, mine, shard));
     if plan.modules.iter().any(|module| is_numbered(&module.name)) {
         report.warning(

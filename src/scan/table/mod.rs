@@ -34,9 +34,7 @@ pub fn put(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()
     file.persist(path).map_err(|error| failed(error.error))?;
     // The name too, where a folder can be synced.
     #[cfg(unix)]
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    }
+    File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(())
 }
 
@@ -52,13 +50,21 @@ pub fn put_lightly(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The folder that a file is in, also where the path names none.
+pub(crate) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// An empty file beside a path, gone when it is dropped.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".lorascope-").suffix(".part");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))
+    builder.tempfile_in(folder(path))
 }
 
 /// The same for bytes that are there already.
