@@ -3,8 +3,8 @@
 // bases_a, bases_b   one basis after another; a row is the f32 reciprocal of its norm, then d numbers, two in a word, the
 //                    first in the low half, a half word of zeros behind an odd d
 //
-// A row's numbers are its vector's times a power of two, so that rounding to f16 is all that they lose; the reciprocal
-// takes that power and the rounding of the length back. unpack2x16float needs no feature of the adapter.
+// A row's numbers are its vector's times a scale, so that rounding to f16 is all that they lose; the reciprocal takes
+// that scale and the rounding of the length back. unpack2x16float needs no feature of the adapter.
 
 @group(0) @binding(0) var<storage, read> bases_a: array<u32>;
 @group(0) @binding(1) var<storage, read> bases_b: array<u32>;

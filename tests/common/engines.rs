@@ -9,8 +9,8 @@ use lorascope::kernels::gram::{VARIANTS, Variant};
 /// on the directions that are worst for f32 sums, which engines.rs plants.
 pub const PHI_BOUND: f64 = 1e-5;
 
-/// The same with f16 bases. Rounding turns a vector by at most 2⁻¹¹ = 4.9e-4, the norm being mended, and φ of a pair of
-/// vectors moves by as much where one of them turns; of two random vectors' errors next to nothing is left.
+/// The same with f16 bases. Rounding turns a vector by at most 2⁻¹² = 2.4e-4, the norm being mended, and φ of a pair of
+/// vectors moves by as much as both of them turn.
 pub const PHI_BOUND_F16: f64 = 5e-4;
 
 /// The bound of an engine.
