@@ -141,6 +141,11 @@ impl<'a> Blocks<'a> {
         })
     }
 
+    /// Whether no two blocks have a module in common: then a basis is needed once.
+    pub fn share_no_module(&self) -> bool {
+        self.groups.iter().all(|group| self.parts(group).len() <= 1)
+    }
+
     /// How a group's pairs are cut, generation after generation.
     fn parts(&self, group: &Group) -> Vec<Part> {
         let size = self.plan.block as u32;

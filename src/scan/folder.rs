@@ -91,7 +91,7 @@ impl Folder {
         self.work().join("log")
     }
 
-    /// Bases, where there is no cache to keep them in.
+    /// Bases that several blocks need, where there is no cache to keep them in.
     pub fn bases(&self) -> PathBuf {
         self.work().join("bases")
     }

@@ -56,7 +56,8 @@ impl Opened {
             return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
         }
         let adapter = Adapter::open_with(path, limits)?;
-        let chosen = chosen(&adapter, globs);
+        let chosen: Vec<&Module> =
+            adapter.modules().iter().filter(|module| is_chosen(module, globs)).collect();
         let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
         let name = |module: &Module| match &numbering {
             Some(numbering) => format!("{} ({numbering})", module.name),
@@ -120,10 +121,9 @@ pub fn is_numbered(module: &str) -> bool {
     module.ends_with(')') && module.contains(NUMBERED)
 }
 
-/// The modules of an adapter that a scan with these globs compares, in natural order.
-pub fn chosen<'a>(adapter: &'a Adapter, globs: &[Pattern]) -> Vec<&'a Module> {
-    let wanted = |module: &&Module| globs.is_empty() || globs.iter().any(|glob| fits(glob, module));
-    adapter.modules().iter().filter(wanted).collect()
+/// Whether a scan with these globs compares a module.
+pub fn is_chosen(module: &Module, globs: &[Pattern]) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| fits(glob, module))
 }
 
 /// Names of files whose folder is the checkpoint.

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 pub enum Stage {
     /// An adapter's file, read and hashed.
     Read,
-    /// Its factors, read and factorised, and the bases put into the cache.
+    /// Factors, read and factorised, and the bases put into the cache where there is one.
     Factorise,
     /// A block that waits for bases that others make.
     Wait,
-    /// A block's bases, read from the cache.
+    /// A block's bases, read from the cache or made.
     Load,
     /// A block's kept cells, in the engine.
     Compute,

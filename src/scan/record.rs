@@ -13,7 +13,7 @@ use super::cache::Key;
 use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
-use super::table::put_lightly;
+use super::table::{put_bytes, put_lightly};
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
@@ -23,8 +23,8 @@ use crate::error::{Error, Fault, Result};
 pub struct FileRecord {
     /// BLAKE3 of the file that holds the tensors.
     pub digest: String,
-    /// The key of its bases in the cache, hexadecimal.
-    pub key: String,
+    /// The key of its bases in the cache, hexadecimal; none where they were not kept.
+    pub key: Option<String>,
     /// What tells that the file is still the one that was read.
     pub stamp: FileStamp,
     /// A module and why it has no basis, each.
@@ -68,23 +68,38 @@ impl FileRecord {
         }
     }
 
-    /// The key of its bases.
+    /// The key of its bases, if they were kept.
     pub fn key(&self) -> Option<Key> {
-        blake3::Hash::from_hex(&self.key).ok().map(|hash| *hash.as_bytes())
+        let hash = blake3::Hash::from_hex(self.key.as_ref()?).ok()?;
+        Some(*hash.as_bytes())
     }
 
-    /// Leaves the record for others.
+    /// Leaves the record for others. One that a power cut has cut short is made again.
     ///
     /// # Errors
     /// `Io` when the system refuses.
     pub fn write(&self, folder: &Folder, adapter: u32) -> Result<()> {
+        put_lightly(&Self::make_place(folder, adapter)?, &self.json())
+    }
+
+    /// The same, on the disk before anything that is written later.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn write_to_stay(&self, folder: &Folder, adapter: u32) -> Result<()> {
+        put_bytes(&Self::make_place(folder, adapter)?, &self.json())
+    }
+
+    fn make_place(folder: &Folder, adapter: u32) -> Result<PathBuf> {
         let path = place(folder, adapter);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| Error::io("make", parent, error))?;
         }
-        let json = serde_json::to_vec(self).expect("numbers, strings and lists are JSON");
-        // One that a power cut has cut short is made again.
-        put_lightly(&path, &json)
+        Ok(path)
+    }
+
+    fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers, strings and lists are JSON")
     }
 }
 

@@ -59,6 +59,42 @@ fn without_a_cache_no_bases_are_left_behind() {
 }
 
 #[test]
+fn what_has_no_basis_is_told_without_a_cache_too_and_after_an_interruption() {
+    let place = some();
+    for (seed, untrained) in [(6, vec!["q_proj", "v_proj"]), (7, vec!["v_proj"])] {
+        Checkpoint { untrained, ..Checkpoint::new(seed) }
+            .write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    let scan = |how: &str| {
+        let ended = place.run(&format!("runs --side b {how}"));
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("warning: runs/checkpoint-6: no basis of 2 modules"),
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            ended.stderr.contains("warning: runs/checkpoint-7: no basis of 1 module"),
+            "{}",
+            ended.stderr
+        );
+    };
+    scan("-o cached");
+    scan("-o out --no-cache");
+    assert_same(&place.bytes("out"), &place.bytes("cached"), "--no-cache");
+    // As if the run had been killed after its first block; then also as if the power had gone.
+    for record in [None, Some(place.path("out/work/adapters/000/000007.json"))] {
+        fs::remove_file(place.path("out/adapters.parquet")).unwrap();
+        fs::remove_file(place.path("out/pairs/m0000-r000000-c000000.parquet")).unwrap();
+        if let Some(record) = record {
+            fs::write(record, b"").unwrap();
+        }
+        scan("-o out --no-cache");
+        assert_same(&place.bytes("out"), &place.bytes("cached"), "--no-cache, resumed");
+    }
+}
+
+#[test]
 fn the_users_own_cache_is_taken_where_none_is_named() {
     let place = some();
     let mut command = place.lorascope("scan runs -o out --engine cpu");

@@ -133,7 +133,7 @@ pub(super) struct HowArgs {
     /// Size of the cache at which the bases that were used the longest ago are removed, such as 50G
     #[arg(long, value_name = "SIZE", conflicts_with = "no_cache", value_parser = size::parse)]
     pub(super) cache_limit: Option<u64>,
-    /// Keep bases in OUT until the scan is complete, and nowhere else
+    /// Keep bases in memory, or in OUT until the scan is complete where blocks share them, and nowhere else
     #[arg(long)]
     pub(super) no_cache: bool,
     /// Stop at a checkpoint that is bad, rather than skip it

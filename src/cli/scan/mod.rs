@@ -25,7 +25,7 @@ use super::report::Report;
 use super::warnings::same_start_means;
 use crate::error::Fault;
 use crate::listing::counted;
-use crate::scan::bases::{Bases, n_basis_bytes, n_in_flight};
+use crate::scan::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
 use crate::scan::blocks::Blocks;
 use crate::scan::cache::Cache;
 use crate::scan::finish::{Counts, finish};
@@ -100,10 +100,14 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
     let log = Log::begin(folder, shard, array_min)?;
     let profile = Profile::begin(args.how.profile.is_some());
-    let bases =
-        Bases::new(plan, folder, cache(args, plan, folder, report)?, args.what.side, globs, shard, &profile);
-    let progress = Progress::default();
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
+    let files = Files { plan, folder, side: args.what.side, globs, profile: &profile };
+    let is_passing = args.how.no_cache && shard == Shard::WHOLE && blocks.share_no_module();
+    let bases = match is_passing && n_header_bytes(plan) <= memory_bytes / 8 {
+        true => Bases::passing(files, mine.n_done > 0),
+        false => Bases::cached(files, cache(args, plan, folder, report)?, shard),
+    };
+    let progress = Progress::default();
     let run = Run {
         plan,
         blocks,

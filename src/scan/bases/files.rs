@@ -1,0 +1,92 @@
+//! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
+
+use glob::Pattern;
+
+use crate::Limits;
+use crate::adapter::{Adapter, Module};
+use crate::basis::Basis;
+use crate::error::{Error, Result};
+use crate::scan::cache::Record;
+use crate::scan::folder::Folder;
+use crate::scan::opened::is_chosen;
+use crate::scan::plan::Plan;
+use crate::scan::profile::{Profile, Stage};
+use crate::scan::record::{FileRecord, FileStamp, changed};
+use crate::scan::sketch::sketch;
+use crate::side::Side;
+
+/// What is asked of the files.
+pub struct Files<'a> {
+    /// Whose adapters.
+    pub plan: &'a Plan,
+    /// Where it is noted what was found in them.
+    pub folder: &'a Folder,
+    /// Which subspace.
+    pub side: Side,
+    /// Which modules.
+    pub globs: Vec<Pattern>,
+    /// Where the time goes.
+    pub profile: &'a Profile,
+}
+
+/// A checkpoint as it was when it was opened, with the modules that are compared.
+pub(super) struct OpenFile {
+    adapter: Adapter,
+    stamp: FileStamp,
+}
+
+impl Files<'_> {
+    /// Opens an adapter's header.
+    pub(super) fn open(&self, adapter: u32) -> Result<OpenFile> {
+        let path = &self.plan.adapters[adapter as usize].path;
+        // That it opened when the plan was made and does not now is news to the user.
+        let mut adapter = Adapter::open_with(path, &Limits::default()).map_err(|_| changed(path))?;
+        adapter.modules.retain(|module| is_chosen(module, &self.globs));
+        let stamp = FileStamp::of(adapter.model_file())?;
+        Ok(OpenFile { adapter, stamp })
+    }
+
+    /// Digests the file; it must be what an earlier `record` says.
+    pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<String> {
+        let path = file.adapter.path();
+        let digest = self.profile.time(Stage::Read, || file.name(), || file.adapter.blake3())?;
+        match record {
+            Some(record) if record.digest != digest => Err(changed(path)),
+            _ => Ok(digest),
+        }
+    }
+
+    /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
+    pub(super) fn factorise(&self, module: &Module) -> Result<Record> {
+        match Basis::with_a(module, self.side) {
+            Ok((basis, a)) => Ok(Record::Basis { basis, projection: Box::new(sketch(&a)) }),
+            Err(error @ Error::Io { .. }) => Err(error),
+            Err(error) => Ok(Record::Missing(error.to_string())),
+        }
+    }
+}
+
+impl OpenFile {
+    /// In the order of the adapter's layout in the plan.
+    pub(super) fn modules(&self) -> &[Module] {
+        self.adapter.modules()
+    }
+
+    /// As the user named it.
+    pub(super) fn name(&self) -> String {
+        self.adapter.path().display().to_string()
+    }
+
+    pub(super) fn stamp(&self) -> FileStamp {
+        self.stamp
+    }
+
+    /// Sees to it that nobody has written the file since it was opened.
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        if FileStamp::of(self.adapter.model_file())? == self.stamp {
+            Ok(())
+        } else {
+            Err(changed(self.adapter.path()))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The bases of a scan's adapters, a module at a time.
+
+mod cached;
+mod files;
+mod once;
+mod passing;
+
+use std::num::NonZeroUsize;
+
+use rayon::prelude::*;
+
+use self::cached::Cached;
+pub use self::files::Files;
+use self::passing::Passing;
+use super::cache::{Cache, Record};
+use super::plan::{Layout, Plan};
+use super::shard::Shard;
+use crate::error::Result;
+
+/// The bases of the adapters of a plan.
+pub struct Bases<'a> {
+    files: Files<'a>,
+    store: Store,
+}
+
+enum Store {
+    Cached(Cached),
+    Passing(Passing),
+}
+
+impl<'a> Bases<'a> {
+    /// Each adapter is factorised once, and its bases kept in a cache. Nothing is read yet.
+    pub fn cached(files: Files<'a>, cache: Cache, shard: Shard) -> Self {
+        Self { files, store: Store::Cached(Cached::new(cache, shard)) }
+    }
+
+    /// Bases are made when a block needs them, and not kept. Nothing is read yet. `is_resumed`: an earlier run has done
+    /// blocks.
+    pub fn passing(files: Files<'a>, is_resumed: bool) -> Self {
+        Self { files, store: Store::Passing(Passing::new(is_resumed)) }
+    }
+
+    /// Adapters that this process factorised.
+    pub fn n_factorised(&self) -> usize {
+        match &self.store {
+            Store::Cached(cached) => cached.n_factorised(),
+            Store::Passing(passing) => passing.n_ready(),
+        }
+    }
+
+    /// Adapters that blocks need not wait for any more.
+    pub fn n_ready(&self) -> usize {
+        match &self.store {
+            Store::Cached(cached) => cached.n_ready(),
+            Store::Passing(passing) => passing.n_ready(),
+        }
+    }
+
+    /// Does what has to be done once for these adapters before their bases can be read, on all threads, and waits for what
+    /// other threads are at.
+    ///
+    /// # Errors
+    /// `Io` when a file cannot be read or the cache not be written, `Invalid` when one changed since the scan began.
+    pub fn ensure(&self, adapters: &[u32]) -> Result<()> {
+        match &self.store {
+            Store::Cached(cached) => cached.ensure(&self.files, adapters),
+            Store::Passing(passing) => passing.ensure(&self.files, adapters),
+        }
+    }
+
+    /// The records of a module in these adapters, in their order.
+    ///
+    /// # Errors
+    /// As [`Bases::ensure`].
+    pub fn read(&self, module: u32, adapters: &[u32]) -> Result<Vec<Record>> {
+        adapters.par_iter().map(|&adapter| self.read_one(module, adapter)).collect()
+    }
+
+    fn read_one(&self, module: u32, adapter: u32) -> Result<Record> {
+        let plan = self.files.plan;
+        let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
+        let place = layout.modules.iter().position(|(number, _)| *number == module);
+        let place = place.expect("a block has only adapters that have its module");
+        match &self.store {
+            Store::Cached(cached) => cached.read(&self.files, adapter, place),
+            Store::Passing(passing) => passing.make(&self.files, adapter, place),
+        }
+    }
+}
+
+/// Bytes that the bases of a plan take in a cache.
+pub fn n_basis_bytes(plan: &Plan) -> u64 {
+    let of_layout = |layout: &Layout| -> u64 {
+        let numbers = |&(module, r): &(u32, u32)| u64::from(r) * plan.modules[module as usize].d as u64;
+        layout.modules.iter().map(|module| 4 * numbers(module) + 1024).sum()
+    };
+    let of_layouts: Vec<u64> = plan.layouts.iter().map(of_layout).collect();
+    plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize]).sum()
+}
+
+/// Bytes that the headers of all adapters of a plan take in memory, about.
+pub fn n_header_bytes(plan: &Plan) -> u64 {
+    let n_modules = plan.adapters.iter().map(|adapter| plan.layouts[adapter.layout as usize].modules.len());
+    n_modules.sum::<usize>() as u64 * 1024
+}
+
+/// How many blocks may be in flight within `memory_bytes`, from 1 to 4: each has the bases of two sides, once as they are
+/// read and once as an engine packs them, and its rows.
+pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
+    let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);
+    let numbers = largest.map(|&(module, r)| u64::from(r) * plan.modules[module as usize].d as u64).max();
+    let n = plan.block.min(plan.adapters.len()) as u64;
+    let n_cells = plan.options.keep.cells(plan.max_rank).len() as u64 + 24;
+    let block_bytes = 2 * 2 * 4 * n * numbers.unwrap_or(0) + 2 * 4 * n * n * n_cells;
+    let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 4) as usize;
+    NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,93 @@
+//! Bases that no block shares: made from the file when their block needs them, and gone with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::files::{Files, OpenFile};
+use super::once::Once;
+use crate::error::Result;
+use crate::scan::cache::Record;
+use crate::scan::profile::Stage;
+use crate::scan::record::FileRecord;
+
+pub(super) struct Passing {
+    files: Once<Arc<OpenFile>>,
+    /// Whether an earlier run has done blocks.
+    is_resumed: bool,
+    /// Held while a record is changed.
+    records: Mutex<()>,
+}
+
+impl Passing {
+    pub(super) fn new(is_resumed: bool) -> Self {
+        Self { files: Once::new(), is_resumed, records: Mutex::new(()) }
+    }
+
+    /// Adapters that were opened and digested.
+    pub(super) fn n_ready(&self) -> usize {
+        self.files.n_ready()
+    }
+
+    pub(super) fn ensure(&self, files: &Files<'_>, adapters: &[u32]) -> Result<()> {
+        self.files.ensure(adapters, |adapter| {
+            let file = files.open(adapter)?;
+            let record = FileRecord::read(files.folder, adapter)?;
+            if record.as_ref().is_none_or(|record| record.stamp != file.stamp()) {
+                let digest = files.digest(&file, record.as_ref())?;
+                let missing = match record {
+                    Some(record) => record.missing,
+                    // Lost with a power cut, maybe, and some of the blocks that it told of are done.
+                    None if self.is_resumed => missing(files, &file)?,
+                    None => vec![],
+                };
+                let record = FileRecord { digest, key: None, stamp: file.stamp(), missing };
+                record.write(files.folder, adapter)?;
+            }
+            Ok(Arc::new(file))
+        })
+    }
+
+    /// The record of the module at this place of the adapter's layout.
+    pub(super) fn make(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<Record> {
+        self.ensure(files, &[adapter])?;
+        let file = self.files.get(adapter).expect("it was opened just now");
+        let module = &file.modules()[place];
+        let record = files.profile.time(Stage::Factorise, || file.name(), || files.factorise(module))?;
+        file.check_unchanged()?;
+        if let Record::Missing(reason) = &record {
+            self.note_missing(files, adapter, &file, (module.name.clone(), reason.clone()))?;
+        }
+        Ok(record)
+    }
+
+    /// Adds a module without a basis to the adapter's record, where it stays when the scan is interrupted.
+    fn note_missing(
+        &self,
+        files: &Files<'_>,
+        adapter: u32,
+        file: &OpenFile,
+        missing: (String, String),
+    ) -> Result<()> {
+        let _others = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let _processes = files.folder.lock()?;
+        if let Some(mut record) = FileRecord::read(files.folder, adapter)?
+            && !record.missing.contains(&missing)
+        {
+            record.missing.push(missing);
+            let place = |name: &str| file.modules().iter().position(|module| module.name == name);
+            record.missing.sort_by_key(|(name, _)| place(name));
+            record.write_to_stay(files.folder, adapter)?;
+        }
+        Ok(())
+    }
+}
+
+/// The modules that have no basis, and why.
+fn missing(files: &Files<'_>, file: &OpenFile) -> Result<Vec<(String, String)>> {
+    let mut missing = vec![];
+    for module in file.modules() {
+        if let Record::Missing(reason) = files.factorise(module)? {
+            missing.push((module.name.clone(), reason));
+        }
+    }
+    Ok(missing)
+}
