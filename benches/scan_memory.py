@@ -3,7 +3,8 @@
     cargo build --release
     python benches/scan_memory.py [N ...]
 
-Synthetic adapters of 2 modules, r = 16, d = 1024, `--memory 512M`, CPU engine, bases from the cache; the best of two runs.
+Synthetic adapters, r = 16, d = 1024, `--memory 512M`, CPU engine, bases from the cache; the best of two runs. The fewer
+adapters, the more modules they have, down to 2, so that there is time to measure.
 The pairs' own time is the processor time of all pairs less that of `--pairs consecutive`, which reads the same headers and
 bases, over the rows that it has more. The overhead of sharding is the processor time of four shares, one after another, over
 that of one run. Processor time, since a machine may have other work. Needs numpy.
@@ -21,7 +22,6 @@ from synthetic import write
 
 LORASCOPE = Path(__file__).resolve().parent.parent / "target" / "release" / "lorascope"
 MEMORY = 512
-N_MODULES = 2
 
 
 def run(work, out, *more):
@@ -45,19 +45,20 @@ def best(work, *more):
 
 
 sizes = [int(n) for n in sys.argv[1:]] or [100, 400, 1600]
-print("| adapters | rows | peak, bases made | peak, from the cache | wall | processor | of pairs, a row |")
-print("| --- | --- | --- | --- | --- | --- | --- |")
+print("| adapters | modules | rows | peak, bases made | peak, from the cache | wall | processor | of pairs, a row |")
+print("| --- | --- | --- | --- | --- | --- | --- | --- |")
 for n in sizes:
+    n_modules = max(2, 3200 // n)
     with tempfile.TemporaryDirectory() as work:
-        write(Path(work) / "runs", n, 16, 1024, N_MODULES)
+        write(Path(work) / "runs", n, 16, 1024, n_modules)
         _, _, peak_made = run(work, "first")
         shutil.rmtree(Path(work) / "first")
         wall, processor, peak = best(work)
         _, consecutive, _ = best(work, "--pairs", "consecutive")
-        rows = N_MODULES * n * (n - 1) // 2
-        own = (processor - consecutive) / (rows - N_MODULES * (n - 10)) * 1e6
+        rows = n_modules * n * (n - 1) // 2
+        own = (processor - consecutive) / (rows - n_modules * (n - 10)) * 1e6
         print(
-            f"| {n} | {rows} | {peak_made:.0f} MiB | {peak:.0f} MiB | {wall:.2f} s | {processor:.2f} s | {own:.2f} µs |",
+            f"| {n} | {n_modules} | {rows} | {peak_made:.0f} MiB | {peak:.0f} MiB | {wall:.2f} s | {processor:.2f} s | {own:.2f} µs |",
             flush=True,
         )
         if n == sizes[-1]:

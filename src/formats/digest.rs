@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use crate::adapter::Adapter;
 use crate::error::Result;
 
-/// Bytes that are read at once, at most.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes that are read at once, at most: they are still in the second cache when they are digested.
+const CHUNK_BYTES: usize = 1 << 17;
 
 impl Adapter {
     /// SHA-256 of the file that holds the tensors, 64 hexadecimal digits. Reads the whole file.
@@ -32,12 +32,12 @@ impl Adapter {
     /// # Errors
     /// As [`Adapter::digest`].
     #[cfg(feature = "cli")]
-    pub(crate) fn blake3(&self) -> Result<String> {
+    pub(crate) fn blake3(&self) -> Result<[u8; 32]> {
         let mut hash = blake3::Hasher::new();
         self.each_chunk(|chunk| {
             hash.update(chunk);
         })?;
-        Ok(hash.finalize().to_hex().to_string())
+        Ok(*hash.finalize().as_bytes())
     }
 
     /// The file that holds the tensors.

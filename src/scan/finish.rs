@@ -6,7 +6,7 @@ use std::fs;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::plan::Plan;
-use super::record::FileRecord;
+use super::records::Records;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
@@ -85,8 +85,9 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
 /// `Io` when the system refuses.
 pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
     let mut problems = vec![];
+    let records = Records::open(folder)?;
     let rows = (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
-        let record = FileRecord::read(folder, id)?;
+        let record = records.get(id);
         let layout = &plan.layouts[adapter.layout as usize].modules;
         let path = adapter.path.display().to_string();
         let problem = record.as_ref().and_then(|record| problem(&record.missing));
@@ -100,7 +101,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
             format: adapter.format.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
-            digest: record.map(|record| record.digest),
+            digest: record.map(|record| blake3::Hash::from_bytes(record.digest).to_hex().to_string()),
             problem,
         })
     });

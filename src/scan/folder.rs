@@ -81,7 +81,7 @@ impl Folder {
         self.path.join("work")
     }
 
-    /// What is known of each adapter's file: a small file each.
+    /// What is known of each adapter's file: lines in a file for each process.
     pub fn records(&self) -> PathBuf {
         self.work().join("adapters")
     }

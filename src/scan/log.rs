@@ -43,9 +43,8 @@ impl Log {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn begin(folder: &Folder, shard: Shard, array_min: Option<usize>) -> Result<Self> {
-        let host = sysinfo::System::host_name().unwrap_or_default();
-        let pid = std::process::id();
-        let path = folder.logs().join(format!("{}-{pid}.jsonl", file_name(&host)));
+        let (host, pid) = (host_name(), std::process::id());
+        let path = folder.logs().join(format!("{}.jsonl", process_name()));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(|error| Error::io("write", &path, error))?;
         let line = Line { time_s: now_s(), host, pid, shard: (shard.k, shard.n), array_min, block: None };
@@ -98,9 +97,15 @@ pub fn numbering(lines: &[Line]) -> Option<Numbering> {
     lines.iter().rev().find_map(of_array)
 }
 
-fn file_name(host: &str) -> String {
+fn host_name() -> String {
+    sysinfo::System::host_name().unwrap_or_default()
+}
+
+/// Names this process's own files in an output folder: host and process id.
+pub fn process_name() -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    host.chars().map(plain).take(60).collect()
+    let host: String = host_name().chars().map(plain).take(60).collect();
+    format!("{host}-{}", std::process::id())
 }
 
 fn now_s() -> u64 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::cache::{Cache, Entry, Record};
 use super::folder::Folder;
 use super::plan::Plan;
-use super::record::FileRecord;
+use super::records::Records;
 use super::sketch::cosine;
 use crate::comparison::Factorised;
 use crate::error::{Fault, Result};
@@ -86,9 +86,9 @@ impl Scanned {
     /// # Errors
     /// `Io` when the system refuses to read.
     pub fn cached<'a>(&'a self, cache: &Cache, pair: [u32; 2]) -> Result<Option<CachedPair<'a>>> {
+        let records = Records::open(&self.folder)?;
         let entry = |adapter: u32| -> Result<Option<Entry>> {
-            let record = FileRecord::read(&self.folder, adapter)?;
-            match record.and_then(|record| record.key()) {
+            match records.get(adapter).and_then(|record| record.key) {
                 Some(key) => cache.get(&key),
                 None => Ok(None),
             }

@@ -25,6 +25,7 @@ pub mod opened;
 pub mod plan;
 pub mod profile;
 pub mod record;
+pub mod records;
 mod rule;
 pub mod run;
 pub mod shard;

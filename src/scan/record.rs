@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
@@ -13,7 +12,7 @@ use super::cache::Key;
 use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
-use super::table::{put_bytes, put_lightly};
+use super::records::Records;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
@@ -22,14 +21,19 @@ use crate::error::{Error, Fault, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// BLAKE3 of the file that holds the tensors.
-    pub digest: String,
-    /// The key of its bases in the cache, hexadecimal; none where they were not kept.
-    pub key: Option<String>,
+    #[serde(with = "hex")]
+    pub digest: Digest,
+    /// The key of its bases in the cache; none where they were not kept.
+    #[serde(with = "hex::optional")]
+    pub key: Option<Key>,
     /// What tells that the file is still the one that was read.
     pub stamp: FileStamp,
     /// A module and why it has no basis, each.
     pub missing: Vec<(String, String)>,
 }
+
+/// BLAKE3 of a file.
+pub type Digest = [u8; 32];
 
 /// Size and time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,53 +57,36 @@ impl FileStamp {
     }
 }
 
-impl FileRecord {
-    /// The record of this adapter, if somebody has left one that can be read.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn read(folder: &Folder, adapter: u32) -> Result<Option<Self>> {
-        let path = place(folder, adapter);
-        match fs::read(&path) {
-            // What cannot be read is made again.
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &path, error)),
+/// 32 bytes as 64 hexadecimal digits.
+mod hex {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&blake3::Hash::from_bytes(*bytes).to_hex())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        blake3::Hash::from_hex(&text).map(|hash| *hash.as_bytes()).map_err(D::Error::custom)
+    }
+
+    /// The same, or nothing.
+    pub mod optional {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(bytes: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+            match bytes {
+                Some(bytes) => super::serialize(bytes, to),
+                None => to.serialize_none(),
+            }
         }
-    }
 
-    /// The key of its bases, if they were kept.
-    pub fn key(&self) -> Option<Key> {
-        let hash = blake3::Hash::from_hex(self.key.as_ref()?).ok()?;
-        Some(*hash.as_bytes())
-    }
-
-    /// Leaves the record for others. One that a power cut has cut short is made again.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn write(&self, folder: &Folder, adapter: u32) -> Result<()> {
-        put_lightly(&Self::make_place(folder, adapter)?, &self.json())
-    }
-
-    /// The same, on the disk before anything that is written later.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn write_to_stay(&self, folder: &Folder, adapter: u32) -> Result<()> {
-        put_bytes(&Self::make_place(folder, adapter)?, &self.json())
-    }
-
-    fn make_place(folder: &Folder, adapter: u32) -> Result<PathBuf> {
-        let path = place(folder, adapter);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| Error::io("make", parent, error))?;
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+            let text = Option::<String>::deserialize(from)?;
+            let hash = text.map(|text| blake3::Hash::from_hex(&text)).transpose();
+            hash.map(|hash| hash.map(|hash| *hash.as_bytes())).map_err(D::Error::custom)
         }
-        Ok(path)
-    }
-
-    fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("numbers, strings and lists are JSON")
     }
 }
 
@@ -108,11 +95,12 @@ impl FileRecord {
 /// # Errors
 /// `Invalid` for the first one that changed; `Io` when the system refuses.
 pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: &Limits) -> Result<()> {
+    let records = Records::open(folder)?;
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
     (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
         let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
-        match FileRecord::read(folder, number)? {
+        match records.get(number) {
             Some(record) if record.stamp != *stamp => {
                 let digest = Adapter::open_with(&adapter.path, limits)?.blake3()?;
                 if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
@@ -128,9 +116,4 @@ pub fn changed(path: &Path) -> Error {
         .at(path)
         .hint("wait until training has written it, and start anew: --fresh")
         .invalid()
-}
-
-/// A thousand records a folder.
-fn place(folder: &Folder, adapter: u32) -> PathBuf {
-    folder.records().join(format!("{:03}", adapter / 1000)).join(format!("{adapter:06}.json"))
 }

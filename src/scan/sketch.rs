@@ -1,5 +1,7 @@
 //! A short projection of A, by which two adapters' starts are compared without keeping A.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::adapter::Matrix;
 use crate::basis::lanes;
 
@@ -18,18 +20,35 @@ pub fn sketch(a: &Matrix) -> [f32; N_PROJECTED] {
     }
     // In units of a power of two near the largest, so that no square vanishes or overflows and no digit changes.
     let inverse = (-largest.log2().floor().clamp(-1000.0, 1000.0)).exp2();
-    // Twice as long, so that a turned run needs no second loop.
-    let mut sums = [0.0f64; 2 * N_PROJECTED];
-    for (run, values) in (0u64..).zip(a.values.chunks(N_PROJECTED)) {
-        let turn = (scrambled(3 * run) % N_PROJECTED as u64) as usize;
-        let signs = [scrambled(3 * run + 1), scrambled(3 * run + 2)];
-        add_signed(&mut sums[turn..][..values.len()], values, signs, inverse);
-    }
+    let sums = Arch::new().dispatch(Runs { values: &a.values, inverse });
     let norm = lanes::sum(&a.values, |value| (value * inverse) * (value * inverse)).sqrt();
     std::array::from_fn(|place| ((sums[place] + sums[place + N_PROJECTED]) / norm) as f32)
 }
 
+/// The sums of turned runs, twice as long as a run, so that a turned one needs no second loop. A type of its own: see
+/// [`lanes`].
+struct Runs<'a> {
+    values: &'a [f64],
+    inverse: f64,
+}
+
+impl WithSimd for Runs<'_> {
+    type Output = [f64; 2 * N_PROJECTED];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let mut sums = [0.0; 2 * N_PROJECTED];
+        for (run, values) in (0u64..).zip(self.values.chunks(N_PROJECTED)) {
+            let turn = (scrambled(3 * run) % N_PROJECTED as u64) as usize;
+            let signs = [scrambled(3 * run + 1), scrambled(3 * run + 2)];
+            add_signed(&mut sums[turn..][..values.len()], values, signs, self.inverse);
+        }
+        sums
+    }
+}
+
 /// Adds up to 128 values in other units, each with the sign that its bit says.
+#[inline(always)]
 fn add_signed(sums: &mut [f64], values: &[f64], signs: [u64; 2], inverse: f64) {
     let halves = sums.chunks_mut(64).zip(values.chunks(64)).zip(signs);
     for ((sums, values), signs) in halves {
@@ -46,11 +65,18 @@ pub fn cosine(a: &[f32; N_PROJECTED], b: &[f32; N_PROJECTED]) -> f32 {
     if is_zero(a) || is_zero(b) {
         return f32::NAN;
     }
-    let dot: f64 = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-    dot.clamp(-1.0, 1.0) as f32
+    // Many sums, so that none waits for itself at every step: a scan does this for every pair.
+    let mut sums = [0.0f64; 16];
+    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += f64::from(*x) * f64::from(*y);
+        }
+    }
+    sums.iter().sum::<f64>().clamp(-1.0, 1.0) as f32
 }
 
 /// The finaliser of splitmix64: every bit of the place decides every bit of the hash.
+#[inline(always)]
 fn scrambled(place: u64) -> u64 {
     let x = place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

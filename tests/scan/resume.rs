@@ -179,8 +179,8 @@ fn what_a_killed_run_left_beside_the_results_is_harmless() {
     fs::write(place.path("out/pairs/.lorascope-1a2b3c.part"), b"PAR1 half").unwrap();
     fs::write(place.path("out/.lorascope-9z.part"), b"{").unwrap();
     fs::write(place.path("out/work/log/host-1.jsonl"), b"{\"time_s\":1,\"host\":\"h\"").unwrap();
-    fs::create_dir_all(place.path("out/work/adapters/000")).unwrap();
-    fs::write(place.path("out/work/adapters/000/000003.json"), b"{\"digest\":\"a").unwrap();
+    fs::create_dir_all(place.path("out/work/adapters")).unwrap();
+    fs::write(place.path("out/work/adapters/host-1.jsonl"), b"{\"adapter\":3,\"digest\":\"a").unwrap();
     place.done("runs -o out");
     assert_same(&place.bytes("out"), &place.bytes("whole"), "leftovers");
     assert_eq!(fs::read_dir(place.path("out/pairs")).unwrap().count(), place.bytes("out").len() - 1);

@@ -34,6 +34,7 @@ use crate::scan::log::{self, Log};
 use crate::scan::opened::is_numbered;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
+use crate::scan::records::Records;
 use crate::scan::run::{Progress, Run};
 use crate::scan::shard::{Shard, ShardChoice, from_environment};
 use crate::scan::table::put_bytes;
@@ -101,7 +102,8 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     let log = Log::begin(folder, shard, array_min)?;
     let profile = Profile::begin(args.how.profile.is_some());
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
-    let files = Files { plan, folder, side: args.what.side, globs, profile: &profile };
+    let records = Records::open(folder)?;
+    let files = Files { plan, records, side: args.what.side, globs, profile: &profile };
     let is_passing = args.how.no_cache && shard == Shard::WHOLE && blocks.share_no_module();
     let bases = match is_passing && n_header_bytes(plan) <= memory_bytes / 8 {
         true => Bases::passing(files, mine.n_done > 0),

@@ -9,7 +9,7 @@ use crate::adapter::Module;
 use crate::error::{Error, Fault, Result};
 use crate::scan::cache::{Cache, Entry, Key, Record, Summary};
 use crate::scan::profile::Stage;
-use crate::scan::record::FileRecord;
+use crate::scan::record::{Digest, FileRecord};
 use crate::scan::shard::Shard;
 use crate::side::Side;
 
@@ -51,9 +51,9 @@ impl Cached {
     }
 
     fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<Key> {
-        let record = FileRecord::read(files.folder, adapter)?;
+        let record = files.records.find(adapter)?;
         if let Some(record) = &record
-            && let Some(key) = record.key()
+            && let Some(key) = record.key
             && self.cache.get(&key)?.is_some()
             && files.open(adapter)?.stamp() == record.stamp
         {
@@ -79,9 +79,7 @@ impl Cached {
                 missing(&file, &entry)?
             }
         };
-        let hexadecimal = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        let record = FileRecord { digest, key: Some(hexadecimal), stamp: file.stamp(), missing };
-        record.write(files.folder, adapter)?;
+        files.records.put(adapter, FileRecord { digest, key: Some(key), stamp: file.stamp(), missing })?;
         Ok(key)
     }
 
@@ -156,8 +154,9 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the file's bytes, the side, and each module with its scaling.
-fn key(digest: &str, side: Side, modules: &[Module]) -> Key {
+fn key(digest: &Digest, side: Side, modules: &[Module]) -> Key {
     let mut hash = blake3::Hasher::new();
+    let digest = blake3::Hash::from_bytes(*digest);
     hash.update(format!("lorascope bases 1\n{digest}\n{side}\n").as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();

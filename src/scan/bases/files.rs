@@ -7,11 +7,11 @@ use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::scan::cache::Record;
-use crate::scan::folder::Folder;
 use crate::scan::opened::is_chosen;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::scan::record::{FileRecord, FileStamp, changed};
+use crate::scan::record::{Digest, FileRecord, FileStamp, changed};
+use crate::scan::records::Records;
 use crate::scan::sketch::sketch;
 use crate::side::Side;
 
@@ -19,8 +19,8 @@ use crate::side::Side;
 pub struct Files<'a> {
     /// Whose adapters.
     pub plan: &'a Plan,
-    /// Where it is noted what was found in them.
-    pub folder: &'a Folder,
+    /// What is known of them.
+    pub records: Records,
     /// Which subspace.
     pub side: Side,
     /// Which modules.
@@ -47,7 +47,7 @@ impl Files<'_> {
     }
 
     /// Digests the file; it must be what an earlier `record` says.
-    pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<String> {
+    pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<Digest> {
         let path = file.adapter.path();
         let digest = self.profile.time(Stage::Read, || file.name(), || file.adapter.blake3())?;
         match record {

@@ -104,7 +104,7 @@ pub fn n_header_bytes(plan: &Plan) -> u64 {
     n_modules.sum::<usize>() as u64 * 1024
 }
 
-/// How many blocks may be in flight within `memory_bytes`, from 1 to 4: each has the bases of two sides, once as they are
+/// How many blocks may be in flight within `memory_bytes`, from 1 to 3: each has the bases of two sides, once as they are
 /// read and once as an engine packs them, and its rows.
 pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
     let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);
@@ -112,6 +112,6 @@ pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
     let n = plan.block.min(plan.adapters.len()) as u64;
     let n_cells = plan.options.keep.cells(plan.max_rank).len() as u64 + 24;
     let block_bytes = 2 * 2 * 4 * n * numbers.unwrap_or(0) + 2 * 4 * n * n * n_cells;
-    let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 4) as usize;
+    let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 3) as usize;
     NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
 }

@@ -1,6 +1,6 @@
 //! Bases that no block shares: made from the file when their block needs them, and gone with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::files::{Files, OpenFile};
 use super::once::Once;
@@ -13,13 +13,11 @@ pub(super) struct Passing {
     files: Once<Arc<OpenFile>>,
     /// Whether an earlier run has done blocks.
     is_resumed: bool,
-    /// Held while a record is changed.
-    records: Mutex<()>,
 }
 
 impl Passing {
     pub(super) fn new(is_resumed: bool) -> Self {
-        Self { files: Once::new(), is_resumed, records: Mutex::new(()) }
+        Self { files: Once::new(), is_resumed }
     }
 
     /// Adapters that were opened and digested.
@@ -30,7 +28,7 @@ impl Passing {
     pub(super) fn ensure(&self, files: &Files<'_>, adapters: &[u32]) -> Result<()> {
         self.files.ensure(adapters, |adapter| {
             let file = files.open(adapter)?;
-            let record = FileRecord::read(files.folder, adapter)?;
+            let record = files.records.find(adapter)?;
             if record.as_ref().is_none_or(|record| record.stamp != file.stamp()) {
                 let digest = files.digest(&file, record.as_ref())?;
                 let missing = match record {
@@ -39,8 +37,7 @@ impl Passing {
                     None if self.is_resumed => missing(files, &file)?,
                     None => vec![],
                 };
-                let record = FileRecord { digest, key: None, stamp: file.stamp(), missing };
-                record.write(files.folder, adapter)?;
+                files.records.put(adapter, FileRecord { digest, key: None, stamp: file.stamp(), missing })?;
             }
             Ok(Arc::new(file))
         })
@@ -54,30 +51,9 @@ impl Passing {
         let record = files.profile.time(Stage::Factorise, || file.name(), || files.factorise(module))?;
         file.check_unchanged()?;
         if let Record::Missing(reason) = &record {
-            self.note_missing(files, adapter, &file, (module.name.clone(), reason.clone()))?;
+            files.records.add_missing(adapter, module.name.clone(), reason.clone())?;
         }
         Ok(record)
-    }
-
-    /// Adds a module without a basis to the adapter's record, where it stays when the scan is interrupted.
-    fn note_missing(
-        &self,
-        files: &Files<'_>,
-        adapter: u32,
-        file: &OpenFile,
-        missing: (String, String),
-    ) -> Result<()> {
-        let _others = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let _processes = files.folder.lock()?;
-        if let Some(mut record) = FileRecord::read(files.folder, adapter)?
-            && !record.missing.contains(&missing)
-        {
-            record.missing.push(missing);
-            let place = |name: &str| file.modules().iter().position(|module| module.name == name);
-            record.missing.sort_by_key(|(name, _)| place(name));
-            record.write_to_stay(files.folder, adapter)?;
-        }
-        Ok(())
     }
 }
 

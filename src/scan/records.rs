@@ -1,0 +1,243 @@
+//! The records of a scan's files: lines that each process appends to a file of its own. A file for each adapter would cost
+//! more than to read it, on some file systems.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::Folder;
+use super::log::process_name;
+use super::record::FileRecord;
+use crate::error::{Error, Result};
+use crate::names::natural_cmp;
+
+/// How often it is looked for what other processes have found.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// What is known of the files of a scan.
+#[derive(Debug)]
+pub struct Records {
+    dir: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    records: HashMap<u32, FileRecord>,
+    /// Bytes of whole lines that were read of each file.
+    n_read: HashMap<PathBuf, u64>,
+    read_at: Instant,
+    /// The lines of this process, once there is one.
+    own: Option<File>,
+}
+
+/// A line: an adapter's number and its record.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    adapter: u32,
+    #[serde(flatten)]
+    record: FileRecord,
+}
+
+impl Records {
+    /// All that processes have found so far.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn open(folder: &Folder) -> Result<Self> {
+        let (records, n_read) = (HashMap::new(), HashMap::new());
+        let mut state = State { records, n_read, read_at: Instant::now(), own: None };
+        let dir = folder.records();
+        state.read(&dir)?;
+        Ok(Self { dir, state: Mutex::new(state) })
+    }
+
+    /// The record of an adapter, if it was there when all were read last.
+    pub fn get(&self, adapter: u32) -> Option<FileRecord> {
+        self.state().records.get(&adapter).cloned()
+    }
+
+    /// The record of an adapter, if another process has left one until about now.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn find(&self, adapter: u32) -> Result<Option<FileRecord>> {
+        let mut state = self.state();
+        if !state.records.contains_key(&adapter) && state.read_at.elapsed() >= REFRESH {
+            state.read(&self.dir)?;
+        }
+        Ok(state.records.get(&adapter).cloned())
+    }
+
+    /// Leaves a record for others. One that a power cut has cut short is made again.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn put(&self, adapter: u32, record: FileRecord) -> Result<()> {
+        self.append(adapter, record, |_| Ok(()))
+    }
+
+    /// Adds a module without a basis to the adapter's record, on the disk before anything that is written later.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub fn add_missing(&self, adapter: u32, module: String, reason: String) -> Result<()> {
+        match self.get(adapter) {
+            Some(mut record) => {
+                record.missing = vec![(module, reason)];
+                self.append(adapter, record, File::sync_data)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn append(
+        &self,
+        adapter: u32,
+        record: FileRecord,
+        settle: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<()> {
+        let path = self.dir.join(format!("{}.jsonl", process_name()));
+        let line = Line { adapter, record };
+        let mut text = serde_json::to_vec(&line).expect("numbers, strings and lists are JSON");
+        text.push(b'\n');
+        let mut state = self.state();
+        let written = state.own(&path).and_then(|file| file.write_all(&text).and_then(|()| settle(file)));
+        written.map_err(|error| Error::io("write", &path, error))?;
+        state.add(line);
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Reads the lines that were added to any file.
+    fn read(&mut self, dir: &Path) -> Result<()> {
+        self.read_at = Instant::now();
+        let listed = |error| Error::io("list", dir, error);
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(listed(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(listed)?.path();
+            if path.extension().is_some_and(|end| end == "jsonl") {
+                let mut lines = vec![];
+                let from = self.n_read.get(&path).copied().unwrap_or(0);
+                let read = File::open(&path).and_then(|mut file| {
+                    file.seek(SeekFrom::Start(from))?;
+                    file.read_to_end(&mut lines)
+                });
+                read.map_err(|error| Error::io("read", &path, error))?;
+                // Another process may be writing the last line just now.
+                let whole = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+                for line in lines[..whole].split(|&byte| byte == b'\n') {
+                    // A process that was killed may have left half a line: what was in it is made again.
+                    if let Ok(line) = serde_json::from_slice(line) {
+                        self.add(line);
+                    }
+                }
+                self.n_read.insert(path, from + whole as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a line up. Processes may each know of some modules of a file that have no basis.
+    fn add(&mut self, Line { adapter, record }: Line) {
+        let known = self.records.insert(adapter, record);
+        if let (Some(known), Some(record)) = (known, self.records.get_mut(&adapter))
+            && known.digest == record.digest
+        {
+            record.key = record.key.or(known.key);
+            record.missing.extend(known.missing);
+            record.missing.sort_by(|a, b| natural_cmp(&a.0, &b.0));
+            record.missing.dedup();
+        }
+    }
+
+    /// This process's file, which begins with a new line: a process of the same name may have left half a one.
+    fn own(&mut self, path: &Path) -> io::Result<&mut File> {
+        if self.own.is_none() {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            if file.metadata()?.len() > 0 {
+                file.write_all(b"\n")?;
+            }
+            self.own = Some(file);
+        }
+        Ok(self.own.as_mut().expect("it was opened just now"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::record::FileStamp;
+
+    fn record(byte: u8, missing: &[&str]) -> FileRecord {
+        FileRecord {
+            digest: [byte; 32],
+            key: (byte > 1).then_some([byte; 32]),
+            stamp: FileStamp { n_bytes: 5, modified_ns: 7 },
+            missing: missing.iter().map(|module| (module.to_string(), "zeros".to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn what_one_process_leaves_another_one_finds() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        let (one, other) = (Records::open(&folder).unwrap(), Records::open(&folder).unwrap());
+        one.put(3, record(1, &[])).unwrap();
+        one.put(4, record(2, &["q"])).unwrap();
+        assert_eq!(other.get(3), None);
+        other.state().read_at -= REFRESH;
+        assert_eq!(other.find(3).unwrap(), Some(record(1, &[])));
+        assert_eq!(Records::open(&folder).unwrap().get(4), Some(record(2, &["q"])));
+        // Only what is new is read again.
+        one.put(5, record(1, &[])).unwrap();
+        other.state().records.clear();
+        other.state().read_at -= REFRESH;
+        assert_eq!((other.find(4).unwrap(), other.get(5)), (None, Some(record(1, &[]))));
+    }
+
+    #[test]
+    fn modules_without_a_basis_add_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        let records = Records::open(&folder).unwrap();
+        records.put(0, record(1, &[])).unwrap();
+        for module in ["layer.10", "layer.9", "layer.9"] {
+            records.add_missing(0, module.to_owned(), "zeros".to_owned()).unwrap();
+        }
+        let expected = Some(record(1, &["layer.9", "layer.10"]));
+        assert_eq!((records.get(0), Records::open(&folder).unwrap().get(0)), (expected.clone(), expected));
+    }
+
+    #[test]
+    fn half_a_line_is_no_record_and_harms_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        Records::open(&folder).unwrap().put(0, record(1, &[])).unwrap();
+        let path = folder.records().join(format!("{}.jsonl", process_name()));
+        let line = fs::read(&path).unwrap();
+        for cut in 1..line.len() {
+            fs::write(&path, &line[..cut]).unwrap();
+            assert_eq!(Records::open(&folder).unwrap().get(0), None, "{cut}");
+            Records::open(&folder).unwrap().put(1, record(2, &[])).unwrap();
+            assert_eq!(Records::open(&folder).unwrap().get(1), Some(record(2, &[])), "{cut}");
+        }
+    }
+}
