@@ -152,9 +152,11 @@ fn pack(panel: &mut [Step], rows: &[&[f32]]) {
     /// Columns at once: what is written of a panel stays in the first cache until all rows are in it.
     const COLUMNS: usize = 64;
     for (at, steps) in panel.chunks_mut(COLUMNS).enumerate() {
-        for (l, row) in rows.iter().enumerate() {
-            let row = &row[at * COLUMNS..][..steps.len()];
-            steps.iter_mut().zip(row).for_each(|(step, &value)| step[l] = value);
+        for (l, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
+            let [a, b, c, d] = rows.map(|row| &row[at * COLUMNS..][..steps.len()]);
+            for (((step, a), b), (c, d)) in steps.iter_mut().zip(a).zip(b).zip(c.iter().zip(d)) {
+                step.as_chunks_mut().0[l] = [*a, *b, *c, *d];
+            }
         }
     }
 }
