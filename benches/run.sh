@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of the CPU stages and of a whole scan, and the torch and numpy programs that they are compared with,
-# and prints one Markdown document: machine, versions, rates and ratios. Takes some ten minutes on two cores; leave the
-# machine alone meanwhile. LORASCOPE_BENCH_PYTHON names a python with torch, safetensors and pyarrow; else one is made
-# under target/.
+# Runs the benchmarks of the stages and of a whole scan, and the torch, numpy and burn programs that they are compared with,
+# and prints one Markdown document: machine, versions, rates and ratios. Takes some ten minutes on two cores, and as long
+# again to build burn the first time; leave the machine alone meanwhile. LORASCOPE_BENCH_PYTHON names a python with torch,
+# safetensors and pyarrow; else one is made under target/. The GPU stage runs on the first GPU that wgpu finds, a software
+# one where VK_ICD_FILENAMES says so; LORASCOPE_BENCH_GPU=1 tells burn that it is a real one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Set on some machines, and slow where it names a core that this one is not.

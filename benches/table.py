@@ -1,4 +1,4 @@
-"""The CPU stages beside torch and numpy as Markdown tables: run it through run.sh."""
+"""The stages beside torch, numpy and burn as Markdown tables: run it through run.sh."""
 import os
 import platform
 import re
@@ -11,12 +11,13 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 THREADS = ("1", "2")
-UNITS = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3, "Mitem/s": 1e-3, "Gitem/s": 1.0, "Titem/s": 1e3}
-NUMBER = re.compile(r"([\d.]+) (ns|µs|ms|s|Mitem/s|Gitem/s|Titem/s)\b")
+UNITS = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}
+UNITS |= {"item/s": 1e-9, "Kitem/s": 1e-6, "Mitem/s": 1e-3, "Gitem/s": 1.0, "Titem/s": 1e3}
+NUMBER = re.compile(r"([\d.]+) (ns|µs|ms|s|[KMGT]?item/s)\b")
 
 
 def divan(bench):
-    """{(group, threads, sizes): [fastest ms, fastest GFLOP/s]} of a divan program."""
+    """{(group, threads, sizes): [fastest ms, the most items a nanosecond]} of a divan program."""
     command = ["cargo", "bench", "--quiet", "--bench", bench]
     lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE.parent).stdout.splitlines()
     found, group, threads, leaf = {}, None, "1", None
@@ -75,7 +76,24 @@ def bases():
             print(f"| {sizes} | {ms:.3f} |" + "".join(f" {at[sizes]:.3f} | {at[sizes] / ms:.1f} |" for at in theirs))
 
 
+def kept():
+    """On the first GPU that wgpu finds, a software one too; LORASCOPE_BENCH_GPU=1 says that it is a real one."""
+    ours = divan("kept")
+    kernels = sorted({group for group, *_ in ours})
+    manifest, target = HERE / "peers" / "wgpu-matmul" / "Cargo.toml", HERE.parent / "target" / "peers"
+    command = ["cargo", "run", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]
+    choice = ["--", "gpu"] if os.environ.get("LORASCOPE_BENCH_GPU") else []
+    out = subprocess.run([*command, *choice], check=True, capture_output=True, text=True).stdout
+    burn = {sizes: float(number) for sizes, number in re.findall(r"(\(.+?\)) +([\d.]+)", out)}
+    print("\n## Kept cells on a GPU: pairs a second\n\nEach basis with each other, once; burn is the best of four ways.\n")
+    print("| r, d, N | burn |" + "".join(f" {kernel} | ratio |" for kernel in kernels) + "\n|" + " --- |" * (2 + 2 * len(kernels)))
+    for sizes, rate in burn.items():
+        rates = [1e9 * ours[kernel, "1", sizes][1] for kernel in kernels]
+        print(f"| {sizes} | {rate:.0f} |" + "".join(f" {own:.0f} | {own / rate:.2f} |" for own in rates))
+
+
 print(f"{processor()}, {os.cpu_count()} processors; torch {torch.__version__}, numpy {numpy.__version__}")
 pairs()
 bases()
+kept()
 print(flush=True)

@@ -1,5 +1,5 @@
-// Tiles of 128 × 128 of the Gram matrix of bases in f16, for many pairs. stack.wgsl and product.wgsl
-// stand in front.
+// Tiles of 128 × 128 of the Gram matrix of bases in f16, for many pairs. stack.wgsl, product.wgsl, tile_128.wgsl
+// and steps.wgsl stand in front.
 //
 // bases   rows of d numbers in f16 and zeros up to 4·d4, one basis after another
 

@@ -18,10 +18,13 @@ const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_384;
 const MAX_STORAGE_BUFFERS: usize = 8;
 
-/// The one kernel that asks for optional features, and for the memory of two tiles.
+/// The kernel that asks for cooperative matrices, and for the memory of two tiles.
 const NEEDS_MATRICES: &str = "gram_coop";
 
-/// Parsed and validated with no optional capability at all, but for the one that needs some. (naga counts unpack2x16float as
+/// The kernel that asks for subgroups.
+const NEEDS_SUBGROUPS: &str = "gram_128_subgroup";
+
+/// Parsed and validated with no optional capability at all, but for those that need some. (naga counts unpack2x16float as
 /// one, for WebGL's sake; it is a part of WebGPU's core.)
 fn load(kernel: &Kernel) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(kernel.source)
@@ -30,6 +33,7 @@ fn load(kernel: &Kernel) -> (Module, ModuleInfo) {
         NEEDS_MATRICES => {
             Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP
         }
+        NEEDS_SUBGROUPS => Capabilities::SUBGROUP,
         name if name.ends_with("_f16") => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
         _ => Capabilities::empty(),
     };
@@ -60,24 +64,27 @@ fn every_shader_file_has_a_kernel_and_every_kernel_its_file() {
         })
         .collect();
     // These have no kernel of their own and are joined to some files.
-    let [common, stack, product] = ["common", "stack", "product"].map(|name| files.remove(name).unwrap());
+    let [common, stack, product, tile_128, steps] =
+        ["common", "stack", "product", "tile_128", "steps"].map(|name| files.remove(name).unwrap());
     let names: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
     assert_eq!(names.len(), KERNELS.len());
     assert!(files.keys().eq(&names), "{:?} for {names:?}", files.keys());
-    let mut n_joined = [0; 4];
+    let mut n_joined = [0; 6];
     for kernel in &KERNELS {
         let own = &files[kernel.name];
         let ways = [
             own.clone(),
             format!("{common}{own}"),
             format!("{stack}{product}{own}"),
+            format!("{stack}{product}{tile_128}{steps}{own}"),
+            format!("{stack}{product}{tile_128}{own}"),
             // Directives come first.
             format!("{own}{stack}"),
         ];
         let way = ways.iter().position(|source| source == kernel.source);
         n_joined[way.unwrap_or_else(|| panic!("{}: the source is not its file's text", kernel.name))] += 1;
     }
-    assert_eq!(n_joined, [2, 2, 4, 1]);
+    assert_eq!(n_joined, [2, 2, 2, 2, 1, 1]);
 }
 
 #[test]

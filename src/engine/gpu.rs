@@ -8,6 +8,7 @@ mod batch;
 mod buffers;
 mod cards;
 mod device;
+mod features;
 mod kept;
 mod pick;
 mod self_test;
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
-use crate::kernels::gram::{self, VARIANTS, Variant};
+use crate::kernels::gram::{self, VARIANTS};
 use crate::kernels::similarity::{self, Tile};
 use crate::kernels::{dispatch_line, prefix_carry};
 use crate::similarity::Grid;
@@ -108,8 +109,8 @@ impl GpuEngine {
         kernel: Option<usize>,
     ) -> Result<Self> {
         let variant = kernel.map(|at| &VARIANTS[at]);
-        let needs_matrices = variant.is_some_and(Variant::needs_matrices);
-        let mut device = Device::open(adapter, info, precision, needs_matrices)?;
+        let needs = variant.and_then(|variant| variant.needs);
+        let mut device = Device::open(adapter, info, precision, needs)?;
         if let Some(variant) = variant {
             device.name_kernel(variant.kernel.name);
         }
@@ -120,7 +121,7 @@ impl GpuEngine {
             }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
-            gram: Gram::new(precision, kernel),
+            gram: Gram::new(&device, kernel),
             is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,

@@ -1,5 +1,4 @@
-//! `shaders/gram_128.wgsl`, `shaders/gram_64.wgsl`, their `_f16` twins and `shaders/gram_coop.wgsl`, all with
-//! `shaders/stack.wgsl`: what a scan keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
+//! `shaders/gram_*.wgsl`, all with `shaders/stack.wgsl`: what a scan keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
 //!
 //! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
 //! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, whatever
@@ -27,6 +26,17 @@ pub struct Variant {
     pub precision: Precision,
     /// What it reads bases in.
     pub layout: Layout,
+    /// What it asks of an adapter beyond WebGPU's defaults.
+    pub needs: Option<Feature>,
+}
+
+/// What only some adapters have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Subgroups of 8 invocations, always.
+    SmallSubgroups,
+    /// Cooperative matrices of 16 × 16 × 16 in f16 with f32 sums, f16, subgroups and 32 KiB of workgroup memory.
+    Matrices,
 }
 
 /// How the numbers of a row lie in the stack.
@@ -50,14 +60,6 @@ impl Layout {
     }
 }
 
-impl Variant {
-    /// Whether the adapter must have cooperative matrices of 16 × 16 × 16 in f16 with f32 sums, f16, subgroups and 32 KiB of
-    /// workgroup memory, all of which are optional.
-    pub fn needs_matrices(&self) -> bool {
-        self.layout == Layout::Split
-    }
-}
-
 const BINDINGS: &[Binding] =
     &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
 
@@ -67,14 +69,15 @@ macro_rules! shader {
     };
 }
 
-/// A kernel that WebGPU's defaults run.
+/// A kernel of these files, in this order.
 macro_rules! variant {
-    ($name:literal, $tile:literal, $precision:ident) => {
+    ($name:literal, [$($before:literal),*], $tile:literal, $precision:ident, $needs:expr) => {
         Variant {
-            kernel: kernel($name, concat!(shader!("stack"), shader!("product"), shader!($name))),
+            kernel: kernel($name, concat!(shader!("stack"), shader!("product"), $(shader!($before),)* shader!($name))),
             tile: $tile,
             precision: Precision::$precision,
             layout: Layout::$precision,
+            needs: $needs,
         }
     };
 }
@@ -85,17 +88,19 @@ const fn kernel(name: &'static str, source: &'static str) -> Kernel {
 
 /// Every variant. Those of one precision give the same bits, but for `gram_coop`, which is only taken where it is named; the
 /// larger tile is faster where it fills the GPU.
-pub const VARIANTS: [Variant; 5] = [
-    variant!("gram_128", 128, F32),
-    variant!("gram_64", 64, F32),
-    variant!("gram_128_f16", 128, F16),
-    variant!("gram_64_f16", 64, F16),
+pub const VARIANTS: [Variant; 6] = [
+    variant!("gram_128", ["tile_128", "steps"], 128, F32, None),
+    variant!("gram_64", [], 64, F32, None),
+    variant!("gram_128_subgroup", ["tile_128"], 128, F32, Some(Feature::SmallSubgroups)),
+    variant!("gram_128_f16", ["tile_128", "steps"], 128, F16, None),
+    variant!("gram_64_f16", [], 64, F16, None),
     Variant {
         // Its directives have to come first.
         kernel: kernel("gram_coop", concat!(shader!("gram_coop"), shader!("stack"))),
         tile: 64,
         precision: Precision::F32,
         layout: Layout::Split,
+        needs: Some(Feature::Matrices),
     },
 ];
 

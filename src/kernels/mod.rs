@@ -31,9 +31,9 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl` and `product.wgsl`, which are
-/// joined to some.
-pub const KERNELS: [Kernel; 9] = [
+/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl`, `product.wgsl`, `tile_128.wgsl` and
+/// `steps.wgsl`, which are joined to some.
+pub const KERNELS: [Kernel; 10] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
@@ -43,6 +43,7 @@ pub const KERNELS: [Kernel; 9] = [
     gram::VARIANTS[2].kernel,
     gram::VARIANTS[3].kernel,
     gram::VARIANTS[4].kernel,
+    gram::VARIANTS[5].kernel,
 ];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.

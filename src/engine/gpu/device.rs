@@ -7,15 +7,17 @@ use wgpu::{
     Adapter, AdapterInfo, BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout,
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, BufferUsages,
     CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
-    ComputePipelineDescriptor, CooperativeScalarType, DeviceDescriptor, ExperimentalFeatures, Features,
-    Limits, PipelineCompilationOptions, PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor,
-    QueryType, Queue, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    ComputePipelineDescriptor, DeviceDescriptor, ExperimentalFeatures, Features, PipelineCompilationOptions,
+    PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
+    ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use super::batch;
+use super::features::Required;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
-use crate::kernels::{Binding, Kernel, gram};
+use crate::kernels::gram::{self, Feature};
+use crate::kernels::{Binding, Kernel};
 
 /// One opened GPU.
 #[derive(Debug)]
@@ -65,23 +67,6 @@ impl Timer {
     }
 }
 
-/// What a kernel with cooperative matrices needs of an adapter.
-const MATRIX_FEATURES: Features =
-    Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(Features::SHADER_F16).union(Features::SUBGROUP);
-
-/// 16 KiB for a tile of products, and 16 for its table.
-const MATRIX_WORKGROUP_BYTES: u32 = 32_768;
-
-fn has_matrices(adapter: &Adapter) -> bool {
-    adapter.features().contains(MATRIX_FEATURES)
-        && adapter.limits().max_compute_workgroup_storage_size >= MATRIX_WORKGROUP_BYTES
-        && adapter.cooperative_matrix_properties().iter().any(|matrix| {
-            (matrix.m_size, matrix.n_size, matrix.k_size) == (16, 16, 16)
-                && matrix.ab_type == CooperativeScalarType::F16
-                && matrix.cr_type == CooperativeScalarType::F32
-        })
-}
-
 /// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
 const MAX_FLOP: f64 = 4e10;
 
@@ -91,7 +76,7 @@ impl Device {
         adapter: &Adapter,
         found: &AdapterInfo,
         precision: Precision,
-        needs_matrices: bool,
+        needs: Option<Feature>,
     ) -> Result<Self> {
         let info = EngineInfo {
             kind: EngineKind::Gpu,
@@ -102,27 +87,18 @@ impl Device {
             precision,
             kernel: gram::family(precision),
         };
-        // Kernels are timed where that is offered; none needs it.
-        let mut required_features = adapter.features() & Features::TIMESTAMP_QUERY;
-        let mut required_limits = Limits::default();
-        let mut experimental_features = ExperimentalFeatures::disabled();
-        if needs_matrices {
-            if !has_matrices(adapter) {
-                let found = "no cooperative matrices of 16 × 16 × 16 in f16 with sums in f32";
-                let fault = Fault::new(found, "an adapter and a driver that have them").of(info.device);
-                return Err(fault.hint("every adapter runs the kernels gram_128 and gram_64").gpu());
-            }
-            required_features |= MATRIX_FEATURES;
-            required_limits.max_compute_workgroup_storage_size = MATRIX_WORKGROUP_BYTES;
+        let Required { features, limits } = Required::of(needs, adapter, found)?;
+        let experimental_features = match needs {
             // SAFETY: wgpu asks for a promise that experimental features may be incomplete. The one kernel that uses them
             // is a constant, validated by `every_kernel_validates_with_what_the_engine_asks_for` in tests/shaders.rs, and
             // runs only where it is named by the user.
-            experimental_features = unsafe { ExperimentalFeatures::enabled() };
-        }
+            Some(Feature::Matrices) => unsafe { ExperimentalFeatures::enabled() },
+            _ => ExperimentalFeatures::disabled(),
+        };
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
-            required_features,
-            required_limits,
+            required_features: features,
+            required_limits: limits,
             experimental_features,
             ..DeviceDescriptor::default()
         }));
@@ -161,6 +137,16 @@ impl Device {
 
     pub(super) fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// Whether a kernel that needs this runs here.
+    pub(super) fn has(&self, feature: Feature) -> bool {
+        let features = self.device.features();
+        match feature {
+            // Asked for where they are of 8 invocations, and with matrices.
+            Feature::SmallSubgroups => features.contains(Features::SUBGROUP) && !self.has(Feature::Matrices),
+            Feature::Matrices => features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        }
     }
 
     pub(super) fn info(&self) -> &EngineInfo {

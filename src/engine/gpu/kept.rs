@@ -14,8 +14,7 @@ use super::batch::Limits;
 use super::device::{Device, Pipeline};
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
-use crate::kernels::gram::{VARIANTS, Variant};
-use crate::kernels::similarity::Precision;
+use crate::kernels::gram::{Feature, VARIANTS, Variant};
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
 /// GPU has 30 to 80 compute units.
@@ -45,9 +44,13 @@ impl Work {
     }
 }
 
-/// The variants for a precision that every adapter runs and that give the same bits, with their places in [`VARIANTS`].
-pub(super) fn kernels_of(precision: Precision) -> impl Iterator<Item = (usize, &'static Variant)> {
-    let is_one = move |variant: &Variant| variant.precision == precision && !variant.needs_matrices();
+/// The variants for a device's precision that it runs and that give the same bits, with their places in [`VARIANTS`].
+pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'static Variant)> {
+    let is_one = |variant: &Variant| {
+        variant.precision == device.info().precision
+            && variant.needs != Some(Feature::Matrices)
+            && variant.needs.is_none_or(|feature| device.has(feature))
+    };
     VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
 }
 
@@ -66,10 +69,10 @@ pub(super) struct Gram {
 }
 
 impl Gram {
-    pub(super) fn new(precision: Precision, only: Option<usize>) -> Self {
+    pub(super) fn new(device: &Device, only: Option<usize>) -> Self {
         // Until they are timed: the tile that fills a GPU sooner, and the one that asks less of its memory.
         let fastest = [64, 128].map(|tile| {
-            let with_tile = kernels_of(precision).find(|(_, variant)| variant.tile == tile);
+            let with_tile = kernels_of(device).find(|(_, variant)| variant.tile == tile);
             with_tile.map_or(0, |(at, _)| at)
         });
         let (pipelines, idle, times) = Default::default();

@@ -38,7 +38,7 @@ impl GpuEngine {
         let known = read(file).remove(&self.key()).unwrap_or_default();
         let find = |work: Work| {
             let name = known.get(&place(self.info().precision, work))?;
-            kernels_of(self.info().precision).find(|(_, variant)| variant.kernel.name == name)
+            kernels_of(&self.device).find(|(_, variant)| variant.kernel.name == name)
         };
         if let [Some((few, _)), Some((many, _))] = Work::ALL.map(find) {
             self.gram.fastest = [few, many];
@@ -56,7 +56,7 @@ impl GpuEngine {
             let bases = work.bases(self.is_software)?;
             let bases: Vec<&Basis> = bases.iter().collect();
             let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1), (8, 8), (64, 64)] };
-            let candidates: Vec<_> = kernels_of(precision).collect();
+            let candidates: Vec<_> = kernels_of(&self.device).collect();
             let mut times = vec![];
             for &(kernel, _) in &candidates {
                 times.push(self.time(&block, kernel)?);
