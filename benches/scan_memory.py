@@ -5,9 +5,9 @@
 
 Synthetic adapters, r = 16, d = 1024, `--memory 512M`, CPU engine, bases from the cache; the best of two runs. The fewer
 adapters, the more modules they have, down to 2, so that there is time to measure.
-The pairs' own time is the processor time of all pairs less that of `--pairs consecutive`, which reads the same headers and
-bases, over the rows that it has more. The overhead of sharding is the processor time of four shares, one after another, over
-that of one run. Processor time, since a machine may have other work. Needs numpy.
+The pairs' own time is the processor time of all pairs less that of one adapter against all others, which reads the same
+headers and bases, over the rows that it has more. The overhead of sharding is the processor time of four shares, one after another, over
+that of one run, the best of three. Processor time, since a machine may have other work. Needs numpy.
 """
 
 import os
@@ -54,13 +54,20 @@ for n in sizes:
         _, _, peak_made = run(work, "first")
         shutil.rmtree(Path(work) / "first")
         wall, processor, peak = best(work)
-        _, consecutive, _ = best(work, "--pairs", "consecutive")
+        _, one_by_all, _ = best(work, "--pairs", "against", "runs/run0/checkpoint-0")
         rows = n_modules * n * (n - 1) // 2
-        own = (processor - consecutive) / (rows - n_modules * (n - 10)) * 1e6
+        own = (processor - one_by_all) / (rows - n_modules * (n - 1)) * 1e6
         print(
             f"| {n} | {n_modules} | {rows} | {peak_made:.0f} MiB | {peak:.0f} MiB | {wall:.2f} s | {processor:.2f} s | {own:.2f} µs |",
             flush=True,
         )
         if n == sizes[-1]:
-            times = [run(work, "shares", "--shard", f"{k}/4")[1] for k in range(1, 5)]
-            print(f"\n4 shares: {sum(times):.2f} s of processor time, one run: {processor:.2f} s, ratio {sum(times) / processor:.3f}")
+            # In turn, so that a machine whose speed drifts is fair to both.
+            alone, shares = [], []
+            for _ in range(3):
+                alone.append(run(work, "out")[1])
+                shares.append(sum(run(work, "shares", "--shard", f"{k}/4")[1] for k in range(1, 5)))
+                for out in ("out", "shares"):
+                    shutil.rmtree(Path(work) / out)
+            alone, shares = min(alone), min(shares)
+            print(f"\n4 shares: {shares:.2f} s of processor time, one run: {alone:.2f} s, ratio {shares / alone:.3f}")
