@@ -45,23 +45,27 @@ pub struct Discovered {
 /// # Ok::<(), lorascope::Error>(())
 /// ```
 pub fn discover(path: &Path, limits: &Limits) -> Result<Discovered> {
-    Ok(search(path, &OpenOptions::new().limits(limits.clone()))?.0)
+    Ok(search(path, &OpenOptions::new().limits(limits.clone()), drop)?.0)
 }
 
-/// As [`discover`], with the adapters of each run.
-pub(crate) fn search(path: &Path, options: &OpenOptions) -> Result<(Discovered, Vec<Vec<Adapter>>)> {
+/// As [`discover`], with what `keep` makes of the adapters of each run, which may be too many to keep all of them.
+pub(crate) fn search<T: Send>(
+    path: &Path,
+    options: &OpenOptions,
+    keep: impl Fn(Vec<Adapter>) -> T + Sync,
+) -> Result<(Discovered, Vec<T>)> {
     let mut found = Discovered::default();
     if !path.is_dir() {
         let adapters = options.open_all(path)?;
         found.runs.push(path.to_owned());
-        return Ok((found, vec![adapters]));
+        return Ok((found, vec![keep(adapters)]));
     }
     let candidates = candidates(path, &mut found)?;
-    let kinds: Vec<Kind> = candidates.par_iter().map(|candidate| candidate.kind(options)).collect();
+    let kinds: Vec<Kind<T>> = candidates.par_iter().map(|candidate| candidate.kind(options, &keep)).collect();
     let mut runs = vec![];
     for (candidate, kind) in candidates.into_iter().zip(kinds) {
         match kind {
-            Kind::Run(adapters) => runs.push((candidate.path, adapters)),
+            Kind::Run(kept) => runs.push((candidate.path, kept)),
             Kind::Other(what) => found.ignored.push((candidate.path, what)),
             Kind::Bad(error) => found.bad.push((candidate.path, error)),
         }
@@ -70,9 +74,9 @@ pub(crate) fn search(path: &Path, options: &OpenOptions) -> Result<(Discovered, 
     runs.sort_by(|a, b| by_path(&a.0, &b.0));
     found.ignored.sort_by(|a, b| by_path(&a.0, &b.0));
     found.bad.sort_by(|a, b| by_path(&a.0, &b.0));
-    let (paths, adapters) = runs.into_iter().unzip();
+    let (paths, kept) = runs.into_iter().unzip();
     found.runs = paths;
-    Ok((found, adapters))
+    Ok((found, kept))
 }
 
 /// A file, or the folder that it is the adapter of.
@@ -81,17 +85,17 @@ struct Candidate {
     file: PathBuf,
 }
 
-enum Kind {
-    /// A file may hold several adapters.
-    Run(Vec<Adapter>),
+enum Kind<T> {
+    /// What is kept of its adapters; a file may hold several.
+    Run(T),
     Other(String),
     Bad(Error),
 }
 
 impl Candidate {
-    fn kind(&self, options: &OpenOptions) -> Kind {
+    fn kind<T>(&self, options: &OpenOptions, keep: impl Fn(Vec<Adapter>) -> T) -> Kind<T> {
         match options.open_all(&self.path) {
-            Ok(adapters) => Kind::Run(adapters),
+            Ok(adapters) => Kind::Run(keep(adapters)),
             Err(error) => match other_kind(&error) {
                 // What spoiled a checkpoint left only its name.
                 Some(_) if matches!(error, Error::Malformed(_)) && is_named_checkpoint(&self.file) => {

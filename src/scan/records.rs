@@ -1,7 +1,7 @@
 //! The records of a scan's files: lines that each process appends to a file of its own. A file for each adapter would cost
 //! more than to read it, on some file systems.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,8 @@ pub struct Records {
 
 #[derive(Debug)]
 struct State {
-    records: HashMap<u32, FileRecord>,
+    /// A tree, which never holds two copies of itself as it grows.
+    records: BTreeMap<u32, FileRecord>,
     /// Bytes of whole lines that were read of each file.
     n_read: HashMap<PathBuf, u64>,
     read_at: Instant,
@@ -50,7 +51,7 @@ impl Records {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn open(folder: &Folder) -> Result<Self> {
-        let (records, n_read) = (HashMap::new(), HashMap::new());
+        let (records, n_read) = (BTreeMap::new(), HashMap::new());
         let mut state = State { records, n_read, read_at: Instant::now(), own: None };
         let dir = folder.records();
         state.read(&dir)?;
