@@ -33,7 +33,7 @@ pub struct Variant {
 /// What only some adapters have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// Subgroups of 8 invocations, always.
+    /// Subgroups of 8 invocations each, neighbours along x: what a driver that is a program on a CPU may have.
     SmallSubgroups,
     /// Cooperative matrices of 16 × 16 × 16 in f16 with f32 sums, f16, subgroups and 32 KiB of workgroup memory.
     Matrices,

@@ -158,11 +158,15 @@ fn a_full_disk_leaves_nothing_half_written() {
 #[test]
 fn memory_threads_and_cache_change_no_byte() {
     let place = many();
-    for (number, how) in
-        ["--memory 1", "--memory 64G --threads 1", "--threads 5", "--no-cache", "--cache-limit 1K"]
-            .iter()
-            .enumerate()
-    {
+    let hows = [
+        "--memory 1",
+        "--memory 64G --threads 1",
+        "--threads 5",
+        "--no-cache",
+        "--no-cache --memory 1",
+        "--cache-limit 1K",
+    ];
+    for (number, how) in hows.iter().enumerate() {
         let out = format!("out{number}");
         place.replan("planned", &out, 2);
         place.done(&format!("runs -o {out} {how}"));

@@ -1,6 +1,6 @@
 //! What some kernels ask of an adapter beyond WebGPU's defaults.
 
-use wgpu::{Adapter, AdapterInfo, CooperativeScalarType, Features, Limits};
+use wgpu::{Adapter, AdapterInfo, CooperativeScalarType, DeviceType, Features, Limits};
 
 use crate::error::{Fault, Result};
 use crate::kernels::gram::Feature;
@@ -35,9 +35,8 @@ impl Required {
         }
         let missing = match needs {
             None => None,
-            Some(Feature::SmallSubgroups) => {
-                (!features.contains(Features::SUBGROUP)).then_some("no subgroups of 8 invocations each")
-            }
+            Some(Feature::SmallSubgroups) => (!features.contains(Features::SUBGROUP))
+                .then_some("no software driver with subgroups of 8 invocations each"),
             Some(Feature::Matrices) => {
                 features |= MATRIX_FEATURES;
                 limits.max_compute_workgroup_storage_size = MATRIX_WORKGROUP_BYTES;
@@ -55,8 +54,10 @@ impl Required {
     }
 }
 
+/// Software drivers alone: that the invocations of a subgroup are neighbours is theirs to keep, and no rule of Vulkan.
 fn has_small_subgroups(adapter: &Adapter, info: &AdapterInfo) -> bool {
-    adapter.features().contains(Features::SUBGROUP)
+    info.device_type == DeviceType::Cpu
+        && adapter.features().contains(Features::SUBGROUP)
         && (info.subgroup_min_size, info.subgroup_max_size) == (SMALL_SUBGROUP, SMALL_SUBGROUP)
 }
 
