@@ -52,7 +52,7 @@ fn show(
         thread::park_timeout(TICK);
         let (n_done, n_ready) = (progress.n_pairs.load(Ordering::Relaxed) as u64, bases.n_ready());
         let stage = match n_ready < n_adapters {
-            true => format!("factorising {n_ready}/{n_adapters}, comparing"),
+            true => format!("{} {n_ready}/{n_adapters}, comparing", bases.making()),
             false => "comparing".to_owned(),
         };
         if let Some(bar) = &bar {

@@ -56,6 +56,14 @@ impl<'a> Bases<'a> {
         }
     }
 
+    /// What is done to an adapter until it is ready, in a word.
+    pub fn making(&self) -> &'static str {
+        match self.store {
+            Store::Cached(_) => "factorising",
+            Store::Passing(_) => "reading",
+        }
+    }
+
     /// Does what has to be done once for these adapters before their bases can be read, on all threads, and waits for what
     /// other threads are at.
     ///
