@@ -1,20 +1,7 @@
 // Tiles of 128 × 128 of the Gram matrix of bases in f32, for subgroups of 8 invocations, which are 8 in line along the
 // columns: what their rows have in common each reads an eighth of and gives to the others. A driver that is a program on a CPU
-// has such subgroups, and reads workgroup memory one invocation after the other. stack.wgsl, product.wgsl and tile_128.wgsl
-// stand in front.
-//
-// bases   rows of d numbers and zeros up to 4·d4, one basis after another
-
-@group(0) @binding(0) var<storage, read> bases: array<vec4<f32>>;
-
-fn load(at: u32) -> vec4<f32> {
-    return bases[at];
-}
-
-// Rows of f32 have norm 1.
-fn cosines(p: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return p;
-}
+// has such subgroups, and reads workgroup memory one invocation after the other. stack.wgsl, product.wgsl, tile_128.wgsl and
+// bases_f32.wgsl stand in front.
 
 fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
     // The first four invocations read the upper rows of four columns, the others the lower ones.

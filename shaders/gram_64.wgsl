@@ -1,18 +1,5 @@
-// Tiles of 64 × 64 of the Gram matrix of bases in f32, for few pairs. stack.wgsl and product.wgsl
-// stand in front.
-//
-// bases   rows of d numbers and zeros up to 4·d4, one basis after another
-
-@group(0) @binding(0) var<storage, read> bases: array<vec4<f32>>;
-
-fn load(at: u32) -> vec4<f32> {
-    return bases[at];
-}
-
-// Rows of f32 have norm 1.
-fn cosines(p: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return p;
-}
+// Tiles of 64 × 64 of the Gram matrix of bases in f32, for few pairs. stack.wgsl, product.wgsl and bases_f32.wgsl stand in
+// front.
 
 @compute @workgroup_size(LANES, LANES)
 fn gram_64(

@@ -1,7 +1,7 @@
 // Tiles of P = U·Vᵀ by multiply-adds. Joined between stack.wgsl and the kernels gram_64 and gram_128, the latter
 // with tile_128.wgsl between them.
 //
-// The file behind it has
+// A file behind it has
 //   load   four numbers of one row
 
 const STEP: u32 = 16u;   // columns of the bases that are staged at once

@@ -6,7 +6,7 @@
 // facts    of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
 // sums     (n_pairs, n_values) of 1 or 2 words: S of each kept cell, S at full rank, overlap; added to, so zeros at first
 //
-// The kernel's own file has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
+// A file behind it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
 // and rows that nobody needs up to the end of the last tile; and
 //   cosines  4 × 4 products by the scales of their rows
 //

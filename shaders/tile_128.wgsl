@@ -1,6 +1,6 @@
 // Tiles of 128 × 128 by multiply-adds. Joined between product.wgsl and the kernels gram_128.
 //
-// The file behind it has
+// A file behind it has
 //   add_products   the products of UNROLL staged columns from k on, added to the sums of an invocation
 
 // What an invocation has in each quadrant, named by its row and column.

@@ -64,20 +64,22 @@ fn every_shader_file_has_a_kernel_and_every_kernel_its_file() {
         })
         .collect();
     // These have no kernel of their own and are joined to some files.
-    let [common, stack, product, tile_128, steps] =
-        ["common", "stack", "product", "tile_128", "steps"].map(|name| files.remove(name).unwrap());
+    let [common, stack, product, tile_128, steps, bases_f32, bases_f16] =
+        ["common", "stack", "product", "tile_128", "steps", "bases_f32", "bases_f16"]
+            .map(|name| files.remove(name).unwrap());
     let names: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
     assert_eq!(names.len(), KERNELS.len());
     assert!(files.keys().eq(&names), "{:?} for {names:?}", files.keys());
     let mut n_joined = [0; 6];
     for kernel in &KERNELS {
         let own = &files[kernel.name];
+        let bases = if kernel.name.ends_with("_f16") { &bases_f16 } else { &bases_f32 };
         let ways = [
             own.clone(),
             format!("{common}{own}"),
-            format!("{stack}{product}{own}"),
-            format!("{stack}{product}{tile_128}{steps}{own}"),
-            format!("{stack}{product}{tile_128}{own}"),
+            format!("{stack}{product}{bases}{own}"),
+            format!("{stack}{product}{tile_128}{steps}{bases}{own}"),
+            format!("{stack}{product}{tile_128}{bases}{own}"),
             // Directives come first.
             format!("{own}{stack}"),
         ];

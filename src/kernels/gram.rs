@@ -89,11 +89,11 @@ const fn kernel(name: &'static str, source: &'static str) -> Kernel {
 /// Every variant. Those of one precision give the same bits, but for `gram_coop`, which is only taken where it is named; the
 /// larger tile is faster where it fills the GPU.
 pub const VARIANTS: [Variant; 6] = [
-    variant!("gram_128", ["tile_128", "steps"], 128, F32, None),
-    variant!("gram_64", [], 64, F32, None),
-    variant!("gram_128_subgroup", ["tile_128"], 128, F32, Some(Feature::SmallSubgroups)),
-    variant!("gram_128_f16", ["tile_128", "steps"], 128, F16, None),
-    variant!("gram_64_f16", [], 64, F16, None),
+    variant!("gram_128", ["tile_128", "steps", "bases_f32"], 128, F32, None),
+    variant!("gram_64", ["bases_f32"], 64, F32, None),
+    variant!("gram_128_subgroup", ["tile_128", "bases_f32"], 128, F32, Some(Feature::SmallSubgroups)),
+    variant!("gram_128_f16", ["tile_128", "steps", "bases_f16"], 128, F16, None),
+    variant!("gram_64_f16", ["bases_f16"], 64, F16, None),
     Variant {
         // Its directives have to come first.
         kernel: kernel("gram_coop", concat!(shader!("gram_coop"), shader!("stack"))),

@@ -31,8 +31,8 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl`, `product.wgsl`, `tile_128.wgsl` and
-/// `steps.wgsl`, which are joined to some.
+/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl`, `product.wgsl`, `tile_128.wgsl`,
+/// `steps.wgsl`, `bases_f32.wgsl` and `bases_f16.wgsl`, which are joined to some.
 pub const KERNELS: [Kernel; 10] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
