@@ -101,7 +101,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
             format: adapter.format.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
-            digest: record.map(|record| blake3::Hash::from_bytes(record.digest).to_hex().to_string()),
+            digest: record.map(|record| record.digest.into()),
             problem,
         })
     });

@@ -89,7 +89,7 @@ impl Scanned {
         let records = Records::open(&self.folder)?;
         let entry = |adapter: u32| -> Result<Option<Entry>> {
             match records.get(adapter).and_then(|record| record.key) {
-                Some(key) => cache.get(&key),
+                Some(key) => cache.get(&key.into()),
                 None => Ok(None),
             }
         };

@@ -19,6 +19,7 @@ pub mod finish;
 pub mod folder;
 pub mod inputs;
 pub mod keep;
+mod lines;
 pub mod log;
 pub mod lookup;
 pub mod opened;

@@ -8,7 +8,6 @@ use std::time::UNIX_EPOCH;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::cache::Key;
 use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
@@ -21,19 +20,45 @@ use crate::error::{Error, Fault, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// BLAKE3 of the file that holds the tensors.
-    #[serde(with = "hex")]
     pub digest: Digest,
     /// The key of its bases in the cache; none where they were not kept.
-    #[serde(with = "hex::optional")]
-    pub key: Option<Key>,
+    pub key: Option<Digest>,
     /// What tells that the file is still the one that was read.
     pub stamp: FileStamp,
     /// A module and why it has no basis, each.
     pub missing: Vec<(String, String)>,
 }
 
-/// BLAKE3 of a file.
-pub type Digest = [u8; 32];
+/// A BLAKE3 digest, which as text is 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(blake3::Hash);
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Digest> for [u8; 32] {
+    fn from(Digest(hash): Digest) -> Self {
+        hash.into()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(Digest(hash): Digest) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = blake3::HexError;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        blake3::Hash::from_hex(text).map(Self)
+    }
+}
 
 /// Size and time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,39 +82,6 @@ impl FileStamp {
     }
 }
 
-/// 32 bytes as 64 hexadecimal digits.
-mod hex {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&blake3::Hash::from_bytes(*bytes).to_hex())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
-        let text = String::deserialize(from)?;
-        blake3::Hash::from_hex(&text).map(|hash| *hash.as_bytes()).map_err(D::Error::custom)
-    }
-
-    /// The same, or nothing.
-    pub mod optional {
-        use super::*;
-
-        pub fn serialize<S: Serializer>(bytes: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
-            match bytes {
-                Some(bytes) => super::serialize(bytes, to),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
-            let text = Option::<String>::deserialize(from)?;
-            let hash = text.map(|text| blake3::Hash::from_hex(&text)).transpose();
-            hash.map(|hash| hash.map(|hash| *hash.as_bytes())).map_err(D::Error::custom)
-        }
-    }
-}
-
 /// Looks for inputs that were read before and have other bytes now: where size or time differ, the file is read again.
 ///
 /// # Errors
@@ -102,7 +94,7 @@ pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: 
         let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
-                let digest = Adapter::open_with(&adapter.path, limits)?.blake3()?;
+                let digest = Digest::from(Adapter::open_with(&adapter.path, limits)?.blake3()?);
                 if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),

@@ -1,9 +1,7 @@
 //! The records of a scan's files: lines that each process appends to a file of its own. A file for each adapter would cost
 //! more than to read it, on some file systems.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
-use super::log::process_name;
+use super::lines::{LinesRead, OwnLines};
 use super::record::FileRecord;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::names::natural_cmp;
 
 /// How often it is looked for what other processes have found.
@@ -30,11 +28,10 @@ pub struct Records {
 struct State {
     /// A tree, which never holds two copies of itself as it grows.
     records: BTreeMap<u32, FileRecord>,
-    /// Bytes of whole lines that were read of each file.
-    n_read: HashMap<PathBuf, u64>,
+    lines: LinesRead,
     read_at: Instant,
     /// The lines of this process, once there is one.
-    own: Option<File>,
+    own: Option<OwnLines>,
 }
 
 /// A line: an adapter's number and its record.
@@ -51,8 +48,8 @@ impl Records {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn open(folder: &Folder) -> Result<Self> {
-        let (records, n_read) = (BTreeMap::new(), HashMap::new());
-        let mut state = State { records, n_read, read_at: Instant::now(), own: None };
+        let (records, lines) = Default::default();
+        let mut state = State { records, lines, read_at: Instant::now(), own: None };
         let dir = folder.records();
         state.read(&dir)?;
         Ok(Self { dir, state: Mutex::new(state) })
@@ -80,7 +77,7 @@ impl Records {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn put(&self, adapter: u32, record: FileRecord) -> Result<()> {
-        self.append(adapter, record, |_| Ok(()))
+        self.state().append(&self.dir, Line { adapter, record }).map(drop)
     }
 
     /// Adds a module without a basis to the adapter's record, on the disk before anything that is written later.
@@ -88,30 +85,10 @@ impl Records {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn add_missing(&self, adapter: u32, module: String, reason: String) -> Result<()> {
-        match self.get(adapter) {
-            Some(mut record) => {
-                record.missing = vec![(module, reason)];
-                self.append(adapter, record, File::sync_data)
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn append(
-        &self,
-        adapter: u32,
-        record: FileRecord,
-        settle: impl FnOnce(&File) -> io::Result<()>,
-    ) -> Result<()> {
-        let path = self.dir.join(format!("{}.jsonl", process_name()));
-        let line = Line { adapter, record };
-        let mut text = serde_json::to_vec(&line).expect("numbers, strings and lists are JSON");
-        text.push(b'\n');
         let mut state = self.state();
-        let written = state.own(&path).and_then(|file| file.write_all(&text).and_then(|()| settle(file)));
-        written.map_err(|error| Error::io("write", &path, error))?;
-        state.add(line);
-        Ok(())
+        let Some(known) = state.records.get(&adapter) else { return Ok(()) };
+        let record = FileRecord { missing: vec![(module, reason)], ..known.clone() };
+        state.append(&self.dir, Line { adapter, record })?.sync()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,74 +100,49 @@ impl State {
     /// Reads the lines that were added to any file.
     fn read(&mut self, dir: &Path) -> Result<()> {
         self.read_at = Instant::now();
-        let listed = |error| Error::io("list", dir, error);
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(listed(error)),
+        let records = &mut self.records;
+        self.lines.read_new(dir, |line| {
+            // What was in half a line is made again.
+            if let Ok(line) = serde_json::from_slice(line) {
+                add(records, line);
+            }
+        })
+    }
+
+    /// Leaves a line for others, in this process's file.
+    fn append(&mut self, dir: &Path, line: Line) -> Result<&OwnLines> {
+        let own = match &mut self.own {
+            Some(own) => own,
+            none => none.insert(OwnLines::open(dir)?),
         };
-        for entry in entries {
-            let path = entry.map_err(listed)?.path();
-            if path.extension().is_some_and(|end| end == "jsonl") {
-                let mut lines = vec![];
-                let from = self.n_read.get(&path).copied().unwrap_or(0);
-                let read = File::open(&path).and_then(|mut file| {
-                    file.seek(SeekFrom::Start(from))?;
-                    file.read_to_end(&mut lines)
-                });
-                read.map_err(|error| Error::io("read", &path, error))?;
-                // Another process may be writing the last line just now.
-                let whole = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-                for line in lines[..whole].split(|&byte| byte == b'\n') {
-                    // A process that was killed may have left half a line: what was in it is made again.
-                    if let Ok(line) = serde_json::from_slice(line) {
-                        self.add(line);
-                    }
-                }
-                self.n_read.insert(path, from + whole as u64);
-            }
-        }
-        Ok(())
+        own.append(&line)?;
+        add(&mut self.records, line);
+        Ok(own)
     }
+}
 
-    /// Takes a line up. Processes may each know of some modules of a file that have no basis.
-    fn add(&mut self, Line { adapter, record }: Line) {
-        let known = self.records.insert(adapter, record);
-        if let (Some(known), Some(record)) = (known, self.records.get_mut(&adapter))
-            && known.digest == record.digest
-        {
-            record.key = record.key.or(known.key);
-            record.missing.extend(known.missing);
-            record.missing.sort_by(|a, b| natural_cmp(&a.0, &b.0));
-            record.missing.dedup();
-        }
+/// Takes a line up. Processes may each know of some modules of a file that have no basis.
+fn add(records: &mut BTreeMap<u32, FileRecord>, Line { adapter, mut record }: Line) {
+    if let Some(known) = records.remove(&adapter).filter(|known| known.digest == record.digest) {
+        record.key = record.key.or(known.key);
+        record.missing.extend(known.missing);
+        record.missing.sort_by(|a, b| natural_cmp(&a.0, &b.0));
+        record.missing.dedup();
     }
-
-    /// This process's file, which begins with a new line: a process of the same name may have left half a one.
-    fn own(&mut self, path: &Path) -> io::Result<&mut File> {
-        if self.own.is_none() {
-            if let Some(dir) = path.parent() {
-                fs::create_dir_all(dir)?;
-            }
-            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-            if file.metadata()?.len() > 0 {
-                file.write_all(b"\n")?;
-            }
-            self.own = Some(file);
-        }
-        Ok(self.own.as_mut().expect("it was opened just now"))
-    }
+    records.insert(adapter, record);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-    use crate::scan::record::FileStamp;
+    use crate::scan::record::{Digest, FileStamp};
 
     fn record(byte: u8, missing: &[&str]) -> FileRecord {
         FileRecord {
-            digest: [byte; 32],
-            key: (byte > 1).then_some([byte; 32]),
+            digest: Digest::from([byte; 32]),
+            key: (byte > 1).then(|| Digest::from([byte; 32])),
             stamp: FileStamp { n_bytes: 5, modified_ns: 7 },
             missing: missing.iter().map(|module| (module.to_string(), "zeros".to_owned())).collect(),
         }
@@ -232,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::at(dir.path());
         Records::open(&folder).unwrap().put(0, record(1, &[])).unwrap();
-        let path = folder.records().join(format!("{}.jsonl", process_name()));
+        let path = fs::read_dir(folder.records()).unwrap().next().unwrap().unwrap().path();
         let line = fs::read(&path).unwrap();
         for cut in 1..line.len() {
             fs::write(&path, &line[..cut]).unwrap();

@@ -87,7 +87,7 @@ impl Found {
             // A folder that is an adapter itself is shown alone, though its checkpoints may lie in it.
             match direct {
                 Ok(adapters) => opened.push((path.clone(), adapters)),
-                Err(_) if path.is_dir() => match search(path, &options, |adapters| adapters) {
+                Err(_) if path.is_dir() => match search(path, &options, std::convert::identity) {
                     Ok((inside, adapters)) => {
                         opened.extend(inside.runs.into_iter().zip(adapters));
                         found.ignored.extend(inside.ignored);

@@ -52,16 +52,16 @@ impl Cached {
 
     fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<Key> {
         let record = files.records.find(adapter)?;
+        let file = files.open(adapter)?;
         if let Some(record) = &record
-            && let Some(key) = record.key
+            && let Some(key) = record.key.map(Key::from)
+            && file.stamp() == record.stamp
             && self.cache.get(&key)?.is_some()
-            && files.open(adapter)?.stamp() == record.stamp
         {
             return Ok(key);
         }
-        let file = files.open(adapter)?;
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(&digest, files.side, file.modules());
+        let key = key(digest, files.side, file.modules());
         let there = match self.cache.get(&key)? {
             Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
                 // Damaged on the disk, and gone now: it is made again.
@@ -79,7 +79,9 @@ impl Cached {
                 missing(&file, &entry)?
             }
         };
-        files.records.put(adapter, FileRecord { digest, key: Some(key), stamp: file.stamp(), missing })?;
+        files
+            .records
+            .put(adapter, FileRecord { digest, key: Some(key.into()), stamp: file.stamp(), missing })?;
         Ok(key)
     }
 
@@ -154,9 +156,9 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the file's bytes, the side, and each module with its scaling.
-fn key(digest: &Digest, side: Side, modules: &[Module]) -> Key {
+fn key(digest: Digest, side: Side, modules: &[Module]) -> Key {
     let mut hash = blake3::Hasher::new();
-    let digest = blake3::Hash::from_bytes(*digest);
+    let digest = String::from(digest);
     hash.update(format!("lorascope bases 1\n{digest}\n{side}\n").as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();

@@ -49,7 +49,7 @@ impl Files<'_> {
     /// Digests the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<Digest> {
         let path = file.adapter.path();
-        let digest = self.profile.time(Stage::Read, || file.name(), || file.adapter.blake3())?;
+        let digest = self.profile.time(Stage::Read, || file.name(), || file.adapter.blake3())?.into();
         match record {
             Some(record) if record.digest != digest => Err(changed(path)),
             _ => Ok(digest),

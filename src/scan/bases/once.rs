@@ -1,7 +1,6 @@
 //! Work on adapters that is done once, by whichever thread comes first.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -13,7 +12,6 @@ use crate::error::Result;
 pub(super) struct Once<T> {
     states: Mutex<HashMap<u32, State<T>>>,
     changed: Condvar,
-    n_ready: AtomicUsize,
 }
 
 /// How far an adapter is that somebody has asked for.
@@ -26,7 +24,7 @@ enum State<T> {
 
 impl<T: Clone + Send> Once<T> {
     pub(super) fn new() -> Self {
-        Self { states: Mutex::new(HashMap::new()), changed: Condvar::new(), n_ready: AtomicUsize::new(0) }
+        Self { states: Mutex::new(HashMap::new()), changed: Condvar::new() }
     }
 
     /// Makes what is not there of these adapters, on all threads, in this order, and waits for what other threads are at.
@@ -59,7 +57,6 @@ impl<T: Clone + Send> Once<T> {
         let made = match made {
             Ok(made) => {
                 states.insert(adapter, State::Ready(made));
-                self.n_ready.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(error) => {
@@ -74,7 +71,7 @@ impl<T: Clone + Send> Once<T> {
 
     /// Adapters of which something was made.
     pub(super) fn n_ready(&self) -> usize {
-        self.n_ready.load(Ordering::Relaxed)
+        self.states().values().filter(|state| matches!(state, State::Ready(_))).count()
     }
 
     /// What was made of an adapter; `None` before.
@@ -92,6 +89,8 @@ impl<T: Clone + Send> Once<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::error::Fault;
 

@@ -45,8 +45,7 @@ impl Passing {
 
     /// The record of the module at this place of the adapter's layout.
     pub(super) fn make(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<Record> {
-        self.ensure(files, &[adapter])?;
-        let file = self.files.get(adapter).expect("it was opened just now");
+        let file = self.files.get(adapter).expect("a block ensures its adapters before it reads them");
         let module = &file.modules()[place];
         let record = files.profile.time(Stage::Factorise, || file.name(), || files.factorise(module))?;
         file.check_unchanged()?;

@@ -38,18 +38,6 @@ pub fn put(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()
     Ok(())
 }
 
-/// Puts bytes in place without waiting for the disk: after a power cut the file may be empty or cut short.
-///
-/// # Errors
-/// `Io` when the system refuses.
-pub fn put_lightly(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error| Error::io("write", path, error);
-    let mut file = beside(path).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
 /// The folder that a file is in, also where the path names none.
 pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
