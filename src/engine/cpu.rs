@@ -2,6 +2,7 @@
 //! tiles in parallel.
 
 mod kept;
+mod pool;
 mod product;
 mod stack;
 mod sums;
@@ -9,7 +10,7 @@ mod tile;
 
 use rayon::prelude::*;
 
-use self::kept::Pool;
+use self::pool::Buffers;
 use self::tile::Scratch;
 use super::{Block, Engine, EngineInfo, EngineKind, Kept, Pair, Precision};
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::similarity::Grid;
 #[derive(Debug)]
 pub struct CpuEngine {
     info: EngineInfo,
-    pool: Pool,
+    buffers: Buffers,
 }
 
 impl CpuEngine {
@@ -36,7 +37,7 @@ impl CpuEngine {
             format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
         let kernel = instruction_set();
         let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, kernel };
-        Self { info, pool: Pool::default() }
+        Self { info, buffers: Buffers::default() }
     }
 }
 
@@ -52,12 +53,13 @@ impl Engine for CpuEngine {
     }
 
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
-        let grid = |scratch: &mut Scratch, pair| kept::grid(pair, self.info.precision, &self.pool, scratch);
+        let grid =
+            |scratch: &mut Scratch, pair| kept::grid(pair, self.info.precision, &self.buffers, scratch);
         pairs.par_iter().map_init(Scratch::default, grid).collect()
     }
 
     fn kept(&self, block: &Block<'_>) -> Result<Kept> {
-        kept::kept(block, self.info.precision, &self.pool)
+        kept::kept(block, self.info.precision, &self.buffers)
     }
 
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {

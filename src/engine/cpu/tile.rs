@@ -47,6 +47,11 @@ impl Tile<'_> {
         if self.is_upper { first.max(a + 1) } else { first }
     }
 
+    /// Pairs of basis `a` in the tile.
+    pub(super) fn n_pairs(&self, a: usize) -> usize {
+        self.group_b.bases.end.saturating_sub(self.first_b(a))
+    }
+
     /// Rows of a basis in the tile.
     fn rows_of(&self, a: usize) -> Range<usize> {
         let start = self.a.starts[a] - self.group_a.panels.start * PANEL;
@@ -110,25 +115,24 @@ impl Tile<'_> {
 }
 
 /// The kept numbers of all pairs of a tile.
-pub(super) struct KeepCells<'a, F> {
+pub(super) struct KeepCells<'a, 'v> {
     pub(super) tile: Tile<'a>,
     pub(super) cells: &'a [Cell],
     pub(super) scratch: &'a mut Scratch,
-    /// Where a pair's numbers go, by its places in the lists.
-    pub(super) slot: F,
-    pub(super) values: &'a mut [f32],
+    /// For each basis of the first group the numbers of its pairs, in the order of the second group.
+    pub(super) values: &'a mut [&'v mut [f32]],
 }
 
-impl<F: Fn(usize, usize) -> usize> WithSimd for KeepCells<'_, F> {
+impl WithSimd for KeepCells<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { tile, cells, scratch: Scratch { products, sums, events }, slot, values } = self;
+        let Self { tile, cells, scratch: Scratch { products, sums, events }, values } = self;
         let n_numbers = cells.len() + Kept::N_MORE;
         let ranks_b = &tile.b.ranks[tile.group_b.bases.clone()];
         tile.strips(simd, products, |strip, products| {
-            for a in tile.group_a.bases.clone() {
+            for (a, values) in tile.group_a.bases.clone().zip(values.iter_mut()) {
                 let (rows, first_b) = (tile.rows_of(a), tile.first_b(a));
                 let now = rows.start.max(strip.start)..rows.end.min(strip.end);
                 if now.is_empty() || first_b >= tile.group_b.bases.end {
@@ -154,7 +158,7 @@ impl<F: Fn(usize, usize) -> usize> WithSimd for KeepCells<'_, F> {
                     }
                     let due = cells.partition_point(|cell| cell.i < event)
                         ..cells.partition_point(|cell| cell.i <= event);
-                    for b in first_b..tile.group_b.bases.end {
+                    for (b, values) in (first_b..).zip(values.chunks_exact_mut(n_numbers)) {
                         let pair = PairSums {
                             sums,
                             i: event,
@@ -162,7 +166,7 @@ impl<F: Fn(usize, usize) -> usize> WithSimd for KeepCells<'_, F> {
                             column: tile.b.starts[b] - tile.group_b.panels.start * PANEL,
                             weights: &tile.b.weights[tile.b.starts[b]..][..tile.b.ranks[b]],
                         };
-                        pair.keep(&cells[due.clone()], &mut values[slot(a, b) * n_numbers..][..n_numbers]);
+                        pair.keep(&cells[due.clone()], values);
                     }
                 }
             }
