@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use parquet::basic::Encoding;
 use parquet::file::metadata::KeyValue;
 use parquet::schema::types::ColumnPath;
 
@@ -74,13 +75,23 @@ pub(super) fn write_columns(
 ) -> Result<()> {
     let mut properties = properties().set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
     for (name, column) in columns {
-        // No two numbers are alike: a dictionary would only be thrown away.
-        let numbers = match column {
-            Column::Float(_) | Column::OptionalFloat(_) => ColumnPath::new(vec![name.clone()]),
+        let path = match column {
             Column::Lists(..) => ColumnPath::new([name, "list", "element"].map(str::to_owned).into()),
-            _ => continue,
+            _ => ColumnPath::new(vec![name.clone()]),
         };
-        properties = properties.set_column_dictionary_enabled(numbers, false);
+        match column {
+            // No two numbers are alike: a dictionary would only be thrown away.
+            Column::Float(_) | Column::OptionalFloat(_) | Column::Lists(..) => {
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+            // Ranks hardly change from row to row: no dictionary is as short, or as soon made.
+            Column::Int(_) | Column::OptionalConstantInt(..) if !["a", "b"].contains(&name.as_str()) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+            _ => {}
+        }
     }
     put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
 }
