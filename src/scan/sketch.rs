@@ -14,16 +14,24 @@ pub const N_PROJECTED: usize = 128;
 /// estimates cos(vec A₁, vec A₂) without bias and with a standard deviation of some √((1 + cos²)/128). Zeros for an A of
 /// zeros.
 pub fn sketch(a: &Matrix) -> [f32; N_PROJECTED] {
-    let largest = lanes::largest(&a.values);
-    if largest == 0.0 || !largest.is_finite() {
-        return [0.0; N_PROJECTED];
+    let squares = |inverse: f64| lanes::sum(&a.values, |value| (value * inverse) * (value * inverse));
+    let (mut inverse, mut square) = (1.0, squares(1.0));
+    if !SAFE_SQUARES.contains(&square) {
+        let largest = lanes::largest(&a.values);
+        if largest == 0.0 || !largest.is_finite() {
+            return [0.0; N_PROJECTED];
+        }
+        // In units of a power of two near the largest, so that no square vanishes or overflows and no digit changes.
+        inverse = (-largest.log2().floor().clamp(-1000.0, 1000.0)).exp2();
+        square = squares(inverse);
     }
-    // In units of a power of two near the largest, so that no square vanishes or overflows and no digit changes.
-    let inverse = (-largest.log2().floor().clamp(-1000.0, 1000.0)).exp2();
     let sums = Arch::new().dispatch(Runs { values: &a.values, inverse });
-    let norm = lanes::sum(&a.values, |value| (value * inverse) * (value * inverse)).sqrt();
+    let norm = square.sqrt();
     std::array::from_fn(|place| ((sums[place] + sums[place + N_PROJECTED]) / norm) as f32)
 }
+
+/// Sums of squares none of which overflowed, nor vanished beside the others.
+const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
 /// The sums of turned runs, twice as long as a run, so that a turned one needs no second loop. A type of its own: see
 /// [`lanes`].
