@@ -1,7 +1,7 @@
 //! One factor of a module as a view of a stored tensor: which numbers of the file it is, without reading them.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -33,6 +33,18 @@ impl Factor {
     /// The file that holds the numbers.
     pub fn path(&self) -> &Path {
         self.source.path()
+    }
+
+    /// From the view's first number to its last, counted from the tensor's first: what reading the view takes. None for
+    /// a view without numbers.
+    pub(crate) fn span(&self) -> Option<RangeInclusive<u64>> {
+        let (rows, cols) = (self.row_axis.ends()?, self.col_axis.ends()?);
+        Some(rows.0 + cols.0..=rows.1 + cols.1)
+    }
+
+    /// Whether the view is its span as it lies there, row by row.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.col_axis.is_every(1) && self.row_axis.is_every(self.cols as u64)
     }
 
     /// The view with rows and columns exchanged.
@@ -110,6 +122,29 @@ impl Axis {
     /// Where the positions lie, in numbers from the tensor's first.
     pub(crate) fn offsets(&self) -> Vec<u64> {
         self.range.clone().map(|at| self.offset(at)).collect()
+    }
+
+    /// The least and the largest offset; none of an axis without positions.
+    fn ends(&self) -> Option<(u64, u64)> {
+        if let &[(_, stride)] = self.dims.as_slice() {
+            let last = self.range.end.checked_sub(1).filter(|&last| last >= self.range.start)?;
+            return Some((self.range.start as u64 * stride, last as u64 * stride));
+        }
+        let offsets = self.offsets();
+        Some((*offsets.iter().min()?, *offsets.iter().max()?))
+    }
+
+    /// Whether each position lies `stride` numbers behind the one before it.
+    fn is_every(&self, stride: u64) -> bool {
+        match self.dims.as_slice() {
+            [(_, every)] if *every == stride => true,
+            _ => self.offsets().windows(2).all(|pair| pair[1] == pair[0] + stride),
+        }
+    }
+
+    /// Its dimensions and its range, as text.
+    pub(crate) fn facts(&self) -> String {
+        format!("{:?} {:?}", self.dims, self.range)
     }
 
     fn offset(&self, mut at: usize) -> u64 {

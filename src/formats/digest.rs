@@ -1,11 +1,13 @@
-//! Digests of a checkpoint's file, which say what a result was made of.
+//! The digest of a checkpoint's file, which says what a result was made of.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 #[cfg(feature = "cli")]
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::source::Reader;
 use crate::adapter::Adapter;
 use crate::error::Result;
 
@@ -19,7 +21,10 @@ impl Adapter {
     /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        self.each_chunk(|chunk| hash.update(chunk))?;
+        if let Some(module) = self.modules.first() {
+            let reader = module.a.source.whole().open()?;
+            each_chunk(&reader, 0..reader.n_bytes(), &mut vec![], |chunk| hash.update(chunk))?;
+        }
         Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
             // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");
@@ -27,36 +32,27 @@ impl Adapter {
         }))
     }
 
-    /// BLAKE3 of the same bytes, 64 hexadecimal digits: several times faster, for folders of checkpoints.
-    ///
-    /// # Errors
-    /// As [`Adapter::digest`].
-    #[cfg(feature = "cli")]
-    pub(crate) fn blake3(&self) -> Result<[u8; 32]> {
-        let mut hash = blake3::Hasher::new();
-        self.each_chunk(|chunk| {
-            hash.update(chunk);
-        })?;
-        Ok(*hash.finalize().as_bytes())
-    }
-
     /// The file that holds the tensors.
     #[cfg(feature = "cli")]
     pub(crate) fn model_file(&self) -> &Path {
         self.modules.first().map_or(&self.path, |module| module.a.path())
     }
+}
 
-    fn each_chunk(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
-        let Some(module) = self.modules.first() else { return Ok(()) };
-        let reader = module.a.source.whole().open()?;
-        let (mut offset, end) = (0, reader.n_bytes());
-        let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(end).unwrap_or(CHUNK_BYTES))];
-        while offset < end {
-            let n = (end - offset).min(CHUNK_BYTES as u64) as usize;
-            reader.read_at(offset, &mut chunk[..n])?;
-            take(&chunk[..n]);
-            offset += n as u64;
-        }
-        Ok(())
+/// Reads these bytes through a buffer, one piece after the other.
+pub(super) fn each_chunk(
+    reader: &Reader<'_>,
+    bytes: Range<u64>,
+    buffer: &mut Vec<u8>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<()> {
+    let mut offset = bytes.start;
+    while offset < bytes.end {
+        let n = (bytes.end - offset).min(CHUNK_BYTES as u64) as usize;
+        buffer.resize(n.max(buffer.len()), 0);
+        reader.read_at(offset, &mut buffer[..n])?;
+        take(&buffer[..n]);
+        offset += n as u64;
     }
+    Ok(())
 }

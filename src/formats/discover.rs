@@ -83,6 +83,8 @@ pub(crate) fn search<T: Send>(
 struct Candidate {
     path: PathBuf,
     file: PathBuf,
+    /// Where the file lies behind all links, if the system says.
+    real: Option<PathBuf>,
 }
 
 enum Kind<T> {
@@ -137,21 +139,19 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
         }
     }
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
-    let mut candidates: Vec<Candidate> = files.into_iter().filter_map(candidate).collect();
+    let mut candidates: Vec<Candidate> = files.into_par_iter().filter_map(candidate).collect();
     // A PEFT folder goes before a bare file, a file before a link to it.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let mut taken: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    let rank = |candidate: &Candidate| {
-        let real = candidate.file.canonicalize().ok();
-        let in_place = candidate.file.strip_prefix(root).map(|inner| real_root.join(inner)).ok();
-        (candidate.path == candidate.file, real.is_none() || real != in_place)
-    };
-    candidates.sort_by_cached_key(rank);
+    candidates.sort_by_cached_key(|Candidate { path, file, real }| {
+        let in_place = file.strip_prefix(root).map(|inner| real_root.join(inner)).ok();
+        (path == file, real.is_none() || *real != in_place)
+    });
     candidates.retain(|candidate| {
-        let Ok(real) = candidate.file.canonicalize() else { return true };
-        match taken.get(&real) {
+        let Some(real) = &candidate.real else { return true };
+        match taken.get(real) {
             None => {
-                taken.insert(real, candidate.path.clone());
+                taken.insert(real.clone(), candidate.path.clone());
                 true
             }
             Some(first) => {
@@ -166,13 +166,13 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
 
 /// None for the files of a PEFT folder that stand behind its model.
 fn candidate(file: PathBuf) -> Option<Candidate> {
-    let Some(folder) = file.parent() else { return Some(Candidate { path: file.clone(), file }) };
-    let model = folder::model(folder);
-    match model {
-        Some(model) if model == file => Some(Candidate { path: folder.to_owned(), file }),
-        Some(_) if folder::MODELS.iter().chain([&CONFIG]).any(|name| file.ends_with(name)) => None,
-        _ => Some(Candidate { path: file.clone(), file }),
-    }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let path = match folder::model(folder) {
+        Some(model) if model == file => folder,
+        Some(_) if folder::MODELS.iter().chain([&CONFIG]).any(|name| file.ends_with(name)) => return None,
+        _ => &file,
+    };
+    Some(Candidate { path: path.to_owned(), real: file.canonicalize().ok(), file })
 }
 
 /// What the system would not open.

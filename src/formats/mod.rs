@@ -2,6 +2,8 @@
 
 mod config;
 mod container;
+#[cfg(feature = "cli")]
+mod content;
 mod digest;
 mod discover;
 mod dtype;
@@ -31,6 +33,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use content::blake3;
 #[cfg(feature = "cli")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};

@@ -40,25 +40,18 @@ impl Factor {
 
     /// The numbers as they are stored, in the order of the view.
     fn stored(&self) -> Result<Vec<f64>> {
-        let (cols, dtype) = (self.col_axis.len(), self.dtype);
-        let size = dtype.size_bytes();
-        let (row_offsets, col_offsets) = (self.row_axis.offsets(), self.col_axis.offsets());
-        let ends = |offsets: &[u64]| Some((*offsets.iter().min()?, *offsets.iter().max()?));
-        let (Some(row_ends), Some(col_ends)) = (ends(&row_offsets), ends(&col_offsets)) else {
-            return Ok(Vec::new());
-        };
+        let (dtype, size) = (self.dtype, self.dtype.size_bytes());
+        let Some(span) = self.span() else { return Ok(Vec::new()) };
+        let (first, last) = span.into_inner();
         // The tensor's own end is within the file, and this view's within the tensor.
-        let first = row_ends.0 + col_ends.0;
-        let n_numbers = (row_ends.1 + col_ends.1 - first) as usize + 1;
-        let mut bytes = vec![0; n_numbers * size];
-        let offset_bytes = self.offset_bytes + first * size as u64;
-        self.source.open()?.read_at(offset_bytes, &mut bytes)?;
-        let every = |offsets: &[u64], stride: u64| offsets.windows(2).all(|pair| pair[1] == pair[0] + stride);
-        if every(&col_offsets, 1) && every(&row_offsets, cols as u64) {
+        let mut bytes = vec![0; ((last - first) as usize + 1) * size];
+        self.source.open()?.read_at(self.offset_bytes + first * size as u64, &mut bytes)?;
+        if self.is_dense() {
             return Ok(dtype::widen(&bytes, dtype));
         }
-        let numbers = row_offsets.iter().flat_map(|row| col_offsets.iter().map(move |col| row + col));
+        let (rows, cols) = (self.row_axis.offsets(), self.col_axis.offsets());
+        let places = rows.iter().flat_map(|row| cols.iter().map(move |col| row + col));
         let at = |place: u64| (place - first) as usize * size;
-        Ok(numbers.map(|place| dtype::number(&bytes[at(place)..], dtype)).collect())
+        Ok(places.map(|place| dtype::number(&bytes[at(place)..], dtype)).collect())
     }
 }

@@ -3,37 +3,60 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
+use rayon::prelude::*;
+
+use super::opened::{ModuleLists, Opened};
+use super::selection::Selection;
+use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
-use crate::formats::{Discovered, discover};
+use crate::formats::{Discovered, OpenOptions, search};
 use crate::names::natural_cmp;
 use crate::{Limits, listing::quoted};
 
 /// What was found, each list in natural order.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// Checkpoints to open, each once.
-    pub runs: Vec<PathBuf>,
+    /// Checkpoints by their headers, each once.
+    pub runs: Vec<Opened>,
     /// Files of searched folders that are no checkpoints, and what they are.
     pub ignored: Vec<(PathBuf, String)>,
-    /// Files of searched folders that should be checkpoints, and what is wrong with them.
+    /// What should be a checkpoint, and what is wrong with it.
     pub bad: Vec<(PathBuf, Error)>,
 }
 
-impl Inputs {
+/// Finds checkpoints and opens their headers, each once.
+pub struct Finder<'a> {
+    selection: &'a Selection,
+    limits: Limits,
+    lists: ModuleLists,
+}
+
+impl<'a> Finder<'a> {
+    /// Nothing is read yet.
+    pub fn new(selection: &'a Selection, limits: Limits) -> Self {
+        Self { selection, limits, lists: ModuleLists::default() }
+    }
+
     /// Finds the checkpoints. A folder is searched, a glob is expanded, anything else is a checkpoint by itself.
     ///
     /// # Errors
     /// `Invalid` for a path or a glob that names nothing, `Io` when the system refuses.
-    pub fn find(named: &[PathBuf], limits: &Limits) -> Result<Self> {
-        let mut inputs = Self::default();
+    pub fn find(&self, named: &[PathBuf]) -> Result<Inputs> {
+        let mut inputs = Inputs::default();
+        let mut files = vec![];
         for path in named {
             for path in expand(path)? {
-                inputs.add(&path, limits)?;
+                match path.is_dir() {
+                    true => self.search(&path, &mut inputs)?,
+                    // A file that is named is meant: what is wrong with it is an error.
+                    false => files.push(plain(&path)),
+                }
             }
         }
-        inputs.runs.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
-        let mut seen = HashSet::new();
-        inputs.runs.retain(|run| seen.insert(std::fs::canonicalize(run).unwrap_or_else(|_| run.clone())));
+        each_once(&mut files, |file| file);
+        let opened: Vec<_> = files.par_iter().map(|file| self.open(file)).collect();
+        inputs.add(files, opened);
+        inputs.settle();
         if inputs.runs.is_empty() && inputs.bad.is_empty() {
             let shown: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
             let found =
@@ -43,18 +66,62 @@ impl Inputs {
         Ok(inputs)
     }
 
-    fn add(&mut self, path: &Path, limits: &Limits) -> Result<()> {
-        if !path.is_dir() {
-            // A file that is named is meant: what is wrong with it is said where it is opened.
-            self.runs.push(plain(path));
-            return Ok(());
-        }
-        let Discovered { runs, ignored, bad } = discover(path, limits)?;
-        self.runs.extend(runs.iter().map(|run| plain(run)));
-        self.ignored.extend(ignored);
-        self.bad.extend(bad);
+    fn search(&self, folder: &Path, inputs: &mut Inputs) -> Result<()> {
+        let options = OpenOptions::new().limits(self.limits.clone());
+        let (Discovered { runs, ignored, bad }, opened) =
+            search(folder, &options, |adapters| self.only(adapters))?;
+        inputs.add(runs.iter().map(|run| plain(run)).collect(), opened);
+        inputs.ignored.extend(ignored);
+        inputs.bad.extend(bad);
         Ok(())
     }
+
+    fn open(&self, path: &Path) -> Result<Opened> {
+        Opened::open(path, self.selection, &self.limits).map(|opened| self.lists.share(opened))
+    }
+
+    /// What is kept of the only adapter of a file.
+    fn only(&self, mut adapters: Vec<Adapter>) -> Result<Opened> {
+        let adapter = adapters.remove(0);
+        let path = adapter.path().to_owned();
+        if !adapters.is_empty() {
+            // Which of several is not said: the error that names them.
+            return self.open(&path);
+        }
+        Opened::of(&path, adapter, self.selection).map(|opened| self.lists.share(opened))
+    }
+}
+
+impl Inputs {
+    /// Takes up what was found elsewhere.
+    pub fn join(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.bad.extend(other.bad);
+        self.settle();
+    }
+
+    fn add(&mut self, paths: Vec<PathBuf>, opened: Vec<Result<Opened>>) {
+        for (path, opened) in paths.into_iter().zip(opened) {
+            match opened {
+                Ok(opened) => self.runs.push(Opened { path, ..opened }),
+                Err(error) => self.bad.push((path, error)),
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.runs.sort_by(|a, b| natural_cmp(&a.path.to_string_lossy(), &b.path.to_string_lossy()));
+        each_once(&mut self.runs, |run| &run.path);
+    }
+}
+
+/// Leaves the first of several that lie at the same place.
+fn each_once<T: Sync>(list: &mut Vec<T>, path: impl Fn(&T) -> &PathBuf + Sync) {
+    let place = |item: &T| std::fs::canonicalize(path(item)).unwrap_or_else(|_| path(item).clone());
+    let places: Vec<PathBuf> = list.par_iter().map(place).collect();
+    let mut seen = HashSet::with_capacity(places.len());
+    let mut is_first = places.iter().map(|place| seen.insert(place));
+    list.retain(|_| is_first.next().unwrap_or(false));
 }
 
 /// The paths of a list, one a line; empty lines and those that begin with `#` are left out.

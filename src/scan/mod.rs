@@ -29,6 +29,7 @@ pub mod record;
 pub mod records;
 mod rule;
 pub mod run;
+pub mod selection;
 pub mod shard;
 mod sketch;
 pub mod status;

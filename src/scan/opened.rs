@@ -2,18 +2,16 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use glob::Pattern;
 use sha2::{Digest as _, Sha256};
 
 use super::record::FileStamp;
+use super::selection::Selection;
 use crate::Limits;
-use crate::adapter::{Adapter, Module};
+use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
 use crate::names;
-use crate::select::fits;
-use crate::side::Side;
 
 /// A checkpoint by its header.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct Opened {
     pub base_model: Option<String>,
     /// The modules that the scan compares, in natural order; most adapters of a folder share one list of them.
     pub modules: Arc<[OpenedModule]>,
-    /// Stored bytes of the factors that the side needs.
+    /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
@@ -46,38 +44,43 @@ pub struct OpenedModule {
 }
 
 impl Opened {
-    /// Opens a checkpoint's header and picks the modules whose name matches one of the globs, or all of them.
+    /// Opens a checkpoint's header and picks the modules that are compared.
     ///
     /// # Errors
-    /// As [`Adapter::open_with`].
-    pub fn open(path: &Path, side: Side, globs: &[Pattern], limits: &Limits) -> Result<Self> {
+    /// As [`Adapter::open_with`]; `Unsupported` for a path that is not UTF-8.
+    pub fn open(path: &Path, selection: &Selection, limits: &Limits) -> Result<Self> {
+        Self::of(path, Adapter::open_with(path, limits)?, selection)
+    }
+
+    /// What is kept of an adapter that was opened at `path`.
+    ///
+    /// # Errors
+    /// `Unsupported` for a path that is not UTF-8, `Io` when the system refuses to say when the file was written.
+    pub fn of(path: &Path, adapter: Adapter, selection: &Selection) -> Result<Self> {
         if path.to_str().is_none() {
             // Plans and tables hold text.
             return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
         }
-        let adapter = Adapter::open_with(path, limits)?;
-        let chosen: Vec<&Module> =
-            adapter.modules().iter().filter(|module| is_chosen(module, globs)).collect();
         let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
-        let name = |module: &Module| match &numbering {
-            Some(numbering) => format!("{} ({numbering})", module.name),
-            None => module.name.clone(),
-        };
+        let stamp = FileStamp::of(adapter.model_file())?;
+        let adapter = selection.of(adapter);
         let mut hash = Sha256::new();
         let mut n_bytes = 0;
-        let mut modules = Vec::with_capacity(chosen.len());
-        for module in chosen {
-            let (d, r) = (side.d(module), module.rank());
+        let mut modules = Vec::with_capacity(adapter.modules().len());
+        for module in adapter.modules() {
             for factor in [&module.a, &module.b] {
                 let facts = format!("{}\0{:?}\0{}\n", factor.name, (factor.rows, factor.cols), factor.dtype);
                 hash.update(facts.as_bytes());
             }
             let bytes =
-                |factor: &&crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
-            n_bytes += side.factors(module).iter().map(bytes).sum::<u64>();
-            modules.push(OpenedModule { name: name(module), d, r });
+                |factor: &crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
+            n_bytes += selection.factors(module).map(bytes).sum::<u64>();
+            let name = match &numbering {
+                Some(numbering) => format!("{} ({numbering})", module.name),
+                None => module.name.clone(),
+            };
+            modules.push(OpenedModule { name, d: selection.side.d(module), r: module.rank() });
         }
-        let stamp = FileStamp::of(adapter.model_file())?;
         hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
@@ -92,13 +95,19 @@ impl Opened {
     }
 }
 
-impl Opened {
-    /// Keeps one list of modules for all adapters that have the same: a hundred thousand lists of names are gigabytes.
-    pub fn share_modules(&mut self, known: &mut HashSet<Arc<[OpenedModule]>>) {
-        match known.get(&self.modules) {
-            Some(same) => self.modules = Arc::clone(same),
-            None => _ = known.insert(Arc::clone(&self.modules)),
+/// One list of modules for all adapters that have the same: a hundred thousand lists of names are gigabytes.
+#[derive(Debug, Default)]
+pub struct ModuleLists(Mutex<HashSet<Arc<[OpenedModule]>>>);
+
+impl ModuleLists {
+    /// The checkpoint with the list that others have too.
+    pub fn share(&self, mut opened: Opened) -> Opened {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&opened.modules) {
+            Some(same) => opened.modules = Arc::clone(same),
+            None => _ = known.insert(Arc::clone(&opened.modules)),
         }
+        opened
     }
 }
 
@@ -119,11 +128,6 @@ const NUMBERED: &str = "numbered, shapes";
 /// Whether a module's name in a plan is a running number of files that count alike.
 pub fn is_numbered(module: &str) -> bool {
     module.ends_with(')') && module.contains(NUMBERED)
-}
-
-/// Whether a scan with these globs compares a module.
-pub fn is_chosen(module: &Module, globs: &[Pattern]) -> bool {
-    globs.is_empty() || globs.iter().any(|glob| fits(glob, module))
 }
 
 /// Names of files whose folder is the checkpoint.

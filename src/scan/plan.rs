@@ -105,7 +105,7 @@ pub struct PlannedAdapter {
     pub format: String,
     /// Of its header, see [`Opened::fingerprint`].
     pub fingerprint: String,
-    /// Stored bytes of the factors that the side needs.
+    /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
 }
 

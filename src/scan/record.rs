@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use blake3::{Hash, HexError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +13,16 @@ use super::folder::Folder;
 use super::opened::Opened;
 use super::plan::Plan;
 use super::records::Records;
+use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
+use crate::formats::blake3;
 
-/// A record of one adapter; shards that share an output folder read it in place of the whole file.
+/// A record of one adapter; shards that share an output folder read it in place of the factors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// BLAKE3 of the file that holds the tensors.
+    /// See [`Digest::of`].
     pub digest: Digest,
     /// The key of its bases in the cache; none where they were not kept.
     pub key: Option<Digest>,
@@ -32,7 +35,17 @@ pub struct FileRecord {
 /// A BLAKE3 digest, which as text is 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(blake3::Hash);
+pub struct Digest(Hash);
+
+impl Digest {
+    /// Of all that a scan reads of a checkpoint: see [`Selection::factors`].
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
+    pub fn of(adapter: &Adapter, selection: &Selection) -> Result<Self> {
+        blake3(adapter.modules().iter().flat_map(|module| selection.factors(module))).map(Self::from)
+    }
+}
 
 impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
@@ -53,10 +66,10 @@ impl From<Digest> for String {
 }
 
 impl TryFrom<String> for Digest {
-    type Error = blake3::HexError;
+    type Error = HexError;
 
     fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
-        blake3::Hash::from_hex(text).map(Self)
+        Hash::from_hex(text).map(Self)
     }
 }
 
@@ -82,11 +95,18 @@ impl FileStamp {
     }
 }
 
-/// Looks for inputs that were read before and have other bytes now: where size or time differ, the file is read again.
+/// Looks for inputs that were read before and have other bytes now: where size or time differ, what the scan needs of the
+/// file is read again.
 ///
 /// # Errors
 /// `Invalid` for the first one that changed; `Io` when the system refuses.
-pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: &Limits) -> Result<()> {
+pub fn check_unchanged(
+    folder: &Folder,
+    plan: &Plan,
+    opened: &[Opened],
+    selection: &Selection,
+    limits: &Limits,
+) -> Result<()> {
     let records = Records::open(folder)?;
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
@@ -94,7 +114,7 @@ pub fn check_unchanged(folder: &Folder, plan: &Plan, opened: &[Opened], limits: 
         let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
-                let digest = Digest::from(Adapter::open_with(&adapter.path, limits)?.blake3()?);
+                let digest = Digest::of(&selection.open(&adapter.path, limits)?, selection)?;
                 if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),

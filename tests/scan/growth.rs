@@ -150,6 +150,26 @@ fn an_input_that_was_only_touched_is_the_same() {
 }
 
 #[test]
+fn what_a_scan_does_not_read_may_change() {
+    let place = grown();
+    place.done("runs -o of_b --side b");
+    // B's last number: the tensors lie in the order A, B, A, B.
+    let file = place.path("runs/checkpoint-3/adapter_model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert!(place.done("runs -o out").stderr.contains("all done already"));
+    let digests = |out: &str| -> Vec<String> {
+        place.adapters(out).iter().map(|row| row.text("digest").unwrap().to_owned()).collect()
+    };
+    place.done("runs -o again");
+    assert_eq!(digests("again"), digests("out"));
+    let refused = place.run("runs -o of_b --side b");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("runs/checkpoint-3: found other bytes"), "{}", refused.stderr);
+}
+
+#[test]
 fn other_options_are_refused_with_the_ways_out() {
     let place = grown();
     refused(&place, "runs -o out --side b", "side");

@@ -7,7 +7,7 @@ use indicatif::{BinaryBytes, HumanDuration};
 
 use super::args::ScanArgs;
 use super::plan::{self, Planned};
-use super::{engines, free_memory, globs, shard};
+use super::{engines, free_memory, selection, shard};
 use crate::cli::report::Report;
 use crate::cli::{Outcome, write_stdout};
 use crate::engine::{Block, Engine, Pairs};
@@ -20,8 +20,7 @@ use crate::scan::table::PairTable;
 use crate::{Basis, Dtype, Matrix, Side};
 
 pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
-    let globs = globs(args)?;
-    let inputs = plan::open_inputs(args, &globs, report)?;
+    let inputs = plan::open_inputs(args, &selection(args)?, report)?;
     let (n_bad, n_ignored) = (inputs.n_bad, inputs.n_ignored);
     // Whatever is in the folder is read, and nothing is made there.
     let folder = Folder::at(&args.output);

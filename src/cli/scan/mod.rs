@@ -36,6 +36,7 @@ use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::records::Records;
 use crate::scan::run::{Progress, Run};
+use crate::scan::selection::Selection;
 use crate::scan::shard::{Shard, ShardChoice, from_environment};
 use crate::scan::table::put_bytes;
 
@@ -44,12 +45,12 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     if args.how.dry_run {
         return dry_run::run(args, report);
     }
-    let globs = globs(args)?;
-    let opened = plan::open_inputs(args, &globs, report)?;
+    let selection = selection(args)?;
+    let opened = plan::open_inputs(args, &selection, report)?;
     let folder = Folder::at(&args.output);
     let (shard, array_min) = shard(args, &folder)?;
     let n_bad = opened.n_bad;
-    let Planned { plan, growth } = plan::settle(args, &folder, opened)?;
+    let Planned { plan, growth } = plan::settle(args, &selection, &folder, opened)?;
     let blocks = Blocks::of(&plan)?;
     let whole = Counts::of(&blocks, &folder, |_| true);
     let mine = match shard {
@@ -70,7 +71,7 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
             args,
             report,
             &signals,
-            Scan { folder: &folder, plan: &plan, blocks: &blocks, globs, shard, array_min, mine },
+            Scan { folder: &folder, plan: &plan, blocks: &blocks, selection, shard, array_min, mine },
         )?;
     }
     if let Some(signal) = signals.caught() {
@@ -89,7 +90,7 @@ struct Scan<'a> {
     folder: &'a Folder,
     plan: &'a Plan,
     blocks: &'a Blocks<'a>,
-    globs: Vec<Pattern>,
+    selection: Selection,
     shard: Shard,
     array_min: Option<usize>,
     mine: Counts,
@@ -97,13 +98,13 @@ struct Scan<'a> {
 
 /// Does the blocks of the share, and returns how many.
 fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) -> Result<u64> {
-    let Scan { folder, plan, blocks, globs, shard, array_min, mine } = scan;
+    let Scan { folder, plan, blocks, selection, shard, array_min, mine } = scan;
     let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
     let log = Log::begin(folder, shard, array_min)?;
     let profile = Profile::begin(args.how.profile.is_some());
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
     let records = Records::open(folder)?;
-    let files = Files { plan, records, side: args.what.side, globs, profile: &profile };
+    let files = Files { plan, records, selection, profile: &profile };
     let is_passing = args.how.no_cache && shard == Shard::WHOLE && blocks.share_no_module();
     let bases = match is_passing && n_header_bytes(plan) <= memory_bytes / 8 {
         true => Bases::passing(files, mine.n_done > 0),
@@ -222,14 +223,15 @@ fn end(
     Ok(if n_bad + problems.len() > 0 { Outcome::Skipped } else { Outcome::Done })
 }
 
-fn globs(args: &ScanArgs) -> Result<Vec<Pattern>> {
+fn selection(args: &ScanArgs) -> Result<Selection> {
     let pattern = |glob: &String| {
         Pattern::new(glob).map_err(|error| {
             let found = format!("{} ({} at position {})", crate::listing::quoted(glob), error.msg, error.pos);
-            Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid().into()
+            Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
         })
     };
-    args.which.module.iter().map(pattern).collect()
+    let modules = args.which.module.iter().map(pattern).collect::<crate::Result<_, _>>()?;
+    Ok(Selection { side: args.what.side, modules })
 }
 
 /// The share, and the first task id of the array that it came from.

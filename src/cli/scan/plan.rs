@@ -5,8 +5,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use glob::Pattern;
-use rayon::prelude::*;
 
 use super::args::ScanArgs;
 use crate::Limits;
@@ -16,10 +14,11 @@ use crate::listing::counted;
 use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
-use crate::scan::inputs::{Inputs, of_list};
+use crate::scan::inputs::{Finder, of_list};
 use crate::scan::opened::Opened;
 use crate::scan::plan::{Growth, Options, PairChoice, Plan};
 use crate::scan::record::check_unchanged;
+use crate::scan::selection::Selection;
 use crate::scan::shard::Shard;
 
 /// Every input's header.
@@ -38,70 +37,40 @@ pub(super) struct Planned {
     pub(super) growth: Growth,
 }
 
-/// Headers that are opened at once: what is not kept of them is gone after each thousand.
-const N_AT_ONCE: usize = 1000;
-
 /// Finds the inputs and opens their headers; bad ones are reported.
-pub(super) fn open_inputs(args: &ScanArgs, globs: &[Pattern], report: &Report) -> Result<OpenedInputs> {
-    let (mut named, pairs) = pair_choice(args)?;
+pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, report: &Report) -> Result<OpenedInputs> {
+    let (mut named, mut pairs) = pair_choice(args)?;
     if let Some(list) = &args.list {
         named.extend(of_list(&read_list(list)?));
     }
-    let mut references = match &pairs {
-        PairChoice::Against(references) => references.clone(),
-        _ => vec![],
-    };
     if named.is_empty() {
         return Err(Fault::new("no RUN", "checkpoints, folders of them, or globs")
             .of("scan")
             .invalid()
             .into());
     }
-    let limits = Limits::default();
-    let mut found = Inputs::find(&named, &limits)?;
+    let finder = Finder::new(selection, Limits::default());
+    let mut found = finder.find(&named)?;
     for (path, what) in &found.ignored {
         report.detail("ignored", format!("{}: {what}", path.display()));
     }
-    if let PairChoice::Against(_) = &pairs {
-        let of_references = Inputs::find(&references, &limits)?;
-        references = of_references.runs;
-        let others: Vec<PathBuf> = found.runs.into_iter().chain(references.iter().cloned()).collect();
-        let of_all = Inputs::find(&others, &limits)?;
-        found.runs = of_all.runs;
-        found.bad.extend(of_references.bad);
+    if let PairChoice::Against(references) = &mut pairs {
+        let of_references = finder.find(references)?;
         // A reference that is also an input may have been named in another way.
-        let canonical = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let places: Vec<PathBuf> = references.iter().map(|path| canonical(path)).collect();
-        references = found.runs.iter().filter(|run| places.contains(&canonical(run))).cloned().collect();
+        let canonical = |run: &Opened| std::fs::canonicalize(&run.path).unwrap_or_else(|_| run.path.clone());
+        let places: HashSet<PathBuf> = of_references.runs.iter().map(canonical).collect();
+        found.join(of_references);
+        let chosen = found.runs.iter().filter(|run| places.contains(&canonical(run)));
+        *references = chosen.map(|run| run.path.clone()).collect();
     }
-    let mut bad = found.bad;
-    let mut opened = Vec::with_capacity(found.runs.len());
-    let mut layouts = HashSet::new();
-    for runs in found.runs.chunks(N_AT_ONCE) {
-        let headers: Vec<_> =
-            runs.par_iter().map(|run| Opened::open(run, args.what.side, globs, &limits)).collect();
-        for (run, header) in runs.iter().zip(headers) {
-            match header {
-                Ok(mut header) => {
-                    header.share_modules(&mut layouts);
-                    opened.push(header);
-                }
-                Err(error) => bad.push((run.clone(), error)),
-            }
-        }
-    }
-    let n_bad = bad.len();
-    for (_, error) in bad {
+    let (n_bad, n_ignored) = (found.bad.len(), found.ignored.len());
+    for (_, error) in found.bad {
         if args.how.strict {
             return Err(error.into());
         }
         report.error(&error.into());
     }
-    let pairs = match pairs {
-        PairChoice::Against(_) => PairChoice::Against(references),
-        pairs => pairs,
-    };
-    Ok(OpenedInputs { opened, pairs, n_bad, n_ignored: found.ignored.len() })
+    Ok(OpenedInputs { opened: found.runs, pairs, n_bad, n_ignored })
 }
 
 /// What to pair, and the inputs: words behind `--pairs all` are inputs.
@@ -167,23 +136,33 @@ pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<Opened
             Ok(Planned { plan, growth })
         }
         Some(mut plan) => {
-            if plan.options != options {
-                let [now, first] = options.differing(&plan.options);
-                return Err(Fault::new(now, format!("{first} as in its first run"))
-                    .of("options")
-                    .hint("give the same options, another output folder, or start anew: --fresh")
-                    .invalid()
-                    .into());
-            }
+            check_options(&plan, &options)?;
             let growth = plan.extend(opened)?;
             Ok(Planned { plan, growth })
         }
     }
 }
 
+fn check_options(plan: &Plan, options: &Options) -> Result<()> {
+    if plan.options == *options {
+        return Ok(());
+    }
+    let [now, first] = options.differing(&plan.options);
+    Err(Fault::new(now, format!("{first} as in its first run"))
+        .of("options")
+        .hint("give the same options, another output folder, or start anew: --fresh")
+        .invalid()
+        .into())
+}
+
 /// Settles the plan in the folder, while no other process can. What cannot be planned makes no folder, removes nothing
 /// and leaves the plan that is there.
-pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> Result<Planned> {
+pub(super) fn settle(
+    args: &ScanArgs,
+    selection: &Selection,
+    folder: &Folder,
+    inputs: OpenedInputs,
+) -> Result<Planned> {
     let OpenedInputs { opened, pairs, .. } = inputs;
     let options = options(args, pairs);
     if args.how.fresh || folder.read_plan()?.is_none() {
@@ -198,7 +177,8 @@ pub(super) fn settle(args: &ScanArgs, folder: &Folder, inputs: OpenedInputs) -> 
     let is_first = there.is_none();
     let is_shared = args.how.shard.is_some() && there.as_ref().is_some_and(|plan| !is_complete(plan, folder));
     if let Some(there) = &there {
-        check_unchanged(folder, there, &opened, &Limits::default())?;
+        check_options(there, &options)?;
+        check_unchanged(folder, there, &opened, selection, &Limits::default())?;
     }
     let planned = extended(there, options, opened)?;
     let n_added = planned.growth.n_added;

@@ -61,7 +61,7 @@ impl Cached {
             return Ok(key);
         }
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(digest, files.side, file.modules());
+        let key = key(digest, files.selection.side, file.modules());
         let there = match self.cache.get(&key)? {
             Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
                 // Damaged on the disk, and gone now: it is made again.
@@ -155,7 +155,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
     Ok(missing)
 }
 
-/// What decides a basis: the file's bytes, the side, and each module with its scaling.
+/// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
 fn key(digest: Digest, side: Side, modules: &[Module]) -> Key {
     let mut hash = blake3::Hasher::new();
     let digest = String::from(digest);

@@ -1,19 +1,16 @@
 //! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
 
-use glob::Pattern;
-
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::scan::cache::Record;
-use crate::scan::opened::is_chosen;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{Digest, FileRecord, FileStamp, changed};
 use crate::scan::records::Records;
+use crate::scan::selection::Selection;
 use crate::scan::sketch::sketch;
-use crate::side::Side;
 
 /// What is asked of the files.
 pub struct Files<'a> {
@@ -21,10 +18,8 @@ pub struct Files<'a> {
     pub plan: &'a Plan,
     /// What is known of them.
     pub records: Records,
-    /// Which subspace.
-    pub side: Side,
-    /// Which modules.
-    pub globs: Vec<Pattern>,
+    /// What is compared of each.
+    pub selection: Selection,
     /// Where the time goes.
     pub profile: &'a Profile,
 }
@@ -40,16 +35,16 @@ impl Files<'_> {
     pub(super) fn open(&self, adapter: u32) -> Result<OpenFile> {
         let path = &self.plan.adapters[adapter as usize].path;
         // That it opened when the plan was made and does not now is news to the user.
-        let mut adapter = Adapter::open_with(path, &Limits::default()).map_err(|_| changed(path))?;
-        adapter.modules.retain(|module| is_chosen(module, &self.globs));
+        let adapter = self.selection.open(path, &Limits::default()).map_err(|_| changed(path))?;
         let stamp = FileStamp::of(adapter.model_file())?;
         Ok(OpenFile { adapter, stamp })
     }
 
-    /// Digests the file; it must be what an earlier `record` says.
+    /// Digests what is read of the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<Digest> {
         let path = file.adapter.path();
-        let digest = self.profile.time(Stage::Read, || file.name(), || file.adapter.blake3())?.into();
+        let digest = || Digest::of(&file.adapter, &self.selection);
+        let digest = self.profile.time(Stage::Read, || file.name(), digest)?;
         match record {
             Some(record) if record.digest != digest => Err(changed(path)),
             _ => Ok(digest),
@@ -58,7 +53,7 @@ impl Files<'_> {
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
     pub(super) fn factorise(&self, module: &Module) -> Result<Record> {
-        match Basis::with_a(module, self.side) {
+        match Basis::with_a(module, self.selection.side) {
             Ok((basis, a)) => Ok(Record::Basis { basis, projection: Box::new(sketch(&a)) }),
             Err(error @ Error::Io { .. }) => Err(error),
             Err(error) => Ok(Record::Missing(error.to_string())),
