@@ -74,13 +74,13 @@ pub fn cosine(a: &[f32; N_PROJECTED], b: &[f32; N_PROJECTED]) -> f32 {
         return f32::NAN;
     }
     // Many sums, so that none waits for itself at every step: a scan does this for every pair.
-    let mut sums = [0.0f64; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+    let mut sums = [0.0; 32];
+    for (a, b) in a.as_chunks::<32>().0.iter().zip(b.as_chunks::<32>().0) {
         for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += f64::from(*x) * f64::from(*y);
+            *sum += x * y;
         }
     }
-    sums.iter().sum::<f64>().clamp(-1.0, 1.0) as f32
+    sums.iter().sum::<f32>().clamp(-1.0, 1.0)
 }
 
 /// The finaliser of splitmix64: every bit of the place decides every bit of the hash.
