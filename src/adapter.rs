@@ -66,7 +66,7 @@ impl Adapter {
     /// Size of the file that holds the tensors.
     pub fn n_bytes(&self) -> u64 {
         match self.source.whole() {
-            Source::File(_, stamp) => stamp.n_bytes,
+            Source::File(file) => file.stamp.n_bytes,
             Source::Memory(_, bytes) => bytes.len() as u64,
             Source::Deflated(part) => part.n_bytes,
         }
@@ -75,7 +75,7 @@ impl Adapter {
     /// When that file was last written, where the system says it.
     pub fn modified(&self) -> Option<SystemTime> {
         match self.source.whole() {
-            Source::File(_, stamp) => stamp.modified,
+            Source::File(file) => file.stamp.modified,
             Source::Memory(..) | Source::Deflated(_) => None,
         }
     }

@@ -1,9 +1,10 @@
 //! One factor of a module as a view of a stored tensor: which numbers of the file it is, without reading them.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::ops::{Range, RangeInclusive};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use crate::adapter::Dtype;
@@ -143,6 +144,7 @@ impl Axis {
     }
 
     /// Its dimensions and its range, as text.
+    #[cfg(feature = "cli")]
     pub(crate) fn facts(&self) -> String {
         format!("{:?} {:?}", self.dims, self.range)
     }
@@ -168,8 +170,7 @@ impl Axis {
 /// Where the bytes of a checkpoint lie.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    /// Opened for each read, so that thousands of adapters do not hold thousands of descriptors.
-    File(Arc<Path>, Stamp),
+    File(Arc<StoredFile>),
     /// A label to name it by, and the bytes.
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
     /// A compressed part of one of these two.
@@ -180,7 +181,8 @@ impl Source {
     /// The file, or the label that stands for one.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::File(path, _) | Self::Memory(path, _) => path,
+            Self::File(file) => &file.path,
+            Self::Memory(label, _) => label,
             Self::Deflated(part) => part.file.path(),
         }
     }
@@ -188,7 +190,7 @@ impl Source {
     /// Whether the two are one place, and not only equal.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::File(one, _), Self::File(other, _)) => Arc::ptr_eq(one, other),
+            (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
             (Self::Memory(_, one), Self::Memory(_, other)) => Arc::ptr_eq(one, other),
             (Self::Deflated(one), Self::Deflated(other)) => Arc::ptr_eq(one, other),
             _ => false,
@@ -202,6 +204,16 @@ impl Source {
             Self::Deflated(part) => part.file.whole(),
         }
     }
+}
+
+/// A checkpoint's file.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) path: PathBuf,
+    pub(crate) stamp: Stamp,
+    /// Of one that is held open, see `Adapter::hold_open`. Others are opened for each read, so that thousands of adapters do
+    /// not hold thousands of descriptors.
+    pub(crate) held: OnceLock<File>,
 }
 
 /// Bytes of a file that are compressed by deflate.

@@ -25,6 +25,7 @@ mod safetensors;
 mod schemes;
 mod sniff;
 mod source;
+mod stored_file;
 mod tensor;
 mod torch;
 mod zip;

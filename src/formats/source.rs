@@ -1,17 +1,19 @@
 //! Reads byte ranges of a checkpoint, from a file or from memory.
 //!
 //! A file is read range by range and never mapped: training rewrites checkpoints, and a mapped file that shrinks
-//! underneath stops the process. Each reader has a handle of its own, so that its position is nobody else's.
+//! underneath stops the process.
 
-use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use flate2::read::DeflateDecoder;
 
-use crate::adapter::{Source, Stamp};
+use super::stored_file::{read_exact_at, stamp};
+use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
-use crate::factor::Deflated;
+use crate::factor::{Deflated, StoredFile};
 
 /// Compressed bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -24,7 +26,10 @@ pub(super) struct Reader<'a> {
 }
 
 enum Bytes<'a> {
+    /// Opened for this reader alone.
     File(File),
+    /// One that others read from at the same time.
+    Held(&'a File),
     Memory(&'a [u8]),
     Deflated(Box<Reader<'a>>, &'a Deflated),
 }
@@ -39,7 +44,8 @@ impl Source {
                 .at(path)
                 .unsupported());
         }
-        Ok(Self::File(path.into(), stamp(&metadata)))
+        let stamp = stamp(&metadata);
+        Ok(Self::File(Arc::new(StoredFile { path: path.to_owned(), stamp, held: OnceLock::new() })))
     }
 
     pub(super) fn open(&self) -> Result<Reader<'_>> {
@@ -51,24 +57,15 @@ impl Source {
                 let file = Box::new(part.file.open()?);
                 Ok(Reader { path: self.path(), n_bytes: part.n_bytes, bytes: Bytes::Deflated(file, part) })
             }
-            Self::File(path, then) => {
-                let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
-                let metadata = file.metadata().map_err(|source| Error::io("read", path, source))?;
-                if stamp(&metadata) != *then {
-                    let expected = "it unchanged since its header was read";
-                    let fault = Fault::new("the file changed", expected).at(path);
-                    return Err(fault
-                        .hint("wait until training has written it, and start again")
-                        .malformed());
-                }
-                Ok(Reader { path, n_bytes: metadata.len(), bytes: Bytes::File(file) })
+            Self::File(file) => {
+                let bytes = match file.held.get() {
+                    Some(held) => Bytes::Held(file.checked(held)?),
+                    None => Bytes::File(file.open()?),
+                };
+                Ok(Reader { path: &file.path, n_bytes: file.stamp.n_bytes, bytes })
             }
         }
     }
-}
-
-fn stamp(metadata: &Metadata) -> Stamp {
-    Stamp { n_bytes: metadata.len(), modified: metadata.modified().ok() }
 }
 
 impl Reader<'_> {
@@ -85,10 +82,8 @@ impl Reader<'_> {
     pub(super) fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<()> {
         let done = match &self.bytes {
             Bytes::Memory(bytes) => slice(bytes, offset, to.len()).map(|from| to.copy_from_slice(from)),
-            Bytes::File(file) => {
-                let mut file = file;
-                file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(to))
-            }
+            Bytes::File(file) => read_exact_at(file, offset, to),
+            Bytes::Held(file) => read_exact_at(file, offset, to),
             Bytes::Deflated(file, part) => return inflate(file, part, offset, to),
         };
         done.map_err(|source| Error::io("read", self.path, source))

@@ -52,7 +52,7 @@ impl Cached {
 
     fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<Key> {
         let record = files.records.find(adapter)?;
-        let file = files.open(adapter)?;
+        let file = files.open(adapter, true)?;
         if let Some(record) = &record
             && let Some(key) = record.key.map(Key::from)
             && file.stamp() == record.stamp

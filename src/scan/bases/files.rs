@@ -31,12 +31,15 @@ pub(super) struct OpenFile {
 }
 
 impl Files<'_> {
-    /// Opens an adapter's header.
-    pub(super) fn open(&self, adapter: u32) -> Result<OpenFile> {
+    /// Opens an adapter's header, and with `hold` its file for all that is read of it.
+    pub(super) fn open(&self, adapter: u32, hold: bool) -> Result<OpenFile> {
         let path = &self.plan.adapters[adapter as usize].path;
         // That it opened when the plan was made and does not now is news to the user.
         let adapter = self.selection.open(path, &Limits::default()).map_err(|_| changed(path))?;
         let stamp = FileStamp::of(adapter.model_file())?;
+        if hold {
+            adapter.hold_open()?;
+        }
         Ok(OpenFile { adapter, stamp })
     }
 

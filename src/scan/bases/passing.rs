@@ -9,6 +9,9 @@ use crate::scan::cache::Record;
 use crate::scan::profile::Stage;
 use crate::scan::record::FileRecord;
 
+/// Files that are held open from the first block to the last, at most: no process may open files without end.
+const MAX_HELD: usize = 256;
+
 pub(super) struct Passing {
     files: Once<Arc<OpenFile>>,
     /// Whether an earlier run has done blocks.
@@ -27,7 +30,7 @@ impl Passing {
 
     pub(super) fn ensure(&self, files: &Files<'_>, adapters: &[u32]) -> Result<()> {
         self.files.ensure(adapters, |adapter| {
-            let file = files.open(adapter)?;
+            let file = files.open(adapter, files.plan.adapters.len() <= MAX_HELD)?;
             let record = files.records.find(adapter)?;
             if record.as_ref().is_none_or(|record| record.stamp != file.stamp()) {
                 let digest = files.digest(&file, record.as_ref())?;
