@@ -7,11 +7,12 @@ use rayon::prelude::*;
 
 use super::opened::{ModuleLists, Opened};
 use super::selection::Selection;
+use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
 use crate::formats::{Discovered, OpenOptions, search};
+use crate::listing::{quoted, some_of};
 use crate::names::natural_cmp;
-use crate::{Limits, listing::quoted};
 
 /// What was found, each list in natural order.
 #[derive(Debug, Default)]
@@ -27,14 +28,14 @@ pub struct Inputs {
 /// Finds checkpoints and opens their headers, each once.
 pub struct Finder<'a> {
     selection: &'a Selection,
-    limits: Limits,
+    options: OpenOptions,
     lists: ModuleLists,
 }
 
 impl<'a> Finder<'a> {
     /// Nothing is read yet.
     pub fn new(selection: &'a Selection, limits: Limits) -> Self {
-        Self { selection, limits, lists: ModuleLists::default() }
+        Self { selection, options: OpenOptions::new().limits(limits), lists: ModuleLists::default() }
     }
 
     /// Finds the checkpoints. A folder is searched, a glob is expanded, anything else is a checkpoint by itself.
@@ -67,9 +68,8 @@ impl<'a> Finder<'a> {
     }
 
     fn search(&self, folder: &Path, inputs: &mut Inputs) -> Result<()> {
-        let options = OpenOptions::new().limits(self.limits.clone());
-        let (Discovered { runs, ignored, bad }, opened) =
-            search(folder, &options, |adapters| self.only(adapters))?;
+        let only = |adapters| self.only(adapters);
+        let (Discovered { runs, ignored, bad }, opened) = search(folder, &self.options, only)?;
         inputs.add(runs.iter().map(|run| plain(run)).collect(), opened);
         inputs.ignored.extend(ignored);
         inputs.bad.extend(bad);
@@ -77,17 +77,18 @@ impl<'a> Finder<'a> {
     }
 
     fn open(&self, path: &Path) -> Result<Opened> {
-        Opened::open(path, self.selection, &self.limits).map(|opened| self.lists.share(opened))
+        self.only(self.options.open_all(path)?)
     }
 
-    /// What is kept of the only adapter of a file.
-    fn only(&self, mut adapters: Vec<Adapter>) -> Result<Opened> {
-        let adapter = adapters.remove(0);
-        let path = adapter.path().to_owned();
-        if !adapters.is_empty() {
-            // Which of several is not said: the error that names them.
-            return self.open(&path);
-        }
+    /// What is kept of the adapters of a file, which must be one.
+    fn only(&self, adapters: Vec<Adapter>) -> Result<Opened> {
+        let path = adapters[0].path().to_owned();
+        let [adapter] = <[Adapter; 1]>::try_from(adapters).map_err(|adapters| {
+            let names = adapters.iter().map(|adapter| quoted(adapter.adapter_name().unwrap_or_default()));
+            let found = format!("{} adapters ({})", adapters.len(), some_of(names));
+            let hint = "a scan takes one adapter from a file: give each a file of its own";
+            Fault::new(found, "one adapter in a file").at(&path).hint(hint).unsupported()
+        })?;
         Opened::of(&path, adapter, self.selection).map(|opened| self.lists.share(opened))
     }
 }
@@ -110,8 +111,11 @@ impl Inputs {
     }
 
     fn settle(&mut self) {
-        self.runs.sort_by(|a, b| natural_cmp(&a.path.to_string_lossy(), &b.path.to_string_lossy()));
+        let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
+        self.runs.sort_by(|a, b| by_path(&a.path, &b.path));
+        self.bad.sort_by(|a, b| by_path(&a.0, &b.0));
         each_once(&mut self.runs, |run| &run.path);
+        each_once(&mut self.bad, |(path, _)| path);
     }
 }
 

@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::record::FileStamp;
 use super::selection::Selection;
-use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
 use crate::names;
@@ -44,14 +43,6 @@ pub struct OpenedModule {
 }
 
 impl Opened {
-    /// Opens a checkpoint's header and picks the modules that are compared.
-    ///
-    /// # Errors
-    /// As [`Adapter::open_with`]; `Unsupported` for a path that is not UTF-8.
-    pub fn open(path: &Path, selection: &Selection, limits: &Limits) -> Result<Self> {
-        Self::of(path, Adapter::open_with(path, limits)?, selection)
-    }
-
     /// What is kept of an adapter that was opened at `path`.
     ///
     /// # Errors

@@ -147,3 +147,23 @@ fn a_rank_over_d_is_compared_in_its_numerical_rank() {
     assert!((whole.number("phi_r").unwrap() - 1.0).abs() < 1e-5);
     assert_eq!((whole.number("baseline"), whole.number("z"), whole.number("phi_4")), (Some(1.0), None, None));
 }
+
+#[test]
+fn a_file_of_several_adapters_is_reported_once_in_its_place() {
+    let place = Place::new();
+    for seed in 0..3 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    fs::copy("tests/data/libraries/peft-several/two.safetensors", place.path("runs/two.safetensors"))
+        .unwrap();
+    fs::write(place.path("runs/a.safetensors"), "x").unwrap();
+    let ended = place.run("runs runs/two.safetensors -o out");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    let found = "found 2 adapters (`face`, `style`), expected one adapter in a file";
+    assert!(errors[0].starts_with("error: runs/a.safetensors: "), "{errors:?}");
+    assert_eq!(errors[1], format!("error: runs/two.safetensors: {found}"));
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(ended.stderr.contains("hint: a scan takes one adapter from a file"), "{}", ended.stderr);
+    assert_eq!(place.table("out").len(), 2 * 3);
+}
