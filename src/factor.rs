@@ -127,9 +127,11 @@ impl Axis {
 
     /// The least and the largest offset; none of an axis without positions.
     fn ends(&self) -> Option<(u64, u64)> {
+        if self.range.is_empty() {
+            return None;
+        }
         if let &[(_, stride)] = self.dims.as_slice() {
-            let last = self.range.end.checked_sub(1).filter(|&last| last >= self.range.start)?;
-            return Some((self.range.start as u64 * stride, last as u64 * stride));
+            return Some((self.range.start as u64 * stride, (self.range.end - 1) as u64 * stride));
         }
         let offsets = self.offsets();
         Some((*offsets.iter().min()?, *offsets.iter().max()?))
@@ -138,7 +140,7 @@ impl Axis {
     /// Whether each position lies `stride` numbers behind the one before it.
     fn is_every(&self, stride: u64) -> bool {
         match self.dims.as_slice() {
-            [(_, every)] if *every == stride => true,
+            [(_, every)] => *every == stride || self.len() <= 1,
             _ => self.offsets().windows(2).all(|pair| pair[1] == pair[0] + stride),
         }
     }
@@ -213,7 +215,7 @@ pub(crate) struct StoredFile {
     pub(crate) stamp: Stamp,
     /// Of one that is held open, see `Adapter::hold_open`. Others are opened for each read, so that thousands of adapters do
     /// not hold thousands of descriptors.
-    pub(crate) held: OnceLock<File>,
+    pub(crate) held: OnceLock<Arc<File>>,
 }
 
 /// Bytes of a file that are compressed by deflate.

@@ -11,7 +11,6 @@ mod tile;
 use rayon::prelude::*;
 
 use self::pool::Buffers;
-use self::tile::Scratch;
 use super::{Block, Engine, EngineInfo, EngineKind, Kept, Pair, Precision};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable, Params};
@@ -53,9 +52,7 @@ impl Engine for CpuEngine {
     }
 
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
-        let grid =
-            |scratch: &mut Scratch, pair| kept::grid(pair, self.info.precision, &self.buffers, scratch);
-        pairs.par_iter().map_init(Scratch::default, grid).collect()
+        pairs.par_iter().map(|pair| kept::grid(pair, self.info.precision, &self.buffers)).collect()
     }
 
     fn kept(&self, block: &Block<'_>) -> Result<Kept> {

@@ -26,10 +26,8 @@ pub(super) struct Reader<'a> {
 }
 
 enum Bytes<'a> {
-    /// Opened for this reader alone.
-    File(File),
-    /// One that others read from at the same time.
-    Held(&'a File),
+    /// Opened for this reader, or held for all of them.
+    File(Arc<File>),
     Memory(&'a [u8]),
     Deflated(Box<Reader<'a>>, &'a Deflated),
 }
@@ -57,13 +55,11 @@ impl Source {
                 let file = Box::new(part.file.open()?);
                 Ok(Reader { path: self.path(), n_bytes: part.n_bytes, bytes: Bytes::Deflated(file, part) })
             }
-            Self::File(file) => {
-                let bytes = match file.held.get() {
-                    Some(held) => Bytes::Held(file.checked(held)?),
-                    None => Bytes::File(file.open()?),
-                };
-                Ok(Reader { path: &file.path, n_bytes: file.stamp.n_bytes, bytes })
-            }
+            Self::File(file) => Ok(Reader {
+                path: &file.path,
+                n_bytes: file.stamp.n_bytes,
+                bytes: Bytes::File(file.handle()?),
+            }),
         }
     }
 }
@@ -83,7 +79,6 @@ impl Reader<'_> {
         let done = match &self.bytes {
             Bytes::Memory(bytes) => slice(bytes, offset, to.len()).map(|from| to.copy_from_slice(from)),
             Bytes::File(file) => read_exact_at(file, offset, to),
-            Bytes::Held(file) => read_exact_at(file, offset, to),
             Bytes::Deflated(file, part) => return inflate(file, part, offset, to),
         };
         done.map_err(|source| Error::io("read", self.path, source))

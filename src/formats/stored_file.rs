@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 #[cfg(not(unix))]
 use std::io::{Read as _, Seek as _};
+use std::sync::Arc;
 
 use crate::adapter::Stamp;
 #[cfg(feature = "cli")]
@@ -12,15 +13,12 @@ use crate::error::{Error, Fault, Result};
 use crate::factor::StoredFile;
 
 impl StoredFile {
-    /// A new handle of the file as it was when its header was read.
-    pub(super) fn open(&self) -> Result<File> {
-        let file = File::open(&self.path).map_err(|source| Error::io("open", &self.path, source))?;
-        self.checked(&file)?;
-        Ok(file)
-    }
-
-    /// The handle, if nobody has written the file since its header was read.
-    pub(super) fn checked<'a>(&self, file: &'a File) -> Result<&'a File> {
+    /// The handle that is held, or a new one, if nobody has written the file since its header was read.
+    pub(super) fn handle(&self) -> Result<Arc<File>> {
+        let file = match self.held.get() {
+            Some(held) => Arc::clone(held),
+            None => Arc::new(File::open(&self.path).map_err(|source| Error::io("open", &self.path, source))?),
+        };
         let metadata = file.metadata().map_err(|source| Error::io("read", &self.path, source))?;
         if stamp(&metadata) == self.stamp {
             return Ok(file);
@@ -40,7 +38,7 @@ impl Adapter {
     pub(crate) fn hold_open(&self) -> Result<()> {
         if let (Source::File(file), true) = (self.source.whole(), cfg!(unix)) {
             // Whoever was first, it is the same file.
-            let _ = file.held.set(file.open()?);
+            let _ = file.held.set(file.handle()?);
         }
         Ok(())
     }

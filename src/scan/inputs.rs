@@ -82,14 +82,13 @@ impl<'a> Finder<'a> {
 
     /// What is kept of the adapters of a file, which must be one.
     fn only(&self, adapters: Vec<Adapter>) -> Result<Opened> {
-        let path = adapters[0].path().to_owned();
         let [adapter] = <[Adapter; 1]>::try_from(adapters).map_err(|adapters| {
             let names = adapters.iter().map(|adapter| quoted(adapter.adapter_name().unwrap_or_default()));
             let found = format!("{} adapters ({})", adapters.len(), some_of(names));
             let hint = "a scan takes one adapter from a file: give each a file of its own";
-            Fault::new(found, "one adapter in a file").at(&path).hint(hint).unsupported()
+            Fault::new(found, "one adapter in a file").at(adapters[0].path()).hint(hint).unsupported()
         })?;
-        Opened::of(&path, adapter, self.selection).map(|opened| self.lists.share(opened))
+        Opened::of(adapter, self.selection).map(|opened| self.lists.share(opened))
     }
 }
 
@@ -119,10 +118,14 @@ impl Inputs {
     }
 }
 
+/// Where a path leads to, however it is named; the path itself where the system does not say.
+pub fn place(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Leaves the first of several that lie at the same place.
 fn each_once<T: Sync>(list: &mut Vec<T>, path: impl Fn(&T) -> &PathBuf + Sync) {
-    let place = |item: &T| std::fs::canonicalize(path(item)).unwrap_or_else(|_| path(item).clone());
-    let places: Vec<PathBuf> = list.par_iter().map(place).collect();
+    let places: Vec<PathBuf> = list.par_iter().map(|item| place(path(item))).collect();
     let mut seen = HashSet::with_capacity(places.len());
     let mut is_first = places.iter().map(|place| seen.insert(place));
     list.retain(|_| is_first.next().unwrap_or(false));

@@ -43,17 +43,18 @@ pub struct OpenedModule {
 }
 
 impl Opened {
-    /// What is kept of an adapter that was opened at `path`.
+    /// What is kept of an adapter.
     ///
     /// # Errors
-    /// `Unsupported` for a path that is not UTF-8, `Io` when the system refuses to say when the file was written.
-    pub fn of(path: &Path, adapter: Adapter, selection: &Selection) -> Result<Self> {
+    /// `Unsupported` for a path that is not UTF-8.
+    pub fn of(adapter: Adapter, selection: &Selection) -> Result<Self> {
+        let path = adapter.path();
         if path.to_str().is_none() {
             // Plans and tables hold text.
             return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
         }
         let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
-        let stamp = FileStamp::of(adapter.model_file())?;
+        let stamp = FileStamp::when_opened(&adapter);
         let adapter = selection.of(adapter);
         let mut hash = Sha256::new();
         let mut n_bytes = 0;
@@ -75,7 +76,7 @@ impl Opened {
         hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
-            path: path.to_owned(),
+            path: adapter.path().to_owned(),
             format: adapter.format().to_string(),
             base_model: adapter.base_model().map(str::to_owned),
             modules: modules.into(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use blake3::{Hash, HexError};
 use rayon::prelude::*;
@@ -89,9 +89,18 @@ impl FileStamp {
     /// `Io` when the system refuses.
     pub fn of(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
-        let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self::new(metadata.len(), metadata.modified().ok()))
+    }
+
+    /// Of an adapter's file as it was when its header was read.
+    pub fn when_opened(adapter: &Adapter) -> Self {
+        Self::new(adapter.n_bytes(), adapter.modified())
+    }
+
+    fn new(n_bytes: u64, modified: Option<SystemTime>) -> Self {
+        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified_ns = since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0);
-        Ok(Self { n_bytes: metadata.len(), modified_ns })
+        Self { n_bytes, modified_ns }
     }
 }
 

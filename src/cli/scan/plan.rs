@@ -14,7 +14,7 @@ use crate::listing::counted;
 use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
-use crate::scan::inputs::{Finder, of_list};
+use crate::scan::inputs::{Finder, of_list, place};
 use crate::scan::opened::Opened;
 use crate::scan::plan::{Growth, Options, PairChoice, Plan};
 use crate::scan::record::check_unchanged;
@@ -57,10 +57,9 @@ pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, report: &Repor
     if let PairChoice::Against(references) = &mut pairs {
         let of_references = finder.find(references)?;
         // A reference that is also an input may have been named in another way.
-        let canonical = |run: &Opened| std::fs::canonicalize(&run.path).unwrap_or_else(|_| run.path.clone());
-        let places: HashSet<PathBuf> = of_references.runs.iter().map(canonical).collect();
+        let places: HashSet<PathBuf> = of_references.runs.iter().map(|run| place(&run.path)).collect();
         found.join(of_references);
-        let chosen = found.runs.iter().filter(|run| places.contains(&canonical(run)));
+        let chosen = found.runs.iter().filter(|run| places.contains(&place(&run.path)));
         *references = chosen.map(|run| run.path.clone()).collect();
     }
     let (n_bad, n_ignored) = (found.bad.len(), found.ignored.len());

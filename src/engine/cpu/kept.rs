@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::pool::Buffers;
 use super::stack::Stack;
-use super::tile::{Cell, KeepCells, Scratch, Tile, WholeGrid};
+use super::tile::{Cell, KeepCells, Tile, WholeGrid};
 use crate::engine::{Block, Kept, Pair, Pairs, Precision};
 use crate::error::Result;
 use crate::similarity::Grid;
@@ -77,18 +77,15 @@ fn tiles<'a>(
 }
 
 /// One pair on the calling thread.
-pub(super) fn grid(
-    pair: &Pair<'_>,
-    precision: Precision,
-    buffers: &Buffers,
-    scratch: &mut Scratch,
-) -> Result<Grid> {
+pub(super) fn grid(pair: &Pair<'_>, precision: Precision, buffers: &Buffers) -> Result<Grid> {
     let d = pair.d()?;
     let [a, b] = [pair.a, pair.b].map(|basis| Stack::new(&[basis], false, precision, buffers.steps.take()));
     let tile = Tile { a: &a, group_a: &a.groups[0], b: &b, group_b: &b.groups[0], is_upper: false };
     let (n_rows, n_cols) = (pair.a.q(), pair.b.q());
     let mut values = Vec::with_capacity(n_rows * n_cols);
-    Arch::new().dispatch(WholeGrid { tile, scratch, values: &mut values });
+    buffers.scratches.with(|scratch| {
+        Arch::new().dispatch(WholeGrid { tile, scratch, values: &mut values });
+    });
     buffers.steps.give_back(a.steps);
     buffers.steps.give_back(b.steps);
     Grid::new(n_rows, n_cols, d, values)
