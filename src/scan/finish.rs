@@ -2,6 +2,7 @@
 //! removed.
 
 use std::fs;
+use std::io::ErrorKind;
 
 use super::blocks::Blocks;
 use super::folder::Folder;
@@ -72,10 +73,12 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
     let problems = adapters_table(plan, folder)?;
     folder.remove_parts()?;
     match fs::remove_dir_all(folder.bases()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder.bases(), error))
+        // A share that was started twice is still at work: it removes what it has added when it ends itself.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+            Ok(problems)
         }
-        _ => Ok(problems),
+        Err(error) => Err(Error::io("remove", folder.bases(), error)),
+        Ok(()) => Ok(problems),
     }
 }
 

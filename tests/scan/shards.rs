@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::common::checkpoints::Checkpoint;
 use crate::common::scans::{Place, assert_same, ended};
@@ -75,6 +77,30 @@ fn shares_that_run_at_once_on_one_folder_and_cache_make_the_bytes_of_one_run() {
         let expected = if round % 2 == 1 { "planned" } else { "whole" };
         assert_same(&place.bytes(&out), &place.bytes(expected), &out);
     }
+}
+
+#[test]
+fn bases_that_a_share_started_twice_still_adds_do_not_fail_the_one_that_finishes() {
+    let place = many();
+    place.done("runs -o out");
+    let bases = place.path("out/work/bases");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                // Gone between the two, now and then.
+                let _ = fs::create_dir_all(&bases).and_then(|()| fs::write(bases.join(n.to_string()), "x"));
+            }
+        });
+        let ended: Vec<_> = (0..20).map(|_| place.run("runs -o out")).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for ended in ended {
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        }
+    });
 }
 
 #[test]
