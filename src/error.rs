@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::listing::printable;
+use crate::text::printable;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -37,37 +37,34 @@
 
 mod adapter;
 mod basis;
-pub mod chance;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
-mod comparison;
+mod compare;
 pub mod engine;
 mod error;
-mod factor;
+#[cfg(feature = "cli")]
+pub(crate) mod files;
 pub mod figure;
 mod formats;
 pub mod kernels;
-mod listing;
+pub mod measure;
 pub mod names;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]
 pub mod scan;
 mod select;
-mod side;
-mod similarity;
-pub mod start;
-pub mod summary;
+mod simd;
+mod text;
 
-pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Module, Recorded};
+pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Module, Recorded, Side};
 pub use basis::Basis;
-pub use comparison::{Comparison, Factorised, compare, grids};
+pub use compare::{Comparison, Factorised, compare, grids, similarity};
 pub use error::{Error, Fault, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use select::{Matching, ModulePair, Selected, Selection};
-pub use side::Side;
-pub use similarity::{Grid, similarity};
+pub use measure::Grid;
 
 /// The README's code runs as a test.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use lorascope::summary::{STRONG, Strength, Summary, WEAK};
+use lorascope::measure::summary::{STRONG, Strength, Summary, WEAK};
 use lorascope::{Basis, Grid};
 use proptest::prelude::*;
 

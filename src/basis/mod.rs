@@ -2,7 +2,6 @@
 
 mod eigen;
 mod gram;
-pub(crate) mod lanes;
 mod noise;
 mod random;
 mod scale;
@@ -19,7 +18,7 @@ use self::scale::Scaled;
 use self::update::Vectors;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
-use crate::side::Side;
+use crate::adapter::Side;
 
 /// An orthonormal basis of one side of one module, its rows ordered by falling singular value.
 ///

@@ -1,6 +1,6 @@
 //! What rounding to the stored type could have made: the floor under which a direction is not believed.
 
-use super::lanes;
+use crate::simd;
 use crate::adapter::{Dtype, Matrix};
 
 /// The noise ν that rounding leaves in a singular value of a factor between r and d dimensions:
@@ -34,7 +34,7 @@ fn rounding_norm(matrix: &Matrix) -> f64 {
         Dtype::Bf16 => (7, -133),
     };
     let least = 2f64.powi(least_exponent + mantissa_bits);
-    let squares = lanes::sum(&matrix.values, |value| power(value, least).powi(2));
+    let squares = simd::sum(&matrix.values, |value| power(value, least).powi(2));
     (squares / 12.0).sqrt() * 2f64.powi(-mantissa_bits)
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
-use super::lanes;
+use crate::simd;
 use crate::adapter::Matrix;
 use crate::error::{Fault, Result};
 
@@ -27,7 +27,7 @@ impl<'a> Scaled<'a> {
         if n == 0 || rows.checked_mul(cols) != Some(n) {
             return Err(Fault::new(format!("{n} numbers in {rows} × {cols}"), "one for each place").invalid());
         }
-        let largest = lanes::largest(&matrix.values);
+        let largest = simd::largest(&matrix.values);
         if !largest.is_finite() {
             let found = format!("a number in {rows} × {cols} that is not finite");
             return Err(Fault::new(found, "finite numbers").invalid());

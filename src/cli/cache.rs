@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::bytes::bytes;
 use super::write_stdout;
-use crate::listing::printable;
+use crate::text::printable;
 use crate::scan::cache::{Cache, Info};
 
 pub(super) const CACHE_HELP: &str = "\

@@ -3,31 +3,32 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::CompareArgs;
+use super::options::CompareArgs;
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
-use super::report::Report;
+use super::console::Console;
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
-use crate::listing::{counted, printable};
-use crate::{Comparison, Selection, Side, chance};
+use crate::text::{counted, printable};
+use crate::measure::chance;
+use crate::{Comparison, Selection, Side};
 
-pub(super) fn run(args: &CompareArgs, report: &Report) -> Result<()> {
+pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
     let (a, b) = (args.selection.open(&args.run_a)?, args.selection.open(&args.run_b)?);
     let selection = args.selection.of(Selection::new().all())?;
     let side = args.compute.side;
     let selected = selection.select(&a, &b, side)?;
     if let Some(note) = &selected.note {
-        report.note("note", note);
+        console.note("note", note);
     }
     for (run, only) in [&a, &b].into_iter().zip(&selected.only) {
         if !only.is_empty() && selected.note.is_none() {
-            report
+            console
                 .note("note", format!("{} only in {}", counted(only.len(), "module"), run.path().display()));
         }
         for module in only {
-            report.detail("only", format!("{}: {}", run.path().display(), module.name));
+            console.detail("only", format!("{}: {}", run.path().display(), module.name));
         }
     }
     let sink = Sink::open_text(&args.output)?;
@@ -35,7 +36,7 @@ pub(super) fn run(args: &CompareArgs, report: &Report) -> Result<()> {
 
     let job =
         Job { runs: [&a, &b], pairs: &selected.pairs, cached: None, compute: &args.compute, control: None };
-    let done = job.run(report)?;
+    let done = job.run(console)?;
     // Digests read the files whole, so only where they are kept.
     let meta = match args.compute.json || grids.is_some() {
         true => Some(Meta::new([&a, &b], side, None, done.engine.info())?),

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use super::args::DemoArgs;
+use super::options::DemoArgs;
 use super::picture::{Picture, check_usage};
-use super::report::Report;
+use super::console::Console;
 use crate::{Adapter, Selection};
 
 const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
 const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
 
-pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
+pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     check_usage(&args.output, &args.compute);
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
     let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
@@ -24,5 +24,5 @@ pub(super) fn run(args: &DemoArgs, report: &Report) -> Result<()> {
         control: &args.control,
         picture: &args.picture,
     }
-    .draw(report)
+    .draw(console)
 }

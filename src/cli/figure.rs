@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::args::{ComputeArgs, FigureArgs};
+use super::options::{ComputeArgs, FigureArgs};
 use super::picture::{Picture, check_usage};
-use super::report::Report;
+use super::console::Console;
 use crate::Selection;
 use crate::scan::cache::Cache;
-use crate::scan::lookup::{CachedPair, Scanned};
+use crate::scan::finished::{CachedPair, Scanned};
 
-pub(super) fn run(args: &FigureArgs, report: &Report) -> Result<()> {
+pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
     check_usage(&args.output, &args.compute);
     match (&args.pair, &args.run_b) {
-        (Some(pair), _) => of_scan(args, pair, report),
-        (None, Some(run_b)) => draw(args, &args.compute, [&args.run_a, run_b], None, report),
+        (Some(pair), _) => of_scan(args, pair, console),
+        (None, Some(run_b)) => draw(args, &args.compute, [&args.run_a, run_b], None, console),
         (None, None) => unreachable!("the grammar asks for one of the two"),
     }
 }
 
 /// A pair of a scan, on the scan's side.
-fn of_scan(args: &FigureArgs, pair: &[String], report: &Report) -> Result<()> {
+fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> {
     let scanned = Scanned::open(&args.run_a)?;
     let numbers = [scanned.find(&pair[0])?, scanned.find(&pair[1])?];
     let dir: PathBuf = match &args.cache {
@@ -29,11 +29,11 @@ fn of_scan(args: &FigureArgs, pair: &[String], report: &Report) -> Result<()> {
         None => Cache::default_dir()?,
     };
     let cached = scanned.cached(&Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, numbers)?;
-    report
+    console
         .detail("bases", if cached.is_some() { "from the cache" } else { "not in the cache, so made again" });
     let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
-    draw(args, &compute, runs, cached.as_ref(), report)
+    draw(args, &compute, runs, cached.as_ref(), console)
 }
 
 fn draw(
@@ -41,13 +41,13 @@ fn draw(
     compute: &ComputeArgs,
     runs: [&Path; 2],
     cached: Option<&CachedPair<'_>>,
-    report: &Report,
+    console: &Console,
 ) -> Result<()> {
     let (a, b) = (args.selection.open(runs[0])?, args.selection.open(runs[1])?);
     let selection = args.selection.of(Selection::new())?;
     let selected = selection.select(&a, &b, compute.side)?;
     if let Some(note) = &selected.note {
-        report.note("note", note);
+        console.note("note", note);
     }
     Picture {
         runs: [&a, &b],
@@ -59,5 +59,5 @@ fn draw(
         control: &args.control,
         picture: &args.picture,
     }
-    .draw(report)
+    .draw(console)
 }

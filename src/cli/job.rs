@@ -5,13 +5,13 @@ use std::time::Instant;
 use anyhow::Result;
 use rayon::prelude::*;
 
-use super::args::ComputeArgs;
+use super::options::ComputeArgs;
 use super::progress;
-use super::report::Report;
+use super::console::Console;
 use super::warnings::{self, Warning};
 use crate::engine::{self, Engine, Pair, Work};
 use crate::error::Result as CrateResult;
-use crate::scan::lookup::CachedPair;
+use crate::scan::finished::CachedPair;
 use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids};
 
 /// What to compare.
@@ -42,17 +42,17 @@ pub(super) struct Control {
 
 impl<'a> Job<'a> {
     /// Computes while the engine is being opened, and says on stderr what ran and what to be careful of.
-    pub(super) fn run(&self, report: &Report) -> Result<Done<'a>> {
+    pub(super) fn run(&self, console: &Console) -> Result<Done<'a>> {
         let flop = self.flop();
         let opening = engine::open(&self.compute.request(), Work { flop, max_numbers: self.max_numbers() });
 
         let started = Instant::now();
-        let (factorised, control) = self.factorise(report, flop)?;
-        report.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
-        let warnings = self.look_over(&factorised, report);
+        let (factorised, control) = self.factorise(console, flop)?;
+        console.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
+        let warnings = self.look_over(&factorised, console);
         let (engine, reason) = opening.wait()?;
         let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        report.note("engine", format!("{}{reason}", engine.info()));
+        console.note("engine", format!("{}{reason}", engine.info()));
 
         let started = Instant::now();
         let comparisons = grids(engine.as_ref(), factorised)?;
@@ -63,7 +63,7 @@ impl<'a> Job<'a> {
             }
             None => None,
         };
-        report.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
+        console.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
         Ok(Done { engine, comparisons, control, warnings })
     }
 
@@ -91,9 +91,9 @@ impl<'a> Job<'a> {
     }
 
     /// Every pair's bases, and the control's.
-    fn factorise(&self, report: &Report, flop: f64) -> Result<(Vec<Factorised<'a>>, Option<[Basis; 2]>)> {
+    fn factorise(&self, console: &Console, flop: f64) -> Result<(Vec<Factorised<'a>>, Option<[Basis; 2]>)> {
         // A factorisation costs some tens of r²·d.
-        let bar = progress::bar(report, "factorising", self.pairs.len(), 20.0 * flop);
+        let bar = progress::bar(console, "factorising", self.pairs.len(), 20.0 * flop);
         let factorise = |&pair: &ModulePair<'a>| {
             let cached = self.cached.map(|cached| cached.factorised(pair)).transpose()?.flatten();
             let factorised = cached.map_or_else(|| Factorised::of(pair, self.side()), Ok);
@@ -120,14 +120,14 @@ impl<'a> Job<'a> {
     }
 
     /// Says what is compared, and warns of what would mislead.
-    fn look_over(&self, factorised: &[Factorised<'_>], report: &Report) -> Vec<Warning> {
+    fn look_over(&self, factorised: &[Factorised<'_>], console: &Console) -> Vec<Warning> {
         for both in factorised {
             let modules = [both.pair.first, both.pair.second];
             for ((run, module), basis) in self.runs.iter().zip(modules).zip([&both.a, &both.b]) {
                 let factors = self.side().factors(module);
                 let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();
                 let (largest, smallest) = (basis.sigma()[0], basis.sigma()[basis.q() - 1]);
-                report.detail(
+                console.detail(
                     "module",
                     format!(
                         "{}: {} ({}, r = {}, d = {}, σ {largest:.3e} to {smallest:.3e})",
@@ -142,7 +142,7 @@ impl<'a> Job<'a> {
         }
         let warnings = warnings::of(self.runs, self.side(), factorised);
         for warning in &warnings {
-            report.warning(warning);
+            console.warning(warning);
         }
         warnings
     }

@@ -1,9 +1,9 @@
 //! The command line: the only part of the crate that prints.
 
-mod args;
 mod bytes;
 mod cache;
 mod compare;
+mod console;
 mod dates;
 mod demo;
 mod devices;
@@ -13,12 +13,12 @@ mod job;
 mod matches;
 mod meta;
 mod npz;
+mod options;
 mod output;
 mod picture;
 mod progress;
 mod report;
 mod scan;
-mod scan_report;
 mod sink;
 mod status;
 mod summary_table;
@@ -30,22 +30,22 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use self::args::{Args, Command};
-use self::report::Report;
+use self::options::{Args, Command};
+use self::console::Console;
 use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let report = Report::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
-    match run(args, &report) {
+    let console = Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
+    match run(args, &console) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
         Ok(Outcome::Stopped(code)) => ExitCode::from(code),
         // Whoever reads our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            report.error(&error);
+            console.error(&error);
             ExitCode::FAILURE
         }
     }
@@ -60,7 +60,7 @@ enum Outcome {
     Stopped(u8),
 }
 
-fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
+fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
     if let Some(threads) = args.common.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())
@@ -68,13 +68,13 @@ fn run(args: Args, report: &Report) -> anyhow::Result<Outcome> {
             .with_context(|| format!("cannot start {threads} threads"))?;
     }
     match args.command {
-        Command::Inspect(args) => return inspect::run(&args, report),
-        Command::Scan(args) => return scan::run(&args, report),
-        Command::Status(args) => status::run(&args, report),
-        Command::Demo(args) => demo::run(&args, report),
-        Command::Figure(args) => figure::run(&args, report),
-        Command::Compare(args) => compare::run(&args, report),
-        Command::Report(args) => scan_report::run(&args, report),
+        Command::Inspect(args) => return inspect::run(&args, console),
+        Command::Scan(args) => return scan::run(&args, console),
+        Command::Status(args) => status::run(&args, console),
+        Command::Demo(args) => demo::run(&args, console),
+        Command::Figure(args) => figure::run(&args, console),
+        Command::Compare(args) => compare::run(&args, console),
+        Command::Report(args) => report::run(&args, console),
         Command::Cache(args) => cache::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Completions { shell } => {

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{MAIN_SEPARATOR, PathBuf};
 
-use crate::listing::printable;
+use crate::text::printable;
 
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

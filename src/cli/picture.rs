@@ -6,17 +6,17 @@ use anyhow::Result;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use super::args::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
+use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
 use super::output::Output;
-use super::report::Report;
+use super::console::Console;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
 use crate::error::Result as CrateResult;
 use crate::figure::{Figure, Panel};
-use crate::scan::lookup::CachedPair;
+use crate::scan::finished::CachedPair;
 use crate::{Adapter, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
@@ -42,14 +42,14 @@ pub(super) fn check_usage(output: &Output, compute: &ComputeArgs) {
 
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
-    pub(super) fn draw(&self, report: &Report) -> Result<()> {
+    pub(super) fn draw(&self, console: &Console) -> Result<()> {
         let sink = Sink::open(self.output)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
         let Self { runs, pairs, cached, compute, .. } = *self;
         let job = Job { runs, pairs, cached, compute, control };
-        let done = job.run(report)?;
+        let done = job.run(console)?;
 
         let started = Instant::now();
         let bases = done.comparisons.iter().map(|one| (one.factorised.a.r(), one.factorised.b.r()));
@@ -63,7 +63,7 @@ impl<'a> Picture<'a> {
             .collect();
         let figure = self.figure(&ranks, &grids);
         sink.fill(|writer| figure.write_png(done.engine.as_ref(), writer))?;
-        report.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
+        console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
         let areas = figure.areas()?;
         let path = match self.output {
@@ -72,7 +72,7 @@ impl<'a> Picture<'a> {
         };
         let (width_px, height_px, dpi) = (areas.width_px, areas.height_px, self.picture.dpi);
         let shown = path.as_deref().unwrap_or("stdout");
-        report.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
+        console.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
 
         if let Some(save_to) = save_to {
             save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;
@@ -96,7 +96,7 @@ impl<'a> Picture<'a> {
                 writeln!(stdout)
             })
         } else if *self.output == Output::Stdout {
-            report.result(&table(&columns));
+            console.result(&table(&columns));
             Ok(())
         } else {
             write_stdout(|stdout| stdout.write_all(table(&columns).as_bytes()))

@@ -1,109 +1,95 @@
-//! What goes to stderr: errors with their hints, warnings, notes, and how much of it.
+//! `lorascope report`: a scan in tables and pictures.
 
-use std::fmt::Display;
-use std::io::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anstream::stderr;
-use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use clap::{Args as ArgGroup, value_parser};
+use rayon::prelude::*;
 
-use super::args::CommonArgs;
-use crate::error::Error;
+use super::options::{glob, positive};
+use super::output::Output;
+use super::console::Console;
+use super::sink::Sink;
+use super::write_stdout;
+use crate::engine::CpuEngine;
+use crate::error::{Error, Result as CrateResult};
+use crate::figure::Palette;
+use crate::report::{Options, Scan, findings, pictures, tables, text};
 
-/// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
-pub(super) struct Report {
-    level: Level,
-    /// Lines of JSON in place of text.
-    json: bool,
+pub(super) const REPORT_HELP: &str = "\
+OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
+baseline is what two random spaces give.
+
+Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
+and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
+adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
+absolute deviation) from the median.
+
+Written into DIR:
+  adapters.png            the excess of every pair, in the order of a hierarchical clustering,
+                          average linkage on 1 − excess, with its tree; up to 5,000 adapters
+  layers.png              mean excess by layer and projection
+  drift.png               1 − φ(r, r) from each checkpoint of a run to the next
+  pairs.csv               every pair; the paths are in adapters.csv
+  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
+  most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
+  report.json             all of these but for pairs.csv
+
+Examples:
+  lorascope report out/
+  lorascope report out/ --adapter '*/seed0/*' -o seed0-report";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct ReportArgs {
+    /// The folder of a scan
+    #[arg(value_name = "OUT")]
+    pub(super) scan: PathBuf,
+    /// The folder to write into, which is made [default: OUT/report]
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Only adapters whose path matches, with * ? and [...]; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(super) adapter: Vec<glob::Pattern>,
+    /// Pairs in the lists of the most and the least alike
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10000))]
+    pub(super) top: u16,
+    /// Print report.json instead of the summary
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Colours: rocket, viridis, magma, inferno, cividis or grey
+    #[arg(long, value_name = "NAME", default_value = "rocket", help_heading = "How it is drawn")]
+    pub(super) palette: Palette,
+    /// Pixels an inch
+    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
+    pub(super) dpi: f64,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Quiet,
-    Normal,
-    Verbose,
+pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
+    let scan = Scan::read(&args.scan, &Options { adapters: args.adapter.clone() })?;
+    let findings = findings(&scan, args.top.into());
+    let dir = args.output.clone().unwrap_or_else(|| args.scan.join("report"));
+    fs::create_dir_all(&dir).map_err(|error| Error::io("make the folder", &dir, error))?;
+
+    let open = |name: &str| Sink::open(&Output::File(dir.join(name)));
+    let pictures = pictures(&scan, &findings, args.palette, args.dpi)?;
+    let engine = CpuEngine::new();
+    pictures.par_iter().try_for_each(|(name, picture)| -> CrateResult<()> {
+        open(name)?.fill(|writer| picture.write_png(&engine, writer))
+    })?;
+    let tables = tables(&scan, &findings);
+    for (name, fill) in &tables {
+        open(name)?.fill(|writer| fill(writer))?;
+    }
+    let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)? + "\n";
+    open("report.json")?.fill_text(&json)?;
+
+    let names: Vec<&str> = pictures.iter().map(|(name, _)| *name).chain(["report.json"]).collect();
+    console.note("wrote", format!("{} and {} tables in {}", names.join(", "), tables.len(), shown(&dir)));
+    let printed = if args.json { json } else { text(&findings) };
+    write_stdout(|stdout| stdout.write_all(printed.as_bytes()))
 }
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
-
-impl Report {
-    pub(super) fn new(args: &CommonArgs, json: bool) -> Self {
-        let level = match (args.quiet, args.verbose) {
-            (true, _) => Level::Quiet,
-            (_, true) => Level::Verbose,
-            _ => Level::Normal,
-        };
-        Self { level, json }
-    }
-
-    pub(super) fn is_json(&self) -> bool {
-        self.json
-    }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        self.level == Level::Quiet
-    }
-
-    /// The error in one line, and the way out where there is one.
-    pub(super) fn error(&self, error: &anyhow::Error) {
-        self.line(ERROR, "error", &format!("{error:#}"));
-        let hint = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint));
-        if let Some(hint) = hint {
-            self.line(HINT, "hint", hint);
-        }
-    }
-
-    pub(super) fn warning(&self, message: impl Display) {
-        if self.level >= Level::Normal {
-            self.line(WARNING, "warning", &message.to_string());
-        }
-    }
-
-    /// What the user should know of how it was done.
-    pub(super) fn note(&self, label: &str, message: impl Display) {
-        if self.level >= Level::Normal {
-            self.line(Style::new().bold(), label, &message.to_string());
-        }
-    }
-
-    /// What only a curious user wants to know.
-    pub(super) fn detail(&self, label: &str, message: impl Display) {
-        if self.level >= Level::Verbose {
-            self.line(Style::new().dimmed(), label, &message.to_string());
-        }
-    }
-
-    /// How far long work is, with the counts for machines.
-    pub(super) fn progress(&self, message: String, n_done: u64, n: u64) {
-        if self.json {
-            json_line(
-                &serde_json::json!({ "label": "progress", "message": message, "done": n_done, "of": n }),
-            );
-        } else {
-            self.note("progress", message);
-        }
-    }
-
-    /// One line, whatever the message holds: names in hostile files may have line breaks and escape codes.
-    fn line(&self, style: Style, label: &str, message: &str) {
-        if self.json {
-            return json_line(&serde_json::json!({ "label": label, "message": message }));
-        }
-        let clean: String =
-            message.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
-        // Nowhere is left to report that stderr is closed.
-        let _ = writeln!(stderr().lock(), "{style}{label}:{style:#} {clean}");
-    }
-
-    /// A result that stdout has no room for, since the picture goes there.
-    pub(super) fn result(&self, text: &str) {
-        // Nowhere is left to report that stderr is closed.
-        let _ = stderr().lock().write_all(text.as_bytes());
-    }
-}
-
-fn json_line(line: &serde_json::Value) {
-    // Nowhere is left to report that stderr is closed.
-    let _ = writeln!(stderr().lock(), "{line}");
+fn shown(dir: &Path) -> String {
+    dir.display().to_string()
 }

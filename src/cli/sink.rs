@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use crate::error::{Error, Fault, Result};
-use crate::scan::table::{beside, folder};
+use crate::files::{beside, folder};
 
 /// An output that is known to be writable.
 pub(super) struct Sink {

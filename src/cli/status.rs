@@ -7,11 +7,11 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 use indicatif::HumanDuration;
 
-use super::report::Report;
+use super::console::Console;
 use super::summary_table::numbers;
 use super::write_stdout;
-use crate::listing::{counted, printable, some_of};
-use crate::scan::lookup::Scanned;
+use crate::text::{counted, printable, some_of};
+use crate::scan::finished::Scanned;
 use crate::scan::status::{Process, Status};
 
 pub(super) const STATUS_HELP: &str = "\
@@ -30,7 +30,7 @@ pub(super) struct StatusArgs {
     pub(super) json: bool,
 }
 
-pub(super) fn run(args: &StatusArgs, report: &Report) -> Result<()> {
+pub(super) fn run(args: &StatusArgs, console: &Console) -> Result<()> {
     let scanned = Scanned::open(&args.output)?;
     let status = Status::of(&scanned)?;
     if args.json {
@@ -40,7 +40,7 @@ pub(super) fn run(args: &StatusArgs, report: &Report) -> Result<()> {
         });
     }
     for block in &status.missing {
-        report.detail("missing", block);
+        console.detail("missing", block);
     }
     write_stdout(|stdout| stdout.write_all(text(&status).as_bytes()))
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::warnings::Warning;
 use crate::engine::EngineInfo;
-use crate::listing::printable;
-use crate::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
+use crate::text::printable;
+use crate::measure::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
 use crate::{Basis, Comparison, Grid, Module, Side};
 
 /// One column of the table: a panel and what it shows.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::listing::{counted, listed};
+use crate::text::{counted, listed};
 use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 
 /// One thing to be careful of.

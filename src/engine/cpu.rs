@@ -14,7 +14,7 @@ use self::pool::Buffers;
 use super::{Block, Engine, EngineInfo, EngineKind, Kept, Pair, Precision};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable, Params};
-use crate::similarity::Grid;
+use crate::measure::Grid;
 
 /// Computes on all threads of the current rayon pool. SIMD is chosen at run time.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
 use crate::kernels::gram::{self, VARIANTS};
 use crate::kernels::similarity::{self, Tile};
 use crate::kernels::{dispatch_line, prefix_carry};
-use crate::similarity::Grid;
+use crate::measure::Grid;
 
 /// Computes on a GPU, within WebGPU's default limits and without optional features.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl GpuEngine {
         }
         let names = known().map(|(_, variant)| variant.kernel.name);
         let names: Vec<&str> = std::iter::once(family).chain(names).collect();
-        Err(Fault::new(crate::listing::quoted(kernel), names.join(" or ")).of("kernel").invalid())
+        Err(Fault::new(crate::text::quoted(kernel), names.join(" or ")).of("kernel").invalid())
     }
 
     fn open_any(choice: &GpuChoice, precision: Precision, kernel: Option<usize>) -> Result<Self> {

@@ -23,7 +23,7 @@ use crate::basis::Basis;
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 pub use crate::kernels::similarity::Precision;
-use crate::similarity::Grid;
+use crate::measure::Grid;
 
 /// What computes grids and paints panels.
 pub trait Engine: Send + Sync {

@@ -32,7 +32,7 @@ impl FromStr for PciAddress {
     fn from_str(text: &str) -> Result<Self> {
         parse(text.trim()).ok_or_else(|| {
             Fault::new(
-                crate::listing::quoted(text),
+                crate::text::quoted(text),
                 "domain:bus:device.function, such as 0000:65:00.0, or the same without the domain",
             )
             .of("PCI address")

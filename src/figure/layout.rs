@@ -178,7 +178,7 @@ mod tests {
     use super::super::scene::Item;
     use super::super::text::Text;
     use super::*;
-    use crate::similarity::Grid;
+    use crate::measure::Grid;
 
     fn panel(path: &str, (n_rows, n_cols): (usize, usize)) -> Panel {
         Panel::module(path, Grid::new(n_rows, n_cols, 600, vec![0.0; n_rows * n_cols]).unwrap())

@@ -202,7 +202,7 @@ impl Figure {
 mod tests {
     use super::*;
     use crate::engine::CpuEngine;
-    use crate::similarity::Grid;
+    use crate::measure::Grid;
 
     fn figure() -> Figure {
         let values = (0..12).map(|k| k as f32 / 20.0).collect();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use crate::error::{Error, Fault};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// A palette of 256 colours, from the low end of the scale to the high end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -123,7 +123,7 @@ fn shrink(text: Text, max_pt: f64) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::similarity::Grid;
+    use crate::measure::Grid;
 
     fn panel(path: &str, n_rows: usize, n_cols: usize) -> Panel {
         Panel::module(path, Grid::new(n_rows, n_cols, 600, vec![0.0; n_rows * n_cols]).unwrap())

@@ -8,7 +8,7 @@ use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::Limits;
 use crate::formats::patterns::{Lookup, Patterns};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// The fields that are read; all others are ignored.
 #[derive(Debug, Default, Deserialize)]

@@ -5,7 +5,7 @@ use crate::error::{Error, Fault, Result};
 use crate::formats::header::Metadata;
 use crate::formats::tensor::Tensors;
 use crate::formats::{Limits, npz, safetensors, sniff, torch, zip};
-use crate::listing::listed;
+use crate::text::listed;
 
 /// The kind of file, every tensor by name, and what the file says about itself.
 ///

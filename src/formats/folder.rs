@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
-use crate::listing::some_of;
+use crate::text::some_of;
 use crate::names::natural_cmp;
 
 /// What PEFT and MLX call an adapter's tensors, the newer first.

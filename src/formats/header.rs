@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use crate::error::{Fault, Result};
 use crate::formats::tensor::MAX_DIMS;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const METADATA: &str = "__metadata__";
 

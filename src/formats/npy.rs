@@ -1,7 +1,7 @@
 //! The header of a `.npy` file: a magic word, a version, a length, and a Python dictionary as text.
 
 use crate::formats::tensor::MAX_DIMS;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 

@@ -8,7 +8,7 @@ use crate::formats::Limits;
 use crate::formats::npy::{self, Array};
 use crate::formats::tensor::{Tensor, Tensors};
 use crate::formats::zip::Member;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const SUFFIX: &str = ".npy";
 

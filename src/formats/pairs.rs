@@ -8,7 +8,7 @@ use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
 use crate::formats::schemes::{Claimed, Part, Scheme};
 use crate::formats::tensor::{Scalars, Tensor};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// The factors of a module as the file has them, before fused weights are cut.
 #[derive(Debug, Clone)]

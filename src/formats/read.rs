@@ -1,10 +1,10 @@
 //! Reads a factor's numbers: the bytes that its view covers, and of those the numbers that it names.
 
 use crate::adapter::{Factor, Matrix};
-use crate::basis::lanes;
+use crate::simd;
 use crate::error::{Fault, Result};
 use crate::formats::dtype;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 impl Factor {
     /// Reads the numbers: (rows, cols), widened to f64. Only the bytes from the view's first number to its last are read;
@@ -28,7 +28,7 @@ impl Factor {
                 row.iter_mut().zip(&scale).for_each(|(value, scale)| *value *= scale);
             });
         }
-        if !lanes::largest(&values).is_finite()
+        if !simd::largest(&values).is_finite()
             && let Some(at) = values.iter().position(|value| !value.is_finite())
         {
             let found = format!("{} at {:?}", values[at], [at / cols, at % cols]);

@@ -12,7 +12,7 @@ use crate::formats::header::{self, Entry, Metadata};
 use crate::formats::source::Reader;
 use crate::formats::tensor::{Tensor, Tensors};
 use crate::formats::{Limits, sniff};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const CUT: &str = "the file was cut short: download or copy it again";
 

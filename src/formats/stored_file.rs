@@ -10,7 +10,7 @@ use crate::adapter::Stamp;
 #[cfg(feature = "cli")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
-use crate::factor::StoredFile;
+use crate::adapter::factor::StoredFile;
 
 impl StoredFile {
     /// The handle that is held, or a new one, if nobody has written the file since its header was read.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
-use crate::factor::Axis;
+use crate::adapter::factor::Axis;
 use crate::formats::source::Reader;
 use crate::formats::{Limits, dtype};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// Tensors have 5 dimensions at most; a hostile header may name millions.
 pub(super) const MAX_DIMS: usize = 32;

@@ -15,10 +15,10 @@ use zip::result::ZipError;
 
 use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
-use crate::factor::Deflated;
+use crate::adapter::factor::Deflated;
 use crate::formats::Limits;
 use crate::formats::source::Reader;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const CUT: &str = "the file was cut short or damaged: download or copy it again";
 

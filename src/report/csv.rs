@@ -6,7 +6,8 @@ use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
 use super::scan::Scan;
-use super::summary::{Findings, rounded};
+use super::rounding::rounded;
+use super::summary::Findings;
 use crate::error::{Error, Result};
 
 /// Writes one table.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::adapters::AdapterRow;
 use super::pairs::PairSums;
-use super::summary::rounded;
+use super::rounding::rounded;
 use crate::names::natural_cmp;
 
 /// A checkpoint beside the one before it in its run.

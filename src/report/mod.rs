@@ -2,7 +2,7 @@
 //! runs drift.
 //!
 //! A pair's excess is the mean over its modules of φ(r, r) − baseline. Pairs that share their random start, on the sides
-//! where that shows (see [`crate::start`]), and pairs of two base models are marked, and left out of averages, lists and
+//! where that shows (see [`crate::measure::init_cosine`]), and pairs of two base models are marked, and left out of averages, lists and
 //! outliers, unless there are no others. Pictures, clusters and drift show all pairs.
 //!
 //! The pairs' files are read once, a batch of rows at a time, so that memory grows with the pairs of adapters alone.
@@ -16,6 +16,7 @@ mod guard;
 mod names;
 mod pairs;
 mod pictures;
+mod rounding;
 mod scan;
 mod summary;
 mod table;

@@ -8,7 +8,7 @@ use super::summary::Findings;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::figure::{Heatmap, Line, LineChart, Palette};
-use crate::listing::counted;
+use crate::text::counted;
 
 /// A picture of a report.
 pub(crate) enum Picture {

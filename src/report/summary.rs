@@ -6,6 +6,7 @@ use super::cluster::cluster;
 use super::drift::{DriftPoint, drift};
 use super::groups::{Groups, Sum};
 use super::pairs::PairMean;
+use super::rounding::{finite, rounded};
 use super::scan::Scan;
 use crate::figure::Merge;
 
@@ -114,15 +115,6 @@ pub(crate) struct MergeLine {
     pub(crate) second: usize,
     /// Of the pairs across the two groups.
     pub(crate) mean_excess: f64,
-}
-
-/// To seven decimals, which is finer than any φ.
-pub(super) fn rounded(value: f64) -> f64 {
-    (value * 1e7).round() / 1e7
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then(|| rounded(value))
 }
 
 /// What a scan says, with the `top` most and least alike pairs.

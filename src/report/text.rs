@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::names::short;
 use super::summary::{AdapterLine, Counts, Findings, GroupLine, PairLine};
-use crate::listing::{counted, printable};
+use crate::text::{counted, printable};
 
 /// Pairs that the text lists of each kind; the tables have more.
 const N_PAIRS: usize = 5;

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::plan::Plan;
-use super::rule::{Lists, Rule};
+use super::pairing::{Lists, Rule};
 use crate::error::{Fault, Result};
-use crate::listing::counted;
+use crate::text::counted;
 
 /// A block: its result is one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,17 +2,17 @@
 
 use rayon::prelude::*;
 
-use super::angles::principal_angles;
+use crate::measure::angles::principal_angles;
 use super::blocks::{BlockPairs, Which};
 use super::cache::{N_PROJECTED, Record};
 use super::keep::Keep;
 use super::plan::Plan;
-use super::sketch::cosine;
+use crate::measure::start_projection::cosine;
 use super::table::{PairRows, PairTable};
 use crate::basis::Basis;
 use crate::engine::{Block, Engine, Pair, Pairs};
 use crate::error::Result;
-use crate::start::SAME_START;
+use crate::measure::init_cosine::SAME_START;
 
 /// Grids that are computed at once where whole grids are kept: some tens of megabytes at r = 64.
 const N_GRIDS: usize = 1024;

@@ -7,11 +7,11 @@ use std::io::ErrorKind;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::plan::Plan;
-use super::records::Records;
+use super::journal::records::Records;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
-use crate::listing::{counted, some_of};
+use crate::text::{counted, some_of};
 
 /// How far a scan is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
-use super::table::put;
+use crate::files::put;
 use crate::error::{Error, Fault, Result};
 
 /// An output folder.

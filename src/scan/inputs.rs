@@ -5,13 +5,13 @@ use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::opened::{ModuleLists, Opened};
+use super::header::{ModuleLists, Opened};
 use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
 use crate::formats::{Discovered, OpenOptions, search};
-use crate::listing::{quoted, some_of};
+use crate::text::{quoted, some_of};
 use crate::names::natural_cmp;
 
 /// What was found, each list in natural order.

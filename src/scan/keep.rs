@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// What is kept of every pair, besides φ at full rank, the weighted overlap and what belongs to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

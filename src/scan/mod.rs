@@ -10,28 +10,24 @@
 //! A plan is a pure function of headers and options. A block is the unit of work, of resuming and of sharding: its result
 //! is one file, which is whole or not there.
 
-pub mod angles;
 pub mod bases;
 pub mod blocks;
 pub mod cache;
 mod compute;
 pub mod finish;
+pub mod finished;
 pub mod folder;
+pub mod header;
 pub mod inputs;
+pub mod journal;
 pub mod keep;
-mod lines;
-pub mod log;
-pub mod lookup;
-pub mod opened;
 pub mod plan;
 pub mod profile;
+mod pairing;
 pub mod record;
-pub mod records;
-mod rule;
 pub mod run;
 pub mod selection;
 pub mod shard;
-mod sketch;
 pub mod status;
 pub mod table;
 mod top;

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::keep::Keep;
-use super::opened::{Opened, run_and_step};
+use super::header::Opened;
 use crate::error::{Fault, Result};
-use crate::listing::{counted, quoted, some_of};
+use crate::names::run_and_step;
+use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
 pub const SCHEMA: u32 = 1;
@@ -227,7 +228,7 @@ impl Plan {
         let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);
         let mut base_models: HashMap<String, u32> = numbered(&self.base_models);
         for opened in added {
-            let of_module = |module: &super::opened::OpenedModule| {
+            let of_module = |module: &super::header::OpenedModule| {
                 let key = PlannedModule { name: module.name.clone(), d: module.d };
                 (number(&mut modules, &mut self.modules, key), module.r as u32)
             };

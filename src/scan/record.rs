@@ -1,22 +1,21 @@
 //! What a scan knows of an adapter's file once somebody has read it: its digest, and why modules of it have no basis.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use blake3::{Hash, HexError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
-use super::opened::Opened;
+use super::header::Opened;
 use super::plan::Plan;
-use super::records::Records;
+use super::journal::records::Records;
 use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
+use crate::files::FileStamp;
 use crate::formats::blake3;
 
 /// A record of one adapter; shards that share an output folder read it in place of the factors.
@@ -70,37 +69,6 @@ impl TryFrom<String> for Digest {
 
     fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
         Hash::from_hex(text).map(Self)
-    }
-}
-
-/// Size and time of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileStamp {
-    /// Bytes.
-    pub n_bytes: u64,
-    /// When it was written, in nanoseconds since 1970; 0 where the system does not say.
-    pub modified_ns: u64,
-}
-
-impl FileStamp {
-    /// Of a file as it is now.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn of(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
-        Ok(Self::new(metadata.len(), metadata.modified().ok()))
-    }
-
-    /// Of an adapter's file as it was when its header was read.
-    pub fn when_opened(adapter: &Adapter) -> Self {
-        Self::new(adapter.n_bytes(), adapter.modified())
-    }
-
-    fn new(n_bytes: u64, modified: Option<SystemTime>) -> Self {
-        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified_ns = since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0);
-        Self { n_bytes, modified_ns }
     }
 }
 

@@ -10,7 +10,7 @@ use super::blocks::{BlockPairs, BlockSpec, Blocks, Which};
 use super::cache::Record;
 use super::compute;
 use super::folder::Folder;
-use super::log::Log;
+use super::journal::log::Log;
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
@@ -18,7 +18,7 @@ use super::table::PairTable;
 use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Result};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// What a run needs.
 pub struct Run<'a> {

@@ -8,7 +8,7 @@ use crate::Limits;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::Result;
 use crate::select::fits;
-use crate::side::Side;
+use crate::adapter::Side;
 
 /// A side of some modules.
 #[derive(Debug, Clone)]

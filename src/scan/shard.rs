@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Fault, Result};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// Share `k` of `n`, counted from 1: the blocks whose place in the plan is k − 1 modulo n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

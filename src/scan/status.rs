@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::blocks::Blocks;
 use super::finish::Counts;
-use super::log::Line;
-use super::lookup::Scanned;
+use super::journal::log::Line;
+use super::finished::Scanned;
 use crate::error::Result;
 
 /// The state of an output folder.
@@ -63,7 +63,7 @@ impl Status {
     pub fn of(scanned: &Scanned) -> Result<Self> {
         let Scanned { plan, .. } = scanned;
         let blocks = Blocks::of(plan)?;
-        let lines = super::log::read(scanned.folder())?;
+        let lines = super::journal::log::read(scanned.folder())?;
         let processes = processes(&lines);
         let n = processes.iter().max_by_key(|process| process.began_s).map_or(1, |process| process.shard.1);
         let mut missing = vec![];

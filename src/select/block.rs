@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::listing::{counted, quoted};
+use crate::text::{counted, quoted};
 use crate::names;
 use crate::select::candidates::Candidates;
 use crate::select::projections::Asked;

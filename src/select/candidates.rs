@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::listing::{listed, some_of};
+use crate::text::{listed, some_of};
 use crate::select::matching::{Joined, Matching};
 use crate::select::{ModulePair, different_models};
 

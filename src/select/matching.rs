@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::listing::quoted;
+use crate::text::quoted;
 use crate::names::natural_cmp;
 use crate::select::ModulePair;
 

@@ -10,11 +10,11 @@ pub use matching::Matching;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::listing::{listed, quoted};
+use crate::text::{listed, quoted};
 use crate::names;
 use crate::select::candidates::Candidates;
 use crate::select::projections::Asked;
-use crate::side::Side;
+use crate::adapter::Side;
 
 /// What the user asked for. Each part that is given narrows the choice.
 #[derive(Debug, Clone, Default)]

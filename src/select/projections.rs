@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::adapter::Module;
 use crate::error::Result;
-use crate::listing::{listed, quoted};
+use crate::text::{listed, quoted};
 use crate::names::{self, Projection};
 use crate::select::ModulePair;
 use crate::select::candidates::Candidates;

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::svd::{self, Spectrum};
 use super::{Basis, random};
 use crate::adapter::{Dtype, Matrix};
-use crate::side::Side;
+use crate::adapter::Side;
 
 fn round(matrix: &Matrix, dtype: Dtype) -> Matrix {
     let store = |value: f64| match dtype {

@@ -14,14 +14,14 @@ use serde::Serialize;
 
 pub(super) use self::args::{INSPECT_HELP, InspectArgs};
 use self::facts::{Detail, Run};
-use super::args::open_options;
-use super::report::Report;
+use super::options::open_options;
+use super::console::Console;
 use super::{Outcome, write_stdout};
 use crate::formats::search;
-use crate::listing::counted;
+use crate::text::counted;
 use crate::{Adapter, Error};
 
-pub(super) fn run(args: &InspectArgs, report: &Report) -> Result<Outcome> {
+pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
     let found = Found::at(args);
     let by_module = found.runs.len() == 1 || args.spectra;
     if args.json {
@@ -44,7 +44,7 @@ pub(super) fn run(args: &InspectArgs, report: &Report) -> Result<Outcome> {
     } else if !found.runs.is_empty() {
         write_stdout(|stdout| stdout.write_all(text::runs(&found.runs).as_bytes()))?;
     }
-    found.tell(report)
+    found.tell(console)
 }
 
 #[derive(Serialize)]
@@ -120,20 +120,20 @@ impl Found {
     }
 
     /// Says what was not shown, and why.
-    fn tell(self, report: &Report) -> Result<Outcome> {
+    fn tell(self, console: &Console) -> Result<Outcome> {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
-            report.note("ignored", format!("{files} of other kinds (-v lists them)"));
+            console.note("ignored", format!("{files} of other kinds (-v lists them)"));
         }
         for (path, what) in &self.ignored {
-            report.detail("ignored", format!("{}: {what}", path.display()));
+            console.detail("ignored", format!("{}: {what}", path.display()));
         }
         if self.runs.is_empty() && self.bad.is_empty() {
-            report.note("note", "no adapter found");
+            console.note("note", "no adapter found");
         }
         let outcome = if self.bad.is_empty() { Outcome::Done } else { Outcome::Skipped };
         for (_, error) in self.bad {
-            report.error(&error.into());
+            console.error(&error.into());
         }
         Ok(outcome)
     }

@@ -3,7 +3,7 @@
 use super::facts::{Row, Run};
 use super::spectrum::Spectrum;
 use crate::cli::summary_table::{Align, MISSING, aligned_by};
-use crate::listing::{counted, printable};
+use crate::text::{counted, printable};
 
 /// Names are cut here: a file may hold one of any length.
 const MAX_NAME_CHARS: usize = 100;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args as ArgGroup;
 
 use crate::Side;
-use crate::cli::args::EngineArg;
+use crate::cli::options::EngineArg;
 use crate::cli::scan::size;
 use crate::engine::{GpuChoice, Precision};
 use crate::scan::keep::Keep;

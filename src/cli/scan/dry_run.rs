@@ -8,7 +8,7 @@ use indicatif::{BinaryBytes, HumanDuration};
 use super::args::ScanArgs;
 use super::plan::{self, Planned};
 use super::{engines, free_memory, selection, shard};
-use crate::cli::report::Report;
+use crate::cli::console::Console;
 use crate::cli::{Outcome, write_stdout};
 use crate::engine::{Block, Engine, Pairs};
 use crate::scan::bases::{n_basis_bytes, n_in_flight};
@@ -19,8 +19,8 @@ use crate::scan::plan::Plan;
 use crate::scan::table::PairTable;
 use crate::{Basis, Dtype, Matrix, Side};
 
-pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
-    let inputs = plan::open_inputs(args, &selection(args)?, report)?;
+pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
+    let inputs = plan::open_inputs(args, &selection(args)?, console)?;
     let (n_bad, n_ignored) = (inputs.n_bad, inputs.n_ignored);
     // Whatever is in the folder is read, and nothing is made there.
     let folder = Folder::at(&args.output);
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
     let in_flight = n_in_flight(&plan, memory_bytes);
     let work = engines::work(&plan, counts.n_pairs_left);
-    let engines = engines::open(args, &plan, work)?.wait(report)?;
+    let engines = engines::open(args, &plan, work)?.wait(console)?;
     let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
     let n_bytes: u64 = plan.adapters.iter().map(|adapter| adapter.n_bytes).sum();
     let facts = [

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::args::{Gpus, ScanArgs};
 use crate::cli::devices::kernels_file;
-use crate::cli::report::Report;
+use crate::cli::console::Console;
 use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
 use crate::error::{Error, Fault};
 use crate::scan::folder::Folder;
@@ -41,12 +41,12 @@ pub(super) fn open(args: &ScanArgs, plan: &Plan, work: Work) -> Result<Engines> 
 
 impl Engines {
     /// Waits for them, and says what they are.
-    pub(super) fn wait(self, report: &Report) -> Result<Vec<Box<dyn Engine>>> {
+    pub(super) fn wait(self, console: &Console) -> Result<Vec<Box<dyn Engine>>> {
         let mut engines = vec![];
         for opening in self.0 {
             let (engine, reason) = opening.wait()?;
             let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-            report.note("engine", format!("{}{reason}", engine.info()));
+            console.note("engine", format!("{}{reason}", engine.info()));
             engines.push(engine);
         }
         Ok(engines)
@@ -57,7 +57,7 @@ impl Engines {
 ///
 /// # Errors
 /// `Invalid` when another share began with another kind of engine.
-pub(super) fn record(engine: &EngineInfo, folder: &Folder, report: &Report) -> Result<()> {
+pub(super) fn record(engine: &EngineInfo, folder: &Folder, console: &Console) -> Result<()> {
     let taken = planned(engine);
     let _lock = folder.lock()?;
     let Some(mut plan) = folder.read_plan()? else { return Ok(()) };
@@ -67,7 +67,7 @@ pub(super) fn record(engine: &EngineInfo, folder: &Folder, report: &Report) -> R
             folder.write_plan(&plan)?;
         }
         Some(first) if first.kind != taken.kind => return Err(other_engine(&first.kind, &taken.kind).into()),
-        Some(first) if *first != taken => report.warning(format!(
+        Some(first) if *first != taken => console.warning(format!(
             "this scan began with {} and goes on with {}: the last digits may differ",
             first.kernel, taken.kernel
         )),

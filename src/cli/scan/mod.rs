@@ -21,32 +21,32 @@ pub(super) use self::args::{SCAN_HELP, ScanArgs};
 use self::plan::Planned;
 use self::signals::Signals;
 use super::Outcome;
-use super::report::Report;
+use super::console::Console;
 use super::warnings::same_start_means;
 use crate::error::Fault;
-use crate::listing::counted;
+use crate::text::counted;
 use crate::scan::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
 use crate::scan::blocks::Blocks;
 use crate::scan::cache::Cache;
 use crate::scan::finish::{Counts, finish};
 use crate::scan::folder::Folder;
-use crate::scan::log::{self, Log};
-use crate::scan::opened::is_numbered;
+use crate::scan::journal::log::{self, Log};
+use crate::scan::header::is_numbered;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::scan::records::Records;
+use crate::scan::journal::records::Records;
 use crate::scan::run::{Progress, Run};
 use crate::scan::selection::Selection;
 use crate::scan::shard::{Shard, ShardChoice, from_environment};
-use crate::scan::table::put_bytes;
+use crate::files::put_bytes;
 
-pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
+pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
     if args.how.dry_run {
-        return dry_run::run(args, report);
+        return dry_run::run(args, console);
     }
     let selection = selection(args)?;
-    let opened = plan::open_inputs(args, &selection, report)?;
+    let opened = plan::open_inputs(args, &selection, console)?;
     let folder = Folder::at(&args.output);
     let (shard, array_min) = shard(args, &folder)?;
     let n_bad = opened.n_bad;
@@ -57,9 +57,9 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
         Shard::WHOLE => whole,
         shard => Counts::of(&blocks, &folder, |place| shard.has(place)),
     };
-    report.note("plan", plan::said(&plan, growth, whole, mine, shard));
+    console.note("plan", plan::said(&plan, growth, whole, mine, shard));
     if plan.modules.iter().any(|module| is_numbered(&module.name)) {
-        report.warning(
+        console.warning(
             "some files number their modules, and not all of them alike: these are paired only where every shape of the two \
              files agrees, and may be other modules even so",
         );
@@ -69,20 +69,20 @@ pub(super) fn run(args: &ScanArgs, report: &Report) -> Result<Outcome> {
     if !mine.is_complete() && signals.caught().is_none() {
         n_done = compute(
             args,
-            report,
+            console,
             &signals,
             Scan { folder: &folder, plan: &plan, blocks: &blocks, selection, shard, array_min, mine },
         )?;
     }
     if let Some(signal) = signals.caught() {
         let left = mine.n_blocks - mine.n_done - n_done;
-        report.note(
+        console.note(
             "stopped",
             format!("{} of {} blocks are left; the same command goes on", left, mine.n_blocks),
         );
         return Ok(Outcome::Stopped(signal));
     }
-    end(args, report, &folder, &plan, &blocks, n_bad)
+    end(args, console, &folder, &plan, &blocks, n_bad)
 }
 
 /// What is scanned.
@@ -97,7 +97,7 @@ struct Scan<'a> {
 }
 
 /// Does the blocks of the share, and returns how many.
-fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) -> Result<u64> {
+fn compute(args: &ScanArgs, console: &Console, signals: &Signals, scan: Scan<'_>) -> Result<u64> {
     let Scan { folder, plan, blocks, selection, shard, array_min, mine } = scan;
     let opening = engines::open(args, plan, engines::work(plan, mine.n_pairs_left))?;
     let log = Log::begin(folder, shard, array_min)?;
@@ -108,7 +108,7 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     let is_passing = args.how.no_cache && shard == Shard::WHOLE && blocks.share_no_module();
     let bases = match is_passing && n_header_bytes(plan) <= memory_bytes / 8 {
         true => Bases::passing(files, mine.n_done > 0),
-        false => Bases::cached(files, cache(args, plan, folder, report)?, shard),
+        false => Bases::cached(files, cache(args, plan, folder, console)?, shard),
     };
     let progress = Progress::default();
     let run = Run {
@@ -126,19 +126,19 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     };
     let started = Instant::now();
     let open = || -> Result<_> {
-        let engines = opening.wait(report)?;
-        engines::record(engines[0].info(), folder, report)?;
+        let engines = opening.wait(console)?;
+        engines::record(engines[0].info(), folder, console)?;
         Ok(engines)
     };
-    progress::watch(report, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run(open))?;
+    progress::watch(console, &progress, &bases, plan.adapters.len(), mine.n_pairs_left, || run.run(open))?;
     let n_pairs = progress.n_pairs.load(Ordering::Relaxed);
-    report.detail("time", format!("{:.1?} for {}", started.elapsed(), counted(n_pairs, "row")));
-    say_profile(args, &profile, &progress, report)?;
+    console.detail("time", format!("{:.1?} for {}", started.elapsed(), counted(n_pairs, "row")));
+    say_profile(args, &profile, &progress, console)?;
     for warning in unique(&progress.warnings) {
-        report.warning(warning);
+        console.warning(warning);
     }
     let n_factorised = bases.n_factorised();
-    report.detail(
+    console.detail(
         "bases",
         format!("{} factorised, the others were in the cache", counted(n_factorised, "checkpoint")),
     );
@@ -148,13 +148,13 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
     if same > 0 {
         let (share, rows) = (verb(same, "shares", "share"), counted(n_pairs, "row"));
         let meaning = same_start_means(args.what.side);
-        report.warning(format!(
+        console.warning(format!(
             "{same} of {rows} {share} the random start of A (column same_start), {meaning}"
         ));
     }
     if other > 0 {
         let (compare, rows) = (verb(other, "compares", "compare"), counted(n_pairs, "row"));
-        report.warning(format!(
+        console.warning(format!(
             "{other} of {rows} {compare} adapters of different base models (column other_base): --same-base leaves them out"
         ));
     }
@@ -162,7 +162,7 @@ fn compute(args: &ScanArgs, report: &Report, signals: &Signals, scan: Scan<'_>) 
 }
 
 /// The time of each stage, and the trace where one is asked for.
-fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, report: &Report) -> Result<()> {
+fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, console: &Console) -> Result<()> {
     let stages =
         Stage::ALL.map(|stage| format!("{} {:.2} s", stage.name(), profile.sum(stage).as_secs_f64()));
     let mut stages = format!("{} (of all threads)", stages.join(", "));
@@ -174,11 +174,11 @@ fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, report: 
     }
     match (&args.how.profile, profile.trace()) {
         (Some(path), Some(trace)) => {
-            report.note("profile", stages);
+            console.note("profile", stages);
             put_bytes(path, trace.to_string().as_bytes())?;
-            report.note("wrote", path.display());
+            console.note("wrote", path.display());
         }
-        _ => report.detail("time", stages),
+        _ => console.detail("time", stages),
     }
     Ok(())
 }
@@ -191,7 +191,7 @@ fn unique(lines: &Mutex<Vec<String>>) -> BTreeSet<String> {
 /// Finishes a scan whose last block is there, or says what is left to do.
 fn end(
     args: &ScanArgs,
-    report: &Report,
+    console: &Console,
     folder: &Folder,
     plan: &Plan,
     blocks: &Blocks<'_>,
@@ -202,12 +202,12 @@ fn end(
     // Whoever took up more checkpoints meanwhile finishes the scan.
     let _lock = folder.lock()?;
     if folder.read_plan()?.is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
-        report.note("left", format!("what another process has added meanwhile: lorascope status {out}"));
+        console.note("left", format!("what another process has added meanwhile: lorascope status {out}"));
         return Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done });
     }
     if !whole.is_complete() {
         let left = whole.n_blocks - whole.n_done;
-        report.note(
+        console.note(
             "left",
             format!("{left} of {} blocks, to other shares: lorascope status {out}", whole.n_blocks),
         );
@@ -215,18 +215,18 @@ fn end(
     }
     let problems = finish(plan, blocks, folder)?;
     for (path, problem) in &problems {
-        report.warning(format!("{path}: {problem}"));
+        console.warning(format!("{path}: {problem}"));
     }
     let blocks = counted(whole.n_blocks as usize, "block");
-    report.note("wrote", format!("{} ({blocks})", folder.pairs().display()));
-    report.note("wrote", folder.adapters_file().display());
+    console.note("wrote", format!("{} ({blocks})", folder.pairs().display()));
+    console.note("wrote", folder.adapters_file().display());
     Ok(if n_bad + problems.len() > 0 { Outcome::Skipped } else { Outcome::Done })
 }
 
 fn selection(args: &ScanArgs) -> Result<Selection> {
     let pattern = |glob: &String| {
         Pattern::new(glob).map_err(|error| {
-            let found = format!("{} ({} at position {})", crate::listing::quoted(glob), error.msg, error.pos);
+            let found = format!("{} ({} at position {})", crate::text::quoted(glob), error.msg, error.pos);
             Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
         })
     };
@@ -250,7 +250,7 @@ fn shard(args: &ScanArgs, folder: &Folder) -> Result<(Shard, Option<usize>)> {
 }
 
 /// The cache, with room for every basis of the plan.
-fn cache(args: &ScanArgs, plan: &Plan, folder: &Folder, report: &Report) -> Result<Cache> {
+fn cache(args: &ScanArgs, plan: &Plan, folder: &Folder, console: &Console) -> Result<Cache> {
     if args.how.no_cache {
         return Ok(Cache::open(folder.bases(), u64::MAX)?);
     }
@@ -261,7 +261,7 @@ fn cache(args: &ScanArgs, plan: &Plan, folder: &Folder, report: &Report) -> Resu
     let limit = args.how.cache_limit.unwrap_or(Cache::DEFAULT_LIMIT_BYTES);
     let needed = n_basis_bytes(plan);
     if needed > limit {
-        report.warning(format!(
+        console.warning(format!(
             "the bases of this scan take {needed} bytes, over the cache's limit of {limit}, which holds again after it"
         ));
     }

@@ -8,14 +8,14 @@ use anyhow::{Context as _, Result};
 
 use super::args::ScanArgs;
 use crate::Limits;
-use crate::cli::report::Report;
+use crate::cli::console::Console;
 use crate::error::{Error, Fault};
-use crate::listing::counted;
+use crate::text::counted;
 use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
 use crate::scan::inputs::{Finder, of_list, place};
-use crate::scan::opened::Opened;
+use crate::scan::header::Opened;
 use crate::scan::plan::{Growth, Options, PairChoice, Plan};
 use crate::scan::record::check_unchanged;
 use crate::scan::selection::Selection;
@@ -38,7 +38,7 @@ pub(super) struct Planned {
 }
 
 /// Finds the inputs and opens their headers; bad ones are reported.
-pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, report: &Report) -> Result<OpenedInputs> {
+pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, console: &Console) -> Result<OpenedInputs> {
     let (mut named, mut pairs) = pair_choice(args)?;
     if let Some(list) = &args.list {
         named.extend(of_list(&read_list(list)?));
@@ -52,7 +52,7 @@ pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, report: &Repor
     let finder = Finder::new(selection, Limits::default());
     let mut found = finder.find(&named)?;
     for (path, what) in &found.ignored {
-        report.detail("ignored", format!("{}: {what}", path.display()));
+        console.detail("ignored", format!("{}: {what}", path.display()));
     }
     if let PairChoice::Against(references) = &mut pairs {
         let of_references = finder.find(references)?;
@@ -67,7 +67,7 @@ pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, report: &Repor
         if args.how.strict {
             return Err(error.into());
         }
-        report.error(&error.into());
+        console.error(&error.into());
     }
     Ok(OpenedInputs { opened: found.runs, pairs, n_bad, n_ignored })
 }
@@ -93,7 +93,7 @@ fn pair_choice(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
         }
         "against" => return Ok((named, PairChoice::Against(rest))),
         other => {
-            let found = crate::listing::quoted(other);
+            let found = crate::text::quoted(other);
             return Err(Fault::new(found, "`all`, `consecutive` or `against REF...`")
                 .of("--pairs")
                 .invalid()

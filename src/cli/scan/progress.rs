@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::report::Report;
+use crate::cli::console::Console;
 use crate::scan::bases::Bases;
 use crate::scan::run::Progress;
 
@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Runs `work` while another thread shows how far it is.
 pub(super) fn watch(
-    report: &Report,
+    console: &Console,
     progress: &Progress,
     bases: &Bases<'_>,
     n_adapters: usize,
@@ -29,7 +29,7 @@ pub(super) fn watch(
 ) -> Result<()> {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        let watcher = scope.spawn(|| show(report, progress, bases, n_adapters, n_pairs, &ended));
+        let watcher = scope.spawn(|| show(console, progress, bases, n_adapters, n_pairs, &ended));
         let done = work();
         ended.store(true, Ordering::Relaxed);
         watcher.thread().unpark();
@@ -38,7 +38,7 @@ pub(super) fn watch(
 }
 
 fn show(
-    report: &Report,
+    console: &Console,
     progress: &Progress,
     bases: &Bases<'_>,
     n_adapters: usize,
@@ -46,7 +46,7 @@ fn show(
     ended: &AtomicBool,
 ) {
     let started = Instant::now();
-    let bar = bar(report, n_pairs);
+    let bar = bar(console, n_pairs);
     let mut last_line = started;
     while !ended.load(Ordering::Relaxed) {
         thread::park_timeout(TICK);
@@ -69,7 +69,7 @@ fn show(
                 }
                 false => String::new(),
             };
-            report.progress(
+            console.progress(
                 format!("{stage} {n_done} of {n_pairs} pairs, {rate:.0} a second{left}"),
                 n_done,
                 n_pairs,
@@ -82,8 +82,8 @@ fn show(
 }
 
 /// A bar, where there is a terminal for it.
-fn bar(report: &Report, n_pairs: u64) -> Option<ProgressBar> {
-    if report.is_quiet() || report.is_json() || !std::io::stderr().is_terminal() {
+fn bar(console: &Console, n_pairs: u64) -> Option<ProgressBar> {
+    if console.is_quiet() || console.is_json() || !std::io::stderr().is_terminal() {
         return None;
     }
     let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} pairs, {per_sec}, {eta} left")

@@ -8,7 +8,7 @@ use super::stack::Stack;
 use super::tile::{Cell, KeepCells, Tile, WholeGrid};
 use crate::engine::{Block, Kept, Pair, Pairs, Precision};
 use crate::error::Result;
-use crate::similarity::Grid;
+use crate::measure::Grid;
 
 /// See [`crate::engine::Engine::kept`].
 pub(super) fn kept(block: &Block<'_>, precision: Precision, buffers: &Buffers) -> Result<Kept> {

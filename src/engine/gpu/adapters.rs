@@ -4,7 +4,7 @@ use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescrip
 
 use super::cards::{Facts, Shown, diagnose};
 use super::pick::{self, Picked, pick};
-use crate::engine::{GpuChoice, PciAddress, Unseen};
+use crate::engine::{GpuChoice, Unseen};
 use crate::error::Result;
 
 /// All of one look at the machine, in wgpu's order.
@@ -71,9 +71,4 @@ impl Adapters {
         let hidden = hidden.map(|info| (info.name.clone(), info.vendor)).collect();
         diagnose(facts, &Shown { vendors, hidden })
     }
-}
-
-/// Where an adapter's card sits, if its driver says so.
-pub(super) fn address(info: &AdapterInfo) -> Option<PciAddress> {
-    info.device_pci_bus_id.parse().ok()
 }

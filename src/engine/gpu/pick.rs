@@ -2,7 +2,6 @@
 
 use wgpu::{AdapterInfo, DeviceType};
 
-use super::adapters::address;
 use super::cards::{Allowed, Facts, allowed};
 use crate::engine::{GpuChoice, PciAddress, Unseen};
 use crate::error::{Error, Fault};
@@ -147,6 +146,11 @@ impl Missing {
         };
         Fault::new(format!("{}{}", self.found, cards.concat()), self.expected).of("GPU").hint(hint).gpu()
     }
+}
+
+/// Where an adapter's card sits, if its driver says so.
+pub(super) fn address(info: &AdapterInfo) -> Option<PciAddress> {
+    info.device_pci_bus_id.parse().ok()
 }
 
 #[cfg(test)]

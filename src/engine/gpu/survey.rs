@@ -2,7 +2,8 @@
 
 use wgpu::{Adapter, AdapterInfo, DeviceType, Features};
 
-use super::adapters::{Adapters, address};
+use super::adapters::Adapters;
+use super::pick::address;
 use super::cards::Facts;
 use super::self_test::self_test;
 use crate::engine::choice::no_gpu;

@@ -8,7 +8,7 @@ use super::input::Input;
 use super::{Id, Value, Values};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const FORBIDDEN: &str = "a checkpoint of tensors needs no such name, and other programs would run it: save the \
                          state_dict alone, as safetensors, and open this file only if you trust who made it";

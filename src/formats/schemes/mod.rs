@@ -23,7 +23,7 @@ use refused::refuse;
 use crate::adapter::Format;
 use crate::error::{Fault, Result};
 use crate::formats::tensor::{Tensor, Tensors};
-use crate::listing::{quoted, some_of};
+use crate::text::{quoted, some_of};
 
 /// A naming scheme.
 pub(super) struct Scheme {

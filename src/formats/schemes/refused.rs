@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Fault};
 use crate::formats::sniff;
-use crate::listing::{counted, listed};
+use crate::text::{counted, listed};
 
 /// What the names of other methods hold. The first that fits counts.
 const METHODS: &[(&str, &str)] = &[

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
 use crate::formats::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// What trainers put a state_dict under.
 const WRAPPERS: [&str; 9] = [

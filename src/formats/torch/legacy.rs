@@ -11,7 +11,7 @@ use crate::formats::Limits;
 use crate::formats::pickle::{Input, Numbers, Unpickler, Value, Values};
 use crate::formats::source::Reader;
 use crate::formats::tensor::Tensors;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 /// 0x1950a86a20f9469cfc6c as a pickle has it: a number of ten bytes, the lowest first.
 const MAGIC: [u8; 12] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];

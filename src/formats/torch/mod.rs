@@ -13,7 +13,7 @@ use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::pickle::{Storage, View};
 use crate::formats::tensor::Tensor;
-use crate::listing::quoted;
+use crate::text::quoted;
 
 const BIG_ENDIAN: &str = "save it again on a little-endian machine, as safetensors";
 

@@ -11,7 +11,7 @@ use crate::formats::Limits;
 use crate::formats::pickle::{Input, Unpickler};
 use crate::formats::tensor::Tensors;
 use crate::formats::zip::Member;
-use crate::listing::{listed, quoted};
+use crate::text::{listed, quoted};
 
 const PICKLE: &str = "data.pkl";
 

@@ -47,7 +47,7 @@ impl FromStr for Precision {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|precision| precision.to_string() == text).ok_or_else(|| {
-            Fault::new(crate::listing::quoted(text), "`f32` or `f16`").of("precision").invalid()
+            Fault::new(crate::text::quoted(text), "`f32` or `f16`").of("precision").invalid()
         })
     }
 }

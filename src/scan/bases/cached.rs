@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files::{Files, OpenFile};
-use super::once::Once;
+use super::once_map::Once;
 use crate::adapter::Module;
 use crate::error::{Error, Fault, Result};
 use crate::scan::cache::{Cache, Entry, Key, Record, Summary};
 use crate::scan::profile::Stage;
 use crate::scan::record::{Digest, FileRecord};
 use crate::scan::shard::Shard;
-use crate::side::Side;
+use crate::adapter::Side;
 
 /// Open entries are kept, but no process may open files without end.
 const MAX_OPEN: usize = 256;

@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::scan::cache::Record;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::scan::record::{Digest, FileRecord, FileStamp, changed};
-use crate::scan::records::Records;
+use crate::files::FileStamp;
+use crate::scan::record::{Digest, FileRecord, changed};
+use crate::scan::journal::records::Records;
 use crate::scan::selection::Selection;
-use crate::scan::sketch::sketch;
+use crate::measure::start_projection::sketch;
 
 /// What is asked of the files.
 pub struct Files<'a> {

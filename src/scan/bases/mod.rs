@@ -2,8 +2,8 @@
 
 mod cached;
 mod files;
-mod once;
-mod passing;
+mod on_demand;
+mod once_map;
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use self::cached::Cached;
 pub use self::files::Files;
-use self::passing::Passing;
+use self::on_demand::Passing;
 use super::cache::{Cache, Record};
 use super::plan::{Layout, Plan};
 use super::shard::Shard;

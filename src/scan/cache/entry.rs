@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Key;
 use super::format::{self, HEADER_BYTES, Line};
-use super::position::read_exact_at;
+use crate::files::read_exact_at;
 use super::record::{Record, Summary};
 use crate::basis::Basis;
 use crate::error::{Error, Fault, Result};

@@ -8,7 +8,6 @@
 mod entry;
 mod format;
 mod ledger;
-mod position;
 mod record;
 mod writer;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::columns::{self, Column, Group};
-use super::{properties, put};
+use super::properties;
+use crate::files::put;
 use crate::error::Result;
 
 /// One adapter.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::columns::{self, Column};
-use super::{properties, put};
+use super::properties;
+use crate::files::put;
 use crate::error::Result;
 
 /// Writes a row for each module and class with pairs in it, and puts the table in place: module, d, the bounds of the

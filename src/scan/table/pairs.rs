@@ -7,8 +7,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::{self, Column};
-use super::{properties, put};
-use crate::chance;
+use super::properties;
+use crate::files::put;
+use crate::measure::chance;
 use crate::error::Result;
 use crate::names::{self, Projection};
 
@@ -50,7 +51,7 @@ pub struct PairRows {
     pub overlap: Vec<f32>,
     /// cos(vec A₁, vec A₂), estimated; NaN where the shapes differ.
     pub start_cosine: Vec<f32>,
-    /// Whether that is over [`SAME_START`](crate::start::SAME_START).
+    /// Whether that is over [`SAME_START`](crate::measure::init_cosine::SAME_START).
     pub same_start: Vec<bool>,
     /// Whether the configs name different base models; `None` where one names none.
     pub other_base: Vec<Option<bool>>,

@@ -72,7 +72,7 @@ fn makers(facts: &Facts) -> [Cards<'_>; 3] {
 fn explain(facts: &Facts, shown: &Shown, cards: &Cards<'_>) -> Unseen {
     let (cause, way_out) = cause(facts, shown, cards);
     let nodes: Vec<&str> = cards.nodes.iter().map(|node| node.path.as_str()).collect();
-    let nodes = crate::listing::some_of(nodes.into_iter().map(str::to_owned));
+    let nodes = crate::text::some_of(nodes.into_iter().map(str::to_owned));
     Unseen { card: format!("{} card ({nodes})", cards.name), cause, way_out }
 }
 

@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::adapter::Matrix;
-use crate::basis::lanes;
+use crate::simd;
 
 /// Numbers of a projection.
 pub const N_PROJECTED: usize = 128;
@@ -14,10 +14,10 @@ pub const N_PROJECTED: usize = 128;
 /// estimates cos(vec A₁, vec A₂) without bias and with a standard deviation of some √((1 + cos²)/128). Zeros for an A of
 /// zeros.
 pub fn sketch(a: &Matrix) -> [f32; N_PROJECTED] {
-    let squares = |inverse: f64| lanes::sum(&a.values, |value| (value * inverse) * (value * inverse));
+    let squares = |inverse: f64| simd::sum(&a.values, |value| (value * inverse) * (value * inverse));
     let (mut inverse, mut square) = (1.0, squares(1.0));
     if !SAFE_SQUARES.contains(&square) {
-        let largest = lanes::largest(&a.values);
+        let largest = simd::largest(&a.values);
         if largest == 0.0 || !largest.is_finite() {
             return [0.0; N_PROJECTED];
         }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::adapter::Dtype;
     use crate::basis::gaussian_matrix;
-    use crate::start;
+    use crate::measure::init_cosine;
 
     #[test]
     fn estimates_the_cosine_within_a_few_standard_deviations() {
@@ -108,11 +108,11 @@ mod tests {
         for share in [0.0, 0.3, 0.7, 0.95] {
             let values = a.values.iter().zip(&b.values).map(|(x, y)| share * x + (1.0 - share) * y);
             let mixed = Matrix { values: values.collect(), ..a.clone() };
-            let exact = start::cosine(&a, &mixed).unwrap();
+            let exact = init_cosine::cosine(&a, &mixed).unwrap();
             worst = worst.max((f64::from(cosine(&own, &sketch(&mixed))) - exact).abs());
         }
         assert!(worst < 4.0 * (2.0 / N_PROJECTED as f64).sqrt(), "{worst}");
-        assert!(f64::from(cosine(&own, &other)).abs() < start::SAME_START);
+        assert!(f64::from(cosine(&own, &other)).abs() < init_cosine::SAME_START);
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         let errors: Vec<f64> = (0..n)
             .map(|seed| {
                 let [a, b] = [gaussian_matrix(4, 128, seed), gaussian_matrix(4, 128, seed + n)];
-                f64::from(cosine(&sketch(&a), &sketch(&b))) - start::cosine(&a, &b).unwrap()
+                f64::from(cosine(&sketch(&a), &sketch(&b))) - init_cosine::cosine(&a, &b).unwrap()
             })
             .collect();
         let mean = errors.iter().sum::<f64>() / n as f64;

@@ -6,9 +6,9 @@ use crate::basis::Basis;
 use crate::engine::{Engine, Pair};
 use crate::error::Result;
 use crate::select::ModulePair;
-use crate::side::Side;
-use crate::similarity::Grid;
-use crate::start;
+use crate::adapter::Side;
+use crate::measure::Grid;
+use crate::measure::init_cosine;
 
 /// The two bases of one module, before any engine has seen them.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Factorised<'a> {
     pub a: Basis,
     /// The second adapter's.
     pub b: Basis,
-    /// cos(vec A₁, vec A₂), see [`start::cosine`].
+    /// cos(vec A₁, vec A₂), see [`init_cosine::cosine`].
     pub start_cosine: Option<f64>,
 }
 
@@ -32,12 +32,12 @@ impl<'a> Factorised<'a> {
         let (first, second) =
             rayon::join(|| Basis::with_a(pair.first, side), || Basis::with_a(pair.second, side));
         let ((a, a_1), (b, a_2)) = (first?, second?);
-        Ok(Self { pair, a, b, start_cosine: start::cosine(&a_1, &a_2) })
+        Ok(Self { pair, a, b, start_cosine: init_cosine::cosine(&a_1, &a_2) })
     }
 
-    /// Whether the two share their random start, [`start::SAME_START`].
+    /// Whether the two share their random start, [`init_cosine::SAME_START`].
     pub fn has_same_start(&self) -> bool {
-        self.start_cosine.is_some_and(|cosine| cosine > start::SAME_START)
+        self.start_cosine.is_some_and(|cosine| cosine > init_cosine::SAME_START)
     }
 }
 
@@ -81,4 +81,13 @@ pub fn grids<'a>(engine: &dyn Engine, factorised: Vec<Factorised<'a>>) -> Result
     let pairs: Vec<Pair<'_>> = factorised.iter().map(|both| Pair { a: &both.a, b: &both.b }).collect();
     let grids = engine.grids(&pairs)?;
     Ok(factorised.into_iter().zip(grids).map(|(factorised, grid)| Comparison { factorised, grid }).collect())
+}
+
+/// The grid of one pair. For many pairs [`Engine::grids`] is faster.
+///
+/// # Errors
+/// `Invalid` when the bases have different d; `Limit` and `Gpu` from a GPU engine.
+pub fn similarity(engine: &dyn Engine, a: &Basis, b: &Basis) -> Result<Grid> {
+    let mut grids = engine.grids(&[Pair { a, b }])?;
+    Ok(grids.pop().expect("an engine returns one grid for each pair"))
 }

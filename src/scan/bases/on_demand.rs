@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::files::{Files, OpenFile};
-use super::once::Once;
+use super::once_map::Once;
 use crate::error::Result;
 use crate::scan::cache::Record;
 use crate::scan::profile::Stage;

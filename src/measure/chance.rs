@@ -1,6 +1,6 @@
 //! What two unrelated subspaces would show: baseline, variance and z of φ, and the tail of a band's mean.
 
-use crate::similarity::Grid;
+use crate::measure::Grid;
 
 /// E φ(i, j) = max(i, j)/d for two independent, uniformly random subspaces of i and j of d dimensions, 1 ≤ i, j ≤ d.
 pub fn baseline(i: usize, j: usize, d: usize) -> f64 {

@@ -5,11 +5,11 @@ use std::path::Path;
 use super::cache::{Cache, Entry, Record};
 use super::folder::Folder;
 use super::plan::Plan;
-use super::records::Records;
-use super::sketch::cosine;
-use crate::comparison::Factorised;
+use super::journal::records::Records;
+use crate::measure::start_projection::cosine;
+use crate::compare::Factorised;
 use crate::error::{Fault, Result};
-use crate::listing::{quoted, some_of};
+use crate::text::{quoted, some_of};
 use crate::select::ModulePair;
 
 /// A scan that was made before.

@@ -13,7 +13,7 @@ use super::inspect::{INSPECT_HELP, InspectArgs};
 use super::matches::MatchArg;
 use super::output::{self, Output};
 use super::scan::{SCAN_HELP, ScanArgs};
-use super::scan_report::{REPORT_HELP, ReportArgs};
+use super::report::{REPORT_HELP, ReportArgs};
 use super::status::{STATUS_HELP, StatusArgs};
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::Palette;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::Folder;
-use super::lines::{LinesRead, OwnLines};
-use super::record::FileRecord;
+use crate::scan::folder::Folder;
+use super::jsonl::{LinesRead, OwnLines};
+use crate::scan::record::FileRecord;
 use crate::error::Result;
 use crate::names::natural_cmp;
 
@@ -137,7 +137,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::scan::record::{Digest, FileStamp};
+    use crate::files::FileStamp;
+    use crate::scan::record::Digest;
 
     fn record(byte: u8, missing: &[&str]) -> FileRecord {
         FileRecord {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::chance;
-use crate::similarity::Grid;
+use crate::measure::chance;
+use crate::measure::Grid;
 
 /// A band's mean excess over the baseline from which it is called strong.
 pub const STRONG: f64 = 0.20;

@@ -1,16 +1,15 @@
 //! What a scan keeps of a checkpoint's header: enough to plan by, small enough for a hundred thousand of them.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::record::FileStamp;
+use crate::files::FileStamp;
 use super::selection::Selection;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
-use crate::names;
 
 /// A checkpoint by its header.
 #[derive(Debug, Clone)]
@@ -120,37 +119,4 @@ const NUMBERED: &str = "numbered, shapes";
 /// Whether a module's name in a plan is a running number of files that count alike.
 pub fn is_numbered(module: &str) -> bool {
     module.ends_with(')') && module.contains(NUMBERED)
-}
-
-/// Names of files whose folder is the checkpoint.
-const OF_FOLDERS: &[&str] = &["adapter_model", "pytorch_lora_weights", "adapters", "adapter"];
-
-/// Ends of the names of checkpoint files.
-const SUFFIXES: &[&str] = &[".safetensors", ".bin", ".pt", ".pth", ".npz"];
-
-/// The folder of the run that a checkpoint belongs to, and its step where the name says one: `checkpoint-500`,
-/// `step_500`, `0000500_adapters.safetensors`.
-pub fn run_and_step(path: &Path) -> (PathBuf, Option<u64>) {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let is_of_folder = OF_FOLDERS.contains(&stem.as_ref());
-    let path = if is_of_folder { path.parent().unwrap_or(path) } else { path };
-    let run = path.parent().unwrap_or(Path::new("")).to_owned();
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let name = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
-    (run, names::step(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_run_is_the_folder_and_the_step_is_in_the_name() {
-        let of = |path: &str| run_and_step(Path::new(path));
-        assert_eq!(of("runs/a/checkpoint-500"), ("runs/a".into(), Some(500)));
-        assert_eq!(of("runs/a/checkpoint-500/adapter_model.safetensors"), ("runs/a".into(), Some(500)));
-        assert_eq!(of("mlx/0000100_adapters.safetensors"), ("mlx".into(), Some(100)));
-        assert_eq!(of("runs/seed0-r64"), ("runs".into(), None));
-        assert_eq!(of("checkpoint-3"), ("".into(), Some(3)));
-    }
 }

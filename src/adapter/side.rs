@@ -77,7 +77,7 @@ impl FromStr for Side {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|side| side.to_string() == text).ok_or_else(|| {
-            Fault::new(crate::listing::quoted(text), "`a`, `b`, `dw-right` or `dw-left`").of("side").invalid()
+            Fault::new(crate::text::quoted(text), "`a`, `b`, `dw-right` or `dw-left`").of("side").invalid()
         })
     }
 }

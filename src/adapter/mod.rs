@@ -1,11 +1,18 @@
 //! Adapters, their modules and factors: the domain's nouns, without any reading of files.
 
-use std::fmt;
+mod dtype;
+pub(crate) mod factor;
+mod format;
+pub(crate) mod side;
+
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use crate::factor::Factor;
-pub(crate) use crate::factor::{Source, Stamp};
+pub use self::dtype::{Dtype, Matrix};
+pub use self::factor::Factor;
+pub(crate) use self::factor::{Source, Stamp};
+pub use self::format::{Container, Format, Method, Recorded};
+pub use self::side::Side;
 use crate::names::{canonical, natural_cmp};
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
@@ -107,118 +114,6 @@ impl Adapter {
     }
 }
 
-/// A naming scheme of tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// `base_model.model.MODULE.lora_A.weight`.
-    Peft,
-    /// `MODULE.lora_A`, of the LoRA authors' own library.
-    Loralib,
-    /// `unet.MODULE.lora.down.weight` and its older forms.
-    Diffusers,
-    /// `lora_unet_MODULE.lora_down.weight`, of kohya's sd-scripts and what follows them.
-    Kohya,
-    /// `MODULE.lora_a`, transposed.
-    Mlx,
-    /// `MODULE.lora_a.weight`.
-    TorchTune,
-    /// `MODULE.adapter.linear_in.weight`.
-    Megatron,
-    /// `unet:17:down`, numbered.
-    Cloneofsimo,
-    /// `w_a_000`, numbered.
-    SamLora,
-}
-
-impl Format {
-    /// Whether modules have numbers for names, in the order in which the trainer walked the model: the same number may be
-    /// another module in another file.
-    pub fn is_numbered(self) -> bool {
-        matches!(self, Self::Cloneofsimo | Self::SamLora)
-    }
-
-    /// Whether module names have underscores where their paths have dots.
-    pub(crate) fn is_joined(self) -> bool {
-        self == Self::Kohya
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Peft => "PEFT",
-            Self::Loralib => "loralib",
-            Self::Diffusers => "diffusers",
-            Self::Kohya => "kohya",
-            Self::Mlx => "MLX",
-            Self::TorchTune => "TorchTune",
-            Self::Megatron => "Megatron",
-            Self::Cloneofsimo => "cloneofsimo",
-            Self::SamLora => "Sam_LoRA",
-        })
-    }
-}
-
-/// What an update is made of beside s, B and A.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// ΔW = s·B·A.
-    Lora,
-    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is left out here.
-    Dora,
-    /// ΔW = s·B·E·A with a diagonal E; A's rows are read scaled by it.
-    AdaLora,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Lora => "LoRA",
-            Self::Dora => "DoRA",
-            Self::AdaLora => "AdaLoRA",
-        })
-    }
-}
-
-/// What the files say about their training.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Recorded {
-    /// The program, with its version where that is known.
-    pub trainer: Option<String>,
-    /// When training began, in seconds since 1970.
-    pub started_s: Option<f64>,
-    /// When it ended.
-    pub finished_s: Option<f64>,
-}
-
-/// A kind of file that holds tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Container {
-    /// A JSON header and raw numbers.
-    Safetensors,
-    /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
-    TorchZip,
-    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
-    TorchLegacy,
-    /// What `numpy.savez` writes: a zip archive of arrays.
-    Npz,
-}
-
-impl fmt::Display for Container {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Safetensors => "safetensors",
-            Self::TorchZip => "torch zip",
-            Self::TorchLegacy => "torch legacy",
-            Self::Npz => "npz",
-        })
-    }
-}
-
 /// A weight that an adapter changes: ΔW = s·B·A.
 #[derive(Debug, Clone)]
 pub struct Module {
@@ -255,52 +150,4 @@ impl Module {
     pub fn d_out(&self) -> usize {
         self.b.rows
     }
-}
-
-/// The stored type of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dtype {
-    /// IEEE double precision.
-    F64,
-    /// IEEE single precision.
-    F32,
-    /// IEEE half precision.
-    F16,
-    /// The upper half of a single.
-    Bf16,
-}
-
-impl Dtype {
-    /// Size of one number.
-    pub fn size_bytes(self) -> usize {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-        }
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F64 => "F64",
-            Self::F32 => "F32",
-            Self::F16 => "F16",
-            Self::Bf16 => "BF16",
-        })
-    }
-}
-
-/// A factor's numbers, widened to f64, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    /// Rows.
-    pub rows: usize,
-    /// Columns.
-    pub cols: usize,
-    /// The type that the numbers were stored in, which sets their rounding noise.
-    pub dtype: Dtype,
-    /// rows × cols numbers, row after row.
-    pub values: Vec<f64>,
 }

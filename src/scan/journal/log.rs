@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::Folder;
-use super::lines::{LinesRead, OwnLines, host_name};
-use super::shard::{Numbering, Shard};
+use crate::scan::folder::Folder;
+use super::jsonl::{LinesRead, OwnLines, host_name};
+use crate::scan::shard::{Numbering, Shard};
 use crate::error::Result;
 
 /// A line of the log.

@@ -1,17 +1,6 @@
 //! The grid of subspace similarities of one pair of bases.
 
-use crate::basis::Basis;
-use crate::engine::{Engine, Pair};
 use crate::error::{Fault, Result};
-
-/// The grid of one pair. For many pairs [`Engine::grids`] is faster.
-///
-/// # Errors
-/// `Invalid` when the bases have different d; `Limit` and `Gpu` from a GPU engine.
-pub fn similarity(engine: &dyn Engine, a: &Basis, b: &Basis) -> Result<Grid> {
-    let mut grids = engine.grids(&[Pair { a, b }])?;
-    Ok(grids.pop().expect("an engine returns one grid for each pair"))
-}
 
 /// φ(i, j) of one pair for every 1 ≤ i ≤ n_rows, 1 ≤ j ≤ n_cols (Hu et al. 2021, section 7.2):
 ///

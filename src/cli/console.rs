@@ -1,0 +1,109 @@
+//! What goes to stderr: errors with their hints, warnings, notes, and how much of it.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use anstream::stderr;
+use anstyle::{AnsiColor, Style};
+
+use super::options::CommonArgs;
+use crate::error::Error;
+
+/// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
+pub(super) struct Console {
+    level: Level,
+    /// Lines of JSON in place of text.
+    json: bool,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+impl Console {
+    pub(super) fn new(args: &CommonArgs, json: bool) -> Self {
+        let level = match (args.quiet, args.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        };
+        Self { level, json }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.level == Level::Quiet
+    }
+
+    /// The error in one line, and the way out where there is one.
+    pub(super) fn error(&self, error: &anyhow::Error) {
+        self.line(ERROR, "error", &format!("{error:#}"));
+        let hint = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint));
+        if let Some(hint) = hint {
+            self.line(HINT, "hint", hint);
+        }
+    }
+
+    pub(super) fn warning(&self, message: impl Display) {
+        if self.level >= Level::Normal {
+            self.line(WARNING, "warning", &message.to_string());
+        }
+    }
+
+    /// What the user should know of how it was done.
+    pub(super) fn note(&self, label: &str, message: impl Display) {
+        if self.level >= Level::Normal {
+            self.line(Style::new().bold(), label, &message.to_string());
+        }
+    }
+
+    /// What only a curious user wants to know.
+    pub(super) fn detail(&self, label: &str, message: impl Display) {
+        if self.level >= Level::Verbose {
+            self.line(Style::new().dimmed(), label, &message.to_string());
+        }
+    }
+
+    /// How far long work is, with the counts for machines.
+    pub(super) fn progress(&self, message: String, n_done: u64, n: u64) {
+        if self.json {
+            json_line(
+                &serde_json::json!({ "label": "progress", "message": message, "done": n_done, "of": n }),
+            );
+        } else {
+            self.note("progress", message);
+        }
+    }
+
+    /// One line, whatever the message holds: names in hostile files may have line breaks and escape codes.
+    fn line(&self, style: Style, label: &str, message: &str) {
+        if self.json {
+            return json_line(&serde_json::json!({ "label": label, "message": message }));
+        }
+        let clean: String =
+            message.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+        // Nowhere is left to report that stderr is closed.
+        let _ = writeln!(stderr().lock(), "{style}{label}:{style:#} {clean}");
+    }
+
+    /// A result that stdout has no room for, since the picture goes there.
+    pub(super) fn result(&self, text: &str) {
+        // Nowhere is left to report that stderr is closed.
+        let _ = stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+fn json_line(line: &serde_json::Value) {
+    // Nowhere is left to report that stderr is closed.
+    let _ = writeln!(stderr().lock(), "{line}");
+}
