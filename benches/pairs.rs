@@ -49,7 +49,9 @@ fn keep(bencher: Bencher<'_, '_>, r: usize, d: usize, threads: usize, pairs: Pai
     let pool = pool(threads);
     let engine = CpuEngine::new();
     let flop = 2 * block.n_pairs() * r * r * d;
-    bencher.counter(ItemsCount::new(flop)).bench(|| pool.install(|| engine.kept(divan::black_box(&block))));
+    bencher
+        .counter(ItemsCount::new(flop))
+        .bench(|| pool.install(|| engine.pair_stats(divan::black_box(&block))));
 }
 
 /// (r, d) of every basis: each pair of 2048/r bases once.

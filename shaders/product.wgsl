@@ -1,4 +1,4 @@
-// Tiles of P = U·Vᵀ by multiply-adds. Joined between stack.wgsl and the kernels gram_64 and gram_128, the latter
+// Tiles of P = U·Vᵀ by multiply-adds. Joined between stack.wgsl and the kernels pair_stats_64 and pair_stats_128, the latter
 // with tile_128.wgsl between them.
 //
 // A file behind it has

@@ -1,4 +1,4 @@
-// Pairs of a block from tiles of the Gram matrix of all its bases: what every gram_* kernel shares. Joined to them.
+// Pairs of a block from tiles of the Gram matrix of all its bases: what every pair_stats_* kernel shares. Joined to them.
 //
 //   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   overlap = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
 //
@@ -30,7 +30,7 @@ const LANES: u32 = 16u;  // invocations along a quadrant's side, 4 × 4 cells ea
 const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals spreads over the memory banks
 
 const Q_UNIT: f32 = 33554432.0;         // 2²⁵
-const OVERLAP_UNIT: f32 = 2147483648.0; // 2³¹
+const LINEAR_CKA_UNIT: f32 = 2147483648.0; // 2³¹
 
 // Which pairs have a place in sums.
 const ALL: u32 = 0u;   // each a with each b
@@ -94,7 +94,7 @@ fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
         );
         let first = part * (params.n_cells + 1u);
         share(group_row, group_col, first, select(params.n_cells + 1u, 1u, part == 1u), ty * LANES + tx);
-        units_a = OVERLAP_UNIT * a.weights;
+        units_a = LINEAR_CKA_UNIT * a.weights;
         units_b = b.weights;
     }
 }

@@ -1,5 +1,5 @@
 // The steps of a tile of 128 × 128 where an invocation reads all of its rows and columns itself. Joined between tile_128.wgsl
-// and the kernels gram_128 that need no feature.
+// and the kernels pair_stats_128 that need no feature.
 
 fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
     let at_a = k * 64u + 32u + ty;

@@ -1,4 +1,4 @@
-// Tiles of 128 × 128 by multiply-adds. Joined between product.wgsl and the kernels gram_128.
+// Tiles of 128 × 128 by multiply-adds. Joined between product.wgsl and the kernels pair_stats_128.
 //
 // A file behind it has
 //   add_products   the products of UNROLL staged columns from k on, added to the sums of an invocation

@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
+use crate::adapter::Side;
 use crate::basis::Basis;
 use crate::engine::{Engine, Pair};
 use crate::error::Result;
-use crate::select::ModulePair;
-use crate::adapter::Side;
 use crate::measure::Grid;
 use crate::measure::init_cosine;
+use crate::select::ModulePair;
 
 /// The two bases of one module, before any engine has seen them.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Factorised<'a> {
     /// The second adapter's.
     pub b: Basis,
     /// cos(vec A₁, vec A₂), see [`init_cosine::cosine`].
-    pub start_cosine: Option<f64>,
+    pub init_cosine: Option<f64>,
 }
 
 impl<'a> Factorised<'a> {
@@ -32,12 +32,12 @@ impl<'a> Factorised<'a> {
         let (first, second) =
             rayon::join(|| Basis::with_a(pair.first, side), || Basis::with_a(pair.second, side));
         let ((a, a_1), (b, a_2)) = (first?, second?);
-        Ok(Self { pair, a, b, start_cosine: init_cosine::cosine(&a_1, &a_2) })
+        Ok(Self { pair, a, b, init_cosine: init_cosine::cosine(&a_1, &a_2) })
     }
 
-    /// Whether the two share their random start, [`init_cosine::SAME_START`].
-    pub fn has_same_start(&self) -> bool {
-        self.start_cosine.is_some_and(|cosine| cosine > init_cosine::SAME_START)
+    /// Whether the two share their random start, [`init_cosine::SHARED_INIT`].
+    pub fn has_shared_init(&self) -> bool {
+        self.init_cosine.is_some_and(|cosine| cosine > init_cosine::SHARED_INIT)
     }
 }
 
@@ -61,7 +61,7 @@ pub struct Comparison<'a> {
 /// let selected = Selection::new().all().select(&a, &b, Side::A)?;
 /// for comparison in compare(&CpuEngine::new(), &selected.pairs, Side::A)? {
 ///     println!("{}: {:?}", comparison.factorised.pair.name(), comparison.grid.phi(8, 8));
-///     assert!(!comparison.factorised.has_same_start());
+///     assert!(!comparison.factorised.has_shared_init());
 /// }
 /// # Ok::<(), lorascope::Error>(())
 /// ```

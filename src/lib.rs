@@ -43,9 +43,9 @@ pub mod cli;
 mod compare;
 pub mod engine;
 mod error;
+pub mod figure;
 #[cfg(feature = "cli")]
 pub(crate) mod files;
-pub mod figure;
 mod formats;
 pub mod kernels;
 pub mod measure;
@@ -58,13 +58,15 @@ mod select;
 mod simd;
 mod text;
 
-pub use adapter::{Adapter, Container, Dtype, Factor, Format, Matrix, Method, Module, Recorded, Side};
+pub use adapter::{
+    Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
+};
 pub use basis::Basis;
 pub use compare::{Comparison, Factorised, compare, grids, similarity};
 pub use error::{Error, Fault, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
-pub use select::{Matching, ModulePair, Selected, Selection};
 pub use measure::Grid;
+pub use select::{Matching, ModulePair, Selected, Selection};
 
 /// The README's code runs as a test.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ mod common;
 use common::engines::{PHI_BOUND, PHI_BOUND_F16, cpu, cpu_f16, phi_bound};
 use common::oracle::Oracle;
 use lorascope::Basis;
-use lorascope::engine::{Block, CpuEngine, Engine, KeptPair, Pair, Pairs, Precision};
+use lorascope::engine::{Block, CpuEngine, Engine, Pair, PairStats, Pairs, Precision};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
@@ -30,12 +30,12 @@ fn bases(ranks: &[usize], d: usize) -> Vec<Basis> {
 }
 
 /// Each number's bits, so that NaN equals itself.
-fn bits(pair: KeptPair<'_>) -> Vec<u32> {
-    pair.phi.iter().chain([&pair.full, &pair.overlap]).map(|value| value.to_bits()).collect()
+fn bits(pair: PairStats<'_>) -> Vec<u32> {
+    pair.phi.iter().chain([&pair.full, &pair.linear_cka]).map(|value| value.to_bits()).collect()
 }
 
-/// The overlap by its definition, in f64.
-fn overlap(a: &Basis, b: &Basis) -> f64 {
+/// The linear_cka by its definition, in f64.
+fn linear_cka(a: &Basis, b: &Basis) -> f64 {
     let d = a.d();
     let norm = |basis: &Basis| basis.sigma().iter().map(|sigma| sigma.powi(4)).sum::<f64>();
     let mut sum = 0.0;
@@ -52,7 +52,7 @@ fn assert_kept_is_of_the_grids(engine: &dyn Engine, ranks: &[usize], d: usize) {
     let bases = bases(ranks, d);
     let list: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &list, b: &list, pairs: Pairs::All, cells: &CELLS };
-    let kept = engine.kept(&block).unwrap();
+    let kept = engine.pair_stats(&block).unwrap();
     assert_eq!(kept.n_pairs(), list.len() * list.len());
     let overlap_bound = if engine.info().precision == Precision::F32 { 1e-6 } else { PHI_BOUND_F16 };
     for ((a, b), kept) in block.places().zip(kept.pairs()) {
@@ -67,8 +67,12 @@ fn assert_kept_is_of_the_grids(engine: &dyn Engine, ranks: &[usize], d: usize) {
         }
         let full = a.q().min(b.q());
         assert_eq!(kept.full.to_bits(), at(full, full).to_bits());
-        let expected = overlap(a, b);
-        assert!((f64::from(kept.overlap) - expected).abs() < overlap_bound, "{} ≠ {expected}", kept.overlap);
+        let expected = linear_cka(a, b);
+        assert!(
+            (f64::from(kept.linear_cka) - expected).abs() < overlap_bound,
+            "{} ≠ {expected}",
+            kept.linear_cka
+        );
     }
 }
 
@@ -100,7 +104,7 @@ fn kept_cells_hold_the_bound_on_directions_that_are_worst_for_f32_sums() {
         let list = [&basis; 3];
         for engine in [cpu(), cpu_f16()] {
             let kept =
-                engine.kept(&Block { a: &list, b: &list, pairs: Pairs::Upper, cells: &cells }).unwrap();
+                engine.pair_stats(&Block { a: &list, b: &list, pairs: Pairs::Upper, cells: &cells }).unwrap();
             for pair in kept.pairs() {
                 for (&(i, j), &value) in cells.iter().zip(pair.phi) {
                     let error = (f64::from(value) - oracle.phi(i, j)).abs();
@@ -117,7 +121,7 @@ fn a_block_without_pairs_keeps_nothing() {
     let basis = Basis::gaussian(3, 10, 0).unwrap();
     let one = [&basis];
     for pairs in [Pairs::Upper, Pairs::List(&[])] {
-        let kept = cpu().kept(&Block { a: &one, b: &one, pairs, cells: &CELLS }).unwrap();
+        let kept = cpu().pair_stats(&Block { a: &one, b: &one, pairs, cells: &CELLS }).unwrap();
         assert_eq!(kept.n_pairs(), 0);
     }
 }
@@ -147,7 +151,7 @@ proptest! {
             let keep = |a: &[&Basis], b: &[&Basis], pairs: Pairs<'_>| -> Vec<Vec<u32>> {
                 let engine = CpuEngine::with_precision(precision);
                 let block = Block { a, b, pairs, cells: &CELLS };
-                pool.install(|| engine.kept(&block)).unwrap().pairs().map(bits).collect()
+                pool.install(|| engine.pair_stats(&block)).unwrap().pairs().map(bits).collect()
             };
             // Alone: nothing beside it.
             let alone = |a: &Basis, b: &Basis| keep(&[a], &[b], Pairs::All).pop().unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
-use lorascope::scan::cache::{Cache, Entry, Key, N_PROJECTED, Record, Summary};
+use lorascope::scan::cache::{Cache, CachedModule, Entry, Key, N_PROJECTED, Summary};
 use lorascope::{Basis, Dtype, Error, Matrix, Side};
 
 const LIMIT: u64 = Cache::DEFAULT_LIMIT_BYTES;
@@ -23,21 +23,21 @@ fn none() -> Box<[f32; N_PROJECTED]> {
     Box::new([0.0; N_PROJECTED])
 }
 
-fn basis(seed: u64) -> Record {
+fn basis(seed: u64) -> CachedModule {
     let basis = Basis::gaussian(5, 40, seed).unwrap();
     let projection = Box::new(std::array::from_fn(|i| i as f32 - seed as f32));
-    Record::Basis { basis, projection }
+    CachedModule::Basis { basis, projection }
 }
 
-fn records(seed: u64) -> Vec<Record> {
+fn records(seed: u64) -> Vec<CachedModule> {
     vec![
         basis(seed),
-        Record::Missing("tensor `x`: found nothing but zeros, expected ü".to_owned()),
+        CachedModule::Missing("tensor `x`: found nothing but zeros, expected ü".to_owned()),
         basis(seed + 1),
     ]
 }
 
-fn all(entry: &Entry) -> Vec<Record> {
+fn all(entry: &Entry) -> Vec<CachedModule> {
     (0..entry.len()).map(|i| entry.read(i).unwrap()).collect()
 }
 
@@ -69,7 +69,7 @@ fn gives_back_to_the_bit_what_was_put_in_order() {
 fn a_summary_is_the_record_but_for_its_rows() {
     let folder = folder();
     let entry = Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &records(7)).unwrap();
-    let Record::Basis { basis, projection: expected } = &records(7)[2] else { unreachable!() };
+    let CachedModule::Basis { basis, projection: expected } = &records(7)[2] else { unreachable!() };
     match entry.summary(2).unwrap() {
         Summary::Basis { r, d, n_uncertain, sigma, projection } => {
             assert_eq!((r, d, n_uncertain), (basis.r(), basis.d(), basis.n_uncertain()));
@@ -87,7 +87,7 @@ fn keeps_the_rank_of_the_factor_and_the_uncertain_directions() {
     let basis = Basis::of_matrix(&matrix, Side::A).unwrap();
     assert_eq!((basis.r(), basis.q(), basis.n_uncertain()), (3, 2, 1));
     let folder = folder();
-    let put = [Record::Basis { basis, projection: none() }];
+    let put = [CachedModule::Basis { basis, projection: none() }];
     let entry = Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &put).unwrap();
     assert_eq!(all(&entry), put);
 }
@@ -98,7 +98,10 @@ fn every_damaged_byte_and_every_truncation_is_a_miss_that_is_removed_or_an_error
     let cache = Cache::open(folder.path(), LIMIT).unwrap();
     let small = || {
         let basis = Basis::from_rows(2, vec![1.0, 0.0], vec![3.0]).unwrap();
-        [Record::Basis { basis, projection: Box::new([0.5; N_PROJECTED]) }, Record::Missing("why".to_owned())]
+        [
+            CachedModule::Basis { basis, projection: Box::new([0.5; N_PROJECTED]) },
+            CachedModule::Missing("why".to_owned()),
+        ]
     };
     cache.put(&key(1), &small()).unwrap();
     let [path] = &files(folder.path())[..] else { panic!("one file") };
@@ -323,7 +326,7 @@ fn processes_and_threads_race_on_keys_and_on_eviction() {
 fn child_fills_the_disk() {
     let cache = Cache::open(std::env::var(DIR).unwrap(), LIMIT).unwrap();
     let basis = Basis::gaussian(16, 1024, 0).unwrap();
-    let large = Record::Basis { basis, projection: none() };
+    let large = CachedModule::Basis { basis, projection: none() };
     let error = cache.put(&key(2), &[large]).unwrap_err();
     assert!(
         matches!(error, Error::Io { .. }) && error.to_string().contains(".bases: cannot write: "),

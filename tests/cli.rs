@@ -68,7 +68,7 @@ fn demo_says_that_q_and_v_agree_and_the_control_does_not() {
         assert_eq!((word(panel, "horizontal"), word(panel, "vertical")), ("strong".into(), "strong".into()));
     }
     assert_eq!((word(2, "horizontal"), word(2, "vertical")), ("none".into(), "none".into()));
-    let phi = document["panels"][1]["eighth"]["phi"].as_f64().unwrap();
+    let phi = document["panels"][1]["phi_8_8"]["phi"].as_f64().unwrap();
     assert!((phi - 0.4253).abs() < 1e-4, "{phi}");
 }
 
@@ -435,7 +435,7 @@ fn the_gpu_draws_what_the_cpu_draws() {
     assert_eq!((&gpu["engine"]["kind"], &cpu["engine"]["kind"]), (&"gpu".into(), &"cpu".into()));
     for panel in 0..3 {
         for path in
-            ["/corner_peak/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/last/phi"]
+            ["/peak_8x8/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/last/phi"]
         {
             let value = |document: &Value| document["panels"][panel].pointer(path).unwrap().as_f64().unwrap();
             assert!((value(&gpu) - value(&cpu)).abs() < 2e-5, "panel {panel}, {path}");
@@ -535,7 +535,7 @@ fn the_precision_is_kept_on_both_engines_and_recorded() {
             (&f32["engine"]["precision"], &f16["engine"]["precision"]),
             (&"f32".into(), &"f16".into())
         );
-        let phi = |document: &Value| document["panels"][0]["last"]["phi"].as_f64().unwrap();
+        let phi = |document: &Value| document["panels"][0]["phi_r_r"]["phi"].as_f64().unwrap();
         let difference = (phi(&f32) - phi(&f16)).abs();
         assert!(difference > 0.0 && difference < 5e-4, "{engine:?}: {difference:e}");
     }

@@ -150,7 +150,7 @@ fn checkpoints_of_one_start_are_marked_and_two_seeds_are_not() {
     let same = json_of(&[STEP_0, STEP_50]);
     assert_eq!(codes(&same), ["same-start"]);
     assert_eq!(same["warnings"][0]["modules"][0], "encoder.layer.5.attention.self.query");
-    assert!(same["modules"][0]["start_cosine"].as_f64().unwrap() > 0.5);
+    assert!(same["modules"][0]["init_cosine"].as_f64().unwrap() > 0.5);
     assert_eq!(same["modules"][0]["diagonal"][0]["z"], Value::Null);
     let words = compare(&[STEP_0, STEP_50]);
     assert!(text(&words.stderr).contains("warning: 1 of 1 module shares the random start of A"));
@@ -158,7 +158,7 @@ fn checkpoints_of_one_start_are_marked_and_two_seeds_are_not() {
 
     let seeds = json_of(&[SEED_0, SEED_1]);
     assert!(codes(&seeds).is_empty());
-    assert!(seeds["modules"][0]["start_cosine"].as_f64().unwrap().abs() < 0.1);
+    assert!(seeds["modules"][0]["init_cosine"].as_f64().unwrap().abs() < 0.1);
     assert!(seeds["modules"][0]["diagonal"][0]["z"].is_number());
 }
 
@@ -175,8 +175,8 @@ fn a_figure_of_one_start_is_marked_too() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(codes(&document), ["same-start"]);
     let panel = &document["panels"][0];
-    assert_eq!((&panel["first"]["z"], &panel["depth"]), (&Value::Null, &Value::Null));
-    assert!(document["panels"][1]["first"]["z"].is_number(), "the control is independent");
+    assert_eq!((&panel["phi_1_1"]["z"], &panel["depth"]), (&Value::Null, &Value::Null));
+    assert!(document["panels"][1]["phi_1_1"]["z"].is_number(), "the control is independent");
 }
 
 #[test]

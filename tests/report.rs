@@ -85,7 +85,7 @@ fn averages_are_those_of_plain_sums_without_marked_pairs() {
     let is_marked = |a: i32, b: i32| (a, b) == (0, 1) || (a, b) == (2, 7);
     let modules = modules(3, &["q_proj", "v_proj"]);
     let row = |m: usize, a: i32, b: i32| Row {
-        same_start: (a, b) == (0, 1),
+        shared_init: (a, b) == (0, 1),
         other_base: if (a, b) == (2, 7) {
             Some(true)
         } else if a == 3 {
@@ -148,7 +148,7 @@ fn averages_are_those_of_plain_sums_without_marked_pairs() {
 #[test]
 fn a_shared_start_spoils_side_a_and_not_side_b_and_marked_pairs_are_better_than_none() {
     let folder = folder();
-    let row = |_, a, b| Row { same_start: a == 0, ..Row::new(a, b, if a == 0 { 0.9 } else { 0.2 }) };
+    let row = |_, a, b| Row { shared_init: a == 0, ..Row::new(a, b, if a == 0 { 0.9 } else { 0.2 }) };
     write(folder.path(), &seeds(4), &everywhere(&modules(1, &["q_proj"]), row, 4));
     let mean = |found: &Value| number(&found["mean_phi"]);
     assert!((mean(&findings(folder.path(), &[])) - 0.2).abs() < 1e-6);
@@ -159,7 +159,7 @@ fn a_shared_start_spoils_side_a_and_not_side_b_and_marked_pairs_are_better_than_
         assert!((mean(&found) - expected).abs() < 1e-6, "{side}: {}", mean(&found));
         assert_eq!(found["counts"]["same_start_pairs"], 3);
     }
-    let all = |_, a, b| Row { same_start: true, ..Row::new(a, b, 0.9) };
+    let all = |_, a, b| Row { shared_init: true, ..Row::new(a, b, 0.9) };
     write(folder.path(), &seeds(4), &everywhere(&modules(1, &["q_proj"]), all, 4));
     fs::remove_file(folder.path().join("plan.json")).unwrap();
     let output = report(folder.path(), &["-q"]);
@@ -208,7 +208,7 @@ fn planted_groups_stand_together_and_the_stranger_is_an_outlier() {
         table.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
     assert_eq!(ids, order);
     let pairs = fs::read_to_string(folder.path().join("report/pairs.csv")).unwrap();
-    assert_eq!(pairs.lines().next().unwrap(), "a,b,n_modules,mean_phi,mean_excess,same_start,other_base");
+    assert_eq!(pairs.lines().next().unwrap(), "a,b,n_modules,mean_phi,mean_excess,shared_init,other_base");
     assert_eq!(pairs.lines().count(), 1 + 300);
     let output = report(folder.path(), &["-q"]);
     assert!(text(&output.stdout).contains("outliers"), "{}", text(&output.stdout));
@@ -217,8 +217,11 @@ fn planted_groups_stand_together_and_the_stranger_is_an_outlier() {
 #[test]
 fn numbers_that_are_missing_leave_their_row_out() {
     let folder = folder();
-    let rows =
-        vec![Row::new(0, 1, 0.5), Row::new(0, 2, f32::NAN), Row { overlap: f32::NAN, ..Row::new(1, 2, 0.3) }];
+    let rows = vec![
+        Row::new(0, 1, 0.5),
+        Row::new(0, 2, f32::NAN),
+        Row { linear_cka: f32::NAN, ..Row::new(1, 2, 0.3) },
+    ];
     let modules = BTreeMap::from([("conv_in".to_owned(), rows)]);
     write(folder.path(), &seeds(3), &modules);
     let found = findings(folder.path(), &[]);
@@ -287,7 +290,7 @@ fn runs(folder: &Path) {
         };
         let is_one_run = a / 4 == b / 4;
         let phi = if is_one_run { 1.0 - 0.05 * apart * (1 + a / 4 + m as i32) as f32 } else { 0.2 };
-        Row { same_start: is_one_run, ..Row::new(a, b, phi) }
+        Row { shared_init: is_one_run, ..Row::new(a, b, phi) }
     };
     write(folder, &adapters, &everywhere(&modules(2, &["q_proj"]), row, 9));
 }

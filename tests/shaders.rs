@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use std::path::Path;
 
 use lorascope::kernels::colormap::{ColorTable, Params};
-use lorascope::kernels::gram;
+use lorascope::kernels::pair_stats;
 use lorascope::kernels::similarity::Tile;
 use lorascope::kernels::{Binding, KERNELS, Kernel};
 use naga::back::pipeline_constants::process_overrides;
@@ -19,10 +19,10 @@ const MAX_WORKGROUP_BYTES: u32 = 16_384;
 const MAX_STORAGE_BUFFERS: usize = 8;
 
 /// The kernel that asks for cooperative matrices, and for the memory of two tiles.
-const NEEDS_MATRICES: &str = "gram_coop";
+const NEEDS_MATRICES: &str = "pair_stats_coop";
 
 /// The kernel that asks for subgroups.
-const NEEDS_SUBGROUPS: &str = "gram_128_subgroup";
+const NEEDS_SUBGROUPS: &str = "pair_stats_128_subgroup";
 
 /// Parsed and validated with no optional capability at all, but for those that need some. (naga counts unpack2x16float as
 /// one, for WebGL's sake; it is a part of WebGPU's core.)
@@ -201,10 +201,10 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
-    let params = host_layout!(gram::Params: d4, row_a, row_b, n_a, n_b, facts_a, facts_b, pairs, n_cells, n_words,
+    let params = host_layout!(pair_stats::Params: d4, row_a, row_b, n_a, n_b, facts_a, facts_b, pairs, n_cells, n_words,
         n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, slots);
-    let facts = host_layout!(gram::Facts: weights, scales, dithers_a, dithers_b);
-    for variant in &gram::VARIANTS {
+    let facts = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);
+    for variant in &pair_stats::VARIANTS {
         assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);
         assert_eq!(layout(&variant.kernel, "Facts"), facts, "{}", variant.kernel.name);
     }

@@ -39,9 +39,9 @@ fn q_has_both_bands_strong() {
     let grid = planted(|k, row| if k == 0 && row == 0 { 0.6f64.sqrt() } else { 0.0 }, 64, D);
     assert_eq!(words(&grid), (Strength::Strong, Strength::Strong));
     let summary = Summary::of(&grid);
-    assert_eq!((summary.corner_peak.i, summary.corner_peak.j), (1, 1));
-    assert!((summary.corner_peak.value - 0.6).abs() < 1e-6);
-    assert!((summary.first.phi - 0.6).abs() < 1e-6 && summary.first.z.unwrap() > 1000.0);
+    assert_eq!((summary.peak_8x8.i, summary.peak_8x8.j), (1, 1));
+    assert!((summary.peak_8x8.value - 0.6).abs() < 1e-6);
+    assert!((summary.phi_1_1.phi - 0.6).abs() < 1e-6 && summary.phi_1_1.z.unwrap() > 1000.0);
 }
 
 #[test]
@@ -94,15 +94,15 @@ fn sparsity_depth_and_missing_cells_are_counted() {
     let summary = Summary::of(&grid);
     assert_eq!(summary.depth, Some(4));
     assert_eq!(summary.sparsity, 0.0);
-    assert_eq!(summary.eighth, None);
-    assert_eq!(summary.last.k, 4);
-    assert!((summary.last.phi - 0.5).abs() < 1e-6 && (summary.last.baseline - 0.004).abs() < 1e-12);
+    assert_eq!(summary.phi_8_8, None);
+    assert_eq!(summary.phi_r_r.k, 4);
+    assert!((summary.phi_r_r.phi - 0.5).abs() < 1e-6 && (summary.phi_r_r.baseline - 0.004).abs() < 1e-12);
 
     let orthogonal = planted(|_, _| 0.0, 8, 1000);
     let summary = Summary::of(&orthogonal);
     assert_eq!((summary.depth, summary.sparsity), (Some(0), 1.0));
-    assert_eq!(summary.eighth.unwrap().k, 8);
-    assert!(summary.eighth.unwrap().z.unwrap() < 0.0);
+    assert_eq!(summary.phi_8_8.unwrap().k, 8);
+    assert!(summary.phi_8_8.unwrap().z.unwrap() < 0.0);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn excess_peaks_where_agreement_ends_not_at_the_edge() {
 fn a_space_that_is_whole_has_no_z_and_no_band() {
     let whole = Grid::new(1, 1, 1, vec![1.0]).unwrap();
     let summary = Summary::of(&whole);
-    assert_eq!((summary.first.z, summary.depth), (None, Some(0)));
+    assert_eq!((summary.phi_1_1.z, summary.depth), (None, Some(0)));
     assert_eq!(words(&whole), (Strength::None, Strength::None));
 }
 
@@ -126,7 +126,7 @@ fn z_and_depth_are_left_out_for_pairs_that_are_not_independent() {
     let grid = planted(|k, row| f64::from(u8::from(k == row)), 8, 1000);
     let summary = Summary::of(&grid).of_dependent();
     assert_eq!(
-        (summary.first.z, summary.eighth.unwrap().z, summary.last.z, summary.depth),
+        (summary.phi_1_1.z, summary.phi_8_8.unwrap().z, summary.phi_r_r.z, summary.depth),
         (None, None, None, None)
     );
     assert_eq!(summary.vertical, Summary::of(&grid).vertical);

@@ -5,7 +5,7 @@ use std::fmt;
 /// A naming scheme of tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Format {
+pub enum NamingScheme {
     /// `base_model.model.MODULE.lora_A.weight`.
     Peft,
     /// `MODULE.lora_A`, of the LoRA authors' own library.
@@ -26,7 +26,7 @@ pub enum Format {
     SamLora,
 }
 
-impl Format {
+impl NamingScheme {
     /// Whether modules have numbers for names, in the order in which the trainer walked the model: the same number may be
     /// another module in another file.
     pub fn is_numbered(self) -> bool {
@@ -34,12 +34,12 @@ impl Format {
     }
 
     /// Whether module names have underscores where their paths have dots.
-    pub(crate) fn is_joined(self) -> bool {
+    pub(crate) fn uses_underscores(self) -> bool {
         self == Self::Kohya
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for NamingScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Peft => "PEFT",
@@ -80,7 +80,7 @@ impl fmt::Display for Method {
 /// What the files say about their training.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Recorded {
+pub struct TrainingInfo {
     /// The program, with its version where that is known.
     pub trainer: Option<String>,
     /// When training began, in seconds since 1970.
@@ -92,7 +92,7 @@ pub struct Recorded {
 /// A kind of file that holds tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Container {
+pub enum FileFormat {
     /// A JSON header and raw numbers.
     Safetensors,
     /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
@@ -103,7 +103,7 @@ pub enum Container {
     Npz,
 }
 
-impl fmt::Display for Container {
+impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Safetensors => "safetensors",

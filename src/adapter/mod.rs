@@ -11,7 +11,7 @@ use std::time::SystemTime;
 pub use self::dtype::{Dtype, Matrix};
 pub use self::factor::Factor;
 pub(crate) use self::factor::{Source, Stamp};
-pub use self::format::{Container, Format, Method, Recorded};
+pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
 pub use self::side::Side;
 use crate::names::{canonical, natural_cmp};
 
@@ -22,10 +22,10 @@ use crate::names::{canonical, natural_cmp};
 pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
-    pub(crate) recorded: Recorded,
-    pub(crate) format: Format,
+    pub(crate) training: TrainingInfo,
+    pub(crate) format: NamingScheme,
     pub(crate) method: Method,
-    pub(crate) container: Container,
+    pub(crate) container: FileFormat,
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
@@ -46,8 +46,8 @@ impl Adapter {
     }
 
     /// Who trained it and when, as far as the files say.
-    pub fn recorded(&self) -> &Recorded {
-        &self.recorded
+    pub fn training(&self) -> &TrainingInfo {
+        &self.training
     }
 
     /// What the update is made of beside A and B.
@@ -88,12 +88,12 @@ impl Adapter {
     }
 
     /// Whose names the tensors have.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> NamingScheme {
         self.format
     }
 
     /// The kind of file that holds the tensors.
-    pub fn container(&self) -> Container {
+    pub fn container(&self) -> FileFormat {
         self.container
     }
 

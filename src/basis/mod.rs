@@ -16,9 +16,9 @@ use faer::MatRef;
 use self::noise::Bounds;
 use self::scale::Scaled;
 use self::update::Vectors;
+use crate::adapter::Side;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
-use crate::adapter::Side;
 
 /// An orthonormal basis of one side of one module, its rows ordered by falling singular value.
 ///

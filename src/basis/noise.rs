@@ -1,7 +1,7 @@
 //! What rounding to the stored type could have made: the floor under which a direction is not believed.
 
-use crate::simd;
 use crate::adapter::{Dtype, Matrix};
+use crate::simd;
 
 /// The noise ν that rounding leaves in a singular value of a factor between r and d dimensions:
 ///

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
-use crate::simd;
 use crate::adapter::Matrix;
 use crate::error::{Fault, Result};
+use crate::simd;
 
 /// Squares of numbers up to 2^±400, summed, stay far inside f64.
 const SAFE_EXPONENT: f64 = 400.0;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::bytes::bytes;
 use super::write_stdout;
-use crate::text::printable;
 use crate::scan::cache::{Cache, Info};
+use crate::text::printable;
 
 pub(super) const CACHE_HELP: &str = "\
 A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \

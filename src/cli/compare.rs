@@ -3,15 +3,15 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::options::CompareArgs;
+use super::console::Console;
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
-use super::console::Console;
+use super::options::CompareArgs;
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
-use crate::text::{counted, printable};
 use crate::measure::chance;
+use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
 
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
@@ -82,7 +82,7 @@ struct Row<'a> {
     d: usize,
     sigma_a: &'a [f64],
     sigma_b: &'a [f64],
-    start_cosine: Option<f64>,
+    init_cosine: Option<f64>,
     /// φ(k, k) at powers of two and at min(q_a, q_b).
     diagonal: Vec<Cell>,
     /// The whole grid, row by row.
@@ -125,7 +125,7 @@ impl<'a> Row<'a> {
             d: grid.d(),
             sigma_a: a.sigma(),
             sigma_b: b.sigma(),
-            start_cosine: factorised.start_cosine,
+            init_cosine: factorised.init_cosine,
             diagonal: depths.into_iter().filter_map(|k| cell(comparison, k)).collect(),
             phi: with_grid.then(|| (1..=grid.n_rows()).map(phi).collect()),
         }
@@ -136,7 +136,7 @@ fn cell(comparison: &Comparison<'_>, k: usize) -> Option<Cell> {
     let grid = &comparison.grid;
     let phi = grid.phi(k, k)?;
     // z tests independence, which a common start rules out.
-    let z = chance::z(grid, k, k).filter(|_| !comparison.factorised.has_same_start());
+    let z = chance::z(grid, k, k).filter(|_| !comparison.factorised.has_shared_init());
     Some(Cell { k, phi, baseline: chance::baseline(k, k, grid.d()), z })
 }
 

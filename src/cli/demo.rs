@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
+use super::console::Console;
 use super::options::DemoArgs;
 use super::picture::{Picture, check_usage};
-use super::console::Console;
 use crate::{Adapter, Selection};
 
 const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");

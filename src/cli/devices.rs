@@ -242,11 +242,11 @@ mod tests {
             gflop_per_s: 1.6 / seconds,
             is_fastest,
         };
-        let kernels = vec![timing("gram_128", 0.000_25, true), timing("gram_64", 0.001, false)];
+        let kernels = vec![timing("pair_stats_128", 0.000_25, true), timing("pair_stats_64", 0.001, false)];
         assert_eq!(
             table(&GpuTimings { gpu: 2, kernels }),
-            "\nkernels of gpu 2:\n   f32  many pairs  gram_128               0.250 ms     6400.0 GFLOP/s *\n   \
-             f32  many pairs  gram_64                1.000 ms     1600.0 GFLOP/s\n"
+            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128               0.250 ms     6400.0 GFLOP/s *\n   \
+             f32  many pairs  pair_stats_64                1.000 ms     1600.0 GFLOP/s\n"
         );
     }
 

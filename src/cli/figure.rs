@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::console::Console;
 use super::options::{ComputeArgs, FigureArgs};
 use super::picture::{Picture, check_usage};
-use super::console::Console;
 use crate::Selection;
 use crate::scan::cache::Cache;
-use crate::scan::finished::{CachedPair, Scanned};
+use crate::scan::finished::{CachedPair, FinishedScan};
 
 pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
     check_usage(&args.output, &args.compute);
@@ -22,7 +22,7 @@ pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
 
 /// A pair of a scan, on the scan's side.
 fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> {
-    let scanned = Scanned::open(&args.run_a)?;
+    let scanned = FinishedScan::open(&args.run_a)?;
     let numbers = [scanned.find(&pair[0])?, scanned.find(&pair[1])?];
     let dir: PathBuf = match &args.cache {
         Some(dir) => dir.clone(),

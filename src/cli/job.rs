@@ -5,9 +5,9 @@ use std::time::Instant;
 use anyhow::Result;
 use rayon::prelude::*;
 
+use super::console::Console;
 use super::options::ComputeArgs;
 use super::progress;
-use super::console::Console;
 use super::warnings::{self, Warning};
 use crate::engine::{self, Engine, Pair, Work};
 use crate::error::Result as CrateResult;

@@ -30,14 +30,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use self::options::{Args, Command};
 use self::console::Console;
+use self::options::{Args, Command};
 use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let console = Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
+    let console =
+        Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
     match run(args, &console) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),

@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
+use super::console::Console;
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
+use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
 use super::output::Output;
-use super::console::Console;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;

@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::{Args as ArgGroup, value_parser};
 use rayon::prelude::*;
 
+use super::console::Console;
 use super::options::{glob, positive};
 use super::output::Output;
-use super::console::Console;
 use super::sink::Sink;
 use super::write_stdout;
 use crate::engine::CpuEngine;

@@ -10,9 +10,9 @@ use indicatif::HumanDuration;
 use super::console::Console;
 use super::summary_table::numbers;
 use super::write_stdout;
-use crate::text::{counted, printable, some_of};
-use crate::scan::finished::Scanned;
+use crate::scan::finished::FinishedScan;
 use crate::scan::status::{Process, Status};
+use crate::text::{counted, printable, some_of};
 
 pub(super) const STATUS_HELP: &str = "\
 Reads the plan, the names of the result files and the side log in OUT/work/log, which alone has machines and times. With \
@@ -31,7 +31,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs, console: &Console) -> Result<()> {
-    let scanned = Scanned::open(&args.output)?;
+    let scanned = FinishedScan::open(&args.output)?;
     let status = Status::of(&scanned)?;
     if args.json {
         return write_stdout(|stdout| {

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::warnings::Warning;
 use crate::engine::EngineInfo;
-use crate::text::printable;
 use crate::measure::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
+use crate::text::printable;
 use crate::{Basis, Comparison, Grid, Module, Side};
 
 /// One column of the table: a panel and what it shows.
@@ -25,7 +25,7 @@ pub(super) struct Column {
     pub(super) n_uncertain_b: usize,
     pub(super) d: usize,
     /// cos(vec A₁, vec A₂).
-    pub(super) start_cosine: Option<f64>,
+    pub(super) init_cosine: Option<f64>,
     #[serde(flatten)]
     pub(super) summary: Summary,
 }
@@ -42,8 +42,8 @@ impl Column {
         column.module = Some(pair.name().to_owned());
         column.tensors_a = Some(tensors(pair.first));
         column.tensors_b = Some(tensors(pair.second));
-        column.start_cosine = factorised.start_cosine;
-        if factorised.has_same_start() {
+        column.init_cosine = factorised.init_cosine;
+        if factorised.has_shared_init() {
             column.summary = column.summary.of_dependent();
         }
         column
@@ -63,7 +63,7 @@ impl Column {
             n_uncertain_a: a.n_uncertain(),
             n_uncertain_b: b.n_uncertain(),
             d: grid.d(),
-            start_cosine: None,
+            init_cosine: None,
             summary: Summary::of(grid),
         }
     }
@@ -149,7 +149,7 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
         row("", &title),
         row("r₁ × r₂, d", &|column| format!("{} × {}, {}", column.r_a, column.r_b, column.d)),
         row(&format!("peak φ of the top-left {CORNER} × {CORNER}"), &|column| {
-            peak(&column.summary.corner_peak)
+            peak(&column.summary.peak_8x8)
         }),
         row("peak of the excess φ − baseline", &|column| peak(&column.summary.excess_peak)),
         row("horizontal band: φ(1, j), excess", &|column| band(&column.summary.horizontal)),
@@ -160,9 +160,9 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
         row(&format!("depth: z(k, k) > {DEPTH_Z} up to k"), &|column| {
             column.summary.depth.map_or(MISSING.to_owned(), |depth| depth.to_string())
         }),
-        row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.first))),
-        row("φ(8, 8), baseline, z", &|column| cell(column.summary.eighth.as_ref())),
-        row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.last))),
+        row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.phi_1_1))),
+        row("φ(8, 8), baseline, z", &|column| cell(column.summary.phi_8_8.as_ref())),
+        row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.phi_r_r))),
     ]
 }
 

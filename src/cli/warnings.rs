@@ -28,7 +28,7 @@ pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised<'_>])
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
-    warnings.extend(same_start(side, factorised));
+    warnings.extend(shared_init(side, factorised));
     let lost = |basis: &Basis| basis.n_dropped() > 0;
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
         let full = basis.r().min(basis.d());
@@ -85,7 +85,7 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
 }
 
 /// What follows from one start for the φ of a side.
-pub(super) fn same_start_means(side: Side) -> &'static str {
+pub(super) fn shared_init_means(side: Side) -> &'static str {
     match side {
         Side::A | Side::DwRight => {
             "so φ on this side says little about what was learnt: compare --side b, since B starts at zero"
@@ -94,11 +94,11 @@ pub(super) fn same_start_means(side: Side) -> &'static str {
     }
 }
 
-fn same_start(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
-    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_same_start()).collect();
-    let lowest = marked.iter().filter_map(|both| both.start_cosine).fold(1.0, f64::min);
+fn shared_init(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
+    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_shared_init()).collect();
+    let lowest = marked.iter().filter_map(|both| both.init_cosine).fold(1.0, f64::min);
     let (n, all) = (marked.len(), counted(factorised.len(), "module"));
-    let meaning = same_start_means(side);
+    let meaning = shared_init_means(side);
     let share = if n == 1 { "shares" } else { "share" };
     (n > 0).then(|| Warning {
         code: "same-start",

@@ -80,7 +80,7 @@ impl<'a> Block<'a> {
 
 /// What is kept of the pairs of a block, in their order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct BlockStats {
     n_cells: usize,
     values: Vec<f32>,
     fallback: Option<String>,
@@ -88,20 +88,20 @@ pub struct Kept {
 
 /// What is kept of one pair, as the engine made it: rounding may leave a value a few ulp outside [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KeptPair<'a> {
+pub struct PairStats<'a> {
     /// φ at the block's cells; NaN for a cell over the pair's ranks.
     pub phi: &'a [f32],
     /// φ(m, m) at full rank, m = min(q_a, q_b).
     pub full: f32,
-    /// The weighted overlap Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴), σ and τ the singular values of the two.
-    pub overlap: f32,
+    /// The linear CKA Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴), σ and τ the singular values of the two.
+    pub linear_cka: f32,
 }
 
-impl Kept {
-    /// Numbers behind the cells: φ at full rank, and the weighted overlap.
+impl BlockStats {
+    /// Numbers behind the cells: φ at full rank, and the linear CKA.
     pub const N_MORE: usize = 2;
 
-    /// From `n_cells + 2` numbers a pair: φ at the cells, φ at full rank, the weighted overlap.
+    /// From `n_cells + 2` numbers a pair: φ at the cells, φ at full rank, the linear CKA.
     ///
     /// # Panics
     /// When the count of numbers is not a multiple of that.
@@ -126,10 +126,10 @@ impl Kept {
     }
 
     /// What is kept of each pair.
-    pub fn pairs(&self) -> impl ExactSizeIterator<Item = KeptPair<'_>> {
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = PairStats<'_>> {
         self.values.chunks_exact(self.n_cells + Self::N_MORE).map(|values| {
             let (phi, more) = values.split_at(self.n_cells);
-            KeptPair { phi, full: more[0], overlap: more[1] }
+            PairStats { phi, full: more[0], linear_cka: more[1] }
         })
     }
 }

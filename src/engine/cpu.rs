@@ -1,7 +1,7 @@
 //! The CPU engine: tiles of stacked bases through a product kernel of its own, the sums of a tile while it is in the cache,
 //! tiles in parallel.
 
-mod kept;
+mod pair_stats;
 mod pool;
 mod product;
 mod stack;
@@ -11,7 +11,7 @@ mod tile;
 use rayon::prelude::*;
 
 use self::pool::Buffers;
-use super::{Block, Engine, EngineInfo, EngineKind, Kept, Pair, Precision};
+use super::{Block, BlockStats, Engine, EngineInfo, EngineKind, Pair, Precision};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable, Params};
 use crate::measure::Grid;
@@ -34,8 +34,8 @@ impl CpuEngine {
         let threads = rayon::current_num_threads();
         let device =
             format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
-        let kernel = instruction_set();
-        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, kernel };
+        let variant = instruction_set();
+        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, variant };
         Self { info, buffers: Buffers::default() }
     }
 }
@@ -52,11 +52,11 @@ impl Engine for CpuEngine {
     }
 
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
-        pairs.par_iter().map(|pair| kept::grid(pair, self.info.precision, &self.buffers)).collect()
+        pairs.par_iter().map(|pair| pair_stats::grid(pair, self.info.precision, &self.buffers)).collect()
     }
 
-    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
-        kept::kept(block, self.info.precision, &self.buffers)
+    fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
+        pair_stats::pair_stats(block, self.info.precision, &self.buffers)
     }
 
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {

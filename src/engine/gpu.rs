@@ -9,7 +9,7 @@ mod buffers;
 mod cards;
 mod device;
 mod features;
-mod kept;
+mod pair_stats;
 mod pick;
 mod self_test;
 mod survey;
@@ -24,15 +24,16 @@ use self::adapters::Adapters;
 use self::batch::{Batch, Limits};
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
-use self::kept::Gram;
+use self::pair_stats::PairStatsKernels;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, CpuEngine, Engine, EngineInfo, GpuChoice, Kept, Pair, Precision, StageTimes, kept_of_grids,
+    Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Pair, Precision, StageTimes,
+    pair_stats_of_grids,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
-use crate::kernels::gram::{self, VARIANTS};
+use crate::kernels::pair_stats::{VARIANTS, family};
 use crate::kernels::similarity::{self, Tile};
 use crate::kernels::{dispatch_line, prefix_carry};
 use crate::measure::Grid;
@@ -46,7 +47,7 @@ pub struct GpuEngine {
     similarity: Pipeline,
     prefix_carry: Pipeline,
     colormap: Pipeline,
-    gram: Gram,
+    pair_stats: PairStatsKernels,
     is_software: bool,
     warnings: Mutex<Vec<String>>,
 }
@@ -66,14 +67,14 @@ impl GpuEngine {
         Self::open_any(choice, precision, None)
     }
 
-    /// The same with one kernel for all blocks in place of the one that suits each best. [`EngineInfo::kernel`] of another
+    /// The same with one kernel for all blocks in place of the one that suits each best. [`EngineInfo::variant`] of another
     /// engine will do: it names all kernels that give the same bits.
     ///
     /// # Errors
     /// As [`GpuEngine::open`]; `Gpu` also when the GPU lacks what the kernel needs, `Invalid` when there is no such kernel
     /// for the precision: the message lists those that there are.
     pub fn open_with_kernel(choice: &GpuChoice, precision: Precision, kernel: &str) -> Result<Self> {
-        let family = gram::family(precision);
+        let family = family(precision);
         if kernel == family {
             return Self::open(choice, precision);
         }
@@ -121,7 +122,7 @@ impl GpuEngine {
             }),
             prefix_carry: device.pipeline(&prefix_carry::KERNEL),
             colormap: device.pipeline(&colormap::KERNEL),
-            gram: Gram::new(&device, kernel),
+            pair_stats: PairStatsKernels::new(&device, kernel),
             is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,
@@ -240,19 +241,19 @@ impl Engine for GpuEngine {
         Ok(grids)
     }
 
-    fn kept(&self, block: &Block<'_>) -> Result<Kept> {
+    fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
         block.d()?;
         let n_cells = block.cells.len();
-        let on_gpu = |limits| match self.gram(block, limits) {
+        let on_gpu = |limits| match self.run_pair_stats(block, limits) {
             // Rows of other norms, and bases that no dispatch holds, go pair by pair.
-            Err(Error::Invalid(_) | Error::Limit(_)) => kept_of_grids(self, block),
-            values => values.map(|values| Kept::new(n_cells, values)),
+            Err(Error::Invalid(_) | Error::Limit(_)) => pair_stats_of_grids(self, block),
+            values => values.map(|values| BlockStats::new(n_cells, values)),
         };
-        let (kept, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.kept(block)) {
+        let (kept, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.pair_stats(block)) {
             // A scan goes on where a single comparison may say that this GPU is too small.
             Err(Error::Limit(fault)) => {
                 let cpu = CpuEngine::with_precision(self.info().precision);
-                (cpu.kept(block)?, Some(format!("{}, for want of room: {}", cpu.info(), fault.found)))
+                (cpu.pair_stats(block)?, Some(format!("{}, for want of room: {}", cpu.info(), fault.found)))
             }
             done => done?,
         };
@@ -268,7 +269,7 @@ impl Engine for GpuEngine {
     }
 
     fn stage_times(&self) -> Option<StageTimes> {
-        Some(self.gram.times())
+        Some(self.pair_stats.times())
     }
 
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {

@@ -11,7 +11,7 @@ mod survey;
 use std::fmt;
 use std::time::Duration;
 
-pub use block::{Block, Kept, KeptPair, Pairs};
+pub use block::{Block, BlockStats, PairStats, Pairs};
 pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
@@ -38,19 +38,19 @@ pub trait Engine: Send + Sync {
     /// device fails.
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>>;
 
-    /// The kept cells of every pair of a block, within the same bounds as [`Engine::grids`], and their weighted overlaps.
+    /// The kept cells of every pair of a block, within the same bounds as [`Engine::grids`], and their linear CKA.
     /// A pair's numbers do not depend on what else is in the block, to the last bit.
     ///
     /// # Errors
     /// As [`Block::d`] and [`Engine::grids`].
-    fn kept(&self, block: &Block<'_>) -> Result<Kept>;
+    fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats>;
 
     /// What went wrong since the last call and was mended by smaller work or by the CPU engine, one line each.
     fn take_warnings(&self) -> Vec<String> {
         vec![]
     }
 
-    /// Where the time of all calls of [`Engine::kept`] went, if the engine keeps count.
+    /// Where the time of all calls of [`Engine::pair_stats`] went, if the engine keeps count.
     fn stage_times(&self) -> Option<StageTimes> {
         None
     }
@@ -65,10 +65,10 @@ pub trait Engine: Send + Sync {
 
 /// The plainest way to a block's cells: through whole grids.
 #[cfg(feature = "gpu")]
-fn kept_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<Kept> {
+fn pair_stats_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<BlockStats> {
     block.d()?;
     let pairs: Vec<Pair<'_>> = block.places().map(|(a, b)| Pair { a: block.a[a], b: block.b[b] }).collect();
-    let mut values = Vec::with_capacity(pairs.len() * (block.cells.len() + Kept::N_MORE));
+    let mut values = Vec::with_capacity(pairs.len() * (block.cells.len() + BlockStats::N_MORE));
     for (pair, grid) in pairs.iter().zip(engine.grids(&pairs)?) {
         let at = |i: usize, j: usize| match i <= grid.n_rows() && j <= grid.n_cols() {
             true => grid.values()[(i - 1) * grid.n_cols() + j - 1],
@@ -87,16 +87,16 @@ fn kept_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<Ke
             true => 0.0,
             false => f64::from(at(i, j)) * i.min(j) as f64,
         };
-        let mut overlap = 0.0;
+        let mut linear_cka = 0.0;
         for i in 1..=grid.n_rows() {
             for j in 1..=grid.n_cols() {
                 let square = sum(i, j) - sum(i - 1, j) - sum(i, j - 1) + sum(i - 1, j - 1);
-                overlap += w_a[i - 1] * square * w_b[j - 1];
+                linear_cka += w_a[i - 1] * square * w_b[j - 1];
             }
         }
-        values.push(overlap as f32);
+        values.push(linear_cka as f32);
     }
-    Ok(Kept::new(block.cells.len(), values))
+    Ok(BlockStats::new(block.cells.len(), values))
 }
 
 /// Two bases of the same module, from two adapters.
@@ -129,7 +129,7 @@ impl Pair<'_> {
     }
 }
 
-/// Where a GPU's time went. Stages overlap, so that they may add up to more than passed.
+/// Where a GPU's time went. Stages linear_cka, so that they may add up to more than passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageTimes {
     /// To pack bases and submit them, on the host.
@@ -180,7 +180,7 @@ pub struct EngineInfo {
     /// What it keeps bases in.
     pub precision: Precision,
     /// What makes the kept cells of a block: engines with the same kernel on the same device give the same bits.
-    pub kernel: &'static str,
+    pub variant: &'static str,
 }
 
 impl fmt::Display for EngineInfo {

@@ -1,7 +1,7 @@
 //! One heatmap of a figure: a grid, what it is of, and the ranks that its title tells.
 
-use crate::names;
 use crate::measure::Grid;
+use crate::names;
 
 /// One heatmap: the grid of a module, or the random control.
 #[derive(Debug, Clone, PartialEq)]

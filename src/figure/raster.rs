@@ -25,7 +25,7 @@ pub(crate) struct Raster<'a> {
 }
 
 /// Rows of pixels of the canvas, RGB.
-struct Strip<'a> {
+struct PixelRows<'a> {
     width_px: usize,
     y_px: usize,
     n_rows_px: usize,
@@ -49,7 +49,7 @@ impl Raster<'_> {
     pub fn paint(&self, y_px: usize, rgb: &mut [u8]) -> Result<()> {
         let width_px = self.canvas.width_px() as usize;
         rgb.fill(255);
-        let mut strip = Strip { width_px, y_px, n_rows_px: rgb.len() / (3 * width_px), rgb };
+        let mut strip = PixelRows { width_px, y_px, n_rows_px: rgb.len() / (3 * width_px), rgb };
         for item in &self.scene.items {
             match item {
                 Item::Picture(picture) => self.picture(picture, &mut strip)?,
@@ -74,7 +74,7 @@ impl Raster<'_> {
         x_pt / self.canvas.px_pt()
     }
 
-    fn picture(&self, picture: &Picture<'_>, strip: &mut Strip<'_>) -> Result<()> {
+    fn picture(&self, picture: &Picture<'_>, strip: &mut PixelRows<'_>) -> Result<()> {
         let rect = pixels(&picture.rect, &self.canvas);
         let Some((first, last)) = strip.rows(rect) else { return Ok(()) };
         let width_px = rect.right - rect.left;
@@ -104,7 +104,7 @@ impl Raster<'_> {
         Ok(())
     }
 
-    fn line(&self, points_pt: &[(f64, f64)], width_pt: f64, color: [u8; 3], strip: &mut Strip<'_>) {
+    fn line(&self, points_pt: &[(f64, f64)], width_pt: f64, color: [u8; 3], strip: &mut PixelRows<'_>) {
         let mut path = PathBuilder::new();
         for (n, &(x_pt, y_pt)) in points_pt.iter().enumerate() {
             let (x, y) = (self.px(x_pt) as f32, self.px(y_pt) as f32);
@@ -126,7 +126,7 @@ impl Raster<'_> {
         self.px(width_pt).round().max(1.0) as usize
     }
 
-    fn frame(&self, rect: &Rect, width_pt: f64, strip: &mut Strip<'_>) {
+    fn frame(&self, rect: &Rect, width_pt: f64, strip: &mut PixelRows<'_>) {
         let width = self.line_px(width_pt);
         let inner = pixels(rect, &self.canvas);
         let outer = PxRect {
@@ -159,7 +159,7 @@ impl Raster<'_> {
         PxRect { left, top, right, bottom }
     }
 
-    fn text(&self, x_pt: f64, y_pt: f64, text: &Text, strip: &mut Strip<'_>) {
+    fn text(&self, x_pt: f64, y_pt: f64, text: &Text, strip: &mut PixelRows<'_>) {
         let (top, bottom) = (self.px(y_pt - 1.5 * text.ascent_pt()), self.px(y_pt + 1.5 * text.descent_pt()));
         if (strip.y_px + strip.n_rows_px) as f64 <= top - 2.0 || strip.y_px as f64 >= bottom + 2.0 {
             return;
@@ -169,7 +169,7 @@ impl Raster<'_> {
         }
     }
 
-    fn piece(&self, x_pt: f64, y_pt: f64, piece: &Piece, strip: &mut Strip<'_>) {
+    fn piece(&self, x_pt: f64, y_pt: f64, piece: &Piece, strip: &mut PixelRows<'_>) {
         let size_px = self.px(piece.size_pt);
         // Baselines on whole pixels: digits of one line must not differ in sharpness.
         let baseline = self.px(y_pt).round() as i64;
@@ -197,7 +197,7 @@ pub(crate) fn pixels(rect: &Rect, canvas: &Canvas) -> PxRect {
     }
 }
 
-impl Strip<'_> {
+impl PixelRows<'_> {
     /// The rows of the canvas that lie in both the strip and the rectangle.
     fn rows(&self, rect: PxRect) -> Option<(usize, usize)> {
         let (first, last) = (rect.top.max(self.y_px), rect.bottom.min(self.y_px + self.n_rows_px));

@@ -16,7 +16,7 @@ pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Resul
     for factor in factors {
         describe("factor", factor, &mut facts, &mut parts);
     }
-    let place = |part: &Part<'a>| (part.file.path(), part.start);
+    let place = |part: &TensorRole<'a>| (part.file.path(), part.start);
     parts.sort_by(|a, b| place(a).cmp(&place(b)));
     // Bytes by themselves: they come in multiples of what BLAKE3 digests at once.
     let mut bytes = blake3::Hasher::new();
@@ -24,7 +24,7 @@ pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Resul
     for parts in parts.chunk_by(|a, b| a.file.path() == b.file.path()) {
         let reader = parts[0].file.open()?;
         let mut done = 0;
-        for &Part { start, end, .. } in parts {
+        for &TensorRole { start, end, .. } in parts {
             // Views of one tensor may share bytes.
             each_chunk(&reader, start.max(done)..end, &mut buffer, |chunk| _ = bytes.update(chunk))?;
             done = end.max(done);
@@ -36,14 +36,14 @@ pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Resul
 }
 
 /// Bytes of a file that a factor is read from.
-struct Part<'a> {
+struct TensorRole<'a> {
     file: &'a Source,
     start: u64,
     end: u64,
 }
 
 /// Adds what a factor and its scales are, and the bytes that they are read from; of a compressed part that is all of it.
-fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, parts: &mut Vec<Part<'a>>) {
+fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, parts: &mut Vec<TensorRole<'a>>) {
     let Factor { name, rows, cols, dtype, source, offset_bytes: offset, row_axis, col_axis } = factor;
     let axes = format!("{} {}", row_axis.facts(), col_axis.facts());
     // Writing to a String cannot fail.
@@ -54,7 +54,7 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, parts: &mut 
         (_, Some(span)) => (offset + span.start() * size, offset + (span.end() + 1) * size),
         (_, None) => (*offset, *offset),
     };
-    parts.push(Part { file: source.whole(), start, end });
+    parts.push(TensorRole { file: source.whole(), start, end });
     for (role, scale) in [("row scale", &row_axis.scale), ("column scale", &col_axis.scale)] {
         if let Some(scale) = scale {
             describe(role, scale, facts, parts);

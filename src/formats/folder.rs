@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
-use crate::text::some_of;
 use crate::names::natural_cmp;
+use crate::text::some_of;
 
 /// What PEFT and MLX call an adapter's tensors, the newer first.
 pub(super) const MODELS: [&str; 4] = [MODEL, "adapter_model.bin", MLX_MODEL, "adapters.npz"];

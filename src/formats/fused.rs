@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::adapter::Format;
+use crate::adapter::NamingScheme;
 use crate::formats::pairs::Pair;
 use crate::formats::schemes::group_names;
 
@@ -16,14 +16,14 @@ type Rows = (&'static str, Range<usize>);
 ///
 /// `is_conv1d` is whether the config says `fan_in_fan_out`, which GPT-2's weights have and those of its look-alikes, whose
 /// `c_attn` may interleave heads, have not; `None` without a config.
-pub(super) fn cut(pair: Pair, format: Format, is_conv1d: Option<bool>) -> Vec<Pair> {
+pub(super) fn cut(pair: Pair, format: NamingScheme, is_conv1d: Option<bool>) -> Vec<Pair> {
     if pair.a.rows != pair.b.cols {
         return groups(pair);
     }
     let (d_in, d_out) = (pair.a.cols, pair.b.rows);
     let parts = match format {
         // Each `MergedLinear` is cut by its groups; one group looks like any other module.
-        Format::Loralib => None,
+        NamingScheme::Loralib => None,
         _ => parts(&pair.path, d_in, d_out, is_conv1d.unwrap_or(true)),
     };
     let Some(parts) = parts else { return vec![pair] };

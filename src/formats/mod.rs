@@ -20,7 +20,6 @@ mod pairs;
 mod patterns;
 mod pickle;
 mod read;
-mod recorded;
 mod safetensors;
 mod schemes;
 mod sniff;
@@ -28,6 +27,7 @@ mod source;
 mod stored_file;
 mod tensor;
 mod torch;
+mod training;
 mod zip;
 
 use std::borrow::Cow;
@@ -45,7 +45,7 @@ pub use options::OpenOptions;
 use crate::adapter::{Adapter, Source};
 use crate::error::Result;
 use crate::formats::config::Config;
-use crate::formats::modules::{Beside, adapter_names};
+use crate::formats::modules::{Context, adapter_names};
 
 impl Adapter {
     /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
@@ -110,19 +110,19 @@ impl OpenOptions {
         all: bool,
     ) -> Result<Vec<Adapter>> {
         let (container, tensors, metadata) = container::open(source, &self.limits)?;
-        let (base_model, recorded) = recorded::recorded(config, &metadata);
+        let (base_model, training) = training::training(config, &metadata);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],
             (None, true) => adapter_names(source.path(), &tensors)?,
             (None, false) => vec![None],
         };
-        let beside = Beside { config, metadata: &metadata };
+        let beside = Context { config, metadata: &metadata };
         let adapter = |name: Option<String>| {
             let read = modules::read(source.path(), &tensors, &beside, name.as_deref(), &self.limits)?;
             Ok(Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
-                recorded: recorded.clone(),
+                training: training.clone(),
                 format: read.format,
                 method: read.method,
                 container,

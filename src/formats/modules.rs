@@ -4,19 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::adapter::{Format, Method, Module};
+use crate::adapter::{Method, Module, NamingScheme};
 use crate::error::{Fault, Result};
 use crate::formats::config::{Config, Scale};
 use crate::formats::header::Metadata;
 use crate::formats::pairs::{self, Pair, wrong_module};
-use crate::formats::schemes::{self, Claimed, Part, unwrapped};
+use crate::formats::schemes::{self, Claimed, TensorRole, unwrapped};
 use crate::formats::tensor::Tensors;
 use crate::formats::{Limits, experts, fused};
 use crate::names::{canonical, natural_cmp};
 
 /// What a file's names and shapes say.
 pub(super) struct Read {
-    pub(super) format: Format,
+    pub(super) format: NamingScheme,
     pub(super) method: Method,
     pub(super) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
@@ -28,7 +28,7 @@ pub(super) struct Read {
 }
 
 /// What stands beside the tensors.
-pub(super) struct Beside<'a> {
+pub(super) struct Context<'a> {
     pub(super) config: Option<&'a Config>,
     pub(super) metadata: &'a Metadata,
 }
@@ -41,7 +41,7 @@ pub(super) struct Beside<'a> {
 pub(super) fn read(
     path: &Path,
     tensors: &Tensors,
-    beside: &Beside<'_>,
+    beside: &Context<'_>,
     name: Option<&str>,
     limits: &Limits,
 ) -> Result<Read> {
@@ -49,7 +49,7 @@ pub(super) fn read(
     let n_other = tensors.len() - claimed.len();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, beside.config);
-    let n_magnitudes = claimed.iter().filter(|(_, _, claim)| claim.part == Part::Magnitude).count();
+    let n_magnitudes = claimed.iter().filter(|(_, _, claim)| claim.part == TensorRole::Magnitude).count();
     let pairs = pairs::pairs(path, scheme, &claimed, limits)?;
     let scales = Scales::new(path, scheme.format, beside)?;
     scales.check(path, &pairs)?;
@@ -83,10 +83,10 @@ pub(super) fn adapter_names(path: &Path, tensors: &Tensors) -> Result<Vec<Option
 }
 
 fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
-    let has = |part: Part| claimed.iter().any(|(_, _, claim)| claim.part == part);
-    if has(Part::E) {
+    let has = |part: TensorRole| claimed.iter().any(|(_, _, claim)| claim.part == part);
+    if has(TensorRole::E) {
         Method::AdaLora
-    } else if has(Part::Magnitude) || config.is_some_and(Config::is_dora) {
+    } else if has(TensorRole::Magnitude) || config.is_some_and(Config::is_dora) {
         Method::Dora
     } else {
         Method::Lora
@@ -118,7 +118,7 @@ fn keep_originals(modules: &mut [Module]) {
 
 /// Where the scaling of a file's modules stands.
 struct Scales<'a> {
-    format: Format,
+    format: NamingScheme,
     config: Option<&'a Config>,
     /// diffusers: a config for each part of the pipeline.
     components: BTreeMap<String, Config>,
@@ -128,7 +128,7 @@ struct Scales<'a> {
 const DIFFUSERS_CONFIGS: &str = "lora_adapter_metadata";
 
 impl<'a> Scales<'a> {
-    fn new(path: &Path, format: Format, beside: &Beside<'a>) -> Result<Self> {
+    fn new(path: &Path, format: NamingScheme, beside: &Context<'a>) -> Result<Self> {
         let mut components = BTreeMap::new();
         if let Some(json) = beside.metadata.get(DIFFUSERS_CONFIGS) {
             // `{"unet.r": 4, "unet.lora_alpha": 8, ...}`
@@ -155,7 +155,7 @@ impl<'a> Scales<'a> {
             config.check_patterns(pairs.len())?;
         }
         let rank = self.config.and_then(Config::mlx_rank);
-        let Some(rank) = rank.filter(|_| self.format == Format::Mlx) else { return Ok(()) };
+        let Some(rank) = rank.filter(|_| self.format == NamingScheme::Mlx) else { return Ok(()) };
         match pairs.iter().find(|pair| pair.a.rows as f64 != rank) {
             Some(pair) => {
                 let found = format!("rank {} by the shapes of lora_a and lora_b", pair.a.rows);
@@ -182,8 +182,8 @@ impl<'a> Scales<'a> {
             scaling: Some(alpha.map_or(1.0, |alpha| alpha / rank as f64)),
         };
         match self.format {
-            Format::Kohya => by_alpha(pair.alpha),
-            Format::Diffusers => {
+            NamingScheme::Kohya => by_alpha(pair.alpha),
+            NamingScheme::Diffusers => {
                 let component = pair
                     .path
                     .split_once('.')
@@ -193,7 +193,7 @@ impl<'a> Scales<'a> {
                     None => by_alpha(pair.alpha),
                 }
             }
-            Format::SamLora => by_alpha(None),
+            NamingScheme::SamLora => by_alpha(None),
             _ => self.config.map_or_else(Scale::default, |config| config.scale(unwrapped(&pair.path), rank)),
         }
     }

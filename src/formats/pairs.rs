@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::adapter::{Factor, Format};
+use crate::adapter::{Factor, NamingScheme};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::schemes::{Claimed, Part, Scheme};
+use crate::formats::schemes::{Claimed, Scheme, TensorRole};
 use crate::formats::tensor::{Scalars, Tensor};
 use crate::text::quoted;
 
@@ -31,9 +31,9 @@ type Stored<'a> = (&'a str, &'a Tensor);
 struct Parts<'a>([Option<Stored<'a>>; 4]);
 
 impl<'a> Parts<'a> {
-    const OF: [Part; 4] = [Part::A, Part::B, Part::E, Part::Alpha];
+    const OF: [TensorRole; 4] = [TensorRole::A, TensorRole::B, TensorRole::E, TensorRole::Alpha];
 
-    fn get(&self, part: Part) -> Option<Stored<'a>> {
+    fn get(&self, part: TensorRole) -> Option<Stored<'a>> {
         let at = Self::OF.iter().position(|&one| one == part)?;
         self.0[at]
     }
@@ -52,7 +52,7 @@ pub(super) fn pairs(
 ) -> Result<Vec<Pair>> {
     let mut modules: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
     for (name, tensor, claim) in claimed {
-        if claim.part == Part::Mid {
+        if claim.part == TensorRole::Mid {
             let fault = Fault::new("a Tucker decomposition, whose ΔW is no B·A", "two factors").at(path);
             return Err(fault.of(format!("tensor {}", quoted(name))).unsupported());
         }
@@ -66,21 +66,21 @@ pub(super) fn pairs(
     let mut scalars = Scalars::default();
     let mut pairs = Vec::with_capacity(modules.len());
     for (module, parts) in modules {
-        let (a, b) = match (parts.get(Part::A), parts.get(Part::B)) {
+        let (a, b) = match (parts.get(TensorRole::A), parts.get(TensorRole::B)) {
             (Some(a), Some(b)) => (a, b),
             (Some((name, _)), None) | (None, Some((name, _))) => return Err(alone(path, module, name)),
             // Scalars and magnitudes of a method that is not read, beside pairs that are.
-            (None, None) => match parts.get(Part::E) {
+            (None, None) => match parts.get(TensorRole::E) {
                 Some((name, _)) => return Err(alone(path, module, name)),
                 None => continue,
             },
         };
         let (factor_a, factor_b) = factors(path, scheme.format, module, a, b, limits)?;
-        let factor_a = match parts.get(Part::E) {
+        let factor_a = match parts.get(TensorRole::E) {
             Some(e) => scaled(path, module, factor_a, e, limits)?,
             None => factor_a,
         };
-        let alpha = match parts.get(Part::Alpha) {
+        let alpha = match parts.get(TensorRole::Alpha) {
             Some((name, tensor)) => Some(scalars.read(name, tensor)?),
             None => None,
         };
@@ -94,7 +94,7 @@ pub(super) fn pairs(
 /// (d_out, rank).
 fn factors(
     path: &Path,
-    format: Format,
+    format: NamingScheme,
     module: &str,
     a: Stored<'_>,
     b: Stored<'_>,
@@ -106,7 +106,7 @@ fn factors(
         let found = format!("{} and {}", shown(a), shown(b));
         Err(wrong_module(path, module, found, expected.into()))
     };
-    if format == Format::Mlx {
+    if format == NamingScheme::Mlx {
         // Read untransposed these give no error, only wrong numbers: the inner sizes must agree, and be the small ones,
         // since two square projections agree both ways.
         let fits = factor_a.cols == factor_b.rows;
@@ -122,7 +122,7 @@ fn factors(
         return Err(fault.of(format!("tensor {}", quoted(b.0))).malformed());
     }
     let n_groups = factor_a.rows / factor_b.cols;
-    let is_merged = format == Format::Loralib
+    let is_merged = format == NamingScheme::Loralib
         && factor_a.rows.is_multiple_of(factor_b.cols)
         && n_groups > 0
         && factor_b.rows.is_multiple_of(n_groups);

@@ -1,9 +1,9 @@
 //! Reads a factor's numbers: the bytes that its view covers, and of those the numbers that it names.
 
 use crate::adapter::{Factor, Matrix};
-use crate::simd;
 use crate::error::{Fault, Result};
 use crate::formats::dtype;
+use crate::simd;
 use crate::text::quoted;
 
 impl Factor {

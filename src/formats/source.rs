@@ -12,8 +12,8 @@ use flate2::read::DeflateDecoder;
 
 use super::stored_file::{read_exact_at, stamp};
 use crate::adapter::Source;
-use crate::error::{Error, Fault, Result};
 use crate::adapter::factor::{Deflated, StoredFile};
+use crate::error::{Error, Fault, Result};
 
 /// Compressed bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -7,10 +7,10 @@ use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 
 use crate::adapter::Stamp;
+use crate::adapter::factor::StoredFile;
 #[cfg(feature = "cli")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
-use crate::adapter::factor::StoredFile;
 
 impl StoredFile {
     /// The handle that is held, or a new one, if nobody has written the file since its header was read.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::adapter::factor::Axis;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
-use crate::adapter::factor::Axis;
 use crate::formats::source::Reader;
 use crate::formats::{Limits, dtype};
 use crate::text::quoted;

@@ -14,8 +14,8 @@ use zip::read::ZipArchive;
 use zip::result::ZipError;
 
 use crate::adapter::Source;
-use crate::error::{Error, Fault, Result};
 use crate::adapter::factor::Deflated;
+use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
 use crate::formats::source::Reader;
 use crate::text::quoted;

@@ -3,7 +3,7 @@
 //! it is a variant of.
 
 pub mod colormap;
-pub mod gram;
+pub mod pair_stats;
 pub mod prefix_carry;
 pub mod similarity;
 
@@ -38,12 +38,12 @@ pub const KERNELS: [Kernel; 10] = [
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
     colormap::KERNEL,
-    gram::VARIANTS[0].kernel,
-    gram::VARIANTS[1].kernel,
-    gram::VARIANTS[2].kernel,
-    gram::VARIANTS[3].kernel,
-    gram::VARIANTS[4].kernel,
-    gram::VARIANTS[5].kernel,
+    pair_stats::VARIANTS[0].kernel,
+    pair_stats::VARIANTS[1].kernel,
+    pair_stats::VARIANTS[2].kernel,
+    pair_stats::VARIANTS[3].kernel,
+    pair_stats::VARIANTS[4].kernel,
+    pair_stats::VARIANTS[5].kernel,
 ];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.

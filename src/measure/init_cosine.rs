@@ -6,7 +6,7 @@ use crate::adapter::Matrix;
 ///
 /// A barely leaves its initialisation, so checkpoints of one run or of one seed keep a cosine near 1, while independent
 /// starts have one near 0: its standard deviation is 1/√(r·d).
-pub const SAME_START: f64 = 0.5;
+pub const SHARED_INIT: f64 = 0.5;
 
 /// cos(vec A₁, vec A₂) of two factors A, (rank, d_in); `None` where their shapes differ or one is zero.
 pub fn cosine(a_1: &Matrix, a_2: &Matrix) -> Option<f64> {

@@ -112,7 +112,7 @@ mod tests {
             worst = worst.max((f64::from(cosine(&own, &sketch(&mixed))) - exact).abs());
         }
         assert!(worst < 4.0 * (2.0 / N_PROJECTED as f64).sqrt(), "{worst}");
-        assert!(f64::from(cosine(&own, &other)).abs() < init_cosine::SAME_START);
+        assert!(f64::from(cosine(&own, &other)).abs() < init_cosine::SHARED_INIT);
     }
 
     #[test]

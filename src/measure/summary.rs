@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::measure::chance;
 use crate::measure::Grid;
+use crate::measure::chance;
 
 /// A band's mean excess over the baseline from which it is called strong.
 pub const STRONG: f64 = 0.20;
@@ -29,7 +29,7 @@ pub const CORNER: usize = 8;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The largest φ of the top-left 8 × 8.
-    pub corner_peak: Peak,
+    pub peak_8x8: Peak,
     /// The largest excess φ − baseline of the whole grid. (φ itself always peaks on the last row or column.)
     pub excess_peak: Peak,
     /// Mean of φ(1, j): how far the first direction of the first adapter lies within the second.
@@ -41,11 +41,11 @@ pub struct Summary {
     /// The largest k with z(k′, k′) > [`DEPTH_Z`] for all k′ ≤ k; 0 when there is none; `None` where z means nothing.
     pub depth: Option<usize>,
     /// φ(1, 1).
-    pub first: Cell,
+    pub phi_1_1: Cell,
     /// φ(8, 8), the last cell of that corner, where the grid has it.
-    pub eighth: Option<Cell>,
+    pub phi_8_8: Option<Cell>,
     /// φ(r, r) with r the smaller side of the grid.
-    pub last: Cell,
+    pub phi_r_r: Cell,
 }
 
 /// A largest value and its cell.
@@ -114,15 +114,15 @@ impl Summary {
         let n_sparse = cells().filter(|&(i, j)| excess(grid, i, j) < SPARSE).count() as f64;
         let deep = |&k: &usize| chance::z(grid, k, k).is_some_and(|z| z > DEPTH_Z);
         Self {
-            corner_peak: peak(cells().filter(|&(i, j)| i.max(j) <= CORNER), |i, j| phi(grid, i, j)),
+            peak_8x8: peak(cells().filter(|&(i, j)| i.max(j) <= CORNER), |i, j| phi(grid, i, j)),
             excess_peak: peak(cells(), |i, j| excess(grid, i, j)),
             horizontal: band(grid, grid.n_cols(), |j| (1, j)),
             vertical: band(grid, grid.n_rows(), |i| (i, 1)),
             sparsity: n_sparse / n_cells,
             depth: Some((1..=smaller).take_while(deep).count()),
-            first: diagonal(grid, 1),
-            eighth: (smaller >= CORNER).then(|| diagonal(grid, CORNER)),
-            last: diagonal(grid, smaller),
+            phi_1_1: diagonal(grid, 1),
+            phi_8_8: (smaller >= CORNER).then(|| diagonal(grid, CORNER)),
+            phi_r_r: diagonal(grid, smaller),
         }
     }
 }
@@ -132,7 +132,7 @@ impl Summary {
     /// as those of one random start.
     pub fn of_dependent(mut self) -> Self {
         self.depth = None;
-        let cells = [Some(&mut self.first), self.eighth.as_mut(), Some(&mut self.last)];
+        let cells = [Some(&mut self.phi_1_1), self.phi_8_8.as_mut(), Some(&mut self.phi_r_r)];
         cells.into_iter().flatten().for_each(|cell| cell.z = None);
         self
     }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
-use super::scan::Scan;
 use super::rounding::rounded;
+use super::scan::Scan;
 use super::summary::Findings;
 use crate::error::{Error, Result};
 
@@ -21,13 +21,13 @@ struct PairRow {
     n_modules: u32,
     mean_phi: f64,
     mean_excess: f64,
-    same_start: bool,
+    shared_init: bool,
     other_base: bool,
 }
 
-const PAIRS: &[&str] = &["a", "b", "n_modules", "mean_phi", "mean_excess", "same_start", "other_base"];
+const PAIRS: &[&str] = &["a", "b", "n_modules", "mean_phi", "mean_excess", "shared_init", "other_base"];
 const ALIKE: &[&str] =
-    &["a", "b", "path_a", "path_b", "n_modules", "mean_phi", "mean_excess", "same_start", "other_base"];
+    &["a", "b", "path_a", "path_b", "n_modules", "mean_phi", "mean_excess", "shared_init", "other_base"];
 const ADAPTERS: &[&str] =
     &["position", "id", "path", "run", "step", "base_model", "n_pairs", "mean_excess", "robust_z", "outlier"];
 const MERGES: &[&str] = &["merge", "first", "second", "mean_excess"];
@@ -74,7 +74,7 @@ fn pair_rows(scan: &Scan) -> impl Iterator<Item = PairRow> + '_ {
         n_modules: pair.n_modules,
         mean_phi: rounded(pair.phi),
         mean_excess: rounded(pair.excess),
-        same_start: pair.has_same_start(),
+        shared_init: pair.has_shared_init(),
         other_base: pair.has_other_base(),
     })
 }

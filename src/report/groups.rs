@@ -10,17 +10,17 @@ pub(crate) struct Sum {
     pub(super) n: u64,
     phi: f64,
     excess: f64,
-    overlap: f64,
+    linear_cka: f64,
     n_overlap: u64,
 }
 
 impl Sum {
-    fn add(&mut self, phi: f64, excess: f64, overlap: f64) {
+    fn add(&mut self, phi: f64, excess: f64, linear_cka: f64) {
         self.n += 1;
         self.phi += phi;
         self.excess += excess;
-        if overlap.is_finite() {
-            self.overlap += overlap;
+        if linear_cka.is_finite() {
+            self.linear_cka += linear_cka;
             self.n_overlap += 1;
         }
     }
@@ -29,7 +29,7 @@ impl Sum {
         self.n += other.n;
         self.phi += other.phi;
         self.excess += other.excess;
-        self.overlap += other.overlap;
+        self.linear_cka += other.linear_cka;
         self.n_overlap += other.n_overlap;
     }
 
@@ -41,9 +41,9 @@ impl Sum {
         self.excess / self.n as f64
     }
 
-    /// NaN where no row has an overlap.
+    /// NaN where no row has an linear_cka.
     pub(super) fn mean_overlap(&self) -> f64 {
-        self.overlap / self.n_overlap as f64
+        self.linear_cka / self.n_overlap as f64
     }
 }
 
@@ -119,8 +119,8 @@ impl GroupSums {
             }),
         };
         self.last = Some((key, place));
-        let [phi, excess, overlap] = row;
-        self.sums[place][usize::from(is_marked)].add(phi, excess, overlap);
+        let [phi, excess, linear_cka] = row;
+        self.sums[place][usize::from(is_marked)].add(phi, excess, linear_cka);
     }
 
     /// The averages of the pairs that are not marked, or of all.

@@ -1,7 +1,7 @@
 //! Sums over the modules of every pair of adapters.
 
 /// Why a pair is left out of averages.
-pub(super) const SAME_START: u8 = 1;
+pub(super) const SHARED_INIT: u8 = 1;
 pub(super) const OTHER_BASE: u8 = 2;
 
 /// Sums of all unordered pairs of n adapters.
@@ -25,8 +25,8 @@ pub(crate) struct PairMean {
 }
 
 impl PairMean {
-    pub(super) fn has_same_start(&self) -> bool {
-        self.marks & SAME_START != 0
+    pub(super) fn has_shared_init(&self) -> bool {
+        self.marks & SHARED_INIT != 0
     }
 
     pub(super) fn has_other_base(&self) -> bool {
@@ -114,12 +114,12 @@ mod tests {
             for a in 0..n {
                 for b in 0..a {
                     sums.add(a, b, (a * 10 + b) as f64, 0.5, 0);
-                    sums.add(b, a, (a * 10 + b) as f64, 1.5, SAME_START);
+                    sums.add(b, a, (a * 10 + b) as f64, 1.5, SHARED_INIT);
                 }
             }
             assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
             for pair in sums.iter() {
-                assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_same_start());
+                assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
                 assert_eq!((pair.phi, pair.excess), ((pair.b * 10 + pair.a) as f64, 1.0));
                 assert_eq!(sums.get(pair.b, pair.a), Some(pair));
             }

@@ -9,7 +9,7 @@ use glob::Pattern;
 use super::MAX_ADAPTERS;
 use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
-use super::pairs::{OTHER_BASE, PairMean, PairSums, SAME_START};
+use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
 use super::table::{Batch, Table};
 use crate::error::{Error, Fault, Result};
 
@@ -39,7 +39,7 @@ pub(crate) struct Scan {
 }
 
 const COLUMNS: [&str; 9] =
-    ["a", "b", "phi_r", "baseline", "layer", "projection", "overlap", "same_start", "other_base"];
+    ["a", "b", "phi_r", "baseline", "layer", "projection", "linear_cka", "shared_init", "other_base"];
 const N_REQUIRED: usize = 4;
 
 impl Scan {
@@ -111,7 +111,7 @@ impl Scan {
     }
 
     fn mark_spoils(&self, marks: u8) -> bool {
-        marks & OTHER_BASE != 0 || (self.start_shows && marks & SAME_START != 0)
+        marks & OTHER_BASE != 0 || (self.start_shows && marks & SHARED_INIT != 0)
     }
 
     fn add(
@@ -139,7 +139,7 @@ impl Scan {
             return Ok(());
         }
         let mark = |c: usize, mark: u8| if batch.flag(c, row) == Some(true) { mark } else { 0 };
-        let marks = mark(7, SAME_START) | mark(8, OTHER_BASE);
+        let marks = mark(7, SHARED_INIT) | mark(8, OTHER_BASE);
         let (spoils, excess) = (self.mark_spoils(marks), phi - baseline);
         self.n_rows += 1;
         self.pairs.add(a, b, phi, excess, marks);

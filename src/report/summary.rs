@@ -72,7 +72,7 @@ pub(crate) struct PairLine {
     pub(crate) n_modules: u32,
     pub(crate) mean_phi: f64,
     pub(crate) mean_excess: f64,
-    pub(crate) same_start: bool,
+    pub(crate) shared_init: bool,
     pub(crate) other_base: bool,
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn findings(scan: &Scan, top: usize) -> Findings {
     };
     for pair in scan.pairs.iter() {
         counts.pairs += 1;
-        counts.same_start_pairs += u64::from(pair.has_same_start());
+        counts.same_start_pairs += u64::from(pair.has_shared_init());
         counts.other_base_pairs += u64::from(pair.has_other_base());
         counts.left_out_pairs += u64::from(scan.spoils(&pair));
     }
@@ -210,7 +210,7 @@ fn pair_line(scan: &Scan, pair: &PairMean) -> PairLine {
         n_modules: pair.n_modules,
         mean_phi: rounded(pair.phi),
         mean_excess: rounded(pair.excess),
-        same_start: pair.has_same_start(),
+        shared_init: pair.has_shared_init(),
         other_base: pair.has_other_base(),
     }
 }

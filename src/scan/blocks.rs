@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::pairing::{PairLists, PairingRule};
 use super::plan::Plan;
-use super::pairing::{Lists, Rule};
 use crate::error::{Fault, Result};
 use crate::text::counted;
 
@@ -48,12 +48,12 @@ pub struct BlockPairs {
     /// Adapters of the columns; empty where they are those of the rows.
     pub b: Vec<u32>,
     /// Which of them are pairs.
-    pub which: Which,
+    pub which: PairLayout,
 }
 
 /// As [`Pairs`](crate::engine::Pairs), owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum PairLayout {
     /// Every row with every column.
     All,
     /// Every row with every later one.
@@ -66,9 +66,9 @@ impl BlockPairs {
     /// How many pairs there are.
     pub fn n_pairs(&self) -> usize {
         match &self.which {
-            Which::All => self.a.len() * self.b.len(),
-            Which::Upper => self.a.len() * self.a.len().saturating_sub(1) / 2,
-            Which::List(list) => list.len(),
+            PairLayout::All => self.a.len() * self.b.len(),
+            PairLayout::Upper => self.a.len() * self.a.len().saturating_sub(1) / 2,
+            PairLayout::List(list) => list.len(),
         }
     }
 
@@ -82,7 +82,7 @@ impl BlockPairs {
 #[derive(Debug)]
 struct Group {
     modules: Vec<u32>,
-    lists: Lists,
+    lists: PairLists,
 }
 
 /// The blocks of a plan, in order.
@@ -99,7 +99,7 @@ impl<'a> Blocks<'a> {
     /// `Invalid` when a reference or a side's glob names no adapter, when the pairs of an earlier generation are none any
     /// more, or when there is no pair at all.
     pub fn of(plan: &'a Plan) -> Result<Self> {
-        let rule = Rule::of(plan)?;
+        let rule = PairingRule::of(plan)?;
         // Which modules lie in the same layouts: the adapters that have them are the same.
         let mut layouts_of: Vec<Vec<u32>> = vec![vec![]; plan.modules.len()];
         for (number, layout) in (0..).zip(&plan.layouts) {
@@ -151,7 +151,7 @@ impl<'a> Blocks<'a> {
         let size = self.plan.block as u32;
         let mut parts = vec![];
         match &group.lists {
-            Lists::Symmetric { members } => {
+            PairLists::Symmetric { members } => {
                 let mut before = 0;
                 for end in self.bounds(members, |&adapter| adapter) {
                     let new = cut(before..end, size);
@@ -165,7 +165,7 @@ impl<'a> Blocks<'a> {
                     before = end;
                 }
             }
-            Lists::Sides { rows, cols } => {
+            PairLists::Bipartite { rows, cols } => {
                 let bounds = self.bounds(rows, |&a| a).into_iter().zip(self.bounds(cols, |&a| a));
                 let (mut rows_before, mut cols_before) = (0, 0);
                 for (rows_end, cols_end) in bounds {
@@ -180,7 +180,7 @@ impl<'a> Blocks<'a> {
                     (rows_before, cols_before) = (rows_end, cols_end);
                 }
             }
-            Lists::Pairs(pairs) => {
+            PairLists::Pairs(pairs) => {
                 let mut before = 0;
                 for end in self.bounds(pairs, |&(a, b)| a.max(b)) {
                     parts.extend(cut(before..end, size).into_iter().map(Part::List));
@@ -201,7 +201,7 @@ impl<'a> Blocks<'a> {
     pub fn n_pairs(&self, block: &BlockSpec) -> u64 {
         let n = |range: &Range<u32>| u64::from(range.end - range.start);
         match (&self.groups[block.group].lists, &block.part) {
-            (Lists::Symmetric { .. }, part) if !self.plan.options.same_base => match part {
+            (PairLists::Symmetric { .. }, part) if !self.plan.options.same_base => match part {
                 Part::Rectangle { rows, cols } => n(rows) * n(cols),
                 Part::Triangle(range) => n(range) * (n(range) - 1) / 2,
                 Part::List(range) => n(range),
@@ -215,36 +215,36 @@ impl<'a> Blocks<'a> {
         let slice =
             |list: &[u32], range: &Range<u32>| list[range.start as usize..range.end as usize].to_vec();
         match (&self.groups[block.group].lists, &block.part) {
-            (Lists::Symmetric { members }, Part::Rectangle { rows, cols }) => self.filtered(BlockPairs {
+            (PairLists::Symmetric { members }, Part::Rectangle { rows, cols }) => self.filtered(BlockPairs {
                 a: slice(members, rows),
                 b: slice(members, cols),
-                which: Which::All,
+                which: PairLayout::All,
             }),
-            (Lists::Symmetric { members }, Part::Triangle(range)) => {
-                self.filtered(BlockPairs { a: slice(members, range), b: vec![], which: Which::Upper })
+            (PairLists::Symmetric { members }, Part::Triangle(range)) => {
+                self.filtered(BlockPairs { a: slice(members, range), b: vec![], which: PairLayout::Upper })
             }
-            (Lists::Sides { rows: all_rows, cols: all_cols }, Part::Rectangle { rows, cols }) => {
+            (PairLists::Bipartite { rows: all_rows, cols: all_cols }, Part::Rectangle { rows, cols }) => {
                 let (a, b) = (slice(all_rows, rows), slice(all_cols, cols));
                 let in_both = |adapter: u32| {
                     all_rows.binary_search(&adapter).is_ok() && all_cols.binary_search(&adapter).is_ok()
                 };
                 // Of two that stand on both sides, the pair is there twice: the one in order counts.
                 let is_pair = |x: u32, y: u32| x != y && (x < y || !in_both(x) || !in_both(y));
-                let overlap = a.iter().any(|&x| in_both(x)) && b.iter().any(|&y| in_both(y));
-                let which = match overlap {
-                    false => Which::All,
-                    true => Which::List(listed(&a, &b, is_pair)),
+                let linear_cka = a.iter().any(|&x| in_both(x)) && b.iter().any(|&y| in_both(y));
+                let which = match linear_cka {
+                    false => PairLayout::All,
+                    true => PairLayout::List(listed(&a, &b, is_pair)),
                 };
                 self.filtered(BlockPairs { a, b, which })
             }
-            (Lists::Pairs(pairs), Part::List(range)) => {
+            (PairLists::Pairs(pairs), Part::List(range)) => {
                 let pairs = &pairs[range.start as usize..range.end as usize];
                 let mut adapters: Vec<u32> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
                 adapters.sort_unstable();
                 adapters.dedup();
                 let place = |adapter: u32| adapters.partition_point(|&other| other < adapter) as u32;
                 let list = pairs.iter().map(|&(a, b)| (place(a), place(b))).collect();
-                self.filtered(BlockPairs { b: adapters.clone(), a: adapters, which: Which::List(list) })
+                self.filtered(BlockPairs { b: adapters.clone(), a: adapters, which: PairLayout::List(list) })
             }
             _ => unreachable!("a block is cut from its own group"),
         }
@@ -259,15 +259,15 @@ impl<'a> Blocks<'a> {
         }
         let BlockPairs { a, b, which } = pairs;
         let list = match which {
-            Which::All => listed(&a, &b, |x, y| base(x) == base(y)),
-            Which::Upper => listed(&a, &a, |x, y| x < y && base(x) == base(y)),
-            Which::List(list) => {
+            PairLayout::All => listed(&a, &b, |x, y| base(x) == base(y)),
+            PairLayout::Upper => listed(&a, &a, |x, y| x < y && base(x) == base(y)),
+            PairLayout::List(list) => {
                 let same = |(x, y): &(u32, u32)| base(a[*x as usize]) == base(b[*y as usize]);
                 list.into_iter().filter(same).collect()
             }
         };
         let b = if b.is_empty() { a.clone() } else { b };
-        BlockPairs { a, b, which: Which::List(list) }
+        BlockPairs { a, b, which: PairLayout::List(list) }
     }
 }
 

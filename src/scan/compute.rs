@@ -2,17 +2,17 @@
 
 use rayon::prelude::*;
 
-use crate::measure::angles::principal_angles;
-use super::blocks::{BlockPairs, Which};
-use super::cache::{N_PROJECTED, Record};
+use super::blocks::{BlockPairs, PairLayout};
+use super::cache::{CachedModule, N_PROJECTED};
 use super::keep::Keep;
 use super::plan::Plan;
-use crate::measure::start_projection::cosine;
 use super::table::{PairRows, PairTable};
 use crate::basis::Basis;
 use crate::engine::{Block, Engine, Pair, Pairs};
 use crate::error::Result;
-use crate::measure::init_cosine::SAME_START;
+use crate::measure::angles::principal_angles;
+use crate::measure::init_cosine::SHARED_INIT;
+use crate::measure::start_projection::cosine;
 
 /// Grids that are computed at once where whole grids are kept: some tens of megabytes at r = 64.
 const N_GRIDS: usize = 1024;
@@ -29,20 +29,20 @@ struct Member<'a> {
 struct Sides<'a> {
     a: Vec<Member<'a>>,
     b: Vec<Member<'a>>,
-    which: Which,
+    which: PairLayout,
 }
 
 /// The rows of a block. Pairs of an adapter without a basis are left out.
 ///
 /// # Errors
-/// As [`Engine::kept`].
+/// As [`Engine::pair_stats`].
 pub fn rows<'a>(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&'a [Record]; 2],
+    records: [&'a [CachedModule]; 2],
 ) -> Result<PairRows> {
     let sides = Sides::of(pairs, records);
     let bases = |side: &[Member<'a>]| -> Vec<&'a Basis> { side.iter().map(|member| member.basis).collect() };
@@ -58,16 +58,16 @@ pub fn rows<'a>(
         a: &bases_a,
         b: &bases_b,
         pairs: match &sides.which {
-            Which::All => Pairs::All,
-            Which::Upper => Pairs::Upper,
-            Which::List(list) => Pairs::List(list),
+            PairLayout::All => Pairs::All,
+            PairLayout::Upper => Pairs::Upper,
+            PairLayout::List(list) => Pairs::List(list),
         },
         cells: &table.cells,
     };
     if block.n_pairs() == 0 {
         return Ok(rows);
     }
-    let kept = engine.kept(&block)?;
+    let kept = engine.pair_stats(&block)?;
     rows.fallback = kept.fallback().map(str::to_owned);
     let places: Vec<(usize, usize)> = block.places().collect();
     for (kept, &(a, b)) in kept.pairs().zip(&places) {
@@ -85,13 +85,13 @@ pub fn rows<'a>(
             column.push(phi.clamp(0.0, 1.0));
         }
         rows.phi_r.push(kept.full.clamp(0.0, 1.0));
-        rows.overlap.push(kept.overlap.clamp(0.0, 1.0));
+        rows.linear_cka.push(kept.linear_cka.clamp(0.0, 1.0));
         let start = match first.r() == second.r() {
             true => cosine(member_a.projection, member_b.projection),
             false => f32::NAN,
         };
-        rows.start_cosine.push(start);
-        rows.same_start.push(f64::from(start) > SAME_START);
+        rows.init_cosine.push(start);
+        rows.shared_init.push(f64::from(start) > SHARED_INIT);
         let base = |id: u32| plan.adapters[id as usize].base_model;
         rows.other_base.push(base(id_a).zip(base(id_b)).map(|(a, b)| a != b));
     }
@@ -117,17 +117,17 @@ pub fn rows<'a>(
 }
 
 impl<'a> Sides<'a> {
-    fn of(pairs: &BlockPairs, records: [&'a [Record]; 2]) -> Self {
-        let list = |adapters: &[u32], records: &'a [Record]| -> Vec<Option<Member<'a>>> {
+    fn of(pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
+        let list = |adapters: &[u32], records: &'a [CachedModule]| -> Vec<Option<Member<'a>>> {
             adapters.iter().zip(records).map(|(&id, record)| Member::of(id, record)).collect()
         };
         let a = list(&pairs.a, records[0]);
         let b = match pairs.which {
-            Which::Upper => a.clone(),
+            PairLayout::Upper => a.clone(),
             _ => list(&pairs.b, records[1]),
         };
         let which = match &pairs.which {
-            Which::List(list) => {
+            PairLayout::List(list) => {
                 // Places among those that have a basis; pairs of others are gone.
                 let places = |side: &[Option<Member<'_>>]| -> Vec<Option<u32>> {
                     let mut next = 0..;
@@ -135,7 +135,7 @@ impl<'a> Sides<'a> {
                 };
                 let (places_a, places_b) = (places(&a), places(&b));
                 let kept = list.iter().filter_map(|&(x, y)| places_a[x as usize].zip(places_b[y as usize]));
-                Which::List(kept.collect())
+                PairLayout::List(kept.collect())
             }
             which => which.clone(),
         };
@@ -145,10 +145,10 @@ impl<'a> Sides<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn of(id: u32, record: &'a Record) -> Option<Self> {
+    fn of(id: u32, record: &'a CachedModule) -> Option<Self> {
         match record {
-            Record::Basis { basis, projection } => Some(Self { id, basis, projection }),
-            Record::Missing(_) => None,
+            CachedModule::Basis { basis, projection } => Some(Self { id, basis, projection }),
+            CachedModule::Missing(_) => None,
         }
     }
 }

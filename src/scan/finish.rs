@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 
 use super::blocks::Blocks;
 use super::folder::Folder;
+use super::journal::records::Journal;
 use super::plan::Plan;
-use super::journal::records::Records;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
@@ -88,7 +88,7 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
 /// `Io` when the system refuses.
 pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
     let mut problems = vec![];
-    let records = Records::open(folder)?;
+    let records = Journal::open(folder)?;
     let rows = (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
         let record = records.get(id);
         let layout = &plan.layouts[adapter.layout as usize].modules;

@@ -2,25 +2,25 @@
 
 use std::path::Path;
 
-use super::cache::{Cache, Entry, Record};
+use super::cache::{Cache, CachedModule, Entry};
 use super::folder::Folder;
+use super::journal::records::Journal;
 use super::plan::Plan;
-use super::journal::records::Records;
-use crate::measure::start_projection::cosine;
 use crate::compare::Factorised;
 use crate::error::{Fault, Result};
-use crate::text::{quoted, some_of};
+use crate::measure::start_projection::cosine;
 use crate::select::ModulePair;
+use crate::text::{quoted, some_of};
 
 /// A scan that was made before.
 #[derive(Debug)]
-pub struct Scanned {
+pub struct FinishedScan {
     folder: Folder,
     /// What was compared.
     pub plan: Plan,
 }
 
-impl Scanned {
+impl FinishedScan {
     /// Reads the plan of an output folder.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Scanned {
     /// # Errors
     /// `Io` when the system refuses to read.
     pub fn cached<'a>(&'a self, cache: &Cache, pair: [u32; 2]) -> Result<Option<CachedPair<'a>>> {
-        let records = Records::open(&self.folder)?;
+        let records = Journal::open(&self.folder)?;
         let entry = |adapter: u32| -> Result<Option<Entry>> {
             match records.get(adapter).and_then(|record| record.key) {
                 Some(key) => cache.get(&key.into()),
@@ -112,17 +112,20 @@ impl CachedPair<'_> {
     /// # Errors
     /// As [`Entry::read`].
     pub fn factorised<'b>(&self, pair: ModulePair<'b>) -> Result<Option<Factorised<'b>>> {
-        let record = |side: usize| -> Result<Option<Record>> {
+        let record = |side: usize| -> Result<Option<CachedModule>> {
             let layout = &self.plan.layouts[self.plan.adapters[self.pair[side] as usize].layout as usize];
             let is_named = |(module, _): &(u32, u32)| self.plan.modules[*module as usize].name == pair.name();
             layout.modules.iter().position(is_named).map(|place| self.entries[side].read(place)).transpose()
         };
         let (Some(first), Some(second)) = (record(0)?, record(1)?) else { return Ok(None) };
         match (first, second) {
-            (Record::Basis { basis: a, projection: x }, Record::Basis { basis: b, projection: y }) => {
+            (
+                CachedModule::Basis { basis: a, projection: x },
+                CachedModule::Basis { basis: b, projection: y },
+            ) => {
                 let estimate = cosine(&x, &y);
                 let has_estimate = a.r() == b.r() && !estimate.is_nan();
-                Ok(Some(Factorised { pair, a, b, start_cosine: has_estimate.then(|| f64::from(estimate)) }))
+                Ok(Some(Factorised { pair, a, b, init_cosine: has_estimate.then(|| f64::from(estimate)) }))
             }
             _ => Ok(None),
         }

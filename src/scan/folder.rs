@@ -5,8 +5,8 @@ use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
-use crate::files::put;
 use crate::error::{Error, Fault, Result};
+use crate::files::put;
 
 /// An output folder.
 #[derive(Debug, Clone)]

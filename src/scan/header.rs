@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::files::FileStamp;
 use super::selection::Selection;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
+use crate::files::FileStamp;
 
 /// A checkpoint by its header.
 #[derive(Debug, Clone)]
-pub struct Opened {
+pub struct HeaderSummary {
     /// As the user named it.
     pub path: PathBuf,
     /// Whose names the tensors have.
@@ -21,7 +21,7 @@ pub struct Opened {
     /// What its config names.
     pub base_model: Option<String>,
     /// The modules that the scan compares, in natural order; most adapters of a folder share one list of them.
-    pub modules: Arc<[OpenedModule]>,
+    pub modules: Arc<[HeaderModule]>,
     /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
     /// Of the file that holds the tensors.
@@ -32,7 +32,7 @@ pub struct Opened {
 
 /// A module of a checkpoint, as far as a plan needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OpenedModule {
+pub struct HeaderModule {
     /// Canonical name.
     pub name: String,
     /// Dimension of the side's space.
@@ -41,7 +41,7 @@ pub struct OpenedModule {
     pub r: usize,
 }
 
-impl Opened {
+impl HeaderSummary {
     /// What is kept of an adapter.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Opened {
                 Some(numbering) => format!("{} ({numbering})", module.name),
                 None => module.name.clone(),
             };
-            modules.push(OpenedModule { name, d: selection.side.d(module), r: module.rank() });
+            modules.push(HeaderModule { name, d: selection.side.d(module), r: module.rank() });
         }
         hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -88,11 +88,11 @@ impl Opened {
 
 /// One list of modules for all adapters that have the same: a hundred thousand lists of names are gigabytes.
 #[derive(Debug, Default)]
-pub struct ModuleLists(Mutex<HashSet<Arc<[OpenedModule]>>>);
+pub struct ModuleLists(Mutex<HashSet<Arc<[HeaderModule]>>>);
 
 impl ModuleLists {
     /// The checkpoint with the list that others have too.
-    pub fn share(&self, mut opened: Opened) -> Opened {
+    pub fn share(&self, mut opened: HeaderSummary) -> HeaderSummary {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(&opened.modules) {
             Some(same) => opened.modules = Arc::clone(same),

@@ -5,20 +5,20 @@ use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::header::{ModuleLists, Opened};
+use super::header::{HeaderSummary, ModuleLists};
 use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
 use crate::formats::{Discovered, OpenOptions, search};
-use crate::text::{quoted, some_of};
 use crate::names::natural_cmp;
+use crate::text::{quoted, some_of};
 
 /// What was found, each list in natural order.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// Checkpoints by their headers, each once.
-    pub runs: Vec<Opened>,
+    pub runs: Vec<HeaderSummary>,
     /// Files of searched folders that are no checkpoints, and what they are.
     pub ignored: Vec<(PathBuf, String)>,
     /// What should be a checkpoint, and what is wrong with it.
@@ -76,19 +76,19 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
-    fn open(&self, path: &Path) -> Result<Opened> {
+    fn open(&self, path: &Path) -> Result<HeaderSummary> {
         self.only(self.options.open_all(path)?)
     }
 
     /// What is kept of the adapters of a file, which must be one.
-    fn only(&self, adapters: Vec<Adapter>) -> Result<Opened> {
+    fn only(&self, adapters: Vec<Adapter>) -> Result<HeaderSummary> {
         let [adapter] = <[Adapter; 1]>::try_from(adapters).map_err(|adapters| {
             let names = adapters.iter().map(|adapter| quoted(adapter.adapter_name().unwrap_or_default()));
             let found = format!("{} adapters ({})", adapters.len(), some_of(names));
             let hint = "a scan takes one adapter from a file: give each a file of its own";
             Fault::new(found, "one adapter in a file").at(adapters[0].path()).hint(hint).unsupported()
         })?;
-        Opened::of(adapter, self.selection).map(|opened| self.lists.share(opened))
+        HeaderSummary::of(adapter, self.selection).map(|opened| self.lists.share(opened))
     }
 }
 
@@ -100,10 +100,10 @@ impl Inputs {
         self.settle();
     }
 
-    fn add(&mut self, paths: Vec<PathBuf>, opened: Vec<Result<Opened>>) {
+    fn add(&mut self, paths: Vec<PathBuf>, opened: Vec<Result<HeaderSummary>>) {
         for (path, opened) in paths.into_iter().zip(opened) {
             match opened {
-                Ok(opened) => self.runs.push(Opened { path, ..opened }),
+                Ok(opened) => self.runs.push(HeaderSummary { path, ..opened }),
                 Err(error) => self.bad.push((path, error)),
             }
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Fault, Result};
 use crate::text::quoted;
 
-/// What is kept of every pair, besides φ at full rank, the weighted overlap and what belongs to them.
+/// What is kept of every pair, besides φ at full rank, the linear CKA and what belongs to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {

@@ -10,23 +10,23 @@ use crate::error::{Fault, Result};
 
 /// Who is paired with whom.
 #[derive(Debug)]
-pub(super) enum Lists {
+pub(super) enum PairLists {
     /// Each member with each other.
     Symmetric { members: Vec<u32> },
     /// Each row with each column, but for itself, and each pair once.
-    Sides { rows: Vec<u32>, cols: Vec<u32> },
+    Bipartite { rows: Vec<u32>, cols: Vec<u32> },
     /// These.
     Pairs(Vec<(u32, u32)>),
 }
 
 /// Who is paired with whom, before it is asked who has a module.
-pub(super) enum Rule {
+pub(super) enum PairingRule {
     Symmetric,
-    Sides(Vec<u32>, Vec<u32>),
+    Bipartite(Vec<u32>, Vec<u32>),
     Pairs(Vec<(u32, u32)>),
 }
 
-impl Rule {
+impl PairingRule {
     /// # Errors
     /// `Invalid` when a reference or a side's glob names no adapter, or when the pairs of an earlier generation are none any
     /// more.
@@ -43,9 +43,9 @@ impl Rule {
                 let mut rows = references.iter().map(find).collect::<Result<Vec<u32>>>()?;
                 rows.sort_unstable();
                 rows.dedup();
-                Self::Sides(rows, all.collect())
+                Self::Bipartite(rows, all.collect())
             }
-            PairChoice::Sides(left, right) => {
+            PairChoice::LeftRight(left, right) => {
                 let matching = |glob: &str| -> Result<Vec<u32>> {
                     let wrong = |found: &str| {
                         Fault::new(found, "adapters on each side").of(glob.to_owned()).invalid()
@@ -55,20 +55,22 @@ impl Rule {
                     let found: Vec<u32> = all.clone().filter(fits).collect();
                     if found.is_empty() { Err(wrong("no adapter whose path matches")) } else { Ok(found) }
                 };
-                Self::Sides(matching(left)?, matching(right)?)
+                Self::Bipartite(matching(left)?, matching(right)?)
             }
             PairChoice::Consecutive => Self::Pairs(consecutive(plan)?),
         })
     }
 
     /// Of `n` adapters, those that have a module.
-    pub(super) fn lists(&self, n: u32, has: impl Fn(u32) -> bool) -> Lists {
+    pub(super) fn lists(&self, n: u32, has: impl Fn(u32) -> bool) -> PairLists {
         let members = |list: &[u32]| list.iter().copied().filter(|&adapter| has(adapter)).collect();
         match self {
-            Self::Symmetric => Lists::Symmetric { members: (0..n).filter(|&adapter| has(adapter)).collect() },
-            Self::Sides(rows, cols) => Lists::Sides { rows: members(rows), cols: members(cols) },
+            Self::Symmetric => {
+                PairLists::Symmetric { members: (0..n).filter(|&adapter| has(adapter)).collect() }
+            }
+            Self::Bipartite(rows, cols) => PairLists::Bipartite { rows: members(rows), cols: members(cols) },
             Self::Pairs(pairs) => {
-                Lists::Pairs(pairs.iter().copied().filter(|&(a, b)| has(a) && has(b)).collect())
+                PairLists::Pairs(pairs.iter().copied().filter(|&(a, b)| has(a) && has(b)).collect())
             }
         }
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::header::HeaderSummary;
 use super::keep::Keep;
-use super::header::Opened;
 use crate::error::{Fault, Result};
 use crate::names::run_and_step;
 use crate::text::{counted, quoted, some_of};
@@ -63,7 +63,7 @@ pub enum PairChoice {
     /// Each reference with every other adapter.
     Against(Vec<PathBuf>),
     /// Adapters whose path matches the first glob with those that match the second.
-    Sides(String, String),
+    LeftRight(String, String),
 }
 
 /// What computes a scan, recorded by its first run.
@@ -72,7 +72,7 @@ pub struct PlannedEngine {
     /// `cpu` or `gpu`.
     pub kind: String,
     /// The kernel variant, or the CPU's instruction set: bytes are equal for the same one.
-    pub kernel: String,
+    pub variant: String,
 }
 
 /// A module of the scan: adapters are compared where both have it in the same dimension.
@@ -104,7 +104,7 @@ pub struct PlannedAdapter {
     pub step: Option<u64>,
     /// Whose names the tensors have.
     pub format: String,
-    /// Of its header, see [`Opened::fingerprint`].
+    /// Of its header, see [`HeaderSummary::fingerprint`].
     pub fingerprint: String,
     /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
@@ -145,7 +145,7 @@ const MAX_BLOCK: usize = 512;
 
 /// What [`Plan::extend`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Growth {
+pub struct Extension {
     /// Adapters that were there before.
     pub n_before: usize,
     /// New ones.
@@ -157,7 +157,7 @@ impl Plan {
     ///
     /// # Errors
     /// `Invalid` when no adapter has a module that is asked for.
-    pub fn new(options: Options, opened: &[Opened]) -> Result<Self> {
+    pub fn new(options: Options, opened: &[HeaderSummary]) -> Result<Self> {
         let mut plan = Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -189,9 +189,9 @@ impl Plan {
     ///
     /// # Errors
     /// `Invalid` when one is gone, has another header, or does not fit the table's columns.
-    pub fn extend(&mut self, opened: Vec<Opened>) -> Result<Growth> {
+    pub fn extend(&mut self, opened: Vec<HeaderSummary>) -> Result<Extension> {
         let n_before = self.adapters.len();
-        let mut there: HashMap<&Path, &Opened> =
+        let mut there: HashMap<&Path, &HeaderSummary> =
             opened.iter().map(|opened| (opened.path.as_path(), opened)).collect();
         for adapter in &self.adapters {
             let wrong = |found: &str| {
@@ -206,10 +206,10 @@ impl Plan {
                 Some(_) => {}
             }
         }
-        let added: Vec<&Opened> =
+        let added: Vec<&HeaderSummary> =
             opened.iter().filter(|opened| there.contains_key(opened.path.as_path())).collect();
         if added.is_empty() {
-            return Ok(Growth { n_before, n_added: 0 });
+            return Ok(Extension { n_before, n_added: 0 });
         }
         let n_layouts = self.layouts.len();
         self.append(added.iter().copied());
@@ -220,15 +220,15 @@ impl Plan {
             let hint = "start anew, which keeps what the cache has of the bases: --fresh";
             return Err(Fault::new(found, expected).of("scan").hint(hint).invalid());
         }
-        Ok(Growth { n_before, n_added: added.len() })
+        Ok(Extension { n_before, n_added: added.len() })
     }
 
-    fn append<'a>(&mut self, added: impl IntoIterator<Item = &'a Opened>) {
+    fn append<'a>(&mut self, added: impl IntoIterator<Item = &'a HeaderSummary>) {
         let mut modules: HashMap<PlannedModule, u32> = numbered(&self.modules);
         let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);
         let mut base_models: HashMap<String, u32> = numbered(&self.base_models);
         for opened in added {
-            let of_module = |module: &super::header::OpenedModule| {
+            let of_module = |module: &super::header::HeaderModule| {
                 let key = PlannedModule { name: module.name.clone(), d: module.d };
                 (number(&mut modules, &mut self.modules, key), module.r as u32)
             };

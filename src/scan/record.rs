@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
-use super::header::Opened;
+use super::header::HeaderSummary;
+use super::journal::records::Journal;
 use super::plan::Plan;
-use super::journal::records::Records;
 use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
@@ -20,7 +20,7 @@ use crate::formats::blake3;
 
 /// A record of one adapter; shards that share an output folder read it in place of the factors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRecord {
+pub struct AdapterRecord {
     /// See [`Digest::of`].
     pub digest: Digest,
     /// The key of its bases in the cache; none where they were not kept.
@@ -80,11 +80,11 @@ impl TryFrom<String> for Digest {
 pub fn check_unchanged(
     folder: &Folder,
     plan: &Plan,
-    opened: &[Opened],
+    opened: &[HeaderSummary],
     selection: &Selection,
     limits: &Limits,
 ) -> Result<()> {
-    let records = Records::open(folder)?;
+    let records = Journal::open(folder)?;
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
     (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::bases::Bases;
-use super::blocks::{BlockPairs, BlockSpec, Blocks, Which};
-use super::cache::Record;
+use super::blocks::{BlockPairs, BlockSpec, Blocks, PairLayout};
+use super::cache::CachedModule;
 use super::compute;
 use super::folder::Folder;
 use super::journal::log::Log;
@@ -54,7 +54,7 @@ pub struct Progress {
     /// Pairs of these.
     pub n_pairs: AtomicUsize,
     /// Of these, those that share their random start.
-    pub n_same_start: AtomicUsize,
+    pub n_shared_init: AtomicUsize,
     /// Of these, those of different base models.
     pub n_other_base: AtomicUsize,
     /// What engines mended by smaller work or on the CPU, one line each.
@@ -164,14 +164,14 @@ impl Run<'_> {
         self.progress.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
 
         let n_pairs = rows.a.len();
-        let n_same_start = rows.same_start.iter().filter(|&&same| same).count();
+        let n_shared_init = rows.shared_init.iter().filter(|&&same| same).count();
         let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
         profile.time(Stage::Write, label, || {
             let rows = top::of_block(&self.plan.options.keep, rows);
             table.write(&self.folder.block_file(&name), rows)
         })?;
         self.log.block(&name);
-        self.progress.n_same_start.fetch_add(n_same_start, Ordering::Relaxed);
+        self.progress.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
         self.progress.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
         self.progress.n_pairs.fetch_add(n_pairs, Ordering::Relaxed);
         self.progress.n_blocks.fetch_add(1, Ordering::Relaxed);
@@ -179,20 +179,26 @@ impl Run<'_> {
     }
 
     /// The records of the rows and of the columns; none for a block without pairs.
-    fn records(&self, module: u32, pairs: &BlockPairs) -> Result<(Vec<Record>, Vec<Record>)> {
+    fn records(&self, module: u32, pairs: &BlockPairs) -> Result<(Vec<CachedModule>, Vec<CachedModule>)> {
         if pairs.n_pairs() == 0 {
             return Ok((vec![], vec![]));
         }
         let columns: &[u32] = match pairs.which {
-            Which::Upper => &[],
+            PairLayout::Upper => &[],
             _ => &pairs.b,
         };
         Ok((self.bases.read(module, &pairs.a)?, self.bases.read(module, columns)?))
     }
 
-    fn refuse_missing(&self, module: u32, pairs: &BlockPairs, a: &[Record], b: &[Record]) -> Result<()> {
+    fn refuse_missing(
+        &self,
+        module: u32,
+        pairs: &BlockPairs,
+        a: &[CachedModule],
+        b: &[CachedModule],
+    ) -> Result<()> {
         for (adapter, record) in pairs.a.iter().zip(a).chain(pairs.b.iter().zip(b)) {
-            if let Record::Missing(reason) = record {
+            if let CachedModule::Missing(reason) = record {
                 let name = &self.plan.modules[module as usize].name;
                 return Err(Fault::new(
                     format!("no basis ({reason})"),

@@ -5,10 +5,10 @@ use std::path::Path;
 use glob::Pattern;
 
 use crate::Limits;
+use crate::adapter::Side;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::Result;
 use crate::select::fits;
-use crate::adapter::Side;
 
 /// A side of some modules.
 #[derive(Debug, Clone)]

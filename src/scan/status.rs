@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::blocks::Blocks;
 use super::finish::Counts;
+use super::finished::FinishedScan;
 use super::journal::log::Line;
-use super::finished::Scanned;
 use crate::error::Result;
 
 /// The state of an output folder.
@@ -60,8 +60,8 @@ impl Status {
     ///
     /// # Errors
     /// As [`Blocks::of`]; `Io` when the system refuses.
-    pub fn of(scanned: &Scanned) -> Result<Self> {
-        let Scanned { plan, .. } = scanned;
+    pub fn of(scanned: &FinishedScan) -> Result<Self> {
+        let FinishedScan { plan, .. } = scanned;
         let blocks = Blocks::of(plan)?;
         let lines = super::journal::log::read(scanned.folder())?;
         let processes = processes(&lines);

@@ -134,9 +134,9 @@ mod tests {
             r_b: vec![1; n],
             q_a: vec![1; n],
             q_b: vec![1; n],
-            overlap: vec![0.0; n],
-            start_cosine: vec![0.0; n],
-            same_start: vec![false; n],
+            linear_cka: vec![0.0; n],
+            init_cosine: vec![0.0; n],
+            shared_init: vec![false; n],
             other_base: vec![None; n],
             ..PairRows::default()
         }

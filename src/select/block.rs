@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::text::{counted, quoted};
 use crate::names;
 use crate::select::candidates::Candidates;
-use crate::select::projections::Asked;
+use crate::select::projections::ProjectionQuery;
 use crate::select::{ModulePair, Selected};
+use crate::text::{counted, quoted};
 
 /// How many modules are taken when no block has the projections.
 const N_FIRST: usize = 2;
@@ -17,7 +17,7 @@ const N_FIRST: usize = 2;
 ///
 /// # Errors
 /// `Invalid` when projections were named that no block has.
-pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &Asked) -> Result<Selected<'a>> {
+pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &ProjectionQuery) -> Result<Selected<'a>> {
     let what = asked.shown();
     // A layer as a whole comes second, for projections that lie in different parts of it.
     let keys: [Key; 2] = [|name| Some(names::parent(name)), names::layer_path];
@@ -52,7 +52,7 @@ type Block<'a> = (&'a str, Vec<ModulePair<'a>>);
 type Key = fn(&str) -> Option<&str>;
 
 /// The blocks that have all the projections, in the natural order of their first modules.
-fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block<'a>> {
+fn blocks<'a>(candidates: &Candidates<'a>, asked: &ProjectionQuery, key: Key) -> Vec<Block<'a>> {
     let mut blocks: Vec<Block<'a>> = Vec::new();
     let mut places = HashMap::new();
     for pair in &candidates.pairs {
@@ -64,5 +64,8 @@ fn blocks<'a>(candidates: &Candidates<'a>, asked: &Asked, key: Key) -> Vec<Block
         blocks[place].1.push(*pair);
     }
     let means = asked.means(candidates);
-    blocks.into_iter().filter_map(|(path, pairs)| Some((path, Asked::all_of(&means, &pairs)?))).collect()
+    blocks
+        .into_iter()
+        .filter_map(|(path, pairs)| Some((path, ProjectionQuery::all_of(&means, &pairs)?)))
+        .collect()
 }

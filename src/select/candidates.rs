@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::text::{listed, some_of};
 use crate::select::matching::{Joined, Matching};
 use crate::select::{ModulePair, different_models};
+use crate::text::{listed, some_of};
 
 /// What is left of both adapters' modules, each part in natural order.
 #[derive(Debug, Clone)]

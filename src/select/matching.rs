@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::text::quoted;
 use crate::names::natural_cmp;
 use crate::select::ModulePair;
+use crate::text::quoted;
 
 /// How a module finds its partner in the other adapter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,8 +50,10 @@ impl Matching {
             }
         } else {
             join.by(|module| module.name.clone(), |_, _| true);
-            if [first, second].iter().any(|adapter| adapter.format().is_joined()) {
-                let may = |one: &Module, other: &Module| is_joined(&one.name) || is_joined(&other.name);
+            if [first, second].iter().any(|adapter| adapter.format().uses_underscores()) {
+                let may = |one: &Module, other: &Module| {
+                    uses_underscores(&one.name) || uses_underscores(&other.name)
+                };
                 join.by(|module| module.name.replace('.', "_"), may);
             }
         }
@@ -61,7 +63,7 @@ impl Matching {
 }
 
 /// Whether the path has underscores still: it is one word, but for the part of a pipeline in front.
-fn is_joined(name: &str) -> bool {
+fn uses_underscores(name: &str) -> bool {
     let path = match name.split_once('.') {
         Some((component, path)) if component.starts_with("text_encoder") => path,
         _ => name,

@@ -8,13 +8,13 @@ mod projections;
 use glob::Pattern;
 pub use matching::Matching;
 
+use crate::adapter::Side;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
-use crate::text::{listed, quoted};
 use crate::names;
 use crate::select::candidates::Candidates;
-use crate::select::projections::Asked;
-use crate::adapter::Side;
+use crate::select::projections::ProjectionQuery;
+use crate::text::{listed, quoted};
 
 /// What the user asked for. Each part that is given narrows the choice.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +129,7 @@ impl Selection {
     pub fn select<'a>(&self, first: &'a Adapter, second: &'a Adapter, side: Side) -> Result<Selected<'a>> {
         let candidates = Candidates::of(first, second, &self.matching)?;
         let selected = if self.layer.is_none() && self.globs.is_empty() && !self.all {
-            block::middle(candidates, &Asked::new(&self.projections))?
+            block::middle(candidates, &ProjectionQuery::new(&self.projections))?
         } else {
             self.narrow(candidates)?
         };
@@ -150,7 +150,7 @@ impl Selection {
             candidates.require(&format!("layer {layer}"), in_layer, || candidates.layers())?;
             candidates.retain(in_layer);
         }
-        let asked = Asked::new(&self.projections);
+        let asked = ProjectionQuery::new(&self.projections);
         let missing = match self.projections.is_empty() && (!self.globs.is_empty() || self.all) {
             true => None,
             false => asked.narrow(&mut candidates)?,

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::adapter::Module;
 use crate::error::Result;
-use crate::text::{listed, quoted};
 use crate::names::{self, Projection};
 use crate::select::ModulePair;
 use crate::select::candidates::Candidates;
+use crate::text::{listed, quoted};
 
 /// The projections to take.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct ProjectionQuery {
     names: Vec<String>,
     /// q and v, when the user named none: then one of them is enough.
     pub(super) by_default: bool,
@@ -19,12 +19,12 @@ pub(super) struct Asked {
 
 /// What one name of a projection means for the files at hand.
 #[derive(Debug, Clone)]
-pub(super) enum Means {
+pub(super) enum ProjectionMatch {
     Kind(Projection),
     LastPart(String),
 }
 
-impl Asked {
+impl ProjectionQuery {
     /// The named projections, or q and v for no names.
     pub(super) fn new(names: &[String]) -> Self {
         match names {
@@ -40,7 +40,7 @@ impl Asked {
     /// `Invalid` when a named projection, or both by default, are not in both files.
     pub(super) fn narrow(&self, candidates: &mut Candidates<'_>) -> Result<Option<String>> {
         let means = self.means(candidates);
-        let is_there = |means: &Means| candidates.pairs.iter().any(|pair| means.fits(pair.first));
+        let is_there = |means: &ProjectionMatch| candidates.pairs.iter().any(|pair| means.fits(pair.first));
         let n_there = means.iter().filter(|means| is_there(means)).count();
         let mut missing = None;
         for (name, means) in self.names.iter().zip(&means) {
@@ -55,7 +55,10 @@ impl Asked {
     }
 
     /// The modules of these projections, if there is one of each among the pairs.
-    pub(super) fn all_of<'a>(means: &[Means], pairs: &[ModulePair<'a>]) -> Option<Vec<ModulePair<'a>>> {
+    pub(super) fn all_of<'a>(
+        means: &[ProjectionMatch],
+        pairs: &[ModulePair<'a>],
+    ) -> Option<Vec<ModulePair<'a>>> {
         let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(pair.first)));
         let fits = |pair: &&ModulePair<'_>| means.iter().any(|means| means.fits(pair.first));
         each.then(|| pairs.iter().filter(fits).copied().collect())
@@ -66,7 +69,7 @@ impl Asked {
         self.names.join(" and ")
     }
 
-    fn require(&self, candidates: &Candidates<'_>, name: &str, means: &Means) -> Result<()> {
+    fn require(&self, candidates: &Candidates<'_>, name: &str, means: &ProjectionMatch) -> Result<()> {
         let there_is = || {
             let labels: BTreeSet<&str> = candidates.pairs.iter().map(ModulePair::label).collect();
             listed(labels)
@@ -75,12 +78,12 @@ impl Asked {
     }
 
     /// What each name means among these modules.
-    pub(super) fn means(&self, candidates: &Candidates<'_>) -> Vec<Means> {
-        self.names.iter().map(|name| Means::of(name, candidates)).collect()
+    pub(super) fn means(&self, candidates: &Candidates<'_>) -> Vec<ProjectionMatch> {
+        self.names.iter().map(|name| ProjectionMatch::of(name, candidates)).collect()
     }
 }
 
-impl Means {
+impl ProjectionMatch {
     /// A kind's own name (`q`, `gate`) means the kind where the files have it: a router that is called `gate` must
     /// not win over the gate projections. Any other name means the modules that are called so, and only without
     /// those the kind: `wo` is T5's feed-forward weight, and elsewhere the attention output.

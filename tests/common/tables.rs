@@ -17,14 +17,14 @@ pub struct Row {
     pub a: i32,
     pub b: i32,
     pub phi: f32,
-    pub overlap: f32,
-    pub same_start: bool,
+    pub linear_cka: f32,
+    pub shared_init: bool,
     pub other_base: Option<bool>,
 }
 
 impl Row {
     pub fn new(a: i32, b: i32, phi: f32) -> Self {
-        Self { a, b, phi, overlap: phi, same_start: false, other_base: Some(false) }
+        Self { a, b, phi, linear_cka: phi, shared_init: false, other_base: Some(false) }
     }
 }
 
@@ -67,9 +67,9 @@ pub fn write(folder: &Path, adapters: &[AdapterRow], modules: &BTreeMap<String, 
             q_b: ranks(),
             phi: vec![vec![f32::NAN; rows.len()]],
             phi_r: rows.iter().map(|row| row.phi).collect(),
-            overlap: rows.iter().map(|row| row.overlap).collect(),
-            start_cosine: vec![f32::NAN; rows.len()],
-            same_start: rows.iter().map(|row| row.same_start).collect(),
+            linear_cka: rows.iter().map(|row| row.linear_cka).collect(),
+            init_cosine: vec![f32::NAN; rows.len()],
+            shared_init: rows.iter().map(|row| row.shared_init).collect(),
             other_base: rows.iter().map(|row| row.other_base).collect(),
             grids: vec![0.5; rows.len() * (RANK * RANK) as usize],
             ..PairRows::default()

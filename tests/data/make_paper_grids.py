@@ -1,6 +1,6 @@
 """Makes the grids paper_q, paper_v, paper_control (rank 64, d = 12288) and rank8_control (rank 8, d = 384).
 
-Each pair is two factors A, (rank, d), whose row spaces overlap as planted below; the grid is phi(i, j) by the
+Each pair is two factors A, (rank, d), whose row spaces linear_cka as planted below; the grid is phi(i, j) by the
 definition (Hu et al. 2021, section 7.2), in f64, stored as little-endian f32. Needs numpy alone:
 
     python make_paper_grids.py
@@ -19,15 +19,15 @@ def orthonormal_rows(n, d):
     return np.linalg.qr(rng.standard_normal((d, n)))[0].T
 
 
-def factors(overlap):
-    """Two factors whose right-singular vectors have the inner products `overlap`, (rank, rank), norm below 1."""
-    rank = len(overlap)
-    assert np.linalg.norm(overlap, 2) < 1
+def factors(linear_cka):
+    """Two factors whose right-singular vectors have the inner products `linear_cka`, (rank, rank), norm below 1."""
+    rank = len(linear_cka)
+    assert np.linalg.norm(linear_cka, 2) < 1
     both = orthonormal_rows(2 * rank, D)
     first, outside = both[:rank], both[rank:]
-    values, vectors = np.linalg.eigh(np.eye(rank) - overlap.T @ overlap)
+    values, vectors = np.linalg.eigh(np.eye(rank) - linear_cka.T @ linear_cka)
     rest = vectors @ np.diag(np.sqrt(values)) @ vectors.T
-    second = overlap.T @ first + rest @ outside
+    second = linear_cka.T @ first + rest @ outside
     sigma = np.linspace(3.0, 0.5, rank)
     mixed = [np.linalg.qr(rng.standard_normal((rank, rank)))[0] @ (sigma[:, None] * v) for v in (first, second)]
     return mixed
@@ -49,21 +49,21 @@ def noise(scale):
 
 def query():
     """Each adapter's first directions lie mostly in the span of the other's first: a bright left band and top rows."""
-    overlap = noise(0.035)
+    linear_cka = noise(0.035)
     for k, strength in enumerate([0.76, 0.68, 0.6, 0.52, 0.46, 0.4, 0.36, 0.32]):
-        overlap[k, k] += strength
-    return overlap
+        linear_cka[k, k] += strength
+    return linear_cka
 
 
 def value():
     """The second's first directions lie in the first's span, but hardly along its first one: a dark top row."""
-    overlap = noise(0.035)
+    linear_cka = noise(0.035)
     k = np.arange(RANK)
     weight = np.minimum(1.0, (k + 1) / 5.0) * np.exp(-k / 9.0)
     for k, strength in enumerate([0.75, 0.68, 0.6, 0.5]):
         spread = rng.standard_normal(RANK) * weight
-        overlap[:, k] += strength * spread / np.linalg.norm(spread)
-    return overlap
+        linear_cka[:, k] += strength * spread / np.linalg.norm(spread)
+    return linear_cka
 
 
 def gaussian(rank, d):

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use lorascope::scan::blocks::{BlockPairs, Blocks, Which};
 use lorascope::scan::keep::Keep;
-use lorascope::scan::opened::{Opened, OpenedModule};
+use lorascope::scan::opened::{HeaderModule, HeaderSummary};
 use lorascope::scan::plan::{Options, PairChoice, Plan};
 use lorascope::scan::record::FileStamp;
 use proptest::prelude::*;
@@ -38,9 +38,9 @@ struct Drawn {
 const LAYOUTS: [&[(&str, usize)]; 5] =
     [&[("q", 8), ("v", 8)], &[("q", 8)], &[("q", 16), ("v", 8), ("o", 8)], &[("o", 8)], &[]];
 
-fn opened(drawn: &Drawn) -> Opened {
-    let module = |&(name, d): &(&str, usize)| OpenedModule { name: name.into(), d, r: 2 };
-    Opened {
+fn opened(drawn: &Drawn) -> HeaderSummary {
+    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), d, r: 2 };
+    HeaderSummary {
         path: PathBuf::from(format!("run{}/checkpoint-{}", drawn.run, drawn.step)),
         format: "PEFT".into(),
         base_model: drawn.base.map(|base| format!("base{base}")),
@@ -111,7 +111,7 @@ fn expected(plan: &Plan, choice: &PairChoice) -> BTreeSet<Pair> {
         PairChoice::Against(references) => {
             [x, y].iter().any(|&id| references.contains(&plan.adapters[id as usize].path))
         }
-        PairChoice::Sides(left, right) => {
+        PairChoice::LeftRight(left, right) => {
             let on = |glob: &str, id: u32| path(id).starts_with(glob.trim_end_matches('*'));
             (on(left, x) && on(right, y)) || (on(left, y) && on(right, x))
         }
@@ -138,7 +138,7 @@ fn expected(plan: &Plan, choice: &PairChoice) -> BTreeSet<Pair> {
 
 /// Grows a plan generation by generation and checks it after each.
 fn check(generations: &[Vec<Drawn>], choice: PairChoice, same_base: bool, block: usize) {
-    let mut all: Vec<Opened> = generations[0].iter().map(opened).collect();
+    let mut all: Vec<HeaderSummary> = generations[0].iter().map(opened).collect();
     let mut plan = Plan::new(options(choice.clone(), same_base), &all).unwrap();
     plan.block = block;
     let mut before: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
@@ -185,15 +185,15 @@ proptest! {
 
     #[test]
     fn pairs_of_two_sides_are_there_once_even_where_they_overlap(
-        generations in generations(), same_base in any::<bool>(), block in 1usize..5, overlap in any::<bool>(),
+        generations in generations(), same_base in any::<bool>(), block in 1usize..5, linear_cka in any::<bool>(),
     ) {
-        let left = if overlap { "run*" } else { "run0*" };
+        let left = if linear_cka { "run*" } else { "run0*" };
         let on_both = |glob: &str| {
             generations[0].iter().any(|drawn| opened(drawn).path.to_str().unwrap().starts_with(glob))
         };
         prop_assume!(on_both("run0") && on_both("run1"));
         // `*` of a glob matches slashes too.
-        check(&generations, PairChoice::Sides(left.into(), "run1*".into()), same_base, block);
+        check(&generations, PairChoice::LeftRight(left.into(), "run1*".into()), same_base, block);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn pairs_of_one_start_and_of_other_base_models_are_marked_and_counted() {
     let ended = place.done("runs -o out");
     let rows = place.table("out");
     let count = |column: &str| rows.iter().filter(|row| row.flag(column) == Some(true)).count();
-    let (n_same, n_other) = (count("same_start"), count("other_base"));
+    let (n_same, n_other) = (count("shared_init"), count("other_base"));
     assert!(n_same >= 8 && n_other > 0);
     assert!(ended.stderr.contains(&format!("warning: {n_same} of 38 rows share the random start of A")));
     assert!(

@@ -103,13 +103,13 @@ fn sides_are_paired_across_and_once_where_they_overlap() {
         ("a/checkpoint-1000", "b/step_1"),
     ];
     assert_eq!(paths(&place, "out"), pairs(&expected));
-    place.done("runs/a runs/b -o overlap --left *checkpoint-* --right *checkpoint-*00");
+    place.done("runs/a runs/b -o linear_cka --left *checkpoint-* --right *checkpoint-*00");
     let expected = [
         ("a/checkpoint-100", "a/checkpoint-200"),
         ("a/checkpoint-100", "a/checkpoint-1000"),
         ("a/checkpoint-200", "a/checkpoint-1000"),
     ];
-    assert_eq!(paths(&place, "overlap"), pairs(&expected));
+    assert_eq!(paths(&place, "linear_cka"), pairs(&expected));
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn phi(u: &Space, v: &Space, i: usize, j: usize) -> f64 {
 }
 
 /// Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴).
-fn overlap(u: &Space, v: &Space) -> f64 {
+fn linear_cka(u: &Space, v: &Space) -> f64 {
     let fourth = |space: &Space| space.sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>();
     let mut sum = 0.0;
     for (x, sigma) in u.rows.iter().zip(&u.sigma) {
@@ -117,23 +117,23 @@ fn check(row: &Row, u: &Space, v: &Space, what: &str) {
     }
     assert!(row.columns().all(|column| !column.starts_with("phi_1") || column == "phi_1"), "{what}");
     near(row.number("phi_r").unwrap(), phi(u, v, full, full), PHI_BOUND, "phi_r");
-    near(row.number("overlap").unwrap(), overlap(u, v), PHI_BOUND, "overlap");
+    near(row.number("linear_cka").unwrap(), linear_cka(u, v), PHI_BOUND, "linear_cka");
     let m = full as f64;
     near(row.number("baseline").unwrap(), m / d, 1e-7, "baseline");
     let cosine = dot(&u.a, &v.a) / (dot(&u.a, &u.a) * dot(&v.a, &v.a)).sqrt();
-    let estimate = row.number("start_cosine");
-    let same_start = u.a.len() == v.a.len() && u.r() == v.r() && cosine > 0.5;
-    assert_eq!(row.flag("same_start"), Some(same_start), "{what}: {cosine} {estimate:?}");
+    let estimate = row.number("init_cosine");
+    let shared_init = u.a.len() == v.a.len() && u.r() == v.r() && cosine > 0.5;
+    assert_eq!(row.flag("shared_init"), Some(shared_init), "{what}: {cosine} {estimate:?}");
     if u.r() == v.r() {
-        near(estimate.unwrap(), cosine, COSINE_BOUND, "start_cosine");
+        near(estimate.unwrap(), cosine, COSINE_BOUND, "init_cosine");
     } else {
         assert_eq!(estimate, None, "{what}");
     }
     let variance = 2.0 * (d - m) * (d - m) / (d * d * (d - 1.0) * (d + 2.0));
     match row.number("z") {
-        None => assert!(same_start, "{what}: no z"),
+        None => assert!(shared_init, "{what}: no z"),
         Some(z) => {
-            assert!(!same_start, "{what}: z of one start");
+            assert!(!shared_init, "{what}: z of one start");
             let expected = (phi(u, v, full, full) - m / d) / variance.sqrt();
             near(z, expected, PHI_BOUND / variance.sqrt() + 1e-6 * expected.abs(), "z");
         }

@@ -8,8 +8,8 @@ use half::{bf16, f16};
 
 use super::svd::{self, Spectrum};
 use super::{Basis, random};
-use crate::adapter::{Dtype, Matrix};
 use crate::adapter::Side;
+use crate::adapter::{Dtype, Matrix};
 
 fn round(matrix: &Matrix, dtype: Dtype) -> Matrix {
     let store = |value: f64| match dtype {

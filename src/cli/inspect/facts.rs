@@ -83,14 +83,14 @@ impl Run {
         let factors = modules.iter().flat_map(|module| [&module.a, &module.b]);
         let dtypes: BTreeSet<String> = factors.map(|factor| factor.dtype.to_string()).collect();
         let modified = adapter.modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let recorded = adapter.recorded();
+        let training = adapter.training();
         Ok(Self {
             path: path.display().to_string(),
             adapter_name: adapter.adapter_name().map(str::to_owned),
             format: adapter.format().to_string(),
             method: adapter.method().to_string(),
             container: adapter.container().to_string(),
-            trainer: recorded.trainer.clone(),
+            trainer: training.trainer.clone(),
             base_model: adapter.base_model().map(str::to_owned),
             ranks: ranks.into_iter().collect(),
             alphas,
@@ -100,8 +100,8 @@ impl Run {
             n_magnitudes: adapter.n_magnitudes(),
             n_bytes: adapter.n_bytes(),
             modified: modified.and_then(|since| dates::stamp(since.as_secs_f64())),
-            training_started: recorded.started_s.and_then(dates::stamp),
-            training_finished: recorded.finished_s.and_then(dates::stamp),
+            training_started: training.started_s.and_then(dates::stamp),
+            training_finished: training.finished_s.and_then(dates::stamp),
             modules: rows,
         })
     }

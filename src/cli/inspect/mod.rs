@@ -14,8 +14,8 @@ use serde::Serialize;
 
 pub(super) use self::args::{INSPECT_HELP, InspectArgs};
 use self::facts::{Detail, Run};
-use super::options::open_options;
 use super::console::Console;
+use super::options::open_options;
 use super::{Outcome, write_stdout};
 use crate::formats::search;
 use crate::text::counted;
@@ -28,8 +28,8 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
         let document = Document {
             schema: 1,
             runs: &found.runs,
-            bad: found.bad.iter().map(|(path, error)| Told::new(path, error)).collect(),
-            ignored: found.ignored.iter().map(|(path, what)| Told::new(path, what)).collect(),
+            bad: found.bad.iter().map(|(path, error)| Skipped::new(path, error)).collect(),
+            ignored: found.ignored.iter().map(|(path, what)| Skipped::new(path, what)).collect(),
         };
         write_stdout(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &document)?;
@@ -52,18 +52,18 @@ struct Document<'a> {
     schema: u32,
     runs: &'a [Run],
     /// Checkpoints that could not be read.
-    bad: Vec<Told>,
+    bad: Vec<Skipped>,
     /// Files that are no checkpoints.
-    ignored: Vec<Told>,
+    ignored: Vec<Skipped>,
 }
 
 #[derive(Serialize)]
-struct Told {
+struct Skipped {
     path: String,
     what: String,
 }
 
-impl Told {
+impl Skipped {
     fn new(path: &Path, what: &impl ToString) -> Self {
         Self { path: path.display().to_string(), what: what.to_string() }
     }

@@ -25,7 +25,7 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     // Whatever is in the folder is read, and nothing is made there.
     let folder = Folder::at(&args.output);
     let options = plan::options(args, inputs.pairs);
-    let Planned { plan, growth } = plan::extended(folder.read_plan()?, options, inputs.opened)?;
+    let Planned { plan, extension } = plan::extended(folder.read_plan()?, options, inputs.opened)?;
     let blocks = Blocks::of(&plan)?;
     let (shard, _) = shard(args, &folder)?;
     let counts = Counts::of(&blocks, &folder, |place| shard.has(place));
@@ -38,7 +38,11 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let facts = [
         (
             "checkpoints",
-            format!("{} ({} new, {n_bad} bad, {n_ignored} other files)", plan.adapters.len(), growth.n_added),
+            format!(
+                "{} ({} new, {n_bad} bad, {n_ignored} other files)",
+                plan.adapters.len(),
+                extension.n_added
+            ),
         ),
         ("modules", plan.modules.len().to_string()),
         ("largest rank", plan.max_rank.to_string()),
@@ -101,9 +105,9 @@ fn expected_seconds(plan: &Plan, engine: &dyn Engine, flop: f64) -> Result<f64> 
     let repeats = (1e9 / (pairs_a_block * 2.0 * (r * r * d) as f64)).ceil().clamp(1.0, 64.0) as usize;
     let list: Vec<&Basis> = (0..repeats).flat_map(|_| &bases).collect();
     let block = Block { a: &list, b: &list, pairs: Pairs::All, cells: &[(1, 1)] };
-    engine.kept(&block)?;
+    engine.pair_stats(&block)?;
     let started = Instant::now();
-    engine.kept(&block)?;
+    engine.pair_stats(&block)?;
     let flop_a_second = block.n_pairs() as f64 * 2.0 * (r * r * d) as f64 / started.elapsed().as_secs_f64();
     let n_bases: usize =
         plan.adapters.iter().map(|adapter| plan.layouts[adapter.layout as usize].modules.len()).sum();

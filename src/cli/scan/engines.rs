@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::args::{Gpus, ScanArgs};
-use crate::cli::devices::kernels_file;
 use crate::cli::console::Console;
+use crate::cli::devices::kernels_file;
 use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
 use crate::error::{Error, Fault};
 use crate::scan::folder::Folder;
@@ -28,7 +28,7 @@ pub(super) fn open(args: &ScanArgs, plan: &Plan, work: Work) -> Result<Engines> 
         return Err(Fault::new("the CPU engine", expected).of("engine").invalid().into());
     }
     let planned =
-        plan.engine.as_ref().filter(|engine| engine.kind == "gpu").map(|engine| engine.kernel.clone());
+        plan.engine.as_ref().filter(|engine| engine.kind == "gpu").map(|engine| engine.variant.clone());
     let request = |gpu: GpuChoice| Request {
         engine: choice,
         gpu,
@@ -69,7 +69,7 @@ pub(super) fn record(engine: &EngineInfo, folder: &Folder, console: &Console) ->
         Some(first) if first.kind != taken.kind => return Err(other_engine(&first.kind, &taken.kind).into()),
         Some(first) if *first != taken => console.warning(format!(
             "this scan began with {} and goes on with {}: the last digits may differ",
-            first.kernel, taken.kernel
+            first.variant, taken.variant
         )),
         Some(_) => {}
     }
@@ -99,7 +99,7 @@ pub(super) fn work(plan: &Plan, n_pairs: u64) -> Work {
 
 /// What a plan records of an engine: bytes are equal for the same one.
 fn planned(info: &EngineInfo) -> PlannedEngine {
-    PlannedEngine { kind: info.kind.to_string(), kernel: info.kernel.to_owned() }
+    PlannedEngine { kind: info.kind.to_string(), variant: info.variant.to_owned() }
 }
 
 fn other_engine(first: &str, now: &str) -> Error {

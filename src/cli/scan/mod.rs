@@ -22,23 +22,23 @@ use self::plan::Planned;
 use self::signals::Signals;
 use super::Outcome;
 use super::console::Console;
-use super::warnings::same_start_means;
+use super::warnings::shared_init_means;
 use crate::error::Fault;
-use crate::text::counted;
+use crate::files::put_bytes;
 use crate::scan::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
 use crate::scan::blocks::Blocks;
 use crate::scan::cache::Cache;
 use crate::scan::finish::{Counts, finish};
 use crate::scan::folder::Folder;
-use crate::scan::journal::log::{self, Log};
 use crate::scan::header::is_numbered;
+use crate::scan::journal::log::{self, Log};
+use crate::scan::journal::records::Journal;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::scan::journal::records::Records;
 use crate::scan::run::{Progress, Run};
 use crate::scan::selection::Selection;
 use crate::scan::shard::{Shard, ShardChoice, from_environment};
-use crate::files::put_bytes;
+use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
@@ -50,14 +50,14 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let folder = Folder::at(&args.output);
     let (shard, array_min) = shard(args, &folder)?;
     let n_bad = opened.n_bad;
-    let Planned { plan, growth } = plan::settle(args, &selection, &folder, opened)?;
+    let Planned { plan, extension } = plan::settle(args, &selection, &folder, opened)?;
     let blocks = Blocks::of(&plan)?;
     let whole = Counts::of(&blocks, &folder, |_| true);
     let mine = match shard {
         Shard::WHOLE => whole,
         shard => Counts::of(&blocks, &folder, |place| shard.has(place)),
     };
-    console.note("plan", plan::said(&plan, growth, whole, mine, shard));
+    console.note("plan", plan::said(&plan, extension, whole, mine, shard));
     if plan.modules.iter().any(|module| is_numbered(&module.name)) {
         console.warning(
             "some files number their modules, and not all of them alike: these are paired only where every shape of the two \
@@ -103,7 +103,7 @@ fn compute(args: &ScanArgs, console: &Console, signals: &Signals, scan: Scan<'_>
     let log = Log::begin(folder, shard, array_min)?;
     let profile = Profile::begin(args.how.profile.is_some());
     let memory_bytes = args.how.memory.unwrap_or_else(free_memory);
-    let records = Records::open(folder)?;
+    let records = Journal::open(folder)?;
     let files = Files { plan, records, selection, profile: &profile };
     let is_passing = args.how.no_cache && shard == Shard::WHOLE && blocks.share_no_module();
     let bases = match is_passing && n_header_bytes(plan) <= memory_bytes / 8 {
@@ -143,13 +143,13 @@ fn compute(args: &ScanArgs, console: &Console, signals: &Signals, scan: Scan<'_>
         format!("{} factorised, the others were in the cache", counted(n_factorised, "checkpoint")),
     );
     let (same, other) =
-        (progress.n_same_start.load(Ordering::Relaxed), progress.n_other_base.load(Ordering::Relaxed));
+        (progress.n_shared_init.load(Ordering::Relaxed), progress.n_other_base.load(Ordering::Relaxed));
     let verb = |n: usize, one: &'static str, several: &'static str| if n == 1 { one } else { several };
     if same > 0 {
         let (share, rows) = (verb(same, "shares", "share"), counted(n_pairs, "row"));
-        let meaning = same_start_means(args.what.side);
+        let meaning = shared_init_means(args.what.side);
         console.warning(format!(
-            "{same} of {rows} {share} the random start of A (column same_start), {meaning}"
+            "{same} of {rows} {share} the random start of A (column shared_init), {meaning}"
         ));
     }
     if other > 0 {

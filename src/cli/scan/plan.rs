@@ -10,20 +10,20 @@ use super::args::ScanArgs;
 use crate::Limits;
 use crate::cli::console::Console;
 use crate::error::{Error, Fault};
-use crate::text::counted;
 use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
+use crate::scan::header::HeaderSummary;
 use crate::scan::inputs::{Finder, of_list, place};
-use crate::scan::header::Opened;
-use crate::scan::plan::{Growth, Options, PairChoice, Plan};
+use crate::scan::plan::{Extension, Options, PairChoice, Plan};
 use crate::scan::record::check_unchanged;
 use crate::scan::selection::Selection;
 use crate::scan::shard::Shard;
+use crate::text::counted;
 
 /// Every input's header.
-pub(super) struct OpenedInputs {
-    pub(super) opened: Vec<Opened>,
+pub(super) struct Inputs {
+    pub(super) opened: Vec<HeaderSummary>,
     pub(super) pairs: PairChoice,
     /// Checkpoints that were skipped.
     pub(super) n_bad: usize,
@@ -34,11 +34,11 @@ pub(super) struct OpenedInputs {
 /// A plan that is in place.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    pub(super) growth: Growth,
+    pub(super) extension: Extension,
 }
 
 /// Finds the inputs and opens their headers; bad ones are reported.
-pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, console: &Console) -> Result<OpenedInputs> {
+pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, console: &Console) -> Result<Inputs> {
     let (mut named, mut pairs) = pair_choice(args)?;
     if let Some(list) = &args.list {
         named.extend(of_list(&read_list(list)?));
@@ -69,14 +69,14 @@ pub(super) fn open_inputs(args: &ScanArgs, selection: &Selection, console: &Cons
         }
         console.error(&error.into());
     }
-    Ok(OpenedInputs { opened: found.runs, pairs, n_bad, n_ignored })
+    Ok(Inputs { opened: found.runs, pairs, n_bad, n_ignored })
 }
 
 /// What to pair, and the inputs: words behind `--pairs all` are inputs.
 fn pair_choice(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
     let mut named = args.runs.clone();
     if let (Some(left), Some(right)) = (&args.which.left, &args.which.right) {
-        return Ok((named, PairChoice::Sides(left.clone(), right.clone())));
+        return Ok((named, PairChoice::LeftRight(left.clone(), right.clone())));
     }
     let Some((first, rest)) = args.which.pairs.split_first() else { return Ok((named, PairChoice::All)) };
     let rest: Vec<PathBuf> = rest.iter().map(PathBuf::from).collect();
@@ -127,17 +127,17 @@ pub(super) fn options(args: &ScanArgs, pairs: PairChoice) -> Options {
 }
 
 /// The plan of a first run, or the one that is there, with what is new.
-pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<Opened>) -> Result<Planned> {
+pub(super) fn extended(there: Option<Plan>, options: Options, opened: Vec<HeaderSummary>) -> Result<Planned> {
     match there {
         None => {
             let plan = Plan::new(options, &opened)?;
-            let growth = Growth { n_before: 0, n_added: plan.adapters.len() };
-            Ok(Planned { plan, growth })
+            let extension = Extension { n_before: 0, n_added: plan.adapters.len() };
+            Ok(Planned { plan, extension })
         }
         Some(mut plan) => {
             check_options(&plan, &options)?;
-            let growth = plan.extend(opened)?;
-            Ok(Planned { plan, growth })
+            let extension = plan.extend(opened)?;
+            Ok(Planned { plan, extension })
         }
     }
 }
@@ -160,9 +160,9 @@ pub(super) fn settle(
     args: &ScanArgs,
     selection: &Selection,
     folder: &Folder,
-    inputs: OpenedInputs,
+    inputs: Inputs,
 ) -> Result<Planned> {
-    let OpenedInputs { opened, pairs, .. } = inputs;
+    let Inputs { opened, pairs, .. } = inputs;
     let options = options(args, pairs);
     if args.how.fresh || folder.read_plan()?.is_none() {
         Blocks::of(&Plan::new(options.clone(), &opened)?)?;
@@ -180,7 +180,7 @@ pub(super) fn settle(
         check_unchanged(folder, there, &opened, selection, &Limits::default())?;
     }
     let planned = extended(there, options, opened)?;
-    let n_added = planned.growth.n_added;
+    let n_added = planned.extension.n_added;
     if is_shared && n_added > 0 {
         let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
         let hint = "name those of the first share alone, such as with --list; new ones can be added when all blocks are done";
@@ -205,7 +205,7 @@ fn is_complete(plan: &Plan, folder: &Folder) -> bool {
 }
 
 /// The plan in a line.
-pub(super) fn said(plan: &Plan, growth: Growth, whole: Counts, mine: Counts, shard: Shard) -> String {
+pub(super) fn said(plan: &Plan, extension: Extension, whole: Counts, mine: Counts, shard: Shard) -> String {
     let of_shard = match shard {
         Shard::WHOLE => String::new(),
         shard => format!(
@@ -215,10 +215,10 @@ pub(super) fn said(plan: &Plan, growth: Growth, whole: Counts, mine: Counts, sha
         ),
     };
     let modules = counted(plan.modules.len(), "module");
-    if growth.n_before > 0 && growth.n_added > 0 {
+    if extension.n_before > 0 && extension.n_added > 0 {
         return format!(
             "added {}, {} pairs to do in {modules}{of_shard}",
-            growth.n_added, whole.n_pairs_left
+            extension.n_added, whole.n_pairs_left
         );
     }
     let to_do = match whole.n_pairs_left {

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::product::{Factors, PANEL, UNIT};
 use super::stack::{Group, Stack};
 use super::sums::{Rows, Sums};
-use crate::engine::Kept;
+use crate::engine::BlockStats;
 
 /// Numbers of a product that are made before they are squared and summed: with a slice of the factors they fit a second
 /// cache of 512 KiB.
@@ -129,7 +129,7 @@ impl WithSimd for KeepCells<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { tile, cells, scratch: Scratch { products, sums, events }, values } = self;
-        let n_numbers = cells.len() + Kept::N_MORE;
+        let n_numbers = cells.len() + BlockStats::N_MORE;
         let ranks_b = &tile.b.ranks[tile.group_b.bases.clone()];
         tile.strips(simd, products, |strip, products| {
             for (a, values) in tile.group_a.bases.clone().zip(values.iter_mut()) {
@@ -195,7 +195,7 @@ impl PairSums<'_> {
             columns = cell.j;
             values[cell.place] = phi(sum, cell.j);
         }
-        let [.., full, overlap] = values else { return };
+        let [.., full, linear_cka] = values else { return };
         if self.i == self.rank_a.min(rank_b) {
             // The same sums in the same order, whether or not a cell was there before.
             if columns > self.i {
@@ -204,7 +204,7 @@ impl PairSums<'_> {
             *full = phi(self.sums.along(self.column + columns..self.column + self.i, sum), self.i);
         }
         if self.i == self.rank_a {
-            *overlap = self.sums.overlap(self.column, self.weights) as f32;
+            *linear_cka = self.sums.linear_cka(self.column, self.weights) as f32;
         }
     }
 }

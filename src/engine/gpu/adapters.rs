@@ -2,7 +2,7 @@
 
 use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
 
-use super::cards::{Facts, Shown, diagnose};
+use super::cards::{Shown, SystemProbe, diagnose};
 use super::pick::{self, Picked, pick};
 use crate::engine::{GpuChoice, Unseen};
 use crate::error::Result;
@@ -39,7 +39,7 @@ impl Adapters {
     /// # Errors
     /// `Gpu` when there is none such; the message lists what there is, and says why a card is not among it.
     pub(super) fn pick(&self, choice: &GpuChoice) -> Result<Picked> {
-        let facts = Facts::read();
+        let facts = SystemProbe::read();
         pick(&self.infos, choice, &facts).map_err(|missing| {
             // Hidden adapters take a second look, which only a failure is worth.
             let unseen = if missing.is_for_want_of_a_card { self.unseen(&facts) } else { vec![] };
@@ -52,12 +52,12 @@ impl Adapters {
     /// # Errors
     /// As [`Adapters::pick`] of `auto`.
     pub(super) fn all(&self) -> Result<Vec<usize>> {
-        let facts = Facts::read();
+        let facts = SystemProbe::read();
         pick::all(&self.infos, &facts).map_err(|missing| missing.into_error(&self.unseen(&facts)))
     }
 
     /// Cards without a Vulkan device, each with the cause and the way out.
-    pub(super) fn unseen(&self, facts: &Facts) -> Vec<Unseen> {
+    pub(super) fn unseen(&self, facts: &SystemProbe) -> Vec<Unseen> {
         let real = |info: &&AdapterInfo| info.device_type != DeviceType::Cpu;
         let vendors: Vec<u32> = self.infos.iter().filter(real).map(|info| info.vendor).collect();
         let unseen = diagnose(facts, &Shown { vendors: vendors.clone(), hidden: vec![] });

@@ -3,8 +3,8 @@
 
 mod allowed;
 mod diagnosis;
-mod facts;
+mod probe;
 
 pub(super) use allowed::{Allowed, allowed};
 pub(super) use diagnosis::{Shown, diagnose};
-pub(super) use facts::Facts;
+pub(super) use probe::SystemProbe;

@@ -16,7 +16,7 @@ use super::batch;
 use super::features::Required;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Result};
-use crate::kernels::gram::{self, Feature};
+use crate::kernels::pair_stats::{self, Feature};
 use crate::kernels::{Binding, Kernel};
 
 /// One opened GPU.
@@ -85,7 +85,7 @@ impl Device {
                 .trim_end()
                 .to_owned(),
             precision,
-            kernel: gram::family(precision),
+            variant: pair_stats::family(precision),
         };
         let Required { features, limits } = Required::of(needs, adapter, found)?;
         let experimental_features = match needs {
@@ -154,7 +154,7 @@ impl Device {
     }
 
     pub(super) fn name_kernel(&mut self, kernel: &'static str) {
-        self.info.kernel = kernel;
+        self.info.variant = kernel;
     }
 
     pub(super) fn limits(&self) -> batch::Limits {
@@ -171,7 +171,7 @@ impl Device {
         // SAFETY: the kernels are our own constants. Every index is bounded by the sizes in Tile and Params, whose only
         // constructors check them against the buffers (`refuses_a_pair_that_ends_past_a_buffer` in
         // kernels/similarity.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs,
-        // `refuses_what_ends_past_a_buffer` in kernels/gram/chunk/tests.rs), and every loop ends at such a size.
+        // `refuses_what_ends_past_a_buffer` in kernels/pair_stats/chunk/tests.rs), and every loop ends at such a size.
         let module =
             unsafe { self.device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) };
         let entries: Vec<BindGroupLayoutEntry> = (0..)

@@ -6,7 +6,7 @@ use wgpu::{BufferDescriptor, BufferUsages};
 
 use super::GpuEngine;
 use crate::basis::Basis;
-use crate::engine::{Block, CpuEngine, Engine, GpuChoice, Kept, Pair, Pairs, Precision};
+use crate::engine::{Block, BlockStats, CpuEngine, Engine, GpuChoice, Pair, Pairs, Precision};
 
 /// A software adapter, where there is one: an injected failure must not touch a real GPU's other work.
 fn open() -> Option<GpuEngine> {
@@ -26,17 +26,18 @@ fn bases() -> Vec<Basis> {
     (0..40).map(|k| Basis::gaussian(1 + k % 9, 200, k as u64).unwrap()).collect()
 }
 
-fn kept(engine: &dyn Engine, bases: &[Basis]) -> Kept {
+fn pair_stats(engine: &dyn Engine, bases: &[Basis]) -> BlockStats {
     let bases: Vec<&Basis> = bases.iter().collect();
     let cells = [(1, 1), (4, 4)];
-    engine.kept(&Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &cells }).unwrap()
+    engine.pair_stats(&Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &cells }).unwrap()
 }
 
 /// Within both engines' bounds, NaN for NaN.
-fn assert_same_numbers(one: &Kept, other: &Kept) {
+fn assert_same_numbers(one: &BlockStats, other: &BlockStats) {
     assert_eq!(one.n_pairs(), other.n_pairs());
     for (one, other) in one.pairs().zip(other.pairs()) {
-        let [one, other] = [one, other].map(|pair| pair.phi.iter().copied().chain([pair.full, pair.overlap]));
+        let [one, other] =
+            [one, other].map(|pair| pair.phi.iter().copied().chain([pair.full, pair.linear_cka]));
         for (x, y) in one.zip(other) {
             assert!((x - y).abs() <= 2e-5 || x.is_nan() && y.is_nan(), "{x} for {y}");
         }
@@ -58,8 +59,8 @@ fn a_lost_device_leaves_the_work_to_the_cpu_engine_from_then_on() {
     let bases = bases();
     engine.device.device().destroy();
     for _ in 0..2 {
-        let kept = kept(&engine, &bases);
-        assert_same_numbers(&kept, &self::kept(&CpuEngine::new(), &bases));
+        let kept = pair_stats(&engine, &bases);
+        assert_same_numbers(&kept, &self::pair_stats(&CpuEngine::new(), &bases));
         assert!(kept.fallback().unwrap().starts_with("cpu ("), "{:?}", kept.fallback());
         assert_warned(&engine, &["could not; computed by cpu (", "device lost"]);
     }
@@ -72,7 +73,7 @@ fn a_lost_device_leaves_the_work_to_the_cpu_engine_from_then_on() {
 fn a_validation_error_is_tried_again_in_smaller_dispatches_with_the_same_bits() {
     let Some(engine) = open() else { return };
     let bases = bases();
-    let whole = kept(&engine, &bases);
+    let whole = pair_stats(&engine, &bases);
     assert_eq!(whole.fallback(), None);
     // A real one: a buffer that is mapped for reading cannot be a uniform.
     let _ = engine.device.device().create_buffer(&BufferDescriptor {
@@ -81,15 +82,15 @@ fn a_validation_error_is_tried_again_in_smaller_dispatches_with_the_same_bits() 
         usage: BufferUsages::MAP_READ | BufferUsages::UNIFORM,
         mapped_at_creation: false,
     });
-    let again = kept(&engine, &bases);
+    let again = pair_stats(&engine, &bases);
     assert!(again.fallback().unwrap().starts_with("smaller dispatches, after "), "{:?}", again.fallback());
     assert_warned(&engine, &["smaller dispatches", "Validation Error"]);
-    let bits = |kept: &Kept| -> Vec<u32> {
-        let values = kept.pairs().flat_map(|pair| [pair.phi[0], pair.phi[1], pair.full, pair.overlap]);
+    let bits = |kept: &BlockStats| -> Vec<u32> {
+        let values = kept.pairs().flat_map(|pair| [pair.phi[0], pair.phi[1], pair.full, pair.linear_cka]);
         values.map(f32::to_bits).collect()
     };
     assert_eq!(bits(&again), bits(&whole));
-    assert_eq!(kept(&engine, &bases).fallback(), None, "one failure is not held against the GPU");
+    assert_eq!(pair_stats(&engine, &bases).fallback(), None, "one failure is not held against the GPU");
 }
 
 #[test]
@@ -97,10 +98,10 @@ fn out_of_memory_twice_leaves_the_block_to_the_cpu_engine_and_no_other_one() {
     let Some(engine) = open() else { return };
     let bases = bases();
     *engine.device.injected.lock().unwrap() = vec!["Out of Memory"; 2];
-    let kept = kept(&engine, &bases);
-    assert_same_numbers(&kept, &self::kept(&CpuEngine::new(), &bases));
+    let kept = pair_stats(&engine, &bases);
+    assert_same_numbers(&kept, &self::pair_stats(&CpuEngine::new(), &bases));
     assert_warned(&engine, &["cpu (", "Out of Memory"]);
-    assert_eq!(self::kept(&engine, &bases).fallback(), None);
+    assert_eq!(self::pair_stats(&engine, &bases).fallback(), None);
 
     *engine.device.injected.lock().unwrap() = vec!["Out of Memory"];
     let pairs = [Pair { a: &bases[3], b: &bases[8] }];
@@ -117,7 +118,7 @@ fn a_basis_that_no_buffer_holds_goes_to_the_cpu_engine() {
     let bases = [Basis::from_rows(d, row, vec![1.0]).unwrap()];
     let bases: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1)] };
-    let kept = engine.kept(&block).unwrap();
+    let kept = engine.pair_stats(&block).unwrap();
     assert_eq!(kept.pairs().next().unwrap().full, 1.0);
     assert!(kept.fallback().unwrap().contains("for want of room"), "{:?}", kept.fallback());
     assert_warned(&engine, &["could not; computed by cpu (", "for want of room"]);
@@ -126,7 +127,7 @@ fn a_basis_that_no_buffer_holds_goes_to_the_cpu_engine() {
 #[test]
 fn a_device_that_is_lost_under_way_gives_the_right_numbers() {
     let bases = bases();
-    let expected = kept(&CpuEngine::new(), &bases);
+    let expected = pair_stats(&CpuEngine::new(), &bases);
     for delay_us in [0, 300, 1000, 3000, 10_000] {
         let Some(engine) = open() else { return };
         std::thread::scope(|scope| {
@@ -135,7 +136,7 @@ fn a_device_that_is_lost_under_way_gives_the_right_numbers() {
                 engine.device.device().destroy();
             });
             for _ in 0..3 {
-                assert_same_numbers(&kept(&engine, &bases), &expected);
+                assert_same_numbers(&pair_stats(&engine, &bases), &expected);
             }
         });
     }

@@ -3,7 +3,7 @@
 use wgpu::{Adapter, AdapterInfo, CooperativeScalarType, DeviceType, Features, Limits};
 
 use crate::error::{Fault, Result};
-use crate::kernels::gram::Feature;
+use crate::kernels::pair_stats::Feature;
 
 /// What a kernel with cooperative matrices needs of an adapter.
 const MATRIX_FEATURES: Features =
@@ -47,7 +47,7 @@ impl Required {
         match missing {
             Some(found) => {
                 let fault = Fault::new(found, "an adapter and a driver that have them").of(&info.name);
-                Err(fault.hint("every adapter runs the kernels gram_128 and gram_64").gpu())
+                Err(fault.hint("every adapter runs the kernels pair_stats_128 and pair_stats_64").gpu())
             }
             None => Ok(Self { features, limits }),
         }

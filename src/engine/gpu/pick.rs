@@ -2,7 +2,7 @@
 
 use wgpu::{AdapterInfo, DeviceType};
 
-use super::cards::{Allowed, Facts, allowed};
+use super::cards::{Allowed, SystemProbe, allowed};
 use crate::engine::{GpuChoice, PciAddress, Unseen};
 use crate::error::{Error, Fault};
 
@@ -23,7 +23,11 @@ pub(super) struct Missing {
 }
 
 /// The adapter to open. A software adapter is taken only by index or name.
-pub(super) fn pick(found: &[AdapterInfo], choice: &GpuChoice, facts: &Facts) -> Result<Picked, Missing> {
+pub(super) fn pick(
+    found: &[AdapterInfo],
+    choice: &GpuChoice,
+    facts: &SystemProbe,
+) -> Result<Picked, Missing> {
     let named = |index: Option<usize>, expected: String| match index {
         Some(index) => Ok(Picked { index, why: None }),
         None => Err(Missing { found: list(found), expected, is_for_want_of_a_card: false }),
@@ -43,7 +47,7 @@ pub(super) fn pick(found: &[AdapterInfo], choice: &GpuChoice, facts: &Facts) -> 
 }
 
 /// The best real adapter that the environment allows.
-fn auto(found: &[AdapterInfo], facts: &Facts) -> Result<Picked, Missing> {
+fn auto(found: &[AdapterInfo], facts: &SystemProbe) -> Result<Picked, Missing> {
     let is_real = |&index: &usize| preference(found[index].device_type).is_some();
     let real: Vec<usize> = (0..found.len()).filter(is_real).collect();
     let missing = |found: String| Missing {
@@ -86,7 +90,7 @@ fn auto(found: &[AdapterInfo], facts: &Facts) -> Result<Picked, Missing> {
 ///
 /// # Errors
 /// As [`pick`] of `auto`.
-pub(super) fn all(found: &[AdapterInfo], facts: &Facts) -> Result<Vec<usize>, Missing> {
+pub(super) fn all(found: &[AdapterInfo], facts: &SystemProbe) -> Result<Vec<usize>, Missing> {
     let first = auto(found, facts)?.index;
     let is_real = |&index: &usize| preference(found[index].device_type).is_some();
     let mut real: Vec<usize> = (0..found.len()).filter(is_real).collect();
@@ -166,10 +170,10 @@ mod tests {
     }
 
     fn index(found: &[AdapterInfo], choice: &str) -> Option<usize> {
-        pick(found, &choice.parse().unwrap(), &Facts::default()).ok().map(|picked| picked.index)
+        pick(found, &choice.parse().unwrap(), &SystemProbe::default()).ok().map(|picked| picked.index)
     }
 
-    fn error(found: &[AdapterInfo], facts: &Facts) -> Error {
+    fn error(found: &[AdapterInfo], facts: &SystemProbe) -> Error {
         pick(found, &GpuChoice::Auto, facts).unwrap_err().into_error(&[])
     }
 
@@ -181,7 +185,7 @@ mod tests {
             card("second", "0000:02:00.0"),
         ];
         let facts = |variables: &'static [(&'static str, &'static str)]| {
-            Facts::read_from(std::path::Path::new("/nowhere"), |name| {
+            SystemProbe::read_from(std::path::Path::new("/nowhere"), |name| {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             })
         };
@@ -200,10 +204,10 @@ mod tests {
         assert_eq!(index(&found, "auto"), Some(2));
         assert_eq!(index(&found[..2], "auto"), Some(1));
         assert_eq!(
-            error(&found[..1], &Facts::default()).to_string(),
+            error(&found[..1], &SystemProbe::default()).to_string(),
             "GPU: found only 0: llvmpipe (vulkan, software), expected a GPU with a Vulkan, Metal or DX12 driver"
         );
-        assert!(error(&[], &Facts::default()).hint().unwrap().contains("--engine cpu"));
+        assert!(error(&[], &SystemProbe::default()).hint().unwrap().contains("--engine cpu"));
     }
 
     #[test]
@@ -224,7 +228,7 @@ mod tests {
     }
 
     /// `CUDA_VISIBLE_DEVICES` with this value, over two listed cards.
-    fn facts(cuda_visible_devices: &str) -> Facts {
+    fn facts(cuda_visible_devices: &str) -> SystemProbe {
         let folder = tempfile::tempdir().unwrap();
         for (slot, minor) in [("0000:17:00.0", 0), ("0000:65:00.0", 1)] {
             let card = folder.path().join("proc/driver/nvidia/gpus").join(slot);
@@ -233,7 +237,7 @@ mod tests {
                 format!("Model: H200\nGPU UUID: GPU-{minor}\nBus Location: {slot}\nDevice Minor: {minor}\n");
             std::fs::write(card.join("information"), text).unwrap();
         }
-        Facts::read_from(folder.path(), |name| {
+        SystemProbe::read_from(folder.path(), |name| {
             (name == "CUDA_VISIBLE_DEVICES").then(|| cuda_visible_devices.to_owned())
         })
     }
@@ -278,7 +282,7 @@ mod tests {
             cause: "no loader".to_owned(),
             way_out: "install it".to_owned(),
         };
-        let missing = pick(&[], &GpuChoice::Auto, &Facts::default()).unwrap_err();
+        let missing = pick(&[], &GpuChoice::Auto, &SystemProbe::default()).unwrap_err();
         assert!(missing.is_for_want_of_a_card);
         let error = missing.into_error(&[unseen]);
         let found =

@@ -3,9 +3,9 @@
 use wgpu::{Adapter, AdapterInfo};
 
 use super::GpuEngine;
-use super::kept::kernels_of;
+use super::pair_stats::kernels_of;
 use crate::basis::Basis;
-use crate::engine::{Block, CpuEngine, Engine, Kept, Pair, Pairs, Precision, SelfTest};
+use crate::engine::{Block, BlockStats, CpuEngine, Engine, Pair, Pairs, Precision, SelfTest};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 
@@ -63,12 +63,12 @@ fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
     let bases: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &[(1, 1), (4, 2), (7, 7)] };
     let cpu = CpuEngine::with_precision(gpu.info().precision);
-    let expected = numbers(&cpu.kept(&block)?);
+    let expected = numbers(&cpu.pair_stats(&block)?);
     let mut worst = 0.0f64;
     let kernels: Vec<usize> = kernels_of(&gpu.device).map(|(kernel, _)| kernel).collect();
     for kernel in kernels {
-        gpu.gram.only = Some(kernel);
-        let values = gpu.gram(&block, gpu.device.limits())?;
+        gpu.pair_stats.only = Some(kernel);
+        let values = gpu.run_pair_stats(&block, gpu.device.limits())?;
         for (x, y) in values.iter().zip(&expected) {
             if x.is_nan() != y.is_nan() {
                 // A number on one side alone.
@@ -78,12 +78,12 @@ fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
             worst = worst.max(f64::from((x - y).abs()));
         }
     }
-    gpu.gram.only = None;
+    gpu.pair_stats.only = None;
     Ok(worst)
 }
 
-fn numbers(kept: &Kept) -> Vec<f32> {
-    kept.pairs().flat_map(|pair| pair.phi.iter().copied().chain([pair.full, pair.overlap])).collect()
+fn numbers(kept: &BlockStats) -> Vec<f32> {
+    kept.pairs().flat_map(|pair| pair.phi.iter().copied().chain([pair.full, pair.linear_cka])).collect()
 }
 
 /// The share of pixels that differ.

@@ -3,8 +3,8 @@
 use wgpu::{Adapter, AdapterInfo, DeviceType, Features};
 
 use super::adapters::Adapters;
+use super::cards::SystemProbe;
 use super::pick::address;
-use super::cards::Facts;
 use super::self_test::self_test;
 use crate::engine::choice::no_gpu;
 use crate::engine::{AutoTakes, Gpu, GpuChoice, GpuKind, GpuLimits, Survey};
@@ -23,7 +23,7 @@ pub(crate) fn survey() -> Survey {
         }
         Err(error) => AutoTakes { gpu: None, why: no_gpu(&error) },
     };
-    Survey { gpus: gpus.collect(), unseen: adapters.unseen(&Facts::read()), auto }
+    Survey { gpus: gpus.collect(), unseen: adapters.unseen(&SystemProbe::read()), auto }
 }
 
 fn describe(index: usize, adapter: &Adapter, info: &AdapterInfo) -> Gpu {

@@ -1,4 +1,4 @@
-//! Which gram kernel is the fastest on this GPU: timed once for each kind of work, and kept in a small file.
+//! Which pair statistics kernel is the fastest on this GPU: timed once for each kind of work, and kept in a small file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use super::GpuEngine;
-use super::kept::{Work, kernels_of};
+use super::pair_stats::{Work, kernels_of};
 use crate::basis::Basis;
 use crate::engine::{Block, Engine, GpuChoice, Pairs, Precision, Timing};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ impl GpuEngine {
             kernels_of(&self.device).find(|(_, variant)| variant.kernel.name == name)
         };
         if let [Some((few, _)), Some((many, _))] = Work::ALL.map(find) {
-            self.gram.fastest = [few, many];
+            self.pair_stats.fastest = [few, many];
         } else if let Err(error) = self.tune(Some(file)) {
             self.warn(Some(format!("kernels in their usual order, for they could not be timed: {error}")));
         }
@@ -62,7 +62,7 @@ impl GpuEngine {
                 times.push(self.time(&block, kernel)?);
             }
             let fastest = (0..times.len()).min_by_key(|&k| times[k]).unwrap_or(0);
-            self.gram.fastest[at] = candidates[fastest].0;
+            self.pair_stats.fastest[at] = candidates[fastest].0;
             winners.insert(place(precision, work), candidates[fastest].1.kernel.name.to_owned());
             let rows: usize = bases.iter().map(|basis| basis.q()).sum();
             let flop = 2.0 * (rows * rows * bases[0].d()) as f64;
@@ -87,15 +87,15 @@ impl GpuEngine {
 
     /// The fastest of a few runs: by the GPU's clock where it has one.
     fn time(&mut self, block: &Block<'_>, kernel: usize) -> Result<Duration> {
-        let only = self.gram.only.replace(kernel);
+        let only = self.pair_stats.only.replace(kernel);
         let mut fastest = Duration::MAX;
         for _ in 0..N_RUNS {
-            let (before, started) = (self.gram.times().kernel, Instant::now());
-            self.gram(block, self.device.limits())?;
-            let by_gpu = self.gram.times().kernel.map(|after| after - before.unwrap_or_default());
+            let (before, started) = (self.pair_stats.times().kernel, Instant::now());
+            self.run_pair_stats(block, self.device.limits())?;
+            let by_gpu = self.pair_stats.times().kernel.map(|after| after - before.unwrap_or_default());
             fastest = fastest.min(by_gpu.unwrap_or_else(|| started.elapsed()));
         }
-        self.gram.only = only;
+        self.pair_stats.only = only;
         // A clock of coarse ticks may show none.
         Ok(fastest.max(Duration::from_nanos(1)))
     }
@@ -153,7 +153,7 @@ mod tests {
         let mut engine = engine.tuned(&file);
         let winners = read(&file);
         let names: Vec<&str> = winners[&engine.key()].values().map(String::as_str).collect();
-        let taken = engine.gram.fastest.map(|at| crate::kernels::gram::VARIANTS[at].kernel.name);
+        let taken = engine.pair_stats.fastest.map(|at| crate::kernels::pair_stats::VARIANTS[at].kernel.name);
         assert_eq!(names, taken);
         assert_eq!(engine.take_warnings(), [""; 0]);
 
@@ -163,7 +163,7 @@ mod tests {
         let other = BTreeMap::from([(engine.key(), places.into_iter().zip(swapped.clone()).collect())]);
         write(&file, &other).unwrap();
         engine = engine.tuned(&file);
-        let taken = engine.gram.fastest.map(|at| crate::kernels::gram::VARIANTS[at].kernel.name);
+        let taken = engine.pair_stats.fastest.map(|at| crate::kernels::pair_stats::VARIANTS[at].kernel.name);
         assert_eq!(taken, swapped);
         assert_eq!(read(&file), other);
     }

@@ -1,21 +1,24 @@
 //! diffusers: `PATH.attn1.to_q_lora.down.weight` (oldest), `PATH.attn1.processor.to_q_lora.down.weight`, and
 //! `unet.PATH.attn1.to_q.lora.down.weight` or `….lora_A.weight`; text encoders have `….q_proj.lora_linear_layer.down.weight`.
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 
-const ENDS: &[(&str, Part)] = &[
-    (".lora.down.weight", Part::A),
-    (".lora.up.weight", Part::B),
-    (".lora_linear_layer.down.weight", Part::A),
-    (".lora_linear_layer.up.weight", Part::B),
-    ("_lora.down.weight", Part::A),
-    ("_lora.up.weight", Part::B),
-    (".alpha", Part::Alpha),
+const ENDS: &[(&str, TensorRole)] = &[
+    (".lora.down.weight", TensorRole::A),
+    (".lora.up.weight", TensorRole::B),
+    (".lora_linear_layer.down.weight", TensorRole::A),
+    (".lora_linear_layer.up.weight", TensorRole::B),
+    ("_lora.down.weight", TensorRole::A),
+    ("_lora.up.weight", TensorRole::B),
+    (".alpha", TensorRole::Alpha),
 ];
 
 /// PEFT's ends, which newer versions write behind the name of the pipeline's part.
-const PEFT_ENDS: &[(&str, Part)] =
-    &[(".lora_A.weight", Part::A), (".lora_B.weight", Part::B), (".lora_magnitude_vector", Part::Magnitude)];
+const PEFT_ENDS: &[(&str, TensorRole)] = &[
+    (".lora_A.weight", TensorRole::A),
+    (".lora_B.weight", TensorRole::B),
+    (".lora_magnitude_vector", TensorRole::Magnitude),
+];
 
 /// A pipeline's parts. `transformer.` alone is GPT-2's too, so its blocks are asked for.
 const COMPONENTS: &[&str] = &[
@@ -76,7 +79,10 @@ mod tests {
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
         ] {
             let claim = claim(name).unwrap();
-            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::A, to_out.into()));
+            assert_eq!(
+                (claim.part, crate::names::canonical(&path(&claim.module))),
+                (TensorRole::A, to_out.into())
+            );
         }
         let clip = "text_encoder.encoder.layers.0.self_attn.out_proj";
         for name in [
@@ -85,7 +91,10 @@ mod tests {
             "text_encoder.encoder.layers.0.self_attn.out_proj.lora_B.weight",
         ] {
             let claim = claim(name).unwrap();
-            assert_eq!((claim.part, crate::names::canonical(&path(&claim.module))), (Part::B, clip.into()));
+            assert_eq!(
+                (claim.part, crate::names::canonical(&path(&claim.module))),
+                (TensorRole::B, clip.into())
+            );
         }
     }
 

@@ -3,22 +3,22 @@
 //!
 //! One exporter doubles the front and joins the end with an underscore too: `lora_unet_unet_PATH_lora_down.weight`.
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 use crate::names::dotted;
 
-const ENDS: &[(&str, Part)] = &[
-    (".lora_down.weight", Part::A),
-    (".lora_up.weight", Part::B),
-    ("_lora_down.weight", Part::A),
-    ("_lora_up.weight", Part::B),
-    (".lora_mid.weight", Part::Mid),
-    (".alpha", Part::Alpha),
-    (".dora_scale", Part::Magnitude),
+const ENDS: &[(&str, TensorRole)] = &[
+    (".lora_down.weight", TensorRole::A),
+    (".lora_up.weight", TensorRole::B),
+    ("_lora_down.weight", TensorRole::A),
+    ("_lora_up.weight", TensorRole::B),
+    (".lora_mid.weight", TensorRole::Mid),
+    (".alpha", TensorRole::Alpha),
+    (".dora_scale", TensorRole::Magnitude),
 ];
 
 /// Ends that other schemes have too, and that only the front makes kohya's.
-const SHARED_ENDS: &[(&str, Part)] =
-    &[(".lora_A.weight", Part::A), (".lora_B.weight", Part::B), ("_alpha", Part::Alpha)];
+const SHARED_ENDS: &[(&str, TensorRole)] =
+    &[(".lora_A.weight", TensorRole::A), (".lora_B.weight", TensorRole::B), ("_alpha", TensorRole::Alpha)];
 
 /// What stands in front of PATH, and the part of the pipeline that it means.
 const FRONTS: &[(&str, &str)] = &[
@@ -94,6 +94,9 @@ mod tests {
     #[test]
     fn the_end_may_be_joined_by_an_underscore() {
         let claim = claim("lora_unet_unet_mid_block_attentions_0_proj_in_lora_down.weight").unwrap();
-        assert_eq!((&*claim.module, claim.part), ("lora_unet_unet_mid_block_attentions_0_proj_in", Part::A));
+        assert_eq!(
+            (&*claim.module, claim.part),
+            ("lora_unet_unet_mid_block_attentions_0_proj_in", TensorRole::A)
+        );
     }
 }

@@ -3,10 +3,10 @@
 //! `MergedLinear` adapts some of the projections that a fused weight holds: their A are stacked, (groups·rank, d_in), and
 //! so are their B, (groups·d, rank).
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 
 pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    Claim::by_end(name, &[(".lora_A", Part::A), (".lora_B", Part::B)], 1)
+    Claim::by_end(name, &[(".lora_A", TensorRole::A), (".lora_B", TensorRole::B)], 1)
 }
 
 /// What the groups of a `MergedLinear` project to. The file does not say which of q, k and v were enabled; two of them are

@@ -1,10 +1,10 @@
 //! Megatron (NeMo, Megatron Bridge): `MODULE.adapter.linear_in.weight`, (rank, d_in), and `….linear_out.weight`, (d_out,
 //! rank).
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 
 pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    let (front, part) = [(".linear_in.weight", Part::A), (".linear_out.weight", Part::B)]
+    let (front, part) = [(".linear_in.weight", TensorRole::A), (".linear_out.weight", TensorRole::B)]
         .into_iter()
         .find_map(|(end, part)| Some((name.strip_suffix(end)?, part)))?;
     // NeMo 1 keeps several adapters of a layer in one place, named after what they adapt.
@@ -20,8 +20,8 @@ mod tests {
         let found = |name: &str| claim(name).map(|claim| (claim.module.into_owned(), claim.part));
         let qkv = "decoder.layers.0.self_attention.linear_qkv";
         let named = |part| Some((qkv.to_owned(), part));
-        assert_eq!(found(&format!("{qkv}.adapter.linear_in.weight")), named(Part::A));
-        assert_eq!(found(&format!("{qkv}.linear_out.weight")), named(Part::B));
+        assert_eq!(found(&format!("{qkv}.adapter.linear_in.weight")), named(TensorRole::A));
+        assert_eq!(found(&format!("{qkv}.linear_out.weight")), named(TensorRole::B));
         assert_eq!(found(".adapter.linear_in.weight"), None);
     }
 }

@@ -15,19 +15,19 @@ mod torchtune;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub(super) use claim::{Claim, Part};
+pub(super) use claim::{Claim, TensorRole};
 pub(super) use loralib::group_names;
 pub(super) use peft::unwrapped;
 use refused::refuse;
 
-use crate::adapter::Format;
+use crate::adapter::NamingScheme;
 use crate::error::{Fault, Result};
 use crate::formats::tensor::{Tensor, Tensors};
 use crate::text::{quoted, some_of};
 
 /// A naming scheme.
 pub(super) struct Scheme {
-    pub(super) format: Format,
+    pub(super) format: NamingScheme,
     /// What it makes of a tensor's name, if it is one of its own.
     claim: for<'a> fn(&'a str) -> Option<Claim<'a>>,
     /// The dotted path of a module, before wrappers are taken off.
@@ -36,15 +36,15 @@ pub(super) struct Scheme {
 
 /// Of two with as many claims the first one counts.
 const SCHEMES: &[Scheme] = &[
-    Scheme { format: Format::Loralib, claim: loralib::claim, path: str::to_owned },
-    Scheme { format: Format::Peft, claim: peft::claim, path: str::to_owned },
-    Scheme { format: Format::Diffusers, claim: diffusers::claim, path: diffusers::path },
-    Scheme { format: Format::Kohya, claim: kohya::claim, path: kohya::path },
-    Scheme { format: Format::Mlx, claim: mlx::claim, path: str::to_owned },
-    Scheme { format: Format::TorchTune, claim: torchtune::claim, path: str::to_owned },
-    Scheme { format: Format::Megatron, claim: megatron::claim, path: str::to_owned },
-    Scheme { format: Format::Cloneofsimo, claim: cloneofsimo::claim, path: cloneofsimo::path },
-    Scheme { format: Format::SamLora, claim: sam::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::Loralib, claim: loralib::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::Peft, claim: peft::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::Diffusers, claim: diffusers::claim, path: diffusers::path },
+    Scheme { format: NamingScheme::Kohya, claim: kohya::claim, path: kohya::path },
+    Scheme { format: NamingScheme::Mlx, claim: mlx::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::TorchTune, claim: torchtune::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::Megatron, claim: megatron::claim, path: str::to_owned },
+    Scheme { format: NamingScheme::Cloneofsimo, claim: cloneofsimo::claim, path: cloneofsimo::path },
+    Scheme { format: NamingScheme::SamLora, claim: sam::claim, path: str::to_owned },
 ];
 
 /// A claimed tensor.
@@ -58,7 +58,7 @@ pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static 
     let mut best: Option<(usize, &Scheme)> = None;
     for scheme in SCHEMES {
         let weight = |name: &String| match (scheme.claim)(name) {
-            Some(Claim { part: Part::A | Part::B | Part::E, weight, .. }) => weight,
+            Some(Claim { part: TensorRole::A | TensorRole::B | TensorRole::E, weight, .. }) => weight,
             _ => 0,
         };
         let sum = tensors.keys().map(weight).sum();
@@ -68,7 +68,7 @@ pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static 
     }
     // A bare list of tensors is LoRA's only if all could be factors.
     let is_list = |scheme: &Scheme| {
-        scheme.format == Format::Cloneofsimo && tensors.keys().any(|name| claim::is_number(name))
+        scheme.format == NamingScheme::Cloneofsimo && tensors.keys().any(|name| claim::is_number(name))
     };
     let are_matrices =
         || tensors.values().all(|tensor| tensor.shape.len() > 1) && tensors.len().is_multiple_of(2);
@@ -84,7 +84,7 @@ pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static 
 
 /// The names of the adapters in the file; `None` for tensors without one.
 pub(super) fn adapters<'a>(claimed: &[Claimed<'a>]) -> BTreeSet<Option<&'a str>> {
-    let factors = claimed.iter().filter(|(_, _, claim)| claim.part != Part::Alpha);
+    let factors = claimed.iter().filter(|(_, _, claim)| claim.part != TensorRole::Alpha);
     factors.map(|(_, _, claim)| claim.adapter).collect()
 }
 

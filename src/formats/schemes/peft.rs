@@ -2,19 +2,19 @@
 //! whole models have the adapter's name in front of `weight`. Embeddings have `lora_embedding_A` and no `weight`;
 //! AdaLoRA has no `weight` either, and a `lora_E`; DoRA adds a `lora_magnitude_vector`.
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 
 /// What PEFT puts in front of the module's path, once for each wrapping.
 pub(in crate::formats) const WRAPPER: &str = "base_model.model.";
 
 /// What parts are called, behind [`MARK`].
-const PARTS: &[(&str, Part)] = &[
-    ("A", Part::A),
-    ("B", Part::B),
-    ("E", Part::E),
-    ("embedding_A", Part::A),
-    ("embedding_B", Part::B),
-    ("magnitude_vector", Part::Magnitude),
+const PARTS: &[(&str, TensorRole)] = &[
+    ("A", TensorRole::A),
+    ("B", TensorRole::B),
+    ("E", TensorRole::E),
+    ("embedding_A", TensorRole::A),
+    ("embedding_B", TensorRole::B),
+    ("magnitude_vector", TensorRole::Magnitude),
 ];
 
 const MARK: &str = ".lora_";
@@ -50,7 +50,7 @@ pub(in crate::formats) fn unwrapped(mut path: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn claimed(name: &str) -> Option<(String, Part, Option<&str>)> {
+    fn claimed(name: &str) -> Option<(String, TensorRole, Option<&str>)> {
         claim(name).map(|claim| (claim.module.into_owned(), claim.part, claim.adapter))
     }
 
@@ -58,19 +58,23 @@ mod tests {
     fn takes_the_part_and_the_adapter_from_the_name() {
         let q = "base_model.model.h.0.q";
         for (name, part, adapter) in [
-            ("base_model.model.h.0.q.lora_A.weight", Part::A, None),
-            ("base_model.model.h.0.q.lora_B.style.weight", Part::B, Some("style")),
-            ("base_model.model.h.0.q.lora_embedding_A", Part::A, None),
-            ("base_model.model.h.0.q.lora_embedding_B.style", Part::B, Some("style")),
-            ("base_model.model.h.0.q.lora_A", Part::A, None),
-            ("base_model.model.h.0.q.lora_E.style", Part::E, Some("style")),
-            ("base_model.model.h.0.q.lora_magnitude_vector.style.weight", Part::Magnitude, Some("style")),
+            ("base_model.model.h.0.q.lora_A.weight", TensorRole::A, None),
+            ("base_model.model.h.0.q.lora_B.style.weight", TensorRole::B, Some("style")),
+            ("base_model.model.h.0.q.lora_embedding_A", TensorRole::A, None),
+            ("base_model.model.h.0.q.lora_embedding_B.style", TensorRole::B, Some("style")),
+            ("base_model.model.h.0.q.lora_A", TensorRole::A, None),
+            ("base_model.model.h.0.q.lora_E.style", TensorRole::E, Some("style")),
+            (
+                "base_model.model.h.0.q.lora_magnitude_vector.style.weight",
+                TensorRole::Magnitude,
+                Some("style"),
+            ),
         ] {
             assert_eq!(claimed(name), Some((q.to_owned(), part, adapter)), "{name}");
         }
         assert_eq!(
             claimed("h.0.q.lora_B.default.weight"),
-            Some(("h.0.q".to_owned(), Part::B, Some("default")))
+            Some(("h.0.q".to_owned(), TensorRole::B, Some("default")))
         );
         assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }

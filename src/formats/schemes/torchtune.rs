@@ -3,9 +3,13 @@
 //! Its modules keep their own names (`layers.0.attn.q_proj`): the rows of q and k stand in another order than in the
 //! models of transformers, so B's subspaces of the two must not be compared unasked.
 
-use super::claim::{Claim, Part};
+use super::claim::{Claim, TensorRole};
 
 pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    let ends = [(".lora_a.weight", Part::A), (".lora_b.weight", Part::B), (".magnitude", Part::Magnitude)];
+    let ends = [
+        (".lora_a.weight", TensorRole::A),
+        (".lora_b.weight", TensorRole::B),
+        (".magnitude", TensorRole::Magnitude),
+    ];
     Claim::by_end(name, &ends, 2)
 }

@@ -46,9 +46,10 @@ impl FromStr for Precision {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|precision| precision.to_string() == text).ok_or_else(|| {
-            Fault::new(crate::text::quoted(text), "`f32` or `f16`").of("precision").invalid()
-        })
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.to_string() == text)
+            .ok_or_else(|| Fault::new(crate::text::quoted(text), "`f32` or `f16`").of("precision").invalid())
     }
 }
 

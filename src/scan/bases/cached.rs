@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files::{Files, OpenFile};
-use super::once_map::Once;
+use super::once_map::OnceMap;
 use crate::adapter::Module;
-use crate::error::{Error, Fault, Result};
-use crate::scan::cache::{Cache, Entry, Key, Record, Summary};
-use crate::scan::profile::Stage;
-use crate::scan::record::{Digest, FileRecord};
-use crate::scan::shard::Shard;
 use crate::adapter::Side;
+use crate::error::{Error, Fault, Result};
+use crate::scan::cache::{Cache, CachedModule, Entry, Key, Summary};
+use crate::scan::profile::Stage;
+use crate::scan::record::{AdapterRecord, Digest};
+use crate::scan::shard::Shard;
 
 /// Open entries are kept, but no process may open files without end.
 const MAX_OPEN: usize = 256;
@@ -19,14 +19,20 @@ const MAX_OPEN: usize = 256;
 pub(super) struct Cached {
     cache: Cache,
     shard: Shard,
-    keys: Once<Key>,
+    keys: OnceMap<Key>,
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
     n_factorised: AtomicUsize,
 }
 
 impl Cached {
     pub(super) fn new(cache: Cache, shard: Shard) -> Self {
-        Self { cache, shard, keys: Once::new(), open: Mutex::new(vec![]), n_factorised: AtomicUsize::new(0) }
+        Self {
+            cache,
+            shard,
+            keys: OnceMap::new(),
+            open: Mutex::new(vec![]),
+            n_factorised: AtomicUsize::new(0),
+        }
     }
 
     /// Adapters that this process factorised.
@@ -81,7 +87,7 @@ impl Cached {
         };
         files
             .records
-            .put(adapter, FileRecord { digest, key: Some(key.into()), stamp: file.stamp(), missing })?;
+            .put(adapter, AdapterRecord { digest, key: Some(key.into()), stamp: file.stamp(), missing })?;
         Ok(key)
     }
 
@@ -96,7 +102,7 @@ impl Cached {
     }
 
     /// The record of the module at this place of the adapter's layout.
-    pub(super) fn read(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<Record> {
+    pub(super) fn read(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<CachedModule> {
         match self.entry(files, adapter)?.read(place) {
             // Damaged on the disk, and gone now: it is made again.
             Err(Error::Malformed(_)) => {

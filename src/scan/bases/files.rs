@@ -4,21 +4,21 @@ use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
-use crate::scan::cache::Record;
+use crate::files::FileStamp;
+use crate::measure::start_projection::sketch;
+use crate::scan::cache::CachedModule;
+use crate::scan::journal::records::Journal;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::files::FileStamp;
-use crate::scan::record::{Digest, FileRecord, changed};
-use crate::scan::journal::records::Records;
+use crate::scan::record::{AdapterRecord, Digest, changed};
 use crate::scan::selection::Selection;
-use crate::measure::start_projection::sketch;
 
 /// What is asked of the files.
 pub struct Files<'a> {
     /// Whose adapters.
     pub plan: &'a Plan,
     /// What is known of them.
-    pub records: Records,
+    pub records: Journal,
     /// What is compared of each.
     pub selection: Selection,
     /// Where the time goes.
@@ -45,7 +45,7 @@ impl Files<'_> {
     }
 
     /// Digests what is read of the file; it must be what an earlier `record` says.
-    pub(super) fn digest(&self, file: &OpenFile, record: Option<&FileRecord>) -> Result<Digest> {
+    pub(super) fn digest(&self, file: &OpenFile, record: Option<&AdapterRecord>) -> Result<Digest> {
         let path = file.adapter.path();
         let digest = || Digest::of(&file.adapter, &self.selection);
         let digest = self.profile.time(Stage::Read, || file.name(), digest)?;
@@ -56,11 +56,11 @@ impl Files<'_> {
     }
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
-    pub(super) fn factorise(&self, module: &Module) -> Result<Record> {
+    pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         match Basis::with_a(module, self.selection.side) {
-            Ok((basis, a)) => Ok(Record::Basis { basis, projection: Box::new(sketch(&a)) }),
+            Ok((basis, a)) => Ok(CachedModule::Basis { basis, projection: Box::new(sketch(&a)) }),
             Err(error @ Error::Io { .. }) => Err(error),
-            Err(error) => Ok(Record::Missing(error.to_string())),
+            Err(error) => Ok(CachedModule::Missing(error.to_string())),
         }
     }
 }

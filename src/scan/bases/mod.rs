@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use self::cached::Cached;
 pub use self::files::Files;
-use self::on_demand::Passing;
-use super::cache::{Cache, Record};
+use self::on_demand::OnDemand;
+use super::cache::{Cache, CachedModule};
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub struct Bases<'a> {
 
 enum Store {
     Cached(Cached),
-    Passing(Passing),
+    OnDemand(OnDemand),
 }
 
 impl<'a> Bases<'a> {
@@ -37,14 +37,14 @@ impl<'a> Bases<'a> {
     /// Bases are made when a block needs them, and not kept. Nothing is read yet. `is_resumed`: an earlier run has done
     /// blocks.
     pub fn passing(files: Files<'a>, is_resumed: bool) -> Self {
-        Self { files, store: Store::Passing(Passing::new(is_resumed)) }
+        Self { files, store: Store::OnDemand(OnDemand::new(is_resumed)) }
     }
 
     /// Adapters that this process factorised.
     pub fn n_factorised(&self) -> usize {
         match &self.store {
             Store::Cached(cached) => cached.n_factorised(),
-            Store::Passing(passing) => passing.n_ready(),
+            Store::OnDemand(passing) => passing.n_ready(),
         }
     }
 
@@ -52,7 +52,7 @@ impl<'a> Bases<'a> {
     pub fn n_ready(&self) -> usize {
         match &self.store {
             Store::Cached(cached) => cached.n_ready(),
-            Store::Passing(passing) => passing.n_ready(),
+            Store::OnDemand(passing) => passing.n_ready(),
         }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Bases<'a> {
     pub fn making(&self) -> &'static str {
         match self.store {
             Store::Cached(_) => "factorising",
-            Store::Passing(_) => "reading",
+            Store::OnDemand(_) => "reading",
         }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Bases<'a> {
     pub fn ensure(&self, adapters: &[u32]) -> Result<()> {
         match &self.store {
             Store::Cached(cached) => cached.ensure(&self.files, adapters),
-            Store::Passing(passing) => passing.ensure(&self.files, adapters),
+            Store::OnDemand(passing) => passing.ensure(&self.files, adapters),
         }
     }
 
@@ -80,18 +80,18 @@ impl<'a> Bases<'a> {
     ///
     /// # Errors
     /// As [`Bases::ensure`].
-    pub fn read(&self, module: u32, adapters: &[u32]) -> Result<Vec<Record>> {
+    pub fn read(&self, module: u32, adapters: &[u32]) -> Result<Vec<CachedModule>> {
         adapters.par_iter().map(|&adapter| self.read_one(module, adapter)).collect()
     }
 
-    fn read_one(&self, module: u32, adapter: u32) -> Result<Record> {
+    fn read_one(&self, module: u32, adapter: u32) -> Result<CachedModule> {
         let plan = self.files.plan;
         let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
         let place = layout.modules.iter().position(|(number, _)| *number == module);
         let place = place.expect("a block has only adapters that have its module");
         match &self.store {
             Store::Cached(cached) => cached.read(&self.files, adapter, place),
-            Store::Passing(passing) => passing.make(&self.files, adapter, place),
+            Store::OnDemand(passing) => passing.make(&self.files, adapter, place),
         }
     }
 }

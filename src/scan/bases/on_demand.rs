@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use super::files::{Files, OpenFile};
-use super::once_map::Once;
+use super::once_map::OnceMap;
 use crate::error::Result;
-use crate::scan::cache::Record;
+use crate::scan::cache::CachedModule;
 use crate::scan::profile::Stage;
-use crate::scan::record::FileRecord;
+use crate::scan::record::AdapterRecord;
 
 /// Files that are held open from the first block to the last, at most: no process may open files without end.
 const MAX_HELD: usize = 256;
 
-pub(super) struct Passing {
-    files: Once<Arc<OpenFile>>,
+pub(super) struct OnDemand {
+    files: OnceMap<Arc<OpenFile>>,
     /// Whether an earlier run has done blocks.
     is_resumed: bool,
 }
 
-impl Passing {
+impl OnDemand {
     pub(super) fn new(is_resumed: bool) -> Self {
-        Self { files: Once::new(), is_resumed }
+        Self { files: OnceMap::new(), is_resumed }
     }
 
     /// Adapters that were opened and digested.
@@ -40,19 +40,21 @@ impl Passing {
                     None if self.is_resumed => missing(files, &file)?,
                     None => vec![],
                 };
-                files.records.put(adapter, FileRecord { digest, key: None, stamp: file.stamp(), missing })?;
+                files
+                    .records
+                    .put(adapter, AdapterRecord { digest, key: None, stamp: file.stamp(), missing })?;
             }
             Ok(Arc::new(file))
         })
     }
 
     /// The record of the module at this place of the adapter's layout.
-    pub(super) fn make(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<Record> {
+    pub(super) fn make(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<CachedModule> {
         let file = self.files.get(adapter).expect("a block ensures its adapters before it reads them");
         let module = &file.modules()[place];
         let record = files.profile.time(Stage::Factorise, || file.name(), || files.factorise(module))?;
         file.check_unchanged()?;
-        if let Record::Missing(reason) = &record {
+        if let CachedModule::Missing(reason) = &record {
             files.records.add_missing(adapter, module.name.clone(), reason.clone())?;
         }
         Ok(record)
@@ -63,7 +65,7 @@ impl Passing {
 fn missing(files: &Files<'_>, file: &OpenFile) -> Result<Vec<(String, String)>> {
     let mut missing = vec![];
     for module in file.modules() {
-        if let Record::Missing(reason) = files.factorise(module)? {
+        if let CachedModule::Missing(reason) = files.factorise(module)? {
             missing.push((module.name.clone(), reason));
         }
     }

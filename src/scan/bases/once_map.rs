@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// What was made of each adapter.
 #[derive(Debug)]
-pub(super) struct Once<T> {
+pub(super) struct OnceMap<T> {
     states: Mutex<HashMap<u32, State<T>>>,
     changed: Condvar,
 }
@@ -22,7 +22,7 @@ enum State<T> {
     Ready(T),
 }
 
-impl<T: Clone + Send> Once<T> {
+impl<T: Clone + Send> OnceMap<T> {
     pub(super) fn new() -> Self {
         Self { states: Mutex::new(HashMap::new()), changed: Condvar::new() }
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn each_is_made_once_however_many_ask() {
-        let (once, n_made) = (Once::new(), AtomicUsize::new(0));
+        let (once, n_made) = (OnceMap::new(), AtomicUsize::new(0));
         let adapters: Vec<u32> = (0..50).collect();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_failed_can_be_made_later() {
-        let once = Once::new();
+        let once = OnceMap::new();
         assert!(once.ensure(&[7], |_| Err(Fault::new("none", "one").invalid())).is_err());
         assert_eq!(once.get(7), None);
         once.ensure(&[7], Ok).unwrap();

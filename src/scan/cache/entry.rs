@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::Key;
 use super::format::{self, HEADER_BYTES, Line};
-use crate::files::read_exact_at;
-use super::record::{Record, Summary};
+use super::record::{CachedModule, Summary};
 use crate::basis::Basis;
 use crate::error::{Error, Fault, Result};
+use crate::files::read_exact_at;
 
 /// The records of one key. It may be shared by threads.
 #[derive(Debug)]
@@ -63,9 +63,9 @@ impl Entry {
     ///
     /// # Errors
     /// As [`Entry::summary`].
-    pub fn read(&self, i: usize) -> Result<Record> {
+    pub fn read(&self, i: usize) -> Result<CachedModule> {
         let (r, d, n_uncertain, sigma, projection) = match self.summary(i)? {
-            Summary::Missing(reason) => return Ok(Record::Missing(reason)),
+            Summary::Missing(reason) => return Ok(CachedModule::Missing(reason)),
             Summary::Basis { r, d, n_uncertain, sigma, projection } => (r, d, n_uncertain, sigma, projection),
         };
         let line = self.line(i)?;
@@ -75,7 +75,7 @@ impl Entry {
             rows.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
         }
         let basis = Basis::from_parts(r, d, rows, sigma, n_uncertain).map_err(|_| self.removed())?;
-        Ok(Record::Basis { basis, projection })
+        Ok(CachedModule::Basis { basis, projection })
     }
 
     fn line(&self, i: usize) -> Result<Line> {

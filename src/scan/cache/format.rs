@@ -12,7 +12,7 @@ use std::hash::Hasher as _;
 use twox_hash::XxHash64;
 
 use super::Key;
-use super::record::{N_PROJECTED, Record, Summary};
+use super::record::{CachedModule, N_PROJECTED, Summary};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"lorabase");
 const VERSION: u64 = 1;
@@ -108,10 +108,10 @@ pub(super) fn lines(header: &[u8; HEADER_BYTES], table: &[u8], n_bytes: u64) -> 
 }
 
 /// The summary of a record.
-pub(super) fn summary(record: &Record) -> Vec<u8> {
+pub(super) fn summary(record: &CachedModule) -> Vec<u8> {
     match record {
-        Record::Missing(reason) => [&MISSING.to_le_bytes(), reason.as_bytes()].concat(),
-        Record::Basis { basis, projection } => {
+        CachedModule::Missing(reason) => [&MISSING.to_le_bytes(), reason.as_bytes()].concat(),
+        CachedModule::Basis { basis, projection } => {
             let counts = [basis.r(), basis.d(), basis.n_uncertain(), basis.q()];
             let mut bytes = BASIS.to_le_bytes().to_vec();
             counts.iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 use etcetera::BaseStrategy as _;
 
 pub use self::entry::Entry;
-pub use self::record::{N_PROJECTED, Record, Summary};
+pub use self::record::{CachedModule, N_PROJECTED, Summary};
 pub use self::writer::Writer;
 use crate::error::{Error, Fault, Result};
 
@@ -115,7 +115,7 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Writer::push`] and [`Writer::finish`]; the cache is then as it was, and whoever asked can go on without.
-    pub fn put(&self, key: &Key, records: &[Record]) -> Result<Entry> {
+    pub fn put(&self, key: &Key, records: &[CachedModule]) -> Result<Entry> {
         let mut writer = self.writer(key, records.len())?;
         for record in records {
             writer.push(record)?;

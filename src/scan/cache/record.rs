@@ -7,7 +7,7 @@ pub const N_PROJECTED: usize = 128;
 
 /// What the cache keeps of one module.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Record {
+pub enum CachedModule {
     /// Its basis.
     Basis {
         /// The basis.
@@ -33,7 +33,7 @@ pub enum Summary {
         n_uncertain: usize,
         /// The q singular values, falling.
         sigma: Vec<f64>,
-        /// As in [`Record::Basis`].
+        /// As in [`CachedModule::Basis`].
         projection: Box<[f32; N_PROJECTED]>,
     },
     /// Why it has none, in one line.

@@ -11,7 +11,7 @@ use tempfile::{Builder, NamedTempFile};
 use super::entry::Entry;
 use super::format::{self, HEADER_BYTES, LINE_BYTES, Line};
 use super::ledger::{self, PART_PREFIX};
-use super::record::Record;
+use super::record::CachedModule;
 use super::{Cache, Key};
 use crate::error::{Error, Fault, Result};
 
@@ -47,11 +47,11 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// `Io`, naming the entry's file, when the system refuses to write, a full disk among the causes.
-    pub fn push(&mut self, record: &Record) -> Result<()> {
+    pub fn push(&mut self, record: &CachedModule) -> Result<()> {
         let summary = format::summary(record);
         let rows = match record {
-            Record::Basis { basis, .. } => little_endian(basis.rows()),
-            Record::Missing(_) => Cow::Borrowed(&[][..]),
+            CachedModule::Basis { basis, .. } => little_endian(basis.rows()),
+            CachedModule::Missing(_) => Cow::Borrowed(&[][..]),
         };
         let line = Line {
             offset: self.n_bytes,

@@ -16,12 +16,12 @@ pub fn host_name() -> String {
 
 /// This process's file in a folder.
 #[derive(Debug)]
-pub struct OwnLines {
+pub struct JsonlWriter {
     path: PathBuf,
     file: File,
 }
 
-impl OwnLines {
+impl JsonlWriter {
     /// Opens the file. What is in it stays: a process of the same name may have left half a line, which is ended.
     ///
     /// # Errors
@@ -63,9 +63,9 @@ impl OwnLines {
 
 /// How far the files of a folder were read: bytes of whole lines.
 #[derive(Debug, Default)]
-pub struct LinesRead(HashMap<PathBuf, u64>);
+pub struct JsonlTail(HashMap<PathBuf, u64>);
 
-impl LinesRead {
+impl JsonlTail {
     /// Hands on every line that was added to any process's file since the last time. A process that was killed may have
     /// left half a line.
     ///

@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scan::folder::Folder;
-use super::jsonl::{LinesRead, OwnLines, host_name};
-use crate::scan::shard::{Numbering, Shard};
+use super::jsonl::{JsonlTail, JsonlWriter, host_name};
 use crate::error::Result;
+use crate::scan::folder::Folder;
+use crate::scan::shard::{Numbering, Shard};
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Line {
 /// The log of this process.
 #[derive(Debug)]
 pub struct Log {
-    lines: Mutex<OwnLines>,
+    lines: Mutex<JsonlWriter>,
     line: Line,
 }
 
@@ -42,7 +42,7 @@ impl Log {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn begin(folder: &Folder, shard: Shard, array_min: Option<usize>) -> Result<Self> {
-        let lines = Mutex::new(OwnLines::open(&folder.logs())?);
+        let lines = Mutex::new(JsonlWriter::open(&folder.logs())?);
         let (host, pid) = (host_name(), std::process::id());
         let line = Line { time_s: now_s(), host, pid, shard: (shard.k, shard.n), array_min, block: None };
         let log = Self { lines, line };
@@ -67,7 +67,7 @@ impl Log {
 /// `Io` when the system refuses.
 pub fn read(folder: &Folder) -> Result<Vec<Line>> {
     let mut lines: Vec<Line> = vec![];
-    LinesRead::default()
+    JsonlTail::default()
         .read_new(&folder.logs(), |line| lines.extend(serde_json::from_slice::<Line>(line)))?;
     lines.sort_by(|a, b| (a.time_s, &a.host, a.pid, &a.block).cmp(&(b.time_s, &b.host, b.pid, &b.block)));
     Ok(lines)

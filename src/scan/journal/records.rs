@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scan::folder::Folder;
-use super::jsonl::{LinesRead, OwnLines};
-use crate::scan::record::FileRecord;
+use super::jsonl::{JsonlTail, JsonlWriter};
 use crate::error::Result;
 use crate::names::natural_cmp;
+use crate::scan::folder::Folder;
+use crate::scan::record::AdapterRecord;
 
 /// How often it is looked for what other processes have found.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// What is known of the files of a scan.
 #[derive(Debug)]
-pub struct Records {
+pub struct Journal {
     dir: PathBuf,
     state: Mutex<State>,
 }
@@ -27,11 +27,11 @@ pub struct Records {
 #[derive(Debug)]
 struct State {
     /// A tree, which never holds two copies of itself as it grows.
-    records: BTreeMap<u32, FileRecord>,
-    lines: LinesRead,
+    records: BTreeMap<u32, AdapterRecord>,
+    lines: JsonlTail,
     read_at: Instant,
     /// The lines of this process, once there is one.
-    own: Option<OwnLines>,
+    own: Option<JsonlWriter>,
 }
 
 /// A line: an adapter's number and its record.
@@ -39,10 +39,10 @@ struct State {
 struct Line {
     adapter: u32,
     #[serde(flatten)]
-    record: FileRecord,
+    record: AdapterRecord,
 }
 
-impl Records {
+impl Journal {
     /// All that processes have found so far.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Records {
     }
 
     /// The record of an adapter, if it was there when all were read last.
-    pub fn get(&self, adapter: u32) -> Option<FileRecord> {
+    pub fn get(&self, adapter: u32) -> Option<AdapterRecord> {
         self.state().records.get(&adapter).cloned()
     }
 
@@ -64,7 +64,7 @@ impl Records {
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub fn find(&self, adapter: u32) -> Result<Option<FileRecord>> {
+    pub fn find(&self, adapter: u32) -> Result<Option<AdapterRecord>> {
         let mut state = self.state();
         if !state.records.contains_key(&adapter) && state.read_at.elapsed() >= REFRESH {
             state.read(&self.dir)?;
@@ -76,7 +76,7 @@ impl Records {
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub fn put(&self, adapter: u32, record: FileRecord) -> Result<()> {
+    pub fn put(&self, adapter: u32, record: AdapterRecord) -> Result<()> {
         self.state().append(&self.dir, Line { adapter, record }).map(drop)
     }
 
@@ -87,7 +87,7 @@ impl Records {
     pub fn add_missing(&self, adapter: u32, module: String, reason: String) -> Result<()> {
         let mut state = self.state();
         let Some(known) = state.records.get(&adapter) else { return Ok(()) };
-        let record = FileRecord { missing: vec![(module, reason)], ..known.clone() };
+        let record = AdapterRecord { missing: vec![(module, reason)], ..known.clone() };
         state.append(&self.dir, Line { adapter, record })?.sync()
     }
 
@@ -110,10 +110,10 @@ impl State {
     }
 
     /// Leaves a line for others, in this process's file.
-    fn append(&mut self, dir: &Path, line: Line) -> Result<&OwnLines> {
+    fn append(&mut self, dir: &Path, line: Line) -> Result<&JsonlWriter> {
         let own = match &mut self.own {
             Some(own) => own,
-            none => none.insert(OwnLines::open(dir)?),
+            none => none.insert(JsonlWriter::open(dir)?),
         };
         own.append(&line)?;
         add(&mut self.records, line);
@@ -122,7 +122,7 @@ impl State {
 }
 
 /// Takes a line up. Processes may each know of some modules of a file that have no basis.
-fn add(records: &mut BTreeMap<u32, FileRecord>, Line { adapter, mut record }: Line) {
+fn add(records: &mut BTreeMap<u32, AdapterRecord>, Line { adapter, mut record }: Line) {
     if let Some(known) = records.remove(&adapter).filter(|known| known.digest == record.digest) {
         record.key = record.key.or(known.key);
         record.missing.extend(known.missing);
@@ -140,8 +140,8 @@ mod tests {
     use crate::files::FileStamp;
     use crate::scan::record::Digest;
 
-    fn record(byte: u8, missing: &[&str]) -> FileRecord {
-        FileRecord {
+    fn record(byte: u8, missing: &[&str]) -> AdapterRecord {
+        AdapterRecord {
             digest: Digest::from([byte; 32]),
             key: (byte > 1).then(|| Digest::from([byte; 32])),
             stamp: FileStamp { n_bytes: 5, modified_ns: 7 },
@@ -153,13 +153,13 @@ mod tests {
     fn what_one_process_leaves_another_one_finds() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::at(dir.path());
-        let (one, other) = (Records::open(&folder).unwrap(), Records::open(&folder).unwrap());
+        let (one, other) = (Journal::open(&folder).unwrap(), Journal::open(&folder).unwrap());
         one.put(3, record(1, &[])).unwrap();
         one.put(4, record(2, &["q"])).unwrap();
         assert_eq!(other.get(3), None);
         other.state().read_at -= REFRESH;
         assert_eq!(other.find(3).unwrap(), Some(record(1, &[])));
-        assert_eq!(Records::open(&folder).unwrap().get(4), Some(record(2, &["q"])));
+        assert_eq!(Journal::open(&folder).unwrap().get(4), Some(record(2, &["q"])));
         // Only what is new is read again.
         one.put(5, record(1, &[])).unwrap();
         other.state().records.clear();
@@ -171,27 +171,27 @@ mod tests {
     fn modules_without_a_basis_add_up() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::at(dir.path());
-        let records = Records::open(&folder).unwrap();
+        let records = Journal::open(&folder).unwrap();
         records.put(0, record(1, &[])).unwrap();
         for module in ["layer.10", "layer.9", "layer.9"] {
             records.add_missing(0, module.to_owned(), "zeros".to_owned()).unwrap();
         }
         let expected = Some(record(1, &["layer.9", "layer.10"]));
-        assert_eq!((records.get(0), Records::open(&folder).unwrap().get(0)), (expected.clone(), expected));
+        assert_eq!((records.get(0), Journal::open(&folder).unwrap().get(0)), (expected.clone(), expected));
     }
 
     #[test]
     fn half_a_line_is_no_record_and_harms_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::at(dir.path());
-        Records::open(&folder).unwrap().put(0, record(1, &[])).unwrap();
+        Journal::open(&folder).unwrap().put(0, record(1, &[])).unwrap();
         let path = fs::read_dir(folder.records()).unwrap().next().unwrap().unwrap().path();
         let line = fs::read(&path).unwrap();
         for cut in 1..line.len() {
             fs::write(&path, &line[..cut]).unwrap();
-            assert_eq!(Records::open(&folder).unwrap().get(0), None, "{cut}");
-            Records::open(&folder).unwrap().put(1, record(2, &[])).unwrap();
-            assert_eq!(Records::open(&folder).unwrap().get(1), Some(record(2, &[])), "{cut}");
+            assert_eq!(Journal::open(&folder).unwrap().get(0), None, "{cut}");
+            Journal::open(&folder).unwrap().put(1, record(2, &[])).unwrap();
+            assert_eq!(Journal::open(&folder).unwrap().get(1), Some(record(2, &[])), "{cut}");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::columns::{self, Column, Group};
 use super::properties;
-use crate::files::put;
 use crate::error::Result;
+use crate::files::put;
 
 /// One adapter.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::columns::{self, Column};
 use super::properties;
-use crate::files::put;
 use crate::error::Result;
+use crate::files::put;
 
 /// Writes a row for each module and class with pairs in it, and puts the table in place: module, d, the bounds of the
 /// class, φ in [phi_from, phi_to), and the count of pairs. 1 is in the last class.

@@ -8,9 +8,9 @@ use parquet::schema::types::ColumnPath;
 
 use super::columns::{self, Column};
 use super::properties;
+use crate::error::Result;
 use crate::files::put;
 use crate::measure::chance;
-use crate::error::Result;
 use crate::names::{self, Projection};
 
 /// The columns of a scan: the same in every file.
@@ -47,12 +47,12 @@ pub struct PairRows {
     pub phi: Vec<Vec<f32>>,
     /// φ(m, m), m = min(q_a, q_b), in [0, 1].
     pub phi_r: Vec<f32>,
-    /// The weighted overlap, in [0, 1] by Cauchy–Schwarz.
-    pub overlap: Vec<f32>,
+    /// The linear CKA, in [0, 1] by Cauchy–Schwarz.
+    pub linear_cka: Vec<f32>,
     /// cos(vec A₁, vec A₂), estimated; NaN where the shapes differ.
-    pub start_cosine: Vec<f32>,
-    /// Whether that is over [`SAME_START`](crate::measure::init_cosine::SAME_START).
-    pub same_start: Vec<bool>,
+    pub init_cosine: Vec<f32>,
+    /// Whether that is over [`SHARED_INIT`](crate::measure::init_cosine::SHARED_INIT).
+    pub shared_init: Vec<bool>,
     /// Whether the configs name different base models; `None` where one names none.
     pub other_base: Vec<Option<bool>>,
     /// The principal angles in degrees, the smallest first: a column for each; NaN where there is none.
@@ -127,7 +127,7 @@ impl PairTable {
         let z = |row: usize| {
             let variance = chance::variance(full(row), full(row), d);
             // z tests independence, which a common start rules out.
-            if variance <= 0.0 || rows.same_start[row] {
+            if variance <= 0.0 || rows.shared_init[row] {
                 return f32::NAN;
             }
             let excess = f64::from(rows.phi_r[row]) - chance::baseline(full(row), full(row), d);
@@ -152,11 +152,11 @@ impl PairTable {
         columns.extend(phi.map(|(&cell, values)| (column_name(cell), Column::OptionalFloat(values))));
         columns.extend([
             ("phi_r".to_owned(), Column::Float(rows.phi_r)),
-            ("overlap".to_owned(), Column::Float(rows.overlap)),
+            ("linear_cka".to_owned(), Column::Float(rows.linear_cka)),
             ("baseline".to_owned(), Column::Float(baseline)),
             ("z".to_owned(), Column::OptionalFloat(z)),
-            ("start_cosine".to_owned(), Column::OptionalFloat(rows.start_cosine)),
-            ("same_start".to_owned(), Column::Bool(rows.same_start)),
+            ("init_cosine".to_owned(), Column::OptionalFloat(rows.init_cosine)),
+            ("shared_init".to_owned(), Column::Bool(rows.shared_init)),
             ("other_base".to_owned(), Column::OptionalBool(rows.other_base)),
         ]);
         let angles = (1..=self.n_angles).zip(rows.angles);
@@ -201,9 +201,9 @@ impl PairRows {
             q_b: only(&self.q_b, places),
             phi: columns(&self.phi),
             phi_r: only(&self.phi_r, places),
-            overlap: only(&self.overlap, places),
-            start_cosine: only(&self.start_cosine, places),
-            same_start: only(&self.same_start, places),
+            linear_cka: only(&self.linear_cka, places),
+            init_cosine: only(&self.init_cosine, places),
+            shared_init: only(&self.shared_init, places),
             other_base: only(&self.other_base, places),
             angles: columns(&self.angles),
             // Whole grids are kept of every pair or of none.

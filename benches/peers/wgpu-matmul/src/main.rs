@@ -29,12 +29,12 @@ fn main() {
         let rates = [1, 2, 4, 8].map(|n_strips| {
             // The first run compiles the kernels and chooses among them.
             let size = n / n_strips;
-            let strips = kept(&rows, shape, size, &device);
+            let strips = pair_stats(&rows, shape, size, &device);
             check(&rows, shape, size, &strips);
             let mut times: Vec<Duration> = (0..N_RUNS)
                 .map(|_| {
                     let start = Instant::now();
-                    std::hint::black_box(kept(&rows, shape, size, &device));
+                    std::hint::black_box(pair_stats(&rows, shape, size, &device));
                     start.elapsed()
                 })
                 .collect();
@@ -47,7 +47,7 @@ fn main() {
 }
 
 /// φ(k, k) at powers of two, of each strip of `size` bases with itself and all behind it: (cell, a, b).
-fn kept(
+fn pair_stats(
     rows: &TensorData,
     (rank, _, n): (usize, usize, usize),
     size: usize,

@@ -5,7 +5,7 @@
 //! ROCR_VISIBLE_DEVICES counts AMD's cards or names them; SLURM_STEP_GPUS has the numbers of device files. All are brought
 //! to PCI addresses, which wgpu reports too.
 
-use super::facts::{AMD, Facts, NvidiaCard};
+use super::probe::{AMD, NvidiaCard, SystemProbe};
 use crate::engine::PciAddress;
 
 /// What the environment says of the cards that may be used.
@@ -26,7 +26,7 @@ pub(in crate::engine::gpu) enum Allowed {
 }
 
 /// The cards that may be used, of those that wgpu shows.
-pub(in crate::engine::gpu) fn allowed(facts: &Facts, shown: &[PciAddress]) -> Allowed {
+pub(in crate::engine::gpu) fn allowed(facts: &SystemProbe, shown: &[PciAddress]) -> Allowed {
     let nvidia = within(cuda(facts, shown), slurm(facts));
     let answers = [nvidia, rocr(facts, shown)];
     let only: Vec<(&Vec<PciAddress>, &String)> = answers
@@ -70,7 +70,7 @@ fn within(cuda: Allowed, slurm: Allowed) -> Allowed {
     }
 }
 
-fn cuda(facts: &Facts, shown: &[PciAddress]) -> Allowed {
+fn cuda(facts: &SystemProbe, shown: &[PciAddress]) -> Allowed {
     let Some(value) = &facts.cuda_visible_devices else { return Allowed::All };
     let by = format!("CUDA_VISIBLE_DEVICES={value}");
     let unclear = |why: &str| Allowed::Unclear { why: format!("{by}, but {why}") };
@@ -131,7 +131,7 @@ fn by_uuid(cards: &[NvidiaCard], beginning: &str) -> Vec<PciAddress> {
 }
 
 /// Slurm's numbers of NVIDIA's device files. (For AMD's cards Slurm sets ROCR_VISIBLE_DEVICES as well.)
-fn slurm(facts: &Facts) -> Allowed {
+fn slurm(facts: &SystemProbe) -> Allowed {
     let Some(value) = facts.slurm_step_gpus.as_ref().filter(|_| !facts.nvidia_cards.is_empty()) else {
         return Allowed::All;
     };
@@ -162,7 +162,7 @@ fn numbers(list: &str) -> Option<Vec<u32>> {
     Some(numbers)
 }
 
-fn rocr(facts: &Facts, shown: &[PciAddress]) -> Allowed {
+fn rocr(facts: &SystemProbe, shown: &[PciAddress]) -> Allowed {
     let Some(value) = &facts.rocr_visible_devices else { return Allowed::All };
     let by = format!("ROCR_VISIBLE_DEVICES={value}");
     let unclear = |why: &str| Allowed::Unclear { why: format!("{by}, but {why}") };
@@ -198,7 +198,7 @@ fn is_negative(entry: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::{Node, RenderNode};
+    use super::super::probe::{Node, RenderNode};
     use super::*;
 
     fn address(bus: u8) -> PciAddress {
@@ -208,26 +208,29 @@ mod tests {
     const ALL: [u8; 4] = [0x17, 0x65, 0xa1, 0xc7];
 
     /// Four equal cards whose device files are numbered backwards.
-    fn four_cards() -> Facts {
+    fn four_cards() -> SystemProbe {
         let card = |(k, bus): (usize, u8)| NvidiaCard {
             address: address(bus),
             model: "NVIDIA H100".to_owned(),
             uuid: Some(format!("GPU-{k}{k}aa-beef")),
             minor: Some(3 - k as u32),
         };
-        Facts { nvidia_cards: ALL.into_iter().enumerate().map(card).collect(), ..Facts::default() }
+        SystemProbe {
+            nvidia_cards: ALL.into_iter().enumerate().map(card).collect(),
+            ..SystemProbe::default()
+        }
     }
 
-    fn cuda(value: &str, facts: Facts) -> Facts {
-        Facts { cuda_visible_devices: Some(value.to_owned()), ..facts }
+    fn cuda(value: &str, facts: SystemProbe) -> SystemProbe {
+        SystemProbe { cuda_visible_devices: Some(value.to_owned()), ..facts }
     }
 
-    fn slurm(value: &str, facts: Facts) -> Facts {
-        Facts { slurm_step_gpus: Some(value.to_owned()), ..facts }
+    fn slurm(value: &str, facts: SystemProbe) -> SystemProbe {
+        SystemProbe { slurm_step_gpus: Some(value.to_owned()), ..facts }
     }
 
     /// The buses that are allowed where wgpu shows these, and by what.
-    fn only(facts: &Facts, shown: &[u8]) -> (Vec<u8>, String) {
+    fn only(facts: &SystemProbe, shown: &[u8]) -> (Vec<u8>, String) {
         let shown: Vec<PciAddress> = shown.iter().copied().map(address).collect();
         match allowed(facts, &shown) {
             Allowed::Only { cards, by } => (cards.iter().map(|card| card.bus).collect(), by),
@@ -235,7 +238,7 @@ mod tests {
         }
     }
 
-    fn unclear(facts: &Facts) -> String {
+    fn unclear(facts: &SystemProbe) -> String {
         match allowed(facts, &ALL.map(address)) {
             Allowed::Unclear { why } => why,
             other => panic!("{other:?}"),
@@ -281,7 +284,7 @@ mod tests {
             let by = format!("CUDA_VISIBLE_DEVICES={value}");
             assert_eq!(allowed(&cuda(value, four_cards()), &ALL.map(address)), Allowed::None { by });
             // Also where there is no NVIDIA card: the user says no GPU.
-            assert!(matches!(allowed(&cuda(value, Facts::default()), &[]), Allowed::None { .. }));
+            assert!(matches!(allowed(&cuda(value, SystemProbe::default()), &[]), Allowed::None { .. }));
         }
     }
 
@@ -296,7 +299,7 @@ mod tests {
         assert_eq!(only(&facts, &ALL).0, [0x65]);
         facts.cuda_device_order = None;
         assert_eq!(
-            only(&Facts { cuda_visible_devices: Some("0".into()), ..facts }, &[0xc7]).0,
+            only(&SystemProbe { cuda_visible_devices: Some("0".into()), ..facts }, &[0xc7]).0,
             [0xc7],
             "one card"
         );
@@ -307,7 +310,7 @@ mod tests {
         assert!(unclear(&cuda("MIG-5a6b", four_cards())).contains("MIG"));
         assert!(unclear(&cuda("banana", four_cards())).contains("no such card"));
         assert!(unclear(&cuda("7", four_cards())).contains("no such card"));
-        assert!(unclear(&cuda("0", Facts::default())).contains("lists no card"));
+        assert!(unclear(&cuda("0", SystemProbe::default())).contains("lists no card"));
         assert!(matches!(allowed(&cuda("0", four_cards()), &[]), Allowed::Unclear { .. }));
     }
 
@@ -319,7 +322,7 @@ mod tests {
         assert!(unclear(&slurm("x", four_cards())).contains("device file"));
         assert!(unclear(&slurm("0-4000000000", four_cards())).contains("device file"));
         // No NVIDIA cards: the numbers are of other device files.
-        assert_eq!(allowed(&slurm("0", Facts::default()), &[]), Allowed::All);
+        assert_eq!(allowed(&slurm("0", SystemProbe::default()), &[]), Allowed::All);
     }
 
     #[test]
@@ -342,7 +345,7 @@ mod tests {
         assert!(matches!(none, Allowed::None { .. }));
     }
 
-    fn amd() -> Facts {
+    fn amd() -> SystemProbe {
         let node = |(bus, vendor, may_open): (u8, u32, bool)| RenderNode {
             node: Node { path: format!("/dev/dri/renderD{bus}"), may_open },
             address: Some(address(bus)),
@@ -351,12 +354,12 @@ mod tests {
             unique_id: Some(format!("00{bus:x}")),
         };
         let nodes = [(2, 0x8086, true), (3, AMD, true), (5, AMD, false), (0x43, AMD, true)];
-        Facts { render_nodes: nodes.map(node).into(), ..Facts::default() }
+        SystemProbe { render_nodes: nodes.map(node).into(), ..SystemProbe::default() }
     }
 
     #[test]
     fn rocm_counts_or_names_amds_cards_that_may_be_opened() {
-        let rocr = |value: &str| Facts { rocr_visible_devices: Some(value.to_owned()), ..amd() };
+        let rocr = |value: &str| SystemProbe { rocr_visible_devices: Some(value.to_owned()), ..amd() };
         let shown = [2, 3, 0x43];
         assert_eq!(only(&rocr("1"), &shown), (vec![0x43], "ROCR_VISIBLE_DEVICES=1".to_owned()));
         assert_eq!(only(&rocr("1,0"), &shown).0, [0x43, 3]);
@@ -364,13 +367,13 @@ mod tests {
         assert!(matches!(allowed(&rocr(""), &[]), Allowed::None { .. }));
         assert!(unclear(&rocr("5")).contains("no such card"));
         assert!(unclear(&rocr("0")).contains("no Vulkan driver"));
-        let other = Facts { rocr_visible_devices: Some("0".into()), ..four_cards() };
+        let other = SystemProbe { rocr_visible_devices: Some("0".into()), ..four_cards() };
         assert!(unclear(&other).contains("no AMD card"));
     }
 
     #[test]
     fn cards_of_two_makers_are_allowed_together() {
-        let facts = Facts {
+        let facts = SystemProbe {
             render_nodes: amd().render_nodes,
             rocr_visible_devices: Some("0".to_owned()),
             ..cuda("1", four_cards())

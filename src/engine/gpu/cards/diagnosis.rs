@@ -1,6 +1,6 @@
 //! Why a card that the system shows has no Vulkan device, and the way out.
 
-use super::facts::{AMD, Facts, INTEL, NVIDIA, Node};
+use super::probe::{AMD, INTEL, NVIDIA, Node, SystemProbe};
 use crate::engine::Unseen;
 
 /// What wgpu shows.
@@ -24,13 +24,13 @@ struct Cards<'a> {
 }
 
 /// The makers whose cards the system shows and wgpu does not, each with the first thing that is missing.
-pub(in crate::engine::gpu) fn diagnose(facts: &Facts, shown: &Shown) -> Vec<Unseen> {
+pub(in crate::engine::gpu) fn diagnose(facts: &SystemProbe, shown: &Shown) -> Vec<Unseen> {
     let cards = makers(facts).into_iter().filter(|cards| !cards.nodes.is_empty());
     let unseen = cards.filter(|cards| !shown.vendors.contains(&cards.vendor));
     unseen.map(|cards| explain(facts, shown, &cards)).collect()
 }
 
-fn makers(facts: &Facts) -> [Cards<'_>; 3] {
+fn makers(facts: &SystemProbe) -> [Cards<'_>; 3] {
     let rendering = |vendor: u32| {
         let nodes = facts.render_nodes.iter().filter(move |node| node.vendor == vendor);
         nodes.map(|node| &node.node)
@@ -69,7 +69,7 @@ fn makers(facts: &Facts) -> [Cards<'_>; 3] {
     ]
 }
 
-fn explain(facts: &Facts, shown: &Shown, cards: &Cards<'_>) -> Unseen {
+fn explain(facts: &SystemProbe, shown: &Shown, cards: &Cards<'_>) -> Unseen {
     let (cause, way_out) = cause(facts, shown, cards);
     let nodes: Vec<&str> = cards.nodes.iter().map(|node| node.path.as_str()).collect();
     let nodes = crate::text::some_of(nodes.into_iter().map(str::to_owned));
@@ -77,7 +77,7 @@ fn explain(facts: &Facts, shown: &Shown, cards: &Cards<'_>) -> Unseen {
 }
 
 /// What is missing first, in the order that it must be mended in, and how.
-fn cause(facts: &Facts, shown: &Shown, cards: &Cards<'_>) -> (String, String) {
+fn cause(facts: &SystemProbe, shown: &Shown, cards: &Cards<'_>) -> (String, String) {
     let is_nvidias = cards.vendor == NVIDIA && !facts.nvidia_nodes.is_empty();
     let hidden: Vec<&str> =
         shown.hidden.iter().filter(|(_, vendor)| *vendor == cards.vendor).map(|(name, _)| &**name).collect();
@@ -171,7 +171,7 @@ const CONTAINER: &str = "start it with --gpus all -e NVIDIA_DRIVER_CAPABILITIES=
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::RenderNode;
+    use super::super::probe::RenderNode;
     use super::*;
 
     fn node(path: &str) -> Node {
@@ -179,18 +179,18 @@ mod tests {
     }
 
     /// A machine with an NVIDIA card where all is in place.
-    fn nvidia() -> Facts {
-        Facts {
+    fn nvidia() -> SystemProbe {
+        SystemProbe {
             nvidia_nodes: vec![node("/dev/nvidia0"), node("/dev/nvidia1")],
             has_loader: true,
             has_nvidia_graphics: true,
             manifests: vec!["/usr/share/vulkan/icd.d/nvidia_icd.json".to_owned()],
-            ..Facts::default()
+            ..SystemProbe::default()
         }
     }
 
-    fn amd() -> Facts {
-        Facts {
+    fn amd() -> SystemProbe {
+        SystemProbe {
             render_nodes: vec![RenderNode {
                 node: node("/dev/dri/renderD128"),
                 address: None,
@@ -200,18 +200,18 @@ mod tests {
             }],
             has_loader: true,
             manifests: vec!["/usr/share/vulkan/icd.d/radeon_icd.x86_64.json".to_owned()],
-            ..Facts::default()
+            ..SystemProbe::default()
         }
     }
 
-    fn of(facts: &Facts) -> Unseen {
+    fn of(facts: &SystemProbe) -> Unseen {
         let mut unseen = diagnose(facts, &Shown::default());
         assert_eq!(unseen.len(), 1, "{unseen:?}");
         unseen.remove(0)
     }
 
     #[track_caller]
-    fn check(facts: &Facts, cause: &str, way_out: &str) {
+    fn check(facts: &SystemProbe, cause: &str, way_out: &str) {
         let unseen = of(facts);
         assert!(unseen.cause.contains(cause), "{unseen:?}");
         assert!(unseen.way_out.contains(way_out), "{unseen:?}");
@@ -221,7 +221,10 @@ mod tests {
     fn a_card_that_wgpu_shows_and_a_machine_without_one_need_no_word() {
         let shown = Shown { vendors: vec![NVIDIA], hidden: vec![] };
         assert_eq!(diagnose(&nvidia(), &shown), []);
-        assert_eq!(diagnose(&Facts { has_loader: false, ..Facts::default() }, &Shown::default()), []);
+        assert_eq!(
+            diagnose(&SystemProbe { has_loader: false, ..SystemProbe::default() }, &Shown::default()),
+            []
+        );
     }
 
     #[test]
@@ -233,7 +236,7 @@ mod tests {
     #[test]
     fn a_missing_loader() {
         for facts in [nvidia(), amd()] {
-            check(&Facts { has_loader: false, ..facts }, "libvulkan.so.1, is missing", "libvulkan1");
+            check(&SystemProbe { has_loader: false, ..facts }, "libvulkan.so.1, is missing", "libvulkan1");
         }
     }
 
@@ -241,12 +244,12 @@ mod tests {
     fn no_manifest() {
         let software = vec!["/usr/share/vulkan/icd.d/lvp_icd.x86_64.json".to_owned()];
         check(
-            &Facts { manifests: software.clone(), ..nvidia() },
+            &SystemProbe { manifests: software.clone(), ..nvidia() },
             "no driver manifest (ICD file) of NVIDIA",
             "libnvidia-gl",
         );
         check(
-            &Facts { manifests: software, ..amd() },
+            &SystemProbe { manifests: software, ..amd() },
             "no driver manifest (ICD file) of AMD",
             "mesa-vulkan-drivers",
         );
@@ -254,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_manifest_that_a_variable_hides() {
-        let facts = Facts {
+        let facts = SystemProbe {
             manifests: vec!["/opt/lvp_icd.json".to_owned()],
             manifest_override: Some(("VK_ICD_FILENAMES", "/opt/lvp_icd.json".to_owned())),
             ..nvidia()
@@ -264,27 +267,28 @@ mod tests {
 
     #[test]
     fn a_container_without_the_graphics_capability() {
-        let bare = Facts { has_nvidia_graphics: false, manifests: vec![], ..nvidia() };
-        let asked = Facts { nvidia_driver_capabilities: Some("compute,utility".to_owned()), ..bare.clone() };
+        let bare = SystemProbe { has_nvidia_graphics: false, manifests: vec![], ..nvidia() };
+        let asked =
+            SystemProbe { nvidia_driver_capabilities: Some("compute,utility".to_owned()), ..bare.clone() };
         check(&asked, "NVIDIA_DRIVER_CAPABILITIES=compute,utility", "compute,graphics,utility");
         // That comes before the loader: a container is started once more either way.
-        check(&Facts { has_loader: false, ..asked }, "graphics capability", "graphics");
-        check(&Facts { in_container: true, ..bare.clone() }, "is not set", "compute,graphics,utility");
+        check(&SystemProbe { has_loader: false, ..asked }, "graphics capability", "graphics");
+        check(&SystemProbe { in_container: true, ..bare.clone() }, "is not set", "compute,graphics,utility");
         // With the capability the library is there, and only the image lacks something.
-        let given = Facts {
+        let given = SystemProbe {
             in_container: true,
             has_nvidia_graphics: true,
             nvidia_driver_capabilities: Some("all".to_owned()),
             ..bare.clone()
         };
         check(&given, "no driver manifest", "write it into the image");
-        check(&Facts { has_loader: false, ..given }, "libvulkan.so.1", "libvulkan1");
+        check(&SystemProbe { has_loader: false, ..given }, "libvulkan.so.1", "libvulkan1");
         check(&bare, "no driver manifest", "libnvidia-gl");
     }
 
     #[test]
     fn a_manifest_without_its_library() {
-        check(&Facts { has_nvidia_graphics: false, ..nvidia() }, "libGLX_nvidia.so.0", "libnvidia-gl");
+        check(&SystemProbe { has_nvidia_graphics: false, ..nvidia() }, "libGLX_nvidia.so.0", "libnvidia-gl");
     }
 
     #[test]

@@ -7,16 +7,16 @@ use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoder, SubmissionIndex, Wri
 use super::super::buffers::n_bytes;
 use super::super::device::{Device, Pipeline, Timer};
 use super::pack::Packed;
-use super::plan::{Dispatch, Plan};
+use super::plan::{Plan, PlannedDispatch};
 use super::upload::Upload;
 use crate::basis::Basis;
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
 use crate::kernels::dispatch_line;
-use crate::kernels::gram::{Chunk, Facts, Layout, Lengths, Params, Strip, Variant};
+use crate::kernels::pair_stats::{BasisRun, Dispatch, Layout, Lengths, Params, RowParams, Variant};
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
-const N_FLIGHTS: usize = 2;
+const N_IN_FLIGHT: usize = 2;
 
 /// What the buffers must hold.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +49,19 @@ impl Needs {
 
 /// One set of buffers, for one call at a time.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct BufferSet {
     variant: &'static str,
     capacity: Needs,
     stack: Buffer,
     facts: Buffer,
-    flights: [Flight; N_FLIGHTS],
+    flights: [InFlight; N_IN_FLIGHT],
     /// Scratch: the facts of a strip.
-    facts_of_strip: Vec<Facts>,
+    facts_of_strip: Vec<RowParams>,
 }
 
 /// The buffers of one dispatch.
 #[derive(Debug)]
-struct Flight {
+struct InFlight {
     upload: Upload,
     params: Buffer,
     places: Buffer,
@@ -73,18 +73,18 @@ struct Flight {
 
 /// A dispatch that was submitted.
 struct Pending<'p> {
-    dispatch: &'p Dispatch,
-    chunk: Chunk,
+    dispatch: &'p PlannedDispatch,
+    chunk: Dispatch,
     submission: SubmissionIndex,
 }
 
 /// Which strip lies where in the stack.
-struct Residents {
+struct StripCache {
     /// The strip, and when it was last used.
     slots: Vec<Option<(usize, usize)>>,
 }
 
-impl Residents {
+impl StripCache {
     /// The place of a strip, and whether it has to be uploaded first; never that of `other`, its partner.
     fn place(&mut self, strip: usize, other: usize, now: usize) -> (usize, bool) {
         let is = |slot: &Option<(usize, usize)>, strip| slot.is_some_and(|(there, _)| there == strip);
@@ -101,7 +101,7 @@ impl Residents {
     }
 }
 
-impl Lane {
+impl BufferSet {
     /// Whether a block can run in these buffers.
     pub(super) fn serves(&self, variant: &Variant, needs: &Needs) -> bool {
         self.variant == variant.kernel.name && needs.fit(&self.capacity)
@@ -110,8 +110,8 @@ impl Lane {
     pub(super) fn new(device: &Device, pipeline: &Pipeline, variant: &Variant, needs: Needs) -> Result<Self> {
         let read = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let stack = device.buffer("bases", n_bytes(needs.stack_words), read);
-        let facts = device.buffer("facts", (needs.n_facts * size_of::<Facts>()) as u64, read);
-        let flights = [(); N_FLIGHTS].map(|()| {
+        let facts = device.buffer("facts", (needs.n_facts * size_of::<RowParams>()) as u64, read);
+        let flights = [(); N_IN_FLIGHT].map(|()| {
             let params = device.buffer(
                 "params",
                 size_of::<Params>() as u64,
@@ -126,7 +126,7 @@ impl Lane {
             );
             let group = device.group(pipeline, &[&stack, &facts, &places, &params, &sums]);
             let timer = device.timer();
-            Flight { upload: Upload::default(), params, places, sums, read_back, timer, group }
+            InFlight { upload: Upload::default(), params, places, sums, read_back, timer, group }
         });
         device.check()?;
         let variant = variant.kernel.name;
@@ -143,10 +143,10 @@ impl Lane {
         values: &mut [f32],
     ) -> Result<StageTimes> {
         let mut times = StageTimes::default();
-        let mut residents = Residents { slots: vec![None; needs.n_strips] };
-        let mut pending: [Option<Pending<'_>>; N_FLIGHTS] = [const { None }; N_FLIGHTS];
+        let mut residents = StripCache { slots: vec![None; needs.n_strips] };
+        let mut pending: [Option<Pending<'_>>; N_IN_FLIGHT] = [const { None }; N_IN_FLIGHT];
         for (now, dispatch) in plan.dispatches.iter().enumerate() {
-            let at = now % N_FLIGHTS;
+            let at = now % N_IN_FLIGHT;
             if let Some(done) = pending[at].take() {
                 self.flights[at].finish(device, (block, plan), done, values, &mut times)?;
             }
@@ -180,7 +180,7 @@ impl Lane {
         }
         // In the order in which they were submitted.
         let next = plan.dispatches.len();
-        for at in (next..next + N_FLIGHTS).map(|k| k % N_FLIGHTS) {
+        for at in (next..next + N_IN_FLIGHT).map(|k| k % N_IN_FLIGHT) {
             if let Some(done) = pending[at].take() {
                 self.flights[at].finish(device, (block, plan), done, values, &mut times)?;
             }
@@ -201,7 +201,7 @@ impl Lane {
         let upload = &mut self.flights[at].upload;
         let row_bytes = 4 * plan.row_words;
         self.facts_of_strip.clear();
-        self.facts_of_strip.resize(plan.strip_rows / 4, Facts::default());
+        self.facts_of_strip.resize(plan.strip_rows / 4, RowParams::default());
         let mut n_rows = 0;
         for &basis in bases {
             let packed = Packed::new(basis, layout)?;
@@ -224,26 +224,26 @@ impl Lane {
             }
             n_rows += basis.q();
         }
-        let offset = (row / 4 * size_of::<Facts>()) as u64;
+        let offset = (row / 4 * size_of::<RowParams>()) as u64;
         device.write(upload, encoder, (&self.facts, offset), bytemuck::cast_slice(&self.facts_of_strip))
     }
 }
 
-impl Flight {
+impl InFlight {
     /// The commands of one dispatch, from its parameters to the copy for the host.
     fn encode(
         &mut self,
         device: &Device,
         encoder: &mut CommandEncoder,
         (pipeline, variant): (&Pipeline, &Variant),
-        (block, plan, dispatch): (&Block<'_>, &Plan<'_>, &Dispatch),
+        (block, plan, dispatch): (&Block<'_>, &Plan<'_>, &PlannedDispatch),
         (rows, lengths): ([usize; 2], Lengths),
-    ) -> Result<Chunk> {
+    ) -> Result<Dispatch> {
         let ranks: [Vec<usize>; 2] =
             dispatch.strips.map(|strip| plan.strips[strip].iter().map(|basis| basis.q()).collect());
-        let strips = [0, 1].map(|k| Strip { ranks: &ranks[k], row: rows[k] });
+        let strips = [0, 1].map(|k| BasisRun { ranks: &ranks[k], row: rows[k] });
         let d = plan.strips[dispatch.strips[0]][0].d();
-        let chunk = Chunk::new(variant.tile, d, strips, dispatch.which.slots(), block.cells, lengths)?;
+        let chunk = Dispatch::new(variant.tile, d, strips, dispatch.which.slots(), block.cells, lengths)?;
         let params = bytemuck::bytes_of(&chunk.params);
         device.write(&mut self.upload, encoder, (&self.params, 0), params)?;
         device.write(&mut self.upload, encoder, (&self.places, 0), bytemuck::cast_slice(&chunk.places))?;

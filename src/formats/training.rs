@@ -1,11 +1,11 @@
 //! What trainers write about a run into a file's metadata.
 
-use crate::adapter::Recorded;
+use crate::adapter::TrainingInfo;
 use crate::formats::config::Config;
 use crate::formats::header::Metadata;
 
 /// The base model, and who trained it and when, from the config where there is one, else from the metadata.
-pub(super) fn recorded(config: Option<&Config>, metadata: &Metadata) -> (Option<String>, Recorded) {
+pub(super) fn training(config: Option<&Config>, metadata: &Metadata) -> (Option<String>, TrainingInfo) {
     let word = |keys: &[&str]| {
         let words = keys.iter().filter_map(|key| metadata.get(*key)).map(|word| word.trim());
         words.filter(|word| !word.is_empty() && *word != "None").map(str::to_owned).next()
@@ -15,12 +15,12 @@ pub(super) fn recorded(config: Option<&Config>, metadata: &Metadata) -> (Option<
         word(&["ss_sd_model_name", "ss_base_model_version", "base_model", "modelspec.architecture"])
     });
     let time = |key: &str| metadata.get(key)?.parse().ok().filter(|seconds: &f64| seconds.is_finite());
-    let recorded = Recorded {
+    let training = TrainingInfo {
         trainer: config.and_then(Config::trainer).or_else(|| trainer(metadata)),
         started_s: time("ss_training_started_at"),
         finished_s: time("ss_training_finished_at"),
     };
-    (base_model, recorded)
+    (base_model, training)
 }
 
 fn trainer(metadata: &Metadata) -> Option<String> {
@@ -48,9 +48,9 @@ fn trainer(metadata: &Metadata) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn of(words: &[(&str, &str)]) -> (Option<String>, Recorded) {
+    fn of(words: &[(&str, &str)]) -> (Option<String>, TrainingInfo) {
         let words = words.iter().map(|(key, word)| ((*key).to_owned(), (*word).to_owned()));
-        recorded(None, &words.collect())
+        training(None, &words.collect())
     }
 
     #[test]
@@ -67,6 +67,6 @@ mod tests {
         assert_eq!((by.started_s, by.finished_s), (Some(1_700_000_000.5), None));
         let (_, by) = of(&[("software", r#"{"name": "ai-toolkit", "version": "0.1.0"}"#)]);
         assert_eq!(by.trainer.as_deref(), Some("ai-toolkit 0.1.0"));
-        assert_eq!(of(&[("format", "pt")]), (None, Recorded::default()));
+        assert_eq!(of(&[("format", "pt")]), (None, TrainingInfo::default()));
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::basis::Basis;
-use crate::engine::{Block, Kept, Pairs};
+use crate::engine::{Block, BlockStats, Pairs};
 use crate::error::{Fault, Result};
-use crate::kernels::gram::{self, Chunk, Layout, Slots};
+use crate::kernels::pair_stats::{self, Dispatch, Layout, PairIndex};
 
 /// Tiles begin at multiples of this in a strip, whatever the variant's own.
 const ALIGNMENT: usize = 128;
@@ -31,7 +31,7 @@ pub(super) struct Budget {
 pub(super) struct Plan<'a> {
     /// Bases that are uploaded together.
     pub(super) strips: Vec<Vec<&'a Basis>>,
-    pub(super) dispatches: Vec<Dispatch>,
+    pub(super) dispatches: Vec<PlannedDispatch>,
     /// Rows of the longest strip, up to the end of its last tile.
     pub(super) strip_rows: usize,
     pub(super) row_words: usize,
@@ -41,19 +41,19 @@ pub(super) struct Plan<'a> {
 
 /// One strip times one strip.
 #[derive(Debug)]
-pub(super) struct Dispatch {
+pub(super) struct PlannedDispatch {
     pub(super) strips: [usize; 2],
-    pub(super) which: Which,
+    pub(super) which: PairLayout,
 }
 
 /// Which pairs of two strips are wanted, and where they stand in the block.
 #[derive(Debug)]
-pub(super) enum Which {
+pub(super) enum PairLayout {
     /// Each with each, from these places in the block's lists on.
     All([usize; 2]),
     /// One strip with itself, each pair once, from this place on.
     Upper(usize),
-    /// Slots of the pairs, as [`Slots::Table`] has them; and for each pair of the block its index, its places within the
+    /// Slots of the pairs, as [`PairIndex::Table`] has them; and for each pair of the block its index, its places within the
     /// strips, and its slot.
     Listed { table: Vec<u32>, n_pairs: usize, pairs: Vec<Listed> },
 }
@@ -71,7 +71,7 @@ impl<'a> Plan<'a> {
     pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
         let row_words = budget.layout.row_words(d);
-        let n_values = block.cells.len() + Kept::N_MORE;
+        let n_values = block.cells.len() + BlockStats::N_MORE;
         let cutter = Cutter::new(d, row_words, n_values, budget)?;
         let (strips, dispatches) = match block.pairs {
             Pairs::All => {
@@ -81,9 +81,9 @@ impl<'a> Plan<'a> {
                     let n = b.len();
                     (0..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - col }))
                 });
-                let dispatches = order.map(|(row, col)| Dispatch {
+                let dispatches = order.map(|(row, col)| PlannedDispatch {
                     strips: [row, a.len() + col],
-                    which: Which::All([a[row].0, b[col].0]),
+                    which: PairLayout::All([a[row].0, b[col].0]),
                 });
                 let dispatches = dispatches.collect();
                 (a.into_iter().chain(b).map(|(_, strip)| strip).collect(), dispatches)
@@ -94,11 +94,11 @@ impl<'a> Plan<'a> {
                     let n = strips.len();
                     (row..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - (col - row) }))
                 });
-                let dispatches = order.map(|(row, col)| Dispatch {
+                let dispatches = order.map(|(row, col)| PlannedDispatch {
                     strips: [row, col],
                     which: match row == col {
-                        true => Which::Upper(strips[row].0),
-                        false => Which::All([strips[row].0, strips[col].0]),
+                        true => PairLayout::Upper(strips[row].0),
+                        false => PairLayout::All([strips[row].0, strips[col].0]),
                     },
                 });
                 let dispatches = dispatches.collect();
@@ -116,12 +116,12 @@ impl<'a> Plan<'a> {
         let tiles = |strip: usize| {
             self.strips[strip].iter().map(|basis| basis.q()).sum::<usize>().div_ceil(ALIGNMENT)
         };
-        let of = |dispatch: &Dispatch| {
+        let of = |dispatch: &PlannedDispatch| {
             let [a, b] = dispatch.strips.map(tiles);
             match &dispatch.which {
-                Which::All(_) => a * b,
-                Which::Upper(_) => a * (a + 1) / 2,
-                Which::Listed { .. } => a.max(b),
+                PairLayout::All(_) => a * b,
+                PairLayout::Upper(_) => a * (a + 1) / 2,
+                PairLayout::Listed { .. } => a.max(b),
             }
         };
         self.dispatches.iter().map(of).sum()
@@ -133,11 +133,11 @@ impl<'a> Plan<'a> {
         for dispatch in &self.dispatches {
             let [a, b] = dispatch.strips.map(|strip| self.strips[strip].len());
             let (table, n_pairs) = match &dispatch.which {
-                Which::All(_) => (0, a * b),
-                Which::Upper(_) => (0, a * a.saturating_sub(1) / 2),
-                Which::Listed { table, n_pairs, .. } => (table.len(), *n_pairs),
+                PairLayout::All(_) => (0, a * b),
+                PairLayout::Upper(_) => (0, a * a.saturating_sub(1) / 2),
+                PairLayout::Listed { table, n_pairs, .. } => (table.len(), *n_pairs),
             };
-            let groups = self.strip_rows / gram::QUADRANT;
+            let groups = self.strip_rows / pair_stats::QUADRANT;
             places = places.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
             sums = sums.max(n_pairs * self.n_values * 2);
         }
@@ -145,12 +145,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-impl Which {
-    pub(super) fn slots(&self) -> Slots<'_> {
+impl PairLayout {
+    pub(super) fn slots(&self) -> PairIndex<'_> {
         match self {
-            Self::All(_) => Slots::All,
-            Self::Upper(_) => Slots::Upper,
-            Self::Listed { table, n_pairs, .. } => Slots::Table { table, n_pairs: *n_pairs },
+            Self::All(_) => PairIndex::All,
+            Self::Upper(_) => PairIndex::Upper,
+            Self::Listed { table, n_pairs, .. } => PairIndex::Table { table, n_pairs: *n_pairs },
         }
     }
 
@@ -200,9 +200,9 @@ struct Cutter {
 impl Cutter {
     fn new(d: usize, row_words: usize, n_values: usize, budget: Budget) -> Result<Self> {
         let max_pairs = MAX_SUMS.min(budget.max_words) / (2 * n_values);
-        if max_pairs == 0 || n_values > Chunk::MAX_CELLS {
+        if max_pairs == 0 || n_values > Dispatch::MAX_CELLS {
             let found = format!("{n_values} numbers of a pair");
-            let most = (MAX_SUMS / 2).min(Chunk::MAX_CELLS);
+            let most = (MAX_SUMS / 2).min(Dispatch::MAX_CELLS);
             return Err(Fault::new(found, format!("at most {most}")).of("block").limit());
         }
         // Two strips are multiplied in a dispatch, and both lie in one buffer.
@@ -245,7 +245,7 @@ impl Cutter {
         &self,
         block: &Block<'a>,
         list: &[(u32, u32)],
-    ) -> Result<(Vec<Vec<&'a Basis>>, Vec<Dispatch>)> {
+    ) -> Result<(Vec<Vec<&'a Basis>>, Vec<PlannedDispatch>)> {
         let (mut strips, mut dispatches) = (vec![], vec![]);
         let mut group = Group::default();
         for (index, &(a, b)) in list.iter().enumerate() {
@@ -297,14 +297,14 @@ impl<'a> Group<'a> {
         self.pairs.push(Listed { index, places, slot });
     }
 
-    fn close(self, strips: &mut Vec<Vec<&'a Basis>>, dispatches: &mut Vec<Dispatch>) {
+    fn close(self, strips: &mut Vec<Vec<&'a Basis>>, dispatches: &mut Vec<PlannedDispatch>) {
         let n_b = self.strips[1].len();
-        let mut table = vec![Chunk::NO_SLOT; self.strips[0].len() * n_b];
+        let mut table = vec![Dispatch::NO_PAIR; self.strips[0].len() * n_b];
         for ([a, b], slot) in &self.slots {
             table[a * n_b + b] = *slot as u32;
         }
-        let which = Which::Listed { table, n_pairs: self.slots.len(), pairs: self.pairs };
-        dispatches.push(Dispatch { strips: [strips.len(), strips.len() + 1], which });
+        let which = PairLayout::Listed { table, n_pairs: self.slots.len(), pairs: self.pairs };
+        dispatches.push(PlannedDispatch { strips: [strips.len(), strips.len() + 1], which });
         strips.extend(self.strips);
     }
 }

@@ -16,7 +16,7 @@ fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
 }
 
 @compute @workgroup_size(LANES, LANES)
-fn gram_128_subgroup(
+fn pair_stats_128_subgroup(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,

@@ -2,7 +2,7 @@
 // and bases_f32.wgsl stand in front.
 
 @compute @workgroup_size(LANES, LANES)
-fn gram_128(
+fn pair_stats_128(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,

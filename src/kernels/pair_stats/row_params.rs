@@ -1,11 +1,11 @@
-//! What the gram kernels must know of each row of a basis besides its numbers.
+//! What the pair statistics kernels must know of each row of a basis besides its numbers.
 
 use bytemuck::{Pod, Zeroable};
 
 /// Of four neighbouring rows of the stack. What no basis stands in is never read for its sake.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Facts {
+pub struct RowParams {
     /// σ² / √Σσ⁴ over the row's basis.
     pub weights: [f32; 4],
     /// What products with the row are multiplied by.
@@ -20,7 +20,7 @@ pub struct Facts {
 /// dither frac(i·1/g + j·1/g²), so that squares which all round one way are rounded both ways in turn, over any rectangle.
 const STEPS: [f64; 2] = [0.754_877_666_246_692_7, 0.569_840_290_998_053_2];
 
-impl Facts {
+impl RowParams {
     /// Writes what is known of a basis whose first row is row `row` of `facts`.
     ///
     /// `scales` are 1 for every row where there are none.
@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn a_dither_rounds_the_same_number_both_ways_in_turn_over_any_rectangle() {
-        let mut facts = vec![Facts::default(); 256];
-        Facts::write(&mut facts, 0, &vec![1.0; 1024], None);
+        let mut facts = vec![RowParams::default(); 256];
+        RowParams::write(&mut facts, 0, &vec![1.0; 1024], None);
         let dither =
             |i: usize, j: usize| (facts[i / 4].dithers_a[i % 4] + facts[j / 4].dithers_b[j % 4]).fract();
         for square in [0.03f32, 0.5, 0.25, 0.97, 1048.576] {
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn weights_have_norm_1_and_rows_go_in_fours() {
-        let mut facts = vec![Facts::default(); 2];
-        Facts::write(&mut facts, 3, &[3.0, 1.0], Some(&[0.5, 0.25]));
+        let mut facts = vec![RowParams::default(); 2];
+        RowParams::write(&mut facts, 3, &[3.0, 1.0], Some(&[0.5, 0.25]));
         assert_eq!((facts[0].scales, facts[1].scales), ([0.0, 0.0, 0.0, 0.5], [0.25, 0.0, 0.0, 0.0]));
         let (first, second) = (facts[0].weights[3], facts[1].weights[0]);
         assert!((first * first + second * second - 1.0).abs() < 1e-6 && (first / second - 9.0).abs() < 1e-5);

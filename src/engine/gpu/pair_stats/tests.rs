@@ -33,11 +33,11 @@ fn a_block_in_many_dispatches_has_the_bits_of_one() {
         let Some(engine) = open(precision) else { return };
         for pairs in [Pairs::All, Pairs::Upper, Pairs::List(&list)] {
             let block = Block { a: &bases, b: &bases, pairs, cells: &[(1, 1), (3, 2), (8, 8)] };
-            let whole = engine.gram(&block, engine.device.limits()).unwrap();
+            let whole = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
             for (n_rows, max_flop) in [(3 * 128, 1e9), (2 * 128, 1e9), (1 << 14, 1e6)] {
                 // Three strips of 128 rows in the stack, then two, so that all of them come and go; then many small ones.
                 let limits = Limits { max_words: n_rows * 64, max_flop };
-                let cut = engine.gram(&block, limits).unwrap();
+                let cut = engine.run_pair_stats(&block, limits).unwrap();
                 assert!(bits(&cut) == bits(&whole), "{precision}, {pairs:?}, {limits:?}");
             }
         }
@@ -56,8 +56,8 @@ fn all_kernels_give_the_same_bits() {
         let each: Vec<Vec<u32>> = kernels
             .into_iter()
             .map(|at| {
-                engine.gram.only = Some(at);
-                bits(&engine.gram(&block, engine.device.limits()).unwrap())
+                engine.pair_stats.only = Some(at);
+                bits(&engine.run_pair_stats(&block, engine.device.limits()).unwrap())
             })
             .collect();
         assert!(each.len() >= 2 && each.iter().all(|bits| *bits == each[0]), "{precision}");
@@ -71,8 +71,8 @@ fn buffers_stay_and_stages_are_timed() {
     let bases: Vec<&Basis> = bases.iter().collect();
     for n in [20, 5, 20] {
         let block = Block { a: &bases[..n], b: &bases[..n], pairs: Pairs::Upper, cells: &[(1, 1)] };
-        engine.kept(&block).unwrap();
-        assert_eq!(engine.gram.idle.lock().unwrap().len(), 1);
+        engine.pair_stats(&block).unwrap();
+        assert_eq!(engine.pair_stats.idle.lock().unwrap().len(), 1);
     }
     let times = engine.stage_times().unwrap();
     assert!(times.upload > Duration::ZERO && times.read_back > Duration::ZERO, "{times:?}");
@@ -82,10 +82,11 @@ fn buffers_stay_and_stages_are_timed() {
 
 #[test]
 fn an_unknown_kernel_or_one_of_another_precision_is_an_error_that_lists_those_there_are() {
-    let error = GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "gram_64_f16").unwrap_err();
+    let error =
+        GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "pair_stats_64_f16").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "kernel: found `gram_64_f16`, expected gram or gram_128 or gram_64 or gram_128_subgroup or gram_coop"
+        "kernel: found `pair_stats_64_f16`, expected pair_stats or pair_stats_128 or pair_stats_64 or pair_stats_128_subgroup or pair_stats_coop"
     );
 }
 
@@ -93,21 +94,21 @@ fn an_unknown_kernel_or_one_of_another_precision_is_an_error_that_lists_those_th
 fn the_kernel_that_an_engine_names_opens_another_one_like_it() {
     for precision in Precision::ALL {
         let Some(engine) = open(precision) else { return };
-        let kernel = engine.info().kernel;
+        let kernel = engine.info().variant;
         let open = |choice| GpuEngine::open_with_kernel(&choice, precision, kernel);
         let again = open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))).unwrap();
-        assert_eq!((again.info().kernel, again.gram.only), (kernel, None));
+        assert_eq!((again.info().variant, again.pair_stats.only), (kernel, None));
     }
 }
 
 #[test]
 fn a_kernel_that_needs_what_the_gpu_lacks_is_an_error_with_a_way_out() {
     // Software drivers have no cooperative matrices; a GPU that has them opens.
-    match GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "gram_coop") {
-        Ok(engine) => assert_eq!(engine.info().kernel, "gram_coop"),
+    match GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "pair_stats_coop") {
+        Ok(engine) => assert_eq!(engine.info().variant, "pair_stats_coop"),
         Err(error) if open(Precision::F32).is_some() => {
             assert!(error.to_string().contains("no cooperative matrices"), "{error}");
-            assert!(error.hint().unwrap().contains("gram_128"), "{error}");
+            assert!(error.hint().unwrap().contains("pair_stats_128"), "{error}");
         }
         Err(_) => {}
     }

@@ -13,7 +13,7 @@ fn main() {
 /// Rank, d, bases: each with each other.
 const SHAPES: [(usize, usize, usize); 4] = [(8, 768, 128), (16, 768, 64), (64, 768, 16), (128, 768, 8)];
 
-fn kept(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usize)) {
+fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usize)) {
     let open = |choice| GpuEngine::open_with_kernel(&choice, Precision::F32, kernel);
     let engine = match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
         Ok(engine) => engine,
@@ -26,22 +26,22 @@ fn kept(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usi
         (0..).map(|k| (1 << k, 1 << k)).take_while(|(k, _)| *k <= rank).collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &cells };
     // Else it would be the CPU engine that is timed.
-    let first = engine.kept(&block).unwrap();
+    let first = engine.pair_stats(&block).unwrap();
     assert_eq!((first.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
-    bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench(|| engine.kept(black_box(&block)).unwrap());
+    bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench(|| engine.pair_stats(black_box(&block)).unwrap());
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn gram_128_subgroup(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "gram_128_subgroup", shape);
+fn pair_stats_128_subgroup(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    kept(bencher, "pair_stats_128_subgroup", shape);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn gram_128(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "gram_128", shape);
+fn pair_stats_128(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    kept(bencher, "pair_stats_128", shape);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn gram_64(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "gram_64", shape);
+fn pair_stats_64(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    kept(bencher, "pair_stats_64", shape);
 }

@@ -61,7 +61,7 @@ fn make_block(row: u32, col: u32, to: u32) {
 
 // In one dimension: only so do invocations have a subgroup each by their order.
 @compute @workgroup_size(LANES * LANES)
-fn gram_coop(
+fn pair_stats_coop(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,

@@ -6,17 +6,17 @@ use rayon::prelude::*;
 use super::pool::Buffers;
 use super::stack::Stack;
 use super::tile::{Cell, KeepCells, Tile, WholeGrid};
-use crate::engine::{Block, Kept, Pair, Pairs, Precision};
+use crate::engine::{Block, BlockStats, Pair, Pairs, Precision};
 use crate::error::Result;
 use crate::measure::Grid;
 
-/// See [`crate::engine::Engine::kept`].
-pub(super) fn kept(block: &Block<'_>, precision: Precision, buffers: &Buffers) -> Result<Kept> {
+/// See [`crate::engine::Engine::pair_stats`].
+pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buffers) -> Result<BlockStats> {
     block.d()?;
     let cells = block.cells.iter().enumerate();
     let mut cells: Vec<Cell> = cells.map(|(place, &(i, j))| Cell { i, j, place }).collect();
     cells.sort_unstable();
-    let n_numbers = cells.len() + Kept::N_MORE;
+    let n_numbers = cells.len() + BlockStats::N_MORE;
     let mut values = vec![f32::NAN; block.n_pairs() * n_numbers];
     let together = !matches!(block.pairs, Pairs::List(_));
     let a = Stack::new(block.a, together, precision, buffers.steps.take());
@@ -48,7 +48,7 @@ pub(super) fn kept(block: &Block<'_>, precision: Precision, buffers: &Buffers) -
         buffers.steps.give_back(other.steps);
     }
     buffers.steps.give_back(a.steps);
-    Ok(Kept::new(cells.len(), values))
+    Ok(BlockStats::new(cells.len(), values))
 }
 
 /// Each two groups that have pairs, with the places of these pairs' numbers: one slice for each basis of the first group.

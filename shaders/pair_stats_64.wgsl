@@ -1,14 +1,14 @@
-// Tiles of 128 × 128 of the Gram matrix of bases in f16, for many pairs. stack.wgsl, product.wgsl, tile_128.wgsl, steps.wgsl
-// and bases_f16.wgsl stand in front.
+// Tiles of 64 × 64 of the Gram matrix of bases in f32, for few pairs. stack.wgsl, product.wgsl and bases_f32.wgsl stand in
+// front.
 
 @compute @workgroup_size(LANES, LANES)
-fn gram_128_f16(
+fn pair_stats_64(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let index = workgroup.y * workgroups.x + workgroup.x;
     if index < params.n_tiles {
-        make_tile_128(index, local.x, local.y);
+        make_tile_64(index, local.x, local.y);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use common::engines::{gpus_by_kernel, phi_bound};
 use common::oracle::Oracle;
-use lorascope::engine::{Block, Engine, Kept, KeptPair, Pairs};
-use lorascope::kernels::gram::{Rows, gram};
+use lorascope::engine::{Block, BlockStats, Engine, PairStats, Pairs};
+use lorascope::kernels::pair_stats::{Rows, pair_stats};
 use lorascope::{Basis, Error};
 
 macro_rules! everywhere {
@@ -52,25 +52,31 @@ fn gaussian(ranks: impl IntoIterator<Item = usize>, d: usize) -> Vec<Basis> {
     ranks.map(|(seed, q)| Basis::gaussian(q, d, 1000 * d as u64 + seed as u64).unwrap()).collect()
 }
 
-fn kept(engine: &dyn Engine, a: &[Basis], b: &[Basis], pairs: Pairs<'_>, cells: &[(usize, usize)]) -> Kept {
+fn pair_stats(
+    engine: &dyn Engine,
+    a: &[Basis],
+    b: &[Basis],
+    pairs: Pairs<'_>,
+    cells: &[(usize, usize)],
+) -> BlockStats {
     let [a, b]: [Vec<&Basis>; 2] = [a, b].map(|bases| bases.iter().collect());
-    let kept = engine.kept(&Block { a: &a, b: &b, pairs, cells }).unwrap();
+    let kept = engine.pair_stats(&Block { a: &a, b: &b, pairs, cells }).unwrap();
     assert_eq!((kept.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
     kept
 }
 
-fn bits(pair: KeptPair<'_>) -> Vec<u32> {
-    pair.phi.iter().chain([&pair.full, &pair.overlap]).map(|value| value.to_bits()).collect()
+fn bits(pair: PairStats<'_>) -> Vec<u32> {
+    pair.phi.iter().chain([&pair.full, &pair.linear_cka]).map(|value| value.to_bits()).collect()
 }
 
 fn plain(a: &Basis, b: &Basis, cells: &[(usize, usize)]) -> Vec<f64> {
     let [u, v] = [a, b].map(|basis| Rows { rows: basis.rows(), sigma: basis.sigma() });
-    gram(u, v, a.d(), cells)
+    pair_stats(u, v, a.d(), cells)
 }
 
 /// The largest difference from the plain loops; NaN has to meet NaN.
-fn difference(pair: KeptPair<'_>, expected: &[f64]) -> f64 {
-    let values = pair.phi.iter().chain([&pair.full, &pair.overlap]);
+fn difference(pair: PairStats<'_>, expected: &[f64]) -> f64 {
+    let values = pair.phi.iter().chain([&pair.full, &pair.linear_cka]);
     let differences = values.zip(expected).map(|(&value, expected)| {
         assert_eq!(value.is_nan(), expected.is_nan(), "{value} for {expected}");
         if value.is_nan() { 0.0 } else { (f64::from(value) - expected).abs() }
@@ -182,7 +188,7 @@ fn finds_a_basis_in_itself_whole(engine: &dyn Engine) {
         let cells = [(1, 1), (2, 2), (5, 5)];
         let kept = kept(engine, &bases, &bases, Pairs::List(&list), &cells);
         let pair = kept.pairs().next().unwrap();
-        for phi in pair.phi.iter().chain([&pair.full, &pair.overlap]) {
+        for phi in pair.phi.iter().chain([&pair.full, &pair.linear_cka]) {
             assert!((f64::from(*phi) - 1.0).abs() <= phi_bound(engine), "rank {}: {pair:?}", basis.q());
         }
     }
@@ -192,14 +198,14 @@ fn is_one_in_one_dimension(engine: &dyn Engine) {
     let bases: Vec<Basis> = [1.0, -1.0].map(|x| Basis::from_rows(1, vec![x], vec![2.0]).unwrap()).into();
     let kept = kept(engine, &bases, &bases, Pairs::All, &[(1, 1), (1, 2)]);
     for pair in kept.pairs() {
-        assert!(pair.phi[0] == 1.0 && pair.phi[1].is_nan() && pair.full == 1.0 && pair.overlap == 1.0);
+        assert!(pair.phi[0] == 1.0 && pair.phi[1].is_nan() && pair.full == 1.0 && pair.linear_cka == 1.0);
     }
 }
 
 fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
     let bases = gaussian((0..60).map(|k| 1 + k * 31 % 97), 130);
     let all = kept(engine, &bases, &bases, Pairs::All, &CELLS);
-    let all: Vec<KeptPair<'_>> = all.pairs().collect();
+    let all: Vec<PairStats<'_>> = all.pairs().collect();
 
     let upper = kept(engine, &bases, &bases, Pairs::Upper, &CELLS);
     let places: Vec<(usize, usize)> = (0..60).flat_map(|a| (a + 1..60).map(move |b| (a, b))).collect();
@@ -242,7 +248,7 @@ fn keeps_whole_grids_and_no_cells_at_all(engine: &dyn Engine) {
     let oracle = Oracle::new(bases[0].rows(), bases[1].rows(), 40);
     assert!(oracle.worst(whole.phi) <= phi_bound(engine));
     let none = kept(engine, &bases[..1], &bases[1..], Pairs::All, &[]);
-    assert_eq!(bits(none.pairs().next().unwrap()), [whole.full.to_bits(), whole.overlap.to_bits()]);
+    assert_eq!(bits(none.pairs().next().unwrap()), [whole.full.to_bits(), whole.linear_cka.to_bits()]);
 }
 
 fn returns_nothing_for_no_pair(engine: &dyn Engine) {
@@ -255,7 +261,7 @@ fn returns_nothing_for_no_pair(engine: &dyn Engine) {
 
 fn refuses_bases_of_different_dimensions(engine: &dyn Engine) {
     let (a, b) = (Basis::gaussian(2, 10, 0).unwrap(), Basis::gaussian(2, 11, 0).unwrap());
-    let error = engine.kept(&Block { a: &[&a], b: &[&b], pairs: Pairs::All, cells: &[] }).unwrap_err();
+    let error = engine.pair_stats(&Block { a: &[&a], b: &[&b], pairs: Pairs::All, cells: &[] }).unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error}");
 }
 

@@ -1,11 +1,11 @@
-//! A basis as the gram kernels read it: rows padded with zeros, and what must be known of each.
+//! A basis as the pair statistics kernels read it: rows padded with zeros, and what must be known of each.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
-use crate::kernels::gram::{Facts, Layout};
+use crate::kernels::pair_stats::{Layout, RowParams};
 use crate::kernels::similarity::HalfRows;
 
 /// How far a row of f32 may be from norm 1. Whole numbers hold squares up to twice what orthonormal rows give.
@@ -48,12 +48,12 @@ impl<'a> Packed<'a> {
         }
     }
 
-    pub(super) fn write_facts(&self, facts: &mut [Facts], row: usize) {
+    pub(super) fn write_facts(&self, facts: &mut [RowParams], row: usize) {
         let scales = match &self.numbers {
             Numbers::F16(half) => Some(&half.reciprocals[..]),
             Numbers::F32 | Numbers::Split { .. } => None,
         };
-        Facts::write(facts, row, self.basis.sigma(), scales);
+        RowParams::write(facts, row, self.basis.sigma(), scales);
     }
 
     /// Hands these rows' bytes to `write` in order, each with where it begins; gaps between them are to be zero.

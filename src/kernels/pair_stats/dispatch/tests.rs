@@ -2,8 +2,8 @@ use super::*;
 
 const LENGTHS: Lengths = Lengths { rows: 1024, places: 1 << 16, sums: 1 << 20 };
 
-fn strip(ranks: &[usize]) -> Strip<'_> {
-    Strip { ranks, row: 128 }
+fn strip(ranks: &[usize]) -> BasisRun<'_> {
+    BasisRun { ranks, row: 128 }
 }
 
 #[test]
@@ -18,19 +18,19 @@ fn groups_name_the_bases_that_reach_into_each_64_rows() {
 #[test]
 fn makes_the_tiles_that_hold_a_pair_and_no_other() {
     let ranks = [100; 3]; // Three tiles of 128, the bases at rows 0, 100 and 200.
-    let tiles = |slots: Slots<'_>| super::tiles(128, [strip(&ranks), strip(&ranks)], slots);
-    assert_eq!(tiles(Slots::All).len(), 9);
-    assert_eq!(tiles(Slots::Upper), [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]);
-    let mut table = [Chunk::NO_SLOT; 9];
+    let tiles = |slots: PairIndex<'_>| super::tiles(128, [strip(&ranks), strip(&ranks)], slots);
+    assert_eq!(tiles(PairIndex::All).len(), 9);
+    assert_eq!(tiles(PairIndex::Upper), [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]);
+    let mut table = [Dispatch::NO_PAIR; 9];
     table[2] = 0;
-    assert_eq!(tiles(Slots::Table { table: &table, n_pairs: 1 }), [[0, 1], [0, 2]]);
+    assert_eq!(tiles(PairIndex::Table { table: &table, n_pairs: 1 }), [[0, 1], [0, 2]]);
 }
 
 #[test]
 fn refuses_what_ends_past_a_buffer() {
     let ranks = [64, 70, 3];
     let new = |lengths: Lengths| {
-        Chunk::new(128, 100, [strip(&ranks), strip(&ranks)], Slots::All, &[(1, 1), (2, 2)], lengths)
+        Dispatch::new(128, 100, [strip(&ranks), strip(&ranks)], PairIndex::All, &[(1, 1), (2, 2)], lengths)
     };
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 4 * 2, 2, 32));
@@ -57,24 +57,24 @@ fn refuses_what_ends_past_a_buffer() {
 
 #[test]
 fn refuses_slots_of_another_shape() {
-    let new = |slots: Slots<'_>| {
-        Chunk::new(64, 10, [strip(&[3, 4]), strip(&[3, 5])], slots, &[], LENGTHS).map(|_| ())
+    let new = |slots: PairIndex<'_>| {
+        Dispatch::new(64, 10, [strip(&[3, 4]), strip(&[3, 5])], slots, &[], LENGTHS).map(|_| ())
     };
-    assert!(new(Slots::All).is_ok());
-    assert!(new(Slots::Upper).is_err());
-    assert!(new(Slots::Table { table: &[0, 1, 2], n_pairs: 3 }).is_err());
-    assert!(new(Slots::Table { table: &[0, 1, 2, Chunk::NO_SLOT], n_pairs: 3 }).is_ok());
-    assert!(new(Slots::Table { table: &[0, 1, 3, Chunk::NO_SLOT], n_pairs: 3 }).is_err());
+    assert!(new(PairIndex::All).is_ok());
+    assert!(new(PairIndex::Upper).is_err());
+    assert!(new(PairIndex::Table { table: &[0, 1, 2], n_pairs: 3 }).is_err());
+    assert!(new(PairIndex::Table { table: &[0, 1, 2, Dispatch::NO_PAIR], n_pairs: 3 }).is_ok());
+    assert!(new(PairIndex::Table { table: &[0, 1, 3, Dispatch::NO_PAIR], n_pairs: 3 }).is_err());
 }
 
 #[test]
 fn reads_sums_of_one_word_and_of_two() {
     let read = |ranks: [usize; 2], sums: &[u32]| {
-        let chunk = Chunk::new(
+        let chunk = Dispatch::new(
             64,
             10,
             [strip(&ranks[..1]), strip(&ranks[1..])],
-            Slots::All,
+            PairIndex::All,
             &[(2, 2), (9, 1)],
             LENGTHS,
         );
@@ -82,10 +82,10 @@ fn reads_sums_of_one_word_and_of_two() {
         chunk.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
         values
     };
-    let [half, past, full, overlap] = read([2, 5], &[1 << 25, 7, 1 << 26, 1 << 30]);
-    assert!((half, full, overlap) == (0.5, 1.0, 0.5) && past.is_nan());
+    let [half, past, full, linear_cka] = read([2, 5], &[1 << 25, 7, 1 << 26, 1 << 30]);
+    assert!((half, full, linear_cka) == (0.5, 1.0, 0.5) && past.is_nan());
     // 2 · 2²⁵ in two parts that carried nothing over, and rank 128.
-    let [half, tall, full, overlap] =
+    let [half, tall, full, linear_cka] =
         read([128, 130], &[1 << 17, 510, 0, 512, 0, 128 * 512, 1 << 16, (1 << 15) - 1]);
-    assert_eq!((half, tall, full, overlap), (0.5, 1.0, 1.0, 1.0));
+    assert_eq!((half, tall, full, linear_cka), (0.5, 1.0, 1.0, 1.0));
 }

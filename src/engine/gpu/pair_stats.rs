@@ -1,20 +1,20 @@
-//! What a scan keeps of many pairs: the gram kernels, their buffers, and what is done when a GPU fails.
+//! What a scan keeps of many pairs: the pair statistics kernels, their buffers, and what is done when a GPU fails.
 
-mod lane;
+mod buffer_set;
 mod pack;
 mod plan;
 mod upload;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use self::lane::{Lane, Needs};
+use self::buffer_set::{BufferSet, Needs};
 use self::plan::{Budget, Plan};
 use super::GpuEngine;
 use super::batch::Limits;
 use super::device::{Device, Pipeline};
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
-use crate::kernels::gram::{Feature, VARIANTS, Variant};
+use crate::kernels::pair_stats::{Feature, VARIANTS, Variant};
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
 /// GPU has 30 to 80 compute units.
@@ -54,9 +54,9 @@ pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'stat
     VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
 }
 
-/// The gram kernels of one engine.
+/// The pair statistics kernels of one engine.
 #[derive(Debug)]
-pub(super) struct Gram {
+pub(super) struct PairStatsKernels {
     /// Compiled when first used, in the order of [`VARIANTS`].
     pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
     /// The one to take for every block.
@@ -64,11 +64,11 @@ pub(super) struct Gram {
     /// The ones to take for each kind of [`Work`].
     pub(super) fastest: [usize; 2],
     /// Buffers that no call uses just now.
-    idle: Mutex<Vec<Lane>>,
+    idle: Mutex<Vec<BufferSet>>,
     times: Mutex<StageTimes>,
 }
 
-impl Gram {
+impl PairStatsKernels {
     pub(super) fn new(device: &Device, only: Option<usize>) -> Self {
         // Until they are timed: the tile that fills a GPU sooner, and the one that asks less of its memory.
         let fastest = [64, 128].map(|tile| {
@@ -87,7 +87,7 @@ impl Gram {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_lane(&self, variant: &Variant, needs: &Needs) -> Option<Lane> {
+    fn take_lane(&self, variant: &Variant, needs: &Needs) -> Option<BufferSet> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         match idle.iter().position(|lane| lane.serves(variant, needs)) {
             Some(at) => Some(idle.swap_remove(at)),
@@ -101,28 +101,28 @@ impl Gram {
 }
 
 impl GpuEngine {
-    /// The numbers of every pair of a block by the gram kernels, within these limits.
-    pub(super) fn gram(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
+    /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
+    pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
         let Limits { max_words, max_flop } = limits;
         // All kernels that may be taken for a precision read the same numbers of words.
-        let layout = VARIANTS[self.gram.only.unwrap_or(self.gram.fastest[0])].layout;
+        let layout = VARIANTS[self.pair_stats.only.unwrap_or(self.pair_stats.fastest[0])].layout;
         let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
         let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
         if plan.dispatches.is_empty() {
             return Ok(values);
         }
-        let at = self.gram.only.unwrap_or(self.gram.fastest[Work::of(&plan) as usize]);
+        let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
         let (device, variant) = (&self.device, &VARIANTS[at]);
-        let pipeline = self.gram.pipeline(device, at);
+        let pipeline = self.pair_stats.pipeline(device, at);
         let needs = Needs::of(&plan, block.cells.len(), max_words);
-        let mut lane = match self.gram.take_lane(variant, &needs) {
+        let mut lane = match self.pair_stats.take_lane(variant, &needs) {
             Some(lane) => lane,
-            None => Lane::new(device, pipeline, variant, needs)?,
+            None => BufferSet::new(device, pipeline, variant, needs)?,
         };
         let times = lane.run(device, pipeline, variant, (block, &plan, needs), &mut values)?;
-        *self.gram.times.lock().unwrap_or_else(PoisonError::into_inner) += times;
+        *self.pair_stats.times.lock().unwrap_or_else(PoisonError::into_inner) += times;
         // A lane that failed is not kept: nobody knows what is in its buffers.
-        self.gram.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        self.pair_stats.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
         Ok(values)
     }
 }

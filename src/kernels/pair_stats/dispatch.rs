@@ -1,8 +1,8 @@
-//! One dispatch of a gram kernel: which tiles, which pairs, and where everything lies.
+//! One dispatch of a pair statistics kernel: which tiles, which pairs, and where everything lies.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{COLUMNS, MAX_ONE_WORD_RANK, OVERLAP_UNIT, QUADRANT, SQUARE_UNIT};
+use super::{COLUMNS, LINEAR_CKA_UNIT, MAX_ONE_WORD_RANK, QUADRANT, SQUARE_UNIT};
 use crate::error::{Fault, Result};
 
 /// `Params` of `shaders/stack.wgsl`.
@@ -49,14 +49,14 @@ pub struct Params {
 
 /// Bases that lie one after another in the stack.
 #[derive(Debug, Clone, Copy)]
-pub struct Strip<'a> {
+pub struct BasisRun<'a> {
     /// The rank of each.
     pub ranks: &'a [usize],
     /// Row of the stack that the first begins at, a multiple of 4.
     pub row: usize,
 }
 
-impl Strip<'_> {
+impl BasisRun<'_> {
     /// Rows of all bases.
     fn n_rows(&self) -> usize {
         self.ranks.iter().sum()
@@ -90,12 +90,12 @@ impl Strip<'_> {
 
 /// Which pairs have a place in the sums.
 #[derive(Debug, Clone, Copy)]
-pub enum Slots<'a> {
+pub enum PairIndex<'a> {
     /// Each a with each b, row after row.
     All,
     /// Both strips are one, and each pair stands once: (0, 1), (0, 2), ..., (1, 2), ...
     Upper,
-    /// `n_pairs` places, at (a, b) row-major of `table`, [`Chunk::NO_SLOT`] where there is none.
+    /// `n_pairs` places, at (a, b) row-major of `table`, [`Dispatch::NO_PAIR`] where there is none.
     Table {
         /// (n_a, n_b) places.
         table: &'a [u32],
@@ -117,7 +117,7 @@ pub struct Lengths {
 
 /// One dispatch, checked against its buffers: the kernels are loaded without bounds checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Dispatch {
     /// The uniform.
     pub params: Params,
     /// What lies where.
@@ -126,9 +126,9 @@ pub struct Chunk {
     pub n_sums: usize,
 }
 
-impl Chunk {
+impl Dispatch {
     /// A pair without a place.
-    pub const NO_SLOT: u32 = u32::MAX;
+    pub const NO_PAIR: u32 = u32::MAX;
 
     /// The most cells of a pair: the kernels count the values of a quadrant's pairs in 32 bits.
     pub const MAX_CELLS: usize = 1 << 18;
@@ -141,8 +141,8 @@ impl Chunk {
     pub fn new(
         tile: usize,
         d: usize,
-        [a, b]: [Strip<'_>; 2],
-        slots: Slots<'_>,
+        [a, b]: [BasisRun<'_>; 2],
+        slots: PairIndex<'_>,
         cells: &[(usize, usize)],
         lengths: Lengths,
     ) -> Result<Self> {
@@ -160,21 +160,21 @@ impl Chunk {
         }
         let (n_a, n_b) = (a.ranks.len(), b.ranks.len());
         let (pairs, n_pairs, table): (u32, usize, &[u32]) = match slots {
-            Slots::All => (0, n_a * n_b, &[]),
-            Slots::Upper if a.ranks == b.ranks => (1, n_a * n_a.saturating_sub(1) / 2, &[]),
-            Slots::Table { table, n_pairs } if table.len() == n_a * n_b => {
-                let is_wrong = |&&slot: &&u32| slot != Self::NO_SLOT && slot as usize >= n_pairs;
+            PairIndex::All => (0, n_a * n_b, &[]),
+            PairIndex::Upper if a.ranks == b.ranks => (1, n_a * n_a.saturating_sub(1) / 2, &[]),
+            PairIndex::Table { table, n_pairs } if table.len() == n_a * n_b => {
+                let is_wrong = |&&slot: &&u32| slot != Self::NO_PAIR && slot as usize >= n_pairs;
                 if let Some(slot) = table.iter().find(is_wrong) {
                     return Err(over("slot of a pair", *slot as usize + 1, n_pairs));
                 }
                 (2, n_pairs, table)
             }
-            Slots::Upper | Slots::Table { .. } => {
+            PairIndex::Upper | PairIndex::Table { .. } => {
                 let found = format!("slots of other shape than {n_a} and {n_b} bases");
                 return Err(Fault::new(found, "a slot or none for each pair").of("chunk").invalid());
             }
         };
-        let largest = |strip: Strip<'_>| strip.ranks.iter().copied().max().unwrap_or(0);
+        let largest = |strip: BasisRun<'_>| strip.ranks.iter().copied().max().unwrap_or(0);
         let n_words = if largest(a).min(largest(b)) <= MAX_ONE_WORD_RANK { 1 } else { 2 };
         let n_sums = n_pairs * (cells.len() + 2) * n_words;
         if n_sums > lengths.sums {
@@ -215,8 +215,8 @@ impl Chunk {
         Ok(Self { params, places, n_sums })
     }
 
-    /// φ and overlap of the pair in this slot, from what the kernel left in `sums`, to `values`: φ at the cells, NaN where
-    /// one is past the ranks, φ at full rank, the overlap.
+    /// φ and linear_cka of the pair in this slot, from what the kernel left in `sums`, to `values`: φ at the cells, NaN where
+    /// one is past the ranks, φ at full rank, the linear_cka.
     pub fn read(
         &self,
         sums: &[u32],
@@ -232,7 +232,7 @@ impl Chunk {
             true => SQUARE_UNIT / i.min(j) as f64,
             false => f64::NAN,
         });
-        let units = squares.chain([OVERLAP_UNIT]);
+        let units = squares.chain([LINEAR_CKA_UNIT]);
         for ((value, words), unit) in values.iter_mut().zip(words.chunks_exact(n_words)).zip(units) {
             let count = match words {
                 [low, high] => f64::from(*low) + 65_536.0 * f64::from(*high),
@@ -249,18 +249,18 @@ fn clamped(i: usize) -> u32 {
 }
 
 /// The tiles that hold a pair with a place, as (row, column).
-fn tiles(tile: usize, [a, b]: [Strip<'_>; 2], slots: Slots<'_>) -> Vec<[u32; 2]> {
+fn tiles(tile: usize, [a, b]: [BasisRun<'_>; 2], slots: PairIndex<'_>) -> Vec<[u32; 2]> {
     let [n_rows, n_cols] = [a, b].map(|strip| strip.n_rows().div_ceil(tile));
     let every = (0..n_rows).flat_map(|row| (0..n_cols).map(move |col| (row, col)));
     let mut wanted = vec![true; n_rows * n_cols];
     match slots {
-        Slots::All => {}
-        Slots::Upper => every.clone().for_each(|(row, col)| wanted[row * n_cols + col] = row <= col),
-        Slots::Table { table, .. } => {
+        PairIndex::All => {}
+        PairIndex::Upper => every.clone().for_each(|(row, col)| wanted[row * n_cols + col] = row <= col),
+        PairIndex::Table { table, .. } => {
             wanted.fill(false);
             let starts: [Vec<usize>; 2] =
                 [a, b].map(|strip| strip.starts().map(|row| row as usize).collect());
-            for (at, _) in table.iter().enumerate().filter(|(_, slot)| **slot != Chunk::NO_SLOT) {
+            for (at, _) in table.iter().enumerate().filter(|(_, slot)| **slot != Dispatch::NO_PAIR) {
                 let places = [at / b.ranks.len(), at % b.ranks.len()];
                 let [rows, cols] =
                     [0, 1].map(|k| starts[k][places[k]] / tile..starts[k][places[k] + 1].div_ceil(tile));

@@ -1,4 +1,4 @@
-//! `shaders/gram_*.wgsl`, all with `shaders/stack.wgsl`: what a scan keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
+//! `shaders/pair_stats_*.wgsl`, all with `shaders/stack.wgsl`: what a scan keeps of many pairs, from tiles of the Gram matrix of all bases of a block.
 //!
 //! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
 //! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, whatever
@@ -6,16 +6,16 @@
 //!
 //! What AMD's compiler makes of the variants stands in `shaders/README.md`.
 
-mod chunk;
-mod facts;
+mod dispatch;
+mod row_params;
 
 use super::{Binding, Kernel};
 use crate::kernels::similarity::{Precision, SLICE};
 
-pub use chunk::{Chunk, Lengths, Params, Slots, Strip};
-pub use facts::Facts;
+pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params};
+pub use row_params::RowParams;
 
-/// A gram kernel and what it is for.
+/// A pair statistics kernel and what it is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// The kernel.
@@ -86,17 +86,17 @@ const fn kernel(name: &'static str, source: &'static str) -> Kernel {
     Kernel { name, source, bindings: BINDINGS, overrides: &[("SLICE", SLICE as f64)] }
 }
 
-/// Every variant. Those of one precision give the same bits, but for `gram_coop`, which is only taken where it is named; the
+/// Every variant. Those of one precision give the same bits, but for `pair_stats_coop`, which is only taken where it is named; the
 /// larger tile is faster where it fills the GPU.
 pub const VARIANTS: [Variant; 6] = [
-    variant!("gram_128", ["tile_128", "steps", "bases_f32"], 128, F32, None),
-    variant!("gram_64", ["bases_f32"], 64, F32, None),
-    variant!("gram_128_subgroup", ["tile_128", "bases_f32"], 128, F32, Some(Feature::SmallSubgroups)),
-    variant!("gram_128_f16", ["tile_128", "steps", "bases_f16"], 128, F16, None),
-    variant!("gram_64_f16", ["bases_f16"], 64, F16, None),
+    variant!("pair_stats_128", ["tile_128", "steps", "bases_f32"], 128, F32, None),
+    variant!("pair_stats_64", ["bases_f32"], 64, F32, None),
+    variant!("pair_stats_128_subgroup", ["tile_128", "bases_f32"], 128, F32, Some(Feature::SmallSubgroups)),
+    variant!("pair_stats_128_f16", ["tile_128", "steps", "bases_f16"], 128, F16, None),
+    variant!("pair_stats_64_f16", ["bases_f16"], 64, F16, None),
     Variant {
         // Its directives have to come first.
-        kernel: kernel("gram_coop", concat!(shader!("gram_coop"), shader!("stack"))),
+        kernel: kernel("pair_stats_coop", concat!(shader!("pair_stats_coop"), shader!("stack"))),
         tile: 64,
         precision: Precision::F32,
         layout: Layout::Split,
@@ -113,8 +113,8 @@ const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
 /// The name of all variants of a precision that give the same bits.
 pub fn family(precision: Precision) -> &'static str {
     match precision {
-        Precision::F32 => "gram",
-        Precision::F16 => "gram_f16",
+        Precision::F32 => "pair_stats",
+        Precision::F16 => "pair_stats_f16",
     }
 }
 
@@ -124,8 +124,8 @@ pub const QUADRANT: usize = 64;
 /// What a square is counted in.
 pub const SQUARE_UNIT: f64 = 1.0 / (1u64 << 25) as f64;
 
-/// What a term of the weighted overlap is counted in.
-pub const OVERLAP_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
+/// What a term of the linear CKA is counted in.
+pub const LINEAR_CKA_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
 
 /// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
 pub const MAX_ONE_WORD_RANK: usize = 64;
@@ -140,8 +140,8 @@ pub struct Rows<'a> {
 }
 
 /// The kernels' work in plain loops, sums in f64: φ of one pair at each cell (i, j) counted from 1, NaN past its ranks,
-/// then φ at full rank, then the weighted overlap Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴).
-pub fn gram(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) -> Vec<f64> {
+/// then φ at full rank, then the linear CKA Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴).
+pub fn pair_stats(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) -> Vec<f64> {
     let (q_a, q_b) = (a.sigma.len(), b.sigma.len());
     let square = |i: usize, j: usize| {
         let (u, v) = (&a.rows[i * d..][..d], &b.rows[j * d..][..d]);
@@ -156,13 +156,13 @@ pub fn gram(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) -> Vec
     let full = q_a.min(q_b);
     values.push(phi(&(full, full)));
     let norm = |sigma: &[f64]| sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>().sqrt();
-    let mut overlap = 0.0;
+    let mut linear_cka = 0.0;
     for (row, sigma) in squares.iter().zip(a.sigma) {
         for (square, tau) in row.iter().zip(b.sigma) {
-            overlap += sigma * sigma * tau * tau * square;
+            linear_cka += sigma * sigma * tau * tau * square;
         }
     }
-    values.push(overlap / (norm(a.sigma) * norm(b.sigma)));
+    values.push(linear_cka / (norm(a.sigma) * norm(b.sigma)));
     values
 }
 
@@ -175,10 +175,11 @@ mod tests {
         let (sin, cos) = 0.3f32.sin_cos();
         let a = Rows { rows: &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], sigma: &[2.0, 1.0] };
         let b = Rows { rows: &[cos, 0.0, sin, 0.0, 1.0, 0.0], sigma: &[3.0, 1.0] };
-        let values = gram(a, b, 3, &[(1, 1), (2, 1), (3, 1)]);
+        let values = pair_stats(a, b, 3, &[(1, 1), (2, 1), (3, 1)]);
         let square = f64::from(cos).powi(2);
-        let overlap = (4.0 * 9.0 * square + 1.0) / (17.0f64 * 82.0).sqrt();
-        for (value, expected) in values.iter().zip([square, square, f64::NAN, (square + 1.0) / 2.0, overlap])
+        let linear_cka = (4.0 * 9.0 * square + 1.0) / (17.0f64 * 82.0).sqrt();
+        for (value, expected) in
+            values.iter().zip([square, square, f64::NAN, (square + 1.0) / 2.0, linear_cka])
         {
             let agrees = (value - expected).abs() < 1e-12 || value.is_nan() && expected.is_nan();
             assert!(agrees, "{value} for {expected}");

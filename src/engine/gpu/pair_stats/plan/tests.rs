@@ -64,12 +64,12 @@ fn over_many_pairs_over_nine_tenths_of_the_product_are_of_use() {
     }
 }
 
-fn n_tiles(plan: &Plan<'_>, dispatch: &Dispatch) -> usize {
+fn n_tiles(plan: &Plan<'_>, dispatch: &PlannedDispatch) -> usize {
     let ranks: [Vec<usize>; 2] =
         dispatch.strips.map(|strip| plan.strips[strip].iter().map(|basis| basis.q()).collect());
-    let strips = [0, 1].map(|k| gram::Strip { ranks: &ranks[k], row: 0 });
-    let lengths = gram::Lengths { rows: plan.strip_rows, places: 1 << 25, sums: 1 << 25 };
+    let strips = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0 });
+    let lengths = pair_stats::Lengths { rows: plan.strip_rows, places: 1 << 25, sums: 1 << 25 };
     let cells = vec![(1, 1); plan.n_values - 2];
-    let chunk = Chunk::new(128, 768, strips, dispatch.which.slots(), &cells, lengths).unwrap();
+    let chunk = Dispatch::new(128, 768, strips, dispatch.which.slots(), &cells, lengths).unwrap();
     chunk.params.n_tiles as usize
 }

@@ -15,7 +15,7 @@ pub(in crate::engine::gpu) const INTEL: u32 = 0x8086;
 
 /// Everything that was found. All empty where the system has no such files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::engine::gpu) struct Facts {
+pub(in crate::engine::gpu) struct SystemProbe {
     /// Cards that NVIDIA's kernel driver lists, by address.
     pub(super) nvidia_cards: Vec<NvidiaCard>,
     /// `/dev/nvidia0` and so on.
@@ -100,7 +100,7 @@ const CONTAINER_MARKS: [&str; 3] = [".dockerenv", "run/.containerenv", ".singula
 const CONTAINER_VARIABLES: [&str; 4] =
     ["container", "KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"];
 
-impl Facts {
+impl SystemProbe {
     /// Of this machine and process.
     pub(in crate::engine::gpu) fn read() -> Self {
         Self::read_from(Path::new("/"), |name| std::env::var(name).ok())
@@ -271,7 +271,7 @@ mod tests {
         write(root, "usr/share/vulkan/icd.d/radeon_icd.x86_64.json", "{}");
         write(root, "usr/share/vulkan/icd.d/README", "");
         write(root, "etc/ld.so.cache", "...libGLX_nvidia.so.0...");
-        let facts = Facts::read_from(root, |name| {
+        let facts = SystemProbe::read_from(root, |name| {
             (name == "SLURM_STEP_GPUS" || name == "container").then(|| "3".to_owned())
         });
 
@@ -304,7 +304,8 @@ mod tests {
         write(folder.path(), "mine.json", "{}");
         let mine = folder.path().join("mine.json").display().to_string();
         let list = std::env::join_paths([mine.as_str(), "/nowhere/lvp.json"]).unwrap().into_string().unwrap();
-        let facts = Facts::read_from(folder.path(), |name| (name == "VK_DRIVER_FILES").then(|| list.clone()));
+        let facts =
+            SystemProbe::read_from(folder.path(), |name| (name == "VK_DRIVER_FILES").then(|| list.clone()));
         assert_eq!(facts.manifests, [mine]);
         assert_eq!(facts.manifest_override, Some(("VK_DRIVER_FILES", list)));
     }
@@ -312,6 +313,6 @@ mod tests {
     #[test]
     fn an_empty_system_gives_empty_facts() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Facts::read_from(folder.path(), |_| None), Facts::default());
+        assert_eq!(SystemProbe::read_from(folder.path(), |_| None), SystemProbe::default());
     }
 }

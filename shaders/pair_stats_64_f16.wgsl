@@ -2,7 +2,7 @@
 // front.
 
 @compute @workgroup_size(LANES, LANES)
-fn gram_64_f16(
+fn pair_stats_64_f16(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
