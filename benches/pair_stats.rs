@@ -1,5 +1,5 @@
 //! What is kept of a block of pairs, in pairs a second, on the first GPU that wgpu finds, a software one too:
-//! `cargo bench --bench kept`.
+//! `cargo bench --bench pair_stats`.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -33,15 +33,15 @@ fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usiz
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
 fn pair_stats_128_subgroup(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "pair_stats_128_subgroup", shape);
+    pair_stats(bencher, "pair_stats_128_subgroup", shape);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
 fn pair_stats_128(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "pair_stats_128", shape);
+    pair_stats(bencher, "pair_stats_128", shape);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
 fn pair_stats_64(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    kept(bencher, "pair_stats_64", shape);
+    pair_stats(bencher, "pair_stats_64", shape);
 }

@@ -112,7 +112,7 @@ fn averages_are_those_of_plain_sums_without_marked_pairs() {
         let expected = mean(pairs.iter().flat_map(|&pair| of_layer.map(|m| excess_in(m, pair))));
         assert_eq!((&line["layer"], &line["n_rows"]), (&layer.to_string().into(), &128.into()));
         assert_near(&line["mean_excess"], expected);
-        assert_near(&line["mean_overlap"], expected + BASELINE);
+        assert_near(&line["mean_linear_cka"], expected + BASELINE);
     }
     for (at, projection) in ["q", "v"].into_iter().enumerate() {
         let line = &found["projections"][at];
@@ -231,7 +231,7 @@ fn numbers_that_are_missing_leave_their_row_out() {
         (&"–".into(), &"–".into())
     );
     assert_near(&found["mean_phi"], 0.4);
-    assert_near(&found["layers"][0]["mean_overlap"], 0.5);
+    assert_near(&found["layers"][0]["mean_linear_cka"], 0.5);
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Pair<'_> {
     }
 }
 
-/// Where a GPU's time went. Stages linear_cka, so that they may add up to more than passed.
+/// Where a GPU's time went. Stages overlap, so that they may add up to more than passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageTimes {
     /// To pack bases and submit them, on the host.

@@ -47,7 +47,7 @@ const DRIFT: &[&str] = &[
 /// The tables of a report by the names of their files.
 pub(crate) fn tables<'a>(scan: &'a Scan, findings: &'a Findings) -> Vec<(&'static str, Fill<'a>)> {
     let group =
-        |keys: &[&'static str]| [keys, &["n_rows", "mean_phi", "mean_excess", "mean_overlap"]].concat();
+        |keys: &[&'static str]| [keys, &["n_rows", "mean_phi", "mean_excess", "mean_linear_cka"]].concat();
     vec![
         ("pairs.csv", Box::new(move |to| rows(to, PAIRS, pair_rows(scan)))),
         ("most_alike.csv", Box::new(move |to| rows(to, ALIKE, findings.most_alike.iter()))),

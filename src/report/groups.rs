@@ -11,7 +11,7 @@ pub(crate) struct Sum {
     phi: f64,
     excess: f64,
     linear_cka: f64,
-    n_overlap: u64,
+    n_linear_cka: u64,
 }
 
 impl Sum {
@@ -21,7 +21,7 @@ impl Sum {
         self.excess += excess;
         if linear_cka.is_finite() {
             self.linear_cka += linear_cka;
-            self.n_overlap += 1;
+            self.n_linear_cka += 1;
         }
     }
 
@@ -30,7 +30,7 @@ impl Sum {
         self.phi += other.phi;
         self.excess += other.excess;
         self.linear_cka += other.linear_cka;
-        self.n_overlap += other.n_overlap;
+        self.n_linear_cka += other.n_linear_cka;
     }
 
     pub(super) fn mean_phi(&self) -> f64 {
@@ -41,9 +41,9 @@ impl Sum {
         self.excess / self.n as f64
     }
 
-    /// NaN where no row has an linear_cka.
-    pub(super) fn mean_overlap(&self) -> f64 {
-        self.linear_cka / self.n_overlap as f64
+    /// NaN where no row has a linear CKA.
+    pub(super) fn mean_linear_cka(&self) -> f64 {
+        self.linear_cka / self.n_linear_cka as f64
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(projections, ["q", "v", "conv_in", "–"]);
         let nine = &groups.layers[&Layer::Number(9)];
         assert_eq!((nine.n, nine.mean_phi(), nine.mean_excess()), (2, 0.5, 0.25));
-        assert!(nine.mean_overlap().is_nan());
+        assert!(nine.mean_linear_cka().is_nan());
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let (unmarked, all) = (sums.finish(false), sums.finish(true));
         assert_eq!(unmarked.layers.len(), 1);
         assert_eq!(unmarked.layers[&Layer::Number(0)].mean_phi(), 0.2);
-        assert!((all.layers[&Layer::Number(0)].mean_overlap() - 0.6).abs() < 1e-12);
+        assert!((all.layers[&Layer::Number(0)].mean_linear_cka() - 0.6).abs() < 1e-12);
         assert_eq!(all.layers[&Layer::Number(1)].n, 1);
     }
 }

@@ -86,7 +86,7 @@ pub(crate) struct GroupLine {
     pub(crate) n_rows: u64,
     pub(crate) mean_phi: f64,
     pub(crate) mean_excess: f64,
-    pub(crate) mean_overlap: Option<f64>,
+    pub(crate) mean_linear_cka: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -222,7 +222,7 @@ fn group_line(layer: Option<String>, projection: Option<&str>, sum: &Sum) -> Gro
         n_rows: sum.n,
         mean_phi: rounded(sum.mean_phi()),
         mean_excess: rounded(sum.mean_excess()),
-        mean_overlap: finite(sum.mean_overlap()),
+        mean_linear_cka: finite(sum.mean_linear_cka()),
     }
 }
 

@@ -230,8 +230,8 @@ impl<'a> Blocks<'a> {
                 };
                 // Of two that stand on both sides, the pair is there twice: the one in order counts.
                 let is_pair = |x: u32, y: u32| x != y && (x < y || !in_both(x) || !in_both(y));
-                let linear_cka = a.iter().any(|&x| in_both(x)) && b.iter().any(|&y| in_both(y));
-                let which = match linear_cka {
+                let overlap = a.iter().any(|&x| in_both(x)) && b.iter().any(|&y| in_both(y));
+                let which = match overlap {
                     false => PairLayout::All,
                     true => PairLayout::List(listed(&a, &b, is_pair)),
                 };

@@ -15,7 +15,7 @@ use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
-use crate::files::FileStamp;
+pub use crate::files::FileStamp;
 use crate::formats::blake3;
 
 /// A record of one adapter; shards that share an output folder read it in place of the factors.

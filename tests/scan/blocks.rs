@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lorascope::scan::blocks::{BlockPairs, Blocks, Which};
+use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
+use lorascope::scan::header::{HeaderModule, HeaderSummary};
 use lorascope::scan::keep::Keep;
-use lorascope::scan::opened::{HeaderModule, HeaderSummary};
 use lorascope::scan::plan::{Options, PairChoice, Plan};
 use lorascope::scan::record::FileStamp;
 use proptest::prelude::*;
@@ -77,12 +77,14 @@ fn generations() -> impl Strategy<Value = Vec<Vec<Drawn>>> {
 fn listed(pairs: &BlockPairs) -> Vec<(u32, u32)> {
     let cols = if pairs.b.is_empty() { &pairs.a } else { &pairs.b };
     match &pairs.which {
-        Which::All => pairs.a.iter().flat_map(|&x| pairs.b.iter().map(move |&y| (x, y))).collect(),
-        Which::Upper => {
+        PairLayout::All => pairs.a.iter().flat_map(|&x| pairs.b.iter().map(move |&y| (x, y))).collect(),
+        PairLayout::Upper => {
             let later = |place: usize| pairs.a[place + 1..].iter().map(move |&y| (pairs.a[place], y));
             (0..pairs.a.len()).flat_map(later).collect()
         }
-        Which::List(list) => list.iter().map(|&(x, y)| (pairs.a[x as usize], cols[y as usize])).collect(),
+        PairLayout::List(list) => {
+            list.iter().map(|&(x, y)| (pairs.a[x as usize], cols[y as usize])).collect()
+        }
     }
 }
 

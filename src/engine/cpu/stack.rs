@@ -46,7 +46,7 @@ pub(super) struct Stack {
     pub(super) ranks: Vec<usize>,
     /// What a product's row is to be multiplied by: 1 for f32, see [`HalfRows`] for f16.
     pub(super) scales: Vec<f32>,
-    /// σ²/√Σσ⁴ of each row: what it weighs in the linear_cka.
+    /// σ²/√Σσ⁴ of each row: what it weighs in the linear CKA.
     pub(super) weights: Vec<f64>,
     /// All panels, d steps each.
     pub(super) steps: Vec<Step>,

@@ -8,7 +8,7 @@ use super::product::PANEL;
 pub(super) struct Sums {
     /// Σᵢ P²ᵢⱼ.
     squares: Vec<f64>,
-    /// Σᵢ wᵢ·P²ᵢⱼ, wᵢ the row's weight in the linear_cka.
+    /// Σᵢ wᵢ·P²ᵢⱼ, wᵢ the row's weight in the linear CKA.
     weighted: Vec<f64>,
 }
 

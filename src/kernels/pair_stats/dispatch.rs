@@ -215,8 +215,8 @@ impl Dispatch {
         Ok(Self { params, places, n_sums })
     }
 
-    /// φ and linear_cka of the pair in this slot, from what the kernel left in `sums`, to `values`: φ at the cells, NaN where
-    /// one is past the ranks, φ at full rank, the linear_cka.
+    /// φ and linear CKA of the pair in this slot, from what the kernel left in `sums`, to `values`: φ at the cells, NaN where
+    /// one is past the ranks, φ at full rank, the linear CKA.
     pub fn read(
         &self,
         sums: &[u32],
