@@ -82,7 +82,7 @@ run_tests() {
     for name; do
         filter=(--skip cpu)
         [ "$name" = test-lib ] && filter=(gpu)
-        (cd "$work" && LORASCOPE_REQUIRE_GPU=1 gpu_step "$name" 60 "bin/$name" "${filter[@]}" --show-output)
+        (cd "$work" && LORASCOPE_REQUIRE_GPU=1 gpu_step "$name" 45 "bin/$name" "${filter[@]}" --show-output)
     done
 }
 
@@ -92,7 +92,7 @@ scan() {
     local name=scan-$1 time
     for time in 1 2; do
         rm -rf "${work:?}/$name"
-        gpu_step "$name-$time" 40 "$lorascope" scan "$work/adapters" -o "$work/$name" --no-cache --engine "$@" || return
+        gpu_step "$name-$time" 30 "$lorascope" scan "$work/adapters" -o "$work/$name" --no-cache --engine "$@" || return
     done
     gpu_step "$name-report" 20 "$lorascope" report "$work/$name" -o "$work/$name-report" -q &&
         cp "$work/$name-report/pairs.csv" "$logs/$name.csv"
@@ -109,9 +109,9 @@ step version 20 "$lorascope" --version || exit 1
 if command -v nvidia-smi >/dev/null; then
     step nvidia-smi 20 nvidia-smi --query-gpu=name,driver_version,pci.bus_id,clocks.max.sm,memory.total --format=csv,noheader
 fi
-# Meanwhile, since both are slow on a disk that was never read.
-"$python" "$here/adapters.py" "$work/adapters" "${adapters[@]}" >"$logs/adapters.log" 2>&1 &
-"$python" -c 'import torch' >/dev/null 2>&1 &
+# During the tests, which are not timed: on a disk that was never read, the first import of torch may take a minute.
+timeout 90 "$python" "$here/adapters.py" "$work/adapters" "${adapters[@]}" >"$logs/adapters.log" 2>&1 &
+timeout 90 "$python" -c 'import torch' >/dev/null 2>&1 &
 
 # shellcheck source-path=SCRIPTDIR source=driver.sh
 . "$here/driver.sh"

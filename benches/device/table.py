@@ -23,12 +23,13 @@ UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def text(name):
-    return (LOGS / name).read_text(errors="replace").strip()
+    """What a step wrote; nothing where it was left out."""
+    path = LOGS / name
+    return path.read_text(errors="replace").strip() if path.exists() else ""
 
 
-def lines(name):
-    """Lines of JSON; nothing where the step wrote none."""
-    return [json.loads(line) for line in text(name).splitlines() if line.startswith("{")] if (LOGS / name).exists() else []
+def json_lines(name):
+    return [json.loads(line) for line in text(name).splitlines() if line.startswith("{")]
 
 
 def steps():
@@ -46,7 +47,7 @@ def gpu():
 
 
 def torch_facts():
-    facts = lines("torch.log")
+    facts = json_lines("torch.log")
     device = next((fact for fact in facts if fact["what"] == "device"), {})
     product = next((fact["tflop_per_s"] for fact in facts if fact["what"] == "product"), None)
     return device, product, {fact["r"]: fact for fact in facts if fact["what"] == "pairs"}
@@ -114,7 +115,7 @@ def correctness():
 
 
 def tune():
-    for card in json.loads(text("tune.log"))["timings"] if (LOGS / "tune.log").exists() else []:
+    for card in json.loads(text("tune.log") or '{"timings": []}')["timings"]:
         kinds = {}
         for timing in card["kernels"]:
             kinds.setdefault((timing["precision"], timing["work"]), []).append(timing)
@@ -124,7 +125,7 @@ def tune():
 
 
 def kernels_row(what, measured, rates):
-    """The fastest kernel, and the others in its shadow."""
+    """The fastest kernel with its shares, and the rates of the others."""
     fastest = max(rates, key=rates.get)
     others = ", ".join(f"{kernel} {rate:.3g}" for kernel, rate in rates.items() if kernel != fastest)
     return row(f"{what}: {fastest}", measured + (f"others, TFLOP/s: {others}" if others else ""), rates[fastest])
@@ -133,7 +134,7 @@ def kernels_row(what, measured, rates):
 def blocks():
     """{(r, d, n): {kernel: median seconds a block}} of the benchmark."""
     found, kernel = {}, None
-    for line in text("pairs.log").splitlines() if (LOGS / "pairs.log").exists() else []:
+    for line in text("pairs.log").splitlines():
         if group := re.match(r"[├╰]─ (\w+)", line):
             kernel = group.group(1)
         elif leaf := re.search(r"─ \((\d+), (\d+), (\d+)\)(.+)", line):
@@ -146,14 +147,15 @@ def blocks():
 
 def kernel_seconds():
     """{(kernel, (r, d, n)): seconds a block} by the GPU's own clock."""
-    written = text("kernels.txt").splitlines() if (LOGS / "kernels.txt").exists() else []
-    found = (re.match(r"(\w+) \((\d+), (\d+), (\d+)\) (\S+)", line).groups() for line in written)
+    found = re.findall(r"^(\w+) \((\d+), (\d+), (\d+)\) (\S+)$", text("kernels.txt"), re.MULTILINE)
     return {(kernel, (int(r), int(d), int(n))): float(seconds) for kernel, r, d, n, seconds in found}
 
 
 def pairs():
     """By the GPU's clock where it has one; the whole block, with bases sent there and numbers read back, for one kernel."""
     by_clock, (_, _, by_torch) = kernel_seconds(), torch_facts()
+    if steps().get("pairs", ("", 0))[0] == "0" and not blocks():
+        raise ValueError("pairs.log has no times")
     for (r, d, n), whole in sorted(blocks().items()):
         n_pairs, tflop = n * (n - 1) / 2, n * (n - 1) * r * r * d / 1e12
         seconds = {kernel: by_clock.get((kernel, (r, d, n)), whole[kernel]) for kernel in whole}
@@ -179,8 +181,7 @@ def torch():
     if product:
         yield row(f"torch {device['torch']}, square f32 product", f"on {device['name']}, without TF32", product)
     else:
-        stopped = steps()["torch"][0] in ("124", "137")
-        yield row("torch", "no measurement: " + ("stopped" if stopped else (text("torch.err").splitlines() or ["left out"])[-1]))
+        yield row("torch", "no measurement: " + (text("torch.err").splitlines() or ["stopped or left out"])[-1])
 
 
 def scans():
@@ -203,8 +204,6 @@ def scans():
 
 def phi_of_pairs(name):
     """{(a, b): mean φ over the modules}."""
-    if not (LOGS / name).exists():
-        return {}
     return {(row["a"], row["b"]): float(row["mean_phi"]) for row in csv.DictReader(text(name).splitlines())}
 
 
