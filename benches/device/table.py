@@ -9,13 +9,12 @@ from pathlib import Path
 LOGS = Path(sys.argv[1])
 N_ADAPTERS, RANK, D, N_MODULES = map(int, sys.argv[2:])
 
-# f32 TFLOP/s outside the tensor cores, from NVIDIA's data sheets: H100 (SXM, NVL, PCIe), H200, A100, L40S, L4, A10, T4, V100
-# (SXM2, PCIe), and its architecture papers "Ada" and "GA102" for the GeForce and RTX cards. The first name that is found in
-# the card's counts.
+# f32 TFLOP/s outside the tensor cores, from NVIDIA's data sheets of these cards, and for the RTX 4090 from its paper on the Ada
+# architecture. The first name that is found in the card's counts.
 PEAKS = {
-    "H100 PCIe": 51.2, "H100 NVL": 60.0, "H100": 66.9, "H200 NVL": 60.0, "H200": 66.9, "GH200": 66.9, "A100": 19.5, "A10G": 31.2,
-    "A10": 31.2, "L40S": 91.6, "L4": 30.3, "T4": 8.1, "V100-SXM2": 15.7, "V100-PCIE": 14.0, "RTX A6000": 38.7,
-    "RTX 6000 Ada": 91.1, "RTX 4090": 82.6, "RTX 4080": 48.7, "RTX 3090": 35.6, "RTX 3080": 29.8,
+    "H100 PCIe": 51.2, "H100 NVL": 60.0, "H100": 66.9, "H200 NVL": 60.0, "H200": 66.9, "GH200": 66.9, "A100": 19.5, "A10": 31.2,
+    "L40S": 91.6, "L40": 90.5, "L4": 30.3, "T4": 8.1, "V100-SXM2": 15.7, "V100-PCIE": 14.0, "RTX A6000": 38.7,
+    "RTX 6000 Ada": 91.1, "RTX 4090": 82.6,
 }
 # f32 lanes of a multiprocessor by compute capability, for other cards: lanes · 2 · the highest clock.
 LANES = {(7, 0): 64, (7, 5): 64, (8, 0): 64}
@@ -57,7 +56,7 @@ def peak():
     """TFLOP/s and where it is from."""
     name = (gpu() or {}).get("name", "")
     for part, tflop_per_s in PEAKS.items():
-        if part in name:
+        if re.search(rf"\b{part}\b", name):
             return tflop_per_s, "its data sheet"
     device, *_ = torch_facts()
     clock = re.search(r"(\d+) MHz", text("nvidia-smi.log"))
