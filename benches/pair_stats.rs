@@ -1,4 +1,4 @@
-//! What is kept of a block of pairs, in pairs a second, on the first GPU that wgpu finds, a software one too:
+//! The pair statistics of a block, in pairs a second, on the first GPU that wgpu finds, a software one too:
 //! `cargo bench --bench pair_stats`.
 
 use divan::counter::ItemsCount;
@@ -29,11 +29,6 @@ fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usiz
     let first = engine.pair_stats(&block).unwrap();
     assert_eq!((first.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
     bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench(|| engine.pair_stats(black_box(&block)).unwrap());
-}
-
-#[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn pair_stats_128_subgroup(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    pair_stats(bencher, "pair_stats_128_subgroup", shape);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
