@@ -56,13 +56,14 @@ mod report;
 pub mod scan;
 mod select;
 mod simd;
+mod sync;
 mod text;
 
 pub use adapter::{
     Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
 };
 pub use basis::Basis;
-pub use compare::{Comparison, Factorised, compare, grids, similarity};
+pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics};
 pub use error::{Error, Fault, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;

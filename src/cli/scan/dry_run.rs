@@ -8,6 +8,7 @@ use indicatif::{BinaryBytes, HumanDuration};
 use super::args::ScanArgs;
 use super::plan::{self, Planned};
 use super::{engines, free_memory, selection, shard};
+use crate::basis::gaussian_matrix;
 use crate::cli::console::Console;
 use crate::cli::{Outcome, write_stdout};
 use crate::engine::{Block, Engine, Pairs};
@@ -17,7 +18,7 @@ use crate::scan::finish::Counts;
 use crate::scan::folder::Folder;
 use crate::scan::plan::Plan;
 use crate::scan::table::PairTable;
-use crate::{Basis, Dtype, Matrix, Side};
+use crate::{Basis, Matrix, Side};
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let inputs = plan::open_inputs(args, &selection(args)?, console)?;
@@ -59,7 +60,7 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
         ("products", format!("{:.3e} FLOP", work.flop)),
         ("to read", BinaryBytes(n_bytes).to_string()),
         ("bases", BinaryBytes(n_basis_bytes(&plan)).to_string()),
-        ("table", format!("about {}", BinaryBytes(row_bytes(&plan) * counts.n_pairs))),
+        ("table", format!("about {}", BinaryBytes(PairTable::of(&plan).row_bytes() as u64 * counts.n_pairs))),
         ("memory", format!("{} for {in_flight} blocks in flight", BinaryBytes(memory_bytes))),
         ("time", format!("about {}", HumanDuration(Duration::from_secs_f64(seconds)))),
     ];
@@ -68,13 +69,6 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
         facts.iter().try_for_each(|(label, fact)| writeln!(stdout, "{label:width$}  {fact}"))
     })?;
     Ok(if n_bad > 0 { Outcome::Skipped } else { Outcome::Done })
-}
-
-/// Bytes of a row on the disk: numbers of φ hardly compress, the rest does.
-fn row_bytes(plan: &Plan) -> u64 {
-    let table = PairTable::of(plan);
-    let grid = if table.with_grids { plan.max_rank * plan.max_rank } else { 0 };
-    (4 * (table.cells.len() + 4 + table.n_angles + grid) + 4) as u64
 }
 
 /// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most
@@ -86,19 +80,11 @@ fn expected_seconds(plan: &Plan, engine: &dyn Engine, flop: f64) -> Result<f64> 
     let shapes = layouts.filter_map(|(layout, n)| Some((n * layout.modules.len(), layout.modules.first()?)));
     let Some((_, &(module, r))) = shapes.max_by_key(|&(n, _)| n) else { return Ok(0.0) };
     let (r, d) = (r as usize, plan.modules[module as usize].d);
-    let of_seed = |seed: usize| {
-        let hash = |at: usize| {
-            let hash = ((at + seed * r * d + 1) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            ((hash >> 40) as f64 / f64::from(1 << 24)) - 0.5
-        };
-        Basis::of_matrix(
-            &Matrix { rows: r, cols: d, dtype: Dtype::F64, values: (0..r * d).map(hash).collect() },
-            Side::A,
-        )
-    };
-    let started = Instant::now();
     let n = 8;
-    let bases: Vec<Basis> = (0..n).map(of_seed).collect::<crate::Result<_>>()?;
+    let matrices: Vec<Matrix> = (0..n).map(|seed| gaussian_matrix(r, d, seed)).collect();
+    let started = Instant::now();
+    let bases = matrices.iter().map(|matrix| Basis::of_matrix(matrix, Side::A));
+    let bases: Vec<Basis> = bases.collect::<crate::Result<_>>()?;
     let seconds_a_basis = started.elapsed().as_secs_f64() / n as f64;
     // Enough pairs for some tens of milliseconds of products.
     let pairs_a_block = (n * n) as f64;

@@ -10,18 +10,14 @@ use super::columns::{self, Column};
 use super::properties;
 use crate::error::Result;
 use crate::files::put;
-use crate::measure::chance;
+use crate::measure::{self, BlockStats, Kind, Values, Wanted};
 use crate::names::{self, Projection};
 
 /// The columns of a scan: the same in every file.
 #[derive(Debug, Clone)]
 pub struct PairTable {
-    /// The cells (i, j) that are kept, counted from 1.
-    pub cells: Vec<(usize, usize)>,
-    /// Columns for principal angles, up to the largest rank; 0 for none.
-    pub n_angles: usize,
-    /// Whether every row has its whole grid.
-    pub with_grids: bool,
+    /// What is asked of every pair, from which its statistics have their columns.
+    pub wanted: Wanted,
 }
 
 /// The rows of one file, as columns. All lists have one entry a row.
@@ -29,36 +25,12 @@ pub struct PairTable {
 pub struct PairRows {
     /// Canonical name of the module, the same in every row.
     pub module: String,
-    /// Dimension of the space, the same in every row.
-    pub d: usize,
     /// Adapters.
     pub a: Vec<i32>,
     /// Adapters.
     pub b: Vec<i32>,
-    /// Ranks of the factors.
-    pub r_a: Vec<i32>,
-    /// Ranks of the factors.
-    pub r_b: Vec<i32>,
-    /// Numerical ranks.
-    pub q_a: Vec<i32>,
-    /// Numerical ranks.
-    pub q_b: Vec<i32>,
-    /// φ at each of the table's cells, in [0, 1]; NaN where there is none.
-    pub phi: Vec<Vec<f32>>,
-    /// φ(m, m), m = min(q_a, q_b), in [0, 1].
-    pub phi_r: Vec<f32>,
-    /// The linear CKA, in [0, 1] by Cauchy–Schwarz.
-    pub linear_cka: Vec<f32>,
-    /// cos(vec A₁, vec A₂), estimated; NaN where the shapes differ.
-    pub init_cosine: Vec<f32>,
-    /// Whether that is over [`SHARED_INIT`](crate::measure::init_cosine::SHARED_INIT).
-    pub shared_init: Vec<bool>,
-    /// Whether the configs name different base models; `None` where one names none.
-    pub other_base: Vec<Option<bool>>,
-    /// The principal angles in degrees, the smallest first: a column for each; NaN where there is none.
-    pub angles: Vec<Vec<f32>>,
-    /// (q_a, q_b) row-major grids, one after another.
-    pub grids: Vec<f32>,
+    /// The statistics of each pair: an entry for each of [`measure::columns`].
+    pub statistics: Vec<(String, Kind, Values)>,
     /// How φ at full rank of all pairs is spread, where not all are kept.
     pub histogram: Option<Vec<u64>>,
     /// What made them, where it was not the plan's engine.
@@ -97,11 +69,6 @@ pub(super) fn write_columns(
     put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
 }
 
-/// The name of a cell's column: `phi_8` for (8, 8), `phi_8_4` for (8, 4).
-fn column_name((i, j): (usize, usize)) -> String {
-    if i == j { format!("phi_{i}") } else { format!("phi_{i}_{j}") }
-}
-
 impl PairTable {
     /// Writes a file of these rows and puts it in place.
     ///
@@ -121,19 +88,6 @@ impl PairTable {
 
     fn columns(&self, rows: PairRows) -> Vec<(String, Column)> {
         let n = rows.a.len();
-        let d = rows.d;
-        let full = |row: usize| rows.q_a[row].min(rows.q_b[row]) as usize;
-        let baseline: Vec<f32> = (0..n).map(|row| chance::baseline(full(row), full(row), d) as f32).collect();
-        let z = |row: usize| {
-            let variance = chance::variance(full(row), full(row), d);
-            // z tests independence, which a common start rules out.
-            if variance <= 0.0 || rows.shared_init[row] {
-                return f32::NAN;
-            }
-            let excess = f64::from(rows.phi_r[row]) - chance::baseline(full(row), full(row), d);
-            (excess / variance.sqrt()) as f32
-        };
-        let z: Vec<f32> = (0..n).map(z).collect();
         let layer = names::layer(&rows.module).and_then(|layer| i32::try_from(layer).ok());
         let projection = Projection::of(&rows.module).map(|projection| projection.name().to_owned());
         let mut columns = vec![
@@ -142,74 +96,83 @@ impl PairTable {
             ("projection".to_owned(), Column::OptionalConstant(projection, n)),
             ("a".to_owned(), Column::Int(rows.a)),
             ("b".to_owned(), Column::Int(rows.b)),
-            ("r_a".to_owned(), Column::Int(rows.r_a)),
-            ("r_b".to_owned(), Column::Int(rows.r_b)),
-            ("q_a".to_owned(), Column::Int(rows.q_a)),
-            ("q_b".to_owned(), Column::Int(rows.q_b)),
-            ("d".to_owned(), Column::Int(vec![d as i32; n])),
         ];
-        let phi = self.cells.iter().zip(rows.phi);
-        columns.extend(phi.map(|(&cell, values)| (column_name(cell), Column::OptionalFloat(values))));
-        columns.extend([
-            ("phi_r".to_owned(), Column::Float(rows.phi_r)),
-            ("linear_cka".to_owned(), Column::Float(rows.linear_cka)),
-            ("baseline".to_owned(), Column::Float(baseline)),
-            ("z".to_owned(), Column::OptionalFloat(z)),
-            ("init_cosine".to_owned(), Column::OptionalFloat(rows.init_cosine)),
-            ("shared_init".to_owned(), Column::Bool(rows.shared_init)),
-            ("other_base".to_owned(), Column::OptionalBool(rows.other_base)),
-        ]);
-        let angles = (1..=self.n_angles).zip(rows.angles);
-        columns.extend(angles.map(|(k, values)| (format!("angle_{k}"), Column::OptionalFloat(values))));
-        if self.with_grids {
-            let lengths = rows_lengths(&columns);
-            columns.push(("phi".to_owned(), Column::Lists(lengths, rows.grids)));
-        }
+        let statistics = rows.statistics.into_iter();
+        columns.extend(statistics.map(|(name, kind, values)| (name, Column::of(kind, values))));
         columns
+    }
+
+    /// Bytes of a row on the disk, about.
+    pub fn row_bytes(&self) -> usize {
+        let ids = 4;
+        let statistics = measure::columns(&self.wanted).into_iter();
+        ids + statistics.map(|(_, kind)| kind.stored_bytes(&self.wanted)).sum::<usize>()
+    }
+
+    /// Bytes of a row in memory, at most: as an engine makes its numbers, and as they are written.
+    pub fn memory_bytes(&self) -> usize {
+        let numbers = size_of::<f32>() * BlockStats::n_numbers(self.wanted.cells.len());
+        let (places, ids) = (size_of::<(usize, usize)>(), 2 * size_of::<i32>());
+        let statistics = measure::columns(&self.wanted).into_iter();
+        numbers + places + ids + statistics.map(|(_, kind)| kind.memory_bytes(&self.wanted)).sum::<usize>()
     }
 }
 
-/// Cells of each row's grid, from the numerical ranks that are columns already.
-fn rows_lengths(columns: &[(String, Column)]) -> Vec<usize> {
-    let ranks = |name: &str| {
-        columns.iter().find_map(|(column, values)| match values {
-            Column::Int(values) if column == name => Some(values),
-            _ => None,
-        })
-    };
-    match (ranks("q_a"), ranks("q_b")) {
-        (Some(q_a), Some(q_b)) => q_a.iter().zip(q_b).map(|(a, b)| (a * b) as usize).collect(),
-        _ => vec![],
+impl Column {
+    /// The values of a statistic.
+    fn of(kind: Kind, values: Values) -> Self {
+        let is_optional = matches!(kind, Kind::OptionalFloat | Kind::OptionalBool);
+        let floats = |values: Vec<f32>| {
+            if is_optional { Self::OptionalFloat(values) } else { Self::Float(values) }
+        };
+        match values {
+            Values::Ints(values) => Self::Int(values),
+            Values::Floats(values) => floats(values),
+            Values::Numbers(values) => floats(values.into_iter().map(|value| value as f32).collect()),
+            Values::Flags(values) if is_optional => Self::OptionalBool(values),
+            Values::Flags(values) => {
+                Self::Bool(values.into_iter().map(|value| value == Some(true)).collect())
+            }
+            Values::Lists { lengths, values } => Self::Lists(lengths, values),
+        }
     }
 }
 
 impl PairRows {
-    /// The rows at these places.
-    pub fn only(&self, places: &[usize]) -> Self {
-        fn only<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
-            places.iter().map(|&place| values[place]).collect()
+    /// No rows, with the columns of a table.
+    pub fn none(module: &str, wanted: &Wanted) -> Self {
+        let columns = measure::columns(wanted).into_iter();
+        let statistics = columns.map(|(name, kind)| (name, kind, kind.empty())).collect();
+        Self { module: module.to_owned(), statistics, ..Self::default() }
+    }
+
+    /// The values of a statistic of one column, where the table has it.
+    pub fn statistic(&self, name: &str) -> Option<&Values> {
+        self.statistics.iter().find(|(column, ..)| column == name).map(|(.., values)| values)
+    }
+
+    /// φ at full rank of each row.
+    pub fn phi_r(&self) -> &[f32] {
+        match self.statistic(measure::phi_r::STATISTIC.key) {
+            Some(Values::Floats(phi)) => phi,
+            _ => &[],
         }
-        let columns = |columns: &[Vec<f32>]| columns.iter().map(|values| only(values, places)).collect();
+    }
+
+    /// Rows whose flag is set.
+    pub fn n_set(&self, name: &str) -> usize {
+        self.statistic(name).map_or(0, Values::n_set)
+    }
+
+    /// The rows at these places.
+    pub fn only(self, places: &[usize]) -> Self {
+        let only = |ids: &[i32]| places.iter().map(|&place| ids[place]).collect();
+        let statistics = self.statistics.into_iter();
         Self {
-            module: self.module.clone(),
-            d: self.d,
-            a: only(&self.a, places),
-            b: only(&self.b, places),
-            r_a: only(&self.r_a, places),
-            r_b: only(&self.r_b, places),
-            q_a: only(&self.q_a, places),
-            q_b: only(&self.q_b, places),
-            phi: columns(&self.phi),
-            phi_r: only(&self.phi_r, places),
-            linear_cka: only(&self.linear_cka, places),
-            init_cosine: only(&self.init_cosine, places),
-            shared_init: only(&self.shared_init, places),
-            other_base: only(&self.other_base, places),
-            angles: columns(&self.angles),
-            // Whole grids are kept of every pair or of none.
-            grids: self.grids.clone(),
-            histogram: self.histogram.clone(),
-            fallback: self.fallback.clone(),
+            a: only(&self.a),
+            b: only(&self.b),
+            statistics: statistics.map(|(name, kind, values)| (name, kind, values.only(places))).collect(),
+            ..self
         }
     }
 }

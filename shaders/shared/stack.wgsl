@@ -1,20 +1,21 @@
-// Pairs of a block from tiles of the Gram matrix of all its bases: what every pair_stats_* kernel shares. Joined to them.
+// The sums of all pairs of a block, from tiles of the product of all its bases: what every pair_stats_* kernel shares.
 //
-//   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   overlap = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
+//   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   linear CKA = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
 //
-// places   what lies where, as Params says: tiles, groups, starts, cells, slots
-// facts    of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
-// sums     (n_pairs, n_values) of 1 or 2 words: S of each kept cell, S at full rank, overlap; added to, so zeros at first
+// row_params   of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
+// tables       index tables, which begin where Params says: tiles, groups, starts, cells, pair_table
+// sums         (n_pairs, n_cells + N_SUMS) of 1 or 2 words: S of each cell, then the sums named below; added to, so zeros at
+//              first
 //
-// A file behind it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
-// and rows that nobody needs up to the end of the last tile; and
+// A kernel that uses it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
+// and rows of any content up to the end of the last tile; and
 //   cosines  4 × 4 products by the scales of their rows
 //
 // A tile is any 128 (or 64) rows by as many columns of the product of all a rows and all b rows: bases of any ranks share
-// it, without padding, and one that straddles tiles leaves a part of its sums in each. That the parts add up to the same
-// bits, wherever a tile happens to begin, is why Q is summed in whole numbers: rounded to multiples of 2⁻²⁵, and the
-// overlap's terms to 2⁻³¹, with a dither that depends on (i, j) alone, so that roundings do not pile up. Sums of whole
-// numbers modulo 2³² do not depend on their order, and a rectangle of a summed-area table is exact.
+// it, without padding, and one that straddles tiles leaves a part of its sums in each. The parts must add up to the same
+// bits wherever a tile happens to begin, so Q is summed in whole numbers: rounded to multiples of 2⁻²⁵, and the terms of the
+// linear CKA to 2⁻³¹, with a dither that depends only on (i, j), so that roundings do not pile up. Sums of whole numbers
+// modulo 2³² do not depend on their order, and a rectangle of a summed-area table is exact.
 //
 // Sums over d run in slices of SLICE columns, which are then added up: one f32 sum over all of d would be off by up to
 // 4e-4 on directions like 1/√d.
@@ -32,10 +33,16 @@ const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals
 const Q_UNIT: f32 = 33554432.0;         // 2²⁵
 const LINEAR_CKA_UNIT: f32 = 2147483648.0; // 2³¹
 
-// Which pairs have a place in sums.
+// The sums of a pair after its cells, in the order of the host's PRODUCT_SUMS: those of Q, then those of its weighted terms.
+const PHI_R: u32 = 0u;
+const LINEAR_CKA: u32 = 1u;
+const N_PLAIN: u32 = 1u;
+const N_SUMS: u32 = 2u;
+
+// Which pairs are wanted.
 const ALL: u32 = 0u;   // each a with each b
 const UPPER: u32 = 1u; // a before b, both of one list
-const NO_SLOT: u32 = 0xffffffffu;
+const NO_PAIR: u32 = 0xffffffffu;
 
 struct Params {
     d4: u32,       // vec4 in a row
@@ -43,31 +50,31 @@ struct Params {
     row_b: u32,
     n_a: u32,      // bases
     n_b: u32,
-    facts_a: u32,  // where the facts of these rows begin, in fours
-    facts_b: u32,
-    pairs: u32,    // ALL, UPPER, or else: slots says it
+    params_a: u32, // where the params of these rows begin, in fours
+    params_b: u32,
+    pairs: u32,    // ALL, UPPER, or else: pair_table says it
     n_cells: u32,
     n_words: u32,  // of a sum: 2 where a rank is over 64
     n_tiles: u32,
-    // Where these begin in places:
+    // Where these begin in tables:
     tiles: u32,    // (row, column) of each tile, in tiles
-    groups_a: u32, // of each 64 rows: the first basis in them and the one behind the last
+    groups_a: u32, // of each 64 rows: the first basis in them and the one after the last
     groups_b: u32,
-    starts_a: u32, // first row of each basis, and the row behind the last
+    starts_a: u32, // first row of each basis, and the row after the last
     starts_b: u32,
-    cells: u32,    // (i, j) of each kept cell, from 1
-    slots: u32,    // (n_a, n_b) places of pairs in sums
+    cells: u32,    // (i, j) of each cell, from 1
+    pair_table: u32, // (n_a, n_b): which pair of sums it is, or NO_PAIR
 }
 
-struct Facts {
+struct RowParams {
     weights: vec4<f32>,
     scales: vec4<f32>,
     dithers_a: vec4<f32>,
     dithers_b: vec4<f32>,
 }
 
-@group(0) @binding(1) var<storage, read> facts: array<Facts>;
-@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(1) var<storage, read> row_params: array<RowParams>;
+@group(0) @binding(2) var<storage, read> tables: array<u32>;
 @group(0) @binding(3) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read_write> sums: array<atomic<u32>>;
 
@@ -76,15 +83,15 @@ var<workgroup> staged: array<vec4<u32>, QUAD * LANES>;
 
 // From one quadrant of P, of which an invocation has 4 × 4, to its share of all sums.
 fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
-    let a = facts[params.facts_a + group_row * LANES + ty];
-    let b = facts[params.facts_b + group_col * LANES + tx];
+    let a = row_params[params.params_a + group_row * LANES + ty];
+    let b = row_params[params.params_b + group_col * LANES + tx];
     let c = cosines(p, a.scales, b.scales);
     let q = mat4x4<f32>(c[0] * c[0], c[1] * c[1], c[2] * c[2], c[3] * c[3]);
     let d0 = fract(a.dithers_a.x + b.dithers_b);
     let d1 = fract(a.dithers_a.y + b.dithers_b);
     let d2 = fract(a.dithers_a.z + b.dithers_b);
     let d3 = fract(a.dithers_a.w + b.dithers_b);
-    // The squares themselves, then their terms of the overlap.
+    // The squares themselves, then their terms of the linear CKA.
     var units_a = vec4<f32>(Q_UNIT);
     var units_b = vec4<f32>(1.0);
     for (var part = 0u; part < 2u; part++) {
@@ -92,8 +99,9 @@ fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
             vec4<u32>(fma(q[0], units_a.x * units_b, d0)), vec4<u32>(fma(q[1], units_a.y * units_b, d1)),
             vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
         );
-        let first = part * (params.n_cells + 1u);
-        share(group_row, group_col, first, select(params.n_cells + 1u, 1u, part == 1u), ty * LANES + tx);
+        let first = part * (params.n_cells + N_PLAIN);
+        let n = select(params.n_cells + N_PLAIN, N_SUMS - N_PLAIN, part == 1u);
+        share(group_row, group_col, first, n, ty * LANES + tx);
         units_a = LINEAR_CKA_UNIT * a.weights;
         units_b = b.weights;
     }
@@ -159,10 +167,10 @@ fn before(row: u32, col: u32) -> u32 {
 
 // Adds what this quadrant has of the values from `first` on of all its pairs.
 fn share(group_row: u32, group_col: u32, first: u32, n: u32, thread: u32) {
-    let begin_a = places[params.groups_a + 2u * group_row];
-    let begin_b = places[params.groups_b + 2u * group_col];
-    let n_a = places[params.groups_a + 2u * group_row + 1u] - begin_a;
-    let n_b = places[params.groups_b + 2u * group_col + 1u] - begin_b;
+    let begin_a = tables[params.groups_a + 2u * group_row];
+    let begin_b = tables[params.groups_b + 2u * group_col];
+    let n_a = tables[params.groups_a + 2u * group_row + 1u] - begin_a;
+    let n_b = tables[params.groups_b + 2u * group_col + 1u] - begin_b;
     for (var job = thread; job < n_a * n_b * n; job += LANES * LANES) {
         let pair = job / n;
         add(group_row * QUAD, group_col * QUAD, begin_a + pair / n_b, begin_b + pair % n_b, first + job % n);
@@ -172,31 +180,31 @@ fn share(group_row: u32, group_col: u32, first: u32, n: u32, thread: u32) {
 
 // Adds what the quadrant from this row and column on has of one value of one pair.
 fn add(row: u32, col: u32, a: u32, b: u32, value: u32) {
-    var slot = a * params.n_b + b;
+    var pair = a * params.n_b + b;
     if params.pairs == UPPER {
         if a >= b {
             return;
         }
-        slot = a * params.n_b - a * (a + 1u) / 2u + b - a - 1u;
+        pair = a * params.n_b - a * (a + 1u) / 2u + b - a - 1u;
     } else if params.pairs != ALL {
-        slot = places[params.slots + slot];
-        if slot == NO_SLOT {
+        pair = tables[params.pair_table + pair];
+        if pair == NO_PAIR {
             return;
         }
     }
-    let start_a = places[params.starts_a + a];
-    let start_b = places[params.starts_b + b];
-    let q_a = places[params.starts_a + a + 1u] - start_a;
-    let q_b = places[params.starts_b + b + 1u] - start_b;
+    let start_a = tables[params.starts_a + a];
+    let start_b = tables[params.starts_b + b];
+    let q_a = tables[params.starts_a + a + 1u] - start_a;
+    let q_b = tables[params.starts_b + b + 1u] - start_b;
     var i = q_a;
     var j = q_b;
     if value < params.n_cells {
-        i = places[params.cells + 2u * value];
-        j = places[params.cells + 2u * value + 1u];
+        i = tables[params.cells + 2u * value];
+        j = tables[params.cells + 2u * value + 1u];
         if i > q_a || j > q_b {
             return;
         }
-    } else if value == params.n_cells {
+    } else if value == params.n_cells + PHI_R {
         i = min(q_a, q_b);
         j = i;
     }
@@ -209,7 +217,7 @@ fn add(row: u32, col: u32, a: u32, b: u32, value: u32) {
         return;
     }
     let sum = before(end, right) - before(top, right) - before(end, left) + before(top, left);
-    let at = (slot * (params.n_cells + 2u) + value) * params.n_words;
+    let at = (pair * (params.n_cells + N_SUMS) + value) * params.n_words;
     if params.n_words == 1u {
         atomicAdd(&sums[at], sum);
     } else {

@@ -1,4 +1,4 @@
-// Bases in f16 for the pair_stats_* kernels, joined in front of them.
+// Bases in f16 for the pair_stats_* kernels.
 //
 // bases   rows of d numbers in f16 and zeros up to 4·d4, one basis after another
 

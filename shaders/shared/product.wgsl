@@ -1,7 +1,6 @@
-// Tiles of P = U·Vᵀ by multiply-adds. Joined between stack.wgsl and the kernels pair_stats_64 and pair_stats_128, the latter
-// with tile_128.wgsl between them.
+// Tiles of P = U·Vᵀ by multiply-adds, for the kernels pair_stats_64 and pair_stats_128. Needs stack.wgsl.
 //
-// A file behind it has
+// A kernel that uses it has
 //   load   four numbers of one row
 
 const STEP: u32 = 16u;   // columns of the bases that are staged at once
@@ -32,8 +31,8 @@ fn multiply_add(c: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 
 // A tile of 64 × 64, one quadrant: four times the workgroups for the same pairs. The same sums in the same order.
 fn make_tile_64(index: u32, tx: u32, ty: u32) {
-    let tile_row = places[params.tiles + 2u * index];
-    let tile_col = places[params.tiles + 2u * index + 1u];
+    let tile_row = tables[params.tiles + 2u * index];
+    let tile_col = tables[params.tiles + 2u * index + 1u];
     let thread = ty * LANES + tx;
     let lane = thread % 4u;
     let quad = thread / 4u % 32u;

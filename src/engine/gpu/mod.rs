@@ -4,39 +4,36 @@
 mod failures;
 
 mod adapters;
-mod batch;
 mod buffers;
 mod cards;
 mod device;
 mod features;
+mod grids;
+mod limits;
 mod pair_stats;
 mod pick;
 mod self_test;
 mod survey;
 mod tune;
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use wgpu::{Adapter, AdapterInfo, DeviceType};
 
 use self::adapters::Adapters;
-use self::batch::{Batch, Limits};
-use self::buffers::{Download, n_bytes};
+use self::buffers::n_bytes;
 use self::device::{Device, Pipeline};
+use self::limits::Limits;
 use self::pair_stats::PairStatsKernels;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
-use super::{
-    Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Pair, Precision, StageTimes,
-    pair_stats_of_grids,
-};
+use super::{Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Pair, Precision, StageTimes};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
 use crate::kernels::pair_stats::{VARIANTS, family};
-use crate::kernels::similarity::{self, Tile};
-use crate::kernels::{dispatch_line, prefix_carry};
+use crate::kernels::{prefix_carry, similarity};
 use crate::measure::Grid;
+use crate::sync::lock;
 
 /// Computes on a GPU, within WebGPU's default limits and without optional features.
 #[derive(Debug)]
@@ -50,12 +47,6 @@ pub struct GpuEngine {
     pair_stats: PairStatsKernels,
     is_software: bool,
     warnings: Mutex<Vec<String>>,
-}
-
-/// A batch under way: which pairs, and where their grids will be read.
-struct InFlight<'a> {
-    batch: Batch<'a>,
-    download: Download,
 }
 
 impl GpuEngine {
@@ -132,69 +123,9 @@ impl GpuEngine {
         Ok(engine)
     }
 
-    /// Why `auto` took this GPU and no other, where the environment had a say in it.
+    /// Why `auto` took this GPU and not another one, where the environment had a say in it.
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
-    }
-
-    /// Uploads a batch's bases and tiles, runs its kernels and asks for its grids, without waiting for any of it.
-    fn submit<'a>(&self, batch: Batch<'a>) -> Result<InFlight<'a>> {
-        let device = &self.device;
-        let tiles = batch.tiles()?;
-        let bases_a = device.upload_stack("bases_a", &batch.a);
-        let bases_b = device.upload_stack("bases_b", &batch.b);
-        let tiles_buffer = device.upload("tiles", bytemuck::cast_slice::<Tile, u8>(&tiles));
-        let size = n_bytes(batch.n_grid);
-        let grids = device.storage("grids", size);
-        let n_tiles = u32::try_from(tiles.len()).map_err(|_| {
-            Fault::new(format!("{} tiles", tiles.len()), "a batch of under 2³²").of("grids").limit()
-        })?;
-
-        let mut encoder = device.encoder();
-        let bound = [&bases_a, &bases_b, &tiles_buffer, &grids];
-        device.dispatch(&mut encoder, &self.similarity, &bound, dispatch_line(n_tiles));
-        let result = if batch.fits_tile {
-            grids
-        } else {
-            let carried = device.storage("carried grids", size);
-            let bound = [&grids, &tiles_buffer, &carried];
-            device.dispatch(&mut encoder, &self.prefix_carry, &bound, dispatch_line(n_tiles));
-            carried
-        };
-        let download = device.download(encoder, &result);
-        Ok(InFlight { batch, download })
-    }
-
-    /// Waits for a batch and takes its grids apart.
-    fn finish(&self, in_flight: InFlight<'_>, pairs: &[Pair<'_>], grids: &mut [Option<Grid>]) -> Result<()> {
-        let InFlight { batch, download } = in_flight;
-        self.device.read(download, |bytes| {
-            let values: &[f32] = bytemuck::cast_slice(bytes);
-            for (place, &index) in batch.placements.iter().zip(&batch.indices) {
-                let values = &values[place.offset_grid..][..place.n_rows * place.n_cols];
-                let grid = Grid::new(place.n_rows, place.n_cols, pairs[index].a.d(), values.to_vec());
-                grids[index] = Some(grid.map_err(|error| self.device.wrong_result(&error))?);
-            }
-            Ok(())
-        })
-    }
-}
-
-impl GpuEngine {
-    fn grids_within(&self, pairs: &[Pair<'_>], limits: Limits) -> Result<Vec<Grid>> {
-        let mut grids = vec![None; pairs.len()];
-        let mut in_flight = VecDeque::new();
-        for batch in batch::batches(pairs, self.info().precision, limits)? {
-            if in_flight.len() == 2 {
-                let oldest = in_flight.pop_front().expect("two are in flight");
-                self.finish(oldest, pairs, &mut grids)?;
-            }
-            in_flight.push_back(self.submit(batch)?);
-        }
-        for last in in_flight {
-            self.finish(last, pairs, &mut grids)?;
-        }
-        Ok(grids.into_iter().map(|grid| grid.expect("every pair is in a batch")).collect())
     }
 
     /// Runs a piece of work within the GPU's limits; where the GPU fails, within an eighth of them; where it fails again
@@ -225,7 +156,7 @@ impl GpuEngine {
 
     fn warn(&self, fallback: Option<String>) {
         let warning = fallback.map(|why| format!("{} could not; computed by {why}", self.info().device));
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warning);
+        lock(&self.warnings).extend(warning);
     }
 }
 
@@ -244,28 +175,28 @@ impl Engine for GpuEngine {
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
         block.d()?;
         let n_cells = block.cells.len();
-        let on_gpu = |limits| match self.run_pair_stats(block, limits) {
-            // Rows of other norms, and bases that no dispatch holds, go pair by pair.
-            Err(Error::Invalid(_) | Error::Limit(_)) => pair_stats_of_grids(self, block),
-            values => values.map(|values| BlockStats::new(n_cells, values)),
+        let on_gpu =
+            |limits| self.run_pair_stats(block, limits).map(|values| BlockStats::new(n_cells, values));
+        let on_cpu = |why: String| {
+            let cpu = CpuEngine::with_precision(self.info().precision);
+            Ok::<_, Error>((cpu.pair_stats(block)?, Some(format!("{}, {why}", cpu.info()))))
         };
-        let (kept, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.pair_stats(block)) {
+        let (stats, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.pair_stats(block)) {
             // A scan goes on where a single comparison may say that this GPU is too small.
-            Err(Error::Limit(fault)) => {
-                let cpu = CpuEngine::with_precision(self.info().precision);
-                (cpu.pair_stats(block)?, Some(format!("{}, for want of room: {}", cpu.info(), fault.found)))
-            }
+            Err(Error::Limit(fault)) => on_cpu(format!("for want of room: {}", fault.found))?,
+            // Whole numbers hold the squares of unit vectors only.
+            Err(Error::Invalid(fault)) => on_cpu(format!("since a basis has {}", fault.found))?,
             done => done?,
         };
         self.warn(fallback.clone());
         Ok(match fallback {
-            Some(why) => kept.by_fallback(why),
-            None => kept,
+            Some(why) => stats.by_fallback(why),
+            None => stats,
         })
     }
 
     fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.warnings))
     }
 
     fn stage_times(&self) -> Option<StageTimes> {

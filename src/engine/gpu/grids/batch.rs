@@ -6,59 +6,29 @@ use std::ptr;
 
 use crate::basis::Basis;
 use crate::engine::Pair;
-use crate::error::{Fault, Result};
+use crate::engine::gpu::limits::Limits;
+use crate::error::Result;
 use crate::kernels::similarity::{HalfRows, Lengths, Placement, Precision, TILE, Tile};
-
-/// What a batch may hold.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Words of 32 bits in one storage buffer.
-    pub(super) max_words: usize,
-    /// Work in one dispatch. Drivers stop a dispatch that takes seconds; the slowest real GPUs make 100 GFLOP/s.
-    pub(super) max_flop: f64,
-}
-
-impl Limits {
-    /// The same divided by `n`: for a GPU that failed at them.
-    pub(super) fn shrunk(self, n: usize) -> Self {
-        Self { max_words: self.max_words / n, max_flop: self.max_flop / n as f64 }
-    }
-
-    /// # Errors
-    /// `Limit` when `n` words are over one buffer.
-    pub(super) fn check_binding(&self, what: &str, n: usize) -> Result<()> {
-        if n <= self.max_words {
-            return Ok(());
-        }
-        Err(Fault::new(
-            format!("{n} words of 4 bytes"),
-            format!("at most {} in one buffer of this GPU", self.max_words),
-        )
-        .of(what.to_owned())
-        .hint("the CPU engine has no such limit: --engine cpu")
-        .limit())
-    }
-}
 
 /// Pairs that are uploaded, computed and read together.
 #[derive(Debug)]
-pub(super) struct Batch<'a> {
+pub(in crate::engine::gpu) struct Batch<'a> {
     /// Places in the caller's list.
-    pub(super) indices: Vec<usize>,
-    pub(super) a: Stack<'a>,
-    pub(super) b: Stack<'a>,
-    pub(super) placements: Vec<Placement>,
-    pub(super) precision: Precision,
+    pub(in crate::engine::gpu) indices: Vec<usize>,
+    pub(in crate::engine::gpu) a: Stack<'a>,
+    pub(in crate::engine::gpu) b: Stack<'a>,
+    pub(in crate::engine::gpu) placements: Vec<Placement>,
+    pub(in crate::engine::gpu) precision: Precision,
     /// Numbers in all grids.
-    pub(super) n_grid: usize,
+    pub(in crate::engine::gpu) n_grid: usize,
     /// Whether every grid fits one tile; else every one needs the carry pass.
-    pub(super) fits_tile: bool,
+    pub(in crate::engine::gpu) fits_tile: bool,
     flop: f64,
 }
 
 /// Bases one after another; one that stands in many pairs is there once.
 #[derive(Debug)]
-pub(super) struct Stack<'a> {
+pub(in crate::engine::gpu) struct Stack<'a> {
     precision: Precision,
     bases: Vec<&'a Basis>,
     offsets: HashMap<*const Basis, usize>,
@@ -85,12 +55,12 @@ impl<'a> Stack<'a> {
         })
     }
 
-    pub(super) fn n_words(&self) -> usize {
+    pub(in crate::engine::gpu) fn n_words(&self) -> usize {
         self.length
     }
 
     /// The bases' words to upload, in order.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Cow<'a, [u32]>> {
+    pub(in crate::engine::gpu) fn parts(&self) -> impl Iterator<Item = Cow<'a, [u32]>> {
         let precision = self.precision;
         self.bases.iter().map(move |basis| match precision {
             Precision::F32 => Cow::Borrowed(bytemuck::cast_slice(basis.rows())),
@@ -143,7 +113,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Every tile of every pair, checked against the stacks.
-    pub(super) fn tiles(&self) -> Result<Vec<Tile>> {
+    pub(in crate::engine::gpu) fn tiles(&self) -> Result<Vec<Tile>> {
         let lengths = Lengths { bases_a: self.a.length, bases_b: self.b.length, grids: self.n_grid };
         let mut tiles = vec![];
         for place in &self.placements {
@@ -157,7 +127,7 @@ impl<'a> Batch<'a> {
 ///
 /// # Errors
 /// `Invalid` for a pair of different d, `Limit` for one that fits no batch.
-pub(super) fn batches<'a>(
+pub(in crate::engine::gpu) fn batches<'a>(
     pairs: &[Pair<'a>],
     precision: Precision,
     limits: Limits,

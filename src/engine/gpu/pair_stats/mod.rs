@@ -1,20 +1,21 @@
-//! What a scan keeps of many pairs: the pair statistics kernels, their buffers, and what is done when a GPU fails.
+//! What statistics need of many pairs: the pair statistics kernels and their buffers.
 
 mod buffer_set;
 mod pack;
 mod plan;
 mod upload;
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use self::buffer_set::{BufferSet, Needs};
 use self::plan::{Budget, Plan};
 use super::GpuEngine;
-use super::batch::Limits;
 use super::device::{Device, Pipeline};
+use super::limits::Limits;
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
-use crate::kernels::pair_stats::{Feature, VARIANTS, Variant};
+use crate::kernels::pair_stats::{VARIANTS, Variant};
+use crate::sync::lock;
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
 /// GPU has 30 to 80 compute units.
@@ -46,11 +47,8 @@ impl Work {
 
 /// The variants for a device's precision that it runs and that give the same bits, with their places in [`VARIANTS`].
 pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'static Variant)> {
-    let is_one = |variant: &Variant| {
-        variant.precision == device.info().precision
-            && variant.needs != Some(Feature::Matrices)
-            && variant.needs.is_none_or(|feature| device.has(feature))
-    };
+    // What needs more than WebGPU's defaults gives other bits.
+    let is_one = |variant: &Variant| variant.precision == device.info().precision && variant.needs.is_none();
     VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
 }
 
@@ -63,7 +61,7 @@ pub(super) struct PairStatsKernels {
     pub(super) only: Option<usize>,
     /// The ones to take for each kind of [`Work`].
     pub(super) fastest: [usize; 2],
-    /// Buffers that no call uses just now.
+    /// Buffers that are not in use.
     idle: Mutex<Vec<BufferSet>>,
     times: Mutex<StageTimes>,
 }
@@ -84,12 +82,12 @@ impl PairStatsKernels {
     }
 
     pub(super) fn times(&self) -> StageTimes {
-        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.times)
     }
 
-    fn take_lane(&self, variant: &Variant, needs: &Needs) -> Option<BufferSet> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        match idle.iter().position(|lane| lane.serves(variant, needs)) {
+    fn take_idle(&self, variant: &Variant, needs: &Needs) -> Option<BufferSet> {
+        let mut idle = lock(&self.idle);
+        match idle.iter().position(|buffer_set| buffer_set.serves(variant, needs)) {
             Some(at) => Some(idle.swap_remove(at)),
             None => {
                 // What is too small now would only hold memory.
@@ -115,14 +113,14 @@ impl GpuEngine {
         let (device, variant) = (&self.device, &VARIANTS[at]);
         let pipeline = self.pair_stats.pipeline(device, at);
         let needs = Needs::of(&plan, block.cells.len(), max_words);
-        let mut lane = match self.pair_stats.take_lane(variant, &needs) {
-            Some(lane) => lane,
+        let mut buffer_set = match self.pair_stats.take_idle(variant, &needs) {
+            Some(buffer_set) => buffer_set,
             None => BufferSet::new(device, pipeline, variant, needs)?,
         };
-        let times = lane.run(device, pipeline, variant, (block, &plan, needs), &mut values)?;
-        *self.pair_stats.times.lock().unwrap_or_else(PoisonError::into_inner) += times;
-        // A lane that failed is not kept: nobody knows what is in its buffers.
-        self.pair_stats.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        let times = buffer_set.run(device, pipeline, variant, (block, &plan, needs), &mut values)?;
+        *lock(&self.pair_stats.times) += times;
+        // Buffers of a run that failed are not kept: what is in them is unknown.
+        lock(&self.pair_stats.idle).push(buffer_set);
         Ok(values)
     }
 }

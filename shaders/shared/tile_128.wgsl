@@ -1,7 +1,4 @@
-// Tiles of 128 × 128 by multiply-adds. Joined between product.wgsl and the kernels pair_stats_128.
-//
-// A file behind it has
-//   add_products   the products of UNROLL staged columns from k on, added to the sums of an invocation
+// Tiles of 128 × 128 by multiply-adds, for the kernels pair_stats_128. Needs product.wgsl.
 
 // What an invocation has in each quadrant, named by its row and column.
 struct Blocks {
@@ -18,10 +15,25 @@ fn multiply_add_blocks(p: Blocks, a0: vec4<f32>, a1: vec4<f32>, b0: vec4<f32>, b
     );
 }
 
+// The products of UNROLL staged columns from k on, added to the sums of an invocation.
+fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
+    let at_a = k * 64u + 32u + ty;
+    let at_b = k * 64u + tx;
+    var p = sums;
+    for (var u = 0u; u < UNROLL; u++) {
+        let a0 = four(at_a + u * 64u);
+        let a1 = four(at_a + u * 64u + 16u);
+        let b0 = four(at_b + u * 64u);
+        let b1 = four(at_b + u * 64u + 16u);
+        p = multiply_add_blocks(p, a0, a1, b0, b1);
+    }
+    return p;
+}
+
 // A tile of 128 × 128: 16 × 16 invocations with 8 × 8 cells each, as four blocks of 4 × 4, one in each quadrant.
 fn make_tile_128(index: u32, tx: u32, ty: u32) {
-    let tile_row = places[params.tiles + 2u * index];
-    let tile_col = places[params.tiles + 2u * index + 1u];
+    let tile_row = tables[params.tiles + 2u * index];
+    let tile_col = tables[params.tiles + 2u * index + 1u];
     let thread = ty * LANES + tx;
 
     // Each invocation stages 4 rows × 4 columns: four of them read 64 bytes of a row in line.

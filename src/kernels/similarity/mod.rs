@@ -5,7 +5,7 @@ mod precision;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel};
+use super::{Binding, Kernel, sources};
 use crate::error::{Fault, Result};
 
 pub(crate) use precision::HalfRows;
@@ -14,20 +14,13 @@ pub use precision::Precision;
 /// The kernel for bases in f32.
 pub const KERNEL: Kernel = Kernel {
     name: "similarity",
-    source: concat!(include_str!("../../shaders/common.wgsl"), include_str!("../../shaders/similarity.wgsl")),
+    source: sources::SIMILARITY,
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::ReadWrite],
     overrides: &[("SIDE", SIDE as f64), ("STEP", STEP as f64), ("SLICE", SLICE as f64)],
 };
 
 /// The kernel for bases in f16, as [`Precision::F16`] says.
-pub const KERNEL_F16: Kernel = Kernel {
-    name: "similarity_f16",
-    source: concat!(
-        include_str!("../../shaders/common.wgsl"),
-        include_str!("../../shaders/similarity_f16.wgsl")
-    ),
-    ..KERNEL
-};
+pub const KERNEL_F16: Kernel = Kernel { name: "similarity_f16", source: sources::SIMILARITY_F16, ..KERNEL };
 
 /// Invocations a side of a workgroup.
 pub(crate) const SIDE: u32 = 16;

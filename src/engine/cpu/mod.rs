@@ -7,6 +7,8 @@ mod product;
 mod stack;
 mod sums;
 mod tile;
+mod tile_stats;
+mod whole_grid;
 
 use rayon::prelude::*;
 

@@ -1,11 +1,11 @@
-// The tile of a grid that one workgroup makes, joined in front of similarity.wgsl and similarity_f16.wgsl.
+// The tile of a grid that one workgroup makes, for similarity and similarity_f16. Needs tile.wgsl.
 //
 //   P = U·Vᵀ,   Q = P∘P,   S = inclusive 2-D prefix sums of Q,   φ(i, j) = S(i, j) / min(i, j)
 //
 // tiles   one tile of one pair's grid for each workgroup
 // grids   (n_rows, n_cols) row-major for each pair, at the pair's offset
 //
-// The file behind it has the bases, at bindings 0 and 1, and says how their numbers lie there:
+// A kernel that uses it has the bases, at bindings 0 and 1, and says how their numbers lie there:
 //   load_a, load_b     four numbers at one column of four neighbouring vectors; 0 past the last vector or column
 //   scale_a, scale_b   what the products of these four vectors are multiplied by
 //
@@ -22,17 +22,6 @@ override SLICE: u32 = 128u;
 
 // Threads a side and one of padding, so that the transposing stores spread over the memory banks.
 override ROW: u32 = SIDE + 1u;
-
-struct Tile {
-    offset_a: u32, // of the pair's first basis in bases_a, in words
-    offset_b: u32, // of the second in bases_b
-    n_rows: u32,   // rank of the first
-    n_cols: u32,   // rank of the second
-    d: u32,
-    row: u32,      // of the tile's first cell
-    col: u32,
-    offset_grid: u32, // of the pair's grid in grids
-}
 
 @group(0) @binding(2) var<storage, read> tiles: array<Tile>;
 @group(0) @binding(3) var<storage, read_write> grids: array<f32>;
