@@ -19,7 +19,7 @@ fn opens_a_peft_folder() {
     assert_eq!((query.rank(), query.d_in(), query.d_out()), (64, 384, 384));
     assert_eq!((query.alpha, query.scaling), (Some(128.0), Some(2.0)));
     assert_eq!(
-        (adapter.format().to_string(), adapter.container().to_string()),
+        (adapter.naming_scheme().to_string(), adapter.file_format().to_string()),
         ("PEFT".into(), "safetensors".into())
     );
     assert_eq!(query.a.name, format!("base_model.model.{QUERY}.lora_A.weight"));

@@ -8,7 +8,7 @@ use lorascope::{Adapter, Error, Method, NamingScheme, OpenOptions};
 /// Opens a file of a case, and compares names, shapes, spaces and singular values.
 fn agrees(case: &str, file: &str, format: NamingScheme) -> Adapter {
     let adapter = Adapter::open(library(file)).unwrap();
-    assert_eq!(adapter.format(), format, "{file}");
+    assert_eq!(adapter.naming_scheme(), format, "{file}");
     check(&adapter, &expected(case));
     adapter
 }
@@ -195,7 +195,7 @@ fn mlx_is_read_transposed_from_safetensors_and_npz() {
     agrees("mlx", "mlx/adapters.safetensors", NamingScheme::Mlx);
     let npz = Adapter::open(library("mlx/adapters.npz")).unwrap();
     assert_eq!(
-        (npz.format(), npz.modules()[0].rank(), npz.modules()[0].scaling),
+        (npz.naming_scheme(), npz.modules()[0].rank(), npz.modules()[0].scaling),
         (NamingScheme::Mlx, 3, None)
     );
     let adapter = agrees("mlx", "mlx", NamingScheme::Mlx);

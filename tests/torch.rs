@@ -26,7 +26,7 @@ fn assert_holds_the_numbers_of(expected: &str, container: FileFormat, names: &[&
     let expected = numbers(&torch(expected));
     for name in names {
         let adapter = torch(name);
-        assert_eq!((adapter.container(), adapter.format()), (container, NamingScheme::Peft), "{name}");
+        assert_eq!((adapter.file_format(), adapter.naming_scheme()), (container, NamingScheme::Peft), "{name}");
         assert_eq!(numbers(&adapter), expected, "{name}");
     }
 }
@@ -104,7 +104,7 @@ fn a_convolution_in_channels_last_order_is_flattened_as_peft_does() {
 #[test]
 fn the_lora_authors_own_checkpoint_is_read_beside_its_classifier() {
     let adapter = torch("roberta-mnli.bin");
-    assert_eq!((adapter.container(), adapter.format()), (FileFormat::TorchZip, NamingScheme::Loralib));
+    assert_eq!((adapter.file_format(), adapter.naming_scheme()), (FileFormat::TorchZip, NamingScheme::Loralib));
     let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
     let start = "encoder.layer.10.attention.self";
     assert_eq!(names, [format!("{start}.query"), format!("{start}.value")]);

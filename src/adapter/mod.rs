@@ -23,9 +23,9 @@ pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
     pub(crate) training: TrainingInfo,
-    pub(crate) format: NamingScheme,
+    pub(crate) naming_scheme: NamingScheme,
     pub(crate) method: Method,
-    pub(crate) container: FileFormat,
+    pub(crate) file_format: FileFormat,
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Module>,
@@ -87,14 +87,14 @@ impl Adapter {
         }
     }
 
-    /// Whose names the tensors have.
-    pub fn format(&self) -> NamingScheme {
-        self.format
+    /// The naming scheme of the tensors.
+    pub fn naming_scheme(&self) -> NamingScheme {
+        self.naming_scheme
     }
 
     /// The kind of file that holds the tensors.
-    pub fn container(&self) -> FileFormat {
-        self.container
+    pub fn file_format(&self) -> FileFormat {
+        self.file_format
     }
 
     /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10).

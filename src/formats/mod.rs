@@ -109,7 +109,7 @@ impl OpenOptions {
         config: Option<&Config>,
         all: bool,
     ) -> Result<Vec<Adapter>> {
-        let (container, tensors, metadata) = container::open(source, &self.limits)?;
+        let (file_format, tensors, metadata) = container::open(source, &self.limits)?;
         let (base_model, training) = training::training(config, &metadata);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],
@@ -123,9 +123,9 @@ impl OpenOptions {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
                 training: training.clone(),
-                format: read.format,
+                naming_scheme: read.naming_scheme,
                 method: read.method,
-                container,
+                file_format,
                 adapter_name: read.adapter_name,
                 modules: read.modules,
                 n_other: read.n_other,

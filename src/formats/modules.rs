@@ -16,7 +16,7 @@ use crate::names::{canonical, natural_cmp};
 
 /// What a file's names and shapes say.
 pub(super) struct Read {
-    pub(super) format: NamingScheme,
+    pub(super) naming_scheme: NamingScheme,
     pub(super) method: Method,
     pub(super) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
@@ -70,7 +70,7 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other, n_magnitudes })
+    Ok(Read { naming_scheme: scheme.format, method, adapter_name, modules, n_other, n_magnitudes })
 }
 
 /// The names of the adapters in a file, one `None` where tensors have none.

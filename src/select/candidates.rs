@@ -93,11 +93,11 @@ impl<'a> Candidates<'a> {
 
 /// The hint for adapters without a module in common.
 fn no_match(first: &Adapter, second: &Adapter) -> String {
-    if first.format().is_numbered() && first.format() == second.format() {
+    if first.naming_scheme().is_numbered() && first.naming_scheme() == second.naming_scheme() {
         return "numbered modules are matched only where the shapes of all agree: --match FILE.csv says which are the same"
             .to_owned();
     }
-    match first.format() == second.format() {
+    match first.naming_scheme() == second.naming_scheme() {
         true => different_models(first, second),
         false => {
             format!("{}; --match FILE.csv says which modules are the same", different_models(first, second))

@@ -10,9 +10,9 @@ use super::spectrum::Spectra;
 struct RunLine<'a> {
     path: &'a str,
     adapter_name: Option<&'a str>,
-    format: &'a str,
+    naming_scheme: &'a str,
     method: &'a str,
-    container: &'a str,
+    file_format: &'a str,
     trainer: Option<&'a str>,
     base_model: Option<&'a str>,
     r_min: Option<usize>,
@@ -61,9 +61,9 @@ pub(super) fn runs(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
     lines(runs.iter().map(|run| RunLine {
         path: &run.path,
         adapter_name: run.adapter_name.as_deref(),
-        format: &run.format,
+        naming_scheme: &run.naming_scheme,
         method: &run.method,
-        container: &run.container,
+        file_format: &run.file_format,
         trainer: run.trainer.as_deref(),
         base_model: run.base_model.as_deref(),
         r_min: run.ranks.first().copied(),

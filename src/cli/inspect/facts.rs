@@ -17,9 +17,9 @@ pub(super) struct Run {
     pub(super) path: String,
     /// In a file that has its name.
     pub(super) adapter_name: Option<String>,
-    pub(super) format: String,
+    pub(super) naming_scheme: String,
     pub(super) method: String,
-    pub(super) container: String,
+    pub(super) file_format: String,
     pub(super) trainer: Option<String>,
     pub(super) base_model: Option<String>,
     /// Each of its values once, rising.
@@ -87,9 +87,9 @@ impl Run {
         Ok(Self {
             path: path.display().to_string(),
             adapter_name: adapter.adapter_name().map(str::to_owned),
-            format: adapter.format().to_string(),
+            naming_scheme: adapter.naming_scheme().to_string(),
             method: adapter.method().to_string(),
-            container: adapter.container().to_string(),
+            file_format: adapter.file_format().to_string(),
             trainer: training.trainer.clone(),
             base_model: adapter.base_model().map(str::to_owned),
             ranks: ranks.into_iter().collect(),

@@ -13,7 +13,7 @@ pub(super) fn runs(runs: &[Run]) -> String {
     use Align::{Left, Right};
     let columns = [
         ("run", Left),
-        ("format", Left),
+        ("names", Left),
         ("trainer", Left),
         ("base model", Left),
         ("r", Right),
@@ -27,7 +27,7 @@ pub(super) fn runs(runs: &[Run]) -> String {
     rows.extend(runs.iter().map(|run| {
         vec![
             name(run),
-            format(run),
+            names(run),
             said(run.trainer.as_deref(), 40),
             said(run.base_model.as_deref(), 40),
             span(&run.ranks),
@@ -46,8 +46,8 @@ pub(super) fn modules(run: &Run) -> String {
     let mut text = format!(
         "{}: {} names in {}, {}, rank {}, {}, {}\n",
         name(run),
-        format(run),
-        run.container,
+        names(run),
+        run.file_format,
         counted(run.n_modules, "module"),
         span(&run.ranks),
         run.dtypes.join(", "),
@@ -151,8 +151,11 @@ fn name(run: &Run) -> String {
 }
 
 /// The naming scheme, and the method where it is not LoRA itself.
-fn format(run: &Run) -> String {
-    if run.method == "LoRA" { run.format.clone() } else { format!("{} {}", run.format, run.method) }
+fn names(run: &Run) -> String {
+    match run.method.as_str() {
+        "LoRA" => run.naming_scheme.clone(),
+        method => format!("{} {method}", run.naming_scheme),
+    }
 }
 
 fn said(text: Option<&str>, max_chars: usize) -> String {
