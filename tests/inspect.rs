@@ -146,7 +146,9 @@ fn csv_has_a_line_a_run_or_a_line_a_module() {
     let runs = inspect(&["--csv", TRAINED, UNTRAINED]);
     let lines: Vec<&str> = text(&runs.stdout).lines().collect();
     assert!(
-        lines[0].starts_with("path,adapter_name,naming_scheme,method,file_format,trainer,base_model,r_min,r_max,")
+        lines[0].starts_with(
+            "path,adapter_name,naming_scheme,method,file_format,trainer,base_model,r_min,r_max,"
+        )
     );
     assert!(
         lines[1].starts_with("tests/data/adapters/seed0-r8-layer5,,PEFT,LoRA,safetensors,PEFT 0.21.2,"),

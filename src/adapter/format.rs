@@ -89,27 +89,21 @@ pub struct TrainingInfo {
     pub finished_s: Option<f64>,
 }
 
-/// A kind of file that holds tensors.
+/// A kind of file that holds tensors, such as safetensors or npz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FileFormat {
-    /// A JSON header and raw numbers.
-    Safetensors,
-    /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
-    TorchZip,
-    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
-    TorchLegacy,
-    /// What `numpy.savez` writes: a zip archive of arrays.
-    Npz,
+pub struct FileFormat {
+    pub(crate) name: &'static str,
+}
+
+impl FileFormat {
+    /// What it is called: `safetensors`, `torch zip`, `torch legacy`, `npz`.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
 }
 
 impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Safetensors => "safetensors",
-            Self::TorchZip => "torch zip",
-            Self::TorchLegacy => "torch legacy",
-            Self::Npz => "npz",
-        })
+        f.pad(self.name)
     }
 }

@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
+use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG};
 use crate::formats::{Limits, OpenOptions};
 use crate::names::natural_cmp;
@@ -100,9 +101,7 @@ impl Candidate {
             Ok(adapters) => Kind::Run(keep(adapters)),
             Err(error) => match other_kind(&error) {
                 // What spoiled a checkpoint left only its name.
-                Some(_) if matches!(error, Error::Malformed(_)) && is_named_checkpoint(&self.file) => {
-                    Kind::Bad(error)
-                }
+                Some(_) if matches!(error, Error::Malformed(_)) && has_suffix(&self.file) => Kind::Bad(error),
                 Some(what) => Kind::Other(what.to_owned()),
                 None => Kind::Bad(error),
             },
@@ -120,11 +119,6 @@ fn other_kind(error: &Error) -> Option<&str> {
     };
     let what = if is_known { fault.found.as_str() } else { "binary data of no known kind" };
     fault.is_other_kind.then_some(what)
-}
-
-fn is_named_checkpoint(file: &Path) -> bool {
-    let named = |end: &str| file.extension().is_some_and(|found| found.eq_ignore_ascii_case(end));
-    ["safetensors", "bin", "pt", "pth", "ckpt", "npz"].into_iter().any(named)
 }
 
 /// Every file to look into, each once; what cannot be opened goes to `found` at once.
@@ -183,7 +177,7 @@ fn refused(root: &Path, error: walkdir::Error, found: &mut Discovered) -> Result
         return Ok(());
     }
     let cause = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
-    if cause.kind() == io::ErrorKind::NotFound && !is_named_checkpoint(&path) {
+    if cause.kind() == io::ErrorKind::NotFound && !has_suffix(&path) {
         found.ignored.push((path, "a link to nothing".into()));
         return Ok(());
     }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
+use crate::formats::containers::has_suffix;
 use crate::names::natural_cmp;
 use crate::text::some_of;
 
@@ -71,11 +72,7 @@ fn no_adapter(path: &Path, names: &[String]) -> Error {
         let found = format!("no {MODEL}");
         return Fault::new(found, "a PEFT folder").at(path).hint(format!("name one of {shown}")).invalid();
     }
-    let is_checkpoint = |name: &&String| {
-        let end = Path::new(name).extension().unwrap_or_default();
-        ["safetensors", "bin", "pt", "pth", "npz"].into_iter().any(|known| end == known)
-    };
-    let others: Vec<&String> = names.iter().filter(is_checkpoint).collect();
+    let others: Vec<&String> = names.iter().filter(|name| has_suffix(Path::new(name))).collect();
     if !others.is_empty() {
         let shown = some_of(others.iter().map(|name| path.join(name).display().to_string()));
         let hint = format!("if one of these is the adapter, name the file itself: {shown}");
@@ -112,7 +109,6 @@ fn hub_name(path: &Path) -> Option<&str> {
     else {
         return None;
     };
-    let is_file =
-        ["safetensors", "bin", "pt", "json"].into_iter().any(|end| path.extension() == Some(OsStr::new(end)));
+    let is_file = has_suffix(path) || path.extension() == Some(OsStr::new("json"));
     (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| name.to_str())?
 }

@@ -1,34 +1,29 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
-mod container;
+mod containers;
 #[cfg(feature = "cli")]
 mod content;
+mod contents;
 mod digest;
 mod discover;
 mod dtype;
 mod experts;
 mod folder;
 mod fused;
-mod header;
 mod limits;
 mod modules;
-mod npy;
-mod npz;
 mod options;
 mod pairs;
 mod patterns;
-mod pickle;
 mod read;
-mod safetensors;
+#[cfg(feature = "cli")]
+mod run;
 mod schemes;
-mod sniff;
 mod source;
 mod stored_file;
 mod tensor;
-mod torch;
 mod training;
-mod zip;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -41,10 +36,13 @@ pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
 pub use options::OpenOptions;
+#[cfg(feature = "cli")]
+pub(crate) use run::run_and_step;
 
 use crate::adapter::{Adapter, Source};
 use crate::error::Result;
 use crate::formats::config::Config;
+use crate::formats::contents::Contents;
 use crate::formats::modules::{Context, adapter_names};
 
 impl Adapter {
@@ -109,7 +107,7 @@ impl OpenOptions {
         config: Option<&Config>,
         all: bool,
     ) -> Result<Vec<Adapter>> {
-        let (file_format, tensors, metadata) = container::open(source, &self.limits)?;
+        let (file_format, Contents { tensors, metadata }) = containers::open(source, &self.limits)?;
         let (base_model, training) = training::training(config, &metadata);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],

@@ -7,10 +7,9 @@ use std::path::Path;
 use crate::adapter::{Method, Module, NamingScheme};
 use crate::error::{Fault, Result};
 use crate::formats::config::{Config, Scale};
-use crate::formats::header::Metadata;
+use crate::formats::contents::{Metadata, Tensors};
 use crate::formats::pairs::{self, Pair, wrong_module};
 use crate::formats::schemes::{self, Claimed, TensorRole, unwrapped};
-use crate::formats::tensor::Tensors;
 use crate::formats::{Limits, experts, fused};
 use crate::names::{canonical, natural_cmp};
 

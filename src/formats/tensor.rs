@@ -1,7 +1,5 @@
 //! A stored tensor, whatever the container, and the matrix that it is as a factor.
 
-use std::collections::BTreeMap;
-
 use crate::adapter::factor::Axis;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
@@ -11,9 +9,6 @@ use crate::text::quoted;
 
 /// Tensors have 5 dimensions at most; a hostile header may name millions.
 pub(super) const MAX_DIMS: usize = 32;
-
-/// Every tensor of a file, by name.
-pub(super) type Tensors = BTreeMap<String, Tensor>;
 
 /// One tensor whose place was checked against the file.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::adapter::TrainingInfo;
 use crate::formats::config::Config;
-use crate::formats::header::Metadata;
+use crate::formats::contents::Metadata;
 
 /// The base model, and who trained it and when, from the config where there is one, else from the metadata.
 pub(super) fn training(config: Option<&Config>, metadata: &Metadata) -> (Option<String>, TrainingInfo) {

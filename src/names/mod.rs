@@ -10,8 +10,6 @@ mod underscores;
 pub use canonical::canonical;
 pub use order::natural_cmp;
 pub use projection::Projection;
-#[cfg(feature = "cli")]
-pub(crate) use step::run_and_step;
 pub use step::step;
 pub(crate) use underscores::dotted;
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::header::HeaderSummary;
 use super::keep::Keep;
 use crate::error::{Fault, Result};
-use crate::names::run_and_step;
+use crate::formats::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.

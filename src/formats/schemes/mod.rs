@@ -22,7 +22,8 @@ use refused::refuse;
 
 use crate::adapter::NamingScheme;
 use crate::error::{Fault, Result};
-use crate::formats::tensor::{Tensor, Tensors};
+use crate::formats::contents::Tensors;
+use crate::formats::tensor::Tensor;
 use crate::text::{quoted, some_of};
 
 /// A naming scheme.

@@ -3,6 +3,7 @@
 //! Nothing is unpacked here. A stored member is read by position; of a deflated one only the size is believed that
 //! deflate could have made from its bytes.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -58,16 +59,27 @@ impl Member {
     }
 }
 
-/// Every member of the archive, by name.
+/// Every member of an archive, by name.
+pub(super) type Members = BTreeMap<String, Member>;
+
+/// Whether a file begins like a zip archive, an empty one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// The name of the first member, from the first bytes of an archive that may be cut short.
+pub(super) fn first_member(head: &[u8]) -> Option<Cow<'_, str>> {
+    // The name starts at byte 30; its length is two bytes from byte 26 on.
+    let length = u16::from_le_bytes(*head.get(26..)?.first_chunk()?);
+    head.get(30..30 + usize::from(length)).map(String::from_utf8_lossy)
+}
+
+/// Lists the members.
 ///
 /// # Errors
 /// `Malformed` when the directory is missing or broken, members overlap, have one name or lie about their size;
 /// `Unsupported` when one is encrypted or packed by another method; `Limit` when they are too many.
-pub(super) fn members(
-    source: &Source,
-    reader: &Reader<'_>,
-    limits: &Limits,
-) -> Result<BTreeMap<String, Member>> {
+pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Members> {
     let path = reader.path();
     let too_many = |found: String, most: u64| {
         Fault::new(found, format!("at most {most}")).at(path).of("zip archive").limit()
@@ -91,7 +103,7 @@ pub(super) fn members(
         let expected = "each with bytes of its own, in front of the directory";
         return Err(fault("members that overlap", expected).hint(CUT).malformed());
     }
-    let mut members = BTreeMap::new();
+    let mut members = Members::new();
     for at in 0..archive.len() {
         let file = archive.by_index_raw(at).map_err(|error| broken(path, &error))?;
         let name = String::from_utf8_lossy(file.name_raw()).into_owned();

@@ -1,30 +1,44 @@
-//! The safetensors container: 8 bytes of header length (little-endian), a JSON header, then the tensors' bytes.
+//! safetensors: 8 bytes of header length (little-endian), a JSON header, then the tensors' bytes.
 //!
-//! The header gives each tensor's dtype, shape and byte range. The ranges must follow each other without overlap or
-//! hole from the header's end to the file's end.
+//! The header gives each tensor's dtype, shape and byte range. The ranges must cover the bytes from the end of the header
+//! to the end of the file without overlaps or holes.
+
+mod header;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::adapter::Source;
+use self::header::Entry;
+use super::container::{Container, Layout, Plain};
+use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
-use crate::formats::header::{self, Entry, Metadata};
+use crate::formats::Limits;
+use crate::formats::contents::Contents;
 use crate::formats::source::Reader;
-use crate::formats::tensor::{Tensor, Tensors};
-use crate::formats::{Limits, sniff};
+use crate::formats::tensor::Tensor;
 use crate::text::quoted;
+
+pub(super) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "safetensors" },
+    suffixes: &["safetensors"],
+    layout: Layout::Plain(Plain { is_start, read }),
+};
 
 const CUT: &str = "the file was cut short: download or copy it again";
 
-/// Bytes in front of the header.
+/// Bytes before the header.
 const LENGTH_BYTES: u64 = 8;
+
+/// Whether a file begins with a length under 4 GiB and a brace.
+fn is_start(head: &[u8]) -> bool {
+    head.get(4..9) == Some(b"\0\0\0\0{")
+}
 
 /// Every tensor of the file, by name, and its metadata.
 ///
 /// # Errors
-/// `Malformed` or `Unsupported` when it is no safetensors file, `Malformed` when header or byte ranges break the
-/// format, `Limit` when the header is too large.
-pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<(Tensors, Metadata)> {
+/// `Malformed` when header or byte ranges break the format, `Limit` when the header is too large.
+pub(super) fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Contents> {
     let path = reader.path();
     let header = read_header(reader, limits)?;
     let data_offset = LENGTH_BYTES + header.len() as u64;
@@ -41,14 +55,11 @@ pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
         let (dtype, shape) = (entry.dtype, entry.shape);
         (name, Tensor::contiguous(dtype, shape, source.clone(), data_offset + start, end - start))
     });
-    Ok((placed.collect(), metadata))
+    Ok(Contents { tensors: placed.collect(), metadata })
 }
 
 fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
-    let head = reader.head(sniff::HEAD_BYTES)?;
-    if let Some(error) = sniff::sniff(reader.path(), &head) {
-        return Err(error);
-    }
+    let head = reader.head(LENGTH_BYTES as usize + 1)?;
     let fault = |found: String, expected: String| Fault::new(found, expected).at(reader.path()).of("header");
     let Some(length) = head.first_chunk() else {
         let found = format!("a file of {} bytes", head.len());
@@ -95,7 +106,7 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
             return Err(malformed(found, format!("from byte {covered}")));
         }
         if end > n_data_bytes {
-            // The last range in order has the furthest end, unless one before it overlaps it.
+            // The last range in order ends last, unless it is inside an earlier one.
             let n_missing = last.max(end) - n_data_bytes;
             let found = format!("data up to byte {end}");
             let expected =

@@ -4,14 +4,21 @@
 use std::collections::BTreeMap;
 
 use super::flatten::flatten;
-use super::{Place, big_endian, tensor};
-use crate::adapter::Source;
+use super::{Place, SUFFIXES, big_endian, tensor};
+use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::pickle::{Input, Numbers, Unpickler, Value, Values};
+use crate::formats::containers::container::{Container, Layout, Plain};
+use crate::formats::containers::pickle::{Input, Numbers, Unpickler, Value, Values};
+use crate::formats::contents::{Contents, Tensors};
 use crate::formats::source::Reader;
-use crate::formats::tensor::Tensors;
 use crate::text::quoted;
+
+pub(in crate::formats::containers) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "torch legacy" },
+    suffixes: SUFFIXES,
+    layout: Layout::Plain(Plain { is_start, read }),
+};
 
 /// 0x1950a86a20f9469cfc6c as a pickle has it: a number of ten bytes, the lowest first.
 const MAGIC: [u8; 12] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -21,8 +28,8 @@ const VERSION: i64 = 1001;
 /// Bytes of a storage's count.
 const COUNT_BYTES: u64 = 8;
 
-/// Whether a file begins like that: a pickle's protocol, from protocol 4 on a frame, and the magic number.
-pub(in crate::formats) fn is_legacy(head: &[u8]) -> bool {
+/// Whether a file begins with the protocol of a pickle, a frame if that is 4 or later, and the magic number.
+fn is_start(head: &[u8]) -> bool {
     let begins = |at: usize| head.get(at..).is_some_and(|rest| rest.starts_with(&MAGIC));
     head.first() == Some(&0x80) && (begins(2) || begins(2 + 9))
 }
@@ -32,7 +39,7 @@ pub(in crate::formats) fn is_legacy(head: &[u8]) -> bool {
 /// # Errors
 /// `Malformed` when pickles or storages break the format, a storage is missing or views leave it; `Unsupported` for
 /// big-endian numbers and pickles of other things; `Limit`.
-pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Tensors> {
+fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Contents> {
     let path = reader.path();
     let mut unpickler = Unpickler::new(Input::start_of(reader, limits.header_bytes), limits);
     let _magic = unpickler.next()?;
@@ -64,7 +71,7 @@ pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: 
         let tensor = tensor(path, &name, view, &key, place)?;
         tensors.insert(name, tensor);
     }
-    Ok(tensors)
+    Ok(tensors.into())
 }
 
 /// Where each storage lies: they follow each other in the order of their keys.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
+use crate::formats::containers::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
 use crate::text::quoted;
 
 /// What trainers put a state_dict under.
