@@ -2,56 +2,35 @@
 
 use std::fmt;
 
-/// A naming scheme of tensors.
+/// A naming scheme: how a trainer or library names the tensors of a checkpoint, such as PEFT or kohya.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NamingScheme {
-    /// `base_model.model.MODULE.lora_A.weight`.
-    Peft,
-    /// `MODULE.lora_A`, of the LoRA authors' own library.
-    Loralib,
-    /// `unet.MODULE.lora.down.weight` and its older forms.
-    Diffusers,
-    /// `lora_unet_MODULE.lora_down.weight`, of kohya's sd-scripts and what follows them.
-    Kohya,
-    /// `MODULE.lora_a`, transposed.
-    Mlx,
-    /// `MODULE.lora_a.weight`.
-    TorchTune,
-    /// `MODULE.adapter.linear_in.weight`.
-    Megatron,
-    /// `unet:17:down`, numbered.
-    Cloneofsimo,
-    /// `w_a_000`, numbered.
-    SamLora,
+pub struct NamingScheme {
+    pub(crate) name: &'static str,
+    pub(crate) is_numbered: bool,
+    pub(crate) uses_underscores: bool,
 }
 
 impl NamingScheme {
-    /// Whether modules have numbers for names, in the order in which the trainer walked the model: the same number may be
-    /// another module in another file.
-    pub fn is_numbered(self) -> bool {
-        matches!(self, Self::Cloneofsimo | Self::SamLora)
+    /// What it is called, such as `PEFT`.
+    pub fn name(self) -> &'static str {
+        self.name
     }
 
-    /// Whether module names have underscores where their paths have dots.
+    /// Whether modules are named by numbers, in the order in which the trainer walked the model: one number may be
+    /// another module in another file.
+    pub fn is_numbered(self) -> bool {
+        self.is_numbered
+    }
+
+    /// Whether the names of modules have underscores where their paths have dots.
     pub(crate) fn uses_underscores(self) -> bool {
-        self == Self::Kohya
+        self.uses_underscores
     }
 }
 
 impl fmt::Display for NamingScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Peft => "PEFT",
-            Self::Loralib => "loralib",
-            Self::Diffusers => "diffusers",
-            Self::Kohya => "kohya",
-            Self::Mlx => "MLX",
-            Self::TorchTune => "TorchTune",
-            Self::Megatron => "Megatron",
-            Self::Cloneofsimo => "cloneofsimo",
-            Self::SamLora => "Sam_LoRA",
-        })
+        f.pad(self.name)
     }
 }
 
@@ -96,7 +75,7 @@ pub struct FileFormat {
 }
 
 impl FileFormat {
-    /// What it is called: `safetensors`, `torch zip`, `torch legacy`, `npz`.
+    /// What it is called, such as `safetensors` or `torch zip`.
     pub fn name(self) -> &'static str {
         self.name
     }

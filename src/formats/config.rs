@@ -54,7 +54,10 @@ pub(super) struct Scale {
     pub(super) scaling: Option<f64>,
 }
 
-/// AdaLoRA divides by its rank and this, whatever the rank.
+/// What PEFT puts before a module's path, once for each wrapping.
+pub(super) const WRAPPER: &str = "base_model.model.";
+
+/// AdaLoRA divides by its rank plus this.
 const ADALORA_EPSILON: f64 = 1e-5;
 
 impl Config {
@@ -150,18 +153,19 @@ impl Config {
         all.into_iter().flatten().try_for_each(|patterns| patterns.check(&self.path, n_modules))
     }
 
-    /// The rank that the config has for the module of this path in the base model.
-    pub(super) fn rank(&self, module: &str) -> Option<usize> {
-        let rank = find(&self.fields.rank_pattern, module, self.fields.r)?;
+    /// The rank that the config has for the module of this path.
+    pub(super) fn rank(&self, path: &str) -> Option<usize> {
+        let rank = find(&self.fields.rank_pattern, unwrapped(path), self.fields.r)?;
         // A rank that is no count is in no file that PEFT wrote.
         (rank.fract() == 0.0 && (1.0..1e9).contains(&rank)).then_some(rank as usize)
     }
 
-    /// How the update of this module is scaled, with the rows that its A has.
-    pub(super) fn scale(&self, module: &str, rank: usize) -> Scale {
+    /// How the update of the module of this path is scaled, if it has this rank.
+    pub(super) fn scale(&self, path: &str, rank: usize) -> Scale {
         if let Some(MlxParameters { scale, .. }) = self.fields.lora_parameters.filter(|_| self.is_mlx()) {
             return Scale { alpha: None, scaling: scale };
         }
+        let module = unwrapped(path);
         let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha);
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
@@ -178,10 +182,28 @@ impl Config {
     }
 }
 
+/// The module's path in the model that PEFT wrapped, which the patterns are for.
+fn unwrapped(mut path: &str) -> &str {
+    while let Some(inner) = path.strip_prefix(WRAPPER) {
+        path = inner;
+    }
+    path
+}
+
 fn find(patterns: &Option<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
     match patterns.as_ref().map_or(Lookup::Absent, |patterns| patterns.find(module)) {
         Lookup::Value(value) => Some(value),
         Lookup::Absent => default,
         Lookup::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrapping_is_taken_off() {
+        assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }
 }

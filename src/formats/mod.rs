@@ -5,12 +5,11 @@ mod containers;
 #[cfg(feature = "cli")]
 mod content;
 mod contents;
+mod context;
 mod digest;
 mod discover;
 mod dtype;
-mod experts;
 mod folder;
-mod fused;
 mod limits;
 mod modules;
 mod options;
@@ -42,8 +41,7 @@ pub(crate) use run::run_and_step;
 use crate::adapter::{Adapter, Source};
 use crate::error::Result;
 use crate::formats::config::Config;
-use crate::formats::contents::Contents;
-use crate::formats::modules::{Context, adapter_names};
+use crate::formats::modules::adapter_names;
 
 impl Adapter {
     /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
@@ -107,16 +105,15 @@ impl OpenOptions {
         config: Option<&Config>,
         all: bool,
     ) -> Result<Vec<Adapter>> {
-        let (file_format, Contents { tensors, metadata }) = containers::open(source, &self.limits)?;
-        let (base_model, training) = training::training(config, &metadata);
+        let (file_format, contents) = containers::open(source, &self.limits)?;
+        let (base_model, training) = training::training(config, &contents.metadata);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],
-            (None, true) => adapter_names(source.path(), &tensors)?,
+            (None, true) => adapter_names(source.path(), &contents)?,
             (None, false) => vec![None],
         };
-        let beside = Context { config, metadata: &metadata };
         let adapter = |name: Option<String>| {
-            let read = modules::read(source.path(), &tensors, &beside, name.as_deref(), &self.limits)?;
+            let read = modules::read(source.path(), &contents, config, name.as_deref(), &self.limits)?;
             Ok(Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),

@@ -14,12 +14,12 @@ pub(super) struct Container {
     pub(super) file_format: FileFormat,
     /// How such files are usually named: suffixes without the dot, in lower case.
     pub(super) suffixes: &'static [&'static str],
-    pub(super) layout: Layout,
+    pub(super) encoding: Encoding,
 }
 
-/// How the bytes of a file format are laid out.
-pub(super) enum Layout {
-    /// In a way of its own.
+/// How the bytes of a file are laid out.
+pub(super) enum Encoding {
+    /// In the way of this format alone.
     Plain(Plain),
     /// As a zip archive.
     Archive(Archive),

@@ -10,7 +10,7 @@ mod zip;
 
 use std::path::Path;
 
-use self::container::{Archive, Container, Layout, Plain};
+use self::container::{Archive, Container, Encoding, Plain};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
@@ -48,17 +48,17 @@ pub(super) fn open(source: &Source, limits: &Limits) -> Result<(FileFormat, Cont
 
 /// The format with a layout of its own that a file begins like.
 fn by_start(head: &[u8]) -> Option<(FileFormat, &'static Plain)> {
-    CONTAINERS.iter().find_map(|container| match &container.layout {
-        Layout::Plain(plain) if (plain.is_start)(head) => Some((container.file_format, plain)),
+    CONTAINERS.iter().find_map(|container| match &container.encoding {
+        Encoding::Plain(plain) if (plain.is_start)(head) => Some((container.file_format, plain)),
         _ => None,
     })
 }
 
 /// Every kind of zip archive.
 fn archives() -> impl Iterator<Item = (FileFormat, &'static Archive)> {
-    CONTAINERS.iter().filter_map(|container| match &container.layout {
-        Layout::Archive(archive) => Some((container.file_format, archive)),
-        Layout::Plain(_) => None,
+    CONTAINERS.iter().filter_map(|container| match &container.encoding {
+        Encoding::Archive(archive) => Some((container.file_format, archive)),
+        Encoding::Plain(_) => None,
     })
 }
 

@@ -5,7 +5,7 @@ mod npy;
 use std::path::Path;
 
 use self::npy::Array;
-use super::container::{Archive, Container, Layout};
+use super::container::{Archive, Container, Encoding};
 use super::zip::{Member, Members};
 use crate::adapter::FileFormat;
 use crate::error::{Error, Fault, Result};
@@ -17,7 +17,7 @@ use crate::text::quoted;
 pub(super) static CONTAINER: Container = Container {
     file_format: FileFormat { name: "npz" },
     suffixes: &["npz"],
-    layout: Layout::Archive(Archive { is_member, writer: "numpy.savez (.npy)", read }),
+    encoding: Encoding::Archive(Archive { is_member, writer: "numpy.savez (.npy)", read }),
 };
 
 const SUFFIX: &str = ".npy";

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::header::Entry;
-use super::container::{Container, Layout, Plain};
+use super::container::{Container, Encoding, Plain};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
@@ -21,7 +21,7 @@ use crate::text::quoted;
 pub(super) static CONTAINER: Container = Container {
     file_format: FileFormat { name: "safetensors" },
     suffixes: &["safetensors"],
-    layout: Layout::Plain(Plain { is_start, read }),
+    encoding: Encoding::Plain(Plain { is_start, read }),
 };
 
 const CUT: &str = "the file was cut short: download or copy it again";

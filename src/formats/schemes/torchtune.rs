@@ -4,8 +4,26 @@
 //! models of transformers, so B's subspaces of the two must not be compared unasked.
 
 use super::claim::{Claim, TensorRole};
+use super::fused;
+use super::layout::Layout;
+use super::pair::whole;
+use super::scaling::by_config;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "TorchTune", is_numbered: false, uses_underscores: false },
+    claim,
+    accepts: |_| true,
+    path: str::to_owned,
+    layout: Layout::Linear,
+    experts: whole,
+    scaling: by_config,
+    cut: fused::cut,
+    partners: &[("lora_a", "lora_b")],
+};
+
+fn claim(name: &str) -> Option<Claim<'_>> {
     let ends = [
         (".lora_a.weight", TensorRole::A),
         (".lora_b.weight", TensorRole::B),

@@ -8,7 +8,7 @@ use super::{Place, SUFFIXES, big_endian, tensor};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::Limits;
-use crate::formats::containers::container::{Container, Layout, Plain};
+use crate::formats::containers::container::{Container, Encoding, Plain};
 use crate::formats::containers::pickle::{Input, Numbers, Unpickler, Value, Values};
 use crate::formats::contents::{Contents, Tensors};
 use crate::formats::source::Reader;
@@ -17,7 +17,7 @@ use crate::text::quoted;
 pub(in crate::formats::containers) static CONTAINER: Container = Container {
     file_format: FileFormat { name: "torch legacy" },
     suffixes: SUFFIXES,
-    layout: Layout::Plain(Plain { is_start, read }),
+    encoding: Encoding::Plain(Plain { is_start, read }),
 };
 
 /// 0x1950a86a20f9469cfc6c as a pickle has it: a number of ten bytes, the lowest first.

@@ -8,7 +8,7 @@ use super::{Place, SUFFIXES, big_endian, tensor};
 use crate::adapter::FileFormat;
 use crate::error::{Fault, Result};
 use crate::formats::Limits;
-use crate::formats::containers::container::{Archive, Container, Layout};
+use crate::formats::containers::container::{Archive, Container, Encoding};
 use crate::formats::containers::pickle::{Input, Unpickler};
 use crate::formats::containers::zip::{Member, Members};
 use crate::formats::contents::{Contents, Tensors};
@@ -17,7 +17,7 @@ use crate::text::{listed, quoted};
 pub(in crate::formats::containers) static CONTAINER: Container = Container {
     file_format: FileFormat { name: "torch zip" },
     suffixes: SUFFIXES,
-    layout: Layout::Archive(Archive { is_member, writer: "torch.save (data.pkl)", read }),
+    encoding: Encoding::Archive(Archive { is_member, writer: "torch.save (data.pkl)", read }),
 };
 
 const PICKLE: &str = "data.pkl";
