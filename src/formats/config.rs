@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::adapter::Source;
 use crate::error::{Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::text::quoted;
 

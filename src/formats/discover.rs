@@ -11,7 +11,8 @@ use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG};
-use crate::formats::{Limits, OpenOptions};
+use crate::formats::limits::Limits;
+use crate::formats::options::OpenOptions;
 use crate::names::natural_cmp;
 
 /// What a folder holds, each list in natural order of the paths.

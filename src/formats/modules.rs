@@ -9,8 +9,9 @@ use crate::error::Result;
 use crate::formats::config::{Config, Scale};
 use crate::formats::contents::Contents;
 use crate::formats::context::Context;
+use crate::formats::limits::Limits;
+use crate::formats::pairs;
 use crate::formats::schemes::{self, Claimed, Layout, Pair, Scheme, TensorRole, wrong_module};
-use crate::formats::{Limits, pairs};
 use crate::names::{canonical, natural_cmp};
 
 /// What the names and shapes of a file say.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::adapter::Adapter;
 use crate::error::Result;
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 
 /// Opens adapters otherwise than [`Adapter::open`] does.
 ///

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::adapter::Factor;
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::formats::schemes::{Claimed, Pair, Scheme, Stored, TensorRole, wrong_module};
 use crate::formats::tensor::Scalars;
 use crate::text::quoted;

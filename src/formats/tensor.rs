@@ -3,8 +3,9 @@
 use crate::adapter::factor::Axis;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
+use crate::formats::dtype;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
-use crate::formats::{Limits, dtype};
 use crate::text::quoted;
 
 /// Tensors have 5 dimensions at most; a hostile header may name millions.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::adapter::{FileFormat, Source};
 use crate::error::Result;
-use crate::formats::Limits;
 use crate::formats::containers::zip::Members;
 use crate::formats::contents::Contents;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
 
 /// A file format, as a row of the table in [`super`].

@@ -13,8 +13,8 @@ use std::path::Path;
 use self::container::{Archive, Container, Encoding, Plain};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
 use crate::formats::contents::Contents;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
 use crate::text::listed;
 

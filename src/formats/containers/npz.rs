@@ -9,8 +9,8 @@ use super::container::{Archive, Container, Encoding};
 use super::zip::{Member, Members};
 use crate::adapter::FileFormat;
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
 use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
 use crate::formats::tensor::Tensor;
 use crate::text::quoted;
 

@@ -17,7 +17,7 @@ use zip::result::ZipError;
 use crate::adapter::Source;
 use crate::adapter::factor::Deflated;
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
 use crate::text::quoted;
 

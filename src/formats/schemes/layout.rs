@@ -6,7 +6,7 @@ use super::claim::Stored;
 use super::pair::wrong_module;
 use crate::adapter::Factor;
 use crate::error::{Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::text::quoted;
 
 /// The axes of a scheme's factors.

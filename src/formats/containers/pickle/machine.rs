@@ -7,7 +7,7 @@ use super::globals;
 use super::input::Input;
 use super::{Id, Value, Values};
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::text::quoted;
 
 const FORBIDDEN: &str = "a checkpoint of tensors needs no such name, and other programs would run it: save the \

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
 use crate::formats::containers::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
+use crate::formats::limits::Limits;
 use crate::text::quoted;
 
 /// What trainers put a state_dict under.

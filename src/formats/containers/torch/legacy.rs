@@ -7,10 +7,10 @@ use super::flatten::flatten;
 use super::{Place, SUFFIXES, big_endian, tensor};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
 use crate::formats::containers::container::{Container, Encoding, Plain};
 use crate::formats::containers::pickle::{Input, Numbers, Unpickler, Value, Values};
 use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
 use crate::text::quoted;
 

@@ -7,11 +7,11 @@ use super::flatten::flatten;
 use super::{Place, SUFFIXES, big_endian, tensor};
 use crate::adapter::FileFormat;
 use crate::error::{Fault, Result};
-use crate::formats::Limits;
 use crate::formats::containers::container::{Archive, Container, Encoding};
 use crate::formats::containers::pickle::{Input, Unpickler};
 use crate::formats::containers::zip::{Member, Members};
 use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
 use crate::text::{listed, quoted};
 
 pub(in crate::formats::containers) static CONTAINER: Container = Container {
