@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::claim::TensorRole;
 use super::scheme::Claimed;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::text::{quoted, some_of};
 
 /// The names of the adapters in a file; `None` for tensors without one.
@@ -41,7 +41,7 @@ pub(in crate::formats) fn choose(
     if adapters.len() > 1 {
         let first = adapters.iter().flatten().next().copied().unwrap_or_default();
         let fault = Fault::new(format!("{} adapters ({})", adapters.len(), shown()), "one adapter in a file");
-        return Err(fault.at(path).hint(format!("choose one: --adapter-name {first}")).invalid());
+        return Err(fault.at(path).remedy(Remedy::NameAdapter { first: first.to_owned() }).invalid());
     }
     Ok(adapters.into_iter().next().flatten().map(str::to_owned))
 }
