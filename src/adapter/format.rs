@@ -1,4 +1,4 @@
-//! What a checkpoint is written in: names, method, file format, and what it records of its training.
+//! How a checkpoint is written: naming scheme, method, file format, and what it records of its training.
 
 use std::fmt;
 
@@ -34,13 +34,13 @@ impl fmt::Display for NamingScheme {
     }
 }
 
-/// What an update is made of beside s, B and A.
+/// What an update is made of, besides s, B and A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
     /// ΔW = s·B·A.
     Lora,
-    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is left out here.
+    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is ignored here.
     Dora,
     /// ΔW = s·B·E·A with a diagonal E; A's rows are read scaled by it.
     AdaLora,
@@ -56,11 +56,11 @@ impl fmt::Display for Method {
     }
 }
 
-/// What the files say about their training.
+/// What the files record of their training.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingInfo {
-    /// The program, with its version where that is known.
+    /// The program, with its version if known.
     pub trainer: Option<String>,
     /// When training began, in seconds since 1970.
     pub started_s: Option<f64>,

@@ -1,4 +1,4 @@
-//! What a checkpoint's file holds, in whatever file format: tensors by name, and what the file says about itself.
+//! What a file of any format holds: tensors by name, and metadata.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::formats::tensor::Tensor;
 /// Every tensor of a file, by name.
 pub(super) type Tensors = BTreeMap<String, Tensor>;
 
-/// What a file says about itself, as keys with text.
+/// Text that a file has about itself, by key.
 pub(super) type Metadata = BTreeMap<String, String>;
 
-/// A file that was opened.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) tensors: Tensors,

@@ -1,4 +1,4 @@
-//! What the files say about an adapter besides its tensors.
+//! The configs of an adapter, which are kept in a file of their own or in the metadata.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -45,17 +45,17 @@ use crate::formats::modules::adapter_names;
 
 impl Adapter {
     /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
-    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. What kind
-    /// of file it is, its content says, and which naming scheme, its tensors' names. Reads headers only, and the alphas
-    /// that some schemes keep as tensors; runs nothing that a pickle holds.
+    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. The file
+    /// format is recognised by the content, the naming scheme by the tensors' names. Reads only headers, and the alphas
+    /// that some schemes keep as tensors. Pickles are never executed.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
+    /// - `NotFound` when nothing is at the path.
     /// - `Malformed` when a file breaks its format, or a factor has no partner of its rank.
-    /// - `Unsupported` when it holds no LoRA pairs that are read: another method, file format or number type.
+    /// - `Unsupported` when it is of another method, file format or number type, so that it has no LoRA pairs to read.
     /// - `Limit` when it asks for more than [`Limits`] allow.
-    /// - `Invalid` when there is no such file, the folder holds no adapter, or the file holds several: see
-    ///   [`OpenOptions`].
+    /// - `Invalid` when the folder holds no adapter, or the file holds several: see [`OpenOptions`].
     ///
     /// ```
     /// let adapter = lorascope::Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
@@ -77,8 +77,7 @@ impl Adapter {
         OpenOptions::new().limits(limits.clone()).open(path)
     }
 
-    /// Opens the bytes of a file that are in memory already. The label stands for the path in
-    /// messages.
+    /// Opens the bytes of a file that are in memory already. Messages have the label for a path.
     ///
     /// # Errors
     /// As [`Adapter::open`], without `Io`.
@@ -90,7 +89,7 @@ impl Adapter {
 }
 
 impl OpenOptions {
-    /// The adapter, or each of them, in the files that the path stands for.
+    /// Opens the adapter at a path, or all of them.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
         let files = folder::locate(path)?;
         let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;

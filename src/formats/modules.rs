@@ -14,7 +14,7 @@ use crate::formats::pairs;
 use crate::formats::schemes::{self, Claimed, Layout, Pair, Scheme, TensorRole, wrong_module};
 use crate::names::{canonical, natural_cmp};
 
-/// What the names and shapes of a file say.
+/// What the names and shapes of a file's tensors make.
 pub(super) struct Read {
     pub(super) naming_scheme: NamingScheme,
     pub(super) method: Method,

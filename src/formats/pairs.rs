@@ -1,4 +1,4 @@
-//! Tensors to pairs: each A finds the B of its module, and whatever else belongs to it.
+//! Tensors to pairs: each A finds the B of its module, and the other tensors that belong to them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn pairs<'a>(
     for one in claimed {
         let name = one.stored.name;
         if one.claim.role == TensorRole::Mid {
-            let fault = Fault::new("a Tucker decomposition, whose ΔW is no B·A", "two factors").at(path);
+            let fault = Fault::new("a Tucker decomposition, whose ΔW is not B·A", "two factors").at(path);
             return Err(fault.of(format!("tensor {}", quoted(name))).unsupported());
         }
         let Some(at) = Parts::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
@@ -88,5 +88,5 @@ fn without_partner(path: &Path, one: &Claimed<'_>) -> Error {
         Some(format!("{}{partner}{}", &name[..at], &name[at + mark.len()..]))
     });
     let missing = partner.map_or_else(|| "the other factor".to_owned(), |partner| quoted(&partner));
-    wrong_module(path, &one.claim.module, format!("only {}", quoted(name)), format!("{missing} beside it"))
+    wrong_module(path, &one.claim.module, format!("only {}", quoted(name)), format!("{missing} next to it"))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::facts::{Row, Run};
 use super::spectrum::Spectra;
 
-/// One line of the list of runs.
+/// One line of the list of checkpoints.
 #[derive(Serialize)]
 struct RunLine<'a> {
     path: &'a str,
@@ -56,7 +56,7 @@ struct ModuleLine<'a> {
     update_norm_2: Option<f64>,
 }
 
-/// A line for each run.
+/// One line for each checkpoint.
 pub(super) fn runs(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
     lines(runs.iter().map(|run| RunLine {
         path: &run.path,
@@ -80,7 +80,7 @@ pub(super) fn runs(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
     }))
 }
 
-/// A line for each module.
+/// One line for each module.
 pub(super) fn modules(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
     lines(runs.iter().flat_map(|run| run.modules.iter().map(move |row| module(run, row))))
 }

@@ -1,4 +1,4 @@
-//! `lorascope inspect`: what checkpoints hold, from their headers, and their spectra on demand.
+//! `lorascope inspect`: what checkpoints contain, from their headers, and their spectra on request.
 
 mod args;
 mod csv;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
     } else if !found.runs.is_empty() {
         write_stdout(|stdout| stdout.write_all(text::runs(&found.runs).as_bytes()))?;
     }
-    found.tell(console)
+    found.report_skipped(console)
 }
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ struct Document<'a> {
     runs: &'a [Run],
     /// Checkpoints that could not be read.
     bad: Vec<Skipped>,
-    /// Files that are no checkpoints.
+    /// Files that are not checkpoints.
     ignored: Vec<Skipped>,
 }
 
@@ -84,7 +84,7 @@ impl Found {
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
         let direct: Vec<_> = args.paths.par_iter().map(|path| options.open_all(path)).collect();
         for (path, direct) in args.paths.iter().zip(direct) {
-            // A folder that is an adapter itself is shown alone, though its checkpoints may lie in it.
+            // A folder that is an adapter itself is shown without the checkpoints that may be in it.
             match direct {
                 Ok(adapters) => opened.push((path.clone(), adapters)),
                 Err(_) if path.is_dir() => match search(path, &options, std::convert::identity) {
@@ -102,7 +102,7 @@ impl Found {
         let n_runs: usize = opened.iter().map(|(_, adapters)| adapters.len()).sum();
         let detail = match args.spectra {
             true => Detail::Spectra,
-            // A list of runs needs no rows of modules.
+            // A list of checkpoints has no rows of modules.
             false if n_runs > 1 && !args.json => Detail::Run,
             false => Detail::Modules,
         };
@@ -119,8 +119,8 @@ impl Found {
         found
     }
 
-    /// Says what was not shown, and why.
-    fn tell(self, console: &Console) -> Result<Outcome> {
+    /// Reports what was not shown, and why.
+    fn report_skipped(self, console: &Console) -> Result<Outcome> {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
             console.note("ignored", format!("{files} of other kinds (-v lists them)"));

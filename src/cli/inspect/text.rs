@@ -1,14 +1,14 @@
-//! Tables for people: a row a run, or a row a module; and the same rows as CSV.
+//! Tables for people: one row for each checkpoint, or one for each module.
 
 use super::facts::{Row, Run};
 use super::spectrum::Spectrum;
 use crate::cli::summary_table::{Align, MISSING, aligned_by};
 use crate::text::{counted, printable};
 
-/// Names are cut here: a file may hold one of any length.
+/// Longer names are cut: a file may have names of any length.
 const MAX_NAME_CHARS: usize = 100;
 
-/// A row for each run.
+/// One row for each checkpoint.
 pub(super) fn runs(runs: &[Run]) -> String {
     use Align::{Left, Right};
     let columns = [
@@ -28,8 +28,8 @@ pub(super) fn runs(runs: &[Run]) -> String {
         vec![
             name(run),
             names(run),
-            said(run.trainer.as_deref(), 40),
-            said(run.base_model.as_deref(), 40),
+            or_missing(run.trainer.as_deref(), 40),
+            or_missing(run.base_model.as_deref(), 40),
             span(&run.ranks),
             span(&run.alphas),
             run.n_modules.to_string(),
@@ -41,7 +41,7 @@ pub(super) fn runs(runs: &[Run]) -> String {
     aligned_by(&rows, &columns.map(|(_, align)| align))
 }
 
-/// A few lines on the whole run, and a row for each module.
+/// A few lines about the checkpoint, and one row for each module.
 pub(super) fn modules(run: &Run) -> String {
     let mut text = format!(
         "{}: {} names in {}, {}, rank {}, {}, {}\n",
@@ -53,9 +53,9 @@ pub(super) fn modules(run: &Run) -> String {
         run.dtypes.join(", "),
         size(run.n_bytes),
     );
-    text += &format!("base model: {}\n", said(run.base_model.as_deref(), 200));
+    text += &format!("base model: {}\n", or_missing(run.base_model.as_deref(), 200));
     let trained = run.training_finished.as_deref().map(|time| format!(", finished {time}"));
-    let trained = format!("{}{}", said(run.trainer.as_deref(), 200), trained.unwrap_or_default());
+    let trained = format!("{}{}", or_missing(run.trainer.as_deref(), 200), trained.unwrap_or_default());
     text += &format!("trainer: {trained}\n");
     let mut left_out = vec![];
     if run.n_magnitudes > 0 {
@@ -74,7 +74,7 @@ pub(super) fn modules(run: &Run) -> String {
     format!("{text}\n{}", aligned_by(&all, &aligns))
 }
 
-/// The columns of a module's row, with their alignment, and the rows.
+/// The columns of a module's row with their alignment, and the rows.
 fn module_rows(run: &Run, max_chars: usize) -> (Vec<(&'static str, Align)>, Vec<Vec<String>>) {
     use Align::{Left, Right};
     let mut header = vec![("module", Left)];
@@ -136,7 +136,7 @@ impl Spectrum {
     }
 }
 
-/// Six digits, without zeros behind them.
+/// Six digits, without trailing zeros.
 fn rounded(value: f64) -> String {
     let digits = 5 - value.abs().max(1e-300).log10().floor() as i32;
     let scale = 10f64.powi(digits.clamp(0, 15));
@@ -150,7 +150,7 @@ fn name(run: &Run) -> String {
     }
 }
 
-/// The naming scheme, and the method where it is not LoRA itself.
+/// The naming scheme, and the method if it is not plain LoRA.
 fn names(run: &Run) -> String {
     match run.method.as_str() {
         "LoRA" => run.naming_scheme.clone(),
@@ -158,7 +158,7 @@ fn names(run: &Run) -> String {
     }
 }
 
-fn said(text: Option<&str>, max_chars: usize) -> String {
+fn or_missing(text: Option<&str>, max_chars: usize) -> String {
     text.map_or(MISSING.to_owned(), |text| printable(text, max_chars))
 }
 
@@ -171,7 +171,7 @@ fn span<T: ToString>(rising: &[T]) -> String {
     }
 }
 
-/// `1.6 MB`: thousands, as disks count.
+/// `1.6 MB`, in powers of 1000.
 fn size(n_bytes: u64) -> String {
     let (mut value, mut unit) = (n_bytes as f64, "B");
     for next in ["kB", "MB", "GB", "TB"] {

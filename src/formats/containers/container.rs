@@ -19,13 +19,13 @@ pub(super) struct Container {
 
 /// How the bytes of a file are laid out.
 pub(super) enum Encoding {
-    /// In the way of this format alone.
+    /// In a way of its own.
     Plain(Plain),
     /// As a zip archive.
     Archive(Archive),
 }
 
-/// A layout of its own.
+/// A file that is not an archive.
 pub(super) struct Plain {
     /// Whether a file begins like this format, from its first [`HEAD_BYTES`](super::HEAD_BYTES) bytes.
     pub(super) is_start: fn(&[u8]) -> bool,

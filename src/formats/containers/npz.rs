@@ -22,10 +22,10 @@ pub(super) static CONTAINER: Container = Container {
 
 const SUFFIX: &str = ".npy";
 
-/// Longer than any header of an array that is not a table.
+/// Only tables have longer headers.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
 
-/// Most headers are within.
+/// Holds most headers.
 const FIRST_BYTES: u64 = 256;
 
 fn is_member(name: &str) -> bool {

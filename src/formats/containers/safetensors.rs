@@ -69,7 +69,8 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
     let n_there = reader.n_bytes() - LENGTH_BYTES;
     let found = format!("a length of {n_bytes} bytes");
     if n_bytes > n_there {
-        let hint = if n_bytes > limits.header_bytes { "this may be no safetensors file at all" } else { CUT };
+        let hint =
+            if n_bytes > limits.header_bytes { "this may not be a safetensors file at all" } else { CUT };
         let expected = format!("at most {n_there}, all that the file holds");
         return Err(fault(found, expected).hint(hint).malformed());
     }
@@ -86,7 +87,7 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Checks every entry's size and that the byte ranges cover the `n_data_bytes` exactly once.
+/// Checks that the size of every entry is right, and that the byte ranges cover the `n_data_bytes` exactly once.
 fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u64) -> Result<()> {
     let mut in_order: Vec<(&String, &Entry)> = entries.iter().collect();
     in_order.sort_by_key(|(_, entry)| entry.data_offsets);
@@ -102,7 +103,7 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
             return Err(malformed(format!("data from byte {start}{other}"), format!("from byte {covered}")));
         }
         if start > covered {
-            let found = format!("data from byte {start}, behind a hole of {} bytes", start - covered);
+            let found = format!("data from byte {start}, after a hole of {} bytes", start - covered);
             return Err(malformed(found, format!("from byte {covered}")));
         }
         if end > n_data_bytes {
@@ -116,7 +117,7 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
         (covered, before) = (end, Some(name));
     }
     if covered < n_data_bytes {
-        let found = format!("{} bytes behind the last tensor", n_data_bytes - covered);
+        let found = format!("{} bytes after the last tensor", n_data_bytes - covered);
         return Err(Fault::new(found, "none").at(path).malformed());
     }
     Ok(())
@@ -128,7 +129,7 @@ fn check_size(path: &Path, name: &str, entry: &Entry) -> Result<()> {
         let found = format!("data_offsets [{start}, {end}]");
         return Err(wrong(path, name, found, "the start before the end".into()).malformed());
     }
-    // A type that this version has not heard of has no size to check; its range still has to fit the others.
+    // The size of an unknown type cannot be checked, but its range still has to fit the others.
     let Some(n_bits) = number_bits(&entry.dtype) else { return Ok(()) };
     let shape = &entry.shape;
     let overflow = || -> Error {
@@ -148,7 +149,7 @@ fn wrong(path: &Path, name: &str, found: String, expected: String) -> Fault {
     Fault::new(found, expected).at(path).of(format!("tensor {}", quoted(name)))
 }
 
-/// Size of one number of the types in the format's description.
+/// Size of one number, of the types that the format has.
 fn number_bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
         "F4" => 4,

@@ -43,7 +43,7 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
         [0x7f, b'E', b'L', b'F', ..] => ("a program", OTHER),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet table", OTHER),
         [b'S', b'Q', b'L', b'i', b't', b'e', ..] => ("an SQLite database", OTHER),
-        // Its first piece is a message in a message: <unk>.
+        // Its first piece is a nested message: <unk>.
         [0x0a, _, 0x0a, _, b'<', ..] => ("a SentencePiece tokenizer", OTHER),
         _ if head.get(257..262) == Some(b"ustar") => ("a tar archive, as torch wrote before 0.4", TAR),
         _ if start.starts_with('{')
@@ -58,13 +58,13 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
     Some(fault(found.into()).hint(hint).unsupported())
 }
 
-/// The size that a Git LFS pointer names.
+/// The size in a Git LFS pointer.
 fn pointed_bytes(head: &[u8]) -> Option<u64> {
     let line = std::str::from_utf8(head).ok()?.lines().find_map(|line| line.strip_prefix("size "))?;
     line.parse().ok()
 }
 
-/// How readable text begins, such as the "Entry not found" that a server answered.
+/// The start of readable text, such as a server's answer "Entry not found".
 fn text(head: &[u8]) -> Option<String> {
     let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
     let first_line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
@@ -76,12 +76,12 @@ fn text(head: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn said(head: &[u8]) -> String {
+    fn found(head: &[u8]) -> String {
         sniff(Path::new("x.safetensors"), head).map_or_else(|| "nothing".into(), |error| error.to_string())
     }
 
     #[test]
-    fn names_what_people_have_saved_as_safetensors() {
+    fn names_what_people_save_as_safetensors() {
         let cases: &[(&[u8], &str)] = &[
             (b"", "an empty file"),
             (
@@ -104,8 +104,8 @@ mod tests {
             (b"[package]\nname = 1", "text that begins with `[package]`"),
             (b"Entry not found", "text that begins with `Entry not found`"),
         ];
-        for (head, found) in cases {
-            assert_eq!(said(head), format!("x.safetensors: found {found}, expected an adapter's file"));
+        for (head, kind) in cases {
+            assert_eq!(found(head), format!("x.safetensors: found {kind}, expected an adapter's file"));
         }
     }
 
@@ -115,14 +115,14 @@ mod tests {
         head[257..262].copy_from_slice(b"ustar");
         let expected =
             "x.safetensors: found a tar archive, as torch wrote before 0.4, expected an adapter's file";
-        assert_eq!(said(&head), expected);
+        assert_eq!(found(&head), expected);
     }
 
     #[test]
     fn says_nothing_about_bytes_that_it_does_not_know() {
-        assert_eq!(said(&[8, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']), "nothing");
-        assert_eq!(said(b"\x80\x02\0\0\0\0\0\0"), "nothing");
-        assert_eq!(said(&[0; 64]), "nothing");
-        assert_eq!(said(&[0xff; 64]), "nothing");
+        assert_eq!(found(&[8, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']), "nothing");
+        assert_eq!(found(b"\x80\x02\0\0\0\0\0\0"), "nothing");
+        assert_eq!(found(&[0; 64]), "nothing");
+        assert_eq!(found(&[0xff; 64]), "nothing");
     }
 }

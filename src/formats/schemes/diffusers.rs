@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_model_called_transformer_is_none_of_it() {
+    fn a_language_model_called_transformer_is_not_claimed() {
         assert_eq!(claim("transformer.h.0.attn.c_attn.lora_A.weight"), None);
         assert!(claim("transformer.transformer_blocks.0.attn.to_q.lora_A.weight").is_some());
     }

@@ -1,4 +1,4 @@
-//! Fused weights cut into their projections, where these are known to be one after the other.
+//! Cuts fused weights into their projections, if these are known to follow each other.
 //!
 //! The parts share A, and each has its own rows of B. GPT-NeoX's `query_key_value` and Megatron's `linear_qkv` interleave
 //! q, k and v by head: no range of rows is one of them, so they are never cut.

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_adapter_in_the_name_is_no_part_of_the_module() {
+    fn the_adapter_in_the_name_is_not_part_of_the_module() {
         let found = |name: &str| claim(name).map(|claim| (claim.module.into_owned(), claim.role));
         let qkv = "decoder.layers.0.self_attention.linear_qkv";
         let named = |part| Some((qkv.to_owned(), part));

@@ -1,4 +1,4 @@
-//! MLX: `MODULE.lora_a` is (d_in, rank) and `MODULE.lora_b` (rank, d_out), transposed against all others.
+//! MLX: `MODULE.lora_a` is (d_in, rank) and `MODULE.lora_b` (rank, d_out), the transposes of what all others have.
 
 use super::claim::{Claim, TensorRole};
 use super::fused;

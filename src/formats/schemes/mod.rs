@@ -1,4 +1,4 @@
-//! The naming schemes: each is one row that says which tensors it claims and how they are read.
+//! The naming schemes. Each is one row: which tensors it claims, and how they are read.
 
 mod adapters;
 mod claim;

@@ -44,7 +44,7 @@ fn claim(name: &str) -> Option<Claim<'_>> {
         Some("") => None,
         Some(infix) => Some(infix.strip_prefix('.')?),
         None if tail.is_empty() => None,
-        // Parameters that are no layers of their own have no `weight`, so only the wrapper tells what the infix is.
+        // Parameters that are not layers of their own have no `weight`, so the infix is known only by the wrapper.
         None if is_wrapped || !["A", "B"].contains(&called) => {
             Some(tail.strip_prefix('.').filter(|name| !name.contains('.') && *name != "bias")?)
         }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_part_and_the_adapter_from_the_name() {
+    fn takes_the_role_and_the_adapter_from_the_name() {
         let q = "base_model.model.h.0.q";
         for (name, part, adapter) in [
             ("base_model.model.h.0.q.lora_A.weight", TensorRole::A, None),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_what_is_no_part_of_a_module() {
+    fn leaves_names_that_belong_to_no_module() {
         for name in [
             "base_model.model.classifier.modules_to_save.default.weight",
             "base_model.model.h.0.q.lora_B.bias",

@@ -1,11 +1,11 @@
-//! Says what a file holds that no naming scheme claims: methods without an A and a B for each module, full models.
+//! The error for a file that no naming scheme claims: a method without A and B for each module, or not an adapter at all.
 
 use std::path::Path;
 
 use crate::error::{Error, Fault};
 use crate::text::{counted, listed};
 
-/// What the names of other methods hold. The first that fits counts.
+/// Marks in the names of other methods. The first that fits counts.
 const METHODS: &[(&str, &str)] = &[
     ("lokr_", "LoKr"),
     ("hada_", "LoHa"),

@@ -1,7 +1,7 @@
 //! TorchTune: `MODULE.lora_a.weight`, (rank, d_in), and `MODULE.lora_b.weight`, (d_out, rank).
 //!
-//! Its modules keep their own names (`layers.0.attn.q_proj`): the rows of q and k stand in another order than in the
-//! models of transformers, so B's subspaces of the two must not be compared unasked.
+//! Its modules keep their own names (`layers.0.attn.q_proj`): the rows of q and k are in a different order from those of
+//! transformers, so the subspaces of B must not be compared unless the user asks for it.
 
 use super::claim::{Claim, TensorRole};
 use super::fused;

@@ -16,7 +16,7 @@ use crate::text::quoted;
 
 const METADATA: &str = "__metadata__";
 
-/// What the header says about one tensor, unchecked.
+/// The header's entry for one tensor, unchecked.
 #[derive(Debug, Deserialize)]
 pub(super) struct Entry {
     pub(super) dtype: String,
@@ -49,7 +49,7 @@ pub(super) fn entries(path: &Path, text: &[u8]) -> Result<(BTreeMap<String, Entr
     })
 }
 
-/// Reads the object, and leaves in `current` the name of the entry that it stopped in.
+/// Reads the object, and leaves the name of the entry that it stopped at in `current`.
 struct Entries<'a> {
     current: &'a mut Option<String>,
 }

@@ -1,5 +1,6 @@
-//! What `torch.save` wrote before torch 1.6, and still does on demand: five pickles (a magic number, the version 1001,
-//! facts about the machine, the dictionary, the storages' keys), and then each storage as a count and its numbers.
+//! torch legacy, which `torch.save` wrote before torch 1.6 and still writes on demand: five pickles (a magic number, the
+//! version 1001, facts about the machine, the dictionary, the keys of the storages), and then each storage as a count and
+//! its numbers.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ pub(in crate::formats::containers) static CONTAINER: Container = Container {
     encoding: Encoding::Plain(Plain { is_start, read }),
 };
 
-/// 0x1950a86a20f9469cfc6c as a pickle has it: a number of ten bytes, the lowest first.
+/// 0x1950a86a20f9469cfc6c as it is in a pickle: a number of ten bytes, the lowest first.
 const MAGIC: [u8; 12] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 const VERSION: i64 = 1001;
@@ -37,8 +38,8 @@ fn is_start(head: &[u8]) -> bool {
 /// Every tensor, by name.
 ///
 /// # Errors
-/// `Malformed` when pickles or storages break the format, a storage is missing or views leave it; `Unsupported` for
-/// big-endian numbers and pickles of other things; `Limit`.
+/// `Malformed` when pickles or storages break the format, a storage is missing or a view reaches past its end;
+/// `Unsupported` for big-endian numbers and pickles of other things; `Limit`.
 fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Contents> {
     let path = reader.path();
     let mut unpickler = Unpickler::new(Input::start_of(reader, limits.header_bytes), limits);
@@ -51,7 +52,7 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
     match values.get(version) {
         Value::Int(VERSION) => {}
         Value::Int(other) => return Err(fault(format!("version {other}"), VERSION.to_string()).unsupported()),
-        _ => return Err(fault("a version that is no number".into(), VERSION.to_string()).malformed()),
+        _ => return Err(fault("a version that is not a number".into(), VERSION.to_string()).malformed()),
     }
     let order = values.entry(values.get(machine), "little_endian");
     if order.is_some_and(|order| matches!(values.get(order), Value::Bool(false))) {
@@ -74,7 +75,7 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
     Ok(tensors.into())
 }
 
-/// Where each storage lies: they follow each other in the order of their keys.
+/// Where each storage is: they follow each other in the order of their keys.
 fn places(
     source: &Source,
     reader: &Reader<'_>,
@@ -92,7 +93,7 @@ fn places(
             Fault::new(found, expected).at(reader.path()).of("storages").malformed()
         };
         let Value::Text(key) = values.get(key) else {
-            return Err(wrong("a key that is no text".into(), "the name of a storage"));
+            return Err(wrong("a key that is not text".into(), "the name of a storage"));
         };
         let key = values.text(key).into_owned();
         let Some(numbers) = types.get(&key) else {

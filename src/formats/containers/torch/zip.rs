@@ -1,5 +1,5 @@
-//! The archive that `torch.save` has written since torch 1.6: `ROOT/data.pkl`, `ROOT/data/KEY` for each storage, and in
-//! newer files `ROOT/byteorder`. The root is called anything.
+//! torch zip, which `torch.save` has written since torch 1.6: `ROOT/data.pkl`, `ROOT/data/KEY` for each storage, and in
+//! newer files `ROOT/byteorder`. The root has any name.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(in crate::formats::containers) static CONTAINER: Container = Container {
 
 const PICKLE: &str = "data.pkl";
 
-/// Bytes of the word `little` or `big`, and a line's end.
+/// Enough for `little` or `big` and the end of the line.
 const BYTE_ORDER_BYTES: u64 = 16;
 
 /// The part of a pickle's name before `data.pkl`, with its slash.
@@ -38,8 +38,8 @@ fn is_member(name: &str) -> bool {
 /// Every tensor, by name.
 ///
 /// # Errors
-/// `Malformed` when pickle or storages break the format, a storage is missing or views leave it; `Unsupported` for
-/// big-endian numbers, programs (TorchScript) and pickles of other things; `Limit`.
+/// `Malformed` when pickle or storages break the format, a storage is missing or a view reaches past its end;
+/// `Unsupported` for big-endian numbers, TorchScript programs and pickles of other things; `Limit`.
 fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     let pickles: Vec<(&str, &Member)> = members
         .iter()
