@@ -209,9 +209,16 @@ fn a_name_of_the_hub_is_answered_with_the_command_to_download_it() {
 
 #[test]
 fn a_mistyped_path_is_not_taken_for_a_name_of_the_hub() {
-    for path in
-        ["tests/datum", "./some-org/x", "/some-org/x", "some-org/x/y", "x", "some-org/x.safetensors", "a b/c"]
-    {
+    for path in [
+        "tests/datum",
+        "./some-org/x",
+        "/some-org/x",
+        "some-org/x/y",
+        "x",
+        "some-org/x.safetensors",
+        "some-org/x.ckpt",
+        "a b/c",
+    ] {
         let (error, message) = refused(path);
         assert_eq!(message, "no such file or directory");
         assert_eq!(error.hint(), None, "{path}");

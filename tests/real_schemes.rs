@@ -179,7 +179,7 @@ fn a_tucker_decomposition_is_refused_by_name() {
     ]));
     assert_eq!(
         message,
-        "tensor `lora_unet_conv_in.lora_mid.weight`: found a Tucker decomposition, whose ΔW is no B·A, expected two factors"
+        "tensor `lora_unet_conv_in.lora_mid.weight`: found a Tucker decomposition, whose ΔW is not B·A, expected two factors"
     );
 }
 

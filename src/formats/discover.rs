@@ -20,7 +20,7 @@ use crate::names::natural_cmp;
 #[non_exhaustive]
 pub struct Discovered {
     /// Adapters, each a path for [`OpenOptions::open_all`]: a PEFT folder, or a file.
-    pub runs: Vec<PathBuf>,
+    pub checkpoints: Vec<PathBuf>,
     /// Files that are not adapters, with what they are: optimizer states, tokenizers, full models, text, a second link to
     /// a checkpoint.
     pub ignored: Vec<(PathBuf, String)>,
@@ -41,7 +41,7 @@ pub struct Discovered {
 ///
 /// ```
 /// let found = lorascope::discover("tests/data/adapters/roberta-mrpc".as_ref(), &lorascope::Limits::default())?;
-/// let names: Vec<_> = found.runs.iter().filter_map(|run| run.file_name()).collect();
+/// let names: Vec<_> = found.checkpoints.iter().filter_map(|path| path.file_name()).collect();
 /// assert_eq!(names, ["checkpoint-230", "checkpoint-460"]);
 /// assert_eq!(found.ignored.len(), 1); // the licence
 /// # Ok::<(), lorascope::Error>(())
@@ -59,25 +59,25 @@ pub(crate) fn search<T: Send>(
     let mut found = Discovered::default();
     if !path.is_dir() {
         let adapters = options.open_all(path)?;
-        found.runs.push(path.to_owned());
+        found.checkpoints.push(path.to_owned());
         return Ok((found, vec![keep(adapters)]));
     }
     let candidates = candidates(path, &mut found)?;
     let kinds: Vec<Kind<T>> = candidates.par_iter().map(|candidate| candidate.kind(options, &keep)).collect();
-    let mut runs = vec![];
+    let mut checkpoints = vec![];
     for (candidate, kind) in candidates.into_iter().zip(kinds) {
         match kind {
-            Kind::Run(kept) => runs.push((candidate.path, kept)),
+            Kind::Checkpoint(kept) => checkpoints.push((candidate.path, kept)),
             Kind::Other(what) => found.ignored.push((candidate.path, what)),
             Kind::Bad(error) => found.bad.push((candidate.path, error)),
         }
     }
     let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
-    runs.sort_by(|a, b| by_path(&a.0, &b.0));
+    checkpoints.sort_by(|a, b| by_path(&a.0, &b.0));
     found.ignored.sort_by(|a, b| by_path(&a.0, &b.0));
     found.bad.sort_by(|a, b| by_path(&a.0, &b.0));
-    let (paths, kept) = runs.into_iter().unzip();
-    found.runs = paths;
+    let (paths, kept) = checkpoints.into_iter().unzip();
+    found.checkpoints = paths;
     Ok((found, kept))
 }
 
@@ -91,7 +91,7 @@ struct Candidate {
 
 enum Kind<T> {
     /// What is kept of its adapters, of which a file may hold several.
-    Run(T),
+    Checkpoint(T),
     Other(String),
     Bad(Error),
 }
@@ -99,7 +99,7 @@ enum Kind<T> {
 impl Candidate {
     fn kind<T>(&self, options: &OpenOptions, keep: impl Fn(Vec<Adapter>) -> T) -> Kind<T> {
         match options.open_all(&self.path) {
-            Ok(adapters) => Kind::Run(keep(adapters)),
+            Ok(adapters) => Kind::Checkpoint(keep(adapters)),
             Err(error) => match other_kind(&error) {
                 // Of a checkpoint whose content was lost, only the name remains.
                 Some(_) if matches!(error, Error::Malformed(_)) && has_suffix(&self.file) => Kind::Bad(error),

@@ -13,7 +13,7 @@ use crate::{Adapter, Module};
 
 /// One adapter.
 #[derive(Debug, Serialize)]
-pub(super) struct Run {
+pub(super) struct Checkpoint {
     pub(super) path: String,
     /// If the file names it.
     pub(super) adapter_name: Option<String>,
@@ -60,17 +60,17 @@ pub(super) struct Row {
 /// How much of a checkpoint is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    Run,
+    Checkpoint,
     Modules,
     Spectra,
 }
 
-impl Run {
+impl Checkpoint {
     /// Reads factors only for spectra.
     pub(super) fn of(path: &Path, adapter: &Adapter, detail: Detail) -> crate::Result<Self> {
         let modules = adapter.modules();
         let rows = match detail {
-            Detail::Run => vec![],
+            Detail::Checkpoint => vec![],
             Detail::Modules => modules.iter().map(Row::of).collect(),
             Detail::Spectra => {
                 modules.par_iter().map(Row::with_spectra).collect::<crate::Result<Vec<_>>>()?

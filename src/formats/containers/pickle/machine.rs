@@ -11,7 +11,7 @@ use crate::formats::limits::Limits;
 use crate::text::quoted;
 
 const FORBIDDEN: &str = "a checkpoint of tensors does not need this name, and other programs would execute it: save only the \
-                         state_dict, as safetensors, and open this file elsewhere only if you trust its author";
+                         state_dict, as safetensors, and open this file only if you trust who made it";
 
 /// Reads the pickles of a file one after the other into one table of values.
 pub(in crate::formats) struct Unpickler<'a> {
