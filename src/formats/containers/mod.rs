@@ -116,4 +116,16 @@ mod tests {
         }
         assert!(CONTAINERS.iter().all(|container| !container.suffixes.is_empty()));
     }
+
+    #[test]
+    fn the_docs_list_every_format_and_suffix() {
+        let docs = include_str!("../../../docs/formats.md");
+        for container in CONTAINERS {
+            let name = container.file_format.name();
+            assert!(docs.lines().any(|line| line.starts_with(&format!("| {name}"))), "{name}");
+            for suffix in container.suffixes.iter().filter(|&&suffix| suffix != name) {
+                assert!(docs.contains(&format!("`.{suffix}`")), "{suffix}");
+            }
+        }
+    }
 }

@@ -87,4 +87,12 @@ mod tests {
         let names: BTreeSet<&str> = SCHEMES.iter().map(|scheme| scheme.names.name()).collect();
         assert_eq!(names.len(), SCHEMES.len());
     }
+
+    #[test]
+    fn the_docs_list_every_scheme() {
+        let docs = include_str!("../../../docs/formats.md");
+        for name in SCHEMES.iter().map(|scheme| scheme.names.name()) {
+            assert!(docs.lines().any(|line| line.starts_with(&format!("| {name}"))), "{name}");
+        }
+    }
 }
