@@ -64,7 +64,7 @@ pub use adapter::{
 };
 pub use basis::Basis;
 pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics};
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
 pub use select::{Matching, ModulePair, Selected, Selection};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::files::{complaint, container, data, zeros};
-use lorascope::{Adapter, Dtype, Error, Method};
+use lorascope::{Adapter, Dtype, Error, Method, Remedy};
 
 const QUERY: &str = "encoder.layer.5.attention.self.query";
 
@@ -19,7 +19,7 @@ fn opens_a_peft_folder() {
     assert_eq!((query.rank(), query.d_in(), query.d_out()), (64, 384, 384));
     assert_eq!((query.alpha, query.scaling), (Some(128.0), Some(2.0)));
     assert_eq!(
-        (adapter.format().to_string(), adapter.container().to_string()),
+        (adapter.naming_scheme().to_string(), adapter.file_format().to_string()),
         ("PEFT".into(), "safetensors".into())
     );
     assert_eq!(query.a.name, format!("base_model.model.{QUERY}.lora_A.weight"));
@@ -129,7 +129,7 @@ fn tensors_beside_the_pairs_are_left_out_and_counted() {
 fn rejects_a_factor_without_its_partner() {
     assert_eq!(
         complaint(zeros(&[("base_model.model.m.lora_A.weight", &[1, 2])])),
-        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
+        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` next to it"
     );
     assert_eq!(
         complaint(zeros(&[
@@ -137,7 +137,7 @@ fn rejects_a_factor_without_its_partner() {
             ("k.lora_B.default.weight", &[2, 1]),
             ("m.lora_B.default.weight", &[2, 1]),
         ])),
-        "module `m`: found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` beside it"
+        "module `m`: found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` next to it"
     );
 }
 
@@ -203,7 +203,7 @@ fn several_adapters_in_one_file_need_a_name() {
         error.to_string(),
         "x: found 3 adapters (one without name, `default`, `style`), expected one adapter in a file"
     );
-    assert_eq!(error.hint(), Some("choose one: --adapter-name default"));
+    assert_eq!(error.remedy(), Some(&Remedy::NameAdapter { first: "default".to_owned() }));
 }
 
 #[test]
@@ -218,7 +218,10 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
          `encoder.layer.1.attention.self.query.weight`, `encoder.layer.2.attention.self.query.weight`, \
          `encoder.layer.3.attention.self.query.weight` and 2 more), expected LoRA factors, an A and a B for each module"
     );
-    assert_eq!(error.hint(), Some("if this is a full or a merged model, give the adapter's own file"));
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("if this is a full or a merged model, give the adapter's own file")
+    );
 }
 
 #[test]
@@ -258,7 +261,7 @@ fn adaloras_e_must_fit_a() {
     assert_eq!(with_e(&[3, 1]), "module `m`: found `m.lora_E` of shape [3, 1], expected shape [2, 1]");
     assert_eq!(with_e(&[2, 2]), "module `m`: found `m.lora_E` of shape [2, 2], expected shape [2, 1]");
     let alone = complaint(zeros(&[("m.lora_E", &[2, 1])]));
-    assert_eq!(alone, "module `m`: found only `m.lora_E`, expected `m.lora_A` beside it");
+    assert_eq!(alone, "module `m`: found only `m.lora_E`, expected `m.lora_A` next to it");
 }
 
 #[test]

@@ -67,9 +67,9 @@ impl<'a> Job<'a> {
         let (factorised, control) = self.factorise(console, flop)?;
         console.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
         let warnings = self.look_over(&factorised, console);
-        let (engine, reason) = opening.wait()?;
-        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        console.note("engine", format!("{}{reason}", engine.info()));
+        let engine = opening.wait()?;
+        console.engine(engine.engine.info(), engine.reason.as_deref(), engine.warning.as_ref());
+        let engine = engine.engine;
 
         let started = Instant::now();
         let comparisons = grids(engine.as_ref(), factorised)?;

@@ -200,7 +200,7 @@ mod tests {
             run: "runs".to_owned(),
             step: (id % 2 == 0).then_some(i64::from(id) << 40),
             base_model: (id % 3 == 0).then(|| "ü".to_owned()),
-            format: "PEFT".to_owned(),
+            naming_scheme: "PEFT".to_owned(),
             n_modules: 1,
             rank: 8,
             digest: None,

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::header::HeaderSummary;
 use super::keep::Keep;
-use crate::error::{Fault, Result};
-use crate::names::run_and_step;
+use crate::error::{Fault, Remedy, Result};
+use crate::formats::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
@@ -102,8 +102,8 @@ pub struct PlannedAdapter {
     pub base_model: Option<u32>,
     /// The step that its name says.
     pub step: Option<u64>,
-    /// Whose names the tensors have.
-    pub format: String,
+    /// The naming scheme of the tensors.
+    pub naming_scheme: String,
     /// Of its header, see [`HeaderSummary::fingerprint`].
     pub fingerprint: String,
     /// Stored bytes of the factors that are read.
@@ -197,7 +197,7 @@ impl Plan {
             let wrong = |found: &str| {
                 Fault::new(found, "the adapter that this scan began with")
                     .at(&adapter.path)
-                    .hint("name every input of the first run again, or start anew: --fresh")
+                    .remedy(Remedy::KeepInputs)
                     .invalid()
             };
             match there.remove(adapter.path.as_path()) {
@@ -217,8 +217,7 @@ impl Plan {
         if largest > self.max_rank {
             let found = format!("an adapter of rank {largest} among the new ones");
             let expected = format!("at most {}, the largest that the table has columns for", self.max_rank);
-            let hint = "start anew, which keeps what the cache has of the bases: --fresh";
-            return Err(Fault::new(found, expected).of("scan").hint(hint).invalid());
+            return Err(Fault::new(found, expected).of("scan").remedy(Remedy::StartOver).invalid());
         }
         Ok(Extension { n_before, n_added: added.len() })
     }
@@ -239,7 +238,7 @@ impl Plan {
                 layout: number(&mut layouts, &mut self.layouts, layout),
                 base_model: base_model.map(|name| number(&mut base_models, &mut self.base_models, name)),
                 step: run_and_step(&opened.path).1,
-                format: opened.format.clone(),
+                naming_scheme: opened.naming_scheme.clone(),
                 fingerprint: opened.fingerprint.clone(),
                 n_bytes: opened.n_bytes,
             });

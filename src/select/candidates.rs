@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::adapter::{Adapter, Module};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::select::matching::{Joined, Matching};
 use crate::select::{ModulePair, different_models};
 use crate::text::{listed, some_of};
@@ -29,7 +29,7 @@ impl<'a> Candidates<'a> {
             let found = format!("no module in common ({here} here, {there} there)");
             let expected = format!("modules of {}", second.path().display());
             let fault = Fault::new(found, expected).at(first.path());
-            return Err(fault.hint(no_match(first, second)).invalid());
+            return Err(fault.remedy(no_match(first, second)).invalid());
         }
         Ok(Self { adapters: [first, second], pairs, only })
     }
@@ -59,11 +59,11 @@ impl<'a> Candidates<'a> {
         let in_one =
             self.only.iter().zip(self.adapters).find(|(only, _)| only.iter().any(|module| pass(module)));
         let [first, second] = self.adapters.map(|adapter| adapter.path().display());
-        let found = match in_one {
-            Some((_, adapter)) => format!("it in {} only", adapter.path().display()),
-            None => format!("it neither in {first} nor in {second}"),
+        let who = match in_one {
+            Some((_, adapter)) => format!("only {} has it", adapter.path().display()),
+            None => format!("neither {first} nor {second} has it"),
         };
-        Err(Fault::new(found, format!("{}, which both have", there_is())).of(what).invalid())
+        Err(Fault::stating(format!("{who}; both have {}", there_is())).of(what).invalid())
     }
 
     /// The names that both have, for [`Self::require`].
@@ -91,17 +91,16 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// The hint for adapters without a module in common.
-fn no_match(first: &Adapter, second: &Adapter) -> String {
-    if first.format().is_numbered() && first.format() == second.format() {
-        return "numbered modules are matched only where the shapes of all agree: --match FILE.csv says which are the same"
-            .to_owned();
-    }
-    match first.format() == second.format() {
-        true => different_models(first, second),
-        false => {
-            format!("{}; --match FILE.csv says which modules are the same", different_models(first, second))
-        }
+/// The way out for adapters without a module in common.
+fn no_match(first: &Adapter, second: &Adapter) -> Remedy {
+    let is_same_scheme = first.naming_scheme() == second.naming_scheme();
+    let because = match is_same_scheme && first.naming_scheme().is_numbered() {
+        true => "numbered modules are matched only where the shapes of all agree".to_owned(),
+        false => different_models(first, second),
+    };
+    match is_same_scheme && !first.naming_scheme().is_numbered() {
+        true => Remedy::Text(because),
+        false => Remedy::ListModulePairs { because },
     }
 }
 

@@ -10,7 +10,7 @@ pub use matching::Matching;
 
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Module};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::names;
 use crate::select::candidates::Candidates;
 use crate::select::projections::ProjectionQuery;
@@ -186,10 +186,8 @@ fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair<'_>, side: Side) 
     let other = Side::ALL.into_iter().find(|side| side.d(pair.first) == side.d(pair.second));
     Err(match other {
         Some(other) => {
-            let d = other.d(pair.first);
-            fault
-                .hint(format!("--side {other} compares by {}, which is {d} in both", other.d_name()))
-                .invalid()
+            let (side, dimension, d) = (other.to_string(), other.d_name(), other.d(pair.first));
+            fault.remedy(Remedy::CompareSide { side, dimension, d }).invalid()
         }
         None => fault.hint(different_models(first, second)).invalid(),
     })

@@ -38,7 +38,7 @@ pub fn adapter(id: i32, run: &str, step: Option<i64>) -> AdapterRow {
         run,
         step,
         base_model: Some("base".to_owned()),
-        format: "PEFT".to_owned(),
+        naming_scheme: "PEFT".to_owned(),
         n_modules: 1,
         rank: RANK,
         digest: None,

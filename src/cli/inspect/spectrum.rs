@@ -8,7 +8,7 @@ use crate::{Basis, Error, Factor, Module, Side};
 /// The singular values of one matrix.
 #[derive(Debug, Serialize)]
 pub(super) struct Spectrum {
-    /// Directions above the rounding noise; 0 for zeros.
+    /// Directions above the rounding noise; 0 for a matrix of zeros.
     pub(super) numerical_rank: usize,
     pub(super) sigma_first: f64,
     pub(super) sigma_last: f64,
@@ -34,7 +34,7 @@ impl Spectra {
     /// Reads and factorises both factors.
     pub(super) fn of(module: &Module) -> crate::Result<Self> {
         let (a, b) = (of_factor(&module.a, Side::A)?, of_factor(&module.b, Side::B)?);
-        // An untrained B is no error here: its update has no direction.
+        // An untrained B is not an error here: its update has no direction.
         let update = match a.is_empty() || b.is_empty() {
             true => vec![],
             false => sigma(Basis::of(module, Side::DwRight))?,

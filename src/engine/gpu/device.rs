@@ -15,7 +15,7 @@ use wgpu::{
 use super::features::Required;
 use super::limits::Limits;
 use crate::engine::{EngineInfo, EngineKind, Precision};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::kernels::pair_stats::{self, Feature};
 use crate::kernels::{Binding, Kernel};
 use crate::sync::lock;
@@ -313,8 +313,5 @@ impl Device {
 /// One line, whatever the driver wrote.
 fn fault_on(info: &EngineInfo, message: String) -> Error {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    Fault::new(message, "a GPU that does its work")
-        .of(info.device.clone())
-        .hint("the CPU engine needs no GPU: --engine cpu")
-        .gpu()
+    Fault::new(message, "a GPU that does its work").of(info.device.clone()).remedy(Remedy::UseCpu).gpu()
 }

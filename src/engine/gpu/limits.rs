@@ -1,6 +1,6 @@
 //! What a GPU takes at once.
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// What one buffer and one dispatch may hold.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Limits {
             format!("at most {} in one buffer of this GPU", self.max_words),
         )
         .of(what.to_owned())
-        .hint("the CPU engine has no such limit: --engine cpu")
+        .remedy(Remedy::UseCpu)
         .limit())
     }
 }

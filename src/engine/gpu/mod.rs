@@ -25,9 +25,12 @@ use self::buffers::n_bytes;
 use self::device::{Device, Pipeline};
 use self::limits::Limits;
 use self::pair_stats::PairStatsKernels;
+use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
-use super::{Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Pair, Precision, StageTimes};
+use super::{
+    Block, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Pair, Precision, StageTimes,
+};
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
 use crate::kernels::pair_stats::{VARIANTS, family};
@@ -40,6 +43,7 @@ use crate::sync::lock;
 pub struct GpuEngine {
     device: Device,
     why: Option<String>,
+    warning: Option<EngineWarning>,
     /// The variant for the precision.
     similarity: Pipeline,
     prefix_carry: Pipeline,
@@ -82,7 +86,8 @@ impl GpuEngine {
         let adapters = Adapters::find();
         let picked = adapters.pick(choice)?;
         let (adapter, info) = adapters.get(picked.index);
-        Ok(Self { why: picked.why, ..Self::on(adapter, info, precision, kernel)? })
+        let Picked { why, warning, .. } = picked;
+        Ok(Self { why, warning, ..Self::on(adapter, info, precision, kernel)? })
     }
 
     /// The indices of every real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow.
@@ -117,6 +122,7 @@ impl GpuEngine {
             is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,
+            warning: None,
             device,
         };
         engine.device.check()?;
@@ -126,6 +132,11 @@ impl GpuEngine {
     /// Why `auto` took this GPU and not another one, where the environment had a say in it.
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    /// What to be careful of with the GPU that `auto` took.
+    pub fn warning(&self) -> Option<&EngineWarning> {
+        self.warning.as_ref()
     }
 
     /// Runs a piece of work within the GPU's limits; where the GPU fails, within an eighth of them; where it fails again

@@ -20,8 +20,8 @@ pub struct AdapterRow {
     pub step: Option<i64>,
     /// The base model that its config names.
     pub base_model: Option<String>,
-    /// Whose names the tensors have.
-    pub format: String,
+    /// The naming scheme of the tensors.
+    pub naming_scheme: String,
     /// How many modules the scan compares.
     pub n_modules: i32,
     /// The largest rank of these.
@@ -60,7 +60,7 @@ fn columns(rows: &[AdapterRow]) -> Group {
         ("run", text(&|row| row.run.clone())),
         ("step", Column::OptionalLong(rows.iter().map(|row| row.step).collect())),
         ("base_model", optional(&|row| row.base_model.clone())),
-        ("format", text(&|row| row.format.clone())),
+        ("naming_scheme", text(&|row| row.naming_scheme.clone())),
         ("n_modules", Column::Int(rows.iter().map(|row| row.n_modules).collect())),
         ("rank", Column::Int(rows.iter().map(|row| row.rank).collect())),
         ("digest", optional(&|row| row.digest.clone())),

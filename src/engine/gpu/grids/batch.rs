@@ -156,6 +156,7 @@ pub(in crate::engine::gpu) fn batches<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Remedy;
 
     fn basis(q: usize, d: usize) -> Basis {
         Basis::from_rows(d, vec![0.0; q * d], vec![1.0; q]).unwrap()
@@ -204,7 +205,7 @@ mod tests {
             error.to_string(),
             "basis: found 800 words of 4 bytes, expected at most 799 in one buffer of this GPU"
         );
-        assert!(error.hint().unwrap().contains("--engine cpu"));
+        assert_eq!(error.remedy(), Some(&Remedy::UseCpu));
         assert_eq!(batches(&pairs, Precision::F16, limits).unwrap().len(), 1, "half the size fits");
     }
 }

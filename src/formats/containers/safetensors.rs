@@ -1,30 +1,44 @@
-//! The safetensors container: 8 bytes of header length (little-endian), a JSON header, then the tensors' bytes.
+//! safetensors: 8 bytes of header length (little-endian), a JSON header, then the tensors' bytes.
 //!
-//! The header gives each tensor's dtype, shape and byte range. The ranges must follow each other without overlap or
-//! hole from the header's end to the file's end.
+//! The header gives each tensor's dtype, shape and byte range. The ranges must cover the bytes from the end of the header
+//! to the end of the file without overlaps or holes.
+
+mod header;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::adapter::Source;
+use self::header::Entry;
+use super::container::{Container, Encoding, Plain};
+use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
-use crate::formats::header::{self, Entry, Metadata};
+use crate::formats::contents::Contents;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
-use crate::formats::tensor::{Tensor, Tensors};
-use crate::formats::{Limits, sniff};
+use crate::formats::tensor::Tensor;
 use crate::text::quoted;
+
+pub(super) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "safetensors" },
+    suffixes: &["safetensors"],
+    encoding: Encoding::Plain(Plain { is_start, read }),
+};
 
 const CUT: &str = "the file was cut short: download or copy it again";
 
-/// Bytes in front of the header.
+/// Bytes before the header.
 const LENGTH_BYTES: u64 = 8;
+
+/// Whether a file begins with a length under 4 GiB and a brace.
+fn is_start(head: &[u8]) -> bool {
+    head.get(4..9) == Some(b"\0\0\0\0{")
+}
 
 /// Every tensor of the file, by name, and its metadata.
 ///
 /// # Errors
-/// `Malformed` or `Unsupported` when it is no safetensors file, `Malformed` when header or byte ranges break the
-/// format, `Limit` when the header is too large.
-pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<(Tensors, Metadata)> {
+/// `Malformed` when header or byte ranges break the format, `Limit` when the header is too large.
+pub(super) fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Contents> {
     let path = reader.path();
     let header = read_header(reader, limits)?;
     let data_offset = LENGTH_BYTES + header.len() as u64;
@@ -41,14 +55,11 @@ pub(super) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
         let (dtype, shape) = (entry.dtype, entry.shape);
         (name, Tensor::contiguous(dtype, shape, source.clone(), data_offset + start, end - start))
     });
-    Ok((placed.collect(), metadata))
+    Ok(Contents { tensors: placed.collect(), metadata })
 }
 
 fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
-    let head = reader.head(sniff::HEAD_BYTES)?;
-    if let Some(error) = sniff::sniff(reader.path(), &head) {
-        return Err(error);
-    }
+    let head = reader.head(LENGTH_BYTES as usize + 1)?;
     let fault = |found: String, expected: String| Fault::new(found, expected).at(reader.path()).of("header");
     let Some(length) = head.first_chunk() else {
         let found = format!("a file of {} bytes", head.len());
@@ -58,7 +69,8 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
     let n_there = reader.n_bytes() - LENGTH_BYTES;
     let found = format!("a length of {n_bytes} bytes");
     if n_bytes > n_there {
-        let hint = if n_bytes > limits.header_bytes { "this may be no safetensors file at all" } else { CUT };
+        let hint =
+            if n_bytes > limits.header_bytes { "this may not be a safetensors file at all" } else { CUT };
         let expected = format!("at most {n_there}, all that the file holds");
         return Err(fault(found, expected).hint(hint).malformed());
     }
@@ -75,7 +87,7 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Checks every entry's size and that the byte ranges cover the `n_data_bytes` exactly once.
+/// Checks that the size of every entry is right, and that the byte ranges cover the `n_data_bytes` exactly once.
 fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u64) -> Result<()> {
     let mut in_order: Vec<(&String, &Entry)> = entries.iter().collect();
     in_order.sort_by_key(|(_, entry)| entry.data_offsets);
@@ -91,11 +103,11 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
             return Err(malformed(format!("data from byte {start}{other}"), format!("from byte {covered}")));
         }
         if start > covered {
-            let found = format!("data from byte {start}, behind a hole of {} bytes", start - covered);
+            let found = format!("data from byte {start}, after a hole of {} bytes", start - covered);
             return Err(malformed(found, format!("from byte {covered}")));
         }
         if end > n_data_bytes {
-            // The last range in order has the furthest end, unless one before it overlaps it.
+            // The last range in order ends last, unless it is inside an earlier one.
             let n_missing = last.max(end) - n_data_bytes;
             let found = format!("data up to byte {end}");
             let expected =
@@ -105,7 +117,7 @@ fn check_layout(path: &Path, entries: &BTreeMap<String, Entry>, n_data_bytes: u6
         (covered, before) = (end, Some(name));
     }
     if covered < n_data_bytes {
-        let found = format!("{} bytes behind the last tensor", n_data_bytes - covered);
+        let found = format!("{} bytes after the last tensor", n_data_bytes - covered);
         return Err(Fault::new(found, "none").at(path).malformed());
     }
     Ok(())
@@ -117,7 +129,7 @@ fn check_size(path: &Path, name: &str, entry: &Entry) -> Result<()> {
         let found = format!("data_offsets [{start}, {end}]");
         return Err(wrong(path, name, found, "the start before the end".into()).malformed());
     }
-    // A type that this version has not heard of has no size to check; its range still has to fit the others.
+    // The size of an unknown type cannot be checked, but its range still has to fit the others.
     let Some(n_bits) = number_bits(&entry.dtype) else { return Ok(()) };
     let shape = &entry.shape;
     let overflow = || -> Error {
@@ -137,7 +149,7 @@ fn wrong(path: &Path, name: &str, found: String, expected: String) -> Fault {
     Fault::new(found, expected).at(path).of(format!("tensor {}", quoted(name)))
 }
 
-/// Size of one number of the types in the format's description.
+/// Size of one number, of the types that the format has.
 fn number_bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
         "F4" => 4,

@@ -7,18 +7,18 @@ use super::globals;
 use super::input::Input;
 use super::{Id, Value, Values};
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::text::quoted;
 
-const FORBIDDEN: &str = "a checkpoint of tensors needs no such name, and other programs would run it: save the \
-                         state_dict alone, as safetensors, and open this file only if you trust who made it";
+const FORBIDDEN: &str = "a checkpoint of tensors does not need this name, and other programs would execute it: save only the \
+                         state_dict, as safetensors, and open this file only if you trust who made it";
 
-/// Reads the pickles of one file, one after the other, into one table of values.
+/// Reads the pickles of a file one after the other into one table of values.
 pub(in crate::formats) struct Unpickler<'a> {
     pub(super) input: Input<'a>,
     pub(super) values: Vec<Value>,
     stack: Vec<Id>,
-    /// How high the stack stood at each open mark.
+    /// The height of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     n_steps: usize,
@@ -31,21 +31,21 @@ impl<'a> Unpickler<'a> {
         Self { input, values, stack, marks, memo, n_steps: 0, max_steps: limits.pickle_steps }
     }
 
-    /// Where the pickles that were read end.
+    /// Where the last pickle that was read ends.
     pub(in crate::formats) fn end(&self) -> u64 {
         self.input.at as u64
     }
 
-    /// All that was read.
+    /// Every value that was read.
     pub(in crate::formats) fn into_values(self) -> Values {
         Values { bytes: self.input.bytes, values: self.values }
     }
 
-    /// Reads one pickle and gives its value.
+    /// Reads one pickle and returns its value.
     ///
     /// # Errors
-    /// `Malformed` when it is none of protocol 2 to 5, breaks off, names what no tensor needs or misuses what one does;
-    /// `Unsupported` when it holds an object of another kind; `Limit` when it takes too many steps.
+    /// `Malformed` when it is not of protocol 2 to 5, is cut short, or names or misuses a global in a way that no tensor
+    /// needs; `Unsupported` when it holds an object of another kind; `Limit` when it takes too many steps.
     pub(in crate::formats) fn next(&mut self) -> Result<Id> {
         (self.stack, self.marks, self.memo) = Default::default();
         let start = self.input.array::<2>()?;
@@ -63,7 +63,7 @@ impl<'a> Unpickler<'a> {
         }
     }
 
-    /// Counts work, which a few bytes could otherwise repeat without end.
+    /// Counts work, which a few bytes could otherwise repeat forever.
     pub(super) fn spend(&mut self, n: usize) -> Result<()> {
         self.n_steps = self.n_steps.saturating_add(n);
         if self.n_steps <= self.max_steps {
@@ -95,7 +95,7 @@ impl<'a> Unpickler<'a> {
                 let n = u64::from_le_bytes(self.input.array()?);
                 self.push_text(usize::try_from(n).unwrap_or(usize::MAX))
             }
-            // Frames only say how much to fetch.
+            // A frame is only the number of bytes to fetch.
             0x95 => self.input.take(8).map(drop),
             b'G' => {
                 self.input.take(8)?;
@@ -127,7 +127,7 @@ impl<'a> Unpickler<'a> {
                     (Value::Text(module), Value::Text(name)) => {
                         self.push_global(module.clone(), name.clone())
                     }
-                    _ => Err(self.wrong("a global whose name is no text".into(), "a module and a name")),
+                    _ => Err(self.wrong("a global whose name is not text".into(), "a module and a name")),
                 }
             }
             b't' | b'l' => {
@@ -273,7 +273,7 @@ impl<'a> Unpickler<'a> {
     fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
-            None => Err(self.wrong(format!("no mark at byte {}", self.input.at), "one in front")),
+            None => Err(self.wrong(format!("no mark at byte {}", self.input.at), "one before it")),
         }
     }
 
@@ -298,7 +298,7 @@ impl<'a> Unpickler<'a> {
         match &mut self.values[top as usize] {
             Value::Items(list) => list.append(&mut items),
             Value::Other => {}
-            _ => return Err(self.wrong("items for what is no list".into(), "a list")),
+            _ => return Err(self.wrong("items for something else than a list".into(), "a list")),
         }
         Ok(())
     }
@@ -312,7 +312,9 @@ impl<'a> Unpickler<'a> {
         match &mut self.values[top as usize] {
             Value::Dict(entries) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Value::Other => {}
-            _ => return Err(self.wrong("entries for what is no dictionary".into(), "a dictionary")),
+            _ => {
+                return Err(self.wrong("entries for something else than a dictionary".into(), "a dictionary"));
+            }
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Reads the pickles of torch checkpoints without running them.
+//! Reads the pickles of torch checkpoints without executing them.
 //!
 //! A pickle is a program for a stack machine. This machine knows the opcodes of protocols 2 to 5 that dictionaries of
-//! tensors are written with, and a list of names (`globals`) that they may call; each of those it answers itself. All
-//! values stand in one table and name each other by number, so that neither loops nor a million levels of nesting
-//! matter, and each step adds a bounded number of bytes.
+//! tensors need, and a short list of names (`globals`) that they may call, whose results it makes itself. All values are in
+//! one table and refer to each other by number, so that neither loops nor a million levels of nesting matter, and each step
+//! adds a bounded number of bytes.
 
 mod globals;
 mod input;
@@ -20,13 +20,13 @@ pub(super) use machine::Unpickler;
 /// Longer than any key or name: a few bytes could otherwise repeat a megabyte.
 pub(super) const MAX_KEY_BYTES: usize = 4096;
 
-/// The place of a value in the table.
+/// The position of a value in the table.
 pub(super) type Id = u32;
 
 /// What a pickle can hold.
 #[derive(Debug)]
 pub(super) enum Value {
-    /// Text or bytes, by their place in the pickle.
+    /// Text or bytes, by their position in the pickle.
     Text(Range<usize>),
     Int(i64),
     Bool(bool),
@@ -36,17 +36,17 @@ pub(super) enum Value {
     Global(Global),
     Storage(Box<Storage>),
     Tensor(Box<View>),
-    /// None, floats, large numbers, sets and whatever else no tensor is made of.
+    /// What tensors are not made of: None, floats, large numbers, sets.
     Other,
 }
 
-/// A named run of numbers, as the pickle refers to it.
+/// A named sequence of numbers, as the pickle refers to it.
 #[derive(Debug, Clone)]
 pub(super) struct Storage {
     pub(super) key: Range<usize>,
     pub(super) numbers: Numbers,
     pub(super) n_numbers: u64,
-    /// Of the named run only this part: first number and count.
+    /// Only this part of the storage: first number and count.
     pub(super) part: Option<(u64, u64)>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct View {
     pub(super) strides: Vec<u64>,
 }
 
-/// What one or several pickles gave.
+/// The values of one or several pickles.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     bytes: Vec<u8>,
@@ -69,12 +69,12 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// The value; `Other` for a number that is none's.
+    /// The value; `Other` for an unknown number.
     pub(super) fn get(&self, id: Id) -> &Value {
         self.values.get(id as usize).unwrap_or(&Value::Other)
     }
 
-    /// How many there are.
+    /// The number of values.
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
@@ -87,7 +87,7 @@ impl Values {
         })
     }
 
-    /// The text at this place; what is not UTF-8 is replaced.
+    /// The text at this position, with replacement characters for what is not UTF-8.
     pub(super) fn text(&self, place: &Range<usize>) -> Cow<'_, str> {
         String::from_utf8_lossy(self.bytes.get(place.clone()).unwrap_or_default())
     }

@@ -1,43 +1,17 @@
-//! Tells what a file is that should have been a checkpoint, for the error.
+//! Says what a file is instead of a checkpoint, for the error.
 
 use std::path::Path;
 
 use crate::error::{Error, Fault};
-
-/// As many first bytes as [`sniff`] wants to see.
-pub(super) const HEAD_BYTES: usize = 512;
 
 const TAR: &str = "open it with the torch that wrote it, and save it again as safetensors";
 const OTHER: &str = "give the adapter's folder or file";
 const WEB_PAGE: &str = "a web page was saved instead of the file: on the Hugging Face Hub, the file's own address \
                         holds /resolve/, not /blob/";
 
-/// Whether a file begins as safetensors does: with a length under 4 GiB and a brace.
-pub(super) fn is_safetensors(head: &[u8]) -> bool {
-    head.get(4..9) == Some(b"\0\0\0\0{")
-}
-
-/// Whether a file begins as a zip archive does, an empty one included.
-pub(super) fn is_zip(head: &[u8]) -> bool {
-    let begins = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
-    begins && !is_safetensors(head)
-}
-
-/// Whether an archive's first member is torch's pickle or an array of numpy.
-pub(super) fn is_known_zip(head: &[u8]) -> bool {
-    // The name stands behind 30 bytes, of which two say its length.
-    let Some([a, b]) = head.get(26..28) else { return false };
-    let name = head.get(30..30 + usize::from(u16::from_le_bytes([*a, *b]))).unwrap_or_default();
-    name.ends_with(b"data.pkl") || name.ends_with(b".npy")
-}
-
-/// The error for a file that is plainly of another kind, known by its first bytes: none for one that begins as
-/// safetensors does.
+/// The error for a file that is plainly something else, by its first bytes.
 pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
     let fault = |found: String| Fault::new(found, "an adapter's file").at(path).other_kind();
-    if is_safetensors(head) {
-        return None;
-    }
     if head.is_empty() {
         return Some(fault("an empty file".into()).hint("download or copy it again").malformed());
     }
@@ -69,7 +43,7 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
         [0x7f, b'E', b'L', b'F', ..] => ("a program", OTHER),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet table", OTHER),
         [b'S', b'Q', b'L', b'i', b't', b'e', ..] => ("an SQLite database", OTHER),
-        // Its first piece is a message in a message: <unk>.
+        // Its first piece is a nested message: <unk>.
         [0x0a, _, 0x0a, _, b'<', ..] => ("a SentencePiece tokenizer", OTHER),
         _ if head.get(257..262) == Some(b"ustar") => ("a tar archive, as torch wrote before 0.4", TAR),
         _ if start.starts_with('{')
@@ -84,27 +58,13 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
     Some(fault(found.into()).hint(hint).unsupported())
 }
 
-/// What training keeps beside a model, known by the names of its tensors.
-pub(super) fn kind_of_state<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
-    let optimizer = [".exp_avg", ".exp_avg_sq", ".momentum_buffer", ".square_avg"];
-    if names.clone().any(|name| optimizer.iter().any(|end| name.ends_with(end))) {
-        return Some("an optimizer's state");
-    }
-    let is_random = |name: &str| {
-        let first = name.split('.').next().unwrap_or(name);
-        matches!(first, "cpu" | "cuda" | "xpu" | "mps" | "npu" | "python" | "numpy")
-            || first.ends_with("rng_state")
-    };
-    (names.clone().next().is_some() && names.all(is_random)).then_some("a random generator's state")
-}
-
-/// The size that a Git LFS pointer names.
+/// The size in a Git LFS pointer.
 fn pointed_bytes(head: &[u8]) -> Option<u64> {
     let line = std::str::from_utf8(head).ok()?.lines().find_map(|line| line.strip_prefix("size "))?;
     line.parse().ok()
 }
 
-/// How readable text begins, such as the "Entry not found" that a server answered.
+/// The start of readable text, such as a server's answer "Entry not found".
 fn text(head: &[u8]) -> Option<String> {
     let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
     let first_line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
@@ -116,12 +76,12 @@ fn text(head: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn said(head: &[u8]) -> String {
+    fn found(head: &[u8]) -> String {
         sniff(Path::new("x.safetensors"), head).map_or_else(|| "nothing".into(), |error| error.to_string())
     }
 
     #[test]
-    fn names_what_people_have_saved_as_safetensors() {
+    fn names_what_people_save_as_safetensors() {
         let cases: &[(&[u8], &str)] = &[
             (b"", "an empty file"),
             (
@@ -144,29 +104,25 @@ mod tests {
             (b"[package]\nname = 1", "text that begins with `[package]`"),
             (b"Entry not found", "text that begins with `Entry not found`"),
         ];
-        for (head, found) in cases {
-            assert_eq!(said(head), format!("x.safetensors: found {found}, expected an adapter's file"));
+        for (head, kind) in cases {
+            assert_eq!(found(head), format!("x.safetensors: found {kind}, expected an adapter's file"));
         }
     }
 
     #[test]
     fn names_the_archive_of_the_oldest_torch() {
-        let mut head = [0; HEAD_BYTES];
+        let mut head = [0; 512];
         head[257..262].copy_from_slice(b"ustar");
         let expected =
             "x.safetensors: found a tar archive, as torch wrote before 0.4, expected an adapter's file";
-        assert_eq!(said(&head), expected);
+        assert_eq!(found(&head), expected);
     }
 
     #[test]
     fn says_nothing_about_bytes_that_it_does_not_know() {
-        assert_eq!(said(&[8, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']), "nothing");
-        // Header lengths that look like a pickle's and a gzip archive's first bytes.
-        assert_eq!(said(b"\x80\x02\0\0\0\0\0\0{\"a\""), "nothing");
-        assert_eq!(said(b"\x80\x02\0\0\0\0\0\0"), "nothing");
-        assert_eq!(said(b"\x1f\x8b\x08\0\0\0\0\0{"), "nothing");
-        assert!(!is_zip(b"PK\x03\x04\0\0\0\0{") && is_zip(b"PK\x03\x04\x14\0\0\0\0"));
-        assert_eq!(said(&[0; 64]), "nothing");
-        assert_eq!(said(&[0xff; 64]), "nothing");
+        assert_eq!(found(&[8, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']), "nothing");
+        assert_eq!(found(b"\x80\x02\0\0\0\0\0\0"), "nothing");
+        assert_eq!(found(&[0; 64]), "nothing");
+        assert_eq!(found(&[0xff; 64]), "nothing");
     }
 }

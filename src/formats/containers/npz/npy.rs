@@ -1,4 +1,4 @@
-//! The header of a `.npy` file: a magic word, a version, a length, and a Python dictionary as text.
+//! The header of an `.npy` file: a magic word, a version, a length, and a Python dictionary as text.
 
 use crate::formats::tensor::MAX_DIMS;
 use crate::text::quoted;
@@ -8,16 +8,16 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// An array as its header describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Array {
-    /// As safetensors calls it; one that it has no word for as numpy calls it.
+    /// Its name in safetensors, or numpy's own name for a type that safetensors does not have.
     pub(super) dtype: String,
-    /// Size of one number, where it is known.
+    /// Size of one number, if known.
     pub(super) size_bytes: Option<u64>,
     pub(super) shape: Vec<u64>,
-    /// Whether column follows column.
+    /// Whether numbers are stored column by column.
     pub(super) is_fortran: bool,
 }
 
-/// Bytes in front of the numbers, from a file's first bytes. The error says what was found.
+/// How many bytes precede the numbers, from a file's first bytes. The error is what was found instead.
 pub(super) fn header_bytes(start: &[u8]) -> Result<u64, String> {
     let rest = start.strip_prefix(MAGIC).ok_or("no magic word of numpy")?;
     match rest {
@@ -28,11 +28,11 @@ pub(super) fn header_bytes(start: &[u8]) -> Result<u64, String> {
     }
 }
 
-/// What a whole header says. The error says what was found.
+/// Parses a whole header. The error is what was found instead.
 pub(super) fn array(header: &[u8]) -> Result<Array, String> {
     let n_front = if header.get(6) == Some(&1) { 10 } else { 12 };
     let text = header.get(n_front..).and_then(|text| std::str::from_utf8(text).ok());
-    let text = text.ok_or("a header that is no text")?.trim();
+    let text = text.ok_or("a header that is not text")?.trim();
     let unreadable = || format!("the header {}", quoted(text));
     let (mut descr, mut is_fortran, mut shape) = (None, None, None);
     let mut rest = text.strip_prefix('{').ok_or_else(unreadable)?.trim_start();
@@ -66,7 +66,7 @@ pub(super) fn array(header: &[u8]) -> Result<Array, String> {
     Ok(Array { dtype, size_bytes, shape: shape.ok_or_else(unreadable)?, is_fortran })
 }
 
-/// The text between quotation marks that `rest` begins with, and what follows.
+/// The quoted text at the start of `rest`, and what follows it.
 fn string(rest: &str) -> Option<(&str, &str)> {
     let mark = rest.chars().next().filter(|mark| matches!(mark, '\'' | '"'))?;
     rest[1..].split_once(mark)
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_are_not_computed_from_keep_their_names() {
+    fn types_that_safetensors_does_not_have_keep_their_names() {
         let descr = |descr: &str| {
             array(&header(1, &format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ()}}")))
                 .unwrap()
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_headers_are_told() {
+    fn broken_headers_are_errors() {
         assert_eq!(header_bytes(b"\x93NUMPX\x01\0\0\0"), Err("no magic word of numpy".into()));
         assert_eq!(header_bytes(b"\x93NUMPY\x04\0\0\0"), Err("version 4.0".into()));
         assert_eq!(header_bytes(b"\x93NUMPY\x01\0\x01"), Err("a header that is cut short".into()));

@@ -1,8 +1,9 @@
-//! The zip archive that `torch.save` and `numpy.savez` write: where each member's bytes lie, checked against the file.
+//! Zip archives, as `torch.save` and `numpy.savez` write them: where the bytes of each member are, checked against the file.
 //!
-//! Nothing is unpacked here. A stored member is read by position; of a deflated one only the size is believed that
-//! deflate could have made from its bytes.
+//! Nothing is unpacked here. A stored member is read by position. The size of a deflated one is believed only if deflate
+//! could have made it from its bytes.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -16,19 +17,19 @@ use zip::result::ZipError;
 use crate::adapter::Source;
 use crate::adapter::factor::Deflated;
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
 use crate::text::quoted;
 
 const CUT: &str = "the file was cut short or damaged: download or copy it again";
 
-/// Deflate makes at most 258 bytes of two bits.
+/// Deflate makes at most 258 bytes from two bits.
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
-/// Bytes that are read at once from the directory.
+/// Bytes of the directory that are read at once.
 const BUFFER_BYTES: usize = 4096;
 
-/// Where a member's bytes lie.
+/// Where a member's bytes are.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) source: Source,
@@ -37,7 +38,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// All of it, at most so many bytes.
+    /// Reads all of it, at most `limit_bytes`.
     ///
     /// # Errors
     /// `Limit` when it is larger, `Malformed` when it cannot be unpacked to its size, `Io`.
@@ -49,25 +50,36 @@ impl Member {
         self.start(self.n_bytes)
     }
 
-    /// The first `n` bytes, or as many as there are.
+    /// Reads the first `n` bytes, or as many as there are.
     pub(super) fn start(&self, n: u64) -> Result<Vec<u8>> {
-        // Both readers of it are bounded by what the caller allows.
+        // Every caller bounds `n`.
         let mut bytes = vec![0; self.n_bytes.min(n) as usize];
         self.source.open()?.read_at(self.offset_bytes, &mut bytes)?;
         Ok(bytes)
     }
 }
 
-/// Every member of the archive, by name.
+/// Every member of an archive, by name.
+pub(super) type Members = BTreeMap<String, Member>;
+
+/// Whether a file begins like a zip archive, an empty one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// The name of the first member, from the first bytes of an archive that may be cut short.
+pub(super) fn first_member(head: &[u8]) -> Option<Cow<'_, str>> {
+    // The name starts at byte 30; its length is two bytes from byte 26 on.
+    let length = u16::from_le_bytes(*head.get(26..)?.first_chunk()?);
+    head.get(30..30 + usize::from(length)).map(String::from_utf8_lossy)
+}
+
+/// Lists the members.
 ///
 /// # Errors
-/// `Malformed` when the directory is missing or broken, members overlap, have one name or lie about their size;
-/// `Unsupported` when one is encrypted or packed by another method; `Limit` when they are too many.
-pub(super) fn members(
-    source: &Source,
-    reader: &Reader<'_>,
-    limits: &Limits,
-) -> Result<BTreeMap<String, Member>> {
+/// `Malformed` when the directory is missing or broken, members overlap, share a name or have an impossible size;
+/// `Unsupported` when one is encrypted or compressed by another method; `Limit` when there are too many.
+pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Members> {
     let path = reader.path();
     let too_many = |found: String, most: u64| {
         Fault::new(found, format!("at most {most}")).at(path).of("zip archive").limit()
@@ -81,17 +93,17 @@ pub(super) fn members(
     if archive.len() > limits.n_tensors {
         return Err(too_many(format!("{} members", archive.len()), limits.n_tensors as u64));
     }
-    // What is read from here on is bounded by the number of members.
+    // From here on, what is read is bounded by the number of members.
     n_left.set(u64::MAX);
     let fault = |found: &str, expected: &str| Fault::new(found, expected).at(path).of("zip archive");
     if archive.has_duplicate_names() {
         return Err(fault("two members of one name", "each name once").malformed());
     }
     if archive.has_overlapping_files().map_err(|error| broken(path, &error))? {
-        let expected = "each with bytes of its own, in front of the directory";
+        let expected = "each with bytes of its own, before the directory";
         return Err(fault("members that overlap", expected).hint(CUT).malformed());
     }
-    let mut members = BTreeMap::new();
+    let mut members = Members::new();
     for at in 0..archive.len() {
         let file = archive.by_index_raw(at).map_err(|error| broken(path, &error))?;
         let name = String::from_utf8_lossy(file.name_raw()).into_owned();
@@ -117,12 +129,12 @@ pub(super) fn members(
         let member = member.map_err(|expected| {
             fault(&format!("a size of {} bytes", packed.n_bytes), expected).hint(CUT).malformed()
         })?;
-        // Each factor in it is unpacked from its start on.
+        // Each of its factors is unpacked from the start of the member on.
         if file.compression() == CompressionMethod::Deflated && member.n_bytes > limits.factor_bytes {
             let expected = format!("at most {}", limits.factor_bytes);
             return Err(fault(&format!("{} bytes once unpacked", member.n_bytes), expected).limit());
         }
-        // Raw names that differ may read the same once mended.
+        // Different raw names may become the same as UTF-8.
         if members.insert(name.clone(), member).is_some() {
             return Err(fault("a second member of this name", "each name once".into()).malformed());
         }
@@ -130,7 +142,7 @@ pub(super) fn members(
     Ok(members)
 }
 
-/// A member as the directory has it.
+/// A member, according to the directory.
 #[derive(Debug, Clone, Copy)]
 struct Packed {
     offset_bytes: u64,
@@ -166,11 +178,11 @@ fn broken(path: &Path, error: &ZipError) -> Error {
     Fault::new(found, "a whole one, with its directory at the end").at(path).hint(CUT).malformed()
 }
 
-/// A place in the file.
+/// A position in the file.
 struct Cursor<'a> {
     reader: &'a Reader<'a>,
     at: u64,
-    /// Bytes that may yet be read.
+    /// Bytes that may still be read.
     n_left: &'a Cell<u64>,
 }
 

@@ -43,7 +43,7 @@ impl Unpickler<'_> {
     pub(super) fn call(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let Value::Global(global) = self.values[function as usize] else {
-            return Err(self.wrong("a call of what is no global".into(), "a global"));
+            return Err(self.wrong("a call of something else than a global".into(), "a global"));
         };
         match global {
             Global::Typed => {
@@ -53,7 +53,7 @@ impl Unpickler<'_> {
                         Err(self.wrong("a tensor type inside another".into(), "one that makes a tensor"))
                     }
                     Value::Global(global) => self.apply(global, arguments),
-                    _ => Err(self.wrong("a call of what is no global".into(), "a global")),
+                    _ => Err(self.wrong("a call of something else than a global".into(), "a global")),
                 }
             }
             global => self.apply(global, arguments),
@@ -133,7 +133,7 @@ impl Unpickler<'_> {
             Value::Int(n) => {
                 u64::try_from(n).map_err(|_| self.wrong(format!("the number {n}"), "none below 0"))
             }
-            _ => Err(self.wrong("a size that is no number".into(), "a whole number")),
+            _ => Err(self.wrong("a size that is not a number".into(), "a whole number")),
         }
     }
 }

@@ -1,42 +1,46 @@
-//! The archive that `torch.save` has written since torch 1.6: `ROOT/data.pkl`, `ROOT/data/KEY` for each storage, and in
-//! newer files `ROOT/byteorder`. The root is called anything.
+//! torch zip, which `torch.save` has written since torch 1.6: `ROOT/data.pkl`, `ROOT/data/KEY` for each storage, and in
+//! newer files `ROOT/byteorder`. The root has any name.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::flatten::flatten;
-use super::{Place, big_endian, tensor};
+use super::{Place, SUFFIXES, big_endian, tensor};
+use crate::adapter::FileFormat;
 use crate::error::{Fault, Result};
-use crate::formats::Limits;
-use crate::formats::pickle::{Input, Unpickler};
-use crate::formats::tensor::Tensors;
-use crate::formats::zip::Member;
+use crate::formats::containers::container::{Archive, Container, Encoding};
+use crate::formats::containers::pickle::{Input, Unpickler};
+use crate::formats::containers::zip::{Member, Members};
+use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
 use crate::text::{listed, quoted};
+
+pub(in crate::formats::containers) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "torch zip" },
+    suffixes: SUFFIXES,
+    encoding: Encoding::Archive(Archive { is_member, writer: "torch.save (data.pkl)", read }),
+};
 
 const PICKLE: &str = "data.pkl";
 
-/// Bytes of the word `little` or `big`, and a line's end.
+/// Enough for `little` or `big` and the end of the line.
 const BYTE_ORDER_BYTES: u64 = 16;
 
-type Members = BTreeMap<String, Member>;
-
-/// The part of a pickle's name in front of `data.pkl`, its slash included.
+/// The part of a pickle's name before `data.pkl`, with its slash.
 fn root(name: &str) -> Option<&str> {
     let root = name.strip_suffix(PICKLE)?;
     (root.is_empty() || root.ends_with('/')).then_some(root)
 }
 
-/// Whether the archive is torch's.
-pub(in crate::formats) fn is_torch(members: &Members) -> bool {
-    members.keys().any(|name| root(name).is_some())
+fn is_member(name: &str) -> bool {
+    root(name).is_some()
 }
 
 /// Every tensor, by name.
 ///
 /// # Errors
-/// `Malformed` when pickle or storages break the format, a storage is missing or views leave it; `Unsupported` for
-/// big-endian numbers, programs (TorchScript) and pickles of other things; `Limit`.
-pub(in crate::formats) fn tensors(path: &Path, members: &Members, limits: &Limits) -> Result<Tensors> {
+/// `Malformed` when pickle or storages break the format, a storage is missing or a view reaches past its end;
+/// `Unsupported` for big-endian numbers, TorchScript programs and pickles of other things; `Limit`.
+fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     let pickles: Vec<(&str, &Member)> = members
         .iter()
         .filter(|(name, _)| root(name).is_some())
@@ -72,5 +76,5 @@ pub(in crate::formats) fn tensors(path: &Path, members: &Members, limits: &Limit
         let tensor = tensor(path, &name, view, &key, &place)?;
         tensors.insert(name, tensor);
     }
-    Ok(tensors)
+    Ok(tensors.into())
 }

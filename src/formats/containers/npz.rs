@@ -1,33 +1,42 @@
-//! The archive that `numpy.savez` writes: one `NAME.npy` for each array, a header and its numbers.
+//! npz, the archive that `numpy.savez` writes: a `NAME.npy` for each array, which is a header and its numbers.
 
-use std::collections::BTreeMap;
+mod npy;
+
 use std::path::Path;
 
+use self::npy::Array;
+use super::container::{Archive, Container, Encoding};
+use super::zip::{Member, Members};
+use crate::adapter::FileFormat;
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
-use crate::formats::npy::{self, Array};
-use crate::formats::tensor::{Tensor, Tensors};
-use crate::formats::zip::Member;
+use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
+use crate::formats::tensor::Tensor;
 use crate::text::quoted;
+
+pub(super) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "npz" },
+    suffixes: &["npz"],
+    encoding: Encoding::Archive(Archive { is_member, writer: "numpy.savez (.npy)", read }),
+};
 
 const SUFFIX: &str = ".npy";
 
-/// Longer than any header of an array that is not a table.
+/// Only tables have longer headers.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
 
-/// Most headers are within.
+/// Holds most headers.
 const FIRST_BYTES: u64 = 256;
 
-/// Whether the archive holds arrays.
-pub(super) fn is_npz(members: &BTreeMap<String, Member>) -> bool {
-    members.keys().any(|name| name.ends_with(SUFFIX))
+fn is_member(name: &str) -> bool {
+    name.ends_with(SUFFIX)
 }
 
 /// Every array, by name.
 ///
 /// # Errors
-/// `Malformed` when a member is no array or its size is not that of its shape; `Limit` for too many.
-pub(super) fn tensors(path: &Path, members: &BTreeMap<String, Member>, limits: &Limits) -> Result<Tensors> {
+/// `Malformed` when a member is not an array or its size is not that of its shape; `Limit` for too many.
+fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     let mut tensors = Tensors::new();
     for (file, member) in members {
         let Some(name) = file.strip_suffix(SUFFIX) else { continue };
@@ -37,7 +46,7 @@ pub(super) fn tensors(path: &Path, members: &BTreeMap<String, Member>, limits: &
         }
         tensors.insert(name.to_owned(), tensor(path, name, member)?);
     }
-    Ok(tensors)
+    Ok(tensors.into())
 }
 
 fn tensor(path: &Path, name: &str, member: &Member) -> Result<Tensor> {

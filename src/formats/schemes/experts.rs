@@ -1,20 +1,26 @@
-//! PEFT's `target_parameters`: one A and B for all experts that a parameter holds.
+//! PEFT's `target_parameters`: one A and one B for all experts of a parameter.
 //!
-//! For E experts A is (E·r, d_in), the experts' rows one behind the other; B is (d_out, r·E), where the E columns of each
-//! direction stand side by side. Two parameters of one module nest: the one that the module registered first is in the
-//! innermost wrapper, behind a `.base_layer` each.
+//! For E experts A is (E·r, d_in), the rows of one expert after those of another; B is (d_out, r·E), where the E columns of
+//! each direction are neighbours. Two parameters of one module nest: the one that the module registered first is in the
+//! innermost wrapper, and each wrapping adds a `.base_layer`.
 
-use crate::formats::pairs::Pair;
+use super::pair::Pair;
+use crate::formats::context::Context;
 
-/// Parameters of mixtures of experts in the order in which their modules register them.
+/// Parameters of mixtures of experts, in the order in which their modules register them.
 const ORDER: &[&str] = &["gate_up_proj", "down_proj"];
 
-/// The experts of a pair that the config's `target_parameters` made, named `….experts.N.PARAMETER`; the pair alone where it
-/// is none, or where the parameter or the count of experts cannot be told. `rank` is that of one expert.
-pub(super) fn split(pair: Pair, target_parameters: &[String], rank: Option<usize>) -> Vec<Pair> {
+/// The experts of a pair, named `….experts.N.PARAMETER`, if the config has `target_parameters`; the pair itself if these
+/// did not make it, or if the parameter or the number of experts is not known.
+pub(super) fn split(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
+    let Some(config) = context.config.filter(|config| !config.target_parameters().is_empty()) else {
+        return vec![pair];
+    };
     let depth = pair.path.matches(".base_layer").count();
     let module = pair.path.replace(".base_layer", "");
-    let Some(parameter) = parameter(&module, depth, target_parameters) else { return vec![pair] };
+    let Some(parameter) = parameter(&module, depth, config.target_parameters()) else { return vec![pair] };
+    // That of one expert.
+    let rank = config.rank(&pair.path);
     let Some(rank) = rank.filter(|&rank| rank > 0 && pair.a.rows.is_multiple_of(rank)) else {
         return vec![pair];
     };

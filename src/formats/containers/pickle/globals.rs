@@ -1,25 +1,25 @@
-//! The names that a pickle may call: what dictionaries of tensors need, and nothing that runs.
+//! The names that a pickle may call: what dictionaries of tensors need, and nothing that executes code.
 
-/// What a global stands for. None of them is ever called: the unpickler knows what each would give.
+/// The meaning of a global. Globals are never called: the unpickler knows what each would return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::formats) enum Global {
     /// A dictionary.
     Dict,
-    /// A tensor of a storage, an offset, a shape and strides; its dtype stands behind them where the storage has none.
+    /// A tensor from a storage, an offset, a shape and strides, and the dtype if the storage has none.
     Tensor,
-    /// The tensor that its first argument is.
+    /// The tensor in its first argument.
     Same,
-    /// The tensor that its first argument makes of its third.
+    /// The tensor that its first argument makes from its third.
     Typed,
-    /// `torch.Size`: the tuple that its argument is.
+    /// `torch.Size`: the tuple in its argument.
     Size,
-    /// A storage of numbers of this type, or a type by itself.
+    /// A storage of numbers of this type, or only the type.
     Numbers(Numbers),
-    /// A value that no tensor is in.
+    /// A value without tensors.
     Other,
 }
 
-/// A type of numbers: what safetensors calls it, and its size.
+/// A type of numbers: its name in safetensors, and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::formats) struct Numbers {
     pub(in crate::formats) dtype: &'static str,
@@ -56,7 +56,7 @@ pub(super) fn find(module: &str, name: &str) -> Option<Global> {
     })
 }
 
-/// Training's own objects: a pickle that names one of these modules is no checkpoint of tensors.
+/// Modules of other objects that training saves: a pickle that names one is not a checkpoint of tensors.
 const OTHER_KINDS: &[(&str, &str)] = &[
     ("transformers.training_args", "a trainer's arguments"),
     ("transformers", "an object of the transformers library"),
@@ -71,14 +71,14 @@ const OTHER_KINDS: &[(&str, &str)] = &[
     ("datasets", "a data set"),
 ];
 
-/// What kind of file names this module.
+/// The kind of file that names this module.
 pub(super) fn other_kind(module: &str) -> Option<&'static str> {
     let within =
         |name: &str| module.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     OTHER_KINDS.iter().find(|(name, _)| within(name)).map(|&(_, kind)| kind)
 }
 
-/// `FloatStorage` and `float32` alike.
+/// The type of a storage (`FloatStorage`) or of numbers (`float32`).
 fn numbers(name: &str) -> Option<Numbers> {
     let (dtype, size_bytes) = match name {
         "DoubleStorage" | "float64" | "double" => ("F64", 8),
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_runs_is_on_the_list() {
+    fn nothing_that_executes_code_is_on_the_list() {
         for (module, name) in [
             ("os", "system"),
             ("posix", "system"),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_known_with_its_submodules_alone() {
+    fn a_module_is_known_with_only_its_submodules() {
         assert_eq!(other_kind("transformers.training_args"), Some("a trainer's arguments"));
         assert_eq!(other_kind("trl.trainer.sft_config"), Some("a trainer's arguments"));
         assert_eq!(other_kind("trlx"), None);

@@ -1,6 +1,6 @@
-//! The JSON of a safetensors header to entries, with the name of the tensor whose entry is wrong.
+//! Parses the JSON of a safetensors header, and names the tensor whose entry is wrong.
 //!
-//! serde_json stops at 128 levels of nesting; the header's length bounds all else that it builds.
+//! serde_json stops at 128 levels of nesting; everything else that it builds is bounded by the length of the header.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,23 +10,21 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Fault, Result};
+use crate::formats::contents::Metadata;
 use crate::formats::tensor::MAX_DIMS;
 use crate::text::quoted;
 
 const METADATA: &str = "__metadata__";
 
-/// What the header says about one tensor, unchecked.
+/// The header's entry for one tensor, unchecked.
 #[derive(Debug, Deserialize)]
 pub(super) struct Entry {
     pub(super) dtype: String,
     #[serde(deserialize_with = "shape")]
     pub(super) shape: Vec<u64>,
-    /// First byte and the byte behind the last, from the header's end.
+    /// The first byte and the one after the last, counted from the end of the header.
     pub(super) data_offsets: (u64, u64),
 }
-
-/// The words that a file says about itself.
-pub(super) type Metadata = BTreeMap<String, String>;
 
 /// Every tensor's entry, by name, and the metadata.
 ///
@@ -51,7 +49,7 @@ pub(super) fn entries(path: &Path, text: &[u8]) -> Result<(BTreeMap<String, Entr
     })
 }
 
-/// Reads the object, and leaves in `current` the name of the entry that it stopped in.
+/// Reads the object, and leaves the name of the entry that it stopped at in `current`.
 struct Entries<'a> {
     current: &'a mut Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The bytes of a pickle, fetched as far as they are asked for.
+//! The bytes of a pickle, fetched as far as they are needed.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,12 +9,12 @@ use crate::formats::source::Reader;
 /// Bytes that are fetched at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The beginning of a file or of a member, of which a pickle is read.
+/// The start of a file or of a member, from which a pickle is read.
 pub(in crate::formats) struct Input<'a> {
     path: &'a Path,
     pub(super) bytes: Vec<u8>,
     pub(super) at: usize,
-    /// Where more of them come from, and how many there are at most.
+    /// Where more bytes come from, and how many at most.
     more: Option<(&'a Reader<'a>, u64)>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Input<'a> {
         Self { path, bytes, at: 0, more: None }
     }
 
-    /// The file from its start, so far as it is needed and at most `limit_bytes`.
+    /// The file from its start, as far as needed and at most `limit_bytes`.
     pub(in crate::formats) fn start_of(reader: &'a Reader<'a>, limit_bytes: u64) -> Self {
         Self { path: reader.path(), bytes: Vec::new(), at: 0, more: Some((reader, limit_bytes)) }
     }
@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         self.path
     }
 
-    /// The place of the next `n` bytes.
+    /// Where the next `n` bytes are.
     pub(super) fn take(&mut self, n: usize) -> Result<Range<usize>> {
         let end = self.at.checked_add(n).ok_or_else(|| self.ended())?;
         if end > self.bytes.len() {
@@ -49,7 +49,7 @@ impl<'a> Input<'a> {
         Ok(array)
     }
 
-    /// The place of the text up to the next line's end, which is passed.
+    /// Where the text up to the end of the line is, which is skipped.
     pub(super) fn line(&mut self) -> Result<Range<usize>> {
         let start = self.at;
         while self.array::<1>()? != *b"\n" {}
@@ -74,7 +74,7 @@ impl<'a> Input<'a> {
 
     fn ended(&self) -> Error {
         let found = format!("a pickle that ends at byte {}", self.bytes.len());
-        let fault = Fault::new(found, format!("more behind byte {}", self.at)).at(self.path);
+        let fault = Fault::new(found, format!("more after byte {}", self.at)).at(self.path);
         fault.hint("the file was cut short or damaged: download or copy it again").malformed()
     }
 }

@@ -1,18 +1,18 @@
-//! From nested dictionaries to names.
+//! Flattens nested dictionaries to tensors with names.
 //!
-//! A dictionary under one of the keys of [`WRAPPERS`], the first in their order, is taken in place of the one that it
-//! stands in, and so on inside it. Below, the keys of nested dictionaries and the places in lists are joined by dots. What
-//! is no tensor is left out.
+//! A dictionary under one of the keys of [`WRAPPERS`], the first in their order, replaces the dictionary that contains it,
+//! and so on. Below it, the keys of nested dictionaries and the positions in lists are joined by dots. Other values than
+//! tensors are left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
-use crate::formats::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
+use crate::formats::containers::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
+use crate::formats::limits::Limits;
 use crate::text::quoted;
 
-/// What trainers put a state_dict under.
+/// The keys under which trainers store a state_dict.
 const WRAPPERS: [&str; 9] = [
     "state_dict",
     "model_state_dict",
@@ -25,20 +25,21 @@ const WRAPPERS: [&str; 9] = [
     "weights",
 ];
 
-/// State dicts are one dictionary deep, optimizers' three.
+/// Real files are one to three dictionaries deep.
 const MAX_DEPTH: usize = 32;
 
 /// Every tensor under `root`, by name.
 ///
 /// # Errors
-/// `Malformed` for a name that is there twice or dictionaries too deep, `Limit` for too many tensors or too long names.
+/// `Malformed` for a name that occurs twice or for dictionaries that are nested too deeply, `Limit` for too many tensors or
+/// too long names.
 pub(super) fn flatten<'a>(
     path: &Path,
     values: &'a Values,
     root: Id,
     limits: &Limits,
 ) -> Result<BTreeMap<String, &'a View>> {
-    // Every value is seen once, but for the few that stand under several names.
+    // Every value is seen once, except for the few that have several names.
     let n_left = values.len().saturating_mul(2).saturating_add(MAX_DEPTH);
     let mut walk =
         Walk { path, values, n_left, n_name_bytes: 0, limits, name: String::new(), found: BTreeMap::new() };
@@ -70,7 +71,7 @@ struct Walk<'a, 'b> {
     n_left: usize,
     n_name_bytes: u64,
     limits: &'b Limits,
-    /// The keys on the way, joined.
+    /// The keys so far, joined.
     name: String,
     found: BTreeMap<String, &'a View>,
 }
@@ -78,9 +79,7 @@ struct Walk<'a, 'b> {
 impl<'a> Walk<'a, '_> {
     fn visit(&mut self, id: Id, depth: usize) -> Result<()> {
         let Some(n_left) = self.n_left.checked_sub(1) else {
-            return Err(
-                self.wrong("values that stand under many names each".into(), "a dictionary of tensors")
-            );
+            return Err(self.wrong("values that have many names each".into(), "a dictionary of tensors"));
         };
         self.n_left = n_left;
         if depth > MAX_DEPTH {

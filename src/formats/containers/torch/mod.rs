@@ -1,4 +1,4 @@
-//! Checkpoints that `torch.save` wrote: a pickle that describes tensors, and the numbers of their storages beside it.
+//! Checkpoints that `torch.save` wrote: a pickle that describes tensors, and the numbers of their storages next to it.
 
 mod flatten;
 mod legacy;
@@ -6,14 +6,17 @@ mod zip;
 
 use std::path::Path;
 
-pub(super) use legacy::{is_legacy, tensors as legacy_tensors};
-pub(super) use zip::{is_torch, tensors as zip_tensors};
+pub(super) use self::legacy::CONTAINER as LEGACY_CONTAINER;
+pub(super) use self::zip::CONTAINER as ZIP_CONTAINER;
 
 use crate::adapter::Source;
 use crate::error::{Fault, Result};
-use crate::formats::pickle::{Storage, View};
+use crate::formats::containers::pickle::{Storage, View};
 use crate::formats::tensor::Tensor;
 use crate::text::quoted;
+
+/// How both formats of torch are usually named.
+const SUFFIXES: &[&str] = &["bin", "pt", "pth", "ckpt"];
 
 const BIG_ENDIAN: &str = "save it again on a little-endian machine, as safetensors";
 
@@ -30,10 +33,10 @@ fn big_endian(path: &Path) -> crate::Error {
     Fault::new("big-endian numbers", "little-endian ones").at(path).hint(BIG_ENDIAN).unsupported()
 }
 
-/// The tensor that a view of a storage is, whose place was found under `key`.
+/// A view of the storage that was found under `key`, as a tensor.
 ///
 /// # Errors
-/// `Malformed` when the storage has not the size that the pickle says, or the view reaches past its end.
+/// `Malformed` when the size of the storage is not the one in the pickle, or the view reaches past its end.
 fn tensor(path: &Path, name: &str, view: &View, key: &str, place: &Place) -> Result<Tensor> {
     let fault = |found: String, expected: String| {
         Fault::new(found, expected).at(path).of(format!("tensor {}", quoted(name))).malformed()

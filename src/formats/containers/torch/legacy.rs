@@ -1,19 +1,27 @@
-//! What `torch.save` wrote before torch 1.6, and still does on demand: five pickles (a magic number, the version 1001,
-//! facts about the machine, the dictionary, the storages' keys), and then each storage as a count and its numbers.
+//! torch legacy, which `torch.save` wrote before torch 1.6 and still writes on demand: five pickles (a magic number, the
+//! version 1001, facts about the machine, the dictionary, the keys of the storages), and then each storage as a count and
+//! its numbers.
 
 use std::collections::BTreeMap;
 
 use super::flatten::flatten;
-use super::{Place, big_endian, tensor};
-use crate::adapter::Source;
+use super::{Place, SUFFIXES, big_endian, tensor};
+use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
-use crate::formats::Limits;
-use crate::formats::pickle::{Input, Numbers, Unpickler, Value, Values};
+use crate::formats::containers::container::{Container, Encoding, Plain};
+use crate::formats::containers::pickle::{Input, Numbers, Unpickler, Value, Values};
+use crate::formats::contents::{Contents, Tensors};
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
-use crate::formats::tensor::Tensors;
 use crate::text::quoted;
 
-/// 0x1950a86a20f9469cfc6c as a pickle has it: a number of ten bytes, the lowest first.
+pub(in crate::formats::containers) static CONTAINER: Container = Container {
+    file_format: FileFormat { name: "torch legacy" },
+    suffixes: SUFFIXES,
+    encoding: Encoding::Plain(Plain { is_start, read }),
+};
+
+/// 0x1950a86a20f9469cfc6c as it is in a pickle: a number of ten bytes, the lowest first.
 const MAGIC: [u8; 12] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 const VERSION: i64 = 1001;
@@ -21,8 +29,8 @@ const VERSION: i64 = 1001;
 /// Bytes of a storage's count.
 const COUNT_BYTES: u64 = 8;
 
-/// Whether a file begins like that: a pickle's protocol, from protocol 4 on a frame, and the magic number.
-pub(in crate::formats) fn is_legacy(head: &[u8]) -> bool {
+/// Whether a file begins with the protocol of a pickle, a frame if that is 4 or later, and the magic number.
+fn is_start(head: &[u8]) -> bool {
     let begins = |at: usize| head.get(at..).is_some_and(|rest| rest.starts_with(&MAGIC));
     head.first() == Some(&0x80) && (begins(2) || begins(2 + 9))
 }
@@ -30,9 +38,9 @@ pub(in crate::formats) fn is_legacy(head: &[u8]) -> bool {
 /// Every tensor, by name.
 ///
 /// # Errors
-/// `Malformed` when pickles or storages break the format, a storage is missing or views leave it; `Unsupported` for
-/// big-endian numbers and pickles of other things; `Limit`.
-pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Tensors> {
+/// `Malformed` when pickles or storages break the format, a storage is missing or a view reaches past its end;
+/// `Unsupported` for big-endian numbers and pickles of other things; `Limit`.
+fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Contents> {
     let path = reader.path();
     let mut unpickler = Unpickler::new(Input::start_of(reader, limits.header_bytes), limits);
     let _magic = unpickler.next()?;
@@ -44,7 +52,7 @@ pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: 
     match values.get(version) {
         Value::Int(VERSION) => {}
         Value::Int(other) => return Err(fault(format!("version {other}"), VERSION.to_string()).unsupported()),
-        _ => return Err(fault("a version that is no number".into(), VERSION.to_string()).malformed()),
+        _ => return Err(fault("a version that is not a number".into(), VERSION.to_string()).malformed()),
     }
     let order = values.entry(values.get(machine), "little_endian");
     if order.is_some_and(|order| matches!(values.get(order), Value::Bool(false))) {
@@ -64,10 +72,10 @@ pub(in crate::formats) fn tensors(source: &Source, reader: &Reader<'_>, limits: 
         let tensor = tensor(path, &name, view, &key, place)?;
         tensors.insert(name, tensor);
     }
-    Ok(tensors)
+    Ok(tensors.into())
 }
 
-/// Where each storage lies: they follow each other in the order of their keys.
+/// Where each storage is: they follow each other in the order of their keys.
 fn places(
     source: &Source,
     reader: &Reader<'_>,
@@ -85,7 +93,7 @@ fn places(
             Fault::new(found, expected).at(reader.path()).of("storages").malformed()
         };
         let Value::Text(key) = values.get(key) else {
-            return Err(wrong("a key that is no text".into(), "the name of a storage"));
+            return Err(wrong("a key that is not text".into(), "the name of a storage"));
         };
         let key = values.text(key).into_owned();
         let Some(numbers) = types.get(&key) else {
