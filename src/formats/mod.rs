@@ -127,7 +127,7 @@ impl OpenOptions {
                 method: read.method,
                 container,
                 adapter_name: read.adapter_name,
-                modules: read.modules,
+                modules: read.modules.into_iter().map(Arc::new).collect(),
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 source: source.clone(),
