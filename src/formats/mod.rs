@@ -2,7 +2,7 @@
 
 mod config;
 mod container;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod content;
 mod digest;
 mod discover;
@@ -34,9 +34,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use content::blake3;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
