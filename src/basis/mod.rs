@@ -234,8 +234,8 @@ fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
     transposed
 }
 
-/// A Gaussian matrix for the tests of other modules.
-#[cfg(all(test, feature = "scan"))]
+/// A Gaussian matrix, for what is timed and tested elsewhere.
+#[cfg(feature = "scan")]
 pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
     random::gaussian(rows, cols, seed, 0)
 }

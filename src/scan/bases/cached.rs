@@ -67,7 +67,7 @@ impl Cached {
             return Ok(key);
         }
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(digest, files.selection.side, file.modules());
+        let key = key(digest, files.modules.side, file.modules());
         let there = match self.cache.get(&key)? {
             Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
                 // Damaged on the disk, and gone now: it is made again.
