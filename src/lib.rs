@@ -44,8 +44,7 @@ mod compare;
 pub mod engine;
 mod error;
 pub mod figure;
-#[cfg(feature = "cli")]
-pub(crate) mod files;
+mod files;
 mod formats;
 pub mod kernels;
 pub mod measure;

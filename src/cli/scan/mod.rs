@@ -24,7 +24,7 @@ use super::Outcome;
 use super::console::Console;
 use super::warnings::shared_init_means;
 use crate::error::Fault;
-use crate::files::put_bytes;
+use crate::files::replace_with_bytes;
 use crate::scan::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
 use crate::scan::blocks::Blocks;
 use crate::scan::cache::Cache;
@@ -175,7 +175,7 @@ fn say_profile(args: &ScanArgs, profile: &Profile, progress: &Progress, console:
     match (&args.how.profile, profile.trace()) {
         (Some(path), Some(trace)) => {
             console.note("profile", stages);
-            put_bytes(path, trace.to_string().as_bytes())?;
+            replace_with_bytes(path, trace.to_string().as_bytes())?;
             console.note("wrote", path.display());
         }
         _ => console.detail("time", stages),

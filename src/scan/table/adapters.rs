@@ -5,7 +5,7 @@ use std::path::Path;
 use super::columns::{self, Column, Group};
 use super::properties;
 use crate::error::Result;
-use crate::files::put;
+use crate::files::{Durability, replace_atomically};
 
 /// One adapter.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ const N_ROWS_GROUP: usize = 4096;
 /// Writes the table and puts it in place.
 ///
 /// # Errors
-/// As [`put`], and whatever a row is in place of itself.
+/// As [`replace_atomically`], and whatever a row is in place of itself.
 pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<AdapterRow>>) -> Result<()> {
     let mut next = || -> Result<Vec<AdapterRow>> { rows.by_ref().take(N_ROWS_GROUP).collect() };
     let first = columns(&next()?);
@@ -46,7 +46,9 @@ pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<Adapter
         Ok(rows) if rows.is_empty() => None,
         rows => Some(rows.map(|rows| columns(&rows))),
     });
-    put(path, |file| columns::write(file, path, &first, more, properties().build()))
+    replace_atomically(path, Durability::PowerCut, |file| {
+        columns::write(file, path, &first, more, properties().build())
+    })
 }
 
 fn columns(rows: &[AdapterRow]) -> Group {

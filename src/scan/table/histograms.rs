@@ -5,13 +5,13 @@ use std::path::Path;
 use super::columns::{self, Column};
 use super::properties;
 use crate::error::Result;
-use crate::files::put;
+use crate::files::{Durability, replace_atomically};
 
 /// Writes a row for each module and class with pairs in it, and puts the table in place: module, d, the bounds of the
 /// class, φ in [phi_from, phi_to), and the count of pairs. 1 is in the last class.
 ///
 /// # Errors
-/// As [`put`].
+/// As [`replace_atomically`].
 pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -> Result<()> {
     let rows = || {
         histograms.iter().flat_map(|(module, d, counts)| {
@@ -28,5 +28,7 @@ pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -
         ("n_pairs", Column::OptionalLong(rows().map(|row| i64::try_from(row.4).ok()).collect())),
     ];
     let columns = columns.map(|(name, column)| (name.to_owned(), column));
-    put(path, |file| columns::write(file, path, &columns, std::iter::empty(), properties().build()))
+    replace_atomically(path, Durability::PowerCut, |file| {
+        columns::write(file, path, &columns, std::iter::empty(), properties().build())
+    })
 }

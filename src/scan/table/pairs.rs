@@ -9,7 +9,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::{self, Column};
 use super::properties;
 use crate::error::Result;
-use crate::files::put;
+use crate::files::{Durability, replace_atomically};
 use crate::measure::chance;
 use crate::names::{self, Projection};
 
@@ -94,7 +94,9 @@ pub(super) fn write_columns(
             _ => {}
         }
     }
-    put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
+    replace_atomically(path, Durability::PowerCut, |file| {
+        columns::write(file, path, columns, std::iter::empty(), properties.build())
+    })
 }
 
 /// The name of a cell's column: `phi_8` for (8, 8), `phi_8_4` for (8, 4).
@@ -106,7 +108,7 @@ impl PairTable {
     /// Writes a file of these rows and puts it in place.
     ///
     /// # Errors
-    /// As [`put`].
+    /// As [`replace_atomically`].
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
         let mut metadata = vec![];
         if let Some(made_by) = &rows.fallback {
