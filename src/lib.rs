@@ -55,6 +55,8 @@ mod report;
 pub mod scan;
 mod select;
 mod simd;
+#[cfg(feature = "cli")]
+mod table;
 mod text;
 
 pub use adapter::{
