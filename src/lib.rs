@@ -44,8 +44,7 @@ mod compare;
 pub mod engine;
 mod error;
 pub mod figure;
-#[cfg(feature = "scan")]
-pub(crate) mod files;
+mod files;
 mod formats;
 pub mod kernels;
 pub mod measure;
@@ -56,6 +55,8 @@ mod report;
 pub mod scan;
 mod select;
 mod simd;
+#[cfg(feature = "scan")]
+mod table;
 mod text;
 
 pub use adapter::{

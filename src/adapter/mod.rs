@@ -11,9 +11,10 @@ use std::time::SystemTime;
 
 pub use self::dtype::{Dtype, Matrix};
 pub use self::factor::Factor;
-pub(crate) use self::factor::{Source, Stamp};
+pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
 pub use self::side::Side;
+use crate::files::FileStamp;
 use crate::names::{canonical, natural_cmp};
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
@@ -73,18 +74,21 @@ impl Adapter {
 
     /// Size of the file that holds the tensors.
     pub fn n_bytes(&self) -> u64 {
-        match self.source.whole() {
-            Source::File(file) => file.stamp.n_bytes,
-            Source::Memory(_, bytes) => bytes.len() as u64,
-            Source::Deflated(part) => part.n_bytes,
-        }
+        self.stamp().n_bytes
     }
 
-    /// When that file was last written, where the system says it.
+    /// When that file was last written; `None` where the system does not record it.
     pub fn modified(&self) -> Option<SystemTime> {
+        self.stamp().modified()
+    }
+
+    /// Size and time of that file when its header was read.
+    pub(crate) fn stamp(&self) -> FileStamp {
+        let untimed = |n_bytes| FileStamp { n_bytes, modified_ns: None };
         match self.source.whole() {
-            Source::File(file) => file.stamp.modified,
-            Source::Memory(..) | Source::Deflated(_) => None,
+            Source::File(file) => file.stamp,
+            Source::Memory(_, bytes) => untimed(bytes.len() as u64),
+            Source::Deflated(part) => untimed(part.n_bytes),
         }
     }
 

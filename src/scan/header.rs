@@ -55,7 +55,7 @@ impl HeaderSummary {
             return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
         }
         let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
-        let stamp = FileStamp::when_opened(&adapter);
+        let stamp = adapter.stamp();
         let adapter = side_modules.of(adapter);
         let mut hash = Sha256::new();
         let mut n_bytes = 0;

@@ -26,7 +26,7 @@ use super::shard::{Shard, ShardChoice, from_environment};
 use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::Result;
-use crate::files::put_bytes;
+use crate::files::replace_with_bytes;
 
 /// What this process does of a plan.
 struct Job<'a> {
@@ -156,7 +156,7 @@ impl Scan<'_> {
         watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
         let elapsed = started.elapsed();
         if let (Some(path), Some(trace)) = (&self.profile, profile.trace()) {
-            put_bytes(path, trace.as_bytes())?;
+            replace_with_bytes(path, trace.as_bytes())?;
         }
         let (n_blocks, n_rows) =
             (tally.n_blocks.load(Ordering::Relaxed) as u64, tally.n_rows.load(Ordering::Relaxed) as u64);

@@ -47,7 +47,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         base_model: drawn.base.map(|base| format!("base{base}")),
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
-        stamp: FileStamp { n_bytes: 64, modified_ns: 0 },
+        stamp: FileStamp { n_bytes: 64, modified_ns: None },
         fingerprint: format!("{}-{}", drawn.run, drawn.step),
     }
 }

@@ -39,7 +39,7 @@ impl Files<'_> {
         let path = &self.plan.adapters[adapter as usize].path;
         // That it opened when the plan was made and does not now is news to the user.
         let adapter = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
-        let stamp = FileStamp::when_opened(&adapter);
+        let stamp = adapter.stamp();
         if hold {
             adapter.hold_open()?;
         }

@@ -1,17 +1,12 @@
 //! `pairs/*.parquet`: one row for each module and pair of adapters.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use parquet::basic::Encoding;
-use parquet::file::metadata::KeyValue;
-use parquet::schema::types::ColumnPath;
-
-use super::columns::{self, Column};
-use super::properties;
 use crate::error::Result;
-use crate::files::put;
 use crate::measure::chance;
 use crate::names::{self, Projection};
+use crate::table::{self, Cells, ColumnType, Encoding, Field, Schema, Values};
 
 /// The columns of a scan: the same in every file.
 #[derive(Debug, Clone)]
@@ -68,34 +63,8 @@ pub struct PairRows {
 /// The file's metadata that holds the histogram: a list of counts as JSON.
 pub(super) const HISTOGRAM: &str = "lorascope.histogram";
 
-/// Writes columns with some metadata and puts the file in place.
-pub(super) fn write_columns(
-    path: &Path,
-    columns: &[(String, Column)],
-    metadata: Vec<KeyValue>,
-) -> Result<()> {
-    let mut properties = properties().set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
-    for (name, column) in columns {
-        let path = match column {
-            Column::Lists(..) => ColumnPath::new([name, "list", "element"].map(str::to_owned).into()),
-            _ => ColumnPath::new(vec![name.clone()]),
-        };
-        match column {
-            // No two numbers are alike: a dictionary would only be thrown away.
-            Column::Float(_) | Column::OptionalFloat(_) | Column::Lists(..) => {
-                properties = properties.set_column_dictionary_enabled(path, false);
-            }
-            // Ranks hardly change from row to row: no dictionary is as short, or as soon made.
-            Column::Int(_) | Column::OptionalConstantInt(..) if !["a", "b"].contains(&name.as_str()) => {
-                properties = properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-            }
-            _ => {}
-        }
-    }
-    put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
-}
+/// The file's metadata that says what made the rows, where it was not the plan's engine.
+pub(super) const FALLBACK: &str = "lorascope.fallback";
 
 /// The name of a cell's column: `phi_8` for (8, 8), `phi_8_4` for (8, 4).
 fn column_name((i, j): (usize, usize)) -> String {
@@ -103,23 +72,30 @@ fn column_name((i, j): (usize, usize)) -> String {
 }
 
 impl PairTable {
+    /// The columns of the table.
+    pub fn schema(&self) -> Schema {
+        let none = PairRows {
+            phi: vec![vec![]; self.cells.len()],
+            angles: vec![vec![]; self.n_angles],
+            ..PairRows::default()
+        };
+        Schema::new(self.columns(none).into_iter().map(|(field, _)| field))
+    }
+
     /// Writes a file of these rows and puts it in place.
     ///
     /// # Errors
-    /// As [`put`].
+    /// `Io` when the system refuses.
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
-        let mut metadata = vec![];
-        if let Some(made_by) = &rows.fallback {
-            metadata.push(KeyValue::new("lorascope.fallback".to_owned(), made_by.clone()));
-        }
-        if let Some(counts) = &rows.histogram {
-            let json = serde_json::to_string(counts).expect("numbers are JSON");
-            metadata.push(KeyValue::new(HISTOGRAM.to_owned(), json));
-        }
-        write_columns(path, &self.columns(rows), metadata)
+        let counts = rows.histogram.as_ref();
+        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
+        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram)];
+        let metadata = metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let (fields, values): (Vec<_>, Vec<_>) = self.columns(rows).into_iter().unzip();
+        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)), metadata)
     }
 
-    fn columns(&self, rows: PairRows) -> Vec<(String, Column)> {
+    fn columns(&self, rows: PairRows) -> Vec<(Field, Values)> {
         let n = rows.a.len();
         let d = rows.d;
         let full = |row: usize| rows.q_a[row].min(rows.q_b[row]) as usize;
@@ -134,53 +110,57 @@ impl PairTable {
             (excess / variance.sqrt()) as f32
         };
         let z: Vec<f32> = (0..n).map(z).collect();
+        let lengths = rows.q_a.iter().zip(&rows.q_b).map(|(a, b)| (a * b) as usize).collect();
         let layer = names::layer(&rows.module).and_then(|layer| i32::try_from(layer).ok());
         let projection = Projection::of(&rows.module).map(|projection| projection.name().to_owned());
         let mut columns = vec![
-            ("module".to_owned(), Column::Constant(rows.module, n)),
-            ("layer".to_owned(), Column::OptionalConstantInt(layer, n)),
-            ("projection".to_owned(), Column::OptionalConstant(projection, n)),
-            ("a".to_owned(), Column::Int(rows.a)),
-            ("b".to_owned(), Column::Int(rows.b)),
-            ("r_a".to_owned(), Column::Int(rows.r_a)),
-            ("r_b".to_owned(), Column::Int(rows.r_b)),
-            ("q_a".to_owned(), Column::Int(rows.q_a)),
-            ("q_b".to_owned(), Column::Int(rows.q_b)),
-            ("d".to_owned(), Column::Int(vec![d as i32; n])),
+            (Field::new("module", ColumnType::Text), Values::same_text(Some(rows.module), n)),
+            (integers("layer").nullable(), Values::Int32(Cells::Same(layer, n))),
+            (Field::new("projection", ColumnType::Text).nullable(), Values::same_text(projection, n)),
+            (Field::new("a", ColumnType::Int32), Values::Int32(Cells::All(rows.a))),
+            (Field::new("b", ColumnType::Int32), Values::Int32(Cells::All(rows.b))),
+            (integers("r_a"), Values::Int32(Cells::All(rows.r_a))),
+            (integers("r_b"), Values::Int32(Cells::All(rows.r_b))),
+            (integers("q_a"), Values::Int32(Cells::All(rows.q_a))),
+            (integers("q_b"), Values::Int32(Cells::All(rows.q_b))),
+            (integers("d"), Values::Int32(Cells::Same(Some(d as i32), n))),
         ];
         let phi = self.cells.iter().zip(rows.phi);
-        columns.extend(phi.map(|(&cell, values)| (column_name(cell), Column::OptionalFloat(values))));
+        columns.extend(
+            phi.map(|(&cell, values)| (numbers(column_name(cell)).nullable(), Values::Float32(values))),
+        );
         columns.extend([
-            ("phi_r".to_owned(), Column::Float(rows.phi_r)),
-            ("linear_cka".to_owned(), Column::Float(rows.linear_cka)),
-            ("baseline".to_owned(), Column::Float(baseline)),
-            ("z".to_owned(), Column::OptionalFloat(z)),
-            ("init_cosine".to_owned(), Column::OptionalFloat(rows.init_cosine)),
-            ("shared_init".to_owned(), Column::Bool(rows.shared_init)),
-            ("other_base".to_owned(), Column::OptionalBool(rows.other_base)),
+            (numbers("phi_r"), Values::Float32(rows.phi_r)),
+            (numbers("linear_cka"), Values::Float32(rows.linear_cka)),
+            (numbers("baseline"), Values::Float32(baseline)),
+            (numbers("z").nullable(), Values::Float32(z)),
+            (numbers("init_cosine").nullable(), Values::Float32(rows.init_cosine)),
+            (Field::new("shared_init", ColumnType::Bool), Values::Bool(Cells::All(rows.shared_init))),
+            (
+                Field::new("other_base", ColumnType::Bool).nullable(),
+                Values::Bool(Cells::Some(rows.other_base)),
+            ),
         ]);
         let angles = (1..=self.n_angles).zip(rows.angles);
-        columns.extend(angles.map(|(k, values)| (format!("angle_{k}"), Column::OptionalFloat(values))));
+        columns.extend(
+            angles.map(|(k, values)| (numbers(format!("angle_{k}")).nullable(), Values::Float32(values))),
+        );
         if self.with_grids {
-            let lengths = rows_lengths(&columns);
-            columns.push(("phi".to_owned(), Column::Lists(lengths, rows.grids)));
+            let grids = Field::new("phi", ColumnType::Float32List).stored(Encoding::Plain);
+            columns.push((grids, Values::Float32List(lengths, rows.grids)));
         }
         columns
     }
 }
 
-/// Cells of each row's grid, from the numerical ranks that are columns already.
-fn rows_lengths(columns: &[(String, Column)]) -> Vec<usize> {
-    let ranks = |name: &str| {
-        columns.iter().find_map(|(column, values)| match values {
-            Column::Int(values) if column == name => Some(values),
-            _ => None,
-        })
-    };
-    match (ranks("q_a"), ranks("q_b")) {
-        (Some(q_a), Some(q_b)) => q_a.iter().zip(q_b).map(|(a, b)| (a * b) as usize).collect(),
-        _ => vec![],
-    }
+/// A column of numbers of which no two are alike.
+fn numbers(name: impl Into<Cow<'static, str>>) -> Field {
+    Field::new(name, ColumnType::Float32).stored(Encoding::Plain)
+}
+
+/// A column of integers that hardly change from row to row.
+fn integers(name: &'static str) -> Field {
+    Field::new(name, ColumnType::Int32).stored(Encoding::Delta)
 }
 
 impl PairRows {
