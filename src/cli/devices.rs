@@ -245,8 +245,8 @@ mod tests {
         let kernels = vec![timing("pair_stats_128", 0.000_25, true), timing("pair_stats_64", 0.001, false)];
         assert_eq!(
             table(&GpuTimings { gpu: 2, kernels }),
-            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128               0.250 ms     6400.0 GFLOP/s *\n   \
-             f32  many pairs  pair_stats_64                1.000 ms     1600.0 GFLOP/s\n"
+            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128         0.250 ms     6400.0 GFLOP/s *\n   \
+             f32  many pairs  pair_stats_64          1.000 ms     1600.0 GFLOP/s\n"
         );
     }
 
