@@ -40,9 +40,9 @@ fn the_table_has_a_row_a_module_and_a_column_a_power_of_two() {
     let output = compare(&[SEED_0, SEED_1, "-q"]);
     // The reference grids of these checkpoints say 0.4423, 0.2357, 0.2573 and 0.1910 for query.
     let expected = "\
-module                                r_a  r_b    d  φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline     z
-encoder.layer.5.attention.self.query   64   64  384    0.442    0.236    0.333    0.257      0.172      0.147      0.191    0.191     0.167   7.9
-encoder.layer.5.attention.self.value   64   64  384    0.524    0.336    0.452    0.425      0.390      0.306      0.265    0.265     0.167  31.9
+module                                r_a  r_b    d  φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline     z  linear CKA  init cosine
+encoder.layer.5.attention.self.query   64   64  384    0.442    0.236    0.333    0.257      0.172      0.147      0.191    0.191     0.167   7.9       0.411       -0.017
+encoder.layer.5.attention.self.value   64   64  384    0.524    0.336    0.452    0.425      0.390      0.306      0.265    0.265     0.167  31.9       0.493        0.024
 ";
     assert_eq!(text(&output.stdout), expected);
 }
@@ -75,13 +75,48 @@ fn digits_stand_under_digits_and_a_cell_that_one_module_lacks_is_a_dash() {
     write_run(&y, &[("first", 1), ("second.longer", 3)]);
     let output = compare(&[x.to_str().unwrap(), y.to_str().unwrap(), "-q"]);
     // Spans of the same axes: φ = 1. The first pair is equal, so it shares its start and has no z; the other two A have
-    // different shapes and no cosine: z = (1 − 3/6)/√(2·3·3·3·3/(36·5·8·9)) = 4.472.
+    // different shapes and no cosine: z = (1 − 3/6)/√(2·3·3·3·3/(36·5·8·9)) = 4.472. Linear CKA: 3/√(5·3) = 0.775.
     let expected = "\
-module         r_a  r_b  d  φ(1, 1)  φ(2, 2)  φ(r, r)  baseline    z
-first            1    1  6    1.000        –    1.000     0.167    –
-second.longer    5    3  6    1.000    1.000    1.000     0.500  4.5
+module         r_a  r_b  d  φ(1, 1)  φ(2, 2)  φ(r, r)  baseline    z  linear CKA  init cosine
+first            1    1  6    1.000        –    1.000     0.167    –       1.000        1.000
+second.longer    5    3  6    1.000    1.000    1.000     0.500  4.5       0.775            –
 ";
     assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn angles_stand_in_the_table_and_in_the_summary_of_a_figure_from_the_smallest_to_the_largest() {
+    let runs = [SEED_0, "tests/data/adapters/seed1-r8-layer5"];
+    let document = json_of(&[&runs[..], &["--angles"]].concat());
+    let table = compare(&[&runs[..], &["--angles", "-q"]].concat());
+    let table: Vec<&str> = text(&table.stdout).lines().collect();
+    assert!(table[0].ends_with("  angles, degrees"), "{}", table[0]);
+    let mut shown = vec![];
+    for (module, row) in document["modules"].as_array().unwrap().iter().zip(&table[1..]) {
+        let angles: Vec<f64> =
+            module["angles"].as_array().unwrap().iter().map(|angle| angle.as_f64().unwrap()).collect();
+        assert!(
+            angles.len() == 8 && angles.is_sorted() && angles[0] > 0.0 && angles[7] <= 90.0,
+            "{angles:?}"
+        );
+        // φ at full rank is the mean of cos² over the first 8 directions of each; these are of all 64 of one.
+        let mean = angles.iter().map(|angle| angle.to_radians().cos().powi(2)).sum::<f64>() / 8.0;
+        assert!(mean > module["phi_r"].as_f64().unwrap(), "{mean}");
+        shown.push(format!("{:.1} to {:.1}", angles[0], angles[7]));
+        assert!(row.ends_with(&shown[shown.len() - 1]), "{row}");
+    }
+
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let figure = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
+        let png = folder.path().join("x.png");
+        command.arg("figure").args(runs).args(["-q", "-o", png.to_str().unwrap()]).args(more);
+        text(&command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap().stdout).to_owned()
+    };
+    let (without, with) = (figure(&[]), figure(&["--angles"]));
+    assert!(!without.contains("angles"), "{without}");
+    let row = with.lines().find(|line| line.starts_with("angles, degrees")).unwrap();
+    assert!(shown.iter().all(|angles| row.contains(angles)), "{row}");
 }
 
 #[test]

@@ -116,7 +116,9 @@ A RUN is as for figure. Without --layer, --projections and --module every module
 
 A row has the ranks r_a and r_b, the dimension d, φ(k, k) at powers of two and at r = min(r_a, r_b) (of the directions \
 that rounding left), the baseline max(i, j)/d there, which two random spaces give, and z, how many standard deviations \
-φ(r, r) lies above it. – stands for what does not exist; z is left out for two runs that share their random start.
+φ(r, r) lies above it; then the linear CKA of the two factors, where every direction counts by its singular value, and the \
+cosine of the two A as they are stored, near 1 for two runs that share their random start. – stands for what does not exist; z \
+is left out for such runs.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1

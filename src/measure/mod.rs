@@ -65,3 +65,76 @@ pub fn values(batch: &PairBatch<'_>) -> Result<Vec<Values>> {
         STATISTICS.iter().map(|statistic| (statistic.values)(batch)).collect();
     Ok(values?.into_iter().flatten().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::basis::Basis;
+
+    fn axes(q: usize, d: usize) -> Basis {
+        let rows = (0..q * d).map(|at| f32::from(u8::from(at / d == at % d))).collect();
+        Basis::from_rows(d, rows, vec![1.0; q]).unwrap()
+    }
+
+    /// The values of a column of one pair of spaces of 2 of 5 dimensions.
+    fn of_pair(wanted: &Wanted, stats: Vec<f32>, init_cosine: f64) -> impl Fn(&str) -> Values {
+        let (a, b) = (axes(2, 5), axes(2, 5));
+        let [a, b] = [(&a, 7), (&b, 8)].map(|(basis, model)| Member { basis, base_model: Some(model) });
+        let batch = PairBatch {
+            wanted,
+            a: &[a],
+            b: &[b],
+            places: &[(0, 0)],
+            stats: &BlockStats::new(wanted.cells.len(), stats),
+            init_cosines: &[init_cosine],
+            grids: &|_| Ok(vec![Grid::new(2, 2, 5, vec![1.0f32.next_up(), 0.5, -1e-9, 1.0])?]),
+        };
+        let values = values(&batch).unwrap();
+        let names = columns(wanted);
+        assert_eq!(names.len(), values.len());
+        move |name| values[names.iter().position(|(column, _)| column == name).unwrap()].clone()
+    }
+
+    #[test]
+    fn what_rounding_leaves_outside_of_0_to_1_is_clamped_and_null_stays_null() {
+        let wanted = Wanted { cells: vec![(1, 1), (2, 1), (8, 4)], max_rank: 3, angles: true, grid: true };
+        let over = 1.0f32.next_up();
+        let value = of_pair(&wanted, vec![over, -1e-9, f32::NAN, over, over], 0.0);
+        assert_eq!(["phi_1", "phi_2_1"].map(|name| value(name).number(0)), [1.0, 0.0]);
+        assert!(value("phi_8_4").number(0).is_nan());
+        assert_eq!(["phi_r", "linear_cka"].map(|name| value(name).number(0)), [1.0, 1.0]);
+        assert_eq!(value("phi"), Values::Lists { lengths: vec![4], values: vec![1.0, 0.5, 0.0, 1.0] });
+        // z is that of the clamped φ: 1 − 2/5 over √(2·2·2·3·3/(25·4·7·4)).
+        assert!((value("z").number(0) - 0.6 / (72.0f64 / 2800.0).sqrt()).abs() < 1e-12);
+        let angles = ["angle_1", "angle_2", "angle_3"].map(|name| value(name).number(0));
+        assert!(angles[..2] == [0.0, 0.0] && angles[2].is_nan(), "{angles:?}");
+    }
+
+    #[test]
+    fn a_shared_start_has_no_z_and_other_base_models_are_marked() {
+        let wanted = Wanted::default();
+        let value = |cosine| of_pair(&wanted, vec![0.5, 0.5], cosine);
+        for (cosine, is_shared) in [(0.51, true), (0.5, false), (-0.9, false), (f64::NAN, false)] {
+            let value = value(cosine);
+            assert_eq!(value("shared_init"), Values::Flags(vec![Some(is_shared)]), "{cosine}");
+            assert_eq!(value("z").number(0).is_nan(), is_shared, "{cosine}");
+        }
+        assert_eq!(value(0.0)("other_base"), Values::Flags(vec![Some(true)]));
+    }
+
+    #[test]
+    fn what_a_statistic_is_computed_from_is_declared_once() {
+        let columns = columns(&Wanted { cells: vec![(1, 1)], max_rank: 1, angles: true, grid: true });
+        for (at, (name, _)) in columns.iter().enumerate() {
+            assert!(columns[..at].iter().all(|(other, _)| other != name), "{name} twice");
+        }
+        for (at, statistic) in STATISTICS.iter().enumerate() {
+            assert!(STATISTICS[..at].iter().all(|other| other.key != statistic.key), "{}", statistic.key);
+            if let Needs::Statistics(keys) = statistic.needs {
+                let is_known = |key: &&str| STATISTICS.iter().any(|other| other.key == *key);
+                assert!(keys.iter().all(is_known), "{keys:?} of {}", statistic.key);
+            }
+        }
+        assert_eq!((PRODUCT_SUMS[PHI_R.place()], PRODUCT_SUMS[LINEAR_CKA.place()]), (PHI_R, LINEAR_CKA));
+    }
+}

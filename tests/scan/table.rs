@@ -6,6 +6,7 @@ use std::path::Path;
 
 use faer::Mat;
 use half::{bf16, f16};
+use lorascope::measure::{Column, Columns, Kind, STATISTICS, Statistic};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
@@ -264,4 +265,63 @@ fn the_real_adapters_have_the_numbers_of_compare() {
         }
     }
     assert_eq!([rows[0].text("projection"), rows[1].text("projection")], [Some("q"), Some("v")]);
+}
+
+#[test]
+fn compare_and_figure_have_every_statistic_that_the_table_has() {
+    let place = Place::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/adapters");
+    // Two seeds, of one rank and of two; then two steps of one run, whose start is one.
+    for (first, second) in [
+        ("seed0-r64-layer5", "seed1-r64-layer5"),
+        ("seed0-r64-layer5", "seed1-r8-layer5"),
+        ("trajectory/checkpoint-0", "trajectory/checkpoint-50"),
+    ] {
+        let [a, b] = [first, second].map(|name| data.join(name).display().to_string());
+        let out = format!("out-{}", second.replace('/', "-"));
+        place.done(&format!("{a} {b} -o {out} --angles"));
+        let rows = place.table(&out);
+        assert!(!rows.is_empty());
+        for (command, list) in [("compare", "modules"), ("figure", "panels")] {
+            let args = format!("{command} {a} {b} --json --angles --engine cpu");
+            let output = place.lorascope(&args).output().unwrap();
+            let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            for (row, pair) in rows.iter().zip(document[list].as_array().unwrap()) {
+                STATISTICS.iter().for_each(|statistic| assert_shown(statistic, row, pair, &args));
+            }
+        }
+    }
+}
+
+/// That a pair's JSON has what a row of the table has of a statistic.
+fn assert_shown(statistic: &Statistic, row: &Row, pair: &serde_json::Value, what: &str) {
+    match statistic.columns {
+        Columns::Fixed(columns) => {
+            for Column { name, kind } in columns {
+                let (what, found) = (format!("{what}: {name}"), &pair[name]);
+                assert!(pair.as_object().unwrap().contains_key(*name), "{what}");
+                match kind {
+                    Kind::Bool | Kind::OptionalBool => assert_eq!(found.as_bool(), row.flag(name), "{what}"),
+                    _ => {
+                        let (found, expected) = (found.as_f64(), row.number(name));
+                        assert_eq!(found.is_some(), expected.is_some(), "{what}");
+                        let difference = found.zip(expected).map_or(0.0, |(x, y)| (x - y).abs());
+                        // A scan estimates the cosine, and stores f32.
+                        let bound = if *name == "init_cosine" { COSINE_BOUND } else { 1e-6 };
+                        let size = expected.unwrap_or(0.0).abs().max(1.0);
+                        assert!(difference <= bound * size, "{what}: {found:?} for {expected:?}");
+                    }
+                }
+            }
+        }
+        Columns::Family { .. } if statistic.key == "angles" => {
+            let angles: Vec<f64> =
+                pair["angles"].as_array().unwrap().iter().map(|angle| angle.as_f64().unwrap()).collect();
+            let expected =
+                (1..=row.int("q_a").min(row.int("q_b"))).map(|k| row.number(&format!("angle_{k}")));
+            assert!(angles.iter().map(|angle| Some(*angle)).eq(expected), "{what}: {angles:?}");
+        }
+        // The diagonal and the whole grid have keys of their own.
+        Columns::Family { .. } => assert!(["cells", "phi"].contains(&statistic.key), "{what}"),
+    }
 }

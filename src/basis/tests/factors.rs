@@ -68,6 +68,27 @@ fn directions_near_the_noise_are_kept_and_counted_as_uncertain() {
 }
 
 #[test]
+fn a_direction_is_uncertain_up_to_20_times_the_noise() {
+    // The first row is of ones, whose ulp in f16 is 2⁻¹⁰; the second of numbers so small that their ulps do not count:
+    // ν = √(100·2⁻²⁰/12)·(1/√2 + 1/√100).
+    let nu = (100.0f64 / 12.0).sqrt() * 2f64.powi(-10) * (1.0 / 2f64.sqrt() + 0.1);
+    for (times, n_uncertain) in [(19.0, 1), (21.0, 0)] {
+        let second = times * nu / 10.0;
+        let mut values = vec![1.0; 200];
+        values[100..]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(k, value)| *value = if k % 2 == 0 { second } else { -second });
+        let basis = Basis::of_matrix(
+            &round(&Matrix { rows: 2, cols: 100, dtype: Dtype::F64, values }, Dtype::F16),
+            Side::A,
+        );
+        let basis = basis.unwrap();
+        assert_eq!((basis.q(), basis.n_uncertain()), (2, n_uncertain), "{times}ν of {nu}");
+    }
+}
+
+#[test]
 fn rows_are_orthonormal_singular_vectors_at_every_shape() {
     for (r, d) in [(1, 1), (1, 7), (2, 3), (3, 3), (8, 384), (64, 36), (16, 1), (33, 40), (130, 128)] {
         let matrix = random::gaussian(r, d, (r * 1000 + d) as u64, 0);

@@ -158,3 +158,53 @@ impl PairRows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Columns, STATISTICS};
+
+    /// What a column is documented as.
+    fn documented(column: &Column) -> &'static str {
+        match column {
+            Column::Constant(..) => "string",
+            Column::OptionalConstant(..) => "string, null",
+            Column::OptionalConstantInt(..) => "int32, null",
+            Column::Int(_) => "int32",
+            _ => unreachable!("a column that every pair has"),
+        }
+    }
+
+    #[test]
+    fn the_documentation_of_the_table_has_a_row_for_each_column_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/table.md");
+        let Ok(text) = std::fs::read_to_string(path) else { return println!("skipped: no {path}") };
+        let wanted = Wanted::default();
+        let n_statistics = measure::columns(&wanted).len();
+        let mut columns = PairTable { wanted: wanted.clone() }.columns(PairRows::none("m", &wanted));
+        columns.truncate(columns.len() - n_statistics);
+        let mut expected: Vec<(String, String)> =
+            columns.into_iter().map(|(name, column)| (name, documented(&column).to_owned())).collect();
+        for statistic in STATISTICS {
+            match statistic.columns {
+                Columns::Fixed(columns) => {
+                    expected.extend(
+                        columns.iter().map(|column| (column.name.to_owned(), column.kind.to_string())),
+                    );
+                }
+                Columns::Family { patterns, kind, .. } => {
+                    expected.extend(patterns.iter().map(|name| ((*name).to_owned(), kind.to_string())));
+                }
+            }
+        }
+        let rows = text.lines().skip_while(|line| !line.starts_with("## `pairs/")).skip(1);
+        let rows = rows.take_while(|line| !line.starts_with("## "));
+        let found: Vec<(String, String)> = rows
+            .filter_map(|line| {
+                let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+                Some((name.to_owned(), rest.split_once(" |")?.0.to_owned()))
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
