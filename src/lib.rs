@@ -44,19 +44,20 @@ mod compare;
 pub mod engine;
 mod error;
 pub mod figure;
-#[cfg(feature = "cli")]
-pub(crate) mod files;
+mod files;
 mod formats;
 pub mod kernels;
 pub mod measure;
 pub mod names;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod report;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub mod scan;
 mod select;
 mod simd;
 mod sync;
+#[cfg(feature = "scan")]
+mod table;
 mod text;
 
 pub use adapter::{

@@ -215,7 +215,7 @@ fn clear_removes_entries_and_abandoned_parts_and_nothing_else() {
     cache.put(&key(1), &records(1)).unwrap();
     cache.put(&key(2), &records(2)).unwrap();
     let [other, old, new] =
-        ["notes.txt", ".lorascope-part-old", ".lorascope-part-new"].map(|name| folder.path().join(name));
+        ["notes.txt", ".lorascope-old.part", ".lorascope-new.part"].map(|name| folder.path().join(name));
     [&other, &old, &new].into_iter().for_each(|path| fs::write(path, "x").unwrap());
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     fs::File::options().write(true).open(&old).unwrap().set_modified(yesterday).unwrap();

@@ -69,7 +69,7 @@ fn real_runs_of_peft_and_mlx_on_one_model_are_compared() {
     let mlx = Adapter::open(data("schemes/mlx-qwen.safetensors")).unwrap();
     for side in Side::ALL {
         let selected = Selection::new().all().select(&peft, &mlx, side).unwrap();
-        let shapes: Vec<_> = selected.pairs.iter().map(|pair| (pair.name(), side.d(pair.second))).collect();
+        let shapes: Vec<_> = selected.pairs.iter().map(|pair| (pair.name(), side.d(&pair.second))).collect();
         let d_v = if side == Side::A || side == Side::DwRight { 896 } else { 128 };
         assert_eq!(shapes, [("layers.20.self_attn.q_proj", 896), ("layers.20.self_attn.v_proj", d_v)]);
     }

@@ -3,7 +3,8 @@
 mod common;
 
 use common::files::{adapter, data};
-use lorascope::{Adapter, Error, Remedy, Selected, Selection, Side};
+use lorascope::engine::CpuEngine;
+use lorascope::{Adapter, Error, Remedy, Selected, Selection, Side, compare};
 
 /// A BERT with query, key and value in these layers.
 fn bert(label: &str, layers: &[usize]) -> Adapter {
@@ -22,7 +23,7 @@ fn square(label: &str, names: &[&str]) -> Adapter {
     adapter(label, &modules)
 }
 
-fn names<'a>(selected: &Selected<'a>) -> Vec<&'a str> {
+fn names(selected: &Selected) -> Vec<&str> {
     selected.pairs.iter().map(|pair| pair.name()).collect()
 }
 
@@ -273,10 +274,24 @@ fn d_must_agree_on_the_side_in_question_only() {
 }
 
 #[test]
+fn a_comparison_outlives_its_adapters() {
+    let compared = {
+        let [x, y] = ["seed0-r8-layer5", "seed1-r8-layer5"].map(|name| Adapter::open(data(name)).unwrap());
+        let selected = Selection::new().all().select(&x, &y, Side::A).unwrap();
+        compare(&CpuEngine::new(), &selected.pairs, Side::A).unwrap()
+    };
+    let names: Vec<&str> = compared.iter().map(|one| one.factorised.pair.name()).collect();
+    assert_eq!(names, ["query", "value"].map(|end| format!("encoder.layer.5.attention.self.{end}")));
+    // The file can still be read through what is left of it.
+    let module = &compared[0].factorised.pair.first;
+    assert_eq!(module.a.read().unwrap().values.len(), 8 * 384);
+}
+
+#[test]
 fn two_checkpoints_of_one_real_run_are_compared_by_default() {
     let [x, y] =
         ["day21-r8/checkpoint-23", "day21-r8/checkpoint-69"].map(|name| Adapter::open(data(name)).unwrap());
     let selected = Selection::new().select(&x, &y, Side::B).unwrap();
     assert_eq!(names(&selected), ["layers.20.self_attn.q_proj", "layers.20.self_attn.v_proj"]);
-    assert_eq!(selected.pairs.iter().map(|pair| Side::B.d(pair.second)).collect::<Vec<_>>(), [896, 128]);
+    assert_eq!(selected.pairs.iter().map(|pair| Side::B.d(&pair.second)).collect::<Vec<_>>(), [896, 128]);
 }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use crate::adapter::Dtype;
+use crate::files::FileStamp;
 
 /// A stored factor: its original tensor name, its shape as a matrix, and where its numbers are.
 ///
@@ -145,7 +145,7 @@ impl Axis {
     }
 
     /// Its dimensions and its range, as text.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "scan")]
     pub(crate) fn facts(&self) -> String {
         format!("{:?} {:?}", self.dims, self.range)
     }
@@ -211,7 +211,8 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct StoredFile {
     pub(crate) path: PathBuf,
-    pub(crate) stamp: Stamp,
+    /// When its header was read.
+    pub(crate) stamp: FileStamp,
     /// The handle of a file that is held open, see `Adapter::hold_open`. Others are opened for each read, so that thousands
     /// of adapters do not take thousands of descriptors.
     pub(crate) held: OnceLock<Arc<File>>,
@@ -227,11 +228,4 @@ pub(crate) struct Deflated {
     pub(crate) n_compressed: u64,
     /// Their number after unpacking.
     pub(crate) n_bytes: u64,
-}
-
-/// What tells that a file is still the one whose header was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) n_bytes: u64,
-    pub(crate) modified: Option<SystemTime>,
 }

@@ -6,13 +6,15 @@ mod format;
 pub(crate) mod side;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use self::dtype::{Dtype, Matrix};
 pub use self::factor::Factor;
-pub(crate) use self::factor::{Source, Stamp};
+pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
 pub use self::side::Side;
+use crate::files::FileStamp;
 use crate::names::{canonical, natural_cmp};
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
@@ -28,7 +30,7 @@ pub struct Adapter {
     pub(crate) file_format: FileFormat,
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
-    pub(crate) modules: Vec<Module>,
+    pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
     pub(crate) source: Source,
@@ -72,18 +74,21 @@ impl Adapter {
 
     /// Size of the file that holds the tensors.
     pub fn n_bytes(&self) -> u64 {
-        match self.source.whole() {
-            Source::File(file) => file.stamp.n_bytes,
-            Source::Memory(_, bytes) => bytes.len() as u64,
-            Source::Deflated(part) => part.n_bytes,
-        }
+        self.stamp().n_bytes
     }
 
     /// When that file was last written, if the system knows.
     pub fn modified(&self) -> Option<SystemTime> {
+        self.stamp().modified()
+    }
+
+    /// Size and time of that file when its header was read.
+    pub(crate) fn stamp(&self) -> FileStamp {
+        let untimed = |n_bytes| FileStamp { n_bytes, modified_ns: None };
         match self.source.whole() {
-            Source::File(file) => file.stamp.modified,
-            Source::Memory(..) | Source::Deflated(_) => None,
+            Source::File(file) => file.stamp,
+            Source::Memory(_, bytes) => untimed(bytes.len() as u64),
+            Source::Deflated(part) => untimed(part.n_bytes),
         }
     }
 
@@ -97,14 +102,15 @@ impl Adapter {
         self.file_format
     }
 
-    /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10).
-    pub fn modules(&self) -> &[Module] {
+    /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10). Results share them, so that
+    /// they outlive the adapter.
+    pub fn modules(&self) -> &[Arc<Module>] {
         &self.modules
     }
 
     /// The module with this canonical name, or with this name in the file, or with the canonical name that
     /// [`names::canonical`](crate::names::canonical) makes from this path.
-    pub fn module(&self, name: &str) -> Option<&Module> {
+    pub fn module(&self, name: &str) -> Option<&Arc<Module>> {
         let find = |name: &str| {
             let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
             self.modules.get(at)

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::options::CommonArgs;
 use super::remedies;
 use crate::engine::{EngineInfo, EngineWarning};
-use crate::error::Error;
+use crate::error::{Error, Remedy};
 
 /// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
 pub(super) struct Console {
@@ -49,8 +49,17 @@ impl Console {
 
     /// The error in one line, and the way out where there is one.
     pub(super) fn error(&self, error: &anyhow::Error) {
-        self.line(ERROR, "error", &format!("{error:#}"));
         let remedy = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::remedy));
+        self.error_line(&format!("{error:#}"), remedy);
+    }
+
+    /// The same for an error that the library lives with.
+    pub(super) fn library_error(&self, error: &Error) {
+        self.error_line(&error.to_string(), error.remedy());
+    }
+
+    fn error_line(&self, error: &str, remedy: Option<&Remedy>) {
+        self.line(ERROR, "error", error);
         if let Some(remedy) = remedy {
             self.line(HINT, "hint", &remedies::hint(remedy));
         }

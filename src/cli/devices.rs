@@ -1,10 +1,7 @@
 //! `lorascope devices`: what there is to compute on, and whether it computes.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args as ArgGroup;
-use etcetera::BaseStrategy;
 use serde::Serialize;
 
 use super::bytes::bytes;
@@ -14,6 +11,8 @@ use super::write_stdout;
 use crate::engine::GpuChoice;
 use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, Timing, survey};
 use crate::error::Fault;
+#[cfg(feature = "gpu")]
+use crate::scan::engines::kernels_file;
 
 pub(super) const DEVICES_HELP: &str = "\
 Each GPU is listed with its index, name, backend, type and PCI address, which --gpu of the other commands takes; its \
@@ -62,12 +61,6 @@ struct Document<'a> {
 struct GpuTimings {
     gpu: usize,
     kernels: Vec<Timing>,
-}
-
-/// Where scans find which kernel is the fastest on which GPU: in the user's cache folder, if there is one.
-pub(super) fn kernels_file() -> Option<PathBuf> {
-    let folders = etcetera::choose_base_strategy().ok()?;
-    Some(folders.cache_dir().join("lorascope").join("kernels.json"))
 }
 
 pub(super) fn run(args: &DevicesArgs) -> Result<()> {

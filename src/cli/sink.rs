@@ -1,4 +1,4 @@
-//! Writes a result: into a file beside its target first, renamed into place when it is whole.
+//! Writes a result to where the user asked for it: a file, which is replaced only by a whole one, a pipe or stdout.
 
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use crate::error::{Error, Fault, Result};
-use crate::files::{beside, folder};
+use crate::files::{Durability, parent_dir, replace_atomically, temp_file_next_to};
 
 /// An output that is known to be writable.
 pub(super) struct Sink {
@@ -64,7 +64,7 @@ impl Sink {
             }
             _ => {
                 // A file that comes and goes shows that there can be one.
-                beside(&target).map_err(|error| cannot_create(path, &target, error))?;
+                temp_file_next_to(&target).map_err(|error| cannot_create(path, &target, error))?;
                 Target::Replace(target)
             }
         };
@@ -77,26 +77,22 @@ impl Sink {
     /// Whatever `fill` returns; `Io`, naming the output, when the system refuses to write or to rename.
     pub(super) fn fill(self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let named = |error: io::Error| Error::io("write", &self.shown, error);
+        // What writes does not know the name that the user gave.
+        let as_named = |error| match error {
+            Error::Io { cause, .. } => named(cause),
+            other => other,
+        };
         let fill = |writer: &mut dyn Write| {
-            // What writes does not know where to.
-            fill(writer).map_err(|error| match error {
-                Error::Io { cause, .. } => named(cause),
-                other => other,
-            })?;
+            fill(writer).map_err(as_named)?;
             writer.flush().map_err(named)
         };
         match self.target {
             Target::Stdout => fill(&mut BufWriter::new(io::stdout().lock())),
             Target::Direct(file) => fill(&mut BufWriter::new(file)),
             Target::Replace(target) => {
-                let mut file = beside(&target).map_err(named)?;
-                fill(&mut BufWriter::new(file.as_file_mut()))?;
-                if let Ok(replaced) = fs::metadata(&target) {
-                    // Who may read an older file may read the new one.
-                    file.as_file().set_permissions(replaced.permissions()).map_err(named)?;
-                }
-                file.persist(&target).map_err(|error| named(error.error))?;
-                Ok(())
+                let replaced =
+                    replace_atomically(&target, Durability::Process, |file| fill(&mut BufWriter::new(file)));
+                replaced.map_err(as_named)
             }
         }
     }
@@ -118,13 +114,13 @@ impl Sink {
 fn through_links(path: &Path) -> PathBuf {
     match (fs::canonicalize(path), fs::read_link(path)) {
         (Ok(target), _) => target,
-        (Err(_), Ok(link)) => folder(path).join(link),
+        (Err(_), Ok(link)) => parent_dir(path).join(link),
         (Err(_), Err(_)) => path.to_owned(),
     }
 }
 
 fn cannot_create(path: &Path, target: &Path, error: io::Error) -> Error {
-    let folder = folder(target);
+    let folder = parent_dir(target);
     if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
         return Fault::new("no folder to write into", "one that exists")
             .at(path)

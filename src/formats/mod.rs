@@ -2,7 +2,7 @@
 
 mod config;
 mod containers;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod content;
 mod contents;
 mod context;
@@ -28,9 +28,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use content::blake3;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
@@ -113,6 +113,9 @@ impl OpenOptions {
         };
         let adapter = |name: Option<String>| {
             let read = modules::read(source.path(), &contents, config, name.as_deref(), &self.limits)?;
+            let mut modules: Vec<_> = read.modules.into_iter().map(Arc::new).collect();
+            // It is collected in the place of the modules, which is dozens of times as large.
+            modules.shrink_to_fit();
             Ok(Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
@@ -121,7 +124,7 @@ impl OpenOptions {
                 method: read.method,
                 file_format,
                 adapter_name: read.adapter_name,
-                modules: read.modules,
+                modules,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 source: source.clone(),

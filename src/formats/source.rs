@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 
 use flate2::read::DeflateDecoder;
 
-use super::stored_file::{read_exact_at, stamp};
 use crate::adapter::Source;
 use crate::adapter::factor::{Deflated, StoredFile};
 use crate::error::{Error, Fault, Result};
+use crate::files::{FileStamp, read_exact_at};
 
 /// Compressed bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -42,7 +42,7 @@ impl Source {
                 .at(path)
                 .unsupported());
         }
-        let stamp = stamp(&metadata);
+        let stamp = FileStamp::new(&metadata);
         Ok(Self::File(Arc::new(StoredFile { path: path.to_owned(), stamp, held: OnceLock::new() })))
     }
 
@@ -78,7 +78,7 @@ impl Reader<'_> {
     pub(super) fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<()> {
         let done = match &self.bytes {
             Bytes::Memory(bytes) => slice(bytes, offset, to.len()).map(|from| to.copy_from_slice(from)),
-            Bytes::File(file) => read_exact_at(file, offset, to),
+            Bytes::File(file) => read_exact_at(file, to, offset),
             Bytes::Deflated(file, part) => return inflate(file, part, offset, to),
         };
         done.map_err(|source| Error::io("read", self.path, source))

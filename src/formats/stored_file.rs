@@ -1,16 +1,13 @@
 //! A checkpoint's file: opened for each read, or once for all of them.
 
-use std::fs::{File, Metadata};
-use std::io;
-#[cfg(not(unix))]
-use std::io::{Read as _, Seek as _};
+use std::fs::File;
 use std::sync::Arc;
 
-use crate::adapter::Stamp;
 use crate::adapter::factor::StoredFile;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
+use crate::files::FileStamp;
 
 impl StoredFile {
     /// The handle that is held, or a new one, if nobody has written the file since its header was read.
@@ -20,7 +17,7 @@ impl StoredFile {
             None => Arc::new(File::open(&self.path).map_err(|source| Error::io("open", &self.path, source))?),
         };
         let metadata = file.metadata().map_err(|source| Error::io("read", &self.path, source))?;
-        if stamp(&metadata) == self.stamp {
+        if FileStamp::new(&metadata) == self.stamp {
             return Ok(file);
         }
         let fault = Fault::new("the file changed", "it unchanged since its header was read").at(&self.path);
@@ -28,7 +25,7 @@ impl StoredFile {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 impl Adapter {
     /// Opens the file once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
     /// where a handle that several threads share cannot be read by position.
@@ -36,7 +33,7 @@ impl Adapter {
     /// # Errors
     /// `Io` when the system refuses, `Malformed` when the file changed since its header was read.
     pub(crate) fn hold_open(&self) -> Result<()> {
-        if let (Source::File(file), true) = (self.source.whole(), cfg!(unix)) {
+        if let (Source::File(file), true) = (self.source.whole(), cfg!(any(unix, windows))) {
             // Whoever was first, it is the same file.
             let _ = file.held.set(file.handle()?);
         }
@@ -44,24 +41,7 @@ impl Adapter {
     }
 }
 
-/// Fills `to` with the bytes from `offset` on.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, offset: u64, to: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, to, offset)
-}
-
-/// Moves the handle's position, which is nobody else's: none is held open here.
-#[cfg(not(unix))]
-pub(super) fn read_exact_at(mut file: &File, offset: u64, to: &mut [u8]) -> io::Result<()> {
-    file.seek(io::SeekFrom::Start(offset)).and_then(|_| file.read_exact(to))
-}
-
-/// What tells that a file is still the same.
-pub(super) fn stamp(metadata: &Metadata) -> Stamp {
-    Stamp { n_bytes: metadata.len(), modified: metadata.modified().ok() }
-}
-
-#[cfg(all(test, feature = "cli", unix))]
+#[cfg(all(test, feature = "scan", unix))]
 mod tests {
     use std::fs;
     use std::path::Path;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::table::Table;
 use crate::error::{Fault, Remedy, Result};
+use crate::table::TableFile;
 
 /// One adapter of a scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ const COLUMNS: [&str; 6] = ["id", "path", "run", "step", "base_model", "problem"
 /// All adapters, in the order of the file.
 ///
 /// # Errors
-/// `Invalid` when there is no such file; as [`Table::read`].
+/// `Invalid` when there is no such file; as [`TableFile::read`].
 pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
     let path = scan.join("adapters.parquet");
     if !path.exists() {
@@ -35,7 +35,7 @@ pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
         let fault = Fault::new("no adapters.parquet", "the output folder of a scan that is done");
         return Err(fault.at(scan).remedy(remedy).invalid());
     }
-    let table = Table::open(&path)?;
+    let table = TableFile::open(&path)?;
     let mut adapters = vec![];
     table.read(&COLUMNS, 2, |batch| {
         for row in 0..batch.n_rows {

@@ -12,14 +12,12 @@ mod cluster;
 mod csv;
 mod drift;
 mod groups;
-mod guard;
 mod names;
 mod pairs;
 mod pictures;
 mod rounding;
 mod scan;
 mod summary;
-mod table;
 mod text;
 
 pub(crate) use self::csv::tables;

@@ -10,9 +10,9 @@ use super::MAX_ADAPTERS;
 use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
 use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
-use super::table::{Batch, Table};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
+use crate::table::{Batch, TableFile};
 
 /// What of a scan to report on.
 #[derive(Debug, Default)]
@@ -91,9 +91,9 @@ impl Scan {
             n_skipped: 0,
         };
         for file in files(&path.join("pairs"))? {
-            let table = Table::open(&file)?;
+            let table = TableFile::open(&file)?;
             table.read(&COLUMNS, N_REQUIRED, |batch| {
-                (0..batch.n_rows).try_for_each(|row| scan.add(batch, row, &places, &file))
+                (0..batch.n_rows).try_for_each(|row| scan.add(&batch, row, &places, &file))
             })?;
         }
         scan.n_problems = scan.adapters.iter().filter(|adapter| adapter.problem.is_some()).count();

@@ -111,7 +111,7 @@ impl CachedPair<'_> {
     ///
     /// # Errors
     /// As [`Entry::read`].
-    pub fn factorised<'b>(&self, pair: ModulePair<'b>) -> Result<Option<Factorised<'b>>> {
+    pub fn factorised(&self, pair: ModulePair) -> Result<Option<Factorised>> {
         let record = |side: usize| -> Result<Option<CachedModule>> {
             let layout = &self.plan.layouts[self.plan.adapters[self.pair[side] as usize].layout as usize];
             let is_named = |(module, _): &(u32, u32)| self.plan.modules[*module as usize].name == pair.name();

@@ -1,12 +1,13 @@
 //! A scan's output folder: where everything lies in it.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::put;
+use crate::files::{Durability, is_temp_file, replace_atomically};
 
 /// An output folder.
 #[derive(Debug, Clone)]
@@ -166,7 +167,7 @@ impl Folder {
     /// `Io` when the system refuses.
     pub fn write_plan(&self, plan: &Plan) -> Result<()> {
         let path = self.plan_file();
-        put(&path, |file| {
+        replace_atomically(&path, Durability::PowerCut, |file| {
             let mut file = BufWriter::new(file);
             let written = serde_json::to_writer_pretty(&mut file, plan).map_err(io::Error::from);
             let written = written.and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
@@ -179,7 +180,7 @@ impl Folder {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn remove_parts(&self) -> Result<()> {
-        let mut parts = self.blocks().filter(|path| path.extension().is_some_and(|end| end == "part"));
+        let mut parts = self.blocks().filter(|path| is_temp_file(&file_name(path)));
         parts.try_for_each(|path| gone(&path, fs::remove_file(&path)))
     }
 
@@ -226,8 +227,12 @@ fn other_schema(schema: Option<u64>, wrong: impl Fn(String, &str) -> Fault) -> E
 
 /// Whether a file of `pairs/` is a block's, or was on the way to be one.
 fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".parquet") || (name.starts_with(".lorascope-") && name.ends_with(".part"))
+    let name = file_name(path);
+    name.ends_with(".parquet") || is_temp_file(&name)
+}
+
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn gone(path: &Path, removed: io::Result<()>) -> Result<()> {

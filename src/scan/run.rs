@@ -22,7 +22,7 @@ use crate::measure;
 use crate::text::quoted;
 
 /// What a run needs.
-pub struct Run<'a> {
+pub(super) struct Run<'a> {
     /// What to do.
     pub plan: &'a Plan,
     /// The plan, cut.
@@ -41,19 +41,19 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
     /// Who did what and when.
     pub log: &'a Log,
-    /// Counts, for whoever watches.
-    pub progress: &'a Progress,
+    /// Counts of what is done.
+    pub tally: &'a Tally,
     /// Where the time goes.
     pub profile: &'a Profile,
 }
 
-/// What has been done so far; read by whoever shows it.
+/// What has been done so far.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(super) struct Tally {
     /// Blocks that this run has done.
     pub n_blocks: AtomicUsize,
-    /// Pairs of these.
-    pub n_pairs: AtomicUsize,
+    /// Rows of these: a pair of adapters in a module each.
+    pub n_rows: AtomicUsize,
     /// Of these, those that share their random start.
     pub n_shared_init: AtomicUsize,
     /// Of these, those of different base models.
@@ -74,11 +74,8 @@ impl Run<'_> {
     /// first bases are made.
     ///
     /// # Errors
-    /// Whatever `open` returns, and the first error of any block; the others in flight are finished.
-    pub fn run<E: From<Error>>(
-        &self,
-        open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>, E>,
-    ) -> Result<(), E> {
+    /// Those of `open`, and the first error of any block; the others in flight are finished.
+    pub fn run(&self, open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>>) -> Result<()> {
         let queue = Mutex::new(self.jobs());
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         let halt = AtomicBool::new(false);
@@ -87,7 +84,7 @@ impl Run<'_> {
             halt.store(true, Ordering::Relaxed);
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
-        let opened: Result<(), E> = thread::scope(|scope| {
+        let opened: Result<()> = thread::scope(|scope| {
             scope.spawn(|| {
                 // Bases are made in the order of the blocks while earlier blocks are computed.
                 let made = self.jobs().take_while(|_| !ended()).try_for_each(|(block, pairs)| {
@@ -112,7 +109,7 @@ impl Run<'_> {
                     scope.spawn(|| work(engine.as_ref()));
                 }
             });
-            let mut gpu_times = self.progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gpu_times = self.tally.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
             for times in engines.iter().filter_map(|engine| engine.stage_times()) {
                 *gpu_times.get_or_insert_default() += times;
             }
@@ -121,7 +118,7 @@ impl Run<'_> {
             Ok(())
         });
         opened?;
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |error| Err(error.into()))
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     /// The blocks of the share that are not done.
@@ -162,7 +159,7 @@ impl Run<'_> {
         let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
         let rows = profile.time(Stage::Compute, label, compute)?;
         let warnings = engine.take_warnings();
-        self.progress.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+        self.tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
 
         let n_pairs = rows.a.len();
         let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);
@@ -172,10 +169,10 @@ impl Run<'_> {
             table.write(&self.folder.block_file(&name), rows)
         })?;
         self.log.block(&name);
-        self.progress.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
-        self.progress.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
-        self.progress.n_pairs.fetch_add(n_pairs, Ordering::Relaxed);
-        self.progress.n_blocks.fetch_add(1, Ordering::Relaxed);
+        self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
+        self.tally.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
+        self.tally.n_rows.fetch_add(n_pairs, Ordering::Relaxed);
+        self.tally.n_blocks.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

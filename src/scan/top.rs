@@ -11,11 +11,8 @@ use super::blocks::Blocks;
 use super::folder::Folder;
 use super::keep::Keep;
 use super::plan::Plan;
-use super::table::{PairRows, StoredPairs, write_histograms};
+use super::table::{N_CLASSES, PairRows, PairTable, StoredPairs, write_histograms};
 use crate::error::Result;
-
-/// Classes of a histogram: φ at full rank in steps of 0.01.
-pub const N_CLASSES: usize = 100;
 
 /// The rows of a block that are kept, with the histogram of all.
 pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
@@ -35,8 +32,9 @@ pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
 ///
 /// # Errors
 /// `Io` when the system refuses, `Malformed` when a file of the table is damaged.
-pub fn settle(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
+pub fn finalise(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
     let Keep::Top(k) = plan.options.keep else { return Ok(()) };
+    let table = PairTable::of(plan);
     let mut files: Vec<Vec<PathBuf>> = vec![vec![]; plan.modules.len()];
     for block in blocks.iter() {
         files[block.module as usize].push(folder.block_file(&block.name()));
@@ -44,17 +42,16 @@ pub fn settle(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
     let mut histograms = vec![];
     for (module, files) in plan.modules.iter().zip(&files) {
         let mut tops = Tops::new(k);
-        let mut counts = vec![0; N_CLASSES];
+        let mut counts = vec![0u64; N_CLASSES];
         for file in files {
-            let stored = StoredPairs::read(file)?;
-            counts.iter_mut().zip(stored.histogram()?).for_each(|(sum, n)| *sum += n);
-            stored.pairs()?.for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
+            let stored = StoredPairs::read(file, &table)?;
+            counts.iter_mut().zip(stored.histogram()?).for_each(|(sum, n)| *sum = sum.saturating_add(n));
+            stored.pairs().for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
         }
         for file in files {
-            let stored = StoredPairs::read(file)?;
+            let stored = StoredPairs::read(file, &table)?;
             let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
-            let places: Vec<usize> =
-                stored.pairs()?.enumerate().filter(is_kept).map(|(row, _)| row).collect();
+            let places: Vec<usize> = stored.pairs().enumerate().filter(is_kept).map(|(row, _)| row).collect();
             if places.len() < stored.n_rows() {
                 stored.rewrite(&places)?;
             }

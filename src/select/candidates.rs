@@ -1,6 +1,7 @@
 //! The modules that may be chosen, joined by canonical name, and the errors that say what there is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
@@ -12,9 +13,9 @@ use crate::text::{listed, some_of};
 #[derive(Debug, Clone)]
 pub(super) struct Candidates<'a> {
     adapters: [&'a Adapter; 2],
-    pub(super) pairs: Vec<ModulePair<'a>>,
+    pub(super) pairs: Vec<ModulePair>,
     /// Modules of the first adapter that the second does not have, and the reverse.
-    pub(super) only: [Vec<&'a Module>; 2],
+    pub(super) only: [Vec<Arc<Module>>; 2],
 }
 
 impl<'a> Candidates<'a> {
@@ -36,14 +37,14 @@ impl<'a> Candidates<'a> {
 
     /// Keeps the modules that pass.
     pub(super) fn retain(&mut self, keep: impl Fn(&Module) -> bool) {
-        self.pairs.retain(|pair| keep(pair.first) || keep(pair.second));
+        self.pairs.retain(|pair| keep(&pair.first) || keep(&pair.second));
         self.only.iter_mut().for_each(|only| only.retain(|module| keep(module)));
     }
 
     /// Every module that is left, in one file or in both.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &'a Module> {
-        let alone = self.only.iter().flatten().copied();
-        self.pairs.iter().map(|pair| pair.first).chain(alone)
+    pub(super) fn modules(&self) -> impl Iterator<Item = &Module> {
+        let alone = self.only.iter().flatten();
+        self.pairs.iter().map(|pair| &pair.first).chain(alone).map(Arc::as_ref)
     }
 
     /// Fails when no module that both have passes. `there_is` says what both have instead.
@@ -53,7 +54,7 @@ impl<'a> Candidates<'a> {
         pass: impl Fn(&Module) -> bool,
         there_is: impl FnOnce() -> String,
     ) -> Result<()> {
-        if self.pairs.iter().any(|pair| pass(pair.first) || pass(pair.second)) {
+        if self.pairs.iter().any(|pair| pass(&pair.first) || pass(&pair.second)) {
             return Ok(());
         }
         let in_one =
@@ -120,7 +121,7 @@ fn ranges(layers: &BTreeSet<usize>) -> String {
     format!("{} {}", if layers.len() == 1 { "layer" } else { "layers" }, some_of(shown))
 }
 
-fn names_of(modules: &[Module]) -> impl Iterator<Item = &str> {
+fn names_of(modules: &[Arc<Module>]) -> impl Iterator<Item = &str> {
     modules.iter().map(|module| module.name.as_str())
 }
 

@@ -8,15 +8,15 @@ use lorascope::Remedy;
 use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
 use lorascope::scan::header::{HeaderModule, HeaderSummary};
 use lorascope::scan::keep::Keep;
-use lorascope::scan::plan::{Options, PairChoice, Plan};
+use lorascope::scan::plan::{PairChoice, Plan, ScanOptions};
 use lorascope::scan::record::FileStamp;
 use proptest::prelude::*;
 
 /// Module and the two adapters, smaller number first.
 type Pair = (u32, u32, u32);
 
-fn options(pairs: PairChoice, same_base: bool) -> Options {
-    Options {
+fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
+    ScanOptions {
         side: "a".into(),
         pairs,
         same_base,
@@ -40,14 +40,14 @@ const LAYOUTS: [&[(&str, usize)]; 5] =
     [&[("q", 8), ("v", 8)], &[("q", 8)], &[("q", 16), ("v", 8), ("o", 8)], &[("o", 8)], &[]];
 
 fn opened(drawn: &Drawn) -> HeaderSummary {
-    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), d, r: 2 };
+    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), is_numbered: false, d, r: 2 };
     HeaderSummary {
         path: PathBuf::from(format!("run{}/checkpoint-{}", drawn.run, drawn.step)),
         naming_scheme: "PEFT".into(),
         base_model: drawn.base.map(|base| format!("base{base}")),
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
-        stamp: FileStamp { n_bytes: 64, modified_ns: 0 },
+        stamp: FileStamp { n_bytes: 64, modified_ns: None },
         fingerprint: format!("{}-{}", drawn.run, drawn.step),
     }
 }

@@ -14,3 +14,4 @@ mod resume;
 mod schema;
 mod shards;
 mod table;
+mod top;

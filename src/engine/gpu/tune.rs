@@ -1,15 +1,17 @@
 //! Which pair statistics kernel is the fastest on this GPU: timed once for each kind of work, and kept in a small file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{fs, process};
 
 use super::GpuEngine;
 use super::pair_stats::{Work, kernels_of};
 use crate::basis::Basis;
 use crate::engine::{Block, Engine, GpuChoice, Pairs, Precision, Timing};
 use crate::error::{Error, Result};
+use crate::files::{Durability, replace_atomically};
 
 /// Runs of each candidate, of which the fastest counts: the first one also compiles.
 const N_RUNS: usize = 3;
@@ -134,11 +136,8 @@ fn write(file: &Path, winners: &Winners) -> Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).map_err(io)?;
     }
-    // Beside it and then renamed: another process may be reading.
-    let mut beside = PathBuf::from(file);
-    beside.as_mut_os_string().push(format!(".{}", process::id()));
-    fs::write(&beside, serde_json::to_vec_pretty(winners).unwrap_or_default()).map_err(io)?;
-    fs::rename(&beside, file).map_err(io)
+    let json = serde_json::to_vec_pretty(winners).unwrap_or_default();
+    replace_atomically(file, Durability::Process, |to| to.write_all(&json).map_err(io))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Cached {
             return Ok(key);
         }
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(digest, files.selection.side, file.modules());
+        let key = key(digest, files.modules.side, file.modules());
         let there = match self.cache.get(&key)? {
             Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
                 // Damaged on the disk, and gone now: it is made again.
@@ -161,7 +161,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
-fn key(digest: Digest, side: Side, modules: &[Module]) -> Key {
+fn key(digest: Digest, side: Side, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
     let digest = String::from(digest);
     hash.update(format!("lorascope bases 1\n{digest}\n{side}\n").as_bytes());

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
+use crate::files::is_temp_file;
 
 /// How entries end: the hexadecimal key, and this.
 pub(super) const SUFFIX: &str = ".bases";
-/// How files begin that are being written.
-pub(super) const PART_PREFIX: &str = ".lorascope-part-";
 const LOCK: &str = "lock";
 
 /// Files that are being written and did not change for so long belong to a process that was killed.
@@ -90,7 +89,7 @@ fn evict(dir: &Path, limit_bytes: u64) -> Result<u64> {
 
 fn remove_abandoned(dir: &Path) -> Result<()> {
     let now = SystemTime::now();
-    for part in list(dir, |name| name.starts_with(PART_PREFIX))? {
+    for part in list(dir, is_temp_file)? {
         if now.duration_since(part.used).is_ok_and(|age| age > ABANDONED) {
             // A file of another user stays.
             let _ = remove(&part.path);

@@ -22,6 +22,7 @@ pub use self::entry::Entry;
 pub use self::record::{CachedModule, N_PROJECTED, Summary};
 pub use self::writer::Writer;
 use crate::error::{Error, Fault, Remedy, Result};
+use crate::files::temp_file_next_to;
 
 /// What an entry is found by: a digest of all that its bases depend on.
 pub type Key = [u8; 32];
@@ -137,8 +138,7 @@ impl Cache {
     /// # Errors
     /// `Invalid`, with the ways out, when the system refuses to make a file.
     pub fn check_writable(&self) -> Result<()> {
-        let made = fs::create_dir_all(&self.dir)
-            .and_then(|()| tempfile::Builder::new().prefix(ledger::PART_PREFIX).tempfile_in(&self.dir));
+        let made = fs::create_dir_all(&self.dir).and_then(|()| temp_file_next_to(&self.dir.join("any")));
         made.map(drop).map_err(|error| {
             Fault::new(error.to_string(), "a folder for the cache that can be written")
                 .at(&self.dir)

@@ -6,14 +6,15 @@ use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::NamedTempFile;
 
 use super::entry::Entry;
 use super::format::{self, HEADER_BYTES, LINE_BYTES, Line};
-use super::ledger::{self, PART_PREFIX};
+use super::ledger;
 use super::record::CachedModule;
 use super::{Cache, Key};
 use crate::error::{Error, Fault, Result};
+use crate::files::temp_file_next_to;
 
 /// An entry that is being written. Dropped before [`Writer::finish`], it leaves nothing.
 #[derive(Debug)]
@@ -29,13 +30,8 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(cache: &'a Cache, path: PathBuf, key: &Key, n: usize) -> Result<Self> {
-        let mut builder = Builder::new();
-        builder.prefix(PART_PREFIX);
-        // Others of the same group may share the folder: the umask decides, as for any file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let n_bytes = (HEADER_BYTES + n * LINE_BYTES) as u64;
-        let file = builder.tempfile_in(&cache.dir).and_then(|mut file| {
+        let file = temp_file_next_to(&path).and_then(|mut file| {
             file.seek(SeekFrom::Start(n_bytes))?;
             Ok(BufWriter::with_capacity(1 << 16, file))
         });

@@ -144,7 +144,7 @@ mod tests {
         AdapterRecord {
             digest: Digest::from([byte; 32]),
             key: (byte > 1).then(|| Digest::from([byte; 32])),
-            stamp: FileStamp { n_bytes: 5, modified_ns: 7 },
+            stamp: FileStamp { n_bytes: 5, modified_ns: Some(7) },
             missing: missing.iter().map(|module| (module.to_string(), "zeros".to_owned())).collect(),
         }
     }

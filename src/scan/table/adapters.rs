@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use super::columns::{self, Column, Group};
-use super::properties;
 use crate::error::Result;
-use crate::files::put;
+use crate::table::{self, Cells, ColumnType, Field, Schema, Values};
 
 /// One adapter.
 #[derive(Debug, Clone)]
@@ -33,38 +31,56 @@ pub struct AdapterRow {
 }
 
 /// Rows of a row group: few enough that a hundred thousand adapters take no memory to speak of.
-const N_ROWS_GROUP: usize = 4096;
+const N_GROUP_ROWS: usize = 4096;
+
+/// The columns of the table.
+pub fn adapters_schema() -> Schema {
+    Schema::new([
+        Field::new("id", ColumnType::Int32),
+        Field::new("path", ColumnType::Text),
+        Field::new("run", ColumnType::Text),
+        Field::new("step", ColumnType::Int64).nullable(),
+        Field::new("base_model", ColumnType::Text).nullable(),
+        Field::new("format", ColumnType::Text),
+        Field::new("n_modules", ColumnType::Int32),
+        Field::new("rank", ColumnType::Int32),
+        Field::new("digest", ColumnType::Text).nullable(),
+        Field::new("problem", ColumnType::Text).nullable(),
+    ])
+}
 
 /// Writes the table and puts it in place.
 ///
 /// # Errors
-/// As [`put`], and whatever a row is in place of itself.
+/// `Io` when the system refuses, and any error that stands in place of a row.
 pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<AdapterRow>>) -> Result<()> {
-    let mut next = || -> Result<Vec<AdapterRow>> { rows.by_ref().take(N_ROWS_GROUP).collect() };
-    let first = columns(&next()?);
-    let more = std::iter::from_fn(|| match next() {
-        Ok(rows) if rows.is_empty() => None,
-        rows => Some(rows.map(|rows| columns(&rows))),
+    let mut is_first = true;
+    let groups = std::iter::from_fn(|| {
+        let rows: Result<Vec<AdapterRow>> = rows.by_ref().take(N_GROUP_ROWS).collect();
+        // A table without rows has an empty group all the same.
+        let is_over = !std::mem::take(&mut is_first) && rows.as_ref().is_ok_and(Vec::is_empty);
+        (!is_over).then(|| rows.map(|rows| columns(&rows)))
     });
-    put(path, |file| columns::write(file, path, &first, more, properties().build()))
+    table::write(path, &adapters_schema(), groups, vec![])
 }
 
-fn columns(rows: &[AdapterRow]) -> Group {
-    let text = |value: &dyn Fn(&AdapterRow) -> String| Column::Text(rows.iter().map(value).collect());
-    let optional = |value: &dyn Fn(&AdapterRow) -> Option<String>| {
-        Column::OptionalText(rows.iter().map(value).collect())
-    };
-    let columns = [
-        ("id", Column::Int(rows.iter().map(|row| row.id).collect())),
-        ("path", text(&|row| row.path.clone())),
-        ("run", text(&|row| row.run.clone())),
-        ("step", Column::OptionalLong(rows.iter().map(|row| row.step).collect())),
-        ("base_model", optional(&|row| row.base_model.clone())),
-        ("naming_scheme", text(&|row| row.naming_scheme.clone())),
-        ("n_modules", Column::Int(rows.iter().map(|row| row.n_modules).collect())),
-        ("rank", Column::Int(rows.iter().map(|row| row.rank).collect())),
-        ("digest", optional(&|row| row.digest.clone())),
-        ("problem", optional(&|row| row.problem.clone())),
-    ];
-    columns.into_iter().map(|(name, column)| (name.to_owned(), column)).collect()
+/// In the order of [`adapters_schema`].
+fn columns(rows: &[AdapterRow]) -> Vec<Values> {
+    let int =
+        |value: &dyn Fn(&AdapterRow) -> i32| Values::Int32(Cells::All(rows.iter().map(value).collect()));
+    let text = |value: &dyn Fn(&AdapterRow) -> String| Values::texts(rows.iter().map(value));
+    let optional =
+        |value: &dyn Fn(&AdapterRow) -> Option<String>| Values::optional_texts(rows.iter().map(value));
+    vec![
+        int(&|row| row.id),
+        text(&|row| row.path.clone()),
+        text(&|row| row.run.clone()),
+        Values::Int64(Cells::Some(rows.iter().map(|row| row.step).collect())),
+        optional(&|row| row.base_model.clone()),
+        text(&|row| row.naming_scheme.clone()),
+        int(&|row| row.n_modules),
+        int(&|row| row.rank),
+        optional(&|row| row.digest.clone()),
+        optional(&|row| row.problem.clone()),
+    ]
 }

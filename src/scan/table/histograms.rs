@@ -2,16 +2,28 @@
 
 use std::path::Path;
 
-use super::columns::{self, Column};
-use super::properties;
 use crate::error::Result;
-use crate::files::put;
+use crate::table::{self, Cells, ColumnType, Field, Schema, Values};
 
-/// Writes a row for each module and class with pairs in it, and puts the table in place: module, d, the bounds of the
-/// class, φ in [phi_from, phi_to), and the count of pairs. 1 is in the last class.
+/// Classes of a histogram: φ at full rank in steps of 0.01.
+pub const N_CLASSES: usize = 100;
+
+/// The columns of the table: a row counts the pairs of a module with φ in [phi_from, phi_to); 1 is in the last class.
+pub fn histograms_schema() -> Schema {
+    Schema::new([
+        Field::new("module", ColumnType::Text),
+        Field::new("d", ColumnType::Int32),
+        Field::new("phi_from", ColumnType::Float32),
+        Field::new("phi_to", ColumnType::Float32),
+        Field::new("n_pairs", ColumnType::Int64).nullable(),
+    ])
+}
+
+/// Writes a row for each module and class with pairs in it, and puts the table in place. A histogram is the module's name,
+/// d, and the counts of pairs in classes of equal width from 0 to 1.
 ///
 /// # Errors
-/// As [`put`].
+/// `Io` when the system refuses.
 pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -> Result<()> {
     let rows = || {
         histograms.iter().flat_map(|(module, d, counts)| {
@@ -20,13 +32,13 @@ pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -
             classes.map(move |(class, &n)| (module, *d, class as f32 * width, (class + 1) as f32 * width, n))
         })
     };
-    let columns = [
-        ("module", Column::Text(rows().map(|row| row.0.clone()).collect())),
-        ("d", Column::Int(rows().map(|row| row.1 as i32).collect())),
-        ("phi_from", Column::Float(rows().map(|row| row.2).collect())),
-        ("phi_to", Column::Float(rows().map(|row| row.3).collect())),
-        ("n_pairs", Column::OptionalLong(rows().map(|row| i64::try_from(row.4).ok()).collect())),
+    // In the order of the schema.
+    let columns = vec![
+        Values::texts(rows().map(|row| row.0.clone())),
+        Values::Int32(Cells::All(rows().map(|row| row.1 as i32).collect())),
+        Values::Float32(rows().map(|row| row.2).collect()),
+        Values::Float32(rows().map(|row| row.3).collect()),
+        Values::Int64(Cells::Some(rows().map(|row| i64::try_from(row.4).ok()).collect())),
     ];
-    let columns = columns.map(|(name, column)| (name.to_owned(), column));
-    put(path, |file| columns::write(file, path, &columns, std::iter::empty(), properties().build()))
+    table::write(path, &histograms_schema(), std::iter::once(Ok(columns)), vec![])
 }

@@ -2,16 +2,10 @@
 
 use std::path::Path;
 
-use parquet::basic::Encoding;
-use parquet::file::metadata::KeyValue;
-use parquet::schema::types::ColumnPath;
-
-use super::columns::{self, Column};
-use super::properties;
 use crate::error::Result;
-use crate::files::put;
-use crate::measure::{self, BlockStats, Kind, Values, Wanted};
+use crate::measure::{self, BlockStats, Kind, Wanted};
 use crate::names::{self, Projection};
+use crate::table::{self, Cells, ColumnType, Encoding, Field, Schema, Values};
 
 /// The columns of a scan: the same in every file.
 #[derive(Debug, Clone)]
@@ -30,7 +24,7 @@ pub struct PairRows {
     /// Adapters.
     pub b: Vec<i32>,
     /// The statistics of each pair: an entry for each of [`measure::columns`].
-    pub statistics: Vec<(String, Kind, Values)>,
+    pub statistics: Vec<(String, Kind, measure::Values)>,
     /// How φ at full rank of all pairs is spread, where not all are kept.
     pub histogram: Option<Vec<u64>>,
     /// What made them, where it was not the plan's engine.
@@ -40,65 +34,45 @@ pub struct PairRows {
 /// The file's metadata that holds the histogram: a list of counts as JSON.
 pub(super) const HISTOGRAM: &str = "lorascope.histogram";
 
-/// Writes columns with some metadata and puts the file in place.
-pub(super) fn write_columns(
-    path: &Path,
-    columns: &[(String, Column)],
-    metadata: Vec<KeyValue>,
-) -> Result<()> {
-    let mut properties = properties().set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
-    for (name, column) in columns {
-        let path = match column {
-            Column::Lists(..) => ColumnPath::new([name, "list", "element"].map(str::to_owned).into()),
-            _ => ColumnPath::new(vec![name.clone()]),
-        };
-        match column {
-            // No two numbers are alike: a dictionary would only be thrown away.
-            Column::Float(_) | Column::OptionalFloat(_) | Column::Lists(..) => {
-                properties = properties.set_column_dictionary_enabled(path, false);
-            }
-            // Ranks hardly change from row to row: no dictionary is as short, or as soon made.
-            Column::Int(_) | Column::OptionalConstantInt(..) if !["a", "b"].contains(&name.as_str()) => {
-                properties = properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-            }
-            _ => {}
-        }
-    }
-    put(path, |file| columns::write(file, path, columns, std::iter::empty(), properties.build()))
-}
+/// The file's metadata that says what made the rows, where it was not the plan's engine.
+pub(super) const FALLBACK: &str = "lorascope.fallback";
 
 impl PairTable {
+    /// The columns of the table.
+    pub fn schema(&self) -> Schema {
+        let none = PairRows::none("", &self.wanted);
+        Schema::new(self.columns(none).into_iter().map(|(field, _)| field))
+    }
+
     /// Writes a file of these rows and puts it in place.
     ///
     /// # Errors
-    /// As [`put`].
+    /// `Io` when the system refuses.
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
-        let mut metadata = vec![];
-        if let Some(made_by) = &rows.fallback {
-            metadata.push(KeyValue::new("lorascope.fallback".to_owned(), made_by.clone()));
-        }
-        if let Some(counts) = &rows.histogram {
-            let json = serde_json::to_string(counts).expect("numbers are JSON");
-            metadata.push(KeyValue::new(HISTOGRAM.to_owned(), json));
-        }
-        write_columns(path, &self.columns(rows), metadata)
+        let counts = rows.histogram.as_ref();
+        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
+        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram)];
+        let metadata = metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let (fields, values): (Vec<_>, Vec<_>) = self.columns(rows).into_iter().unzip();
+        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)), metadata)
     }
 
-    fn columns(&self, rows: PairRows) -> Vec<(String, Column)> {
+    fn columns(&self, rows: PairRows) -> Vec<(Field, Values)> {
         let n = rows.a.len();
         let layer = names::layer(&rows.module).and_then(|layer| i32::try_from(layer).ok());
         let projection = Projection::of(&rows.module).map(|projection| projection.name().to_owned());
         let mut columns = vec![
-            ("module".to_owned(), Column::Constant(rows.module, n)),
-            ("layer".to_owned(), Column::OptionalConstantInt(layer, n)),
-            ("projection".to_owned(), Column::OptionalConstant(projection, n)),
-            ("a".to_owned(), Column::Int(rows.a)),
-            ("b".to_owned(), Column::Int(rows.b)),
+            (Field::new("module", ColumnType::Text), Values::same_text(Some(rows.module), n)),
+            (
+                Field::new("layer", ColumnType::Int32).nullable().stored(Encoding::Delta),
+                Values::Int32(Cells::Same(layer, n)),
+            ),
+            (Field::new("projection", ColumnType::Text).nullable(), Values::same_text(projection, n)),
+            (Field::new("a", ColumnType::Int32), Values::Int32(Cells::All(rows.a))),
+            (Field::new("b", ColumnType::Int32), Values::Int32(Cells::All(rows.b))),
         ];
         let statistics = rows.statistics.into_iter();
-        columns.extend(statistics.map(|(name, kind, values)| (name, Column::of(kind, values))));
+        columns.extend(statistics.map(|(name, kind, values)| (field(name, kind), column(kind, values))));
         columns
     }
 
@@ -118,23 +92,31 @@ impl PairTable {
     }
 }
 
-impl Column {
-    /// The values of a statistic.
-    fn of(kind: Kind, values: Values) -> Self {
-        let is_optional = matches!(kind, Kind::OptionalFloat | Kind::OptionalBool);
-        let floats = |values: Vec<f32>| {
-            if is_optional { Self::OptionalFloat(values) } else { Self::Float(values) }
-        };
-        match values {
-            Values::Ints(values) => Self::Int(values),
-            Values::Floats(values) => floats(values),
-            Values::Numbers(values) => floats(values.into_iter().map(|value| value as f32).collect()),
-            Values::Flags(values) if is_optional => Self::OptionalBool(values),
-            Values::Flags(values) => {
-                Self::Bool(values.into_iter().map(|value| value == Some(true)).collect())
-            }
-            Values::Lists { lengths, values } => Self::Lists(lengths, values),
+/// The column of a statistic.
+fn field(name: String, kind: Kind) -> Field {
+    match kind {
+        Kind::Int => Field::new(name, ColumnType::Int32).stored(Encoding::Delta),
+        Kind::SteadyFloat | Kind::Float => Field::new(name, ColumnType::Float32).stored(Encoding::Plain),
+        Kind::OptionalFloat => Field::new(name, ColumnType::Float32).stored(Encoding::Plain).nullable(),
+        Kind::Bool => Field::new(name, ColumnType::Bool),
+        Kind::OptionalBool => Field::new(name, ColumnType::Bool).nullable(),
+        Kind::GridOfFloats => Field::new(name, ColumnType::Float32List).stored(Encoding::Plain),
+    }
+}
+
+/// The values of a statistic.
+fn column(kind: Kind, values: measure::Values) -> Values {
+    match values {
+        measure::Values::Ints(values) => Values::Int32(Cells::All(values)),
+        measure::Values::Floats(values) => Values::Float32(values),
+        measure::Values::Numbers(values) => {
+            Values::Float32(values.into_iter().map(|value| value as f32).collect())
         }
+        measure::Values::Flags(values) if kind == Kind::OptionalBool => Values::Bool(Cells::Some(values)),
+        measure::Values::Flags(values) => {
+            Values::Bool(Cells::All(values.into_iter().map(|value| value == Some(true)).collect()))
+        }
+        measure::Values::Lists { lengths, values } => Values::Float32List(lengths, values),
     }
 }
 
@@ -147,21 +129,21 @@ impl PairRows {
     }
 
     /// The values of a statistic of one column, where the table has it.
-    pub fn statistic(&self, name: &str) -> Option<&Values> {
+    pub fn statistic(&self, name: &str) -> Option<&measure::Values> {
         self.statistics.iter().find(|(column, ..)| column == name).map(|(.., values)| values)
     }
 
     /// φ at full rank of each row.
     pub fn phi_r(&self) -> &[f32] {
         match self.statistic(measure::phi_r::STATISTIC.key) {
-            Some(Values::Floats(phi)) => phi,
+            Some(measure::Values::Floats(phi)) => phi,
             _ => &[],
         }
     }
 
     /// Rows whose flag is set.
     pub fn n_set(&self, name: &str) -> usize {
-        self.statistic(name).map_or(0, Values::n_set)
+        self.statistic(name).map_or(0, measure::Values::n_set)
     }
 
     /// The rows at these places.

@@ -1,0 +1,104 @@
+//! `--keep top:K`: what is kept of all pairs, and block files that a disk has damaged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::common::checkpoints::Checkpoint;
+use crate::common::scans::{Place, Row, assert_same, files, rows};
+
+const K: usize = 2;
+
+/// Nine checkpoints, and their scan in blocks of four by four.
+fn some() -> Place {
+    let place = Place::new();
+    for seed in 0..9 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    place.done("runs -o planned --keep top:2");
+    place.replan("planned", "out", 4);
+    place.done("runs -o out --keep top:2");
+    place
+}
+
+fn pair(row: &Row) -> (usize, usize) {
+    (row.int("a"), row.int("b"))
+}
+
+#[test]
+fn the_most_alike_of_either_adapter_are_kept_and_all_are_counted() {
+    let place = some();
+    place.done("runs -o all");
+    let all = place.table("all");
+    for module in ["layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj"] {
+        let of_module = |rows: &[Row]| -> Vec<Row> {
+            rows.iter().filter(|row| row.text("module") == Some(module)).cloned().collect()
+        };
+        let all = of_module(&all);
+        let mut best: BTreeMap<usize, Vec<(f64, (usize, usize))>> = BTreeMap::new();
+        for row in &all {
+            let (a, b) = pair(row);
+            for adapter in [a, b] {
+                best.entry(adapter).or_default().push((-row.number("phi_r").unwrap(), (a, b)));
+            }
+        }
+        let expected: BTreeSet<(usize, usize)> = best
+            .into_values()
+            .flat_map(|mut pairs| {
+                pairs.sort_by(|x, y| x.partial_cmp(y).unwrap());
+                pairs.into_iter().take(K).map(|(_, pair)| pair)
+            })
+            .collect();
+        let kept = of_module(&place.table("out"));
+        assert_eq!(kept.iter().map(pair).collect::<BTreeSet<_>>(), expected);
+        assert_eq!(kept.len(), expected.len(), "each once");
+        for row in &kept {
+            assert!(all.contains(row), "{row:?}");
+        }
+        let histogram = of_module(&rows(&place.path("out/histograms.parquet")));
+        for row in &histogram {
+            let within =
+                |phi: f64| phi >= row.number("phi_from").unwrap() && phi < row.number("phi_to").unwrap();
+            let n = all.iter().filter(|row| within(row.number("phi_r").unwrap())).count();
+            assert_eq!(row.int("n_pairs"), n, "{row:?}");
+        }
+        assert_eq!(histogram.iter().map(|row| row.int("n_pairs")).sum::<usize>(), 36);
+    }
+}
+
+/// Does to every file of the table what a disk may do to one of them, and finishes the scan again each time.
+#[test]
+fn a_damaged_block_is_an_error_that_names_it_and_the_way_out_leads_out() {
+    let place = some();
+    let whole = place.bytes("out");
+    let path = files(&place.path("out/pairs")).remove(1);
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let bytes = fs::read(&path).unwrap();
+    let third = bytes.len() / 3;
+    let mut noise = bytes.clone();
+    noise[4..third].fill(0x5a);
+    let mut footer = bytes.clone();
+    let end = bytes.len() - 8;
+    footer[end - 40..end].fill(0xff);
+    for (what, damaged) in [
+        ("empty", vec![]),
+        ("the magic alone", b"PAR1".to_vec()),
+        ("cut", bytes[..bytes.len() - 1].to_vec()),
+        ("without its head", bytes[1..].to_vec()),
+        ("half", bytes[..bytes.len() / 2].to_vec()),
+        ("pages of noise", noise),
+        ("a footer of noise", footer),
+        ("another table", fs::read(place.path("out/adapters.parquet")).unwrap()),
+        ("no table", b"{\"a\": 1}".repeat(100)),
+    ] {
+        fs::write(&path, damaged).unwrap();
+        let ended = place.run("runs -o out --keep top:2");
+        assert_eq!(ended.code, Some(1), "{what}: {}", ended.stderr);
+        let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with("plan: ")).collect();
+        assert_eq!(lines.len(), 2, "{what}: {lines:?}");
+        assert!(lines[0].starts_with("error: ") && lines[0].contains(&name), "{what}: {lines:?}");
+        assert!(lines[1].starts_with("hint: remove the file and run the scan again"), "{what}: {lines:?}");
+        fs::remove_file(&path).unwrap();
+        place.done("runs -o out --keep top:2");
+        assert_same(&place.bytes("out"), &whole, what);
+    }
+}
