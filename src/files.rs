@@ -1,15 +1,15 @@
 //! Files as the system has them: replaced whole or not at all, read by position, and recognised by size and time.
 
-#[cfg(any(feature = "cli", feature = "gpu"))]
+#[cfg(any(feature = "scan", feature = "gpu"))]
 mod replace;
 mod stamp;
 
 use std::fs::File;
 use std::io;
 
-#[cfg(any(feature = "cli", feature = "gpu"))]
+#[cfg(any(feature = "scan", feature = "gpu"))]
 pub(crate) use self::replace::{Durability, replace_atomically};
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use self::replace::{is_temp_file, parent_dir, replace_with_bytes, temp_file_next_to};
 pub use self::stamp::FileStamp;
 

@@ -49,13 +49,13 @@ mod formats;
 pub mod kernels;
 pub mod measure;
 pub mod names;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod report;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub mod scan;
 mod select;
 mod simd;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod table;
 mod text;
 
@@ -64,7 +64,7 @@ pub use adapter::{
 };
 pub use basis::Basis;
 pub use compare::{Comparison, Factorised, compare, grids, similarity};
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
 pub use select::{Matching, ModulePair, Selected, Selection};

@@ -372,7 +372,7 @@ fn a_factor_of_zeros_is_named_and_never_drawn() {
     assert_eq!(
         failure(&folder, &[&good, &zero, "--side", "b"]),
         "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found nothing but \
-         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has side a alone: \
+         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has only side a: \
          --side a\n"
     );
 }
@@ -435,7 +435,7 @@ fn the_gpu_draws_what_the_cpu_draws() {
     assert_eq!((&gpu["engine"]["kind"], &cpu["engine"]["kind"]), (&"gpu".into(), &"cpu".into()));
     for panel in 0..3 {
         for path in
-            ["/peak_8x8/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/last/phi"]
+            ["/peak_8x8/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/phi_r_r/phi"]
         {
             let value = |document: &Value| document["panels"][panel].pointer(path).unwrap().as_f64().unwrap();
             assert!((value(&gpu) - value(&cpu)).abs() < 2e-5, "panel {panel}, {path}");

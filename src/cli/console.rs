@@ -7,7 +7,9 @@ use anstream::stderr;
 use anstyle::{AnsiColor, Style};
 
 use super::options::CommonArgs;
-use crate::error::Error;
+use super::remedies;
+use crate::engine::{EngineInfo, EngineWarning};
+use crate::error::{Error, Remedy};
 
 /// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
 pub(super) struct Console {
@@ -47,10 +49,19 @@ impl Console {
 
     /// The error in one line, and the way out where there is one.
     pub(super) fn error(&self, error: &anyhow::Error) {
-        self.line(ERROR, "error", &format!("{error:#}"));
-        let hint = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint));
-        if let Some(hint) = hint {
-            self.line(HINT, "hint", hint);
+        let remedy = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::remedy));
+        self.error_line(&format!("{error:#}"), remedy);
+    }
+
+    /// The same for an error that the library lives with.
+    pub(super) fn library_error(&self, error: &Error) {
+        self.error_line(&error.to_string(), error.remedy());
+    }
+
+    fn error_line(&self, error: &str, remedy: Option<&Remedy>) {
+        self.line(ERROR, "error", error);
+        if let Some(remedy) = remedy {
+            self.line(HINT, "hint", &remedies::hint(remedy));
         }
     }
 
@@ -64,6 +75,15 @@ impl Console {
     pub(super) fn note(&self, label: &str, message: impl Display) {
         if self.level >= Level::Normal {
             self.line(Style::new().bold(), label, &message.to_string());
+        }
+    }
+
+    /// Which engine computes, why it is this one, and what to be careful of with it.
+    pub(super) fn engine(&self, engine: &EngineInfo, reason: Option<&str>, warning: Option<&EngineWarning>) {
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        self.note("engine", format!("{engine}{reason}"));
+        if let Some(warning) = warning {
+            self.warning(remedies::engine_warning(warning));
         }
     }
 

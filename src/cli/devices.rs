@@ -1,18 +1,18 @@
 //! `lorascope devices`: what there is to compute on, and whether it computes.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args as ArgGroup;
-use etcetera::BaseStrategy;
 use serde::Serialize;
 
 use super::bytes::bytes;
+use super::remedies;
 use super::write_stdout;
 #[cfg(feature = "gpu")]
 use crate::engine::GpuChoice;
 use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, Timing, survey};
 use crate::error::Fault;
+#[cfg(feature = "gpu")]
+use crate::scan::engines::kernels_file;
 
 pub(super) const DEVICES_HELP: &str = "\
 Each GPU is listed with its index, name, backend, type and PCI address, which --gpu of the other commands takes; its \
@@ -63,12 +63,6 @@ struct GpuTimings {
     kernels: Vec<Timing>,
 }
 
-/// Where scans find which kernel is the fastest on which GPU: in the user's cache folder, if there is one.
-pub(super) fn kernels_file() -> Option<PathBuf> {
-    let folders = etcetera::choose_base_strategy().ok()?;
-    Some(folders.cache_dir().join("lorascope").join("kernels.json"))
-}
-
 pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     let survey = survey();
     let timings = if args.tune { time(&survey)? } else { vec![] };
@@ -117,7 +111,7 @@ fn table(timings: &GpuTimings) -> String {
         let Timing { precision, work, kernel, seconds, gflop_per_s, is_fastest } = timing;
         let mark = if *is_fastest { " *" } else { "" };
         let ms = 1e3 * seconds;
-        format!("   {precision:<4} {work:<11} {kernel:<17} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
+        format!("   {precision:<4} {work:<11} {kernel:<18} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
     });
     format!("\nkernels of gpu {}:\n{}", timings.gpu, lines.collect::<String>())
 }
@@ -138,10 +132,14 @@ fn list(survey: &Survey) -> String {
         text.push('\n');
     }
     let auto = &survey.auto;
-    text + &match auto.gpu {
+    text += &match auto.gpu {
         Some(index) => format!("auto takes: gpu {index} for work that is worth it, {}\n", auto.why),
         None => format!("auto takes: cpu, {}\n", auto.why),
+    };
+    if let Some(warning) = &auto.warning {
+        text += &format!("warning: {}\n", remedies::engine_warning(warning));
     }
+    text
 }
 
 fn paragraph(gpu: &Gpu) -> String {
@@ -218,7 +216,7 @@ mod tests {
         let survey = Survey {
             gpus: vec![gpu(None)],
             unseen: vec![],
-            auto: AutoTakes { gpu: Some(1), why: "the first real GPU".to_owned() },
+            auto: AutoTakes { gpu: Some(1), why: "the first real GPU".to_owned(), warning: None },
         };
         assert_eq!(
             list(&survey),
@@ -245,8 +243,8 @@ mod tests {
         let kernels = vec![timing("pair_stats_128", 0.000_25, true), timing("pair_stats_64", 0.001, false)];
         assert_eq!(
             table(&GpuTimings { gpu: 2, kernels }),
-            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128               0.250 ms     6400.0 GFLOP/s *\n   \
-             f32  many pairs  pair_stats_64                1.000 ms     1600.0 GFLOP/s\n"
+            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128          0.250 ms     6400.0 GFLOP/s *\n   \
+             f32  many pairs  pair_stats_64           1.000 ms     1600.0 GFLOP/s\n"
         );
     }
 
@@ -259,7 +257,7 @@ mod tests {
                 cause: "no loader".to_owned(),
                 way_out: "install it".to_owned(),
             }],
-            auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned() },
+            auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned(), warning: None },
         };
         let text = list(&survey);
         for line in [

@@ -10,7 +10,6 @@ use indicatif::HumanDuration;
 use super::console::Console;
 use super::summary_table::numbers;
 use super::write_stdout;
-use crate::scan::finished::FinishedScan;
 use crate::scan::status::{Process, Status};
 use crate::text::{counted, printable, some_of};
 
@@ -31,8 +30,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs, console: &Console) -> Result<()> {
-    let scanned = FinishedScan::open(&args.output)?;
-    let status = Status::of(&scanned)?;
+    let status = Status::read(&args.output)?;
     if args.json {
         return write_stdout(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &status)?;

@@ -1,6 +1,6 @@
 //! The pixels that a figure is drawn on: its width, its resolution, and the limits on both.
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// The largest side, so that coordinates fit the fixed-point numbers of common PNG readers and of the painter.
 const MAX_SIDE_PX: u32 = 32_767;
@@ -79,7 +79,7 @@ impl Canvas {
 fn too_large(found: String) -> crate::Error {
     Fault::new(found, format!("sides of at most {MAX_SIDE_PX} pixels and {MAX_PX} pixels in all"))
         .of("figure")
-        .hint("choose a smaller --dpi or --width-in, or draw fewer panels")
+        .remedy(Remedy::DrawSmaller)
         .limit()
 }
 

@@ -6,7 +6,7 @@ use super::page::{self, MARGIN_PT, Page};
 use super::panel::Panel;
 use super::scene::{Rect, Scene};
 use super::titles::{PATH_PT, PanelTitle, Titles};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// Panels side by side before a new row begins.
 pub(crate) const MAX_PER_ROW: usize = 4;
@@ -130,7 +130,7 @@ impl Columns {
             let found = format!("{} in for {n_cols} panels in a row", figure.inches());
             return Err(Fault::new(found, format!("at least {:.1} in", (needed_in * 10.0).ceil() / 10.0))
                 .of("width")
-                .hint("choose a larger --width-in, or draw fewer panels")
+                .remedy(Remedy::DrawWider)
                 .invalid());
         }
         Ok(Self { left_pt, slot_pt })

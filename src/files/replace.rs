@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 use std::io::Write as _;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const TEMP_SUFFIX: &str = ".part";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// It is on the disk before it appears under its name.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "scan")]
     PowerCut,
     /// The system writes it to the disk later: it can be made again.
     Process,
@@ -56,7 +56,7 @@ pub(crate) fn replace_atomically(
 ///
 /// # Errors
 /// `Io` when the system refuses.
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) fn replace_with_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_atomically(path, Durability::PowerCut, |file| {
         file.write_all(bytes).map_err(|error| Error::io("write", path, error))
@@ -76,7 +76,7 @@ pub(crate) fn temp_file_next_to(path: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Whether a file of this name is one of [`temp_file_next_to`], which a killed process leaves behind.
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) fn is_temp_file(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
 }

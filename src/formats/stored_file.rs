@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::adapter::factor::StoredFile;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
 use crate::files::FileStamp;
@@ -25,7 +25,7 @@ impl StoredFile {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 impl Adapter {
     /// Opens the file once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
     /// where a handle that several threads share cannot be read by position.
@@ -41,7 +41,7 @@ impl Adapter {
     }
 }
 
-#[cfg(all(test, feature = "cli", unix))]
+#[cfg(all(test, feature = "scan", unix))]
 mod tests {
     use std::fs;
     use std::path::Path;

@@ -10,7 +10,7 @@ use super::MAX_ADAPTERS;
 use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
 use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::table::{Batch, TableFile};
 
 /// What of a scan to report on.
@@ -63,7 +63,7 @@ impl Scan {
                 format!("at most {MAX_ADAPTERS}"),
             )
             .at(path)
-            .hint("choose some with --adapter GLOB, or query the Parquet files with DuckDB or Polars")
+            .remedy(Remedy::ChooseAdapters)
             .limit());
         }
         let pairs = PairSums::new(adapters.len());

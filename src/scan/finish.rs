@@ -7,15 +7,17 @@ use std::io::ErrorKind;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::outcome::MissingBases;
 use super::plan::Plan;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
 use crate::text::{counted, some_of};
 
-/// How far a scan is.
+/// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+#[non_exhaustive]
+pub struct BlockCounts {
     /// Blocks of the plan.
     pub n_blocks: u64,
     /// Those whose file is there.
@@ -26,7 +28,7 @@ pub struct Counts {
     pub n_pairs_left: u64,
 }
 
-impl Counts {
+impl BlockCounts {
     /// Counts the blocks of these places of the plan.
     pub fn of(blocks: &Blocks<'_>, folder: &Folder, is_counted: impl Fn(usize) -> bool) -> Self {
         Self::with_missing(blocks, folder, is_counted, |_, _| {})
@@ -60,16 +62,13 @@ impl Counts {
     }
 }
 
-/// Why pairs of an adapter are missing: its path and its modules without a basis.
-pub type Problem = (String, String);
-
-/// Settles what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
+/// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
 /// for this scan alone, and what processes that were killed left half written. Returns what is missing.
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<Problem>> {
-    top::settle(plan, blocks, folder)?;
+pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<MissingBases>> {
+    top::finalise(plan, blocks, folder)?;
     let problems = adapters_table(plan, folder)?;
     folder.remove_parts()?;
     match fs::remove_dir_all(folder.bases()) {
@@ -86,7 +85,7 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<P
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
+pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>> {
     let mut problems = vec![];
     let records = Journal::open(folder)?;
     let rows = (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
@@ -94,7 +93,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<Problem>> {
         let layout = &plan.layouts[adapter.layout as usize].modules;
         let path = adapter.path.display().to_string();
         let problem = record.as_ref().and_then(|record| problem(&record.missing));
-        problems.extend(problem.clone().map(|problem| (path.clone(), problem)));
+        problems.extend(problem.clone().map(|problem| MissingBases { path: path.clone(), problem }));
         Ok(AdapterRow {
             id: id as i32,
             path,

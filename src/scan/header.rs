@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::selection::Selection;
+use super::side_modules::SideModules;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
 use crate::files::FileStamp;
@@ -33,8 +33,10 @@ pub struct HeaderSummary {
 /// A module of a checkpoint, as far as a plan needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HeaderModule {
-    /// Canonical name.
+    /// Canonical name; of a numbered module, with what tells files that number alike.
     pub name: String,
+    /// Whether the name is a running number.
+    pub is_numbered: bool,
     /// Dimension of the side's space.
     pub d: usize,
     /// The rank.
@@ -46,7 +48,7 @@ impl HeaderSummary {
     ///
     /// # Errors
     /// `Unsupported` for a path that is not UTF-8.
-    pub fn of(adapter: Adapter, selection: &Selection) -> Result<Self> {
+    pub fn of(adapter: Adapter, side_modules: &SideModules) -> Result<Self> {
         let path = adapter.path();
         if path.to_str().is_none() {
             // Plans and tables hold text.
@@ -54,7 +56,7 @@ impl HeaderSummary {
         }
         let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
         let stamp = adapter.stamp();
-        let adapter = selection.of(adapter);
+        let adapter = side_modules.of(adapter);
         let mut hash = Sha256::new();
         let mut n_bytes = 0;
         let mut modules = Vec::with_capacity(adapter.modules().len());
@@ -65,12 +67,18 @@ impl HeaderSummary {
             }
             let bytes =
                 |factor: &crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
-            n_bytes += selection.factors(module).map(bytes).sum::<u64>();
+            n_bytes += side_modules.factors(module).map(bytes).sum::<u64>();
             let name = match &numbering {
                 Some(numbering) => format!("{} ({numbering})", module.name),
                 None => module.name.clone(),
             };
-            modules.push(HeaderModule { name, d: selection.side.d(module), r: module.rank() });
+            let is_numbered = numbering.is_some();
+            modules.push(HeaderModule {
+                name,
+                is_numbered,
+                d: side_modules.side.d(module),
+                r: module.rank(),
+            });
         }
         hash.update(stamp.n_bytes.to_le_bytes());
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -110,13 +118,5 @@ fn numbering(adapter: &Adapter) -> String {
         hash.update(format!("{}\0{}\0{}\n", module.name, module.d_in(), module.d_out()).as_bytes());
     }
     let digits: String = hash.finalize()[..3].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{NUMBERED} {digits}")
-}
-
-/// What marks the names of modules that are numbered.
-const NUMBERED: &str = "numbered, shapes";
-
-/// Whether a module's name in a plan is a running number of files that count alike.
-pub fn is_numbered(module: &str) -> bool {
-    module.ends_with(')') && module.contains(NUMBERED)
+    format!("numbered, shapes {digits}")
 }

@@ -5,8 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::event::{Event, SkippedInput};
 use super::header::{HeaderSummary, ModuleLists};
-use super::selection::Selection;
+use super::plan::PairChoice;
+use super::side_modules::SideModules;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
@@ -25,24 +27,85 @@ pub struct Inputs {
     pub bad: Vec<(PathBuf, Error)>,
 }
 
+/// The inputs of a scan.
+#[derive(Debug)]
+pub(super) struct NamedInputs {
+    /// Every checkpoint's header.
+    pub(super) opened: Vec<HeaderSummary>,
+    /// Which of them are paired, references by the paths that they have among the inputs.
+    pub(super) pairs: PairChoice,
+    /// Checkpoints that cannot be read.
+    pub(super) skipped: Vec<SkippedInput>,
+    /// Files that are not checkpoints.
+    pub(super) n_ignored: usize,
+}
+
+impl NamedInputs {
+    /// Finds the inputs and the references of `pairs`, and tells what is not a checkpoint or cannot be read.
+    ///
+    /// # Errors
+    /// As [`Finder::find`]; for `strict`, the first error of a checkpoint.
+    pub(super) fn find(
+        modules: &SideModules,
+        named: &[PathBuf],
+        mut pairs: PairChoice,
+        strict: bool,
+        tell: impl Fn(&Event),
+    ) -> Result<Self> {
+        let finder = Finder::new(modules, Limits::default());
+        let mut found = finder.find(named)?;
+        let n_ignored = found.ignored.len();
+        for (path, what) in std::mem::take(&mut found.ignored) {
+            tell(&Event::Ignored { path, what });
+        }
+        if let PairChoice::Against(references) = &mut pairs {
+            let of_references = finder.find(references)?;
+            // A reference that is also an input may have been named in another way.
+            let places: HashSet<PathBuf> =
+                of_references.runs.iter().map(|run| canonical_path(&run.path)).collect();
+            found.join(of_references);
+            let chosen = found.runs.iter().filter(|run| places.contains(&canonical_path(&run.path)));
+            *references = chosen.map(|run| run.path.clone()).collect();
+        }
+        let mut skipped = vec![];
+        for (path, error) in found.bad {
+            if strict {
+                return Err(error);
+            }
+            let event = Event::Skipped(SkippedInput { path, error });
+            tell(&event);
+            if let Event::Skipped(input) = event {
+                skipped.push(input);
+            }
+        }
+        Ok(Self { opened: found.runs, pairs, skipped, n_ignored })
+    }
+}
+
 /// Finds checkpoints and opens their headers, each once.
 pub struct Finder<'a> {
-    selection: &'a Selection,
+    modules: &'a SideModules,
     options: OpenOptions,
     lists: ModuleLists,
 }
 
 impl<'a> Finder<'a> {
     /// Nothing is read yet.
-    pub fn new(selection: &'a Selection, limits: Limits) -> Self {
-        Self { selection, options: OpenOptions::new().limits(limits), lists: ModuleLists::default() }
+    pub fn new(modules: &'a SideModules, limits: Limits) -> Self {
+        Self { modules, options: OpenOptions::new().limits(limits), lists: ModuleLists::default() }
     }
 
     /// Finds the checkpoints. A folder is searched, a glob is expanded, anything else is a checkpoint by itself.
     ///
     /// # Errors
-    /// `Invalid` for a path or a glob that names nothing, `Io` when the system refuses.
+    /// `NotFound` for a path or a glob that names nothing, `Invalid` where there is no checkpoint, `Io` when the system
+    /// refuses.
     pub fn find(&self, named: &[PathBuf]) -> Result<Inputs> {
+        if named.is_empty() {
+            return Err(Fault::new("no input", "checkpoints, folders of them, or globs")
+                .of("scan")
+                .invalid());
+        }
         let mut inputs = Inputs::default();
         let mut files = vec![];
         for path in named {
@@ -57,12 +120,12 @@ impl<'a> Finder<'a> {
         each_once(&mut files, |file| file);
         let opened: Vec<_> = files.par_iter().map(|file| self.open(file)).collect();
         inputs.add(files, opened);
-        inputs.settle();
+        inputs.sort();
         if inputs.runs.is_empty() && inputs.bad.is_empty() {
             let shown: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
-            let found =
+            let fact =
                 format!("no checkpoint in {} ({} other files)", shown.join(", "), inputs.ignored.len());
-            return Err(Fault::new(found, "at least one").of("scan").invalid());
+            return Err(Fault::stating(fact).of("scan").invalid());
         }
         Ok(inputs)
     }
@@ -88,7 +151,7 @@ impl<'a> Finder<'a> {
             let hint = "a scan takes one adapter from a file: give each a file of its own";
             Fault::new(found, "one adapter in a file").at(adapters[0].path()).hint(hint).unsupported()
         })?;
-        HeaderSummary::of(adapter, self.selection).map(|opened| self.lists.share(opened))
+        HeaderSummary::of(adapter, self.modules).map(|opened| self.lists.share(opened))
     }
 }
 
@@ -97,7 +160,7 @@ impl Inputs {
     pub fn join(&mut self, other: Self) {
         self.runs.extend(other.runs);
         self.bad.extend(other.bad);
-        self.settle();
+        self.sort();
     }
 
     fn add(&mut self, paths: Vec<PathBuf>, opened: Vec<Result<HeaderSummary>>) {
@@ -109,7 +172,7 @@ impl Inputs {
         }
     }
 
-    fn settle(&mut self) {
+    fn sort(&mut self) {
         let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
         self.runs.sort_by(|a, b| by_path(&a.path, &b.path));
         self.bad.sort_by(|a, b| by_path(&a.0, &b.0));
@@ -118,34 +181,27 @@ impl Inputs {
     }
 }
 
-/// Where a path leads to, however it is named; the path itself where the system does not say.
-pub fn place(path: &Path) -> PathBuf {
+/// Where a path leads to, however it is named; the path itself if the system does not know.
+fn canonical_path(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Leaves the first of several that lie at the same place.
 fn each_once<T: Sync>(list: &mut Vec<T>, path: impl Fn(&T) -> &PathBuf + Sync) {
-    let places: Vec<PathBuf> = list.par_iter().map(|item| place(path(item))).collect();
+    let places: Vec<PathBuf> = list.par_iter().map(|item| canonical_path(path(item))).collect();
     let mut seen = HashSet::with_capacity(places.len());
     let mut is_first = places.iter().map(|place| seen.insert(place));
     list.retain(|_| is_first.next().unwrap_or(false));
 }
 
-/// The paths of a list, one a line; empty lines and those that begin with `#` are left out.
-pub fn of_list(text: &str) -> Vec<PathBuf> {
-    let lines = text.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(PathBuf::from).collect()
-}
-
 /// A path as it is, or everything that it matches as a glob.
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {
-    let nothing = |expected: &str| Fault::new("nothing there", expected).at(path).invalid();
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }
     let text = path.to_string_lossy();
     if !text.contains(['*', '?', '[']) {
-        return Err(nothing("a checkpoint, a folder or a glob"));
+        return Err(Fault::no_such_file(path).not_found());
     }
     let matches = glob::glob(&text).map_err(|error| {
         Fault::new(format!("{} ({})", quoted(&text), error.msg), "a glob").of("scan").invalid()
@@ -158,7 +214,10 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
             })
         })
         .collect::<Result<_>>()?;
-    if paths.is_empty() { Err(nothing("a glob that matches something")) } else { Ok(paths) }
+    match paths.is_empty() {
+        true => Err(Fault::stating("no file matches this glob").at(path).not_found()),
+        false => Ok(paths),
+    }
 }
 
 /// The path without `.` in it, so that `./a` and `a` are one checkpoint, in this run and in the next one.
@@ -172,12 +231,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_a_path_a_line() {
-        let found = of_list("# runs\na/b\n\n  c d \r\n");
-        assert_eq!(found, [PathBuf::from("a/b"), PathBuf::from("c d")]);
-    }
-
-    #[test]
     fn a_dot_in_a_path_changes_nothing() {
         assert_eq!(plain(Path::new("./a/./b")), Path::new("a/b"));
         assert_eq!(plain(Path::new("../a")), Path::new("../a"));
@@ -187,10 +240,7 @@ mod tests {
     #[test]
     fn a_glob_that_matches_nothing_is_an_error() {
         let error = expand(Path::new("src/*.safetensors")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "src/*.safetensors: found nothing there, expected a glob that matches something"
-        );
+        assert_eq!(error.to_string(), "src/*.safetensors: no file matches this glob");
         assert!(expand(Path::new("src/nothing")).is_err());
         assert!(expand(Path::new("src/*.rs")).unwrap().contains(&PathBuf::from("src/lib.rs")));
     }

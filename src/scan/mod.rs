@@ -1,9 +1,25 @@
 //! A folder of checkpoints: every pair, module by module, as a table.
 //!
+//! [`Scan`] is all that a program needs. It scans a folder with a callback for what happens and a flag to stop it:
+//!
+//! ```no_run
+//! # use std::sync::atomic::AtomicBool;
+//! use lorascope::Side;
+//! use lorascope::scan::Scan;
+//!
+//! let stop = AtomicBool::new(false);
+//! let scan = Scan::new(["runs/"], "out").side(Side::B);
+//! let outcome = scan.on_event(|event| println!("{event:?}")).stop(&stop).run()?;
+//! println!("{:?}: {}", outcome.end, outcome.pairs().display());
+//! # Ok::<(), lorascope::Error>(())
+//! ```
+//!
+//! [`Scan::dry_run`] plans it and estimates what it takes, and [`Status::read`] shows how far it is.
+//!
 //! ```text
-//! inputs ──► opened ──► plan ──► blocks ──► bases ──────► compute ──► table
-//! paths,     headers    numbers  module ×   factorised    kept cells  pairs/*.parquet,
-//! globs,     alone      for ever rows ×     once, in a    of every    adapters.parquet
+//! inputs ──► headers ─► plan ──► blocks ──► bases ──────► compute ──► table
+//! paths,     names,     numbers  module ×   factorised    statistics  pairs/*.parquet,
+//! globs,     shapes     for ever rows ×     once, in a    of every    adapters.parquet
 //! folders                        columns    cache         pair
 //! ```
 //!
@@ -12,8 +28,12 @@
 
 pub mod bases;
 pub mod blocks;
+mod builder;
 pub mod cache;
 mod compute;
+mod dry_run;
+pub(crate) mod engines;
+mod event;
 pub mod finish;
 pub mod finished;
 pub mod folder;
@@ -21,13 +41,30 @@ pub mod header;
 pub mod inputs;
 pub mod journal;
 pub mod keep;
+mod memory;
+mod outcome;
 mod pairing;
+mod perform;
 pub mod plan;
 pub mod profile;
 pub mod record;
-pub mod run;
-pub mod selection;
+mod run;
+mod settle;
 pub mod shard;
+pub mod side_modules;
 pub mod status;
 pub mod table;
 mod top;
+mod watch;
+
+pub use self::builder::Scan;
+pub use self::dry_run::DryRun;
+pub use self::engines::Gpus;
+pub use self::event::{BasesFrom, Computed, Event, PlanFacts, Progress, ScanWarning, SkippedInput};
+pub use self::finish::BlockCounts;
+pub use self::keep::Keep;
+pub use self::outcome::{MissingBases, ScanEnd, ScanOutcome};
+pub use self::plan::PairChoice;
+pub use self::profile::Stage;
+pub use self::shard::{Shard, ShardChoice};
+pub use self::status::Status;

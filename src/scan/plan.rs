@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::header::HeaderSummary;
+use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::names::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
@@ -20,7 +20,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What the user asked for, as far as it changes the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Options {
+pub struct ScanOptions {
     /// Which subspace.
     pub side: String,
     /// Which adapters are paired.
@@ -37,7 +37,7 @@ pub struct Options {
     pub precision: String,
 }
 
-impl Options {
+impl ScanOptions {
     /// What of these options is other than in `first`, and what it is there.
     pub fn differing(&self, first: &Self) -> [String; 2] {
         let value = |options: &Self| serde_json::to_value(options).expect("strings and lists are JSON");
@@ -78,8 +78,11 @@ pub struct PlannedEngine {
 /// A module of the scan: adapters are compared where both have it in the same dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlannedModule {
-    /// Canonical name.
+    /// Canonical name; of a numbered module, with what tells files that number alike.
     pub name: String,
+    /// Whether the name is a running number, which may mean another module in another file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_numbered: bool,
     /// Dimension of the side's space.
     pub d: usize,
 }
@@ -118,7 +121,7 @@ pub struct Plan {
     /// The version that made it.
     pub version: String,
     /// What was asked for.
-    pub options: Options,
+    pub options: ScanOptions,
     /// What computes it; set by the first run.
     pub engine: Option<PlannedEngine>,
     /// Adapters a side of a block.
@@ -157,7 +160,7 @@ impl Plan {
     ///
     /// # Errors
     /// `Invalid` when no adapter has a module that is asked for.
-    pub fn new(options: Options, opened: &[HeaderSummary]) -> Result<Self> {
+    pub fn new(options: ScanOptions, opened: &[HeaderSummary]) -> Result<Self> {
         let mut plan = Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -197,7 +200,7 @@ impl Plan {
             let wrong = |found: &str| {
                 Fault::new(found, "the adapter that this scan began with")
                     .at(&adapter.path)
-                    .hint("name every input of the first run again, or start anew: --fresh")
+                    .remedy(Remedy::KeepInputs)
                     .invalid()
             };
             match there.remove(adapter.path.as_path()) {
@@ -217,8 +220,7 @@ impl Plan {
         if largest > self.max_rank {
             let found = format!("an adapter of rank {largest} among the new ones");
             let expected = format!("at most {}, the largest that the table has columns for", self.max_rank);
-            let hint = "start anew, which keeps what the cache has of the bases: --fresh";
-            return Err(Fault::new(found, expected).of("scan").hint(hint).invalid());
+            return Err(Fault::new(found, expected).of("scan").remedy(Remedy::StartOver).invalid());
         }
         Ok(Extension { n_before, n_added: added.len() })
     }
@@ -228,8 +230,9 @@ impl Plan {
         let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);
         let mut base_models: HashMap<String, u32> = numbered(&self.base_models);
         for opened in added {
-            let of_module = |module: &super::header::HeaderModule| {
-                let key = PlannedModule { name: module.name.clone(), d: module.d };
+            let of_module = |module: &HeaderModule| {
+                let HeaderModule { name, is_numbered, d, .. } = module.clone();
+                let key = PlannedModule { name, is_numbered, d };
                 (number(&mut modules, &mut self.modules, key), module.r as u32)
             };
             let layout = Layout { modules: opened.modules.iter().map(of_module).collect() };
@@ -284,6 +287,11 @@ impl Plan {
             ),
         ];
         checks.into_iter().find_map(|(is_wrong, found)| is_wrong.then_some(found))
+    }
+
+    /// Whether some adapters number their modules.
+    pub fn has_numbered_modules(&self) -> bool {
+        self.modules.iter().any(|module| module.is_numbered)
     }
 
     /// The adapter's rank in a module, `None` where it does not have it.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 /// A stage of the work on a block or on an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// An adapter's file, read and hashed.
     Read,
@@ -90,7 +91,7 @@ impl Profile {
     }
 
     /// All spans in the Trace Event Format (JSON), which Perfetto and Chrome open; `None` where they were not kept.
-    pub fn trace(&self) -> Option<Value> {
+    pub fn trace(&self) -> Option<String> {
         let spans = self.spans.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let event = |span: &Span| {
             json!({
@@ -103,7 +104,8 @@ impl Profile {
                 "tid": span.thread,
             })
         };
-        Some(json!({ "displayTimeUnit": "ms", "traceEvents": spans.iter().map(event).collect::<Vec<_>>() }))
+        let events: Vec<Value> = spans.iter().map(event).collect();
+        Some(json!({ "displayTimeUnit": "ms", "traceEvents": events }).to_string())
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(profile.time(Stage::Load, || "m1".to_owned(), || 7), 7);
         assert!(profile.sum(Stage::Load) >= Duration::from_millis(2));
         assert_eq!(profile.sum(Stage::Write), Duration::ZERO);
-        let trace = profile.trace().unwrap();
+        let trace: Value = serde_json::from_str(&profile.trace().unwrap()).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();
         assert_eq!((events.len(), &events[1]["name"], &events[1]["cat"]), (2, &json!("m1"), &json!("load")));
         assert!(events[0]["dur"].as_f64().unwrap() >= 2000.0);

@@ -1,20 +1,13 @@
 //! What a scan knows of an adapter's file once somebody has read it: its digest, and why modules of it have no basis.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use blake3::{Hash, HexError};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::folder::Folder;
-use super::header::HeaderSummary;
-use super::journal::records::Journal;
-use super::plan::Plan;
-use super::selection::Selection;
-use crate::Limits;
+use super::side_modules::SideModules;
 use crate::adapter::Adapter;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 pub use crate::files::FileStamp;
 use crate::formats::blake3;
 
@@ -37,12 +30,12 @@ pub struct AdapterRecord {
 pub struct Digest(Hash);
 
 impl Digest {
-    /// Of all that a scan reads of a checkpoint: see [`Selection::factors`].
+    /// Of all that a scan reads of a checkpoint: see [`SideModules::factors`].
     ///
     /// # Errors
     /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
-    pub fn of(adapter: &Adapter, selection: &Selection) -> Result<Self> {
-        blake3(adapter.modules().iter().flat_map(|module| selection.factors(module))).map(Self::from)
+    pub fn of(adapter: &Adapter, modules: &SideModules) -> Result<Self> {
+        blake3(adapter.modules().iter().flat_map(|module| modules.factors(module))).map(Self::from)
     }
 }
 
@@ -72,37 +65,10 @@ impl TryFrom<String> for Digest {
     }
 }
 
-/// Looks for inputs that were read before and have other bytes now: where size or time differ, what the scan needs of the
-/// file is read again.
-///
-/// # Errors
-/// `Invalid` for the first one that changed; `Io` when the system refuses.
-pub fn check_unchanged(
-    folder: &Folder,
-    plan: &Plan,
-    opened: &[HeaderSummary],
-    selection: &Selection,
-    limits: &Limits,
-) -> Result<()> {
-    let records = Journal::open(folder)?;
-    let stamps: HashMap<&Path, FileStamp> =
-        opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
-    (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
-        let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
-        match records.get(number) {
-            Some(record) if record.stamp != *stamp => {
-                let digest = Digest::of(&selection.open(&adapter.path, limits)?, selection)?;
-                if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
-            }
-            _ => Ok(()),
-        }
-    })
-}
-
 /// The error for an input with other bytes than before.
 pub fn changed(path: &Path) -> Error {
     Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
         .at(path)
-        .hint("wait until training has written it, and start anew: --fresh")
+        .remedy(Remedy::WaitAndStartOver)
         .invalid()
 }

@@ -17,11 +17,11 @@ use super::shard::Shard;
 use super::table::PairTable;
 use super::top;
 use crate::engine::{Engine, StageTimes};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::quoted;
 
 /// What a run needs.
-pub struct Run<'a> {
+pub(super) struct Run<'a> {
     /// What to do.
     pub plan: &'a Plan,
     /// The plan, cut.
@@ -40,19 +40,19 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
     /// Who did what and when.
     pub log: &'a Log,
-    /// Counts, for whoever watches.
-    pub progress: &'a Progress,
+    /// Counts of what is done.
+    pub tally: &'a Tally,
     /// Where the time goes.
     pub profile: &'a Profile,
 }
 
-/// What has been done so far; read by whoever shows it.
+/// What has been done so far.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(super) struct Tally {
     /// Blocks that this run has done.
     pub n_blocks: AtomicUsize,
-    /// Pairs of these.
-    pub n_pairs: AtomicUsize,
+    /// Rows of these: a pair of adapters in a module each.
+    pub n_rows: AtomicUsize,
     /// Of these, those that share their random start.
     pub n_shared_init: AtomicUsize,
     /// Of these, those of different base models.
@@ -73,11 +73,8 @@ impl Run<'_> {
     /// first bases are made.
     ///
     /// # Errors
-    /// Whatever `open` returns, and the first error of any block; the others in flight are finished.
-    pub fn run<E: From<Error>>(
-        &self,
-        open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>, E>,
-    ) -> Result<(), E> {
+    /// Those of `open`, and the first error of any block; the others in flight are finished.
+    pub fn run(&self, open: impl FnOnce() -> Result<Vec<Box<dyn Engine>>>) -> Result<()> {
         let queue = Mutex::new(self.jobs());
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         let halt = AtomicBool::new(false);
@@ -86,7 +83,7 @@ impl Run<'_> {
             halt.store(true, Ordering::Relaxed);
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
-        let opened: Result<(), E> = thread::scope(|scope| {
+        let opened: Result<()> = thread::scope(|scope| {
             scope.spawn(|| {
                 // Bases are made in the order of the blocks while earlier blocks are computed.
                 let made = self.jobs().take_while(|_| !ended()).try_for_each(|(block, pairs)| {
@@ -111,7 +108,7 @@ impl Run<'_> {
                     scope.spawn(|| work(engine.as_ref()));
                 }
             });
-            let mut gpu_times = self.progress.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gpu_times = self.tally.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
             for times in engines.iter().filter_map(|engine| engine.stage_times()) {
                 *gpu_times.get_or_insert_default() += times;
             }
@@ -120,7 +117,7 @@ impl Run<'_> {
             Ok(())
         });
         opened?;
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |error| Err(error.into()))
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     /// The blocks of the share that are not done.
@@ -161,7 +158,7 @@ impl Run<'_> {
         let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
         let rows = profile.time(Stage::Compute, label, compute)?;
         let warnings = engine.take_warnings();
-        self.progress.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+        self.tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
 
         let n_pairs = rows.a.len();
         let n_shared_init = rows.shared_init.iter().filter(|&&same| same).count();
@@ -171,10 +168,10 @@ impl Run<'_> {
             table.write(&self.folder.block_file(&name), rows)
         })?;
         self.log.block(&name);
-        self.progress.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
-        self.progress.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
-        self.progress.n_pairs.fetch_add(n_pairs, Ordering::Relaxed);
-        self.progress.n_blocks.fetch_add(1, Ordering::Relaxed);
+        self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
+        self.tally.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
+        self.tally.n_rows.fetch_add(n_pairs, Ordering::Relaxed);
+        self.tally.n_blocks.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -202,11 +199,11 @@ impl Run<'_> {
                 let name = &self.plan.modules[module as usize].name;
                 return Err(Fault::new(
                     format!("no basis ({reason})"),
-                    "one of every module, since --strict was given",
+                    "one of every module, since the scan is strict",
                 )
                 .at(&self.plan.adapters[*adapter as usize].path)
                 .of(format!("module {}", quoted(name)))
-                .hint("without --strict it is left out of the table")
+                .remedy(Remedy::AllowMissing)
                 .invalid());
             }
         }

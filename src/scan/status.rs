@@ -1,11 +1,12 @@
 //! How far a scan is, and who did what of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::blocks::Blocks;
-use super::finish::Counts;
+use super::finish::BlockCounts;
 use super::finished::FinishedScan;
 use super::journal::log::Line;
 use crate::error::Result;
@@ -20,7 +21,7 @@ pub struct Status {
     /// How many modules.
     pub n_modules: usize,
     /// Blocks and pairs, done and to do.
-    pub counts: Counts,
+    pub counts: BlockCounts,
     /// Stems of the blocks that are not there, in the order of the plan.
     pub missing: Vec<String>,
     /// Of the last run with shares: how many it had, and those with missing blocks.
@@ -56,11 +57,20 @@ pub struct Process {
 }
 
 impl Status {
+    /// Of the scan in this output folder.
+    ///
+    /// # Errors
+    /// `NotFound` and `Invalid` when it holds no scan; `Malformed` and `Unsupported` for a plan that cannot be read; `Io`
+    /// when the system refuses.
+    pub fn read(output: impl AsRef<Path>) -> Result<Self> {
+        Self::of(&FinishedScan::open(output.as_ref())?)
+    }
+
     /// Looks at every block of the plan.
     ///
     /// # Errors
     /// As [`Blocks::of`]; `Io` when the system refuses.
-    pub fn of(scanned: &FinishedScan) -> Result<Self> {
+    fn of(scanned: &FinishedScan) -> Result<Self> {
         let FinishedScan { plan, .. } = scanned;
         let blocks = Blocks::of(plan)?;
         let lines = super::journal::log::read(scanned.folder())?;
@@ -68,7 +78,7 @@ impl Status {
         let n = processes.iter().max_by_key(|process| process.began_s).map_or(1, |process| process.shard.1);
         let mut missing = vec![];
         let mut unfinished: Vec<usize> = vec![];
-        let counts = Counts::with_missing(
+        let counts = BlockCounts::with_missing(
             &blocks,
             scanned.folder(),
             |_| true,

@@ -30,7 +30,7 @@ pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
 ///
 /// # Errors
 /// `Io` when the system refuses, `Malformed` when a file of the table is damaged.
-pub fn settle(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
+pub fn finalise(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
     let Keep::Top(k) = plan.options.keep else { return Ok(()) };
     let table = PairTable::of(plan);
     let mut files: Vec<Vec<PathBuf>> = vec![vec![]; plan.modules.len()];

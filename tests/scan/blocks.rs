@@ -4,18 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use lorascope::Remedy;
 use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
 use lorascope::scan::header::{HeaderModule, HeaderSummary};
 use lorascope::scan::keep::Keep;
-use lorascope::scan::plan::{Options, PairChoice, Plan};
+use lorascope::scan::plan::{PairChoice, Plan, ScanOptions};
 use lorascope::scan::record::FileStamp;
 use proptest::prelude::*;
 
 /// Module and the two adapters, smaller number first.
 type Pair = (u32, u32, u32);
 
-fn options(pairs: PairChoice, same_base: bool) -> Options {
-    Options {
+fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
+    ScanOptions {
         side: "a".into(),
         pairs,
         same_base,
@@ -39,7 +40,7 @@ const LAYOUTS: [&[(&str, usize)]; 5] =
     [&[("q", 8), ("v", 8)], &[("q", 8)], &[("q", 16), ("v", 8), ("o", 8)], &[("o", 8)], &[]];
 
 fn opened(drawn: &Drawn) -> HeaderSummary {
-    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), d, r: 2 };
+    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), is_numbered: false, d, r: 2 };
     HeaderSummary {
         path: PathBuf::from(format!("run{}/checkpoint-{}", drawn.run, drawn.step)),
         format: "PEFT".into(),
@@ -222,7 +223,7 @@ fn a_new_step_between_two_that_are_compared_is_refused_with_the_way_out() {
     plan.extend(vec![of(1), of(3), of(5), of(9)]).unwrap();
     let error = Blocks::of(&plan).unwrap_err();
     assert!(error.to_string().contains("found a new step between two that are compared"), "{error}");
-    assert!(error.hint().unwrap().contains("--fresh"));
+    assert_eq!(error.remedy(), Some(&Remedy::StartOver));
 }
 
 #[test]

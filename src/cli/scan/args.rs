@@ -2,16 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args as ArgGroup;
 
 use crate::Side;
 use crate::cli::options::EngineArg;
 use crate::cli::scan::size;
-use crate::engine::{GpuChoice, Precision};
-use crate::scan::keep::Keep;
-use crate::scan::shard::ShardChoice;
+use crate::engine::Precision;
+use crate::scan::{Gpus, Keep, Scan, ShardChoice};
 
 pub(in crate::cli) const SCAN_HELP: &str = "\
 A RUN is a checkpoint, a folder that is searched for checkpoints, or a glob. What is left in OUT are Parquet files that \
@@ -57,6 +55,47 @@ impl ScanArgs {
     /// Whether stderr is for machines.
     pub(in crate::cli) fn logs_json(&self) -> bool {
         self.how.json_log
+    }
+
+    /// The scan with these options.
+    pub(super) fn scan<'a>(&self, scan: Scan<'a>) -> Scan<'a> {
+        let (which, what, how) = (&self.which, &self.what, &self.how);
+        let mut scan = scan
+            .same_base(which.same_base)
+            .modules(&which.module)
+            .side(what.side)
+            .keep(what.keep.clone())
+            .angles(what.angles)
+            .precision(what.precision)
+            .engine(how.engine.into())
+            .gpus(how.gpu.clone())
+            .strict(how.strict)
+            .fresh(how.fresh);
+        if let Some(shard) = how.shard {
+            scan = scan.shard(shard);
+        }
+        if let Some(n_shards) = how.shard_count {
+            scan = scan.n_shards(n_shards.into());
+        }
+        if let Some(kernel) = &how.kernel {
+            scan = scan.kernel(kernel);
+        }
+        if let Some(memory_bytes) = how.memory {
+            scan = scan.memory_bytes(memory_bytes);
+        }
+        if let Some(dir) = &how.cache {
+            scan = scan.cache_dir(dir);
+        }
+        if how.no_cache {
+            scan = scan.no_cache();
+        }
+        if let Some(limit_bytes) = how.cache_limit {
+            scan = scan.cache_limit_bytes(limit_bytes);
+        }
+        if let Some(path) = &how.profile {
+            scan = scan.profile(path);
+        }
+        scan
     }
 }
 
@@ -148,43 +187,4 @@ pub(super) struct HowArgs {
     /// Write everything on stderr as lines of JSON
     #[arg(long)]
     pub(super) json_log: bool,
-}
-
-/// Which GPUs a scan uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Gpus {
-    /// Every real one.
-    All,
-    /// These, by index.
-    Indices(Vec<usize>),
-    /// One.
-    One(GpuChoice),
-}
-
-impl FromStr for Gpus {
-    type Err = crate::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        let indices: Option<Vec<usize>> = text.split(',').map(|index| index.trim().parse().ok()).collect();
-        match indices {
-            Some(indices) if indices.len() > 1 => Ok(Self::Indices(indices)),
-            _ => text.parse().map(Self::One),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gpus_are_all_several_or_one() {
-        assert_eq!("all".parse::<Gpus>().unwrap(), Gpus::All);
-        assert_eq!("0,2".parse::<Gpus>().unwrap(), Gpus::Indices(vec![0, 2]));
-        assert_eq!("1".parse::<Gpus>().unwrap(), Gpus::One(GpuChoice::Index(1)));
-        assert_eq!("H200, SXM".parse::<Gpus>().unwrap(), Gpus::One(GpuChoice::Name("H200, SXM".into())));
-    }
 }

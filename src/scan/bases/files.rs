@@ -1,5 +1,7 @@
 //! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
 
+use std::sync::Arc;
+
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
@@ -11,7 +13,7 @@ use crate::scan::journal::records::Journal;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, Digest, changed};
-use crate::scan::selection::Selection;
+use crate::scan::side_modules::SideModules;
 
 /// What is asked of the files.
 pub struct Files<'a> {
@@ -20,7 +22,7 @@ pub struct Files<'a> {
     /// What is known of them.
     pub records: Journal,
     /// What is compared of each.
-    pub selection: Selection,
+    pub modules: SideModules,
     /// Where the time goes.
     pub profile: &'a Profile,
 }
@@ -36,7 +38,7 @@ impl Files<'_> {
     pub(super) fn open(&self, adapter: u32, hold: bool) -> Result<OpenFile> {
         let path = &self.plan.adapters[adapter as usize].path;
         // That it opened when the plan was made and does not now is news to the user.
-        let adapter = self.selection.open(path, &Limits::default()).map_err(|_| changed(path))?;
+        let adapter = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
         let stamp = adapter.stamp();
         if hold {
             adapter.hold_open()?;
@@ -47,7 +49,7 @@ impl Files<'_> {
     /// Digests what is read of the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&AdapterRecord>) -> Result<Digest> {
         let path = file.adapter.path();
-        let digest = || Digest::of(&file.adapter, &self.selection);
+        let digest = || Digest::of(&file.adapter, &self.modules);
         let digest = self.profile.time(Stage::Read, || file.name(), digest)?;
         match record {
             Some(record) if record.digest != digest => Err(changed(path)),
@@ -57,7 +59,7 @@ impl Files<'_> {
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
-        match Basis::with_a(module, self.selection.side) {
+        match Basis::with_a(module, self.modules.side) {
             Ok((basis, a)) => Ok(CachedModule::Basis { basis, projection: Box::new(sketch(&a)) }),
             Err(error @ Error::Io { .. }) => Err(error),
             Err(error) => Ok(CachedModule::Missing(error.to_string())),
@@ -67,7 +69,7 @@ impl Files<'_> {
 
 impl OpenFile {
     /// In the order of the adapter's layout in the plan.
-    pub(super) fn modules(&self) -> &[Module] {
+    pub(super) fn modules(&self) -> &[Arc<Module>] {
         self.adapter.modules()
     }
 

@@ -13,6 +13,7 @@ use self::cached::Cached;
 pub use self::files::Files;
 use self::on_demand::OnDemand;
 use super::cache::{Cache, CachedModule};
+use super::event::BasesFrom;
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
 use crate::error::Result;
@@ -36,7 +37,7 @@ impl<'a> Bases<'a> {
 
     /// Bases are made when a block needs them, and not kept. Nothing is read yet. `is_resumed`: an earlier run has done
     /// blocks.
-    pub fn passing(files: Files<'a>, is_resumed: bool) -> Self {
+    pub fn on_demand(files: Files<'a>, is_resumed: bool) -> Self {
         Self { files, store: Store::OnDemand(OnDemand::new(is_resumed)) }
     }
 
@@ -44,7 +45,7 @@ impl<'a> Bases<'a> {
     pub fn n_factorised(&self) -> usize {
         match &self.store {
             Store::Cached(cached) => cached.n_factorised(),
-            Store::OnDemand(passing) => passing.n_ready(),
+            Store::OnDemand(on_demand) => on_demand.n_ready(),
         }
     }
 
@@ -52,15 +53,15 @@ impl<'a> Bases<'a> {
     pub fn n_ready(&self) -> usize {
         match &self.store {
             Store::Cached(cached) => cached.n_ready(),
-            Store::OnDemand(passing) => passing.n_ready(),
+            Store::OnDemand(on_demand) => on_demand.n_ready(),
         }
     }
 
-    /// What is done to an adapter until it is ready, in a word.
-    pub fn making(&self) -> &'static str {
+    /// Where the bases come from.
+    pub(super) fn come_from(&self) -> BasesFrom {
         match self.store {
-            Store::Cached(_) => "factorising",
-            Store::OnDemand(_) => "reading",
+            Store::Cached(_) => BasesFrom::Cache,
+            Store::OnDemand(_) => BasesFrom::Demand,
         }
     }
 
@@ -72,7 +73,7 @@ impl<'a> Bases<'a> {
     pub fn ensure(&self, adapters: &[u32]) -> Result<()> {
         match &self.store {
             Store::Cached(cached) => cached.ensure(&self.files, adapters),
-            Store::OnDemand(passing) => passing.ensure(&self.files, adapters),
+            Store::OnDemand(on_demand) => on_demand.ensure(&self.files, adapters),
         }
     }
 
@@ -91,7 +92,7 @@ impl<'a> Bases<'a> {
         let place = place.expect("a block has only adapters that have its module");
         match &self.store {
             Store::Cached(cached) => cached.read(&self.files, adapter, place),
-            Store::OnDemand(passing) => passing.make(&self.files, adapter, place),
+            Store::OnDemand(on_demand) => on_demand.make(&self.files, adapter, place),
         }
     }
 }

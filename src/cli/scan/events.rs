@@ -1,0 +1,107 @@
+//! What a scan tells, on stderr.
+
+use super::progress::ProgressLine;
+use crate::cli::console::Console;
+use crate::cli::warnings::shared_init_means;
+use crate::engine::StageTimes;
+use crate::scan::{Computed, Event, PlanFacts, ScanWarning, Shard};
+use crate::text::counted;
+
+/// Prints the events of a scan.
+pub(super) struct Events<'a> {
+    console: &'a Console,
+    progress: ProgressLine<'a>,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(console: &'a Console) -> Self {
+        Self { console, progress: ProgressLine::new(console) }
+    }
+
+    pub(super) fn tell(&mut self, event: &Event) {
+        let console = self.console;
+        match event {
+            Event::Ignored { path, what } => console.detail("ignored", format!("{}: {what}", path.display())),
+            Event::Skipped(input) => console.library_error(&input.error),
+            Event::Planned(facts) => console.note("plan", plan_line(facts)),
+            Event::Engine { info, reason, warning } => {
+                console.engine(info, reason.as_deref(), warning.as_ref());
+            }
+            Event::Progress(progress) => self.progress.update(progress),
+            Event::Computed(computed) => {
+                self.progress.end();
+                self.computed(computed);
+            }
+            Event::Warning(warning) => console.warning(warning_line(warning)),
+        }
+    }
+
+    /// Clears the bar, however the scan ended.
+    pub(super) fn end(&mut self) {
+        self.progress.end();
+    }
+
+    /// What was done, and where the time went.
+    fn computed(&self, computed: &Computed) {
+        let console = self.console;
+        let rows = counted(computed.n_rows as usize, "row");
+        console.detail("time", format!("{:.1?} for {rows}", computed.elapsed));
+        let stages = computed.stages.iter();
+        let stages: Vec<String> =
+            stages.map(|(stage, time)| format!("{} {:.2} s", stage.name(), time.as_secs_f64())).collect();
+        let gpu = computed.gpu_times.map(gpu_line).unwrap_or_default();
+        let stages = format!("{} (of all threads){gpu}", stages.join(", "));
+        match &computed.profile {
+            Some(path) => {
+                console.note("profile", stages);
+                console.note("wrote", path.display());
+            }
+            None => console.detail("time", stages),
+        }
+        let factorised = counted(computed.n_factorised, "checkpoint");
+        console.detail("bases", format!("{factorised} factorised, the others were in the cache"));
+    }
+}
+
+fn gpu_line(times: StageTimes) -> String {
+    let kernel = times.kernel.map_or("unknown".to_owned(), |kernel| format!("{:.2} s", kernel.as_secs_f64()));
+    let (upload, read_back) = (times.upload.as_secs_f64(), times.read_back.as_secs_f64());
+    format!("; GPU: upload {upload:.2} s, kernel {kernel}, read-back {read_back:.2} s")
+}
+
+/// A warning, with the option that is its way out.
+fn warning_line(warning: &ScanWarning) -> String {
+    match warning {
+        ScanWarning::SharedInit { side, .. } => format!("{warning}, {}", shared_init_means(*side)),
+        ScanWarning::OtherBase { .. } => format!("{warning}: --same-base leaves them out"),
+        _ => warning.to_string(),
+    }
+}
+
+/// The plan in a line.
+fn plan_line(facts: &PlanFacts) -> String {
+    let PlanFacts { n_adapters, n_added, n_modules, whole, mine, shard, .. } = *facts;
+    let of_shard = match shard {
+        Shard::WHOLE => String::new(),
+        shard => format!(
+            "; share {shard} has {} of them, {} to do",
+            counted(mine.n_blocks as usize, "block"),
+            mine.n_blocks - mine.n_done
+        ),
+    };
+    let modules = counted(n_modules, "module");
+    if n_added > 0 && n_added < n_adapters {
+        return format!("added {n_added}, {} pairs to do in {modules}{of_shard}", whole.n_pairs_left);
+    }
+    let to_do = match whole.n_pairs_left {
+        left if left == whole.n_pairs => String::new(),
+        0 => ", all done already".to_owned(),
+        left => format!(", {left} to do"),
+    };
+    format!(
+        "{}, {modules}, {} pairs in {}{to_do}{of_shard}",
+        counted(n_adapters, "checkpoint"),
+        whole.n_pairs,
+        counted(whole.n_blocks as usize, "block")
+    )
+}

@@ -1,0 +1,131 @@
+//! A plan from headers only, with what it will take.
+
+use std::time::{Duration, Instant};
+
+use super::bases::{n_basis_bytes, n_in_flight};
+use super::blocks::Blocks;
+use super::builder::Scan;
+use super::engines;
+use super::event::SkippedInput;
+use super::finish::BlockCounts;
+use super::folder::Folder;
+use super::plan::Plan;
+use super::settle::{Settled, extended};
+use super::table::PairTable;
+use crate::adapter::{Matrix, Side};
+use crate::basis::{Basis, gaussian_matrix};
+use crate::engine::{Block, Engine, EngineInfo, Pairs};
+use crate::error::Result;
+
+/// What a scan would do, and what it would take.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DryRun {
+    /// Adapters of the plan.
+    pub n_adapters: usize,
+    /// Adapters that are new; all of them in a first run.
+    pub n_added: usize,
+    /// Checkpoints that cannot be read and would be left out.
+    pub skipped: Vec<SkippedInput>,
+    /// Files of searched folders that are not checkpoints.
+    pub n_ignored: usize,
+    /// Modules that are compared.
+    pub n_modules: usize,
+    /// The largest rank.
+    pub max_rank: usize,
+    /// Blocks and rows of this process's share.
+    pub counts: BlockCounts,
+    /// Adapters a side of a block, at most.
+    pub block_side: usize,
+    /// Work of the products that are left, twice the multiply-adds.
+    pub flop: f64,
+    /// Bytes of the factors that are read.
+    pub n_factor_bytes: u64,
+    /// Bytes of all bases.
+    pub n_basis_bytes: u64,
+    /// Bytes of the table of pairs, about.
+    pub n_table_bytes: u64,
+    /// Bytes for blocks in flight.
+    pub memory_bytes: u64,
+    /// How many blocks would be in flight for each engine.
+    pub n_in_flight: usize,
+    /// What would compute; one for each GPU, or the CPU engine.
+    pub engines: Vec<EngineInfo>,
+    /// How long it would take, about.
+    pub duration: Duration,
+}
+
+impl Scan<'_> {
+    /// Plans the scan from headers only, and estimates what it takes. Nothing is made in the output folder.
+    ///
+    /// # Errors
+    /// As [`Scan::run`].
+    pub fn dry_run(&self) -> Result<DryRun> {
+        let found = self.find_inputs(&self.side_modules()?)?;
+        let folder = Folder::at(&self.output);
+        let Settled { plan, extension } =
+            extended(folder.read_plan()?, self.options(found.pairs), found.opened)?;
+        let blocks = Blocks::of(&plan)?;
+        let (shard, _) = self.share(&folder)?;
+        let counts = BlockCounts::of(&blocks, &folder, |place| shard.has(place));
+        let memory_bytes = self.bytes_in_flight();
+        let work = engines::work(&plan, counts.n_pairs_left);
+        let engines = self.wait(self.engine.open(&plan, work)?)?;
+        let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
+        Ok(DryRun {
+            n_adapters: plan.adapters.len(),
+            n_added: extension.n_added,
+            skipped: found.skipped,
+            n_ignored: found.n_ignored,
+            n_modules: plan.modules.len(),
+            max_rank: plan.max_rank,
+            counts,
+            block_side: plan.block,
+            flop: work.flop,
+            n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).sum(),
+            n_basis_bytes: n_basis_bytes(&plan),
+            n_table_bytes: row_bytes(&plan) * counts.n_pairs,
+            memory_bytes,
+            n_in_flight: n_in_flight(&plan, memory_bytes).get(),
+            engines: engines.iter().map(|engine| engine.info().clone()).collect(),
+            duration: Duration::from_secs_f64(seconds),
+        })
+    }
+}
+
+/// Bytes of a row on the disk: numbers of φ hardly compress, the rest does.
+fn row_bytes(plan: &Plan) -> u64 {
+    let table = PairTable::of(plan);
+    let grid = if table.with_grids { plan.max_rank * plan.max_rank } else { 0 };
+    (4 * (table.cells.len() + 4 + table.n_angles + grid) + 4) as u64
+}
+
+/// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most
+/// frequent shape.
+fn expected_seconds(plan: &Plan, engine: &dyn Engine, flop: f64) -> Result<f64> {
+    let mut n_adapters = vec![0; plan.layouts.len()];
+    plan.adapters.iter().for_each(|adapter| n_adapters[adapter.layout as usize] += 1);
+    let layouts = plan.layouts.iter().zip(n_adapters);
+    let shapes = layouts.filter_map(|(layout, n)| Some((n * layout.modules.len(), layout.modules.first()?)));
+    let Some((_, &(module, r))) = shapes.max_by_key(|&(n, _)| n) else { return Ok(0.0) };
+    let (r, d) = (r as usize, plan.modules[module as usize].d);
+    let n = 8;
+    let matrices: Vec<Matrix> = (0..n).map(|seed| gaussian_matrix(r, d, seed)).collect();
+    let started = Instant::now();
+    let bases: Vec<Basis> =
+        matrices.iter().map(|matrix| Basis::of_matrix(matrix, Side::A)).collect::<Result<_>>()?;
+    let seconds_a_basis = started.elapsed().as_secs_f64() / n as f64;
+    // Enough pairs for some tens of milliseconds of products.
+    let pairs_a_block = (n * n) as f64;
+    let repeats = (1e9 / (pairs_a_block * 2.0 * (r * r * d) as f64)).ceil().clamp(1.0, 64.0) as usize;
+    let list: Vec<&Basis> = (0..repeats).flat_map(|_| &bases).collect();
+    let block = Block { a: &list, b: &list, pairs: Pairs::All, cells: &[(1, 1)] };
+    engine.pair_stats(&block)?;
+    let started = Instant::now();
+    engine.pair_stats(&block)?;
+    let flop_a_second = block.n_pairs() as f64 * 2.0 * (r * r * d) as f64 / started.elapsed().as_secs_f64();
+    let n_bases: usize =
+        plan.adapters.iter().map(|adapter| plan.layouts[adapter.layout as usize].modules.len()).sum();
+    let n_threads = rayon::current_num_threads() as f64;
+    Ok(n_bases as f64 * seconds_a_basis / n_threads + flop / flop_a_second)
+}

@@ -1,0 +1,217 @@
+//! What a scan tells its caller while it runs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::finish::BlockCounts;
+use super::profile::Stage;
+use super::shard::Shard;
+use crate::adapter::Side;
+use crate::engine::{EngineInfo, EngineWarning, StageTimes};
+use crate::error::Error;
+use crate::text::counted;
+
+/// Something that the caller may want to know, in the order of time.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A file of a searched folder is not a checkpoint.
+    Ignored {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// A checkpoint cannot be read; the scan goes on without it.
+    Skipped(SkippedInput),
+    /// The plan is in place.
+    Planned(PlanFacts),
+    /// An engine is open. One for each GPU, or the CPU engine.
+    Engine {
+        /// What it is.
+        info: EngineInfo,
+        /// Why it is this one, where the caller did not ask for it by name.
+        reason: Option<String>,
+        /// What to be careful of with it.
+        warning: Option<EngineWarning>,
+    },
+    /// How far the scan is, ten times a second.
+    Progress(Progress),
+    /// This process has done its blocks, or was stopped.
+    Computed(Computed),
+    /// Something to be careful of.
+    Warning(ScanWarning),
+}
+
+/// A checkpoint that cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SkippedInput {
+    /// As it was named or found.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+/// The plan of a scan in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanFacts {
+    /// Adapters, new ones included.
+    pub n_adapters: usize,
+    /// Adapters that are new; all of them in a first run.
+    pub n_added: usize,
+    /// Modules that are compared.
+    pub n_modules: usize,
+    /// Every block.
+    pub whole: BlockCounts,
+    /// The blocks of this process's share.
+    pub mine: BlockCounts,
+    /// Which share that is.
+    pub shard: Shard,
+}
+
+/// How far a scan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Rows (a module of a pair) that this process has done.
+    pub n_done: u64,
+    /// Rows that it has to do.
+    pub n_rows: u64,
+    /// Adapters whose bases are ready.
+    pub n_ready: usize,
+    /// All adapters.
+    pub n_adapters: usize,
+    /// How they are made ready.
+    pub bases: BasesFrom,
+    /// Since the work began.
+    pub elapsed: Duration,
+}
+
+/// Where the bases of a scan come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BasesFrom {
+    /// Each adapter is factorised once, and its bases are kept in a cache.
+    Cache,
+    /// Each adapter is read once, and its bases are made when a block needs them.
+    Demand,
+}
+
+/// What a process did of a scan, and where the time went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Computed {
+    /// From the first block to the last.
+    pub elapsed: Duration,
+    /// Blocks that were done.
+    pub n_blocks: u64,
+    /// Their rows.
+    pub n_rows: u64,
+    /// Adapters that were factorised; the bases of the others were in the cache.
+    pub n_factorised: usize,
+    /// The time of each stage, over all threads.
+    pub stages: Vec<(Stage, Duration)>,
+    /// Where the GPUs' time went, all of them together.
+    pub gpu_times: Option<StageTimes>,
+    /// Where every span of time was written to, if that was asked for.
+    pub profile: Option<PathBuf>,
+}
+
+/// Something to be careful of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScanWarning {
+    /// Some files number their modules, and not all of them alike.
+    NumberedModules,
+    /// The bases do not fit the cache's limit, which is raised for this scan only.
+    CacheLimit {
+        /// Bytes of all bases.
+        needed_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The scan began with another kernel: the last digits may differ.
+    OtherKernel {
+        /// The one that it began with.
+        first: String,
+        /// The one that it goes on with.
+        now: String,
+    },
+    /// What an engine mended by smaller work or on the CPU.
+    Fallback(String),
+    /// Pairs share the random start of A.
+    SharedInit {
+        /// Rows that do.
+        n: u64,
+        /// Rows that were done.
+        n_rows: u64,
+        /// The side that is compared.
+        side: Side,
+    },
+    /// Pairs compare adapters of different base models.
+    OtherBase {
+        /// Rows that do.
+        n: u64,
+        /// Rows that were done.
+        n_rows: u64,
+    },
+}
+
+impl fmt::Display for ScanWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = |n: u64, one: &'static str, several: &'static str| if n == 1 { one } else { several };
+        match self {
+            Self::NumberedModules => f.write_str(
+                "some files number their modules, and not all of them alike: these are paired only where every shape of the \
+                 two files agrees, and may be other modules even so",
+            ),
+            Self::CacheLimit { needed_bytes, limit_bytes } => write!(
+                f,
+                "the bases of this scan take {needed_bytes} bytes, more than the cache's limit of {limit_bytes}; the limit \
+                 is raised for this scan only"
+            ),
+            Self::OtherKernel { first, now } => {
+                write!(f, "this scan began with {first} and goes on with {now}: the last digits may differ")
+            }
+            Self::Fallback(text) => f.write_str(text),
+            Self::SharedInit { n, n_rows, .. } => {
+                let (share, rows) = (verb(*n, "shares", "share"), counted(*n_rows as usize, "row"));
+                write!(f, "{n} of {rows} {share} the random start of A (column shared_init)")
+            }
+            Self::OtherBase { n, n_rows } => {
+                let (compare, rows) = (verb(*n, "compares", "compare"), counted(*n_rows as usize, "row"));
+                write!(f, "{n} of {rows} {compare} adapters of different base models (column other_base)")
+            }
+        }
+    }
+}
+
+/// The caller's function for events, called by one thread at a time.
+#[derive(Default)]
+pub(super) struct Listener<'a>(Option<Mutex<Box<dyn FnMut(&Event) + Send + 'a>>>);
+
+impl<'a> Listener<'a> {
+    pub(super) fn new(on_event: impl FnMut(&Event) + Send + 'a) -> Self {
+        Self(Some(Mutex::new(Box::new(on_event))))
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        if let Some(on_event) = &self.0 {
+            on_event.lock().unwrap_or_else(PoisonError::into_inner)(event);
+        }
+    }
+
+    pub(super) fn warn(&self, warning: ScanWarning) {
+        self.tell(&Event::Warning(warning));
+    }
+}
+
+impl fmt::Debug for Listener<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener(..)" } else { "Listener(none)" })
+    }
+}

@@ -1,0 +1,269 @@
+//! A scan from its inputs to its table.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
+use super::blocks::Blocks;
+use super::builder::{CacheChoice, Scan};
+use super::cache::Cache;
+use super::engines;
+use super::event::{Computed, Event, PlanFacts, ScanWarning};
+use super::finish::{BlockCounts, finish};
+use super::folder::Folder;
+use super::inputs::NamedInputs;
+use super::journal::log::{self, Log};
+use super::journal::records::Journal;
+use super::outcome::{ScanEnd, ScanOutcome};
+use super::plan::{Extension, Plan, ScanOptions};
+use super::profile::{Profile, Stage};
+use super::run::{Run, Tally};
+use super::side_modules::SideModules;
+use super::settle::{Settled, Settling};
+use super::shard::{Shard, ShardChoice, from_environment};
+use super::watch::Watch;
+use crate::engine::{Engine, Opening};
+use crate::error::Result;
+use crate::files::replace_with_bytes;
+
+/// What this process does of a plan.
+struct Job<'a> {
+    folder: &'a Folder,
+    plan: &'a Plan,
+    blocks: &'a Blocks<'a>,
+    modules: SideModules,
+    shard: Shard,
+    /// The task id that the first share had, where the share came from an array.
+    array_min: Option<usize>,
+    mine: BlockCounts,
+}
+
+impl Scan<'_> {
+    /// Finds the inputs, plans, computes what is not there, and completes the table if nothing else is left to do.
+    ///
+    /// # Errors
+    /// - `NotFound` and `Invalid` for inputs, options or an output folder that do not go together.
+    /// - `Malformed`, `Unsupported` and `Limit` for a bad checkpoint of a [strict](Scan::strict) scan, or a damaged output
+    ///   folder.
+    /// - `Gpu` when a GPU is asked for that is not there or fails.
+    /// - `Io` when the system refuses to read or to write.
+    pub fn run(&self) -> Result<ScanOutcome> {
+        let modules = self.side_modules()?;
+        let found = self.find_inputs(&modules)?;
+        let folder = Folder::at(&self.output);
+        let (shard, array_min) = self.share(&folder)?;
+        let settling = Settling { modules: &modules, fresh: self.fresh, is_share: self.shard.is_some() };
+        let Settled { plan, extension } =
+            settling.settle(&folder, self.options(found.pairs), found.opened)?;
+        let blocks = Blocks::of(&plan)?;
+        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard);
+        self.listener.tell(&Event::Planned(facts));
+        if plan.has_numbered_modules() {
+            self.listener.warn(ScanWarning::NumberedModules);
+        }
+
+        let mine = facts.mine;
+        let mut n_blocks = 0;
+        if !mine.is_complete() && !self.is_stopped() {
+            let job = Job { folder: &folder, plan: &plan, blocks: &blocks, modules, shard, array_min, mine };
+            n_blocks = self.compute(job)?;
+        }
+        let end = match self.is_stopped() {
+            true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
+            false => end(&plan, &blocks, &folder)?,
+        };
+        Ok(ScanOutcome { end, plan: facts, n_blocks, skipped: found.skipped, folder })
+    }
+
+    /// What is read of each checkpoint.
+    pub(super) fn side_modules(&self) -> Result<SideModules> {
+        SideModules::new(self.side, &self.modules)
+    }
+
+    /// The checkpoints and what to pair; those that cannot be read are told.
+    pub(super) fn find_inputs(&self, modules: &SideModules) -> Result<NamedInputs> {
+        NamedInputs::find(modules, &self.inputs, self.pairs.clone(), self.strict, |event| {
+            self.listener.tell(event);
+        })
+    }
+
+    /// What changes the table.
+    pub(super) fn options(&self, pairs: super::plan::PairChoice) -> ScanOptions {
+        ScanOptions {
+            side: self.side.to_string(),
+            pairs,
+            same_base: self.same_base,
+            modules: self.modules.clone(),
+            keep: self.keep.clone(),
+            angles: self.angles,
+            precision: self.engine.precision.to_string(),
+        }
+    }
+
+    /// The share, and the task id that the first one had in the array that it came from.
+    pub(super) fn share(&self, folder: &Folder) -> Result<(Shard, Option<usize>)> {
+        match self.shard {
+            None => Ok((Shard::WHOLE, None)),
+            Some(ShardChoice::Given(shard)) => Ok((shard, None)),
+            Some(ShardChoice::Auto) => {
+                let before = log::numbering(&log::read(folder)?);
+                let variable = |name: &str| std::env::var(name).ok();
+                let shard = from_environment(self.n_shards, before, variable)?;
+                let id = variable("SLURM_ARRAY_TASK_ID").and_then(|id| id.trim().parse::<usize>().ok());
+                Ok((shard, id.map(|id| (id + 1).saturating_sub(shard.k))))
+            }
+        }
+    }
+
+    /// Bytes for blocks in flight.
+    pub(super) fn bytes_in_flight(&self) -> u64 {
+        self.memory_bytes.unwrap_or_else(super::memory::half_of_free_bytes)
+    }
+
+    /// Does the blocks of the share, and returns how many.
+    fn compute(&self, job: Job<'_>) -> Result<u64> {
+        let Job { folder, plan, blocks, modules, shard, array_min, mine } = job;
+        let opening = self.engine.open(plan, engines::work(plan, mine.n_pairs_left))?;
+        let log = Log::begin(folder, shard, array_min)?;
+        let profile = Profile::begin(self.profile.is_some());
+        let memory_bytes = self.bytes_in_flight();
+        let files = Files { plan, records: Journal::open(folder)?, modules, profile: &profile };
+        let is_on_demand =
+            self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
+        let bases = match is_on_demand && n_header_bytes(plan) <= memory_bytes / 8 {
+            true => Bases::on_demand(files, mine.n_done > 0),
+            false => Bases::cached(files, self.open_cache(plan, folder)?, shard),
+        };
+        let tally = Tally::default();
+        let run = Run {
+            plan,
+            blocks,
+            folder,
+            bases: &bases,
+            shard,
+            n_in_flight: n_in_flight(plan, memory_bytes),
+            strict: self.strict,
+            stop: self.stop_flag(),
+            log: &log,
+            tally: &tally,
+            profile: &profile,
+        };
+        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_pairs_left);
+        let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
+        let started = Instant::now();
+        watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
+        let elapsed = started.elapsed();
+        if let (Some(path), Some(trace)) = (&self.profile, profile.trace()) {
+            replace_with_bytes(path, trace.as_bytes())?;
+        }
+        let (n_blocks, n_rows) =
+            (tally.n_blocks.load(Ordering::Relaxed) as u64, tally.n_rows.load(Ordering::Relaxed) as u64);
+        self.listener.tell(&Event::Computed(Computed {
+            elapsed,
+            n_blocks,
+            n_rows,
+            n_factorised: bases.n_factorised(),
+            stages: Stage::ALL.map(|stage| (stage, profile.sum(stage))).into(),
+            gpu_times: *tally.gpu_times.lock().unwrap_or_else(PoisonError::into_inner),
+            profile: self.profile.clone(),
+        }));
+        self.warn_of(&tally, n_rows);
+        Ok(n_blocks)
+    }
+
+    /// Waits for the engines, tells what they are, and records what was taken first.
+    fn wait_for(&self, opening: Vec<Opening>, folder: &Folder) -> Result<Vec<Box<dyn Engine>>> {
+        let engines = self.wait(opening)?;
+        if let Some(warning) = engines::record(engines[0].info(), folder)? {
+            self.listener.warn(warning);
+        }
+        Ok(engines)
+    }
+
+    /// Waits for the engines, and tells what they are.
+    pub(super) fn wait(&self, opening: Vec<Opening>) -> Result<Vec<Box<dyn Engine>>> {
+        let mut engines = vec![];
+        for opening in opening {
+            let opened = opening.wait()?;
+            let info = opened.engine.info().clone();
+            self.listener.tell(&Event::Engine { info, reason: opened.reason, warning: opened.warning });
+            engines.push(opened.engine);
+        }
+        Ok(engines)
+    }
+
+    /// The cache, with room for every basis of the plan.
+    fn open_cache(&self, plan: &Plan, folder: &Folder) -> Result<Cache> {
+        let dir = match &self.cache {
+            CacheChoice::None => return Cache::open(folder.bases(), u64::MAX),
+            CacheChoice::Dir(dir) => dir.clone(),
+            CacheChoice::OfUser => Cache::default_dir()?,
+        };
+        let limit_bytes = self.cache_limit_bytes.unwrap_or(Cache::DEFAULT_LIMIT_BYTES);
+        let needed_bytes = n_basis_bytes(plan);
+        if needed_bytes > limit_bytes {
+            self.listener.warn(ScanWarning::CacheLimit { needed_bytes, limit_bytes });
+        }
+        let cache = Cache::open(dir, limit_bytes.max(needed_bytes))?;
+        cache.check_writable()?;
+        Ok(cache)
+    }
+
+    /// Warns of what would mislead a reader of the table.
+    fn warn_of(&self, tally: &Tally, n_rows: u64) {
+        let fallbacks: BTreeSet<String> =
+            tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        for text in fallbacks {
+            self.listener.warn(ScanWarning::Fallback(text));
+        }
+        let n_shared_init = tally.n_shared_init.load(Ordering::Relaxed) as u64;
+        if n_shared_init > 0 {
+            let side = self.side;
+            self.listener.warn(ScanWarning::SharedInit { n: n_shared_init, n_rows, side });
+        }
+        let n_other_base = tally.n_other_base.load(Ordering::Relaxed) as u64;
+        if n_other_base > 0 {
+            self.listener.warn(ScanWarning::OtherBase { n: n_other_base, n_rows });
+        }
+    }
+}
+
+impl PlanFacts {
+    pub(super) fn of(
+        plan: &Plan,
+        extension: Extension,
+        blocks: &Blocks<'_>,
+        folder: &Folder,
+        shard: Shard,
+    ) -> Self {
+        let whole = BlockCounts::of(blocks, folder, |_| true);
+        let mine = match shard {
+            Shard::WHOLE => whole,
+            shard => BlockCounts::of(blocks, folder, |place| shard.has(place)),
+        };
+        Self {
+            n_adapters: plan.adapters.len(),
+            n_added: extension.n_added,
+            n_modules: plan.modules.len(),
+            whole,
+            mine,
+            shard,
+        }
+    }
+}
+
+/// Completes a table whose last block is there, or finds what is left to do.
+fn end(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<ScanEnd> {
+    let whole = BlockCounts::of(blocks, folder, |_| true);
+    // A process that has added checkpoints in the meantime completes the table.
+    let _lock = folder.lock()?;
+    if folder.read_plan()?.is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
+        return Ok(ScanEnd::Extended);
+    }
+    if !whole.is_complete() {
+        return Ok(ScanEnd::Share { n_left: whole.n_blocks - whole.n_done });
+    }
+    Ok(ScanEnd::Complete { problems: finish(plan, blocks, folder)? })
+}

@@ -1,0 +1,56 @@
+//! Tells the caller how far the work is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::bases::Bases;
+use super::event::{Event, Listener, Progress};
+use super::run::Tally;
+use crate::error::Result;
+
+/// How often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is watched.
+pub(super) struct Watch<'a, 'b> {
+    pub(super) listener: &'a Listener<'b>,
+    pub(super) tally: &'a Tally,
+    pub(super) bases: &'a Bases<'a>,
+    pub(super) n_adapters: usize,
+    pub(super) n_rows: u64,
+}
+
+impl Watch<'_, '_> {
+    /// Runs `work` while another thread tells how far it is.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(super) fn during(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let ended = AtomicBool::new(false);
+        let started = Instant::now();
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    thread::park_timeout(TICK);
+                    self.listener.tell(&Event::Progress(self.progress(started.elapsed())));
+                }
+            });
+            let done = work();
+            ended.store(true, Ordering::Relaxed);
+            watcher.thread().unpark();
+            done
+        })
+    }
+
+    fn progress(&self, elapsed: Duration) -> Progress {
+        Progress {
+            n_done: self.tally.n_rows.load(Ordering::Relaxed) as u64,
+            n_rows: self.n_rows,
+            n_ready: self.bases.n_ready(),
+            n_adapters: self.n_adapters,
+            bases: self.bases.come_from(),
+            elapsed,
+        }
+    }
+}
