@@ -58,6 +58,7 @@ fn draw(
         compute,
         control: &args.control,
         picture: &args.picture,
+        angles: args.angles,
     }
     .draw(console)
 }

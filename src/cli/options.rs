@@ -142,6 +142,9 @@ pub(super) struct CompareArgs {
     /// With --json: the whole grid of each module
     #[arg(long, requires = "json")]
     pub(super) grids: bool,
+    /// The principal angles too, in degrees: an SVD a module
+    #[arg(long)]
+    pub(super) angles: bool,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
     #[command(flatten)]
@@ -195,6 +198,9 @@ pub(super) struct FigureArgs {
     /// and meta; the control's are phi/control and so on
     #[arg(long, value_name = "FILE", value_parser = output_npz())]
     pub(super) save: Option<Output>,
+    /// The principal angles too, in degrees: an SVD a panel
+    #[arg(long)]
+    pub(super) angles: bool,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
     #[command(flatten)]

@@ -60,12 +60,12 @@ fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
 }
 
 fn numbered(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
-    runs.iter().all(|run| run.format().is_numbered()).then(|| Warning {
+    runs.iter().all(|run| run.naming_scheme().is_numbered()).then(|| Warning {
         code: "numbered-modules",
         message: format!(
             "{} modules have numbers for names, which need not mean the same in two files: they were matched because \
              the shapes of all agree",
-            runs[0].format()
+            runs[0].naming_scheme()
         ),
         modules: names(factorised.iter().map(|both| &both.pair)),
     })
