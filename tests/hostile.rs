@@ -1,5 +1,5 @@
 //! Real files of every container, broken at random: 100,000 cases, the same in every run. None may panic, run without
-//! end, or take more memory than [`MAX_BYTES`].
+//! end, or take more memory than [`MAX_BYTES`]. So are the tables of a scan: 10,000 cases more.
 #![allow(unsafe_code, reason = "an allocator that counts is the only way to see what is allocated")]
 
 mod common;
@@ -26,6 +26,8 @@ const LEGACY: u32 = 9_000;
 const NPZ: u32 = 8_000;
 const PICKLES: u32 = 16_000;
 const HEADERS: u32 = 4_000;
+#[cfg(feature = "cli")]
+const TABLES: u32 = 10_000;
 
 // Two files of each container but the first.
 const _: () = assert!(SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS == 100_000);
@@ -174,6 +176,66 @@ fn mutate(name: &str, n_cases: u32) {
     assert!(bytes.len() < 8 << 10);
     check(bytes.clone()).unwrap();
     run(n_cases, breaks(), |breaks| check(broken(bytes.clone(), &breaks)));
+}
+
+/// The most that reading a broken table may hold at once: a page is unpacked to at most 16 MiB, in which a column may
+/// have a dictionary.
+#[cfg(feature = "cli")]
+const MAX_TABLE_BYTES: usize = 64 << 20;
+
+#[test]
+#[cfg(feature = "cli")]
+fn broken_tables_stay_within_bounds() {
+    use lorascope::Error;
+    use lorascope::scan::table::{PairRows, PairTable, StoredPairs};
+
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("x.parquet");
+    let n = 40;
+    let ints = |step: i32| (0..n).map(|row| row / step).collect::<Vec<i32>>();
+    let floats = |scale: f32| ints(1).into_iter().map(|row| row as f32 * scale).collect::<Vec<f32>>();
+    let rows = PairRows {
+        module: "layers.3.self_attn.q_proj".to_owned(),
+        d: 64,
+        a: ints(8),
+        b: ints(1),
+        r_a: ints(20),
+        r_b: vec![8; n as usize],
+        q_a: ints(20),
+        q_b: vec![8; n as usize],
+        phi: vec![floats(0.01), vec![f32::NAN; n as usize]],
+        phi_r: floats(0.02),
+        linear_cka: floats(0.005),
+        init_cosine: floats(0.004),
+        shared_init: ints(1).into_iter().map(|row| row % 3 == 0).collect(),
+        other_base: ints(1).into_iter().map(|row| (row % 2 == 0).then_some(row % 4 == 0)).collect(),
+        angles: vec![floats(2.0)],
+        histogram: Some(vec![7; 100]),
+        fallback: Some("cpu".to_owned()),
+        ..PairRows::default()
+    };
+    let table = PairTable { cells: vec![(1, 1), (8, 8)], n_angles: 1, with_grids: false };
+    table.write(&path, rows).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(StoredPairs::read(&path, &table).unwrap().n_rows(), n as usize);
+    run(TABLES, breaks(), |breaks| {
+        std::fs::write(&path, broken(whole.clone(), &breaks)).unwrap();
+        let mut error = None;
+        let peak = peak_bytes(|| {
+            let read = StoredPairs::read(&path, &table).and_then(|stored| {
+                black_box(stored.pairs().count());
+                stored.histogram()
+            });
+            error = read.err();
+        });
+        prop_assert!(peak <= MAX_TABLE_BYTES, "{} bytes: {:?}", peak, error);
+        if let Some(error) = error {
+            let message = error.to_string();
+            let is_one_line = message.contains("x.parquet: ") && !message.contains(char::is_control);
+            prop_assert!(matches!(error, Error::Malformed(_)) && is_one_line, "{}", message);
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -162,17 +162,17 @@ fn damage_is_an_error_and_never_a_panic() {
     write_ids(&path, &[0..20]);
     let whole = fs::read(&path).unwrap();
     for at in 0..whole.len() {
-        fs::write(&path, &whole[..at]).unwrap();
-        let error = read(&path).unwrap_err();
-        let names_it = error.to_string().contains("x.parquet: found damage (");
-        assert!(matches!(error, Error::Malformed(_)) && names_it, "cut at {at}: {error}");
-        for mask in [0x80, 0x01, 0xff] {
-            let mut bytes = whole.clone();
-            bytes[at] ^= mask;
-            fs::write(&path, bytes).unwrap();
-            if let Err(error) = read(&path) {
-                assert!(matches!(error, Error::Malformed(_)), "byte {at}: {error}");
-            }
+        if at % 5 == 0 {
+            fs::write(&path, &whole[..at]).unwrap();
+            let error = read(&path).unwrap_err();
+            let names_it = error.to_string().contains("x.parquet: found damage (");
+            assert!(matches!(error, Error::Malformed(_)) && names_it, "cut at {at}: {error}");
+        }
+        let mut bytes = whole.clone();
+        bytes[at] ^= [0x80, 0x01, 0xff][at % 3];
+        fs::write(&path, bytes).unwrap();
+        if let Err(error) = read(&path) {
+            assert!(matches!(error, Error::Malformed(_)), "byte {at}: {error}");
         }
     }
 }
