@@ -187,6 +187,7 @@ const MAX_TABLE_BYTES: usize = 64 << 20;
 #[cfg(feature = "cli")]
 fn broken_tables_stay_within_bounds() {
     use lorascope::Error;
+    use lorascope::measure::{self, Kind, Values, Wanted};
     use lorascope::scan::table::{PairRows, PairTable, StoredPairs};
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -194,27 +195,26 @@ fn broken_tables_stay_within_bounds() {
     let n = 40;
     let ints = |step: i32| (0..n).map(|row| row / step).collect::<Vec<i32>>();
     let floats = |scale: f32| ints(1).into_iter().map(|row| row as f32 * scale).collect::<Vec<f32>>();
+    let wanted = Wanted { cells: vec![(1, 1), (8, 8)], max_rank: 1, angles: true, grid: false };
+    let values = |name: &str, kind: Kind| match (name, kind) {
+        ("r_a" | "q_a", _) => Values::Ints(ints(20)),
+        (_, Kind::Int) => Values::Ints(vec![8; n as usize]),
+        ("phi_8", _) => Values::Floats(vec![f32::NAN; n as usize]),
+        (_, Kind::Bool | Kind::OptionalBool) => {
+            Values::Flags(ints(1).into_iter().map(|row| (row % 2 == 0).then_some(row % 4 == 0)).collect())
+        }
+        (name, _) => Values::Floats(floats(0.001 * name.len() as f32)),
+    };
+    let columns = measure::columns(&wanted).into_iter();
     let rows = PairRows {
         module: "layers.3.self_attn.q_proj".to_owned(),
-        d: 64,
         a: ints(8),
         b: ints(1),
-        r_a: ints(20),
-        r_b: vec![8; n as usize],
-        q_a: ints(20),
-        q_b: vec![8; n as usize],
-        phi: vec![floats(0.01), vec![f32::NAN; n as usize]],
-        phi_r: floats(0.02),
-        linear_cka: floats(0.005),
-        init_cosine: floats(0.004),
-        shared_init: ints(1).into_iter().map(|row| row % 3 == 0).collect(),
-        other_base: ints(1).into_iter().map(|row| (row % 2 == 0).then_some(row % 4 == 0)).collect(),
-        angles: vec![floats(2.0)],
+        statistics: columns.map(|(name, kind)| (name.clone(), kind, values(&name, kind))).collect(),
         histogram: Some(vec![7; 100]),
         fallback: Some("cpu".to_owned()),
-        ..PairRows::default()
     };
-    let table = PairTable { cells: vec![(1, 1), (8, 8)], n_angles: 1, with_grids: false };
+    let table = PairTable { wanted };
     table.write(&path, rows).unwrap();
     let whole = std::fs::read(&path).unwrap();
     assert_eq!(StoredPairs::read(&path, &table).unwrap().n_rows(), n as usize);
