@@ -16,7 +16,7 @@ use super::report::{REPORT_HELP, ReportArgs};
 use super::scan::{SCAN_HELP, ScanArgs};
 use super::status::{STATUS_HELP, StatusArgs};
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
-use crate::figure::Palette;
+use crate::figure::{Palette, Style};
 use crate::{Adapter, OpenOptions, Selection, Side};
 
 /// The version with the commit that it was built from, where the source was a checkout.
@@ -319,6 +319,21 @@ pub(super) struct PictureArgs {
     /// Pixels an inch
     #[arg(long, default_value = "300", value_parser = positive)]
     pub(super) dpi: f64,
+}
+
+impl PictureArgs {
+    /// The style of a picture whose largest value is this.
+    pub(super) fn style(&self, largest: f64) -> Style {
+        let style = Style::new().palette(self.palette).dpi(self.dpi);
+        let style = match self.width_in {
+            Some(width_in) => style.width_in(width_in),
+            None => style,
+        };
+        match self.vmax {
+            Vmax::Auto => style.range_up_to(self.vmin, largest),
+            Vmax::Value(vmax) => style.range(self.vmin, vmax),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,13 +9,13 @@ use clap::error::ErrorKind;
 use super::console::Console;
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
-use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
+use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs};
 use super::output::Output;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
 use crate::error::Result as CrateResult;
-use crate::figure::{Figure, Panel};
+use crate::figure::{Figure, Output as Format, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::{Adapter, Grid, ModulePair, Side};
 
@@ -62,15 +62,15 @@ impl<'a> Picture<'a> {
             .chain(done.control.iter().map(|control| &control.grid))
             .collect();
         let figure = self.figure(&ranks, &grids);
-        sink.fill(|writer| figure.write_png(done.engine.as_ref(), writer))?;
+        let scene = figure.scene()?;
+        sink.fill(|writer| Format::Png.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
-        let areas = figure.areas()?;
         let path = match self.output {
             Output::Stdout => None,
             Output::File(path) => Some(path.display().to_string()),
         };
-        let (width_px, height_px, dpi) = (areas.width_px, areas.height_px, self.picture.dpi);
+        let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.dpi);
         let shown = path.as_deref().unwrap_or("stdout");
         console.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
 
@@ -115,7 +115,7 @@ impl<'a> Picture<'a> {
         let ranks = |pair: &ModulePair<'_>| (pair.first.rank(), pair.second.rank());
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
         let grids = grids?;
-        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).areas().map(drop)
+        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
     }
 
     fn has_control(&self) -> bool {
@@ -127,8 +127,7 @@ impl<'a> Picture<'a> {
     }
 
     fn figure(&self, ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
-        let mut figure =
-            Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
+        let mut figure = Figure::new(self.side().symbol());
         for (at, (&(r_a, r_b), &grid)) in ranks.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
@@ -136,13 +135,8 @@ impl<'a> Picture<'a> {
             };
             figure = figure.panel(panel.ranks(r_a, r_b));
         }
-        if let Some(width_in) = self.picture.width_in {
-            figure = figure.width_in(width_in);
-        }
-        match self.picture.vmax {
-            Vmax::Auto => figure.range_from(self.picture.vmin),
-            Vmax::Value(vmax) => figure.range(self.picture.vmin, vmax),
-        }
+        let style = self.picture.style(figure.largest());
+        figure.style(style)
     }
 
     fn columns(&self, done: &Done<'_>) -> Vec<Column> {

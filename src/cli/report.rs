@@ -12,9 +12,8 @@ use super::options::{glob, positive};
 use super::output::Output;
 use super::sink::Sink;
 use super::write_stdout;
-use crate::engine::CpuEngine;
 use crate::error::{Error, Result as CrateResult};
-use crate::figure::Palette;
+use crate::figure::{Output as Format, Palette, Style};
 use crate::report::{Options, Scan, findings, pictures, tables, text};
 
 pub(super) const REPORT_HELP: &str = "\
@@ -72,10 +71,11 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     fs::create_dir_all(&dir).map_err(|error| Error::io("make the folder", &dir, error))?;
 
     let open = |name: &str| Sink::open(&Output::File(dir.join(name)));
-    let pictures = pictures(&scan, &findings, args.palette, args.dpi)?;
-    let engine = CpuEngine::new();
+    let pictures = pictures(&scan, &findings, &Style::new().palette(args.palette).dpi(args.dpi))?;
+    let format = Format::Png;
+    let file = |name: &str| format!("{name}.{}", format.suffix());
     pictures.par_iter().try_for_each(|(name, picture)| -> CrateResult<()> {
-        open(name)?.fill(|writer| picture.write_png(&engine, writer))
+        open(&file(name))?.fill(|writer| picture.write(format, writer))
     })?;
     let tables = tables(&scan, &findings);
     for (name, fill) in &tables {
@@ -84,7 +84,8 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)? + "\n";
     open("report.json")?.fill_text(&json)?;
 
-    let names: Vec<&str> = pictures.iter().map(|(name, _)| *name).chain(["report.json"]).collect();
+    let names: Vec<String> =
+        pictures.iter().map(|(name, _)| file(name)).chain(["report.json".to_owned()]).collect();
     console.note("wrote", format!("{} and {} tables in {}", names.join(", "), tables.len(), shown(&dir)));
     let printed = if args.json { json } else { text(&findings) };
     write_stdout(|stdout| stdout.write_all(printed.as_bytes()))

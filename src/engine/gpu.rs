@@ -28,7 +28,7 @@ use self::pair_stats::PairStatsKernels;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Pair, Precision, StageTimes,
+    Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Painter, Pair, Precision, StageTimes,
     pair_stats_of_grids,
 };
 use crate::error::{Error, Fault, Result};
@@ -271,7 +271,9 @@ impl Engine for GpuEngine {
     fn stage_times(&self) -> Option<StageTimes> {
         Some(self.pair_stats.times())
     }
+}
 
+impl Painter for GpuEngine {
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
         let params = Params::new(cells, band)?;
         let device = &self.device;
