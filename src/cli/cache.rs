@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args as ArgGroup, ValueEnum};
+use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::bytes::bytes;
 use super::write_stdout;
 use crate::scan::cache::{Cache, Info};
 use crate::text::printable;
@@ -65,9 +65,10 @@ pub(super) fn run(args: &CacheArgs) -> Result<()> {
     }
     let dir = printable(&cache.dir().display().to_string(), 1000);
     let Info { entries, bytes: total, limit_bytes } = info;
-    let holds = format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, bytes(total));
+    let holds =
+        format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, BinaryBytes(total));
     write_stdout(|stdout| match cleared {
         true => writeln!(stdout, "{dir}: {holds} removed"),
-        false => writeln!(stdout, "{dir}: {holds}, limit {}", bytes(limit_bytes)),
+        false => writeln!(stdout, "{dir}: {holds}, limit {}", BinaryBytes(limit_bytes)),
     })
 }

@@ -1,12 +1,16 @@
 //! `lorascope compare`: two checkpoints in numbers, a row for each module that both have.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use clap::Args as ArgGroup;
 use serde::Serialize;
 
 use super::console::Console;
 use super::job::{Done, Job};
 use super::meta::{Meta, save};
-use super::options::CompareArgs;
+use super::options::{ComputeArgs, SelectionArgs};
+use super::output::{self, Destination};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
@@ -14,8 +18,46 @@ use crate::measure::chance;
 use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
 
+pub(super) const COMPARE_HELP: &str = "\
+A RUN is as for figure. Without --layer, --projections and --module every module that both runs have is compared.
+
+A row has the ranks r_a and r_b, the dimension d, φ(k, k) at powers of two and at r = min(r_a, r_b) (of the directions \
+that rounding left), the baseline max(i, j)/d there, which two random spaces give, and z, how many standard deviations \
+φ(r, r) lies above it. – stands for what does not exist; z is left out for two runs that share their random start.
+
+Examples:
+  lorascope compare runs/seed0 runs/seed1
+  lorascope compare runs/seed0 runs/seed1 --side b --module '*.v_proj'
+  lorascope compare runs/seed0 runs/seed1 --json --grids -o pair.json
+  lorascope compare runs/seed0 runs/seed1 --save grids.npz";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CompareArgs {
+    /// First checkpoint: its directions are the rows, i
+    #[arg(value_name = "CHECKPOINT_A")]
+    checkpoint_a: PathBuf,
+    /// Second checkpoint: its directions are the columns, j
+    #[arg(value_name = "CHECKPOINT_B")]
+    checkpoint_b: PathBuf,
+    /// Where to write the table or the JSON: a file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output::text())]
+    output: Destination,
+    /// Write all grids and singular values too: a .npz file, with phi/MODULE, sigma_a/MODULE, sigma_b/MODULE
+    /// and meta
+    #[arg(long, value_name = "FILE", value_parser = output::npz())]
+    save: Option<Destination>,
+    /// With --json: the whole grid of each module
+    #[arg(long, requires = "json")]
+    grids: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
-    let (a, b) = (args.selection.open(&args.run_a)?, args.selection.open(&args.run_b)?);
+    args.compute.check()?;
+    let (a, b) = (args.selection.open(&args.checkpoint_a)?, args.selection.open(&args.checkpoint_b)?);
     let selection = args.selection.of(Selection::new().all())?;
     let side = args.compute.side;
     let selected = selection.select(&a, &b, side)?;

@@ -5,9 +5,22 @@ use std::io::Write;
 
 use anstream::stderr;
 use anstyle::{AnsiColor, Style};
+use clap::{Args as ArgGroup, value_parser};
 
-use super::options::CommonArgs;
 use crate::error::Error;
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CommonArgs {
+    /// Print errors and results alone
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
+    pub(super) quiet: bool,
+    /// Print what is read, compared and timed
+    #[arg(short, long, global = true, display_order = 100)]
+    pub(super) verbose: bool,
+    /// Threads of the CPU stages [default: the cores that this process may use]
+    #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
 
 /// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
 pub(super) struct Console {

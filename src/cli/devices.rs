@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args as ArgGroup;
 use etcetera::BaseStrategy;
+use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::bytes::bytes;
 use super::write_stdout;
 #[cfg(feature = "gpu")]
 use crate::engine::GpuChoice;
@@ -149,9 +149,10 @@ fn paragraph(gpu: &Gpu) -> String {
     let mut text = format!("{}: {} ({}, {}{pci})\n", gpu.index, gpu.name, gpu.backend, gpu.kind);
     let GpuLimits { workgroup_invocations, f16, timestamps, .. } = gpu.limits;
     text += &row("driver", &gpu.driver);
-    let (binding, whole) = (gpu.limits.max_storage_binding_bytes, gpu.limits.max_buffer_bytes);
-    text += &row("buffers", &format!("{} in a binding, {} in all", bytes(binding), bytes(whole)));
-    let memory = bytes(gpu.limits.workgroup_memory_bytes.into());
+    let [binding, whole] =
+        [gpu.limits.max_storage_binding_bytes, gpu.limits.max_buffer_bytes].map(BinaryBytes);
+    text += &row("buffers", &format!("{binding} in a binding, {whole} in all"));
+    let memory = BinaryBytes(gpu.limits.workgroup_memory_bytes.into());
     text += &row("workgroups", &format!("{workgroup_invocations} invocations, {memory} of memory"));
     let yes = |there: bool| if there { "yes" } else { "no" };
     let subgroups = match gpu.limits.subgroup_size {

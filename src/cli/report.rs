@@ -8,12 +8,12 @@ use clap::{Args as ArgGroup, value_parser};
 use rayon::prelude::*;
 
 use super::console::Console;
-use super::options::{glob, positive};
-use super::output::Output;
+use super::options::{StyleArgs, glob};
+use super::output::Destination;
 use super::sink::Sink;
 use super::write_stdout;
 use crate::error::{Error, Result as CrateResult};
-use crate::figure::{Output as Format, Palette, Style};
+use crate::figure::Output;
 use crate::report::{Options, Scan, findings, pictures, tables, text};
 
 pub(super) const REPORT_HELP: &str = "\
@@ -56,12 +56,8 @@ pub(super) struct ReportArgs {
     /// Print report.json instead of the summary
     #[arg(long)]
     pub(super) json: bool,
-    /// Colours: rocket, viridis, magma, inferno, cividis or grey
-    #[arg(long, value_name = "NAME", default_value = "rocket", help_heading = "How it is drawn")]
-    pub(super) palette: Palette,
-    /// Pixels an inch
-    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
-    pub(super) dpi: f64,
+    #[command(flatten)]
+    pub(super) style: StyleArgs,
 }
 
 pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
@@ -70,9 +66,9 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     let dir = args.output.clone().unwrap_or_else(|| args.scan.join("report"));
     fs::create_dir_all(&dir).map_err(|error| Error::io("make the folder", &dir, error))?;
 
-    let open = |name: &str| Sink::open(&Output::File(dir.join(name)));
-    let pictures = pictures(&scan, &findings, &Style::new().palette(args.palette).dpi(args.dpi))?;
-    let format = Format::Png;
+    let open = |name: &str| Sink::open(&Destination::File(dir.join(name)));
+    let pictures = pictures(&scan, &findings, &args.style.style())?;
+    let format = Output::default();
     let file = |name: &str| format!("{name}.{}", format.suffix());
     pictures.par_iter().try_for_each(|(name, picture)| -> CrateResult<()> {
         open(&file(name))?.fill(|writer| picture.write(format, writer))

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
+use super::output::Destination;
 use crate::error::{Error, Fault, Result};
 use crate::files::{beside, folder};
 
@@ -27,10 +27,10 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Sink::open`].
-    pub(super) fn open_text(output: &Output) -> Result<Self> {
+    pub(super) fn open_text(output: &Destination) -> Result<Self> {
         match output {
-            Output::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
-            Output::File(_) => Self::open(output),
+            Destination::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Destination::File(_) => Self::open(output),
         }
     }
 
@@ -39,16 +39,16 @@ impl Sink {
     /// # Errors
     /// `Io` when the folder is not writable, `Invalid` when it is not there, the target is no file or read-only, or
     /// stdout is a terminal.
-    pub(super) fn open(output: &Output) -> Result<Self> {
+    pub(super) fn open(output: &Destination) -> Result<Self> {
         let path = match output {
-            Output::Stdout if io::stdout().is_terminal() => {
+            Destination::Stdout if io::stdout().is_terminal() => {
                 return Err(Fault::new("a terminal", "a pipe or a file for what is no text")
                     .of("stdout")
                     .hint("name a file, or send stdout on")
                     .invalid());
             }
-            Output::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
-            Output::File(path) => path,
+            Destination::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Destination::File(path) => path,
         };
         let target = through_links(path);
         let target = match fs::metadata(&target) {
