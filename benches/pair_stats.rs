@@ -1,5 +1,13 @@
 //! What is kept of a block of pairs, in pairs a second, on the first GPU that wgpu finds, a software one too:
 //! `cargo bench --bench pair_stats`.
+//!
+//! A block has 1024 rows, which is enough for a software driver; `LORASCOPE_BENCH_ROWS` asks for more.
+//! `LORASCOPE_BENCH_KERNEL_TIMES` names a file to which each benchmark appends its kernel's seconds a block, by the GPU's own
+//! clock: `pair_stats_128 (8, 768, 128) 0.00125`.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Write;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -11,14 +19,20 @@ fn main() {
 }
 
 /// Rank, d, bases: each with each other.
-const SHAPES: [(usize, usize, usize); 4] = [(8, 768, 128), (16, 768, 64), (64, 768, 16), (128, 768, 8)];
+type Shape = (usize, usize, usize);
 
-fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usize, usize)) {
-    let open = |choice| GpuEngine::open_with_kernel(&choice, Precision::F32, kernel);
+fn shapes() -> [Shape; 4] {
+    let n_rows = std::env::var("LORASCOPE_BENCH_ROWS").map_or(1024, |rows| rows.parse().unwrap());
+    [8, 16, 64, 128].map(|rank| (rank, 768, n_rows / rank))
+}
+
+fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, precision: Precision, shape: Shape) {
+    let open = |choice| GpuEngine::open_with_kernel(&choice, precision, kernel);
     let engine = match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
         Ok(engine) => engine,
         Err(error) => return eprintln!("skipped: {error}"),
     };
+    let (rank, d, n) = shape;
     // What the numbers are changes nothing.
     let basis = Basis::gaussian(rank, d, 0).unwrap();
     let bases = vec![&basis; n];
@@ -28,20 +42,38 @@ fn pair_stats(bencher: Bencher<'_, '_>, kernel: &str, (rank, d, n): (usize, usiz
     // Else it would be the CPU engine that is timed.
     let first = engine.pair_stats(&block).unwrap();
     assert_eq!((first.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
-    bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench(|| engine.pair_stats(black_box(&block)).unwrap());
+    let kernel_s = || engine.stage_times().and_then(|times| times.kernel).map(|time| time.as_secs_f64());
+    let (before, n_blocks) = (kernel_s(), Cell::new(0u32));
+    bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench_local(|| {
+        n_blocks.set(n_blocks.get() + 1);
+        engine.pair_stats(black_box(&block)).unwrap()
+    });
+    if let (Some(before), Some(after)) = (before, kernel_s()) {
+        record(kernel, shape, (after - before) / f64::from(n_blocks.get()));
+    }
 }
 
-#[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn pair_stats_128_subgroup(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    pair_stats(bencher, "pair_stats_128_subgroup", shape);
+fn record(kernel: &str, shape: Shape, seconds: f64) {
+    if let Some(path) = std::env::var_os("LORASCOPE_BENCH_KERNEL_TIMES") {
+        let mut file = File::options().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{kernel} {shape:?} {seconds}").unwrap();
+    }
 }
 
-#[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn pair_stats_128(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    pair_stats(bencher, "pair_stats_128", shape);
+macro_rules! benches {
+    ($($kernel:ident: $precision:ident),+ $(,)?) => {
+        $(#[divan::bench(args = shapes(), sample_count = 5, sample_size = 1)]
+        fn $kernel(bencher: Bencher<'_, '_>, shape: Shape) {
+            pair_stats(bencher, stringify!($kernel), Precision::$precision, shape);
+        })+
+    };
 }
 
-#[divan::bench(args = SHAPES, sample_count = 5, sample_size = 1)]
-fn pair_stats_64(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
-    pair_stats(bencher, "pair_stats_64", shape);
-}
+benches!(
+    pair_stats_128_subgroup: F32,
+    pair_stats_128: F32,
+    pair_stats_64: F32,
+    pair_stats_coop: F32,
+    pair_stats_128_f16: F16,
+    pair_stats_64_f16: F16,
+);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::engines::phi_bound;
 use common::oracle::Oracle;
@@ -73,8 +73,9 @@ fn references() -> Vec<Reference> {
     references
 }
 
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+/// Seen from the folder that tests run in, so that a test binary can be taken along with its data.
+fn data() -> &'static Path {
+    Path::new("tests/data")
 }
 
 fn basis(adapter: &str, module: &str, side: Side) -> Basis {

@@ -52,7 +52,7 @@ fn gaussian(ranks: impl IntoIterator<Item = usize>, d: usize) -> Vec<Basis> {
     ranks.map(|(seed, q)| Basis::gaussian(q, d, 1000 * d as u64 + seed as u64).unwrap()).collect()
 }
 
-fn pair_stats(
+fn block_stats(
     engine: &dyn Engine,
     a: &[Basis],
     b: &[Basis],
@@ -87,7 +87,7 @@ fn difference(pair: PairStats<'_>, expected: &[f64]) -> f64 {
 fn agrees_with_the_oracle_at_mixed_ranks_from_1_to_70(engine: &dyn Engine) {
     // Some 900 rows: many tiles, and bases that straddle them in every way.
     let bases = gaussian((0..26).map(|k| 1 + k * 29 % 70), 83);
-    let kept = kept(engine, &bases, &bases[3..11], Pairs::All, &CELLS);
+    let kept = block_stats(engine, &bases, &bases[3..11], Pairs::All, &CELLS);
     assert_eq!(kept.n_pairs(), 26 * 8);
     for (at, pair) in kept.pairs().enumerate() {
         let (a, b) = (&bases[at / 8], &bases[3 + at % 8]);
@@ -132,7 +132,7 @@ fn large() -> &'static [Large] {
 
 fn agrees_with_the_plain_loops_over_the_tile_and_up_to_rank_1024(engine: &dyn Engine) {
     for Large { bases, expected } in large() {
-        let kept = kept(engine, bases, bases, Pairs::All, &LARGE_CELLS);
+        let kept = block_stats(engine, bases, bases, Pairs::All, &LARGE_CELLS);
         for (at, (pair, expected)) in kept.pairs().zip(expected).enumerate() {
             let worst = difference(pair, expected);
             assert!(worst <= phi_bound(engine), "pair {at} of d = {}: {worst:e}", bases[0].d());
@@ -153,7 +153,7 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
     for d in [3000, 8191, 12_000, 16_381] {
         let bases = [hadamard(4, d), hadamard(1, d)];
         let cells = [(1, 1), (2, 2), (1, 4), (3, 3)];
-        let kept = kept(engine, &bases, &bases, Pairs::All, &cells);
+        let kept = block_stats(engine, &bases, &bases, Pairs::All, &cells);
         for (at, pair) in kept.pairs().enumerate() {
             let worst = difference(pair, &plain(&bases[at / 2], &bases[at % 2], &cells));
             assert!(worst <= phi_bound(engine), "d = {d}, pair {at}: {worst:e}");
@@ -175,7 +175,7 @@ fn keeps_the_bound_where_all_squares_round_the_same_way(engine: &dyn Engine) {
     for (q, d) in [(1000, 1000), (300, 700), (64, 91)] {
         let bases = [axes(q, d), hadamard(q, d)];
         let cells = [(1, q), (q, 1), (2, q / 2), (q, q)];
-        let kept = kept(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+        let kept = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
         let worst = difference(kept.pairs().next().unwrap(), &plain(&bases[0], &bases[1], &cells));
         assert!(worst <= phi_bound(engine), "rank {q} of {d}: {worst:e}");
     }
@@ -186,7 +186,7 @@ fn finds_a_basis_in_itself_whole(engine: &dyn Engine) {
     for (k, basis) in bases.iter().enumerate() {
         let list = [(k as u32, k as u32)];
         let cells = [(1, 1), (2, 2), (5, 5)];
-        let kept = kept(engine, &bases, &bases, Pairs::List(&list), &cells);
+        let kept = block_stats(engine, &bases, &bases, Pairs::List(&list), &cells);
         let pair = kept.pairs().next().unwrap();
         for phi in pair.phi.iter().chain([&pair.full, &pair.linear_cka]) {
             assert!((f64::from(*phi) - 1.0).abs() <= phi_bound(engine), "rank {}: {pair:?}", basis.q());
@@ -196,7 +196,7 @@ fn finds_a_basis_in_itself_whole(engine: &dyn Engine) {
 
 fn is_one_in_one_dimension(engine: &dyn Engine) {
     let bases: Vec<Basis> = [1.0, -1.0].map(|x| Basis::from_rows(1, vec![x], vec![2.0]).unwrap()).into();
-    let kept = kept(engine, &bases, &bases, Pairs::All, &[(1, 1), (1, 2)]);
+    let kept = block_stats(engine, &bases, &bases, Pairs::All, &[(1, 1), (1, 2)]);
     for pair in kept.pairs() {
         assert!(pair.phi[0] == 1.0 && pair.phi[1].is_nan() && pair.full == 1.0 && pair.linear_cka == 1.0);
     }
@@ -204,10 +204,10 @@ fn is_one_in_one_dimension(engine: &dyn Engine) {
 
 fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
     let bases = gaussian((0..60).map(|k| 1 + k * 31 % 97), 130);
-    let all = kept(engine, &bases, &bases, Pairs::All, &CELLS);
+    let all = block_stats(engine, &bases, &bases, Pairs::All, &CELLS);
     let all: Vec<PairStats<'_>> = all.pairs().collect();
 
-    let upper = kept(engine, &bases, &bases, Pairs::Upper, &CELLS);
+    let upper = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
     let places: Vec<(usize, usize)> = (0..60).flat_map(|a| (a + 1..60).map(move |b| (a, b))).collect();
     assert_eq!(upper.n_pairs(), places.len());
     for (pair, &(a, b)) in upper.pairs().zip(&places) {
@@ -215,17 +215,17 @@ fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
     }
 
     let list: Vec<(u32, u32)> = (0..150).map(|k| (k * 17 % 60, k * k % 59)).collect();
-    let listed = kept(engine, &bases, &bases, Pairs::List(&list), &CELLS);
+    let listed = block_stats(engine, &bases, &bases, Pairs::List(&list), &CELLS);
     for (pair, &(a, b)) in listed.pairs().zip(&list) {
         assert_eq!(bits(pair), bits(all[(60 * a + b) as usize]), "({a}, {b})");
     }
 
     // Alone, and shifted by one basis.
     for (a, b) in [(3, 40), (17, 17), (59, 0)] {
-        let alone = kept(engine, &bases[a..=a], &bases[b..=b], Pairs::All, &CELLS);
+        let alone = block_stats(engine, &bases[a..=a], &bases[b..=b], Pairs::All, &CELLS);
         assert_eq!(bits(alone.pairs().next().unwrap()), bits(all[60 * a + b]), "({a}, {b}) alone");
     }
-    let shifted = kept(engine, &bases[1..], &bases[2..], Pairs::All, &CELLS);
+    let shifted = block_stats(engine, &bases[1..], &bases[2..], Pairs::All, &CELLS);
     for (at, pair) in shifted.pairs().enumerate() {
         let (a, b) = (1 + at / 58, 2 + at % 58);
         assert_eq!(bits(pair), bits(all[60 * a + b]), "({a}, {b}) shifted");
@@ -235,7 +235,7 @@ fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
 fn keeps_no_cell_past_the_ranks(engine: &dyn Engine) {
     let bases = gaussian([3, 5], 20);
     let cells = [(3, 5), (4, 1), (1, 6), (usize::MAX, 1)];
-    let kept = kept(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+    let kept = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
     let phi = kept.pairs().next().unwrap().phi;
     assert!(phi[0].is_finite() && phi[1..].iter().all(|phi| phi.is_nan()), "{phi:?}");
 }
@@ -243,20 +243,20 @@ fn keeps_no_cell_past_the_ranks(engine: &dyn Engine) {
 fn keeps_whole_grids_and_no_cells_at_all(engine: &dyn Engine) {
     let bases = gaussian([9, 14], 40);
     let cells: Vec<(usize, usize)> = (1..=9).flat_map(|i| (1..=14).map(move |j| (i, j))).collect();
-    let whole = kept(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+    let whole = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
     let whole = whole.pairs().next().unwrap();
     let oracle = Oracle::new(bases[0].rows(), bases[1].rows(), 40);
     assert!(oracle.worst(whole.phi) <= phi_bound(engine));
-    let none = kept(engine, &bases[..1], &bases[1..], Pairs::All, &[]);
+    let none = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &[]);
     assert_eq!(bits(none.pairs().next().unwrap()), [whole.full.to_bits(), whole.linear_cka.to_bits()]);
 }
 
 fn returns_nothing_for_no_pair(engine: &dyn Engine) {
     let bases = gaussian([3], 20);
-    assert_eq!(kept(engine, &bases, &bases, Pairs::Upper, &CELLS).n_pairs(), 0);
-    assert_eq!(kept(engine, &bases, &bases, Pairs::List(&[]), &CELLS).n_pairs(), 0);
-    assert_eq!(kept(engine, &[], &bases, Pairs::All, &CELLS).n_pairs(), 0);
-    assert_eq!(kept(engine, &bases, &[], Pairs::List(&[]), &[]).n_pairs(), 0);
+    assert_eq!(block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS).n_pairs(), 0);
+    assert_eq!(block_stats(engine, &bases, &bases, Pairs::List(&[]), &CELLS).n_pairs(), 0);
+    assert_eq!(block_stats(engine, &[], &bases, Pairs::All, &CELLS).n_pairs(), 0);
+    assert_eq!(block_stats(engine, &bases, &[], Pairs::List(&[]), &[]).n_pairs(), 0);
 }
 
 fn refuses_bases_of_different_dimensions(engine: &dyn Engine) {
@@ -269,7 +269,7 @@ fn goes_through_grids_where_rows_are_no_unit_vectors(engine: &dyn Engine) {
     // Nobody checks that rows are orthonormal: of others the numbers are those of the grids.
     let long = Basis::from_rows(2, vec![300.0, 0.0, 0.0, 0.5], vec![1.0; 2]).unwrap();
     let bases = [long];
-    let kept = kept(engine, &bases, &bases, Pairs::All, &[(1, 1), (2, 2)]);
+    let kept = block_stats(engine, &bases, &bases, Pairs::All, &[(1, 1), (2, 2)]);
     let grid = lorascope::similarity(engine, &bases[0], &bases[0]).unwrap();
     let pair = kept.pairs().next().unwrap();
     assert_eq!((pair.phi, pair.full), (&[grid.values()[0], grid.values()[3]][..], grid.values()[3]));
@@ -277,13 +277,13 @@ fn goes_through_grids_where_rows_are_no_unit_vectors(engine: &dyn Engine) {
 
 fn answers_many_threads_at_once(engine: &dyn Engine) {
     let bases = gaussian([8, 70, 3, 20], 100);
-    let expected = kept(engine, &bases, &bases, Pairs::Upper, &CELLS);
+    let expected = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
     let expected: Vec<Vec<u32>> = expected.pairs().map(bits).collect();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let again = kept(engine, &bases, &bases, Pairs::Upper, &CELLS);
+                    let again = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
                     assert!(again.pairs().map(bits).eq(expected.iter().cloned()));
                 }
             });

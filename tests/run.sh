@@ -44,6 +44,9 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 LORASCOPE_REQUIRE_GPU=1 cargo test --release "$@" 2>&1 | tee "$log" || status=$?
+if [ "$#" = 0 ]; then
+    bash tests/device.sh || status=1
+fi
 # One line for all test programs: "test result: ok. 12 passed; 0 failed; ..." added up.
 awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
 if grep -E 'Validation (Error|Warning)' "$log" >&2; then

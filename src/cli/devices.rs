@@ -117,7 +117,7 @@ fn table(timings: &GpuTimings) -> String {
         let Timing { precision, work, kernel, seconds, gflop_per_s, is_fastest } = timing;
         let mark = if *is_fastest { " *" } else { "" };
         let ms = 1e3 * seconds;
-        format!("   {precision:<4} {work:<11} {kernel:<17} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
+        format!("   {precision:<4} {work:<11} {kernel:<18} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
     });
     format!("\nkernels of gpu {}:\n{}", timings.gpu, lines.collect::<String>())
 }
@@ -246,8 +246,8 @@ mod tests {
         let kernels = vec![timing("pair_stats_128", 0.000_25, true), timing("pair_stats_64", 0.001, false)];
         assert_eq!(
             table(&GpuTimings { gpu: 2, kernels }),
-            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128               0.250 ms     6400.0 GFLOP/s *\n   \
-             f32  many pairs  pair_stats_64                1.000 ms     1600.0 GFLOP/s\n"
+            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128          0.250 ms     6400.0 GFLOP/s *\n   \
+             f32  many pairs  pair_stats_64           1.000 ms     1600.0 GFLOP/s\n"
         );
     }
 
