@@ -12,9 +12,9 @@ use crate::select::ModulePair;
 
 /// The two bases of one module, before any engine has seen them.
 #[derive(Debug, Clone)]
-pub struct Factorised<'a> {
+pub struct Factorised {
     /// The module in both adapters.
-    pub pair: ModulePair<'a>,
+    pub pair: ModulePair,
     /// The first adapter's basis.
     pub a: Basis,
     /// The second adapter's.
@@ -23,14 +23,14 @@ pub struct Factorised<'a> {
     pub init_cosine: Option<f64>,
 }
 
-impl<'a> Factorised<'a> {
+impl Factorised {
     /// Reads and factorises both; A is read on every side, for the cosine.
     ///
     /// # Errors
     /// As [`Basis::of`].
-    pub fn of(pair: ModulePair<'a>, side: Side) -> Result<Self> {
+    pub fn of(pair: ModulePair, side: Side) -> Result<Self> {
         let (first, second) =
-            rayon::join(|| Basis::with_a(pair.first, side), || Basis::with_a(pair.second, side));
+            rayon::join(|| Basis::with_a(&pair.first, side), || Basis::with_a(&pair.second, side));
         let ((a, a_1), (b, a_2)) = (first?, second?);
         Ok(Self { pair, a, b, init_cosine: init_cosine::cosine(&a_1, &a_2) })
     }
@@ -41,11 +41,11 @@ impl<'a> Factorised<'a> {
     }
 }
 
-/// One module of two adapters, compared.
+/// One module of two adapters, compared. It shares the modules with the adapters and outlives them.
 #[derive(Debug, Clone)]
-pub struct Comparison<'a> {
+pub struct Comparison {
     /// The bases.
-    pub factorised: Factorised<'a>,
+    pub factorised: Factorised,
     /// φ of every (i, j).
     pub grid: Grid,
 }
@@ -68,8 +68,9 @@ pub struct Comparison<'a> {
 ///
 /// # Errors
 /// As [`Factorised::of`] and [`Engine::grids`].
-pub fn compare<'a>(engine: &dyn Engine, pairs: &[ModulePair<'a>], side: Side) -> Result<Vec<Comparison<'a>>> {
-    let factorised: Result<Vec<_>> = pairs.par_iter().map(|&pair| Factorised::of(pair, side)).collect();
+pub fn compare(engine: &dyn Engine, pairs: &[ModulePair], side: Side) -> Result<Vec<Comparison>> {
+    let factorised: Result<Vec<_>> =
+        pairs.par_iter().map(|pair| Factorised::of(pair.clone(), side)).collect();
     grids(engine, factorised?)
 }
 
@@ -77,7 +78,7 @@ pub fn compare<'a>(engine: &dyn Engine, pairs: &[ModulePair<'a>], side: Side) ->
 ///
 /// # Errors
 /// As [`Engine::grids`].
-pub fn grids<'a>(engine: &dyn Engine, factorised: Vec<Factorised<'a>>) -> Result<Vec<Comparison<'a>>> {
+pub fn grids(engine: &dyn Engine, factorised: Vec<Factorised>) -> Result<Vec<Comparison>> {
     let pairs: Vec<Pair<'_>> = factorised.iter().map(|both| Pair { a: &both.a, b: &both.b }).collect();
     let grids = engine.grids(&pairs)?;
     Ok(factorised.into_iter().zip(grids).map(|(factorised, grid)| Comparison { factorised, grid }).collect())

@@ -1,9 +1,12 @@
 //! The library's one error type, sorted by who must act.
 
+mod remedy;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use self::remedy::Remedy;
 use crate::text::printable;
 
 /// The library's result.
@@ -11,21 +14,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, sorted by who must act.
 ///
-/// Every message is one line with the file, the tensor or module, what was found and what was expected;
-/// [`Error::hint`] says the way out where there is one.
+/// Every message is one line with the file, the tensor or module, and what was found in place of what, or what is the
+/// matter. [`Error::remedy`] is the way out, if there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The system refused to read or write.
     #[error("{}: cannot {action}: {cause}", shown(path))]
     Io {
-        /// What was tried, as it reads behind "cannot".
+        /// What was tried, as it reads after "cannot".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's own words, which the message ends with.
         cause: io::Error,
     },
+    /// What was named is not there.
+    #[error("{0}")]
+    NotFound(Box<Fault>),
     /// The file breaks its own format.
     #[error("{0}")]
     Malformed(Box<Fault>),
@@ -45,26 +51,37 @@ pub enum Error {
 
 /// The facts of an error: where, what was found, what was expected, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// The file or folder, as the user named it.
     pub path: Option<PathBuf>,
     /// The tensor, module, option or part of the file.
     pub subject: Option<String>,
-    /// What was found.
+    /// What was found; where nothing was expected in its place, what is the matter.
     pub found: String,
     /// What was expected instead.
-    pub expected: String,
+    pub expected: Option<String>,
     /// The way out, if there is one.
-    pub hint: Option<String>,
+    pub remedy: Option<Remedy>,
     /// Whether the file is of another kind altogether, which the search of a folder passes by.
     pub(crate) is_other_kind: bool,
 }
 
 impl Fault {
-    /// A fault that found one thing and expected another.
+    /// A fault that found one thing and expected another: "found `found`, expected `expected`".
     pub fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
-        let (found, expected) = (found.into(), expected.into());
-        Self { path: None, subject: None, found, expected, hint: None, is_other_kind: false }
+        Self { expected: Some(expected.into()), ..Self::stating(found) }
+    }
+
+    /// A fault that is not a mismatch, such as a conflict or something in use: the message is the fact.
+    pub fn stating(fact: impl Into<String>) -> Self {
+        let found = fact.into();
+        Self { path: None, subject: None, found, expected: None, remedy: None, is_other_kind: false }
+    }
+
+    /// Nothing is at this path.
+    pub fn no_such_file(path: impl AsRef<Path>) -> Self {
+        Self::stating("no such file or directory").at(path)
     }
 
     /// Names the file.
@@ -80,15 +97,25 @@ impl Fault {
     }
 
     /// Says the way out.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(remedy);
         self
+    }
+
+    /// Says the way out in words that hold for every program.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        self.remedy(Remedy::Text(hint.into()))
     }
 
     /// Says that the file is no checkpoint at all.
     pub(crate) fn other_kind(mut self) -> Self {
         self.is_other_kind = true;
         self
+    }
+
+    /// Something else must be named.
+    pub fn not_found(self) -> Error {
+        Error::NotFound(Box::new(self))
     }
 
     /// The file must be mended.
@@ -134,7 +161,10 @@ impl fmt::Display for Fault {
         if let Some(subject) = &self.subject {
             write!(f, "{}: ", part(subject))?;
         }
-        write!(f, "found {}, expected {}", part(&self.found), part(&self.expected))
+        match &self.expected {
+            Some(expected) => write!(f, "found {}, expected {}", part(&self.found), part(expected)),
+            None => f.write_str(&part(&self.found)),
+        }
     }
 }
 
@@ -152,16 +182,22 @@ impl Error {
         self
     }
 
-    /// The way out, where there is one.
-    pub fn hint(&self) -> Option<&str> {
+    /// The way out, if there is one.
+    pub fn remedy(&self) -> Option<&Remedy> {
         match self {
             Self::Io { .. } => None,
-            Self::Malformed(fault)
+            Self::NotFound(fault)
+            | Self::Malformed(fault)
             | Self::Unsupported(fault)
             | Self::Limit(fault)
             | Self::Invalid(fault)
-            | Self::Gpu(fault) => fault.hint.as_deref(),
+            | Self::Gpu(fault) => fault.remedy.as_ref(),
         }
+    }
+
+    /// The way out in words, for a program that has no options of its own to name.
+    pub fn hint(&self) -> Option<String> {
+        self.remedy().map(Remedy::to_string)
     }
 }
 
@@ -180,7 +216,16 @@ mod tests {
             error.to_string(),
             "run/adapter_model.safetensors: tensor `x.lora_A.weight`: found shape [8], expected two dimensions"
         );
-        assert_eq!(error.hint(), Some("save it again"));
+        assert_eq!(error.hint().as_deref(), Some("save it again"));
+    }
+
+    #[test]
+    fn what_is_no_mismatch_is_stated() {
+        let error = Fault::no_such_file("runs/x").remedy(Remedy::MakeScan).not_found();
+        assert_eq!(error.to_string(), "runs/x: no such file or directory");
+        assert_eq!(error.remedy(), Some(&Remedy::MakeScan));
+        let error = Fault::stating("the CPU has no index").of("engine").invalid();
+        assert_eq!((error.to_string().as_str(), error.hint()), ("engine: the CPU has no index", None));
     }
 
     #[test]

@@ -44,15 +44,15 @@ mod compare;
 pub mod engine;
 mod error;
 pub mod figure;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) mod files;
 mod formats;
 pub mod kernels;
 pub mod measure;
 pub mod names;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod report;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub mod scan;
 mod select;
 mod simd;
@@ -63,7 +63,7 @@ pub use adapter::{
 };
 pub use basis::Basis;
 pub use compare::{Comparison, Factorised, compare, grids, similarity};
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
 pub use select::{Matching, ModulePair, Selected, Selection};

@@ -372,7 +372,7 @@ fn a_factor_of_zeros_is_named_and_never_drawn() {
     assert_eq!(
         failure(&folder, &[&good, &zero, "--side", "b"]),
         "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found nothing but \
-         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has side a alone: \
+         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has only side a: \
          --side a\n"
     );
 }

@@ -73,7 +73,7 @@ fn a_bad_run_is_reported_and_the_others_are_shown() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stdout).contains("seed0-r8-layer5: PEFT names"));
     let errors = text(&output.stderr);
-    assert!(errors.contains("error: nothing/here: found nothing there"), "{errors}");
+    assert!(errors.contains("error: nothing/here: no such file or directory"), "{errors}");
     assert!(
         errors.contains("error: tests/data/adapters/peft-unilora/adapter_config.json: peft_type"),
         "{errors}"

@@ -3,7 +3,7 @@
 mod common;
 
 use common::files::{complaint, container, data, zeros};
-use lorascope::{Adapter, Dtype, Error, Method};
+use lorascope::{Adapter, Dtype, Error, Method, Remedy};
 
 const QUERY: &str = "encoder.layer.5.attention.self.query";
 
@@ -203,7 +203,7 @@ fn several_adapters_in_one_file_need_a_name() {
         error.to_string(),
         "x: found 3 adapters (one without name, `default`, `style`), expected one adapter in a file"
     );
-    assert_eq!(error.hint(), Some("choose one: --adapter-name default"));
+    assert_eq!(error.remedy(), Some(&Remedy::NameAdapter { first: "default".to_owned() }));
 }
 
 #[test]
@@ -218,7 +218,10 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
          `encoder.layer.1.attention.self.query.weight`, `encoder.layer.2.attention.self.query.weight`, \
          `encoder.layer.3.attention.self.query.weight` and 2 more), expected LoRA factors, an A and a B for each module"
     );
-    assert_eq!(error.hint(), Some("if this is a full or a merged model, give the adapter's own file"));
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("if this is a full or a merged model, give the adapter's own file")
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::update::{check, expected, library};
-use lorascope::{Adapter, Error, Method, NamingScheme, OpenOptions};
+use lorascope::{Adapter, Error, Method, NamingScheme, OpenOptions, Remedy};
 
 /// Opens a file of a case, and compares names, shapes, spaces and singular values.
 fn agrees(case: &str, file: &str, format: NamingScheme) -> Adapter {
@@ -48,7 +48,7 @@ fn several_adapters_in_one_file_are_chosen_by_name() {
     assert!(
         error.to_string().ends_with("found 2 adapters (`face`, `style`), expected one adapter in a file")
     );
-    assert_eq!(error.hint(), Some("choose one: --adapter-name face"));
+    assert_eq!(error.remedy(), Some(&Remedy::NameAdapter { first: "face".to_owned() }));
     let error = OpenOptions::new().adapter_name("pose").open(&file).unwrap_err();
     assert!(
         error.to_string().ends_with("found no adapter `pose`, expected one of `face`, `style`"),

@@ -146,7 +146,7 @@ impl Axis {
     }
 
     /// Its dimensions and its range, as text.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "scan")]
     pub(crate) fn facts(&self) -> String {
         format!("{:?} {:?}", self.dims, self.range)
     }

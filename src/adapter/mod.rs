@@ -6,6 +6,7 @@ mod format;
 pub(crate) mod side;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use self::dtype::{Dtype, Matrix};
@@ -28,7 +29,7 @@ pub struct Adapter {
     pub(crate) container: FileFormat,
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
-    pub(crate) modules: Vec<Module>,
+    pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
     pub(crate) source: Source,
@@ -97,14 +98,15 @@ impl Adapter {
         self.container
     }
 
-    /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10).
-    pub fn modules(&self) -> &[Module] {
+    /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10). Results share them, so that
+    /// they outlive the adapter.
+    pub fn modules(&self) -> &[Arc<Module>] {
         &self.modules
     }
 
     /// The module of this canonical name, or of one that [`names::canonical`](crate::names::canonical) makes of this path,
     /// or that the file itself calls so.
-    pub fn module(&self, name: &str) -> Option<&Module> {
+    pub fn module(&self, name: &str) -> Option<&Arc<Module>> {
         let find = |name: &str| {
             let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
             self.modules.get(at)

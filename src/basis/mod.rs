@@ -166,7 +166,7 @@ impl Basis {
     ///
     /// # Errors
     /// As [`Basis::from_rows`]; `Invalid` also when the rank or the count cannot be.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "scan")]
     pub(crate) fn from_parts(
         r: usize,
         d: usize,
@@ -235,7 +235,7 @@ fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
 }
 
 /// A Gaussian matrix for the tests of other modules.
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "scan"))]
 pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
     random::gaussian(rows, cols, seed, 0)
 }

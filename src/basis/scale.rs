@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use faer::MatRef;
 
 use crate::adapter::Matrix;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::simd;
 
 /// Squares of numbers up to 2^±400, summed, stay far inside f64.
@@ -34,7 +34,7 @@ impl<'a> Scaled<'a> {
         }
         if largest == 0.0 {
             return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")
-                .hint("B starts at zero, so an untrained checkpoint has side a alone: --side a")
+                .remedy(Remedy::CompareSideA)
                 .unsupported());
         }
         let exponent = largest.log2();

@@ -141,10 +141,10 @@ struct Cell {
 }
 
 impl<'a> Row<'a> {
-    fn new(comparison: &'a Comparison<'_>, side: Side, with_grid: bool) -> Self {
+    fn new(comparison: &'a Comparison, side: Side, with_grid: bool) -> Self {
         let Comparison { factorised, grid } = comparison;
         let (a, b) = (&factorised.a, &factorised.b);
-        let names = |module| {
+        let names = |module: &crate::Module| {
             let names: Vec<&str> = side.factors(module).iter().map(|factor| factor.name.as_str()).collect();
             names.join(",")
         };
@@ -156,8 +156,8 @@ impl<'a> Row<'a> {
         let phi = |i: usize| (1..=grid.n_cols()).filter_map(|j| grid.phi(i, j)).collect();
         Self {
             name: factorised.pair.name(),
-            name_a: names(factorised.pair.first),
-            name_b: names(factorised.pair.second),
+            name_a: names(&factorised.pair.first),
+            name_b: names(&factorised.pair.second),
             r_a: a.r(),
             r_b: b.r(),
             q_a: a.q(),
@@ -174,7 +174,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn cell(comparison: &Comparison<'_>, k: usize) -> Option<Cell> {
+fn cell(comparison: &Comparison, k: usize) -> Option<Cell> {
     let grid = &comparison.grid;
     let phi = grid.phi(k, k)?;
     // z tests independence, which a common start rules out.
@@ -187,8 +187,8 @@ fn powers(last: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k <= last)
 }
 
-fn table(done: &Done<'_>) -> String {
-    let last = |one: &Comparison<'_>| one.grid.n_rows().min(one.grid.n_cols());
+fn table(done: &Done) -> String {
+    let last = |one: &Comparison| one.grid.n_rows().min(one.grid.n_cols());
     let deepest = done.comparisons.iter().map(last).max().unwrap_or(0);
     let depths: Vec<usize> = powers(deepest).collect();
     let mut header: Vec<String> = ["module", "r_a", "r_b", "d"].map(String::from).into();

@@ -7,6 +7,8 @@ use anstream::stderr;
 use anstyle::{AnsiColor, Style};
 use clap::{Args as ArgGroup, value_parser};
 
+use super::remedies;
+use crate::engine::{EngineInfo, EngineWarning};
 use crate::error::Error;
 
 #[derive(Debug, ArgGroup)]
@@ -61,9 +63,9 @@ impl Console {
     /// The error in one line, and the way out where there is one.
     pub(super) fn error(&self, error: &anyhow::Error) {
         self.line(ERROR, "error", &format!("{error:#}"));
-        let hint = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint));
-        if let Some(hint) = hint {
-            self.line(HINT, "hint", hint);
+        let remedy = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::remedy));
+        if let Some(remedy) = remedy {
+            self.line(HINT, "hint", &remedies::hint(remedy));
         }
     }
 
@@ -77,6 +79,15 @@ impl Console {
     pub(super) fn note(&self, label: &str, message: impl Display) {
         if self.level >= Level::Normal {
             self.line(Style::new().bold(), label, &message.to_string());
+        }
+    }
+
+    /// Which engine computes, why it is this one, and what to be careful of with it.
+    pub(super) fn engine(&self, engine: &EngineInfo, reason: Option<&str>, warning: Option<&EngineWarning>) {
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        self.note("engine", format!("{engine}{reason}"));
+        if let Some(warning) = warning {
+            self.warning(remedies::engine_warning(warning));
         }
     }
 

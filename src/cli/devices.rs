@@ -8,6 +8,7 @@ use etcetera::BaseStrategy;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
+use super::remedies;
 use super::write_stdout;
 #[cfg(feature = "gpu")]
 use crate::engine::GpuChoice;
@@ -138,10 +139,14 @@ fn list(survey: &Survey) -> String {
         text.push('\n');
     }
     let auto = &survey.auto;
-    text + &match auto.gpu {
+    text += &match auto.gpu {
         Some(index) => format!("auto takes: gpu {index} for work that is worth it, {}\n", auto.why),
         None => format!("auto takes: cpu, {}\n", auto.why),
+    };
+    if let Some(warning) = &auto.warning {
+        text += &format!("warning: {}\n", remedies::engine_warning(warning));
     }
+    text
 }
 
 fn paragraph(gpu: &Gpu) -> String {
@@ -219,7 +224,7 @@ mod tests {
         let survey = Survey {
             gpus: vec![gpu(None)],
             unseen: vec![],
-            auto: AutoTakes { gpu: Some(1), why: "the first real GPU".to_owned() },
+            auto: AutoTakes { gpu: Some(1), why: "the first real GPU".to_owned(), warning: None },
         };
         assert_eq!(
             list(&survey),
@@ -260,7 +265,7 @@ mod tests {
                 cause: "no loader".to_owned(),
                 way_out: "install it".to_owned(),
             }],
-            auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned() },
+            auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned(), warning: None },
         };
         let text = list(&survey);
         for line in [

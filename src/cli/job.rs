@@ -17,7 +17,7 @@ use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grid
 /// What to compare.
 pub(super) struct Job<'a> {
     pub(super) runs: [&'a Adapter; 2],
-    pub(super) pairs: &'a [ModulePair<'a>],
+    pub(super) pairs: &'a [ModulePair],
     /// Bases that are there already.
     pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) compute: &'a ComputeArgs,
@@ -26,9 +26,9 @@ pub(super) struct Job<'a> {
 }
 
 /// What came of it.
-pub(super) struct Done<'a> {
+pub(super) struct Done {
     pub(super) engine: Box<dyn Engine>,
-    pub(super) comparisons: Vec<Comparison<'a>>,
+    pub(super) comparisons: Vec<Comparison>,
     pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Control {
 
 impl<'a> Job<'a> {
     /// Computes while the engine is being opened, and says on stderr what ran and what to be careful of.
-    pub(super) fn run(&self, console: &Console) -> Result<Done<'a>> {
+    pub(super) fn run(&self, console: &Console) -> Result<Done> {
         let flop = self.flop();
         let opening = engine::open(&self.compute.request(), Work { flop, max_numbers: self.max_numbers() });
 
@@ -50,9 +50,9 @@ impl<'a> Job<'a> {
         let (factorised, control) = self.factorise(console, flop)?;
         console.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
         let warnings = self.look_over(&factorised, console);
-        let (engine, reason) = opening.wait()?;
-        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        console.note("engine", format!("{}{reason}", engine.info()));
+        let engine = opening.wait()?;
+        console.engine(engine.engine.info(), engine.reason.as_deref(), engine.warning.as_ref());
+        let engine = engine.engine;
 
         let started = Instant::now();
         let comparisons = grids(engine.as_ref(), factorised)?;
@@ -73,9 +73,9 @@ impl<'a> Job<'a> {
 
     /// Work of all products, from headers alone.
     fn flop(&self) -> f64 {
-        let pair = |pair: &ModulePair<'_>| {
+        let pair = |pair: &ModulePair| {
             let ranks = pair.first.rank() as f64 * pair.second.rank() as f64;
-            2.0 * ranks * self.side().d(pair.first) as f64
+            2.0 * ranks * self.side().d(&pair.first) as f64
         };
         let control = self.pairs.first().filter(|_| self.control.is_some());
         self.pairs.iter().chain(control).map(pair).sum()
@@ -83,20 +83,20 @@ impl<'a> Job<'a> {
 
     /// Numbers in the largest basis or grid, from headers alone.
     fn max_numbers(&self) -> usize {
-        let pair = |pair: &ModulePair<'_>| {
+        let pair = |pair: &ModulePair| {
             let (r_a, r_b) = (pair.first.rank(), pair.second.rank());
-            (r_a.max(r_b) * self.side().d(pair.first)).max(r_a * r_b)
+            (r_a.max(r_b) * self.side().d(&pair.first)).max(r_a * r_b)
         };
         self.pairs.iter().map(pair).max().unwrap_or(0)
     }
 
     /// Every pair's bases, and the control's.
-    fn factorise(&self, console: &Console, flop: f64) -> Result<(Vec<Factorised<'a>>, Option<[Basis; 2]>)> {
+    fn factorise(&self, console: &Console, flop: f64) -> Result<(Vec<Factorised>, Option<[Basis; 2]>)> {
         // A factorisation costs some tens of r²·d.
         let bar = progress::bar(console, "factorising", self.pairs.len(), 20.0 * flop);
-        let factorise = |&pair: &ModulePair<'a>| {
-            let cached = self.cached.map(|cached| cached.factorised(pair)).transpose()?.flatten();
-            let factorised = cached.map_or_else(|| Factorised::of(pair, self.side()), Ok);
+        let factorise = |pair: &ModulePair| {
+            let cached = self.cached.map(|cached| cached.factorised(pair.clone())).transpose()?.flatten();
+            let factorised = cached.map_or_else(|| Factorised::of(pair.clone(), self.side()), Ok);
             bar.inc(1);
             factorised
         };
@@ -111,7 +111,7 @@ impl<'a> Job<'a> {
     /// Two random bases of the first pair's shape.
     fn random_bases(&self, seed: u64) -> CrateResult<[Basis; 2]> {
         let shape = &self.pairs[0];
-        let d = self.side().d(shape.first);
+        let d = self.side().d(&shape.first);
         let (a, b) = rayon::join(
             || Basis::gaussian(shape.first.rank(), d, seed),
             || Basis::gaussian_other(shape.second.rank(), d, seed),
@@ -120,9 +120,9 @@ impl<'a> Job<'a> {
     }
 
     /// Says what is compared, and warns of what would mislead.
-    fn look_over(&self, factorised: &[Factorised<'_>], console: &Console) -> Vec<Warning> {
+    fn look_over(&self, factorised: &[Factorised], console: &Console) -> Vec<Warning> {
         for both in factorised {
-            let modules = [both.pair.first, both.pair.second];
+            let modules = [&both.pair.first, &both.pair.second];
             for ((run, module), basis) in self.runs.iter().zip(modules).zip([&both.a, &both.b]) {
                 let factors = self.side().factors(module);
                 let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();

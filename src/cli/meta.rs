@@ -65,7 +65,7 @@ impl Meta {
 }
 
 /// Writes every grid of a job as an .npz.
-pub(super) fn save(sink: Sink, done: &Done<'_>, meta: &Meta) -> Result<()> {
+pub(super) fn save(sink: Sink, done: &Done, meta: &Meta) -> Result<()> {
     let modules = done.comparisons.iter().map(|one| Entry {
         key: one.factorised.pair.name(),
         a: &one.factorised.a,

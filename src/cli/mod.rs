@@ -17,6 +17,7 @@ mod options;
 mod output;
 mod picture;
 mod progress;
+mod remedies;
 mod report;
 mod scan;
 mod sink;

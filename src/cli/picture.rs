@@ -20,7 +20,7 @@ use crate::{Adapter, Grid, ModulePair, Side};
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
     pub(super) runs: [&'a Adapter; 2],
-    pub(super) pairs: &'a [ModulePair<'a>],
+    pub(super) pairs: &'a [ModulePair],
     /// Bases that are there already.
     pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) output: &'a PictureOutput,
@@ -95,14 +95,14 @@ impl<'a> Picture<'a> {
 
     /// Lays the figure out with empty grids, so that a size or a range that cannot be drawn is known before the work.
     fn check_drawing(&self) -> CrateResult<()> {
-        let empty = |pair: &ModulePair<'_>| {
-            let d = self.side().d(pair.first);
+        let empty = |pair: &ModulePair| {
+            let d = self.side().d(&pair.first);
             let (n_rows, n_cols) = (pair.first.rank().min(d), pair.second.rank().min(d));
             Grid::new(n_rows, n_cols, d, vec![0.0; n_rows * n_cols])
         };
         let control = self.pairs.first().filter(|_| self.has_control());
         let grids: CrateResult<Vec<Grid>> = self.pairs.iter().chain(control).map(empty).collect();
-        let ranks = |pair: &ModulePair<'_>| (pair.first.rank(), pair.second.rank());
+        let ranks = |pair: &ModulePair| (pair.first.rank(), pair.second.rank());
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
         let grids = grids?;
         self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
@@ -129,7 +129,7 @@ impl<'a> Picture<'a> {
         figure.style(style)
     }
 
-    fn columns(&self, done: &Done<'_>) -> Vec<Column> {
+    fn columns(&self, done: &Done) -> Vec<Column> {
         let modules = done.comparisons.iter().map(|comparison| Column::of(comparison, self.side()));
         let control =
             done.control.iter().map(|control| Column::control(&control.a, &control.b, &control.grid));
@@ -138,7 +138,7 @@ impl<'a> Picture<'a> {
 }
 
 /// Adds the layer to titles that stand on several columns, and a number where that is not enough.
-fn with_distinct_titles(mut columns: Vec<Column>, pairs: &[ModulePair<'_>]) -> Vec<Column> {
+fn with_distinct_titles(mut columns: Vec<Column>, pairs: &[ModulePair]) -> Vec<Column> {
     let layer = |at: usize| pairs.get(at).and_then(ModulePair::layer);
     tell_apart(&mut columns, |at, _| layer(at).map(|layer| format!(", layer {layer}")));
     tell_apart(&mut columns, |_, nth| Some(format!(" ({nth})")));

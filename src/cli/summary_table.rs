@@ -32,7 +32,7 @@ pub(super) struct Column {
 
 impl Column {
     /// A module's panel.
-    pub(super) fn of(comparison: &Comparison<'_>, side: Side) -> Self {
+    pub(super) fn of(comparison: &Comparison, side: Side) -> Self {
         let Comparison { factorised, grid } = comparison;
         let pair = &factorised.pair;
         let tensors =
@@ -40,8 +40,8 @@ impl Column {
         let mut column = Self::control(&factorised.a, &factorised.b, grid);
         column.title = format!("ΔW_{}", pair.label());
         column.module = Some(pair.name().to_owned());
-        column.tensors_a = Some(tensors(pair.first));
-        column.tensors_b = Some(tensors(pair.second));
+        column.tensors_a = Some(tensors(&pair.first));
+        column.tensors_b = Some(tensors(&pair.second));
         column.init_cosine = factorised.init_cosine;
         if factorised.has_shared_init() {
             column.summary = column.summary.of_dependent();

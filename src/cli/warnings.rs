@@ -24,7 +24,7 @@ impl fmt::Display for Warning {
 }
 
 /// Everything to be careful of, each kind once.
-pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised<'_>]) -> Vec<Warning> {
+pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
@@ -59,7 +59,7 @@ fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
     })
 }
 
-fn numbered(runs: [&Adapter; 2], factorised: &[Factorised<'_>]) -> Option<Warning> {
+fn numbered(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
     runs.iter().all(|run| run.format().is_numbered()).then(|| Warning {
         code: "numbered-modules",
         message: format!(
@@ -67,7 +67,7 @@ fn numbered(runs: [&Adapter; 2], factorised: &[Factorised<'_>]) -> Option<Warnin
              the shapes of all agree",
             runs[0].format()
         ),
-        modules: names(factorised.iter().map(|both| both.pair)),
+        modules: names(factorised.iter().map(|both| &both.pair)),
     })
 }
 
@@ -94,8 +94,8 @@ pub(super) fn shared_init_means(side: Side) -> &'static str {
     }
 }
 
-fn shared_init(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
-    let marked: Vec<&Factorised<'_>> = factorised.iter().filter(|both| both.has_shared_init()).collect();
+fn shared_init(side: Side, factorised: &[Factorised]) -> Option<Warning> {
+    let marked: Vec<&Factorised> = factorised.iter().filter(|both| both.has_shared_init()).collect();
     let lowest = marked.iter().filter_map(|both| both.init_cosine).fold(1.0, f64::min);
     let (n, all) = (marked.len(), counted(factorised.len(), "module"));
     let meaning = shared_init_means(side);
@@ -105,20 +105,20 @@ fn shared_init(side: Side, factorised: &[Factorised<'_>]) -> Option<Warning> {
         message: format!(
             "{n} of {all} {share} the random start of A (cosine {lowest:.2} and more), {meaning}"
         ),
-        modules: names(marked.iter().map(|both| both.pair)),
+        modules: names(marked.iter().map(|both| &both.pair)),
     })
 }
 
 /// One warning for all bases of a kind; the first is described, the others counted.
 fn of_bases(
     runs: [&Adapter; 2],
-    factorised: &[Factorised<'_>],
+    factorised: &[Factorised],
     code: &'static str,
     applies: impl Fn(&Basis) -> bool,
     describe: impl Fn(&Basis) -> String,
 ) -> Option<Warning> {
     let bases =
-        factorised.iter().flat_map(|both| [(runs[0], both.pair, &both.a), (runs[1], both.pair, &both.b)]);
+        factorised.iter().flat_map(|both| [(runs[0], &both.pair, &both.a), (runs[1], &both.pair, &both.b)]);
     let found: Vec<_> = bases.filter(|(_, _, basis)| applies(basis)).collect();
     let (run, pair, basis) = found.first()?;
     let more = match found.len() {
@@ -130,7 +130,7 @@ fn of_bases(
     Some(Warning { code, message, modules: names(found.iter().map(|(_, pair, _)| *pair)) })
 }
 
-fn names<'a>(pairs: impl Iterator<Item = ModulePair<'a>>) -> Vec<String> {
+fn names<'a>(pairs: impl Iterator<Item = &'a ModulePair>) -> Vec<String> {
     let mut names: Vec<String> = pairs.map(|pair| pair.name().to_owned()).collect();
     names.dedup();
     names

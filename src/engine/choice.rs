@@ -8,6 +8,10 @@ use std::thread::JoinHandle;
 
 use super::{CpuEngine, Engine};
 use super::{PciAddress, Precision};
+use serde::{Serialize, Serializer};
+
+#[cfg(feature = "gpu")]
+use crate::error::Remedy;
 use crate::error::{Error, Fault, Result};
 
 /// Which engine the user asks for.
@@ -105,8 +109,45 @@ const WORTH_A_GPU_FLOP: f64 = 2e10;
 /// An engine that is being opened, in the background where that takes time.
 pub struct Opening(State);
 
+/// An engine that is open.
+#[non_exhaustive]
+pub struct OpenedEngine {
+    /// The engine.
+    pub engine: Box<dyn Engine>,
+    /// Why it is this one, where the user did not ask for it by name.
+    pub reason: Option<String>,
+    /// What to be careful of with it.
+    pub warning: Option<EngineWarning>,
+}
+
+/// What to be careful of with an engine that was not asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineWarning {
+    /// The environment allows some of the GPUs, and which ones could not be told.
+    UnclearGpu {
+        /// What the environment says, and why that is not clear.
+        why: String,
+        /// Whether the GPU that was taken is the only one; otherwise it is the first.
+        is_only: bool,
+    },
+}
+
+impl fmt::Display for EngineWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::UnclearGpu { why, is_only } = self;
+        write!(f, "{why}; this is the {} card", if *is_only { "only" } else { "first" })
+    }
+}
+
+impl Serialize for EngineWarning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 enum State {
-    Ready(Box<dyn Engine>, Option<String>),
+    Ready(OpenedEngine),
     #[cfg(not(feature = "gpu"))]
     Failed(Error),
     #[cfg(feature = "gpu")]
@@ -140,8 +181,11 @@ pub fn open(request: &Request, work: Work) -> Opening {
 }
 
 fn open_cpu(request: &Request, reason: Option<&str>) -> Opening {
-    let engine = CpuEngine::with_precision(request.precision);
-    Opening(State::Ready(Box::new(engine), reason.map(str::to_owned)))
+    Opening(State::Ready(cpu(request.precision, reason.map(str::to_owned))))
+}
+
+fn cpu(precision: Precision, reason: Option<String>) -> OpenedEngine {
+    OpenedEngine { engine: Box::new(CpuEngine::with_precision(precision)), reason, warning: None }
 }
 
 #[cfg(feature = "gpu")]
@@ -168,28 +212,25 @@ fn open_gpu(request: &Request, or_cpu: bool) -> Opening {
 pub(super) const NO_GPU_FEATURE: &str = "built without the `gpu` feature";
 
 impl Opening {
-    /// The engine, and why it is this one where the user did not ask for it by name.
+    /// Waits for the engine.
     ///
     /// # Errors
     /// `Gpu` when a GPU was asked for and none could be opened.
-    pub fn wait(self) -> Result<(Box<dyn Engine>, Option<String>)> {
+    pub fn wait(self) -> Result<OpenedEngine> {
         match self.0 {
-            State::Ready(engine, reason) => Ok((engine, reason)),
+            State::Ready(engine) => Ok(engine),
             #[cfg(not(feature = "gpu"))]
             State::Failed(error) => Err(error),
             #[cfg(feature = "gpu")]
             State::Gpu { thread, or_cpu } => match (thread.join(), or_cpu) {
                 (Ok(Ok(engine)), _) => {
-                    let reason = engine.why().map(str::to_owned);
-                    Ok((Box::new(engine), reason))
+                    let (reason, warning) = (engine.why().map(str::to_owned), engine.warning().cloned());
+                    Ok(OpenedEngine { engine: Box::new(engine), reason, warning })
                 }
-                (Ok(Err(error)), Some(precision)) => {
-                    Ok((Box::new(CpuEngine::with_precision(precision)), Some(no_gpu(&error))))
-                }
+                (Ok(Err(error)), Some(precision)) => Ok(cpu(precision, Some(no_gpu(&error)))),
                 (Ok(Err(error)), None) => Err(error),
                 (Err(_), Some(precision)) => {
-                    let reason = "no GPU: its driver failed while it was opened".to_owned();
-                    Ok((Box::new(CpuEngine::with_precision(precision)), Some(reason)))
+                    Ok(cpu(precision, Some("no GPU: its driver failed while it was opened".to_owned())))
                 }
                 (Err(panic), None) => std::panic::resume_unwind(panic),
             },
@@ -202,9 +243,11 @@ impl Opening {
 pub(super) fn no_gpu(error: &Error) -> String {
     match error {
         Error::Gpu(fault) => {
-            // To take the CPU is no way out where that is done already.
-            let way_out = fault.hint.as_ref().filter(|hint| !hint.ends_with("--engine cpu"));
-            let way_out = way_out.map(|hint| format!("; {hint}")).unwrap_or_default();
+            // The other ways out are the CPU, which is taken already, and options of the caller.
+            let way_out = match &fault.remedy {
+                Some(Remedy::Text(text)) => format!("; {text}"),
+                _ => String::new(),
+            };
             format!("no GPU: {}{way_out}", fault.found)
         }
         other => format!("no GPU: {other}"),
@@ -235,7 +278,7 @@ mod tests {
     #[test]
     fn auto_takes_the_cpu_for_small_work_and_for_what_no_gpu_binds() {
         let reason = |work: Work| {
-            let (engine, reason) = open(&Request::default(), work).wait().unwrap();
+            let OpenedEngine { engine, reason, .. } = open(&Request::default(), work).wait().unwrap();
             assert_eq!(engine.info().kind, super::super::EngineKind::Cpu);
             reason.unwrap()
         };
@@ -247,10 +290,7 @@ mod tests {
     #[test]
     fn the_engine_line_has_a_way_out_that_is_more_than_the_cpu() {
         let fault = Fault::new("only software", "a GPU").of("GPU");
-        assert_eq!(
-            no_gpu(&fault.clone().hint("or take the CPU: --engine cpu").gpu()),
-            "no GPU: only software"
-        );
+        assert_eq!(no_gpu(&fault.clone().remedy(Remedy::InstallGpuDriver).gpu()), "no GPU: only software");
         assert_eq!(no_gpu(&fault.hint("install it").gpu()), "no GPU: only software; install it");
     }
 
@@ -258,7 +298,8 @@ mod tests {
     fn the_cpu_keeps_the_precision_that_was_asked_for() {
         for precision in Precision::ALL {
             let request = Request { precision, ..Request::default() };
-            let (engine, reason) = open(&request, Work { flop: 0.0, max_numbers: 0 }).wait().unwrap();
+            let opening = open(&request, Work { flop: 0.0, max_numbers: 0 });
+            let OpenedEngine { engine, reason, .. } = opening.wait().unwrap();
             assert_eq!(engine.info().precision, precision);
             assert!(reason.unwrap().contains("too little work"));
         }

@@ -25,11 +25,12 @@ use self::batch::{Batch, Limits};
 use self::buffers::{Download, n_bytes};
 use self::device::{Device, Pipeline};
 use self::pair_stats::PairStatsKernels;
+use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockStats, CpuEngine, Engine, EngineInfo, GpuChoice, Painter, Pair, Precision, StageTimes,
-    pair_stats_of_grids,
+    Block, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair, Precision,
+    StageTimes, pair_stats_of_grids,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
@@ -43,6 +44,7 @@ use crate::measure::Grid;
 pub struct GpuEngine {
     device: Device,
     why: Option<String>,
+    warning: Option<EngineWarning>,
     /// The variant for the precision.
     similarity: Pipeline,
     prefix_carry: Pipeline,
@@ -91,7 +93,8 @@ impl GpuEngine {
         let adapters = Adapters::find();
         let picked = adapters.pick(choice)?;
         let (adapter, info) = adapters.get(picked.index);
-        Ok(Self { why: picked.why, ..Self::on(adapter, info, precision, kernel)? })
+        let Picked { why, warning, .. } = picked;
+        Ok(Self { why, warning, ..Self::on(adapter, info, precision, kernel)? })
     }
 
     /// The indices of every real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow.
@@ -126,6 +129,7 @@ impl GpuEngine {
             is_software: info.device_type == DeviceType::Cpu,
             warnings: Mutex::default(),
             why: None,
+            warning: None,
             device,
         };
         engine.device.check()?;
@@ -135,6 +139,11 @@ impl GpuEngine {
     /// Why `auto` took this GPU and no other, where the environment had a say in it.
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    /// What to be careful of with the GPU that `auto` took.
+    pub fn warning(&self) -> Option<&EngineWarning> {
+        self.warning.as_ref()
     }
 
     /// Uploads a batch's bases and tiles, runs its kernels and asks for its grids, without waiting for any of it.

@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use block::{Block, BlockStats, PairStats, Pairs};
-pub use choice::{EngineChoice, GpuChoice, Opening, Request, Work, open};
+pub use choice::{EngineChoice, EngineWarning, GpuChoice, OpenedEngine, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
 pub use gpu::{GpuEngine, tune};

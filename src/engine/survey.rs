@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::PciAddress;
+use super::{EngineWarning, PciAddress};
 
 /// What a look at this machine found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -133,6 +133,9 @@ pub struct AutoTakes {
     pub gpu: Option<usize>,
     /// Why.
     pub why: String,
+    /// What to be careful of with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<EngineWarning>,
 }
 
 impl Survey {
@@ -153,7 +156,7 @@ pub fn survey() -> Survey {
 #[cfg(not(feature = "gpu"))]
 pub fn survey() -> Survey {
     let why = super::choice::NO_GPU_FEATURE.to_owned();
-    Survey { gpus: vec![], unseen: vec![], auto: AutoTakes { gpu: None, why } }
+    Survey { gpus: vec![], unseen: vec![], auto: AutoTakes { gpu: None, why, warning: None } }
 }
 
 fn as_text<S: Serializer>(address: &Option<PciAddress>, serializer: S) -> Result<S::Ok, S::Error> {

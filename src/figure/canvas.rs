@@ -1,6 +1,6 @@
 //! The pixels that a figure is drawn on: its width, its resolution, and the limits on both.
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 
 /// The largest side, so that coordinates fit the fixed-point numbers of common PNG readers and of the painter.
 const MAX_SIDE_PX: u32 = 32_767;
@@ -79,17 +79,14 @@ impl Canvas {
 fn too_large(found: String) -> Error {
     Fault::new(found, format!("sides of at most {MAX_SIDE_PX} pixels and {MAX_PX} pixels in all"))
         .of("figure")
-        .hint("choose a lower resolution, a smaller width or fewer panels")
+        .remedy(Remedy::DrawSmaller)
         .limit()
 }
 
 /// The error of a width that leaves no room for the content, which takes `needed_pt` at least.
 pub(super) fn too_narrow(found: String, needed_pt: f64) -> Error {
     let needed_in = (needed_pt / 72.0 * 10.0).ceil() / 10.0;
-    Fault::new(found, format!("at least {needed_in:.1} in"))
-        .of("width")
-        .hint("choose a larger width or fewer panels")
-        .invalid()
+    Fault::new(found, format!("at least {needed_in:.1} in")).of("width").remedy(Remedy::DrawWider).invalid()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -33,7 +33,7 @@ impl Adapter {
     }
 
     /// The file that holds the tensors.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "scan")]
     pub(crate) fn model_file(&self) -> &Path {
         self.modules.first().map_or(&self.path, |module| module.a.path())
     }

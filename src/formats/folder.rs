@@ -89,16 +89,16 @@ fn no_adapter(path: &Path, names: &[String]) -> Error {
 }
 
 fn missing(path: &Path) -> Error {
-    let fault = Fault::new("nothing there", "a PEFT folder or an adapter's file").at(path);
+    let fault = Fault::no_such_file(path);
     match hub_name(path) {
         Some(name) => {
             let id = path.display();
             let hint = format!(
                 "a model of the Hugging Face Hub must be downloaded first: hf download {id} --local-dir {name}"
             );
-            fault.hint(hint).invalid()
+            fault.hint(hint).not_found()
         }
-        None => fault.invalid(),
+        None => fault.not_found(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod config;
 mod container;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod content;
 mod digest;
 mod discover;
@@ -34,9 +34,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use content::blake3;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
@@ -119,6 +119,9 @@ impl OpenOptions {
         let beside = Context { config, metadata: &metadata };
         let adapter = |name: Option<String>| {
             let read = modules::read(source.path(), &tensors, &beside, name.as_deref(), &self.limits)?;
+            let mut modules: Vec<_> = read.modules.into_iter().map(Arc::new).collect();
+            // It is collected in the place of the modules, which is dozens of times as large.
+            modules.shrink_to_fit();
             Ok(Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
@@ -127,7 +130,7 @@ impl OpenOptions {
                 method: read.method,
                 container,
                 adapter_name: read.adapter_name,
-                modules: read.modules,
+                modules,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 source: source.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::adapter::Stamp;
 use crate::adapter::factor::StoredFile;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
 
@@ -28,7 +28,7 @@ impl StoredFile {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 impl Adapter {
     /// Opens the file once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
     /// where a handle that several threads share cannot be read by position.
@@ -61,7 +61,7 @@ pub(super) fn stamp(metadata: &Metadata) -> Stamp {
     Stamp { n_bytes: metadata.len(), modified: metadata.modified().ok() }
 }
 
-#[cfg(all(test, feature = "cli", unix))]
+#[cfg(all(test, feature = "scan", unix))]
 mod tests {
     use std::fs;
     use std::path::Path;

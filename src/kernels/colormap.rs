@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Binding, Kernel, MAX_WORKGROUPS};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// The kernel.
 pub const KERNEL: Kernel = Kernel {
@@ -52,7 +52,7 @@ impl ColorTable {
                 "a lower end below the upper one, both finite",
             )
             .of("colour range")
-            .hint("choose --vmin below --vmax")
+            .remedy(Remedy::OrderRange)
             .invalid());
         }
         let colors = palette.map(|[red, green, blue]| u32::from_le_bytes([red, green, blue, 255]));

@@ -10,7 +10,7 @@ mod underscores;
 pub use canonical::canonical;
 pub use order::natural_cmp;
 pub use projection::Projection;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use step::run_and_step;
 pub use step::step;
 pub(crate) use underscores::dotted;

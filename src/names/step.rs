@@ -1,5 +1,6 @@
 //! The training step that a checkpoint's name says.
 
+#[cfg(feature = "scan")]
 use std::path::{Path, PathBuf};
 
 /// Words that stand in front of a step's number.
@@ -24,13 +25,16 @@ pub fn step(name: &str) -> Option<u64> {
 }
 
 /// Names of files whose folder is the checkpoint.
+#[cfg(feature = "scan")]
 const OF_FOLDERS: &[&str] = &["adapter_model", "pytorch_lora_weights", "adapters", "adapter"];
 
 /// Ends of the names of checkpoint files.
+#[cfg(feature = "scan")]
 const SUFFIXES: &[&str] = &[".safetensors", ".bin", ".pt", ".pth", ".npz"];
 
 /// The folder of the run that a checkpoint belongs to, and its step where the name says one: `checkpoint-500`,
 /// `step_500`, `0000500_adapters.safetensors`.
+#[cfg(feature = "scan")]
 pub fn run_and_step(path: &Path) -> (PathBuf, Option<u64>) {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let is_of_folder = OF_FOLDERS.contains(&stem.as_ref());
@@ -67,6 +71,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "scan")]
     #[test]
     fn the_run_is_the_folder_and_the_step_is_in_the_name() {
         let of = |path: &str| run_and_step(Path::new(path));

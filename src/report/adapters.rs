@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::table::Table;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// One adapter of a scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,12 +28,12 @@ const COLUMNS: [&str; 6] = ["id", "path", "run", "step", "base_model", "problem"
 pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
     let path = scan.join("adapters.parquet");
     if !path.exists() {
-        let hint = match scan.join("plan.json").exists() {
-            true => format!("the scan is not done: run it again, or see lorascope status {}", scan.display()),
-            false => format!("make one: lorascope scan RUNS... -o {}", scan.display()),
+        let remedy = match scan.join("plan.json").exists() {
+            true => Remedy::FinishScan,
+            false => Remedy::MakeScan,
         };
         let fault = Fault::new("no adapters.parquet", "the output folder of a scan that is done");
-        return Err(fault.at(scan).hint(hint).invalid());
+        return Err(fault.at(scan).remedy(remedy).invalid());
     }
     let table = Table::open(&path)?;
     let mut adapters = vec![];

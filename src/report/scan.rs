@@ -11,7 +11,7 @@ use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
 use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
 use super::table::{Batch, Table};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 
 /// What of a scan to report on.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Scan {
                 format!("at most {MAX_ADAPTERS}"),
             )
             .at(path)
-            .hint("choose some with --adapter GLOB, or query the Parquet files with DuckDB or Polars")
+            .remedy(Remedy::ChooseAdapters)
             .limit());
         }
         let pairs = PairSums::new(adapters.len());

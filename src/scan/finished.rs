@@ -27,7 +27,7 @@ impl FinishedScan {
     /// `Invalid` when it holds no scan, and as [`Folder::read_plan`].
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
-        let gone = || Fault::new("no plan.json", "the output folder of a scan").at(path).invalid();
+        let gone = || Fault::no_such_file(folder.plan_file()).not_found();
         let plan = folder.read_plan()?.ok_or_else(gone)?;
         Ok(Self { folder, plan })
     }
@@ -57,7 +57,7 @@ impl FinishedScan {
         let wrong = |found: String, hint: String| {
             Fault::new(found, "one checkpoint of the scan")
                 .at(self.folder.path())
-                .of("--pair")
+                .of("pair")
                 .hint(hint)
                 .invalid()
         };
@@ -111,7 +111,7 @@ impl CachedPair<'_> {
     ///
     /// # Errors
     /// As [`Entry::read`].
-    pub fn factorised<'b>(&self, pair: ModulePair<'b>) -> Result<Option<Factorised<'b>>> {
+    pub fn factorised(&self, pair: ModulePair) -> Result<Option<Factorised>> {
         let record = |side: usize| -> Result<Option<CachedModule>> {
             let layout = &self.plan.layouts[self.plan.adapters[self.pair[side] as usize].layout as usize];
             let is_named = |(module, _): &(u32, u32)| self.plan.modules[*module as usize].name == pair.name();

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::put;
 
 /// An output folder.
@@ -39,17 +39,19 @@ impl Folder {
     /// A folder that holds a scan.
     ///
     /// # Errors
-    /// `Invalid` when it does not.
+    /// `Invalid` when it does not, `NotFound` when it is not there.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self::at(path);
         if folder.plan_file().is_file() {
             return Ok(folder);
         }
-        let found = if path.is_dir() { "no plan.json" } else { "no such folder" };
-        Err(Fault::new(found, "the output folder of a scan")
-            .at(path)
-            .hint("make one: lorascope scan RUNS... -o OUT")
-            .invalid())
+        Err(match path.exists() {
+            true => Fault::stating("not the output folder of a scan: it has no plan.json")
+                .at(path)
+                .remedy(Remedy::MakeScan)
+                .invalid(),
+            false => Fault::no_such_file(path).remedy(Remedy::MakeScan).not_found(),
+        })
     }
 
     /// As the user named it.
@@ -130,8 +132,8 @@ impl Folder {
             }
             Err(error) => return Err(Error::io("read", &path, error)),
         };
-        let hint = "start anew: --fresh";
-        let wrong = |found: String, expected: &str| Fault::new(found, expected).at(&path).hint(hint);
+        let wrong =
+            |found: String, expected: &str| Fault::new(found, expected).at(&path).remedy(Remedy::StartOver);
         // From the file as it is read: the text beside the plan would take half a kilobyte an adapter.
         let plan: Plan = match serde_json::from_reader(file) {
             Ok(plan) => plan,
@@ -153,7 +155,7 @@ impl Folder {
             return Err(other_schema(Some(plan.schema.into()), wrong));
         }
         if let Some(found) = plan.contradiction() {
-            return Err(Fault::new(found, "a plan as it was written").at(&path).hint(hint).malformed());
+            return Err(wrong(found.to_owned(), "a plan as it was written").malformed());
         }
         Ok(Some(plan))
     }

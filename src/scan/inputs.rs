@@ -41,7 +41,8 @@ impl<'a> Finder<'a> {
     /// Finds the checkpoints. A folder is searched, a glob is expanded, anything else is a checkpoint by itself.
     ///
     /// # Errors
-    /// `Invalid` for a path or a glob that names nothing, `Io` when the system refuses.
+    /// `NotFound` for a path or a glob that names nothing, `Invalid` where there is no checkpoint, `Io` when the system
+    /// refuses.
     pub fn find(&self, named: &[PathBuf]) -> Result<Inputs> {
         let mut inputs = Inputs::default();
         let mut files = vec![];
@@ -60,9 +61,9 @@ impl<'a> Finder<'a> {
         inputs.settle();
         if inputs.runs.is_empty() && inputs.bad.is_empty() {
             let shown: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
-            let found =
+            let fact =
                 format!("no checkpoint in {} ({} other files)", shown.join(", "), inputs.ignored.len());
-            return Err(Fault::new(found, "at least one").of("scan").invalid());
+            return Err(Fault::stating(fact).of("scan").invalid());
         }
         Ok(inputs)
     }
@@ -139,13 +140,12 @@ pub fn of_list(text: &str) -> Vec<PathBuf> {
 
 /// A path as it is, or everything that it matches as a glob.
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {
-    let nothing = |expected: &str| Fault::new("nothing there", expected).at(path).invalid();
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }
     let text = path.to_string_lossy();
     if !text.contains(['*', '?', '[']) {
-        return Err(nothing("a checkpoint, a folder or a glob"));
+        return Err(Fault::no_such_file(path).not_found());
     }
     let matches = glob::glob(&text).map_err(|error| {
         Fault::new(format!("{} ({})", quoted(&text), error.msg), "a glob").of("scan").invalid()
@@ -158,7 +158,10 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
             })
         })
         .collect::<Result<_>>()?;
-    if paths.is_empty() { Err(nothing("a glob that matches something")) } else { Ok(paths) }
+    match paths.is_empty() {
+        true => Err(Fault::stating("no file matches this glob").at(path).not_found()),
+        false => Ok(paths),
+    }
 }
 
 /// The path without `.` in it, so that `./a` and `a` are one checkpoint, in this run and in the next one.
@@ -187,10 +190,7 @@ mod tests {
     #[test]
     fn a_glob_that_matches_nothing_is_an_error() {
         let error = expand(Path::new("src/*.safetensors")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "src/*.safetensors: found nothing there, expected a glob that matches something"
-        );
+        assert_eq!(error.to_string(), "src/*.safetensors: no file matches this glob");
         assert!(expand(Path::new("src/nothing")).is_err());
         assert!(expand(Path::new("src/*.rs")).unwrap().contains(&PathBuf::from("src/lib.rs")));
     }

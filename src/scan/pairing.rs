@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use glob::Pattern;
 
 use super::plan::{PairChoice, Plan};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 
 /// Who is paired with whom.
 #[derive(Debug)]
@@ -36,8 +36,7 @@ impl PairingRule {
             PairChoice::All => Self::Symmetric,
             PairChoice::Against(references) => {
                 let find = |path: &PathBuf| {
-                    let missing =
-                        || Fault::new("no such adapter in the scan", "a reference").at(path).invalid();
+                    let missing = || Fault::stating("not an adapter of this scan").at(path).invalid();
                     plan.find(path).ok_or_else(missing)
                 };
                 let mut rows = references.iter().map(find).collect::<Result<Vec<u32>>>()?;
@@ -91,8 +90,8 @@ fn consecutive(plan: &Plan) -> Result<Vec<(u32, u32)>> {
         if let Some((a, b)) = pairs.iter().find(|pair| now.binary_search(pair).is_err()) {
             let [a, b] = [a, b].map(|&adapter| plan.adapters[adapter as usize].path.display().to_string());
             return Err(Fault::new("a new step between two that are compared", format!("{a} before {b}"))
-                .of("--pairs consecutive")
-                .hint("start anew, which keeps what the cache has of the bases: --fresh")
+                .of("consecutive pairs")
+                .remedy(Remedy::StartOver)
                 .invalid());
         }
         let known: HashSet<(u32, u32)> = pairs.iter().copied().collect();
@@ -101,7 +100,7 @@ fn consecutive(plan: &Plan) -> Result<Vec<(u32, u32)>> {
     if pairs.is_empty() {
         let found = "no two checkpoints of one run whose names say their steps";
         return Err(Fault::new(found, "names such as checkpoint-500 in one folder")
-            .of("--pairs consecutive")
+            .of("consecutive pairs")
             .invalid());
     }
     Ok(pairs)

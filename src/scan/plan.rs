@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::header::HeaderSummary;
 use super::keep::Keep;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::names::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
@@ -197,7 +197,7 @@ impl Plan {
             let wrong = |found: &str| {
                 Fault::new(found, "the adapter that this scan began with")
                     .at(&adapter.path)
-                    .hint("name every input of the first run again, or start anew: --fresh")
+                    .remedy(Remedy::KeepInputs)
                     .invalid()
             };
             match there.remove(adapter.path.as_path()) {
@@ -217,8 +217,7 @@ impl Plan {
         if largest > self.max_rank {
             let found = format!("an adapter of rank {largest} among the new ones");
             let expected = format!("at most {}, the largest that the table has columns for", self.max_rank);
-            let hint = "start anew, which keeps what the cache has of the bases: --fresh";
-            return Err(Fault::new(found, expected).of("scan").hint(hint).invalid());
+            return Err(Fault::new(found, expected).of("scan").remedy(Remedy::StartOver).invalid());
         }
         Ok(Extension { n_before, n_added: added.len() })
     }

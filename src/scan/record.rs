@@ -14,7 +14,7 @@ use super::plan::Plan;
 use super::selection::Selection;
 use crate::Limits;
 use crate::adapter::Adapter;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 pub use crate::files::FileStamp;
 use crate::formats::blake3;
 
@@ -103,6 +103,6 @@ pub fn check_unchanged(
 pub fn changed(path: &Path) -> Error {
     Fault::new("other bytes than when the scan began", "a checkpoint that stays as it is")
         .at(path)
-        .hint("wait until training has written it, and start anew: --fresh")
+        .remedy(Remedy::WaitAndStartOver)
         .invalid()
 }

@@ -17,7 +17,7 @@ use super::shard::Shard;
 use super::table::PairTable;
 use super::top;
 use crate::engine::{Engine, StageTimes};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::quoted;
 
 /// What a run needs.
@@ -202,11 +202,11 @@ impl Run<'_> {
                 let name = &self.plan.modules[module as usize].name;
                 return Err(Fault::new(
                     format!("no basis ({reason})"),
-                    "one of every module, since --strict was given",
+                    "one of every module, since the scan is strict",
                 )
                 .at(&self.plan.adapters[*adapter as usize].path)
                 .of(format!("module {}", quoted(name)))
-                .hint("without --strict it is left out of the table")
+                .remedy(Remedy::AllowMissing)
                 .invalid());
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::quoted;
 
 /// Share `k` of `n`, counted from 1: the blocks whose place in the plan is k − 1 modulo n.
@@ -31,7 +31,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// What `--shard` asks for.
+/// Which share is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardChoice {
     /// From the environment of a job array.
@@ -100,18 +100,13 @@ pub fn from_environment(
     let found = match (number("JOB_COMPLETION_INDEX")?, count) {
         (Some(index), Some(n)) if index < n => return Ok(Shard { k: index + 1, n }),
         (Some(index), Some(n)) => format!("JOB_COMPLETION_INDEX {index} of {n}"),
-        (Some(_), None) => "JOB_COMPLETION_INDEX without --shard-count".into(),
+        (Some(_), None) => "JOB_COMPLETION_INDEX without the number of shares".into(),
         (None, _) => {
             let found = "no SLURM_ARRAY_TASK_ID and no JOB_COMPLETION_INDEX".into();
-            return Err(refused(
-                found,
-                "a task of a job array",
-                "name the share: --shard 1/4, 2/4, ...".into(),
-            ));
+            return Err(refused(found, "a task of a job array", Remedy::NameShare));
         }
     };
-    let hint = "add --shard-count N with the number of the job's completions".into();
-    Err(refused(found, "the number of completions, over every index", hint))
+    Err(refused(found, "the number of completions, over every index", Remedy::CountShares))
 }
 
 /// A task of a Slurm job array.
@@ -134,24 +129,19 @@ impl Array {
         let first_id = before.map_or(1, |before| before.first_id);
         let k = (id + 1).checked_sub(first_id).filter(|&k| k > 0);
         if let Some(n) = count {
-            let hint = format!("number the array --array=1-{n}, or name the share: --shard K/{n}");
-            let refused =
-                || refused(format!("the task id {id}"), "the id of one of --shard-count tasks", hint);
+            let expected = format!("the id of one of {n} tasks");
+            let refused = || refused(format!("the task id {id}"), &expected, Remedy::NumberTasks { n });
             return k.filter(|&k| k <= n).map(|k| Shard { k, n }).ok_or_else(refused);
         }
         let found = match (self.n_tasks, self.min, self.max) {
             (Some(n), Some(min), Some(max)) => format!("an array with gaps ({n} tasks from {min} to {max})"),
             _ => "an array of unknown size".into(),
         };
-        let hint = match (before, k) {
-            (Some(Numbering { n, .. }), Some(k)) if k <= n => {
-                format!("this task did --shard {k}/{n} before: give that")
-            }
-            _ => format!(
-                "where the first array was 1-N, this task is --shard {id}/N: give that, or --shard-count N for all tasks"
-            ),
+        let remedy = match (before, k) {
+            (Some(Numbering { n, .. }), Some(k)) if k <= n => Remedy::RepeatShare { k, n },
+            _ => Remedy::GuessShare { k: id },
         };
-        Err(refused(found, "every number from the first to the last", hint))
+        Err(refused(found, "every number from the first to the last", remedy))
     }
 
     /// The first id and the count of an array without gaps.
@@ -163,8 +153,8 @@ impl Array {
     }
 }
 
-fn refused(found: String, expected: &str, hint: String) -> Error {
-    Fault::new(found, expected).of("--shard auto").hint(hint).invalid()
+fn refused(found: String, expected: &str, remedy: Remedy) -> Error {
+    Fault::new(found, expected).of("share of a job array").remedy(remedy).invalid()
 }
 
 #[cfg(test)]
@@ -219,9 +209,9 @@ mod tests {
         let gaps = slurm("7", "3", "7", "2");
         let error = of(None, None, &gaps).unwrap_err();
         assert!(error.to_string().contains("found an array with gaps (2 tasks from 3 to 7)"), "{error}");
-        assert!(error.hint().unwrap().contains("--shard 7/N"), "{error:?}");
+        assert_eq!(error.remedy(), Some(&Remedy::GuessShare { k: 7 }));
         let error = of(None, Some(BEFORE), &gaps).unwrap_err();
-        assert!(error.hint().unwrap().contains("--shard 8/8"), "{error:?}");
+        assert_eq!(error.remedy(), Some(&Remedy::RepeatShare { k: 8, n: 8 }));
         let mut stepped = slurm("3", "1", "5", "3");
         stepped[3].1 = "2";
         assert!(of(None, None, &stepped).is_err());

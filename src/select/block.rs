@@ -17,7 +17,7 @@ const N_FIRST: usize = 2;
 ///
 /// # Errors
 /// `Invalid` when projections were named that no block has.
-pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &ProjectionQuery) -> Result<Selected<'a>> {
+pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) -> Result<Selected> {
     let what = asked.shown();
     // A layer as a whole comes second, for projections that lie in different parts of it.
     let keys: [Key; 2] = [|name| Some(names::parent(name)), names::layer_path];
@@ -30,7 +30,7 @@ pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &ProjectionQuery
                 1 => "the only block that has them in both files".into(),
                 _ => format!("the middle one of {n} blocks that have them in both files"),
             };
-            let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(path));
+            let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(&path));
             return Ok(Selected { pairs, note: Some(note), only: candidates.only });
         }
     }
@@ -46,22 +46,22 @@ pub(super) fn middle<'a>(mut candidates: Candidates<'a>, asked: &ProjectionQuery
 }
 
 /// The modules under one path.
-type Block<'a> = (&'a str, Vec<ModulePair<'a>>);
+type Block = (String, Vec<ModulePair>);
 
 /// The path of the block that a module of this name belongs to.
 type Key = fn(&str) -> Option<&str>;
 
 /// The blocks that have all the projections, in the natural order of their first modules.
-fn blocks<'a>(candidates: &Candidates<'a>, asked: &ProjectionQuery, key: Key) -> Vec<Block<'a>> {
-    let mut blocks: Vec<Block<'a>> = Vec::new();
+fn blocks(candidates: &Candidates<'_>, asked: &ProjectionQuery, key: Key) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
     let mut places = HashMap::new();
     for pair in &candidates.pairs {
         let Some(path) = key(pair.name()) else { continue };
         let place = *places.entry(path).or_insert(blocks.len());
         if place == blocks.len() {
-            blocks.push((path, Vec::new()));
+            blocks.push((path.to_owned(), Vec::new()));
         }
-        blocks[place].1.push(*pair);
+        blocks[place].1.push(pair.clone());
     }
     let means = asked.means(candidates);
     blocks

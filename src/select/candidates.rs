@@ -1,9 +1,10 @@
 //! The modules that may be chosen, joined by canonical name, and the errors that say what there is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::adapter::{Adapter, Module};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::select::matching::{Joined, Matching};
 use crate::select::{ModulePair, different_models};
 use crate::text::{listed, some_of};
@@ -12,9 +13,9 @@ use crate::text::{listed, some_of};
 #[derive(Debug, Clone)]
 pub(super) struct Candidates<'a> {
     adapters: [&'a Adapter; 2],
-    pub(super) pairs: Vec<ModulePair<'a>>,
+    pub(super) pairs: Vec<ModulePair>,
     /// Modules of the first adapter that the second does not have, and the reverse.
-    pub(super) only: [Vec<&'a Module>; 2],
+    pub(super) only: [Vec<Arc<Module>>; 2],
 }
 
 impl<'a> Candidates<'a> {
@@ -29,21 +30,21 @@ impl<'a> Candidates<'a> {
             let found = format!("no module in common ({here} here, {there} there)");
             let expected = format!("modules of {}", second.path().display());
             let fault = Fault::new(found, expected).at(first.path());
-            return Err(fault.hint(no_match(first, second)).invalid());
+            return Err(fault.remedy(no_match(first, second)).invalid());
         }
         Ok(Self { adapters: [first, second], pairs, only })
     }
 
     /// Keeps the modules that pass.
     pub(super) fn retain(&mut self, keep: impl Fn(&Module) -> bool) {
-        self.pairs.retain(|pair| keep(pair.first) || keep(pair.second));
+        self.pairs.retain(|pair| keep(&pair.first) || keep(&pair.second));
         self.only.iter_mut().for_each(|only| only.retain(|module| keep(module)));
     }
 
     /// Every module that is left, in one file or in both.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &'a Module> {
-        let alone = self.only.iter().flatten().copied();
-        self.pairs.iter().map(|pair| pair.first).chain(alone)
+    pub(super) fn modules(&self) -> impl Iterator<Item = &Module> {
+        let alone = self.only.iter().flatten();
+        self.pairs.iter().map(|pair| &pair.first).chain(alone).map(Arc::as_ref)
     }
 
     /// Fails when no module that both have passes. `there_is` says what both have instead.
@@ -53,17 +54,17 @@ impl<'a> Candidates<'a> {
         pass: impl Fn(&Module) -> bool,
         there_is: impl FnOnce() -> String,
     ) -> Result<()> {
-        if self.pairs.iter().any(|pair| pass(pair.first) || pass(pair.second)) {
+        if self.pairs.iter().any(|pair| pass(&pair.first) || pass(&pair.second)) {
             return Ok(());
         }
         let in_one =
             self.only.iter().zip(self.adapters).find(|(only, _)| only.iter().any(|module| pass(module)));
         let [first, second] = self.adapters.map(|adapter| adapter.path().display());
-        let found = match in_one {
-            Some((_, adapter)) => format!("it in {} only", adapter.path().display()),
-            None => format!("it neither in {first} nor in {second}"),
+        let who = match in_one {
+            Some((_, adapter)) => format!("only {} has it", adapter.path().display()),
+            None => format!("neither {first} nor {second} has it"),
         };
-        Err(Fault::new(found, format!("{}, which both have", there_is())).of(what).invalid())
+        Err(Fault::stating(format!("{who}; both have {}", there_is())).of(what).invalid())
     }
 
     /// The names that both have, for [`Self::require`].
@@ -91,17 +92,16 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// The hint for adapters without a module in common.
-fn no_match(first: &Adapter, second: &Adapter) -> String {
-    if first.format().is_numbered() && first.format() == second.format() {
-        return "numbered modules are matched only where the shapes of all agree: --match FILE.csv says which are the same"
-            .to_owned();
-    }
-    match first.format() == second.format() {
-        true => different_models(first, second),
-        false => {
-            format!("{}; --match FILE.csv says which modules are the same", different_models(first, second))
-        }
+/// The way out for adapters without a module in common.
+fn no_match(first: &Adapter, second: &Adapter) -> Remedy {
+    let is_same_scheme = first.format() == second.format();
+    let because = match is_same_scheme && first.format().is_numbered() {
+        true => "numbered modules are matched only where the shapes of all agree".to_owned(),
+        false => different_models(first, second),
+    };
+    match is_same_scheme && !first.format().is_numbered() {
+        true => Remedy::Text(because),
+        false => Remedy::ListModulePairs { because },
     }
 }
 
@@ -121,7 +121,7 @@ fn ranges(layers: &BTreeSet<usize>) -> String {
     format!("{} {}", if layers.len() == 1 { "layer" } else { "layers" }, some_of(shown))
 }
 
-fn names_of(modules: &[Module]) -> impl Iterator<Item = &str> {
+fn names_of(modules: &[Arc<Module>]) -> impl Iterator<Item = &str> {
     modules.iter().map(|module| module.name.as_str())
 }
 

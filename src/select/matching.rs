@@ -1,6 +1,7 @@
 //! Which module of one adapter is the same as which of another.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Result};
@@ -25,10 +26,10 @@ pub enum Matching {
 
 /// What came of it, each part in natural order.
 #[derive(Debug)]
-pub(super) struct Joined<'a> {
-    pub(super) pairs: Vec<ModulePair<'a>>,
+pub(super) struct Joined {
+    pub(super) pairs: Vec<ModulePair>,
     /// Modules of the first adapter without partner, and of the second.
-    pub(super) only: [Vec<&'a Module>; 2],
+    pub(super) only: [Vec<Arc<Module>>; 2],
 }
 
 impl Matching {
@@ -36,9 +37,9 @@ impl Matching {
     ///
     /// # Errors
     /// `Invalid` when a listed module is in neither adapter, or is listed twice.
-    pub(super) fn join<'a>(&self, first: &'a Adapter, second: &'a Adapter) -> Result<Joined<'a>> {
+    pub(super) fn join(&self, first: &Adapter, second: &Adapter) -> Result<Joined> {
         let mut join =
-            Join { left: [first, second].map(|adapter| adapter.modules().iter().collect()), pairs: vec![] };
+            Join { left: [first, second].map(|adapter| adapter.modules().to_vec()), pairs: vec![] };
         if let Self::Pairs(listed) = self {
             join.listed([first, second], listed)?;
         }
@@ -81,28 +82,28 @@ pub(super) fn same_shapes(first: &Adapter, second: &Adapter) -> bool {
 }
 
 /// The modules that are left, and the pairs so far.
-struct Join<'a> {
-    left: [Vec<&'a Module>; 2],
-    pairs: Vec<ModulePair<'a>>,
+struct Join {
+    left: [Vec<Arc<Module>>; 2],
+    pairs: Vec<ModulePair>,
 }
 
-impl<'a> Join<'a> {
+impl Join {
     /// Pairs modules whose keys are equal, where each has it alone in its file and the two may be one.
     fn by(&mut self, key: impl Fn(&Module) -> String, may: impl Fn(&Module, &Module) -> bool) {
         let [first, second] = self.left.each_ref().map(|modules| unique(modules, &key));
         let mut paired = HashSet::new();
         for (key, one) in &first {
             if let Some(other) = second.get(key).filter(|other| may(one, other)) {
-                self.pairs.push(ModulePair { first: one, second: other });
-                paired.extend([address(one), address(other)]);
+                self.pairs.push(ModulePair { first: Arc::clone(one), second: Arc::clone(other) });
+                paired.extend([Arc::as_ptr(one), Arc::as_ptr(other)]);
             }
         }
-        self.left.iter_mut().for_each(|left| left.retain(|module| !paired.contains(&address(module))));
+        self.left.iter_mut().for_each(|left| left.retain(|module| !paired.contains(&Arc::as_ptr(module))));
     }
 
-    fn listed(&mut self, adapters: [&'a Adapter; 2], listed: &[[String; 2]]) -> Result<()> {
+    fn listed(&mut self, adapters: [&Adapter; 2], listed: &[[String; 2]]) -> Result<()> {
         for names in listed {
-            let mut pair = [None; 2];
+            let mut pair = [None, None];
             for ((adapter, name), (module, left)) in
                 adapters.into_iter().zip(names).zip(pair.iter_mut().zip(&mut self.left))
             {
@@ -111,7 +112,7 @@ impl<'a> Join<'a> {
                         Fault::new(format!("no module {}", quoted(name)), "one of the file's modules");
                     fault.at(adapter.path()).of("match").invalid()
                 })?;
-                let place = left.iter().position(|one| std::ptr::eq(*one, found)).ok_or_else(|| {
+                let place = left.iter().position(|one| Arc::ptr_eq(one, found)).ok_or_else(|| {
                     let fault = Fault::new(format!("module {} twice", quoted(name)), "each module once");
                     fault.at(adapter.path()).of("match").invalid()
                 })?;
@@ -125,13 +126,9 @@ impl<'a> Join<'a> {
     }
 }
 
-fn address(module: &Module) -> *const Module {
-    std::ptr::from_ref(module)
-}
-
 /// The modules whose key no other one has.
-fn unique<'a>(modules: &[&'a Module], key: impl Fn(&Module) -> String) -> HashMap<String, &'a Module> {
-    let mut found: HashMap<String, Option<&Module>> = HashMap::new();
+fn unique(modules: &[Arc<Module>], key: impl Fn(&Module) -> String) -> HashMap<String, &Arc<Module>> {
+    let mut found: HashMap<String, Option<&Arc<Module>>> = HashMap::new();
     for module in modules {
         found.entry(key(module)).and_modify(|other| *other = None).or_insert(Some(module));
     }

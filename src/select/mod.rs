@@ -5,12 +5,14 @@ mod candidates;
 mod matching;
 mod projections;
 
+use std::sync::Arc;
+
 use glob::Pattern;
 pub use matching::Matching;
 
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Module};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::names;
 use crate::select::candidates::Candidates;
 use crate::select::projections::ProjectionQuery;
@@ -28,32 +30,32 @@ pub struct Selection {
 
 /// The modules to compare.
 #[derive(Debug, Clone)]
-pub struct Selected<'a> {
+pub struct Selected {
     /// At least one, in natural order of the names.
-    pub pairs: Vec<ModulePair<'a>>,
+    pub pairs: Vec<ModulePair>,
     /// What the user should be told of the choice: how it was made, or what is not in both files.
     pub note: Option<String>,
     /// The modules of what was asked for that the first adapter alone has, and those that the second alone has.
-    pub only: [Vec<&'a Module>; 2],
+    pub only: [Vec<Arc<Module>>; 2],
 }
 
-/// One module of two adapters.
-#[derive(Debug, Clone, Copy)]
-pub struct ModulePair<'a> {
+/// One module of two adapters, which it shares with them.
+#[derive(Debug, Clone)]
+pub struct ModulePair {
     /// The first adapter's.
-    pub first: &'a Module,
+    pub first: Arc<Module>,
     /// The second adapter's.
-    pub second: &'a Module,
+    pub second: Arc<Module>,
 }
 
-impl<'a> ModulePair<'a> {
+impl ModulePair {
     /// The canonical name: the first adapter's, where the two have been matched in another way.
-    pub fn name(&self) -> &'a str {
+    pub fn name(&self) -> &str {
         &self.first.name
     }
 
     /// What a figure calls the weight: `q`, `k`, `v` or `o`, else the last part of the name.
-    pub fn label(&self) -> &'a str {
+    pub fn label(&self) -> &str {
         names::label(&self.first.name)
     }
 
@@ -126,7 +128,7 @@ impl Selection {
     /// # Errors
     /// `Invalid` when the adapters have no module in common, when something asked for is not in both, or when d of
     /// the side differs for a chosen module.
-    pub fn select<'a>(&self, first: &'a Adapter, second: &'a Adapter, side: Side) -> Result<Selected<'a>> {
+    pub fn select(&self, first: &Adapter, second: &Adapter, side: Side) -> Result<Selected> {
         let candidates = Candidates::of(first, second, &self.matching)?;
         let selected = if self.layer.is_none() && self.globs.is_empty() && !self.all {
             block::middle(candidates, &ProjectionQuery::new(&self.projections))?
@@ -137,7 +139,7 @@ impl Selection {
         Ok(selected)
     }
 
-    fn narrow<'a>(&self, mut candidates: Candidates<'a>) -> Result<Selected<'a>> {
+    fn narrow(&self, mut candidates: Candidates<'_>) -> Result<Selected> {
         if !self.globs.is_empty() {
             for glob in &self.globs {
                 let what = format!("module {}", quoted(glob.as_str()));
@@ -175,21 +177,19 @@ pub(crate) fn fits(glob: &Pattern, module: &Module) -> bool {
     names.into_iter().flatten().any(|name| glob.matches(name))
 }
 
-fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair<'_>, side: Side) -> Result<()> {
-    let [here, there] = [pair.first, pair.second].map(|module| side.d(module));
+fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair, side: Side) -> Result<()> {
+    let [here, there] = [&pair.first, &pair.second].map(|module| side.d(module));
     if here == there {
         return Ok(());
     }
     let found = format!("{} = {here}", side.d_name());
     let expected = format!("{there} as in {}", second.path().display());
     let fault = Fault::new(found, expected).at(first.path()).of(format!("module {}", quoted(pair.name())));
-    let other = Side::ALL.into_iter().find(|side| side.d(pair.first) == side.d(pair.second));
+    let other = Side::ALL.into_iter().find(|side| side.d(&pair.first) == side.d(&pair.second));
     Err(match other {
         Some(other) => {
-            let d = other.d(pair.first);
-            fault
-                .hint(format!("--side {other} compares by {}, which is {d} in both", other.d_name()))
-                .invalid()
+            let (side, dimension, d) = (other.to_string(), other.d_name(), other.d(&pair.first));
+            fault.remedy(Remedy::CompareSide { side, dimension, d }).invalid()
         }
         None => fault.hint(different_models(first, second)).invalid(),
     })

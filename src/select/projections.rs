@@ -40,7 +40,7 @@ impl ProjectionQuery {
     /// `Invalid` when a named projection, or both by default, are not in both files.
     pub(super) fn narrow(&self, candidates: &mut Candidates<'_>) -> Result<Option<String>> {
         let means = self.means(candidates);
-        let is_there = |means: &ProjectionMatch| candidates.pairs.iter().any(|pair| means.fits(pair.first));
+        let is_there = |means: &ProjectionMatch| candidates.pairs.iter().any(|pair| means.fits(&pair.first));
         let n_there = means.iter().filter(|means| is_there(means)).count();
         let mut missing = None;
         for (name, means) in self.names.iter().zip(&means) {
@@ -55,13 +55,10 @@ impl ProjectionQuery {
     }
 
     /// The modules of these projections, if there is one of each among the pairs.
-    pub(super) fn all_of<'a>(
-        means: &[ProjectionMatch],
-        pairs: &[ModulePair<'a>],
-    ) -> Option<Vec<ModulePair<'a>>> {
-        let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(pair.first)));
-        let fits = |pair: &&ModulePair<'_>| means.iter().any(|means| means.fits(pair.first));
-        each.then(|| pairs.iter().filter(fits).copied().collect())
+    pub(super) fn all_of(means: &[ProjectionMatch], pairs: &[ModulePair]) -> Option<Vec<ModulePair>> {
+        let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(&pair.first)));
+        let fits = |pair: &&ModulePair| means.iter().any(|means| means.fits(&pair.first));
+        each.then(|| pairs.iter().filter(fits).cloned().collect())
     }
 
     /// `q and v`.

@@ -71,15 +71,16 @@ impl Run {
         let modules = adapter.modules();
         let rows = match detail {
             Detail::Run => vec![],
-            Detail::Modules => modules.iter().map(Row::of).collect(),
-            Detail::Spectra => {
-                modules.par_iter().map(Row::with_spectra).collect::<crate::Result<Vec<_>>>()?
-            }
+            Detail::Modules => modules.iter().map(|module| Row::of(module)).collect(),
+            Detail::Spectra => modules
+                .par_iter()
+                .map(|module| Row::with_spectra(module))
+                .collect::<crate::Result<Vec<_>>>()?,
         };
         let mut alphas: Vec<f64> = modules.iter().filter_map(|module| module.alpha).collect();
         alphas.sort_by(f64::total_cmp);
         alphas.dedup();
-        let ranks: BTreeSet<usize> = modules.iter().map(Module::rank).collect();
+        let ranks: BTreeSet<usize> = modules.iter().map(|module| module.rank()).collect();
         let factors = modules.iter().flat_map(|module| [&module.a, &module.b]);
         let dtypes: BTreeSet<String> = factors.map(|factor| factor.dtype.to_string()).collect();
         let modified = adapter.modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -6,7 +6,7 @@ use super::args::{Gpus, ScanArgs};
 use crate::cli::console::Console;
 use crate::cli::devices::kernels_file;
 use crate::engine::{self, Engine, EngineChoice, EngineInfo, GpuChoice, Opening, Request, Work};
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, Remedy};
 use crate::scan::folder::Folder;
 use crate::scan::plan::{Plan, PlannedEngine};
 
@@ -24,8 +24,8 @@ pub(super) fn open(args: &ScanArgs, plan: &Plan, work: Work) -> Result<Engines> 
         };
     }
     if choice == EngineChoice::Cpu && args.how.gpu != Gpus::One(GpuChoice::Auto) {
-        let expected = "no --gpu beside it, and a scan that did not begin with the CPU engine";
-        return Err(Fault::new("the CPU engine", expected).of("engine").invalid().into());
+        let fact = "the CPU engine, which is asked for or which the scan began with, does not go with a GPU";
+        return Err(Fault::stating(fact).of("engine").invalid().into());
     }
     let planned =
         plan.engine.as_ref().filter(|engine| engine.kind == "gpu").map(|engine| engine.variant.clone());
@@ -44,10 +44,9 @@ impl Engines {
     pub(super) fn wait(self, console: &Console) -> Result<Vec<Box<dyn Engine>>> {
         let mut engines = vec![];
         for opening in self.0 {
-            let (engine, reason) = opening.wait()?;
-            let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-            console.note("engine", format!("{}{reason}", engine.info()));
-            engines.push(engine);
+            let engine = opening.wait()?;
+            console.engine(engine.engine.info(), engine.reason.as_deref(), engine.warning.as_ref());
+            engines.push(engine.engine);
         }
         Ok(engines)
     }
@@ -105,6 +104,6 @@ fn planned(info: &EngineInfo) -> PlannedEngine {
 fn other_engine(first: &str, now: &str) -> Error {
     Fault::new(format!("the engine {now}"), format!("{first}, which this scan began with"))
         .of("engine")
-        .hint(format!("--engine {first}, or start anew: --fresh"))
+        .remedy(Remedy::KeepEngine { kind: first.to_owned() })
         .invalid()
 }

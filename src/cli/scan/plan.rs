@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::args::ScanArgs;
 use crate::Limits;
 use crate::cli::console::Console;
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, Remedy};
 use crate::scan::blocks::Blocks;
 use crate::scan::finish::{Counts, adapters_table};
 use crate::scan::folder::Folder;
@@ -149,7 +149,7 @@ fn check_options(plan: &Plan, options: &Options) -> Result<()> {
     let [now, first] = options.differing(&plan.options);
     Err(Fault::new(now, format!("{first} as in its first run"))
         .of("options")
-        .hint("give the same options, another output folder, or start anew: --fresh")
+        .remedy(Remedy::KeepOptions)
         .invalid()
         .into())
 }
@@ -183,10 +183,9 @@ pub(super) fn settle(
     let n_added = planned.extension.n_added;
     if is_shared && n_added > 0 {
         let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
-        let hint = "name those of the first share alone, such as with --list; new ones can be added when all blocks are done";
         return Err(Fault::new(found, "the files that this scan was divided with")
-            .of("--shard")
-            .hint(hint)
+            .of("share")
+            .remedy(Remedy::KeepInputsOfShares)
             .invalid()
             .into());
     }

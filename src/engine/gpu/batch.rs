@@ -6,7 +6,7 @@ use std::ptr;
 
 use crate::basis::Basis;
 use crate::engine::Pair;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::kernels::similarity::{HalfRows, Lengths, Placement, Precision, TILE, Tile};
 
 /// What a batch may hold.
@@ -35,7 +35,7 @@ impl Limits {
             format!("at most {} in one buffer of this GPU", self.max_words),
         )
         .of(what.to_owned())
-        .hint("the CPU engine has no such limit: --engine cpu")
+        .remedy(Remedy::UseCpu)
         .limit())
     }
 }
@@ -234,7 +234,7 @@ mod tests {
             error.to_string(),
             "basis: found 800 words of 4 bytes, expected at most 799 in one buffer of this GPU"
         );
-        assert!(error.hint().unwrap().contains("--engine cpu"));
+        assert_eq!(error.remedy(), Some(&Remedy::UseCpu));
         assert_eq!(batches(&pairs, Precision::F16, limits).unwrap().len(), 1, "half the size fits");
     }
 }

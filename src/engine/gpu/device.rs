@@ -15,7 +15,7 @@ use wgpu::{
 use super::batch;
 use super::features::Required;
 use crate::engine::{EngineInfo, EngineKind, Precision};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::kernels::pair_stats::{self, Feature};
 use crate::kernels::{Binding, Kernel};
 
@@ -323,8 +323,5 @@ impl Device {
 /// One line, whatever the driver wrote.
 fn fault_on(info: &EngineInfo, message: String) -> Error {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    Fault::new(message, "a GPU that does its work")
-        .of(info.device.clone())
-        .hint("the CPU engine needs no GPU: --engine cpu")
-        .gpu()
+    Fault::new(message, "a GPU that does its work").of(info.device.clone()).remedy(Remedy::UseCpu).gpu()
 }

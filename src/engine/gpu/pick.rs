@@ -3,14 +3,15 @@
 use wgpu::{AdapterInfo, DeviceType};
 
 use super::cards::{Allowed, SystemProbe, allowed};
-use crate::engine::{GpuChoice, PciAddress, Unseen};
-use crate::error::{Error, Fault};
+use crate::engine::{EngineWarning, GpuChoice, PciAddress, Unseen};
+use crate::error::{Error, Fault, Remedy};
 
 /// An adapter to open, and why this one where the user did not name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Picked {
     pub(super) index: usize,
     pub(super) why: Option<String>,
+    pub(super) warning: Option<EngineWarning>,
 }
 
 /// That there is nothing to pick.
@@ -18,6 +19,8 @@ pub(super) struct Picked {
 pub(super) struct Missing {
     found: String,
     expected: String,
+    /// Whether wgpu sees no adapter at all, not even a software one.
+    sees_none: bool,
     /// Whether it is for want of a real GPU, so that unseen cards matter.
     pub(super) is_for_want_of_a_card: bool,
 }
@@ -29,8 +32,13 @@ pub(super) fn pick(
     facts: &SystemProbe,
 ) -> Result<Picked, Missing> {
     let named = |index: Option<usize>, expected: String| match index {
-        Some(index) => Ok(Picked { index, why: None }),
-        None => Err(Missing { found: list(found), expected, is_for_want_of_a_card: false }),
+        Some(index) => Ok(Picked { index, why: None, warning: None }),
+        None => Err(Missing {
+            found: list(found),
+            expected,
+            sees_none: found.is_empty(),
+            is_for_want_of_a_card: false,
+        }),
     };
     match choice {
         GpuChoice::Auto => auto(found, facts),
@@ -50,8 +58,9 @@ pub(super) fn pick(
 fn auto(found: &[AdapterInfo], facts: &SystemProbe) -> Result<Picked, Missing> {
     let is_real = |&index: &usize| preference(found[index].device_type).is_some();
     let real: Vec<usize> = (0..found.len()).filter(is_real).collect();
-    let missing = |found: String| Missing {
-        found,
+    let missing = |message: String| Missing {
+        found: message,
+        sees_none: found.is_empty(),
         expected: "a GPU with a Vulkan, Metal or DX12 driver".to_owned(),
         is_for_want_of_a_card: real.is_empty(),
     };
@@ -72,17 +81,14 @@ fn auto(found: &[AdapterInfo], facts: &SystemProbe) -> Result<Picked, Missing> {
                 let cards: Vec<String> = cards.iter().map(PciAddress::to_string).collect();
                 missing(format!("{by}, which allows only {}, and {}", cards.join(", "), list(found)))
             })?;
-            Ok(Picked { index, why: Some(format!("PCI {card} by {by}")) })
+            Ok(Picked { index, why: Some(format!("PCI {card} by {by}")), warning: None })
         }
-        Allowed::Unclear { why } if real.len() > 1 => Ok(Picked {
-            index: best,
-            why: Some(format!("warning: {why}; this is the first card, name another with --gpu PCI:ADDRESS")),
-        }),
-        // One card is the right one, or none is; what cannot be told apart is said all the same.
+        // One card is the right one, or none is; that it cannot be told is said all the same.
         Allowed::Unclear { why } => {
-            Ok(Picked { index: best, why: Some(format!("warning: {why}; this is the only card")) })
+            let warning = EngineWarning::UnclearGpu { why, is_only: real.len() == 1 };
+            Ok(Picked { index: best, why: None, warning: Some(warning) })
         }
-        Allowed::All | Allowed::None { .. } => Ok(Picked { index: best, why: None }),
+        Allowed::All | Allowed::None { .. } => Ok(Picked { index: best, why: None, warning: None }),
     }
 }
 
@@ -140,15 +146,12 @@ impl Missing {
             .iter()
             .map(|unseen| format!("; {} without a device: {}", unseen.card, unseen.cause))
             .collect();
-        let hint = match unseen.first() {
-            Some(unseen) => unseen.way_out.clone(),
-            None if self.is_for_want_of_a_card && self.found.starts_with("no adapter") => {
-                "install the GPU's Vulkan driver and loader, or take the CPU: --engine cpu".to_owned()
-            }
-            None => "name one with --gpu (software ones serve tests only), or take the CPU: --engine cpu"
-                .to_owned(),
+        let remedy = match unseen.first() {
+            Some(unseen) => Remedy::Text(unseen.way_out.clone()),
+            None if self.is_for_want_of_a_card && self.sees_none => Remedy::InstallGpuDriver,
+            None => Remedy::NameGpu,
         };
-        Fault::new(format!("{}{}", self.found, cards.concat()), self.expected).of("GPU").hint(hint).gpu()
+        Fault::new(format!("{}{}", self.found, cards.concat()), self.expected).of("GPU").remedy(remedy).gpu()
     }
 }
 
@@ -207,7 +210,8 @@ mod tests {
             error(&found[..1], &SystemProbe::default()).to_string(),
             "GPU: found only 0: llvmpipe (vulkan, software), expected a GPU with a Vulkan, Metal or DX12 driver"
         );
-        assert!(error(&[], &SystemProbe::default()).hint().unwrap().contains("--engine cpu"));
+        assert_eq!(error(&found[..1], &SystemProbe::default()).remedy(), Some(&Remedy::NameGpu));
+        assert_eq!(error(&[], &SystemProbe::default()).remedy(), Some(&Remedy::InstallGpuDriver));
     }
 
     #[test]
@@ -250,7 +254,7 @@ mod tests {
         assert_eq!(picked.why.unwrap(), "PCI 0000:65:00.0 by CUDA_VISIBLE_DEVICES=1");
         // Naming a card is stronger than the environment.
         let picked = pick(&found, &GpuChoice::Index(0), &facts("1")).unwrap();
-        assert_eq!(picked, Picked { index: 0, why: None });
+        assert_eq!(picked, Picked { index: 0, why: None, warning: None });
     }
 
     #[test]
@@ -267,12 +271,15 @@ mod tests {
         let found = [card("A", "0000:17:00.0"), card("B", "0000:65:00.0")];
         let picked = pick(&found, &GpuChoice::Auto, &facts("MIG-0")).unwrap();
         assert_eq!(picked.index, 0);
-        let why = picked.why.unwrap();
-        assert!(why.starts_with("warning: CUDA_VISIBLE_DEVICES=MIG-0, but") && why.contains("PCI:"), "{why}");
+        assert_eq!(picked.why, None);
+        let Some(EngineWarning::UnclearGpu { why, is_only: false }) = picked.warning else { panic!() };
+        assert!(why.starts_with("CUDA_VISIBLE_DEVICES=MIG-0, but"), "{why}");
+        let picked = pick(&found[..1], &GpuChoice::Auto, &facts("MIG-0")).unwrap();
+        assert!(matches!(picked.warning, Some(EngineWarning::UnclearGpu { is_only: true, .. })));
         // Cards without an address, as some drivers show them.
         let blind = [info("A", DeviceType::DiscreteGpu), info("B", DeviceType::DiscreteGpu)];
         let picked = pick(&blind, &GpuChoice::Auto, &facts("1")).unwrap();
-        assert!(picked.index == 0 && picked.why.unwrap().contains("no Vulkan driver shows"));
+        assert!(picked.index == 0 && picked.warning.unwrap().to_string().contains("no Vulkan driver shows"));
     }
 
     #[test]
@@ -288,6 +295,6 @@ mod tests {
         let found =
             "found no adapter at all; NVIDIA card (/dev/nvidia0) without a device: no loader, expected";
         assert!(error.to_string().contains(found), "{error}");
-        assert_eq!(error.hint(), Some("install it"));
+        assert_eq!(error.remedy(), Some(&Remedy::Text("install it".to_owned())));
     }
 }

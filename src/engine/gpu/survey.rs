@@ -19,9 +19,9 @@ pub(crate) fn survey() -> Survey {
     let auto = match adapters.pick(&GpuChoice::Auto) {
         Ok(picked) => {
             let first = "the first real GPU, discrete before integrated".to_owned();
-            AutoTakes { gpu: Some(picked.index), why: picked.why.unwrap_or(first) }
+            AutoTakes { gpu: Some(picked.index), why: picked.why.unwrap_or(first), warning: picked.warning }
         }
-        Err(error) => AutoTakes { gpu: None, why: no_gpu(&error) },
+        Err(error) => AutoTakes { gpu: None, why: no_gpu(&error), warning: None },
     };
     Survey { gpus: gpus.collect(), unseen: adapters.unseen(&SystemProbe::read()), auto }
 }

@@ -21,7 +21,7 @@ pub(super) use peft::unwrapped;
 use refused::refuse;
 
 use crate::adapter::NamingScheme;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::formats::tensor::{Tensor, Tensors};
 use crate::text::{quoted, some_of};
 
@@ -115,7 +115,7 @@ pub(super) fn choose(
     if adapters.len() > 1 {
         let first = adapters.iter().flatten().next().copied().unwrap_or_default();
         let fault = Fault::new(format!("{} adapters ({})", adapters.len(), shown()), "one adapter in a file");
-        return Err(fault.at(path).hint(format!("choose one: --adapter-name {first}")).invalid());
+        return Err(fault.at(path).remedy(Remedy::NameAdapter { first: first.to_owned() }).invalid());
     }
     Ok(adapters.into_iter().next().flatten().map(str::to_owned))
 }

@@ -7,7 +7,7 @@ use super::files::{Files, OpenFile};
 use super::once_map::OnceMap;
 use crate::adapter::Module;
 use crate::adapter::Side;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry, Key, Summary};
 use crate::scan::profile::Stage;
 use crate::scan::record::{AdapterRecord, Digest};
@@ -129,10 +129,9 @@ impl Cached {
             Some(entry) => entry,
             None => {
                 let key = self.find_or_factorise(files, adapter)?;
-                let gone = || Fault::new("bases that were removed while they were used", "them in the cache");
-                self.cache.get(&key)?.ok_or_else(|| {
-                    gone().at(self.cache.dir()).hint("give the cache more room: --cache-limit").limit()
-                })?
+                let gone = || Fault::stating("bases were removed from the cache while they were in use");
+                let error = || gone().at(self.cache.dir()).remedy(Remedy::EnlargeCache).limit();
+                self.cache.get(&key)?.ok_or_else(error)?
             }
         };
         let entry = Arc::new(entry);
@@ -162,7 +161,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
-fn key(digest: Digest, side: Side, modules: &[Module]) -> Key {
+fn key(digest: Digest, side: Side, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
     let digest = String::from(digest);
     hash.update(format!("lorascope bases 1\n{digest}\n{side}\n").as_bytes());

@@ -1,5 +1,7 @@
 //! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
 
+use std::sync::Arc;
+
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
@@ -67,7 +69,7 @@ impl Files<'_> {
 
 impl OpenFile {
     /// In the order of the adapter's layout in the plan.
-    pub(super) fn modules(&self) -> &[Module] {
+    pub(super) fn modules(&self) -> &[Arc<Module>] {
         self.adapter.modules()
     }
 

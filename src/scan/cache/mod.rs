@@ -21,7 +21,7 @@ use etcetera::BaseStrategy as _;
 pub use self::entry::Entry;
 pub use self::record::{CachedModule, N_PROJECTED, Summary};
 pub use self::writer::Writer;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 
 /// What an entry is found by: a digest of all that its bases depend on.
 pub type Key = [u8; 32];
@@ -70,7 +70,7 @@ impl Cache {
         let base = etcetera::choose_base_strategy().map_err(|_| {
             Fault::new("no home folder", "one to keep the cache in")
                 .of("cache")
-                .hint("name a folder with --cache DIR")
+                .remedy(Remedy::NameCache)
                 .invalid()
         })?;
         Ok(base.cache_dir().join("lorascope"))
@@ -142,7 +142,7 @@ impl Cache {
         made.map(drop).map_err(|error| {
             Fault::new(error.to_string(), "a folder for the cache that can be written")
                 .at(&self.dir)
-                .hint("name another one with --cache DIR, or keep bases in OUT until the scan is complete: --no-cache")
+                .remedy(Remedy::MoveCache)
                 .invalid()
         })
     }

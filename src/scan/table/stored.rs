@@ -106,7 +106,7 @@ impl StoredPairs {
     }
 
     fn wrong(&self, found: &str) -> Error {
-        Fault::new(found, "a file of a scan with --keep top:K").at(&self.path).malformed()
+        Fault::new(found, "a file of a scan that keeps top:K").at(&self.path).malformed()
     }
 }
 

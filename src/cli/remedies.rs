@@ -1,0 +1,148 @@
+//! The way out of an error in the words of this command line: which option to give.
+
+use crate::engine::EngineWarning;
+use crate::error::Remedy;
+
+/// The hint under an error.
+pub(super) fn hint(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::Text(text) => text.clone(),
+        Remedy::CompareSide { side, dimension, d } => {
+            format!("--side {side} compares by {dimension}, which is {d} in both")
+        }
+        Remedy::CompareSideA => {
+            "B starts at zero, so an untrained checkpoint has only side a: --side a".to_owned()
+        }
+        Remedy::NameAdapter { first } => format!("choose one: --adapter-name {first}"),
+        Remedy::ListModulePairs { because } => {
+            format!("{because}; --match FILE.csv says which modules are the same")
+        }
+        Remedy::DrawSmaller => "choose a smaller --dpi or --width-in, or draw fewer panels".to_owned(),
+        Remedy::DrawWider => "choose a larger --width-in, or draw fewer panels".to_owned(),
+        Remedy::OrderRange => "choose --vmin below --vmax".to_owned(),
+        Remedy::UseCpu => "use the CPU engine: --engine cpu".to_owned(),
+        Remedy::InstallGpuDriver => {
+            "install the GPU's Vulkan driver and loader, or use the CPU: --engine cpu".to_owned()
+        }
+        Remedy::NameGpu => {
+            "name one with --gpu (software ones serve tests only), or use the CPU: --engine cpu".to_owned()
+        }
+        Remedy::MakeScan => "make one: lorascope scan RUNS... -o OUT".to_owned(),
+        Remedy::FinishScan => {
+            "the scan is not done: run it again, or see lorascope status OUT".to_owned()
+        }
+        Remedy::StartOver => "start over with --fresh; bases in the cache are kept".to_owned(),
+        Remedy::WaitAndStartOver => {
+            "wait until training has written it, then start over with --fresh".to_owned()
+        }
+        Remedy::KeepOptions => {
+            "give the same options or another output folder, or start over with --fresh".to_owned()
+        }
+        Remedy::KeepInputs => {
+            "name every input of the first run again, or start over with --fresh".to_owned()
+        }
+        Remedy::KeepInputsOfShares => {
+            "name only those of the first share, such as with --list; new ones can be added when all blocks are done".to_owned()
+        }
+        Remedy::KeepEngine { kind } => format!("--engine {kind}, or start over with --fresh"),
+        Remedy::AllowMissing => "without --strict it is left out of the table".to_owned(),
+        Remedy::NameCache => "name a folder with --cache DIR".to_owned(),
+        Remedy::MoveCache => {
+            "name another one with --cache DIR, or keep bases in OUT until the scan is complete: --no-cache".to_owned()
+        }
+        Remedy::EnlargeCache => "give the cache more room: --cache-limit".to_owned(),
+        Remedy::NameShare => "name the share: --shard 1/4, 2/4, ...".to_owned(),
+        Remedy::CountShares => "add --shard-count N with the number of the job's completions".to_owned(),
+        Remedy::NumberTasks { n } => {
+            format!("number the array --array=1-{n}, or name the share: --shard K/{n}")
+        }
+        Remedy::RepeatShare { k, n } => format!("this task did --shard {k}/{n} before: give that"),
+        Remedy::GuessShare { k } => format!(
+            "where the first array was 1-N, this task is --shard {k}/N: give that, or --shard-count N for all tasks"
+        ),
+        Remedy::ChooseAdapters => {
+            "choose some with --adapter GLOB, or query the Parquet files with DuckDB or Polars".to_owned()
+        }
+    }
+}
+
+/// What to be careful of with an engine, and the option that decides it.
+pub(super) fn engine_warning(warning: &EngineWarning) -> String {
+    match warning {
+        EngineWarning::UnclearGpu { is_only: false, .. } => {
+            format!("{warning}, name another with --gpu PCI:ADDRESS")
+        }
+        EngineWarning::UnclearGpu { is_only: true, .. } => warning.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::grammar::Args;
+
+    /// Each variant leads to the next: a new one does not compile until it stands here.
+    fn next(remedy: &Remedy) -> Option<Remedy> {
+        Some(match remedy {
+            Remedy::Text(_) => Remedy::CompareSide { side: "b".to_owned(), dimension: "d_out", d: 6 },
+            Remedy::CompareSide { .. } => Remedy::CompareSideA,
+            Remedy::CompareSideA => Remedy::NameAdapter { first: "default".to_owned() },
+            Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
+            Remedy::ListModulePairs { .. } => Remedy::DrawSmaller,
+            Remedy::DrawSmaller => Remedy::DrawWider,
+            Remedy::DrawWider => Remedy::OrderRange,
+            Remedy::OrderRange => Remedy::UseCpu,
+            Remedy::UseCpu => Remedy::InstallGpuDriver,
+            Remedy::InstallGpuDriver => Remedy::NameGpu,
+            Remedy::NameGpu => Remedy::MakeScan,
+            Remedy::MakeScan => Remedy::FinishScan,
+            Remedy::FinishScan => Remedy::StartOver,
+            Remedy::StartOver => Remedy::WaitAndStartOver,
+            Remedy::WaitAndStartOver => Remedy::KeepOptions,
+            Remedy::KeepOptions => Remedy::KeepInputs,
+            Remedy::KeepInputs => Remedy::KeepInputsOfShares,
+            Remedy::KeepInputsOfShares => Remedy::KeepEngine { kind: "gpu".to_owned() },
+            Remedy::KeepEngine { .. } => Remedy::AllowMissing,
+            Remedy::AllowMissing => Remedy::NameCache,
+            Remedy::NameCache => Remedy::MoveCache,
+            Remedy::MoveCache => Remedy::EnlargeCache,
+            Remedy::EnlargeCache => Remedy::NameShare,
+            Remedy::NameShare => Remedy::CountShares,
+            Remedy::CountShares => Remedy::NumberTasks { n: 8 },
+            Remedy::NumberTasks { .. } => Remedy::RepeatShare { k: 3, n: 8 },
+            Remedy::RepeatShare { .. } => Remedy::GuessShare { k: 7 },
+            Remedy::GuessShare { .. } => Remedy::ChooseAdapters,
+            Remedy::ChooseAdapters => return None,
+        })
+    }
+
+    #[test]
+    fn each_remedy_has_a_hint_that_names_an_option_or_command_that_exists() {
+        let grammar = Args::command();
+        let options: Vec<&str> = grammar
+            .get_subcommands()
+            .flat_map(|command| command.get_arguments().filter_map(|argument| argument.get_long()))
+            .collect();
+        let mut remedies = vec![Remedy::Text("download it again".to_owned())];
+        while let Some(remedy) = next(&remedies[remedies.len() - 1]) {
+            remedies.push(remedy);
+        }
+        assert_eq!(hint(&remedies[0]), "download it again");
+        for remedy in &remedies[1..] {
+            let hint = hint(remedy);
+            // Slurm's own option.
+            let text = hint.replace("--array=", "");
+            let named: Vec<&str> = text
+                .split("--")
+                .skip(1)
+                .map(|rest| rest.split(|c: char| c != '-' && !c.is_ascii_lowercase()).next().unwrap())
+                .collect();
+            assert!(!named.is_empty() || hint.contains("lorascope "), "{remedy:?}: {hint}");
+            assert!(named.iter().all(|name| options.contains(name)), "{remedy:?}: {hint}");
+            assert!(!remedy.to_string().contains("--"), "{remedy:?} names an option of one program");
+            assert_ne!(remedy.to_string(), "", "{remedy:?}");
+        }
+    }
+}

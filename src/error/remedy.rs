@@ -1,0 +1,146 @@
+//! The way out of an error, as data: each program words it for its own users.
+
+use std::fmt;
+
+/// The way out of an error.
+///
+/// [`Display`](fmt::Display) words it for a program that calls the library; a command line or a package for another
+/// language names its own options instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// In words that hold for every program.
+    Text(String),
+    /// Compare another side, whose dimension is `d` in both adapters.
+    CompareSide {
+        /// The side, as [`Side`](crate::Side) prints it.
+        side: String,
+        /// What the dimension is called: d_in or d_out.
+        dimension: &'static str,
+        /// Its size.
+        d: usize,
+    },
+    /// Compare side A: B starts at zero, so an untrained checkpoint has nothing else.
+    CompareSideA,
+    /// Name one of the adapters of a file.
+    NameAdapter {
+        /// The first of them.
+        first: String,
+    },
+    /// List the modules that are the same, [`Matching::Pairs`](crate::Matching::Pairs).
+    ListModulePairs {
+        /// Why they were not found.
+        because: String,
+    },
+    /// Draw fewer pixels: a lower resolution, a smaller width, or fewer panels.
+    DrawSmaller,
+    /// Draw a wider figure, or fewer panels.
+    DrawWider,
+    /// Give a lower end of the colours that lies below the upper one.
+    OrderRange,
+    /// Compute on the CPU.
+    UseCpu,
+    /// Install the GPU's driver, or compute on the CPU.
+    InstallGpuDriver,
+    /// Name a GPU, or compute on the CPU.
+    NameGpu,
+    /// Make a scan first.
+    MakeScan,
+    /// Run the scan again until it is done.
+    FinishScan,
+    /// Remove the scan and begin again; what the cache has of the bases is kept.
+    StartOver,
+    /// Wait until training has written the checkpoint, then begin again.
+    WaitAndStartOver,
+    /// Give the options of the scan's first run, choose another output folder, or begin again.
+    KeepOptions,
+    /// Name every input of the scan's first run, or begin again.
+    KeepInputs,
+    /// Name the inputs of the first share only, and add new ones when all blocks are done.
+    KeepInputsOfShares,
+    /// Take the engine that the scan began with, or begin again.
+    KeepEngine {
+        /// `cpu` or `gpu`.
+        kind: String,
+    },
+    /// Allow modules without a basis, which are left out of the table.
+    AllowMissing,
+    /// Name a folder for the cache.
+    NameCache,
+    /// Name another folder for the cache, or keep bases in the output folder.
+    MoveCache,
+    /// Give the cache more room.
+    EnlargeCache,
+    /// Name the share.
+    NameShare,
+    /// Give the number of shares.
+    CountShares,
+    /// Number the tasks of the array from 1 to `n`, or name the share.
+    NumberTasks {
+        /// How many shares there are.
+        n: usize,
+    },
+    /// Name this share, which the task did before.
+    RepeatShare {
+        /// From 1 to `n`.
+        k: usize,
+        /// How many shares there are.
+        n: usize,
+    },
+    /// Name share `k`, if the first array counted from 1, or give the number of shares.
+    GuessShare {
+        /// The task's number.
+        k: usize,
+    },
+    /// Report on fewer adapters, or query the Parquet files.
+    ChooseAdapters,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(text) => text,
+            Self::CompareSide { side, dimension, d } => {
+                return write!(f, "side {side} compares by {dimension}, which is {d} in both");
+            }
+            Self::CompareSideA => "compare side a: B starts at zero, so an untrained checkpoint has nothing else",
+            Self::NameAdapter { first } => return write!(f, "name one of the adapters, such as {first}"),
+            Self::ListModulePairs { because } => {
+                return write!(f, "{because}; a list of pairs says which modules are the same");
+            }
+            Self::DrawSmaller => "draw at a lower resolution or a smaller width, or draw fewer panels",
+            Self::DrawWider => "draw a wider figure, or fewer panels",
+            Self::OrderRange => "choose a lower end of the colours below the upper one",
+            Self::UseCpu => "use the CPU engine",
+            Self::InstallGpuDriver => "install the GPU's Vulkan driver and loader, or use the CPU engine",
+            Self::NameGpu => "name a GPU (software ones are for tests), or use the CPU engine",
+            Self::MakeScan => "scan a folder of checkpoints into it first",
+            Self::FinishScan => "the scan is not done: run it again",
+            Self::StartOver => "start the scan over; bases in the cache are kept",
+            Self::WaitAndStartOver => "wait until training has written it, then start the scan over",
+            Self::KeepOptions => "give the same options or another output folder, or start the scan over",
+            Self::KeepInputs => "name every input of the first run again, or start the scan over",
+            Self::KeepInputsOfShares => {
+                "name only the inputs of the first share; new ones can be added when all blocks are done"
+            }
+            Self::KeepEngine { kind } => return write!(f, "use the engine {kind}, or start the scan over"),
+            Self::AllowMissing => "a scan that is not strict leaves it out of the table",
+            Self::NameCache => "name a folder for the cache",
+            Self::MoveCache => "name another folder for the cache, or keep bases in the output folder",
+            Self::EnlargeCache => "give the cache more room",
+            Self::NameShare => "name the share",
+            Self::CountShares => "give the number of shares, which is that of the job's completions",
+            Self::NumberTasks { n } => {
+                return write!(f, "number the tasks of the array from 1 to {n}, or name the share");
+            }
+            Self::RepeatShare { k, n } => return write!(f, "this task did share {k} of {n} before: name it"),
+            Self::GuessShare { k } => {
+                return write!(
+                    f,
+                    "if the first array was numbered from 1, this task is share {k}: name it, or give the number of shares"
+                );
+            }
+            Self::ChooseAdapters => "choose some adapters, or query the Parquet files with DuckDB or Polars",
+        })
+    }
+}
