@@ -12,9 +12,9 @@ use crate::scan::cache::{Cache, Info};
 use crate::text::printable;
 
 pub(super) const CACHE_HELP: &str = "\
-A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \
-is new. The entries that were used the longest ago are removed when all are over the limit. Any number of processes and \
-machines may share a cache.
+A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what is \
+new. When the cache exceeds its limit, the least recently used entries are removed. Any number of processes and machines may \
+share a cache.
 
 Examples:
   lorascope cache info
@@ -22,10 +22,10 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CacheArgs {
-    /// info: where it is, its entries, their bytes and the limit; clear: remove all entries
+    /// info: show its folder, entries, size and limit; clear: remove all entries
     #[arg(value_enum)]
     pub(super) action: CacheAction,
-    /// The folder of the cache [default: the user's own cache folder]
+    /// Folder of the cache [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
     /// Print the result as JSON

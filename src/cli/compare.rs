@@ -19,11 +19,11 @@ use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
 
 pub(super) const COMPARE_HELP: &str = "\
-A RUN is as for figure. Without --layer, --projections and --module every module that both runs have is compared.
+A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared.
 
-A row has the ranks r_a and r_b, the dimension d, φ(k, k) at powers of two and at r = min(r_a, r_b) (of the directions \
-that rounding left), the baseline max(i, j)/d there, which two random spaces give, and z, how many standard deviations \
-φ(r, r) lies above it. – stands for what does not exist; z is left out for two runs that share their random start.
+Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
+directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
+deviations φ(r, r) lies above it. – means that there is no value; z is left out if the checkpoints share the random start of A.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1
@@ -42,11 +42,10 @@ pub(super) struct CompareArgs {
     /// Where to write the table or the JSON: a file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output::text())]
     output: Destination,
-    /// Write all grids and singular values too: a .npz file, with phi/MODULE, sigma_a/MODULE, sigma_b/MODULE
-    /// and meta
+    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
-    /// With --json: the whole grid of each module
+    /// With --json: add the whole grid of each module
     #[arg(long, requires = "json")]
     grids: bool,
     #[command(flatten)]

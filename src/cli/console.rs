@@ -13,13 +13,13 @@ use crate::error::Error;
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CommonArgs {
-    /// Print errors and results alone
+    /// Print only errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
     pub(super) quiet: bool,
-    /// Print what is read, compared and timed
+    /// Also print what is read and compared, and how long it takes
     #[arg(short, long, global = true, display_order = 100)]
     pub(super) verbose: bool,
-    /// Threads of the CPU stages [default: the cores that this process may use]
+    /// Number of CPU threads [default: the cores that this process may use]
     #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
 }

@@ -10,8 +10,8 @@ use super::picture::Picture;
 use crate::{Adapter, Selection};
 
 pub(super) const DEMO_HELP: &str = "\
-The two adapters were trained on the same task from the same base model (all-MiniLM-L6-v2, d = 384) with two seeds, at \
-rank 64. The panels are the query and value projections of layer 5, and a Gaussian control.";
+The two adapters were trained on the same task and base model (all-MiniLM-L6-v2, d = 384) with two seeds, at rank 64. The \
+panels are the query and value projections of layer 5, and a Gaussian control.";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct DemoArgs {

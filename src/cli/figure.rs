@@ -14,16 +14,18 @@ use crate::scan::cache::Cache;
 use crate::scan::finished::{CachedPair, FinishedScan};
 
 pub(super) const FIGURE_HELP: &str = "\
-A RUN is a checkpoint of any kind that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with \
-the names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module the panels are q and v of the middle block.
+A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with the tensor \
+names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, the \
+panels are q and v of the middle block.
 
-Each panel is a heatmap of φ(i, j): how far the first i directions of A's module lie within the first j of B's, or the \
-other way round. 1: one span holds the other; 0: orthogonal; max(i, j)/d: two random spans, as the control shows.
+Each panel is a heatmap of φ(i, j), which compares the first i directions of CHECKPOINT_A with the first j of CHECKPOINT_B. \
+φ = 1: the smaller subspace lies inside the larger. φ = 0: they are orthogonal. Two random subspaces give max(i, j)/d on \
+average, as the control shows.
 
-The summary has a column for each panel: peaks of φ and of its excess over the baseline max(i, j)/d; the horizontal \
-band (mean of φ(1, j)) and the vertical one (mean of φ(i, 1)), strong from an excess of 0.20, weak from 0.05, none below \
-or where chance alone would do it once in a million; the share of cells with an excess under 0.05; the depth to which \
-z(k, k) stays over 3; and φ, baseline and z of three diagonal cells.
+The summary has one column for each panel. The baseline is max(i, j)/d, and the excess is φ minus the baseline. Rows: the \
+peaks of φ and of the excess; the means of φ(1, j) (horizontal band) and of φ(i, 1) (vertical band), called strong from an \
+excess of 0.20, weak from 0.05, and none below that or where chance would give the same more than once in a million; the share \
+of cells with an excess below 0.05; the depth to which z(k, k) stays above 3; and φ, baseline and z of three diagonal cells.
 
 Examples:
   lorascope figure runs/seed0 runs/seed1 -o fig4.png
@@ -39,17 +41,17 @@ pub(super) struct FigureArgs {
     /// Second checkpoint: its directions are the columns, j
     #[arg(value_name = "CHECKPOINT_B", required_unless_present = "pair", conflicts_with = "pair")]
     checkpoint_b: Option<PathBuf>,
-    /// Two checkpoints of a scan, by number or by the end of their paths: on the scan's side, with bases from the cache
+    /// Two checkpoints of a scan, by number or by the end of their paths; uses the scan's side and its cached bases
     #[arg(long, value_names = ["A", "B"], num_args = 2)]
     pair: Option<Vec<String>>,
-    /// The cache that the scan used [default: the user's cache folder]
+    /// Cache that the scan used [default: the user's cache folder]
     #[arg(long, value_name = "DIR", requires = "pair")]
     cache: Option<PathBuf>,
     /// Where to write the picture: a .png file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output::picture())]
     output: PictureOutput,
-    /// Write all grids and singular values too: a .npz file, with phi/MODULE, sigma_a/MODULE, sigma_b/MODULE
-    /// and meta; the control's are phi/control and so on
+    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta, and
+    /// phi/control and so on for the control
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
     #[command(flatten)]
@@ -82,8 +84,10 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
         None => Cache::default_dir()?,
     };
     let cached = scanned.cached(&Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, numbers)?;
-    console
-        .detail("bases", if cached.is_some() { "from the cache" } else { "not in the cache, so made again" });
+    console.detail(
+        "bases",
+        if cached.is_some() { "from the cache" } else { "not in the cache, so computed again" },
+    );
     let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     draw(args, &compute, runs, cached.as_ref(), console)

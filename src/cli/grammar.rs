@@ -22,7 +22,7 @@ const VERSION: &str = git_version::git_version!(
     fallback = "unknown"
 );
 
-/// Shows how much LoRA checkpoints agree: the subspace similarity φ(i, j) of the LoRA paper (Hu et al. 2021), for every
+/// Measure how much LoRA checkpoints agree: the subspace similarity φ(i, j) of the LoRA paper (Hu et al. 2021) for every
 /// (i, j), as numbers and as the paper's figure.
 #[derive(Debug, Parser)]
 #[command(name = "lorascope", version = VERSION, after_help = AFTER_HELP, arg_required_else_help = true)]
@@ -42,39 +42,39 @@ Examples:
   lorascope scan runs/ -o out
 
 Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
-Exit codes: 0 done, 1 failed, 2 usage, 3 finished with skipped inputs,
+Exit codes: 0 done, 1 failed, 2 usage error, 3 done but with skipped inputs,
 130 and 143 stopped by Ctrl-C and SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Draw the paper's figure from two real adapters that are built in
+    /// Draw the paper's figure from two built-in adapters
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
-    /// Draw the paper's figure from two checkpoints, and say in words what it shows
+    /// Draw the paper's figure for two checkpoints and print a summary of it
     #[command(after_help = FIGURE_HELP)]
     Figure(FigureArgs),
-    /// Compare two checkpoints in numbers: a row for each module that both have
+    /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
-    /// Compare every pair of a folder of checkpoints, into a table that other tools read
+    /// Compare every pair of a folder of checkpoints and write Parquet tables
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArgs),
-    /// Say how far a scan is, who did what of it, and what is missing
+    /// Show a scan's progress, which process did what, and what is missing
     #[command(after_help = STATUS_HELP)]
     Status(StatusArgs),
-    /// Say what checkpoints hold: format, base model, modules, ranks, shapes, types, scaling
+    /// Show what checkpoints contain: format, base model, modules, ranks, shapes, types, scaling
     #[command(after_help = INSPECT_HELP)]
     Inspect(InspectArgs),
-    /// List the GPUs, test every kernel on each, and say which engine auto takes and why
+    /// List the GPUs, test every kernel on each, and show which engine auto takes and why
     #[command(after_help = DEVICES_HELP)]
     Devices(DevicesArgs),
-    /// Sum up a scan in tables and pictures: what is alike, where in the model, what stands apart
+    /// Summarise a scan in tables and pictures: what is alike, where in the model, what stands out
     #[command(after_help = REPORT_HELP)]
     Report(ReportArgs),
-    /// Say what the cache of bases holds, or empty it
+    /// Show what the cache of bases contains, or empty it
     #[command(after_help = CACHE_HELP)]
     Cache(CacheArgs),
-    /// Print a script that completes this command line in a shell
+    /// Print a shell completion script
     #[command(
         after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope"
     )]

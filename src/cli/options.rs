@@ -13,20 +13,20 @@ use crate::{Adapter, OpenOptions, Selection, Side};
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which modules")]
 pub(super) struct SelectionArgs {
-    /// The layer, by its number in the tensor names, from 0
+    /// Layer, by its number in the tensor names, from 0
     #[arg(long, value_name = "N")]
     pub(super) layer: Option<usize>,
-    /// Projections, found across naming habits (q: query, q_proj, q_lin, to_q, ...)
+    /// Projections, such as q,v, whatever the model calls them (q: query, q_proj, q_lin, to_q, ...)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = projection)]
     pub(super) projections: Vec<String>,
-    /// Modules whose name matches, with * ? and [...]; may be given several times
+    /// Modules whose name matches this glob (* ? [...]); may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
-    /// Which modules of two files are the same: canonical, by their names without wrapper prefixes; exact, by the names
-    /// that the files have; or a .csv file with a line FIRST,SECOND for each pair that canonical names do not find
+    /// How to match the modules of two files: canonical, by name without wrapper prefixes; exact, by the names in the files;
+    /// or a .csv file with a line FIRST,SECOND for each pair that canonical names do not match
     #[arg(long = "match", value_name = "HOW", default_value = "canonical")]
     pub(super) matching: MatchArg,
-    /// The adapter of this name, in files that hold several
+    /// Name of the adapter, for files that hold several
     #[arg(long, value_name = "NAME")]
     pub(super) adapter_name: Option<String>,
 }
@@ -59,19 +59,18 @@ pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
 #[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ComputeArgs {
-    /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B; dw-right and
-    /// dw-left, those of ΔW
+    /// Subspace to compare: a, right-singular vectors of A (the paper's choice); b, left-singular vectors of B; dw-right and
+    /// dw-left, right- and left-singular vectors of ΔW
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
-    /// What computes: auto takes a GPU where there is one and the work is worth opening it
+    /// What computes; auto takes a GPU if there is one and the work is large enough to pay for opening it
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) engine: EngineArg,
-    /// Which GPU: auto, its index, a part of its name, or PCI:ADDRESS, all as `lorascope devices` lists them. auto
-    /// never takes a software one, and honours CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS
+    /// GPU to use: auto, or an index, a part of a name, or PCI:ADDRESS as listed by `lorascope devices`. auto never takes a
+    /// software GPU, and honours CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub(super) gpu: GpuChoice,
-    /// What bases are kept in for the products: f32, φ within 1e-5; f16, half the memory of a GPU, within
-    /// 5e-4. Sums are in f32
+    /// Storage type of the bases: f32 (φ accurate to 1e-5) or f16 (half the GPU memory, accurate to 5e-4). Sums are in f32
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
     /// Print the result as JSON
@@ -87,7 +86,7 @@ impl ComputeArgs {
     pub(super) fn check(&self) -> Result<(), Usage> {
         match (self.engine, &self.gpu) {
             (EngineArg::Cpu, gpu) if *gpu != GpuChoice::Auto => {
-                Err(Usage("--engine cpu and --gpu contradict each other"))
+                Err(Usage("--engine cpu and --gpu exclude each other"))
             }
             _ => Ok(()),
         }
@@ -107,10 +106,10 @@ impl ComputeArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ControlArgs {
-    /// The last panel: two random Gaussian matrices of the first panel's shape
+    /// Last panel: two random Gaussian matrices of the first panel's shape
     #[arg(long, value_enum, default_value = "gaussian")]
     pub(super) control: Control,
-    /// Seed of the control
+    /// Random seed of the control
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
 }
@@ -121,7 +120,7 @@ pub(super) struct PictureArgs {
     /// Value at the dark end of the colours
     #[arg(long, value_name = "PHI", default_value = "0.0", allow_negative_numbers = true, value_parser = phi)]
     pub(super) vmin: f64,
-    /// Value at the light end of the colours, or auto for the largest one
+    /// Value at the light end of the colours, or auto for the largest value
     #[arg(long, value_name = "PHI", default_value = "0.5", allow_negative_numbers = true)]
     pub(super) vmax: Vmax,
     /// Width of the picture in inches [default: 4 for each panel in a row]
@@ -138,7 +137,7 @@ pub(super) struct StyleArgs {
     /// Colours: rocket, viridis, magma, inferno, cividis or grey
     #[arg(long, value_name = "NAME", default_value = "rocket")]
     palette: Palette,
-    /// Pixels an inch
+    /// Pixels per inch
     #[arg(long, default_value = "300", value_parser = positive)]
     pub(super) dpi: f64,
 }
@@ -213,7 +212,7 @@ pub(super) fn glob(text: &str) -> Result<glob::Pattern, glob::PatternError> {
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),
-        _ => Err("expected a number over 0, at most 100000".to_owned()),
+        _ => Err("expected a number above 0, at most 100000".to_owned()),
     }
 }
 

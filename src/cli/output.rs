@@ -31,7 +31,7 @@ impl PictureOutput {
     /// When the picture and the JSON would both go to stdout; as [`ComputeArgs::check`].
     pub(super) fn check(&self, compute: &ComputeArgs) -> Result<(), Usage> {
         if compute.json && self.to == Destination::Stdout {
-            return Err(Usage("--json and -o - both write to stdout"));
+            return Err(Usage("--json and -o - would both write to stdout"));
         }
         compute.check()
     }
@@ -41,7 +41,7 @@ impl PictureOutput {
 pub(super) fn text() -> impl TypedValueParser<Value = Destination> {
     OsStringValueParser::new().try_map(|name| match Destination::of(name) {
         Destination::File(path) if has_suffix(&path, "npz") => {
-            Err("the suffix .npz is for grids, which --save names; this is the table or the JSON")
+            Err(".npz is for grids, which --save writes; -o names the table or the JSON")
         }
         destination => Ok(destination),
     })
@@ -68,16 +68,14 @@ pub(super) fn npz() -> impl TypedValueParser<Value = Destination> {
         let path = match Destination::of(name) {
             Destination::File(path) => path,
             Destination::Stdout => {
-                let message = "grids go to a file, since stdout has the other result: name a .npz file";
+                let message = "grids cannot go to stdout, which has the other result; name a .npz file";
                 return Err(message.to_owned());
             }
         };
         match path.extension().map(OsStr::to_string_lossy) {
             _ if has_suffix(&path, "npz") => Ok(Destination::File(path)),
-            Some(suffix) => {
-                Err(format!("the suffix .{} is no format of grids here: use .npz", printable(&suffix, 20)))
-            }
-            None => Err("a file of grids needs a suffix that names its format: use .npz".to_owned()),
+            Some(suffix) => Err(format!("grids cannot be written as .{}; use .npz", printable(&suffix, 20))),
+            None => Err("a file of grids needs a suffix; use .npz".to_owned()),
         }
     })
 }
@@ -96,7 +94,7 @@ fn has_suffix(path: &Path, suffix: &str) -> bool {
 fn refuse_folder(name: &OsStr, suffix: &str) -> Result<(), String> {
     let is_separator = |last: char| last == '/' || last == MAIN_SEPARATOR;
     match name.to_string_lossy().ends_with(is_separator) {
-        true => Err(format!("that is a folder: name the .{suffix} file in it")),
+        true => Err(format!("this is a folder; name a .{suffix} file in it")),
         false => Ok(()),
     }
 }

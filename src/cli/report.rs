@@ -17,13 +17,13 @@ use crate::figure::Output;
 use crate::report::{Options, Scan, findings, pictures, tables, text};
 
 pub(super) const REPORT_HELP: &str = "\
-OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
-baseline is what two random spaces give.
+OUT is the output folder of a finished scan. The excess of a pair is φ(r, r) − baseline, averaged over its modules; the \
+baseline is the mean for two random subspaces.
 
-Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
-and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
-adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
-absolute deviation) from the median.
+Pairs with a shared start (on sides a and dw-right, where that is enough to make φ high) and pairs of two base models are \
+marked. Averages, lists and outliers leave them out unless there are no others; pictures and drift show all pairs. An outlier \
+is an adapter, among eight or more, whose mean excess to the others lies more than 3.5 robust standard deviations (1.4826 · the \
+median absolute deviation) from the median.
 
 Written into DIR:
   adapters.png            the excess of every pair, in the order of a hierarchical clustering,
@@ -31,9 +31,10 @@ Written into DIR:
   layers.png              mean excess by layer and projection
   drift.png               1 − φ(r, r) from each checkpoint of a run to the next
   pairs.csv               every pair; the paths are in adapters.csv
-  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
+  adapters.csv            the rows of adapters.png from the top, with outliers
+  merges.csv              the tree of adapters.png
   most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
-  report.json             all of these but for pairs.csv
+  report.json             everything except pairs.csv
 
 Examples:
   lorascope report out/
@@ -41,16 +42,16 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct ReportArgs {
-    /// The folder of a scan
+    /// Output folder of a scan
     #[arg(value_name = "OUT")]
     pub(super) scan: PathBuf,
-    /// The folder to write into, which is made [default: OUT/report]
+    /// Folder to write to; created if missing [default: OUT/report]
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
-    /// Only adapters whose path matches, with * ? and [...]; may be given several times
+    /// Only adapters whose path matches this glob (* ? [...]); may be given several times
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(super) adapter: Vec<glob::Pattern>,
-    /// Pairs in the lists of the most and the least alike
+    /// Number of pairs in the lists of the most and the least alike
     #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10000))]
     pub(super) top: u16,
     /// Print report.json instead of the summary

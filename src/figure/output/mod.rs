@@ -46,11 +46,14 @@ impl Output {
             suffix.as_ref().is_some_and(|suffix| suffix.eq_ignore_ascii_case(output.suffix()))
         };
         Self::ALL.into_iter().find(named).ok_or_else(|| {
-            let found = match &suffix {
-                Some(suffix) => format!("the suffix .{}", printable(suffix, 20)),
-                None => "no suffix".to_owned(),
+            let known = Self::known();
+            let message = match &suffix {
+                Some(suffix) => {
+                    format!("a picture cannot be written as .{}; use {known}", printable(suffix, 20))
+                }
+                None => format!("a picture needs a suffix; use {known}"),
             };
-            Fault::new(found, Self::known()).of("picture").invalid()
+            Fault::stating(message).invalid()
         })
     }
 
@@ -92,16 +95,18 @@ mod tests {
 
     #[test]
     fn an_unknown_suffix_and_none_are_answered_with_the_known_ones() {
-        for (path, found) in [
-            ("x.jpg", "the suffix .jpg"),
-            ("x.png.bak", "the suffix .bak"),
-            ("x", "no suffix"),
-            (".png", "no suffix"),
-            ("png", "no suffix"),
+        let unknown = |suffix: &str| format!("a picture cannot be written as .{suffix}; use .png");
+        let none = "a picture needs a suffix; use .png".to_owned();
+        for (path, message) in [
+            ("x.jpg", unknown("jpg")),
+            ("x.png.bak", unknown("bak")),
+            ("x", none.clone()),
+            (".png", none.clone()),
+            ("png", none),
         ] {
             let error = Output::of_path(path).unwrap_err();
             assert!(matches!(error, Error::Invalid(_)), "{path}");
-            assert_eq!(error.to_string(), format!("picture: found {found}, expected .png"));
+            assert_eq!(error.to_string(), message);
         }
     }
 }
