@@ -62,7 +62,7 @@ pub(super) fn modules(run: &Run) -> String {
         left_out.push(counted(run.n_magnitudes, "DoRA magnitude vector"));
     }
     if run.n_other_tensors > 0 {
-        left_out.push(format!("{} of no module", counted(run.n_other_tensors, "tensor")));
+        left_out.push(format!("{} outside the modules", counted(run.n_other_tensors, "tensor")));
     }
     if !left_out.is_empty() {
         text += &format!("left out: {}\n", left_out.join(", "));
