@@ -70,7 +70,6 @@ macro_rules! benches {
 }
 
 benches!(
-    pair_stats_128_subgroup: F32,
     pair_stats_128: F32,
     pair_stats_64: F32,
     pair_stats_coop: F32,

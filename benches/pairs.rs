@@ -1,4 +1,4 @@
-//! The pair stage of the CPU engine, from bases to kept cells: `cargo bench --bench pairs`.
+//! The pair stage of the CPU engine, from bases to their statistics: `cargo bench --bench pairs`.
 //!
 //! Items are FLOP: the multiply-adds of the pairs' products, twice, and nothing else counted. `faer_square` is the rate of
 //! faer's f32 product of two square matrices, every thread its own, which is the machine's measure.

@@ -1,4 +1,4 @@
-// Values to pixels through a palette of 256 colours: comparisons and integers alone, so that every engine and driver
+// Values to pixels through a palette of 256 colours: only comparisons and integers, so that every engine and driver
 // paints the same bytes.
 //
 // cells    (n_rows, n_cols) values, row-major

@@ -1,5 +1,4 @@
-// Tiles of 128 × 128 of the Gram matrix of bases in f32, for many pairs. stack.wgsl, product.wgsl, tile_128.wgsl, steps.wgsl
-// and bases_f32.wgsl stand in front.
+// The sums of many pairs of bases in f32, from tiles of 128 × 128 of the stacked product: see shared/stack.wgsl.
 
 @compute @workgroup_size(LANES, LANES)
 fn pair_stats_128(

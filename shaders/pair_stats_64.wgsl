@@ -1,5 +1,4 @@
-// Tiles of 64 × 64 of the Gram matrix of bases in f32, for few pairs. stack.wgsl, product.wgsl and bases_f32.wgsl stand in
-// front.
+// The sums of few pairs of bases in f32, from tiles of 64 × 64 of the stacked product: see shared/stack.wgsl.
 
 @compute @workgroup_size(LANES, LANES)
 fn pair_stats_64(

@@ -1,12 +1,13 @@
 enable f16;
 enable wgpu_cooperative_matrix;
 
-// Tiles of 64 × 64 of the Gram matrix of bases in split f16, by cooperative matrices of 16 × 16. stack.wgsl stands behind.
+// The sums of pairs of bases in split f16, from tiles of 64 × 64 of the stacked product, by cooperative matrices of 16 × 16:
+// see shared/stack.wgsl.
 //
 // bases   rows of 4·d4 high parts and as many low ones, V·2¹⁰ = high + low·2⁻¹¹, zeros past d, one basis after another
 //
 // P·2²⁰ = high·highᵀ + (high·lowᵀ + low·highᵀ)·2⁻¹¹; what low·lowᵀ would add is under what f32 keeps. Sums are in f32, and
-// run in slices as in the other kernels; how a matrix unit adds up 16 columns is its own affair, so that the bits are not
+// run in slices as in the other kernels; a matrix unit adds up 16 columns in an order of its own, so the bits are not
 // those of the other kernels.
 //
 // Each subgroup makes blocks of 16 × 32, eight to a tile.
@@ -72,8 +73,8 @@ fn pair_stats_coop(
     if index >= params.n_tiles {
         return;
     }
-    let tile_row = places[params.tiles + 2u * index];
-    let tile_col = places[params.tiles + 2u * index + 1u];
+    let tile_row = tables[params.tiles + 2u * index];
+    let tile_col = tables[params.tiles + 2u * index + 1u];
     for (var block = subgroup; block < 8u; block += n_subgroups) {
         let row = block / 2u * SIZE;
         let col = block % 2u * 2u * SIZE;

@@ -13,17 +13,6 @@
 
 override SIDE: u32 = 16u;
 
-struct Tile {
-    offset_a: u32,
-    offset_b: u32,
-    n_rows: u32,
-    n_cols: u32,
-    d: u32,
-    row: u32,
-    col: u32,
-    offset_grid: u32,
-}
-
 @group(0) @binding(0) var<storage, read> sums: array<f32>;
 @group(0) @binding(1) var<storage, read> tiles: array<Tile>;
 @group(0) @binding(2) var<storage, read_write> grids: array<f32>;

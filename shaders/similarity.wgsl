@@ -1,4 +1,5 @@
-// Subspace similarity of pairs of orthonormal bases (Hu et al. 2021, section 7.2), in f32. common.wgsl stands in front.
+// Subspace similarity of pairs of orthonormal bases (Hu et al. 2021, section 7.2), in f32: see
+// shared/common.wgsl.
 //
 // bases_a, bases_b   basis vectors as rows of d numbers, (q, d) row-major, one basis after another
 

@@ -1,7 +1,7 @@
-// Subspace similarity of pairs of orthonormal bases, kept in f16 and summed in f32. common.wgsl stands in front.
+// Subspace similarity of pairs of orthonormal bases, kept in f16 and summed in f32: see shared/common.wgsl.
 //
 // bases_a, bases_b   one basis after another; a row is the f32 reciprocal of its norm, then d numbers, two in a word, the
-//                    first in the low half, a half word of zeros behind an odd d
+//                    first in the low half, a half word of zeros after an odd d
 //
 // A row's numbers are its vector's times a scale, so that rounding to f16 is all that they lose; the reciprocal takes
 // that scale and the rounding of the length back. unpack2x16float needs no feature of the adapter.

@@ -2,12 +2,11 @@
 
 use rayon::prelude::*;
 
-use crate::adapter::Side;
+use crate::adapter::{Adapter, Side};
 use crate::basis::Basis;
-use crate::engine::{Engine, Pair};
+use crate::engine::{Block, BlockStats, Engine, Pair, Pairs};
 use crate::error::Result;
-use crate::measure::Grid;
-use crate::measure::init_cosine;
+use crate::measure::{Grid, Member, PairBatch, PairStatistics, Wanted, init_cosine};
 use crate::select::ModulePair;
 
 /// The two bases of one module, before any engine has seen them.
@@ -91,4 +90,86 @@ pub fn grids(engine: &dyn Engine, factorised: Vec<Factorised>) -> Result<Vec<Com
 pub fn similarity(engine: &dyn Engine, a: &Basis, b: &Basis) -> Result<Grid> {
     let mut grids = engine.grids(&[Pair { a, b }])?;
     Ok(grids.pop().expect("an engine returns one grid for each pair"))
+}
+
+/// Every statistic of comparisons of two adapters: what a scan's table has of them, with exact cosines of the starts.
+///
+/// ```
+/// use lorascope::engine::CpuEngine;
+/// use lorascope::{Adapter, Selection, Side, compare, statistics};
+///
+/// let a = Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
+/// let b = Adapter::open("tests/data/adapters/seed1-r8-layer5")?;
+/// let selected = Selection::new().all().select(&a, &b, Side::A)?;
+/// let comparisons = compare(&CpuEngine::new(), &selected.pairs, Side::A)?;
+/// for pair in statistics(&CpuEngine::new(), &comparisons, [&a, &b], true)? {
+///     assert!(pair.number("linear_cka").unwrap() > pair.number("baseline").unwrap());
+///     assert_eq!((pair.flag("shared_init"), pair.numbers("angles").len()), (Some(false), 8));
+/// }
+/// # Ok::<(), lorascope::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Engine::pair_stats`].
+pub fn statistics(
+    engine: &dyn Engine,
+    comparisons: &[Comparison],
+    adapters: [&Adapter; 2],
+    angles: bool,
+) -> Result<Vec<PairStatistics>> {
+    let [model_a, model_b] = adapters.map(Adapter::base_model);
+    let numbers = [model_a.map(|_| 0), model_b.map(|_| u32::from(model_b != model_a))];
+    let pairs = comparisons.iter().map(|comparison| {
+        let Factorised { a, b, init_cosine, .. } = &comparison.factorised;
+        let members = [(a, numbers[0]), (b, numbers[1])];
+        let members = members.map(|(basis, base_model)| Member { basis, base_model });
+        Two { members, init_cosine: *init_cosine }
+    });
+    statistics_of(engine, &pairs.collect::<Vec<_>>(), angles)
+}
+
+/// Two bases of which every statistic is wanted.
+pub(crate) struct Two<'a> {
+    pub(crate) members: [Member<'a>; 2],
+    pub(crate) init_cosine: Option<f64>,
+}
+
+/// Every statistic of each pair.
+pub(crate) fn statistics_of(
+    engine: &dyn Engine,
+    pairs: &[Two<'_>],
+    angles: bool,
+) -> Result<Vec<PairStatistics>> {
+    let mut found: Vec<Option<PairStatistics>> = vec![None; pairs.len()];
+    for (place, pair) in pairs.iter().enumerate() {
+        if found[place].is_some() {
+            continue;
+        }
+        // All of one dimension at once.
+        let d = |pair: &Two<'_>| pair.members[0].basis.d();
+        let places: Vec<usize> = (place..pairs.len()).filter(|&place| d(&pairs[place]) == d(pair)).collect();
+        let side = |k: usize| places.iter().map(|&place| pairs[place].members[k].basis).collect();
+        let (a, b): (Vec<&Basis>, Vec<&Basis>) = (side(0), side(1));
+        let list: Vec<(u32, u32)> = (0..places.len() as u32).map(|k| (k, k)).collect();
+        let block = Block { a: &a, b: &b, pairs: Pairs::List(&list), cells: &[] };
+        let stats = engine.pair_stats(&block)?;
+        for (&place, stats) in places.iter().zip(stats.pairs()) {
+            found[place] = Some(of_one(&pairs[place], BlockStats::new(0, stats.sums.to_vec()), angles)?);
+        }
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn of_one(pair: &Two<'_>, stats: BlockStats, angles: bool) -> Result<PairStatistics> {
+    let [a, b] = pair.members;
+    let max_rank = a.basis.q().min(b.basis.q());
+    PairStatistics::of(&PairBatch {
+        wanted: &Wanted { max_rank, angles, ..Wanted::default() },
+        a: &[a],
+        b: &[b],
+        places: &[(0, 0)],
+        stats: &stats,
+        init_cosines: &[pair.init_cosine.unwrap_or(f64::NAN)],
+        grids: &|_| Ok(vec![]),
+    })
 }

@@ -55,6 +55,7 @@ mod report;
 pub mod scan;
 mod select;
 mod simd;
+mod sync;
 #[cfg(feature = "scan")]
 mod table;
 mod text;
@@ -63,7 +64,7 @@ pub use adapter::{
     Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
 };
 pub use basis::Basis;
-pub use compare::{Comparison, Factorised, compare, grids, similarity};
+pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics};
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;

@@ -89,7 +89,7 @@ fn members_that_overlap_are_refused() {
     let message = complaint(patched(bytes, "x/data/1", PLACE, &start.to_le_bytes()));
     assert_eq!(
         message,
-        "zip archive: found members that overlap, expected each with bytes of its own, in front of the directory"
+        "zip archive: found members that overlap, expected each with bytes of its own, before the directory"
     );
 }
 

@@ -75,10 +75,7 @@ fn a_memo_bomb_ends_early() {
         opcodes.extend([b"](h", &[level][..], b"h", &[level], b"eq", &[level + 1]].concat());
     }
     let message = complaint(zipped(&opcodes));
-    assert_eq!(
-        message,
-        "pickle: found values that stand under many names each, expected a dictionary of tensors"
-    );
+    assert_eq!(message, "pickle: found values that have many names each, expected a dictionary of tensors");
 }
 
 #[test]
@@ -174,14 +171,14 @@ fn broken_stacks_marks_and_references_are_refused() {
         (b"K\x01\x86", "too few values"),
         (b"K\x01(\x85", "too few values"),
         (b"h\x07", "a reference to value 7"),
-        (b"K\x01K\x02a", "items for what is no list"),
-        (b"](K\x01K\x02u", "entries for what is no dictionary"),
+        (b"K\x01K\x02a", "items for something else than a list"),
+        (b"](K\x01K\x02u", "entries for something else than a dictionary"),
         (b"}(K\x01u", "a key without a value"),
-        (b"K\x01)R", "a call of what is no global"),
+        (b"K\x01)R", "a call of something else than a global"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n)R", "a call with too few arguments"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n(Nt\x52", "a tensor without a storage"),
         (b"NQ", "a reference to no storage"),
-        (b"K\x01K\x02\x93", "a global whose name is no text"),
+        (b"K\x01K\x02\x93", "a global whose name is not text"),
     ] {
         let message = complaint(zipped(opcodes));
         assert!(message.starts_with(&format!("pickle: found {found}, expected ")), "{message}");

@@ -1,4 +1,4 @@
-//! What the CPU engine keeps of a block of pairs: the numbers of whole grids, and the same bytes wherever a pair stands.
+//! What the CPU engine makes of a block of pairs: the numbers of whole grids, and the same bytes wherever a pair stands.
 
 mod common;
 
@@ -6,6 +6,7 @@ use common::engines::{PHI_BOUND, PHI_BOUND_F16, cpu, cpu_f16, phi_bound};
 use common::oracle::Oracle;
 use lorascope::Basis;
 use lorascope::engine::{Block, CpuEngine, Engine, Pair, PairStats, Pairs, Precision};
+use lorascope::measure::{LINEAR_CKA, PHI_R};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
@@ -31,7 +32,7 @@ fn bases(ranks: &[usize], d: usize) -> Vec<Basis> {
 
 /// Each number's bits, so that NaN equals itself.
 fn bits(pair: PairStats<'_>) -> Vec<u32> {
-    pair.phi.iter().chain([&pair.full, &pair.linear_cka]).map(|value| value.to_bits()).collect()
+    pair.phi.iter().chain(pair.sums).map(|value| value.to_bits()).collect()
 }
 
 /// The linear_cka by its definition, in f64.
@@ -48,52 +49,48 @@ fn linear_cka(a: &Basis, b: &Basis) -> f64 {
     sum / (norm(a) * norm(b)).sqrt()
 }
 
-fn assert_kept_is_of_the_grids(engine: &dyn Engine, ranks: &[usize], d: usize) {
+fn assert_stats_are_of_the_grids(engine: &dyn Engine, ranks: &[usize], d: usize) {
     let bases = bases(ranks, d);
     let list: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &list, b: &list, pairs: Pairs::All, cells: &CELLS };
-    let kept = engine.pair_stats(&block).unwrap();
-    assert_eq!(kept.n_pairs(), list.len() * list.len());
-    let overlap_bound = if engine.info().precision == Precision::F32 { 1e-6 } else { PHI_BOUND_F16 };
-    for ((a, b), kept) in block.places().zip(kept.pairs()) {
+    let stats = engine.pair_stats(&block).unwrap();
+    assert_eq!(stats.n_pairs(), list.len() * list.len());
+    let cka_bound = if engine.info().precision == Precision::F32 { 1e-6 } else { PHI_BOUND_F16 };
+    for ((a, b), pair) in block.places().zip(stats.pairs()) {
         let (a, b) = (list[a], list[b]);
         let grid = engine.grids(&[Pair { a, b }]).unwrap().pop().unwrap();
-        let at = |i: usize, j: usize| match i <= a.q() && j <= b.q() {
-            true => grid.values()[(i - 1) * b.q() + j - 1],
-            false => f32::NAN,
+        let at = |i: usize, j: usize| {
+            if i <= a.q() && j <= b.q() { grid.values()[(i - 1) * b.q() + j - 1] } else { f32::NAN }
         };
-        for (&(i, j), value) in CELLS.iter().zip(kept.phi) {
+        for (&(i, j), value) in CELLS.iter().zip(pair.phi) {
             assert_eq!(value.to_bits(), at(i, j).to_bits(), "({i}, {j}) of {} × {}", a.q(), b.q());
         }
         let full = a.q().min(b.q());
-        assert_eq!(kept.full.to_bits(), at(full, full).to_bits());
+        assert_eq!(pair.sum(PHI_R).to_bits(), at(full, full).to_bits());
         let expected = linear_cka(a, b);
-        assert!(
-            (f64::from(kept.linear_cka) - expected).abs() < overlap_bound,
-            "{} ≠ {expected}",
-            kept.linear_cka
-        );
+        let found = f64::from(pair.sum(LINEAR_CKA));
+        assert!((found - expected).abs() < cka_bound, "{found} ≠ {expected}");
     }
 }
 
 #[test]
-fn what_is_kept_is_what_the_grid_has_there() {
+fn cells_are_what_the_grid_has_there() {
     for engine in [cpu(), cpu_f16()] {
-        assert_kept_is_of_the_grids(engine, &[1, 8, 3, 64, 17, 200, 48], 300);
-        assert_kept_is_of_the_grids(engine, &[8; 20], 257);
-        assert_kept_is_of_the_grids(engine, &[1, 1, 1], 1);
+        assert_stats_are_of_the_grids(engine, &[1, 8, 3, 64, 17, 200, 48], 300);
+        assert_stats_are_of_the_grids(engine, &[8; 20], 257);
+        assert_stats_are_of_the_grids(engine, &[1, 1, 1], 1);
     }
 }
 
 #[test]
-fn ranks_over_every_tile_keep_their_cells() {
+fn ranks_over_every_tile_have_their_cells() {
     for engine in [cpu(), cpu_f16()] {
-        assert_kept_is_of_the_grids(engine, &[1024, 520, 9], 1100);
+        assert_stats_are_of_the_grids(engine, &[1024, 520, 9], 1100);
     }
 }
 
 #[test]
-fn kept_cells_hold_the_bound_on_directions_that_are_worst_for_f32_sums() {
+fn cells_hold_the_bound_on_directions_that_are_worst_for_f32_sums() {
     for d in [3000, 8191, 12_000, 16_381] {
         let level = 1.0 / (d as f64).sqrt();
         let sign = |i: usize, k: usize| if (i & k).count_ones().is_multiple_of(2) { level } else { -level };
@@ -103,9 +100,9 @@ fn kept_cells_hold_the_bound_on_directions_that_are_worst_for_f32_sums() {
         let cells = [(1, 1), (2, 2), (4, 4)];
         let list = [&basis; 3];
         for engine in [cpu(), cpu_f16()] {
-            let kept =
+            let stats =
                 engine.pair_stats(&Block { a: &list, b: &list, pairs: Pairs::Upper, cells: &cells }).unwrap();
-            for pair in kept.pairs() {
+            for pair in stats.pairs() {
                 for (&(i, j), &value) in cells.iter().zip(pair.phi) {
                     let error = (f64::from(value) - oracle.phi(i, j)).abs();
                     assert!(error <= phi_bound(engine), "d = {d}: {error:e}");
@@ -117,12 +114,12 @@ fn kept_cells_hold_the_bound_on_directions_that_are_worst_for_f32_sums() {
 }
 
 #[test]
-fn a_block_without_pairs_keeps_nothing() {
+fn a_block_without_pairs_has_no_stats() {
     let basis = Basis::gaussian(3, 10, 0).unwrap();
     let one = [&basis];
     for pairs in [Pairs::Upper, Pairs::List(&[])] {
-        let kept = cpu().pair_stats(&Block { a: &one, b: &one, pairs, cells: &CELLS }).unwrap();
-        assert_eq!(kept.n_pairs(), 0);
+        let stats = cpu().pair_stats(&Block { a: &one, b: &one, pairs, cells: &CELLS }).unwrap();
+        assert_eq!(stats.n_pairs(), 0);
     }
 }
 

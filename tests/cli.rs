@@ -473,11 +473,11 @@ fn devices_lists_every_gpu_tests_each_and_says_what_auto_takes() {
             [
                 "fused, f32",
                 "carried, f32",
-                "kept, f32",
+                "pair stats, f32",
                 "colormap",
                 "fused, f16",
                 "carried, f16",
-                "kept, f16"
+                "pair stats, f16"
             ]
         );
         for test in tests {

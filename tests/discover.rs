@@ -36,7 +36,7 @@ fn inside(folder: &TempDir, path: &Path) -> String {
 }
 
 fn runs(folder: &TempDir, found: &Discovered) -> Vec<String> {
-    found.runs.iter().map(|run| inside(folder, run)).collect()
+    found.checkpoints.iter().map(|run| inside(folder, run)).collect()
 }
 
 fn ignored(folder: &TempDir, found: &Discovered) -> Vec<(String, String)> {
@@ -104,7 +104,7 @@ fn what_training_keeps_beside_is_ignored_and_named() {
         ("words.data", "binary data of no known kind"),
     ];
     assert_eq!(told, expected);
-    assert!(found.runs.is_empty() && found.bad.is_empty(), "{:?}", found.bad);
+    assert!(found.checkpoints.is_empty() && found.bad.is_empty(), "{:?}", found.bad);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn broken_and_hostile_checkpoints_are_bad_with_their_errors() {
     assert!(evil.to_string().contains("found a pickle that calls `posix.system`"), "{evil}");
     let pointer = ("pointer.png".to_owned(), "a Git LFS pointer to a file of 2362576 bytes".to_owned());
     assert_eq!(ignored(&folder, &found), [pointer]);
-    assert!(found.runs.is_empty());
+    assert!(found.checkpoints.is_empty());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn an_adapter_of_a_method_that_is_not_read_is_bad_and_not_ignored() {
     let found = discover(&data("bare"), &Limits::default()).unwrap();
     let bad: Vec<&str> = found.bad.iter().filter_map(|(path, _)| path.file_name()?.to_str()).collect();
     assert_eq!(bad, ["lycoris-lokr.safetensors"]);
-    assert_eq!(found.runs.len(), 3);
+    assert_eq!(found.checkpoints.len(), 3);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_file_named_directly_is_a_run_or_an_error() {
     let open = |name: &str| discover(&folder.path().join(name), &Limits::default());
     assert_eq!(runs(&folder, &open("x").unwrap()), ["x"]);
     assert!(open("README.md").unwrap_err().to_string().contains("found text that begins with `# A run`"));
-    assert!(matches!(open("nothing"), Err(Error::Invalid(_))));
+    assert!(matches!(open("nothing"), Err(Error::NotFound(_))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::files::{data, zeros};
-use lorascope::{Adapter, Error, FileFormat};
+use lorascope::{Adapter, Error};
 use tempfile::TempDir;
 
 const MODEL: &str = "adapter_model.safetensors";
@@ -161,11 +161,11 @@ fn a_folder_with_a_torch_adapter_is_read_and_safetensors_are_preferred() {
     let config: (&str, &[u8]) = ("adapter_config.json", br#"{"lora_alpha": 6}"#);
     let older = folder(&[("adapter_model.bin", &torch), config]);
     let adapter = Adapter::open(older.path()).unwrap();
-    assert_eq!((adapter.container(), adapter.modules().len()), (FileFormat::TorchZip, 4));
+    assert_eq!((adapter.file_format().name(), adapter.modules().len()), ("torch zip", 4));
     assert_eq!(adapter.modules()[0].scaling, Some(2.0));
     let both = folder(&[("adapter_model.bin", &torch), (MODEL, &pair()), config]);
     let adapter = Adapter::open(both.path()).unwrap();
-    assert_eq!((adapter.container(), adapter.modules().len()), (FileFormat::Safetensors, 1));
+    assert_eq!((adapter.file_format().name(), adapter.modules().len()), ("safetensors", 1));
     let (error, _) = refused(folder(&[("run/adapter_model.bin", &torch)]).path());
     assert!(error.hint().is_some_and(|hint| hint.ends_with("run")), "{:?}", error.hint());
 }
@@ -209,9 +209,16 @@ fn a_name_of_the_hub_is_answered_with_the_command_to_download_it() {
 
 #[test]
 fn a_mistyped_path_is_not_taken_for_a_name_of_the_hub() {
-    for path in
-        ["tests/datum", "./some-org/x", "/some-org/x", "some-org/x/y", "x", "some-org/x.safetensors", "a b/c"]
-    {
+    for path in [
+        "tests/datum",
+        "./some-org/x",
+        "/some-org/x",
+        "some-org/x/y",
+        "x",
+        "some-org/x.safetensors",
+        "some-org/x.ckpt",
+        "a b/c",
+    ] {
         let (error, message) = refused(path);
         assert_eq!(message, "no such file or directory");
         assert_eq!(error.hint(), None, "{path}");

@@ -50,7 +50,7 @@ fn rejects_a_huge_header_length() {
             "x: header: found a length of 18446744073709551615 bytes, expected at most {n_there}, all that the file holds"
         )
     );
-    assert_eq!(error.hint().as_deref(), Some("this may be no safetensors file at all"));
+    assert_eq!(error.hint().as_deref(), Some("this may not be a safetensors file at all"));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn rejects_overlapping_data() {
 fn rejects_a_hole_in_the_data() {
     assert_eq!(
         complaint(with_b(r#""m.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[32,56]}"#)),
-        "tensor `m.lora_B.weight`: found data from byte 32, behind a hole of 8 bytes, expected from byte 24"
+        "tensor `m.lora_B.weight`: found data from byte 32, after a hole of 8 bytes, expected from byte 24"
     );
 }
 
@@ -177,7 +177,7 @@ fn rejects_offsets_that_run_backwards() {
 fn rejects_bytes_behind_the_last_tensor() {
     assert_eq!(
         complaint(container(format!("{{{A},{B}}}"), 63)),
-        "found 7 bytes behind the last tensor, expected none"
+        "found 7 bytes after the last tensor, expected none"
     );
 }
 

@@ -42,7 +42,7 @@ encoder.layer.5.attention.self.value  8   384    384    F32     16        2  bas
 #[test]
 fn a_bare_file_has_no_base_model_and_no_scaling() {
     let document = json(&["tests/data/adapters/bare/seed0-r8-bf16.safetensors"]);
-    let run = &document["runs"][0];
+    let run = &document["checkpoints"][0];
     assert_eq!(run["base_model"], Value::Null);
     let module = &run["modules"][0];
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_bare_file_has_no_base_model_and_no_scaling() {
 fn spectra_tell_a_trained_factor_from_an_untrained_one() {
     let document = json(&["--spectra", TRAINED, UNTRAINED]);
     let spectrum = |run: usize, factor: &str, key: &str| {
-        document["runs"][run]["modules"][0][format!("spectrum_{factor}")][key].as_f64().unwrap()
+        document["checkpoints"][run]["modules"][0][format!("spectrum_{factor}")][key].as_f64().unwrap()
     };
     assert_eq!((spectrum(0, "a", "numerical_rank"), spectrum(0, "b", "numerical_rank")), (8.0, 8.0));
     assert!(spectrum(0, "b", "effective_rank") < spectrum(0, "a", "effective_rank"));
@@ -106,7 +106,7 @@ fn a_folder_has_a_row_for_each_run_whatever_wrote_it() {
 fn every_adapter_of_a_file_has_its_own_row() {
     let file = "tests/data/libraries/peft-several/two.safetensors";
     let document = json(&[file]);
-    let names: Vec<&str> = document["runs"]
+    let names: Vec<&str> = document["checkpoints"]
         .as_array()
         .unwrap()
         .iter()
@@ -138,7 +138,7 @@ fn other_files_are_counted_and_bad_ones_come_at_the_end() {
     assert!(!text(&inspect(&[path]).stderr).contains("notes.txt"));
     let document = json(&[path]);
     let count = |key: &str| document[key].as_array().unwrap().len();
-    assert_eq!((count("runs"), count("bad"), count("ignored")), (1, 2, 1));
+    assert_eq!((count("checkpoints"), count("bad"), count("ignored")), (1, 2, 1));
 }
 
 #[test]
@@ -146,7 +146,9 @@ fn csv_has_a_line_a_run_or_a_line_a_module() {
     let runs = inspect(&["--csv", TRAINED, UNTRAINED]);
     let lines: Vec<&str> = text(&runs.stdout).lines().collect();
     assert!(
-        lines[0].starts_with("path,adapter_name,format,method,container,trainer,base_model,r_min,r_max,")
+        lines[0].starts_with(
+            "path,adapter_name,naming_scheme,method,file_format,trainer,base_model,r_min,r_max,"
+        )
     );
     assert!(
         lines[1].starts_with("tests/data/adapters/seed0-r8-layer5,,PEFT,LoRA,safetensors,PEFT 0.21.2,"),
@@ -164,7 +166,7 @@ fn csv_has_a_line_a_run_or_a_line_a_module() {
 
 #[test]
 fn the_norms_of_an_update_are_those_of_the_dense_product() {
-    let run = &json(&["--spectra", "tests/data/libraries/peft-plain"])["runs"][0];
+    let run = &json(&["--spectra", "tests/data/libraries/peft-plain"])["checkpoints"][0];
     for (row, update) in run["modules"].as_array().unwrap().iter().zip(common::update::expected("peft-plain"))
     {
         assert_eq!(row["name"], update.0);

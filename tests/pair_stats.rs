@@ -1,4 +1,4 @@
-//! What is kept of the pairs of a block: each behaviour once, on every engine and every kernel.
+//! What engines make of the pairs of a block: each behaviour once, on every engine and every kernel.
 
 mod common;
 
@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use common::engines::{gpus_by_kernel, phi_bound};
 use common::oracle::Oracle;
-use lorascope::engine::{Block, BlockStats, Engine, PairStats, Pairs};
+use lorascope::engine::{Block, BlockStats, Engine, EngineKind, PairStats, Pairs};
 use lorascope::kernels::pair_stats::{Rows, pair_stats};
+use lorascope::measure::{LINEAR_CKA, PHI_R};
 use lorascope::{Basis, Error};
 
 macro_rules! everywhere {
@@ -36,12 +37,12 @@ everywhere!(
     keeps_the_bound_where_all_squares_round_the_same_way,
     finds_a_basis_in_itself_whole,
     is_one_in_one_dimension,
-    gives_a_pair_the_same_bits_whatever_it_stands_beside,
-    keeps_no_cell_past_the_ranks,
-    keeps_whole_grids_and_no_cells_at_all,
+    gives_a_pair_the_same_bits_in_any_block,
+    has_no_cell_past_the_ranks,
+    makes_whole_grids_and_no_cells_at_all,
     returns_nothing_for_no_pair,
     refuses_bases_of_different_dimensions,
-    goes_through_grids_where_rows_are_no_unit_vectors,
+    has_the_numbers_of_the_grids_where_rows_are_not_unit_vectors,
     answers_many_threads_at_once,
 );
 
@@ -52,7 +53,7 @@ fn gaussian(ranks: impl IntoIterator<Item = usize>, d: usize) -> Vec<Basis> {
     ranks.map(|(seed, q)| Basis::gaussian(q, d, 1000 * d as u64 + seed as u64).unwrap()).collect()
 }
 
-fn block_stats(
+fn stats_of(
     engine: &dyn Engine,
     a: &[Basis],
     b: &[Basis],
@@ -60,13 +61,13 @@ fn block_stats(
     cells: &[(usize, usize)],
 ) -> BlockStats {
     let [a, b]: [Vec<&Basis>; 2] = [a, b].map(|bases| bases.iter().collect());
-    let kept = engine.pair_stats(&Block { a: &a, b: &b, pairs, cells }).unwrap();
-    assert_eq!((kept.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
-    kept
+    let stats = engine.pair_stats(&Block { a: &a, b: &b, pairs, cells }).unwrap();
+    assert_eq!((stats.fallback(), engine.take_warnings().as_slice()), (None, &[][..]));
+    stats
 }
 
 fn bits(pair: PairStats<'_>) -> Vec<u32> {
-    pair.phi.iter().chain([&pair.full, &pair.linear_cka]).map(|value| value.to_bits()).collect()
+    pair.phi.iter().chain(pair.sums).map(|value| value.to_bits()).collect()
 }
 
 fn plain(a: &Basis, b: &Basis, cells: &[(usize, usize)]) -> Vec<f64> {
@@ -76,7 +77,7 @@ fn plain(a: &Basis, b: &Basis, cells: &[(usize, usize)]) -> Vec<f64> {
 
 /// The largest difference from the plain loops; NaN has to meet NaN.
 fn difference(pair: PairStats<'_>, expected: &[f64]) -> f64 {
-    let values = pair.phi.iter().chain([&pair.full, &pair.linear_cka]);
+    let values = pair.phi.iter().chain(pair.sums);
     let differences = values.zip(expected).map(|(&value, expected)| {
         assert_eq!(value.is_nan(), expected.is_nan(), "{value} for {expected}");
         if value.is_nan() { 0.0 } else { (f64::from(value) - expected).abs() }
@@ -87,9 +88,9 @@ fn difference(pair: PairStats<'_>, expected: &[f64]) -> f64 {
 fn agrees_with_the_oracle_at_mixed_ranks_from_1_to_70(engine: &dyn Engine) {
     // Some 900 rows: many tiles, and bases that straddle them in every way.
     let bases = gaussian((0..26).map(|k| 1 + k * 29 % 70), 83);
-    let kept = block_stats(engine, &bases, &bases[3..11], Pairs::All, &CELLS);
-    assert_eq!(kept.n_pairs(), 26 * 8);
-    for (at, pair) in kept.pairs().enumerate() {
+    let stats = stats_of(engine, &bases, &bases[3..11], Pairs::All, &CELLS);
+    assert_eq!(stats.n_pairs(), 26 * 8);
+    for (at, pair) in stats.pairs().enumerate() {
         let (a, b) = (&bases[at / 8], &bases[3 + at % 8]);
         let oracle = Oracle::new(a.rows(), b.rows(), 83);
         for (&(i, j), &phi) in CELLS.iter().zip(pair.phi) {
@@ -101,7 +102,7 @@ fn agrees_with_the_oracle_at_mixed_ranks_from_1_to_70(engine: &dyn Engine) {
             }
         }
         let full = a.q().min(b.q());
-        let difference = (f64::from(pair.full) - oracle.phi(full, full)).abs();
+        let difference = (f64::from(pair.sum(PHI_R)) - oracle.phi(full, full)).abs();
         assert!(difference <= phi_bound(engine), "pair {at} at full rank: {difference:e}");
         let worst = self::difference(pair, &plain(a, b, &CELLS));
         assert!(worst <= phi_bound(engine), "pair {at}: {worst:e}");
@@ -132,8 +133,8 @@ fn large() -> &'static [Large] {
 
 fn agrees_with_the_plain_loops_over_the_tile_and_up_to_rank_1024(engine: &dyn Engine) {
     for Large { bases, expected } in large() {
-        let kept = block_stats(engine, bases, bases, Pairs::All, &LARGE_CELLS);
-        for (at, (pair, expected)) in kept.pairs().zip(expected).enumerate() {
+        let stats = stats_of(engine, bases, bases, Pairs::All, &LARGE_CELLS);
+        for (at, (pair, expected)) in stats.pairs().zip(expected).enumerate() {
             let worst = difference(pair, expected);
             assert!(worst <= phi_bound(engine), "pair {at} of d = {}: {worst:e}", bases[0].d());
         }
@@ -153,14 +154,14 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
     for d in [3000, 8191, 12_000, 16_381] {
         let bases = [hadamard(4, d), hadamard(1, d)];
         let cells = [(1, 1), (2, 2), (1, 4), (3, 3)];
-        let kept = block_stats(engine, &bases, &bases, Pairs::All, &cells);
-        for (at, pair) in kept.pairs().enumerate() {
+        let stats = stats_of(engine, &bases, &bases, Pairs::All, &cells);
+        for (at, pair) in stats.pairs().enumerate() {
             let worst = difference(pair, &plain(&bases[at / 2], &bases[at % 2], &cells));
             assert!(worst <= phi_bound(engine), "d = {d}, pair {at}: {worst:e}");
             overall = overall.max(worst);
         }
     }
-    println!("{}: kept, constant and Hadamard directions: worst {overall:.1e}", engine.info());
+    println!("{}: pair stats, constant and Hadamard directions: worst {overall:.1e}", engine.info());
 }
 
 /// The first q unit vectors.
@@ -175,8 +176,8 @@ fn keeps_the_bound_where_all_squares_round_the_same_way(engine: &dyn Engine) {
     for (q, d) in [(1000, 1000), (300, 700), (64, 91)] {
         let bases = [axes(q, d), hadamard(q, d)];
         let cells = [(1, q), (q, 1), (2, q / 2), (q, q)];
-        let kept = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
-        let worst = difference(kept.pairs().next().unwrap(), &plain(&bases[0], &bases[1], &cells));
+        let stats = stats_of(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+        let worst = difference(stats.pairs().next().unwrap(), &plain(&bases[0], &bases[1], &cells));
         assert!(worst <= phi_bound(engine), "rank {q} of {d}: {worst:e}");
     }
 }
@@ -186,9 +187,9 @@ fn finds_a_basis_in_itself_whole(engine: &dyn Engine) {
     for (k, basis) in bases.iter().enumerate() {
         let list = [(k as u32, k as u32)];
         let cells = [(1, 1), (2, 2), (5, 5)];
-        let kept = block_stats(engine, &bases, &bases, Pairs::List(&list), &cells);
-        let pair = kept.pairs().next().unwrap();
-        for phi in pair.phi.iter().chain([&pair.full, &pair.linear_cka]) {
+        let stats = stats_of(engine, &bases, &bases, Pairs::List(&list), &cells);
+        let pair = stats.pairs().next().unwrap();
+        for phi in pair.phi.iter().chain(pair.sums) {
             assert!((f64::from(*phi) - 1.0).abs() <= phi_bound(engine), "rank {}: {pair:?}", basis.q());
         }
     }
@@ -196,18 +197,18 @@ fn finds_a_basis_in_itself_whole(engine: &dyn Engine) {
 
 fn is_one_in_one_dimension(engine: &dyn Engine) {
     let bases: Vec<Basis> = [1.0, -1.0].map(|x| Basis::from_rows(1, vec![x], vec![2.0]).unwrap()).into();
-    let kept = block_stats(engine, &bases, &bases, Pairs::All, &[(1, 1), (1, 2)]);
-    for pair in kept.pairs() {
-        assert!(pair.phi[0] == 1.0 && pair.phi[1].is_nan() && pair.full == 1.0 && pair.linear_cka == 1.0);
+    let stats = stats_of(engine, &bases, &bases, Pairs::All, &[(1, 1), (1, 2)]);
+    for pair in stats.pairs() {
+        assert!(pair.phi[0] == 1.0 && pair.phi[1].is_nan() && pair.sums == [1.0, 1.0]);
     }
 }
 
-fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
+fn gives_a_pair_the_same_bits_in_any_block(engine: &dyn Engine) {
     let bases = gaussian((0..60).map(|k| 1 + k * 31 % 97), 130);
-    let all = block_stats(engine, &bases, &bases, Pairs::All, &CELLS);
+    let all = stats_of(engine, &bases, &bases, Pairs::All, &CELLS);
     let all: Vec<PairStats<'_>> = all.pairs().collect();
 
-    let upper = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
+    let upper = stats_of(engine, &bases, &bases, Pairs::Upper, &CELLS);
     let places: Vec<(usize, usize)> = (0..60).flat_map(|a| (a + 1..60).map(move |b| (a, b))).collect();
     assert_eq!(upper.n_pairs(), places.len());
     for (pair, &(a, b)) in upper.pairs().zip(&places) {
@@ -215,48 +216,48 @@ fn gives_a_pair_the_same_bits_whatever_it_stands_beside(engine: &dyn Engine) {
     }
 
     let list: Vec<(u32, u32)> = (0..150).map(|k| (k * 17 % 60, k * k % 59)).collect();
-    let listed = block_stats(engine, &bases, &bases, Pairs::List(&list), &CELLS);
+    let listed = stats_of(engine, &bases, &bases, Pairs::List(&list), &CELLS);
     for (pair, &(a, b)) in listed.pairs().zip(&list) {
         assert_eq!(bits(pair), bits(all[(60 * a + b) as usize]), "({a}, {b})");
     }
 
     // Alone, and shifted by one basis.
     for (a, b) in [(3, 40), (17, 17), (59, 0)] {
-        let alone = block_stats(engine, &bases[a..=a], &bases[b..=b], Pairs::All, &CELLS);
+        let alone = stats_of(engine, &bases[a..=a], &bases[b..=b], Pairs::All, &CELLS);
         assert_eq!(bits(alone.pairs().next().unwrap()), bits(all[60 * a + b]), "({a}, {b}) alone");
     }
-    let shifted = block_stats(engine, &bases[1..], &bases[2..], Pairs::All, &CELLS);
+    let shifted = stats_of(engine, &bases[1..], &bases[2..], Pairs::All, &CELLS);
     for (at, pair) in shifted.pairs().enumerate() {
         let (a, b) = (1 + at / 58, 2 + at % 58);
         assert_eq!(bits(pair), bits(all[60 * a + b]), "({a}, {b}) shifted");
     }
 }
 
-fn keeps_no_cell_past_the_ranks(engine: &dyn Engine) {
+fn has_no_cell_past_the_ranks(engine: &dyn Engine) {
     let bases = gaussian([3, 5], 20);
     let cells = [(3, 5), (4, 1), (1, 6), (usize::MAX, 1)];
-    let kept = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
-    let phi = kept.pairs().next().unwrap().phi;
+    let stats = stats_of(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+    let phi = stats.pairs().next().unwrap().phi;
     assert!(phi[0].is_finite() && phi[1..].iter().all(|phi| phi.is_nan()), "{phi:?}");
 }
 
-fn keeps_whole_grids_and_no_cells_at_all(engine: &dyn Engine) {
+fn makes_whole_grids_and_no_cells_at_all(engine: &dyn Engine) {
     let bases = gaussian([9, 14], 40);
     let cells: Vec<(usize, usize)> = (1..=9).flat_map(|i| (1..=14).map(move |j| (i, j))).collect();
-    let whole = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
+    let whole = stats_of(engine, &bases[..1], &bases[1..], Pairs::All, &cells);
     let whole = whole.pairs().next().unwrap();
     let oracle = Oracle::new(bases[0].rows(), bases[1].rows(), 40);
     assert!(oracle.worst(whole.phi) <= phi_bound(engine));
-    let none = block_stats(engine, &bases[..1], &bases[1..], Pairs::All, &[]);
-    assert_eq!(bits(none.pairs().next().unwrap()), [whole.full.to_bits(), whole.linear_cka.to_bits()]);
+    let none = stats_of(engine, &bases[..1], &bases[1..], Pairs::All, &[]);
+    assert_eq!(bits(none.pairs().next().unwrap()), [PHI_R, LINEAR_CKA].map(|sum| whole.sum(sum).to_bits()));
 }
 
 fn returns_nothing_for_no_pair(engine: &dyn Engine) {
     let bases = gaussian([3], 20);
-    assert_eq!(block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS).n_pairs(), 0);
-    assert_eq!(block_stats(engine, &bases, &bases, Pairs::List(&[]), &CELLS).n_pairs(), 0);
-    assert_eq!(block_stats(engine, &[], &bases, Pairs::All, &CELLS).n_pairs(), 0);
-    assert_eq!(block_stats(engine, &bases, &[], Pairs::List(&[]), &[]).n_pairs(), 0);
+    assert_eq!(stats_of(engine, &bases, &bases, Pairs::Upper, &CELLS).n_pairs(), 0);
+    assert_eq!(stats_of(engine, &bases, &bases, Pairs::List(&[]), &CELLS).n_pairs(), 0);
+    assert_eq!(stats_of(engine, &[], &bases, Pairs::All, &CELLS).n_pairs(), 0);
+    assert_eq!(stats_of(engine, &bases, &[], Pairs::List(&[]), &[]).n_pairs(), 0);
 }
 
 fn refuses_bases_of_different_dimensions(engine: &dyn Engine) {
@@ -265,25 +266,32 @@ fn refuses_bases_of_different_dimensions(engine: &dyn Engine) {
     assert!(matches!(error, Error::Invalid(_)), "{error}");
 }
 
-fn goes_through_grids_where_rows_are_no_unit_vectors(engine: &dyn Engine) {
-    // Nobody checks that rows are orthonormal: of others the numbers are those of the grids.
-    let long = Basis::from_rows(2, vec![300.0, 0.0, 0.0, 0.5], vec![1.0; 2]).unwrap();
-    let bases = [long];
-    let kept = block_stats(engine, &bases, &bases, Pairs::All, &[(1, 1), (2, 2)]);
-    let grid = lorascope::similarity(engine, &bases[0], &bases[0]).unwrap();
-    let pair = kept.pairs().next().unwrap();
-    assert_eq!((pair.phi, pair.full), (&[grid.values()[0], grid.values()[3]][..], grid.values()[3]));
+fn has_the_numbers_of_the_grids_where_rows_are_not_unit_vectors(engine: &dyn Engine) {
+    // Nothing checks that rows are orthonormal: of others the numbers are those of the grids, if need be from the CPU engine.
+    let long = Basis::from_rows(2, vec![300.0, 0.0, 0.0, 0.5], vec![3.0, 1.0]).unwrap();
+    let cells = [(1, 1), (2, 2)];
+    let stats =
+        engine.pair_stats(&Block { a: &[&long], b: &[&long], pairs: Pairs::All, cells: &cells }).unwrap();
+    let is_gpu = engine.info().kind == EngineKind::Gpu;
+    assert_eq!((stats.fallback().is_some(), engine.take_warnings().len()), (is_gpu, usize::from(is_gpu)));
+    let grid = lorascope::similarity(engine, &long, &long).unwrap();
+    let pair = stats.pairs().next().unwrap();
+    let expected = [grid.values()[0], grid.values()[3]];
+    assert_eq!((pair.phi, pair.sum(PHI_R)), (&expected[..], expected[1]));
+    // Σσ⁴ = 82: 81/82 of the first square, 1/82 of the second. Equal weights would make it half of each.
+    let linear_cka = (81.0 * 90_000f64.powi(2) + 0.25f64.powi(2)) / 82.0;
+    assert!((f64::from(pair.sum(LINEAR_CKA)) / linear_cka - 1.0).abs() < 1e-6, "{pair:?} for {linear_cka}");
 }
 
 fn answers_many_threads_at_once(engine: &dyn Engine) {
     let bases = gaussian([8, 70, 3, 20], 100);
-    let expected = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
+    let expected = stats_of(engine, &bases, &bases, Pairs::Upper, &CELLS);
     let expected: Vec<Vec<u32>> = expected.pairs().map(bits).collect();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let again = block_stats(engine, &bases, &bases, Pairs::Upper, &CELLS);
+                    let again = stats_of(engine, &bases, &bases, Pairs::Upper, &CELLS);
                     assert!(again.pairs().map(bits).eq(expected.iter().cloned()));
                 }
             });

@@ -19,7 +19,7 @@ fn opens_a_peft_folder() {
     assert_eq!((query.rank(), query.d_in(), query.d_out()), (64, 384, 384));
     assert_eq!((query.alpha, query.scaling), (Some(128.0), Some(2.0)));
     assert_eq!(
-        (adapter.format().to_string(), adapter.container().to_string()),
+        (adapter.naming_scheme().to_string(), adapter.file_format().to_string()),
         ("PEFT".into(), "safetensors".into())
     );
     assert_eq!(query.a.name, format!("base_model.model.{QUERY}.lora_A.weight"));
@@ -129,7 +129,7 @@ fn tensors_beside_the_pairs_are_left_out_and_counted() {
 fn rejects_a_factor_without_its_partner() {
     assert_eq!(
         complaint(zeros(&[("base_model.model.m.lora_A.weight", &[1, 2])])),
-        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` beside it"
+        "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` next to it"
     );
     assert_eq!(
         complaint(zeros(&[
@@ -137,7 +137,7 @@ fn rejects_a_factor_without_its_partner() {
             ("k.lora_B.default.weight", &[2, 1]),
             ("m.lora_B.default.weight", &[2, 1]),
         ])),
-        "module `m`: found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` beside it"
+        "module `m`: found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` next to it"
     );
 }
 
@@ -261,7 +261,7 @@ fn adaloras_e_must_fit_a() {
     assert_eq!(with_e(&[3, 1]), "module `m`: found `m.lora_E` of shape [3, 1], expected shape [2, 1]");
     assert_eq!(with_e(&[2, 2]), "module `m`: found `m.lora_E` of shape [2, 2], expected shape [2, 1]");
     let alone = complaint(zeros(&[("m.lora_E", &[2, 1])]));
-    assert_eq!(alone, "module `m`: found only `m.lora_E`, expected `m.lora_A` beside it");
+    assert_eq!(alone, "module `m`: found only `m.lora_E`, expected `m.lora_A` next to it");
 }
 
 #[test]

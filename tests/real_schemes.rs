@@ -3,7 +3,7 @@
 mod common;
 
 use common::files::{complaint, data, zeros};
-use lorascope::{Adapter, Basis, Module, NamingScheme, Side};
+use lorascope::{Adapter, Basis, Module, Side};
 use safetensors::SafeTensors;
 
 fn real(name: &str) -> Adapter {
@@ -26,7 +26,7 @@ fn stored(file: &str, tensor: &str) -> (Vec<usize>, Vec<f64>) {
 #[test]
 fn mlx_is_transposed_against_peft() {
     let adapter = real("mlx-qwen");
-    assert_eq!((adapter.format(), adapter.base_model()), (NamingScheme::Mlx, None));
+    assert_eq!((adapter.naming_scheme().name(), adapter.base_model()), ("MLX", None));
     assert_eq!(names(&adapter), ["layers.20.self_attn.q_proj", "layers.20.self_attn.v_proj"]);
     let v = adapter.module("layers.20.self_attn.v_proj").unwrap();
     assert_eq!((v.rank(), v.d_in(), v.d_out(), v.scaling), (8, 896, 128, None));
@@ -69,7 +69,7 @@ fn mlx_s_layout_is_believed_only_where_all_shapes_agree() {
 #[test]
 fn old_diffusers_names_lack_unet_and_say_processor() {
     let adapter = real("diffusers-processor");
-    assert_eq!(adapter.format(), NamingScheme::Diffusers);
+    assert_eq!(adapter.naming_scheme().name(), "diffusers");
     let block = "down_blocks.0.attentions.0.transformer_blocks.0.attn1";
     assert_eq!(names(&adapter), [format!("{block}.to_out.0"), format!("{block}.to_q")]);
     let out = &adapter.modules()[0];
@@ -80,8 +80,8 @@ fn old_diffusers_names_lack_unet_and_say_processor() {
 #[test]
 fn cloneofsimos_token_vectors_lie_beside_numbered_pairs() {
     let adapter = real("cloneofsimo-disney");
-    assert_eq!((adapter.format(), adapter.n_other_tensors()), (NamingScheme::Cloneofsimo, 1));
-    assert!(adapter.format().is_numbered());
+    assert_eq!((adapter.naming_scheme().name(), adapter.n_other_tensors()), ("cloneofsimo", 1));
+    assert!(adapter.naming_scheme().is_numbered());
     assert_eq!(names(&adapter), ["text_encoder.0", "unet.0", "unet.1", "unet.2", "unet.3"]);
     assert_eq!(adapter.modules()[1].original, "unet:0");
     let rank_4 = real("cloneofsimo-analog");
@@ -99,7 +99,7 @@ fn a_list_of_tensors_that_are_no_factors_is_not_taken_for_one() {
 #[test]
 fn sam_lora_has_its_own_numbered_names() {
     let adapter = real("sam");
-    assert_eq!((adapter.format(), names(&adapter)), (NamingScheme::SamLora, vec!["000", "001"]));
+    assert_eq!((adapter.naming_scheme().name(), names(&adapter)), ("Sam_LoRA", vec!["000", "001"]));
     let (shape, numbers) = stored("sam", "w_b_001");
     assert_eq!(shape, [768, 2]);
     assert_eq!(adapter.modules()[1].b.read().unwrap().values, numbers);
@@ -179,7 +179,7 @@ fn a_tucker_decomposition_is_refused_by_name() {
     ]));
     assert_eq!(
         message,
-        "tensor `lora_unet_conv_in.lora_mid.weight`: found a Tucker decomposition, whose ΔW is no B·A, expected two factors"
+        "tensor `lora_unet_conv_in.lora_mid.weight`: found a Tucker decomposition, whose ΔW is not B·A, expected two factors"
     );
 }
 

@@ -3,18 +3,18 @@
 mod common;
 
 use common::update::{check, expected, library};
-use lorascope::{Adapter, Error, Method, NamingScheme, OpenOptions, Remedy};
+use lorascope::{Adapter, Error, Method, OpenOptions, Remedy};
 
 /// Opens a file of a case, and compares names, shapes, spaces and singular values.
-fn agrees(case: &str, file: &str, format: NamingScheme) -> Adapter {
+fn agrees(case: &str, file: &str, naming_scheme: &str) -> Adapter {
     let adapter = Adapter::open(library(file)).unwrap();
-    assert_eq!(adapter.format(), format, "{file}");
+    assert_eq!(adapter.naming_scheme().name(), naming_scheme, "{file}");
     check(&adapter, &expected(case));
     adapter
 }
 
 fn peft(case: &str) -> Adapter {
-    agrees(case, case, NamingScheme::Peft)
+    agrees(case, case, "PEFT")
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn peft_plain() {
 
 #[test]
 fn peft_with_the_adapters_name_in_each_tensors() {
-    let adapter = agrees("peft-infix", "peft-infix/pytorch_model.safetensors", NamingScheme::Peft);
+    let adapter = agrees("peft-infix", "peft-infix/pytorch_model.safetensors", "PEFT");
     assert_eq!(adapter.adapter_name(), Some("mine"));
     assert_eq!(adapter.modules()[0].scaling, None);
 }
@@ -148,8 +148,8 @@ fn methods_without_an_a_and_a_b_are_refused_by_name() {
 
 #[test]
 fn loralibs_merged_linear_is_cut_into_what_it_enabled() {
-    let adapter = agrees("loralib", "loralib/gpt2_lora.safetensors", NamingScheme::Loralib);
-    agrees("loralib", "loralib/gpt2_lora.pt", NamingScheme::Loralib);
+    let adapter = agrees("loralib", "loralib/gpt2_lora.safetensors", "loralib");
+    agrees("loralib", "loralib/gpt2_lora.pt", "loralib");
     let v = adapter.module("h.0.attn.c_attn.v").unwrap();
     assert_eq!((v.rank(), v.d_in(), v.d_out()), (3, 24, 24));
     assert_eq!(v.original, "transformer.h.0.attn.c_attn.v");
@@ -157,21 +157,20 @@ fn loralibs_merged_linear_is_cut_into_what_it_enabled() {
 
 #[test]
 fn diffusers_of_every_age() {
-    let adapter =
-        agrees("diffusers-new", "diffusers-new/pytorch_lora_weights.safetensors", NamingScheme::Diffusers);
+    let adapter = agrees("diffusers-new", "diffusers-new/pytorch_lora_weights.safetensors", "diffusers");
     let alpha = |name: &str| adapter.module(name).unwrap().alpha;
     // From the config in the file's metadata, one for each part of the pipeline.
     assert_eq!(alpha("text_encoder.encoder.layers.0.self_attn.q_proj"), Some(5.0));
     assert_eq!(alpha("down_blocks.0.resnets.0.conv1"), Some(3.0));
     let peft = "diffusers-peft/pytorch_lora_weights.safetensors";
-    assert_eq!(agrees("diffusers-peft", peft, NamingScheme::Diffusers).modules()[0].scaling, Some(1.0));
-    agrees("diffusers-bin", "diffusers-bin/pytorch_lora_weights.bin", NamingScheme::Diffusers);
-    agrees("diffusers-oldest", "by-hand/diffusers_oldest.safetensors", NamingScheme::Diffusers);
+    assert_eq!(agrees("diffusers-peft", peft, "diffusers").modules()[0].scaling, Some(1.0));
+    agrees("diffusers-bin", "diffusers-bin/pytorch_lora_weights.bin", "diffusers");
+    agrees("diffusers-oldest", "by-hand/diffusers_oldest.safetensors", "diffusers");
 }
 
 #[test]
 fn kohya_of_a_stable_diffusion_with_two_text_encoders() {
-    let adapter = agrees("kohya-sd", "kohya-sd/kohya-sd.safetensors", NamingScheme::Kohya);
+    let adapter = agrees("kohya-sd", "kohya-sd/kohya-sd.safetensors", "kohya");
     assert_eq!(adapter.base_model(), Some("tiny"));
     let recorded = adapter.training();
     assert_eq!(recorded.trainer.as_deref(), Some("sd-scripts (lycoris.kohya)"));
@@ -183,8 +182,8 @@ fn kohya_of_a_stable_diffusion_with_two_text_encoders() {
 
 #[test]
 fn kohya_of_a_language_model_and_of_flux() {
-    agrees("kohya-llm", "kohya-llm/kohya-llm.safetensors", NamingScheme::Kohya);
-    let adapter = agrees("kohya-flux", "kohya-flux/kohya-flux.safetensors", NamingScheme::Kohya);
+    agrees("kohya-llm", "kohya-llm/kohya-llm.safetensors", "kohya");
+    let adapter = agrees("kohya-flux", "kohya-flux/kohya-flux.safetensors", "kohya");
     let mlp = adapter.module("single_transformer_blocks.0.proj_mlp").unwrap();
     assert_eq!(mlp.original, "lora_unet_single_blocks_0_linear1.mlp");
     assert_eq!((mlp.d_in(), mlp.d_out()), (12, 48));
@@ -192,26 +191,26 @@ fn kohya_of_a_language_model_and_of_flux() {
 
 #[test]
 fn mlx_is_read_transposed_from_safetensors_and_npz() {
-    agrees("mlx", "mlx/adapters.safetensors", NamingScheme::Mlx);
+    agrees("mlx", "mlx/adapters.safetensors", "MLX");
     let npz = Adapter::open(library("mlx/adapters.npz")).unwrap();
     assert_eq!(
-        (npz.format(), npz.modules()[0].rank(), npz.modules()[0].scaling),
-        (NamingScheme::Mlx, 3, None)
+        (npz.naming_scheme().name(), npz.modules()[0].rank(), npz.modules()[0].scaling),
+        ("MLX", 3, None)
     );
-    let adapter = agrees("mlx", "mlx", NamingScheme::Mlx);
+    let adapter = agrees("mlx", "mlx", "MLX");
     assert_eq!((adapter.modules()[0].alpha, adapter.modules()[0].scaling), (None, Some(7.0)));
     assert_eq!((adapter.base_model(), adapter.training().trainer.as_deref()), (Some("tiny"), Some("MLX")));
 }
 
 #[test]
 fn cloneofsimos_list_of_tensors_in_both_kinds_of_torch_file() {
-    agrees("lora-weight", "by-hand/lora_weight.pt", NamingScheme::Cloneofsimo);
-    agrees("lora-weight", "by-hand/lora_weight_legacy.pt", NamingScheme::Cloneofsimo);
+    agrees("lora-weight", "by-hand/lora_weight.pt", "cloneofsimo");
+    agrees("lora-weight", "by-hand/lora_weight_legacy.pt", "cloneofsimo");
 }
 
 #[test]
 fn torchtune_and_megatron() {
-    agrees("torchtune", "torchtune/adapter_0.safetensors", NamingScheme::TorchTune);
-    agrees("torchtune", "torchtune/adapter_0.pt", NamingScheme::TorchTune);
-    agrees("megatron", "by-hand/megatron.safetensors", NamingScheme::Megatron);
+    agrees("torchtune", "torchtune/adapter_0.safetensors", "TorchTune");
+    agrees("torchtune", "torchtune/adapter_0.pt", "TorchTune");
+    agrees("megatron", "by-hand/megatron.safetensors", "Megatron");
 }

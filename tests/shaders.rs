@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lorascope::kernels::colormap::{ColorTable, Params};
 use lorascope::kernels::pair_stats;
 use lorascope::kernels::similarity::Tile;
 use lorascope::kernels::{Binding, KERNELS, Kernel};
+use lorascope::measure::{N_PLAIN_SUMS, N_PRODUCT_SUMS, Needs, STATISTICS, Statistic};
 use naga::back::pipeline_constants::process_overrides;
 use naga::proc::{GlobalCtx, Layouter};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -21,19 +22,15 @@ const MAX_STORAGE_BUFFERS: usize = 8;
 /// The kernel that asks for cooperative matrices, and for the memory of two tiles.
 const NEEDS_MATRICES: &str = "pair_stats_coop";
 
-/// The kernel that asks for subgroups.
-const NEEDS_SUBGROUPS: &str = "pair_stats_128_subgroup";
-
 /// Parsed and validated with no optional capability at all, but for those that need some. (naga counts unpack2x16float as
 /// one, for WebGL's sake; it is a part of WebGPU's core.)
 fn load(kernel: &Kernel) -> (Module, ModuleInfo) {
-    let module = naga::front::wgsl::parse_str(kernel.source)
-        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source)));
+    let module = naga::front::wgsl::parse_str(kernel.source.wgsl)
+        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source.wgsl)));
     let capabilities = match kernel.name {
         NEEDS_MATRICES => {
             Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP
         }
-        NEEDS_SUBGROUPS => Capabilities::SUBGROUP,
         name if name.ends_with("_f16") => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
         _ => Capabilities::empty(),
     };
@@ -51,42 +48,57 @@ fn resolve(kernel: &Kernel) -> Module {
     process_overrides(&module, &info, entry, &constants).unwrap().0.into_owned()
 }
 
+/// The .wgsl files of a folder of shaders/, by their names in a kernel's list.
+fn files(folder: &str) -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(folder);
+    let paths = path.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let shaders = paths.filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"));
+    let named = |path: PathBuf| {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        (format!("{folder}{stem}"), std::fs::read_to_string(&path).unwrap())
+    };
+    shaders.map(named).collect()
+}
+
 #[test]
-fn every_shader_file_has_a_kernel_and_every_kernel_its_file() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let mut files: BTreeMap<String, String> = folder
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"))
-        .map(|path| {
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap())
-        })
-        .collect();
-    // These have no kernel of their own and are joined to some files.
-    let [common, stack, product, tile_128, steps, bases_f32, bases_f16] =
-        ["common", "stack", "product", "tile_128", "steps", "bases_f32", "bases_f16"]
-            .map(|name| files.remove(name).unwrap());
+fn every_shader_file_has_a_kernel_and_every_kernel_its_files() {
+    let (kernels, shared) = (files(""), files("shared/"));
     let names: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
     assert_eq!(names.len(), KERNELS.len());
-    assert!(files.keys().eq(&names), "{:?} for {names:?}", files.keys());
-    let mut n_joined = [0; 6];
+    assert!(kernels.keys().eq(&names), "{:?} for {names:?}", kernels.keys());
+    let mut used = BTreeSet::new();
     for kernel in &KERNELS {
-        let own = &files[kernel.name];
-        let bases = if kernel.name.ends_with("_f16") { &bases_f16 } else { &bases_f32 };
-        let ways = [
-            own.clone(),
-            format!("{common}{own}"),
-            format!("{stack}{product}{bases}{own}"),
-            format!("{stack}{product}{tile_128}{steps}{bases}{own}"),
-            format!("{stack}{product}{tile_128}{bases}{own}"),
-            // Directives come first.
-            format!("{own}{stack}"),
-        ];
-        let way = ways.iter().position(|source| source == kernel.source);
-        n_joined[way.unwrap_or_else(|| panic!("{}: the source is not its file's text", kernel.name))] += 1;
+        let (own, fragments): (Vec<&str>, Vec<&str>) =
+            kernel.source.files.iter().partition(|file| !file.starts_with("shared/"));
+        assert_eq!(own, [kernel.name]);
+        let text = |file: &&str| kernels.get(*file).or_else(|| shared.get(*file)).unwrap().as_str();
+        assert_eq!(kernel.source.wgsl, kernel.source.files.iter().map(text).collect::<String>());
+        used.extend(fragments);
     }
-    assert_eq!(n_joined, [2, 2, 2, 2, 1, 1]);
+    assert!(shared.keys().eq(&used), "{:?} for {used:?}", shared.keys());
+}
+
+#[test]
+fn the_readme_has_a_command_for_each_kernel_that_joins_the_same_files() {
+    let readme = include_str!("../shaders/README.md");
+    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("wgsl-isa ")).collect();
+    // The tool's driver has no cooperative matrices.
+    let kernels: Vec<&Kernel> = KERNELS.iter().filter(|kernel| kernel.name != NEEDS_MATRICES).collect();
+    assert_eq!(commands.len(), kernels.len());
+    for kernel in kernels {
+        let (name, isa) = (format!("{}.wgsl", kernel.name), format!(" --isa {}.s", kernel.name));
+        let prelude = |command: &&str| Some(command.strip_prefix(&name)?.strip_suffix(&isa)?.to_owned());
+        let found: Vec<String> = commands.iter().filter_map(prelude).collect();
+        let [prelude] = &found[..] else { panic!("{}: {found:?}", kernel.name) };
+        let fragments = &kernel.source.files[..kernel.source.files.len() - 1];
+        let stems: Vec<&str> = fragments.iter().map(|file| file.strip_prefix("shared/").unwrap()).collect();
+        let expected = match stems[..] {
+            [] => String::new(),
+            [one] => format!(" --prelude shared/{one}.wgsl"),
+            _ => format!(" --prelude <(cat shared/{{{}}}.wgsl)", stems.join(",")),
+        };
+        assert_eq!(*prelude, expected, "{}", kernel.name);
+    }
 }
 
 #[test]
@@ -135,6 +147,12 @@ fn the_host_sets_every_override_that_no_other_one_gives() {
                 .is_none_or(|init| matches!(module.global_expressions[init], naga::Expression::Literal(_)));
             if literal {
                 wanted.insert(constant.name.as_deref().unwrap());
+            }
+            // A tool that compiles a file as it is compiles what the engine does.
+            let default = constant.init.map(|init| &module.global_expressions[init]);
+            if let Some(naga::Expression::Literal(naga::Literal::U32(default))) = default {
+                let value = kernel.overrides.iter().find(|(name, _)| Some(*name) == constant.name.as_deref());
+                assert_eq!(value.map(|(_, value)| *value), Some(f64::from(*default)), "{}", kernel.name);
             }
         }
         assert_eq!(given, wanted, "{}", kernel.name);
@@ -192,7 +210,8 @@ macro_rules! host_layout {
 #[test]
 fn structs_have_one_layout_on_both_sides() {
     let tile = host_layout!(Tile: offset_a, offset_b, n_rows, n_cols, d, row, col, offset_grid);
-    let with_tiles: Vec<_> = KERNELS.iter().filter(|kernel| kernel.source.contains("struct Tile")).collect();
+    let with_tiles: Vec<_> =
+        KERNELS.iter().filter(|kernel| kernel.source.wgsl.contains("struct Tile")).collect();
     assert_eq!(with_tiles.len(), 3);
     for kernel in with_tiles {
         assert_eq!(layout(kernel, "Tile"), tile, "{}", kernel.name);
@@ -201,11 +220,38 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
-    let params = host_layout!(pair_stats::Params: d4, row_a, row_b, n_a, n_b, facts_a, facts_b, pairs, n_cells, n_words,
-        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, slots);
-    let facts = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);
+    let params = host_layout!(pair_stats::Params: d4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
+        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table);
+    let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);
     for variant in &pair_stats::VARIANTS {
         assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);
-        assert_eq!(layout(&variant.kernel, "Facts"), facts, "{}", variant.kernel.name);
+        assert_eq!(layout(&variant.kernel, "RowParams"), row_params, "{}", variant.kernel.name);
+    }
+}
+
+#[test]
+fn the_kernels_make_the_sums_that_the_statistics_ask_for_in_their_order() {
+    let of_product = |statistic: &Statistic| match statistic.needs {
+        Needs::Product(sum) => Some((statistic.key.to_uppercase(), sum.place() as u32)),
+        _ => None,
+    };
+    let sums: Vec<(String, u32)> = STATISTICS.iter().filter_map(of_product).collect();
+    assert_eq!(sums.len(), N_PRODUCT_SUMS);
+    for variant in &pair_stats::VARIANTS {
+        let (module, _) = load(&variant.kernel);
+        let constant = |name: &str| {
+            let found = module.constants.iter().find(|(_, constant)| constant.name.as_deref() == Some(name));
+            let (_, constant) =
+                found.unwrap_or_else(|| panic!("{}: no constant {name}", variant.kernel.name));
+            match module.global_expressions[constant.init] {
+                naga::Expression::Literal(naga::Literal::U32(value)) => value,
+                ref other => panic!("{name} is {other:?}"),
+            }
+        };
+        for (name, place) in &sums {
+            assert_eq!(constant(name), *place, "{name}");
+        }
+        assert_eq!(constant("N_SUMS"), N_PRODUCT_SUMS as u32);
+        assert_eq!(constant("N_PLAIN"), N_PLAIN_SUMS as u32);
     }
 }

@@ -1,4 +1,4 @@
-//! One factor of a module as a view of a stored tensor: which numbers of the file it is, without reading them.
+//! A factor of a module, as a view of a stored tensor: which numbers of the file it consists of.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,10 +9,9 @@ use std::sync::{Arc, OnceLock};
 use crate::adapter::Dtype;
 use crate::files::FileStamp;
 
-/// One stored factor: its original tensor name, its shape as a matrix, and where its numbers lie.
+/// A stored factor: its original tensor name, its shape as a matrix, and where its numbers are.
 ///
-/// A factor need not be a whole tensor: it can be a transposed one, some of its rows, or one whose rows are scaled by
-/// another tensor.
+/// A factor need not be a whole tensor: it can be transposed, some of the rows, or have rows that another tensor scales.
 #[derive(Debug, Clone)]
 pub struct Factor {
     /// The tensor's name in the file.
@@ -24,7 +23,7 @@ pub struct Factor {
     /// The stored type of a number.
     pub dtype: Dtype,
     pub(crate) source: Source,
-    /// Where the tensor's first number lies, from the start of the source.
+    /// Where the tensor's first number is, from the start of the source.
     pub(crate) offset_bytes: u64,
     pub(crate) row_axis: Axis,
     pub(crate) col_axis: Axis,
@@ -36,14 +35,14 @@ impl Factor {
         self.source.path()
     }
 
-    /// From the view's first number to its last, counted from the tensor's first: what reading the view takes. None for
-    /// a view without numbers.
+    /// The view's first and last number, counted from the tensor's first: reading the view takes all between them. `None`
+    /// for a view without numbers.
     pub(crate) fn span(&self) -> Option<RangeInclusive<u64>> {
         let (rows, cols) = (self.row_axis.ends()?, self.col_axis.ends()?);
         Some(rows.0 + cols.0..=rows.1 + cols.1)
     }
 
-    /// Whether the view is its span as it lies there, row by row.
+    /// Whether the view is all of its span, row by row.
     pub(crate) fn is_dense(&self) -> bool {
         self.col_axis.is_every(1) && self.row_axis.is_every(self.cols as u64)
     }
@@ -54,15 +53,15 @@ impl Factor {
         Self { rows: cols, cols: rows, row_axis: col_axis, col_axis: row_axis, ..self }
     }
 
-    /// These rows alone, which must be among the view's.
+    /// Only these rows of the view.
     pub(crate) fn row_range(mut self, rows: Range<usize>) -> Self {
         self.row_axis = self.row_axis.cut(rows);
         self.rows = self.row_axis.len();
         self
     }
 
-    /// Every n-th row, from `first` on: those of one of n experts. None where the rows are no plain dimension of the tensor,
-    /// or are not a multiple of n.
+    /// Every n-th row, from `first` on: those of one of n experts. `None` if the rows are not a plain dimension of the
+    /// tensor, or not a multiple of n.
     pub(crate) fn every(mut self, n: usize, first: usize) -> Option<Self> {
         let Axis { dims, range, scale } = &self.row_axis;
         let &[(len, stride)] = dims.as_slice() else { return None };
@@ -76,7 +75,7 @@ impl Factor {
         Some(self)
     }
 
-    /// The view with row i multiplied by number i of `scale`, (rows, 1). None when `scale` has another shape.
+    /// The view with row i multiplied by number i of `scale`, (rows, 1). `None` if `scale` has another shape.
     pub(crate) fn scaled_by(mut self, scale: Self) -> Option<Self> {
         let fits = (scale.rows, scale.cols) == (self.rows, 1) && self.row_axis.scale.is_none();
         self.row_axis.scale = Some(Box::new(scale));
@@ -89,15 +88,15 @@ impl Factor {
 pub(crate) struct Axis {
     /// Length and stride in numbers, the outermost dimension first.
     dims: Vec<(usize, u64)>,
-    /// Of the flattened positions, those that belong to the view.
+    /// The flattened positions that belong to the view.
     range: Range<usize>,
-    /// What the numbers at each of these positions are multiplied by: (length, 1).
+    /// The number that each of these positions is multiplied by: (length, 1).
     pub(crate) scale: Option<Box<Factor>>,
 }
 
 impl Axis {
-    /// All positions of these dimensions, given as length and stride in numbers. None where their count, or the place of
-    /// the last number, is over what this machine can address.
+    /// All positions of these dimensions, given as length and stride in numbers. `None` if there are more than this machine
+    /// can address, or the last one is further away than that.
     pub(crate) fn new(dims: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
         let mut merged: Vec<(usize, u64)> = Vec::new();
         let (mut len, mut last) = (1usize, 0u64);
@@ -106,7 +105,7 @@ impl Axis {
             len = len.checked_mul(n_here)?;
             last = last.checked_add(n.saturating_sub(1).checked_mul(stride)?)?;
             match merged.last_mut() {
-                // Rows of rows that follow each other are one longer row.
+                // Dimensions that follow each other without a gap are one longer dimension.
                 Some((outer, outer_stride)) if n.checked_mul(stride) == Some(*outer_stride) => {
                     (*outer, *outer_stride) = (outer.checked_mul(n_here)?, stride);
                 }
@@ -120,12 +119,12 @@ impl Axis {
         self.range.len()
     }
 
-    /// Where the positions lie, in numbers from the tensor's first.
+    /// Where the positions are, in numbers from the tensor's first.
     pub(crate) fn offsets(&self) -> Vec<u64> {
         self.range.clone().map(|at| self.offset(at)).collect()
     }
 
-    /// The least and the largest offset; none of an axis without positions.
+    /// The smallest and the largest offset; `None` for an axis without positions.
     fn ends(&self) -> Option<(u64, u64)> {
         if self.range.is_empty() {
             return None;
@@ -137,7 +136,7 @@ impl Axis {
         Some((*offsets.iter().min()?, *offsets.iter().max()?))
     }
 
-    /// Whether each position lies `stride` numbers behind the one before it.
+    /// Whether each position is `stride` numbers after the one before it.
     fn is_every(&self, stride: u64) -> bool {
         match self.dims.as_slice() {
             [(_, every)] => *every == stride || self.len() <= 1,
@@ -169,18 +168,18 @@ impl Axis {
     }
 }
 
-/// Where the bytes of a checkpoint lie.
+/// Where the bytes of a checkpoint are.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     File(Arc<StoredFile>),
-    /// A label to name it by, and the bytes.
+    /// A label for messages, and the bytes.
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
     /// A compressed part of one of these two.
     Deflated(Arc<Deflated>),
 }
 
 impl Source {
-    /// The file, or the label that stands for one.
+    /// The file, or the label.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(file) => &file.path,
@@ -189,7 +188,7 @@ impl Source {
         }
     }
 
-    /// Whether the two are one place, and not only equal.
+    /// Whether both are the same file or memory (pointer equality).
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
@@ -199,7 +198,7 @@ impl Source {
         }
     }
 
-    /// The whole file that this lies in.
+    /// The whole file that contains this.
     pub(crate) fn whole(&self) -> &Self {
         match self {
             Self::File(..) | Self::Memory(..) => self,
@@ -214,19 +213,19 @@ pub(crate) struct StoredFile {
     pub(crate) path: PathBuf,
     /// When its header was read.
     pub(crate) stamp: FileStamp,
-    /// Of one that is held open, see `Adapter::hold_open`. Others are opened for each read, so that thousands of adapters do
-    /// not hold thousands of descriptors.
+    /// The handle of a file that is held open, see `Adapter::hold_open`. Others are opened for each read, so that thousands
+    /// of adapters do not take thousands of descriptors.
     pub(crate) held: OnceLock<Arc<File>>,
 }
 
-/// Bytes of a file that are compressed by deflate.
+/// Bytes of a file that deflate compressed.
 #[derive(Debug)]
 pub(crate) struct Deflated {
     pub(crate) file: Source,
-    /// Where they lie in the file.
+    /// Where they are in the file.
     pub(crate) offset_bytes: u64,
-    /// How many they are there.
+    /// Their number in the file.
     pub(crate) n_compressed: u64,
-    /// How many they become.
+    /// Their number after unpacking.
     pub(crate) n_bytes: u64,
 }

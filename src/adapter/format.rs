@@ -1,67 +1,46 @@
-//! What a checkpoint is written in: names, method, file format, and what it records of its training.
+//! How a checkpoint is written: naming scheme, method, file format, and what it records of its training.
 
 use std::fmt;
 
-/// A naming scheme of tensors.
+/// A naming scheme: how a trainer or library names the tensors of a checkpoint, such as PEFT or kohya.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NamingScheme {
-    /// `base_model.model.MODULE.lora_A.weight`.
-    Peft,
-    /// `MODULE.lora_A`, of the LoRA authors' own library.
-    Loralib,
-    /// `unet.MODULE.lora.down.weight` and its older forms.
-    Diffusers,
-    /// `lora_unet_MODULE.lora_down.weight`, of kohya's sd-scripts and what follows them.
-    Kohya,
-    /// `MODULE.lora_a`, transposed.
-    Mlx,
-    /// `MODULE.lora_a.weight`.
-    TorchTune,
-    /// `MODULE.adapter.linear_in.weight`.
-    Megatron,
-    /// `unet:17:down`, numbered.
-    Cloneofsimo,
-    /// `w_a_000`, numbered.
-    SamLora,
+pub struct NamingScheme {
+    pub(crate) name: &'static str,
+    pub(crate) is_numbered: bool,
+    pub(crate) uses_underscores: bool,
 }
 
 impl NamingScheme {
-    /// Whether modules have numbers for names, in the order in which the trainer walked the model: the same number may be
-    /// another module in another file.
-    pub fn is_numbered(self) -> bool {
-        matches!(self, Self::Cloneofsimo | Self::SamLora)
+    /// What it is called, such as `PEFT`.
+    pub fn name(self) -> &'static str {
+        self.name
     }
 
-    /// Whether module names have underscores where their paths have dots.
+    /// Whether modules are named by numbers, in the order in which the trainer walked the model: one number may be
+    /// another module in another file.
+    pub fn is_numbered(self) -> bool {
+        self.is_numbered
+    }
+
+    /// Whether the names of modules have underscores where their paths have dots.
     pub(crate) fn uses_underscores(self) -> bool {
-        self == Self::Kohya
+        self.uses_underscores
     }
 }
 
 impl fmt::Display for NamingScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Peft => "PEFT",
-            Self::Loralib => "loralib",
-            Self::Diffusers => "diffusers",
-            Self::Kohya => "kohya",
-            Self::Mlx => "MLX",
-            Self::TorchTune => "TorchTune",
-            Self::Megatron => "Megatron",
-            Self::Cloneofsimo => "cloneofsimo",
-            Self::SamLora => "Sam_LoRA",
-        })
+        f.pad(self.name)
     }
 }
 
-/// What an update is made of beside s, B and A.
+/// What an update is made of, besides s, B and A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
     /// ΔW = s·B·A.
     Lora,
-    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is left out here.
+    /// Weight-decomposed: W + s·B·A, each row then scaled to a learnt magnitude, which is ignored here.
     Dora,
     /// ΔW = s·B·E·A with a diagonal E; A's rows are read scaled by it.
     AdaLora,
@@ -77,11 +56,11 @@ impl fmt::Display for Method {
     }
 }
 
-/// What the files say about their training.
+/// What the files record of their training.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingInfo {
-    /// The program, with its version where that is known.
+    /// The program, with its version if known.
     pub trainer: Option<String>,
     /// When training began, in seconds since 1970.
     pub started_s: Option<f64>,
@@ -89,27 +68,21 @@ pub struct TrainingInfo {
     pub finished_s: Option<f64>,
 }
 
-/// A kind of file that holds tensors.
+/// A kind of file that holds tensors, such as safetensors or npz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FileFormat {
-    /// A JSON header and raw numbers.
-    Safetensors,
-    /// What `torch.save` writes: a zip archive of a pickle and raw numbers.
-    TorchZip,
-    /// What `torch.save` wrote before torch 1.6: pickles, and raw numbers behind them.
-    TorchLegacy,
-    /// What `numpy.savez` writes: a zip archive of arrays.
-    Npz,
+pub struct FileFormat {
+    pub(crate) name: &'static str,
+}
+
+impl FileFormat {
+    /// What it is called, such as `safetensors` or `torch zip`.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
 }
 
 impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Safetensors => "safetensors",
-            Self::TorchZip => "torch zip",
-            Self::TorchLegacy => "torch legacy",
-            Self::Npz => "npz",
-        })
+        f.pad(self.name)
     }
 }

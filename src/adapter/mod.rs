@@ -1,4 +1,4 @@
-//! Adapters, their modules and factors: the domain's nouns, without any reading of files.
+//! Adapters, their modules and factors. Nothing here reads files.
 
 mod dtype;
 pub(crate) mod factor;
@@ -19,15 +19,15 @@ use crate::names::{canonical, natural_cmp};
 
 /// One LoRA checkpoint: the names and shapes of its factor pairs, and where their numbers lie.
 ///
-/// Made by [`Adapter::open`] from headers alone; the numbers are read by [`Factor::read`].
+/// Made by [`Adapter::open`] from headers only; [`Factor::read`] reads the numbers.
 #[derive(Debug, Clone)]
 pub struct Adapter {
     pub(crate) path: PathBuf,
     pub(crate) base_model: Option<String>,
     pub(crate) training: TrainingInfo,
-    pub(crate) format: NamingScheme,
+    pub(crate) naming_scheme: NamingScheme,
     pub(crate) method: Method,
-    pub(crate) container: FileFormat,
+    pub(crate) file_format: FileFormat,
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Arc<Module>>,
@@ -42,22 +42,22 @@ impl Adapter {
         &self.path
     }
 
-    /// The base model that the adapter's config names, or the file's metadata.
+    /// The base model, from the adapter's config or the file's metadata.
     pub fn base_model(&self) -> Option<&str> {
         self.base_model.as_deref()
     }
 
-    /// Who trained it and when, as far as the files say.
+    /// The trainer, and when it ran, as far as the files record it.
     pub fn training(&self) -> &TrainingInfo {
         &self.training
     }
 
-    /// What the update is made of beside A and B.
+    /// What the update is made of, besides A and B.
     pub fn method(&self) -> Method {
         self.method
     }
 
-    /// The adapter's name, where the tensors' names have it.
+    /// The adapter's name, if the names of the tensors contain it.
     pub fn adapter_name(&self) -> Option<&str> {
         self.adapter_name.as_deref()
     }
@@ -67,7 +67,7 @@ impl Adapter {
         self.n_other
     }
 
-    /// How many of DoRA's magnitude vectors the file has. They are left out: subspaces here are those of s·B·A.
+    /// How many magnitude vectors of DoRA the file has. They are ignored: the subspaces here are those of s·B·A.
     pub fn n_magnitudes(&self) -> usize {
         self.n_magnitudes
     }
@@ -77,7 +77,7 @@ impl Adapter {
         self.stamp().n_bytes
     }
 
-    /// When that file was last written; `None` where the system does not record it.
+    /// When that file was last written, if the system knows.
     pub fn modified(&self) -> Option<SystemTime> {
         self.stamp().modified()
     }
@@ -92,14 +92,14 @@ impl Adapter {
         }
     }
 
-    /// Whose names the tensors have.
-    pub fn format(&self) -> NamingScheme {
-        self.format
+    /// The naming scheme of the tensors.
+    pub fn naming_scheme(&self) -> NamingScheme {
+        self.naming_scheme
     }
 
     /// The kind of file that holds the tensors.
-    pub fn container(&self) -> FileFormat {
-        self.container
+    pub fn file_format(&self) -> FileFormat {
+        self.file_format
     }
 
     /// Every module with a factor pair, in natural order of the names (layer 2 before layer 10). Results share them, so that
@@ -108,8 +108,8 @@ impl Adapter {
         &self.modules
     }
 
-    /// The module of this canonical name, or of one that [`names::canonical`](crate::names::canonical) makes of this path,
-    /// or that the file itself calls so.
+    /// The module with this canonical name, or with this name in the file, or with the canonical name that
+    /// [`names::canonical`](crate::names::canonical) makes from this path.
     pub fn module(&self, name: &str) -> Option<&Arc<Module>> {
         let find = |name: &str| {
             let at = self.modules.binary_search_by(|module| natural_cmp(&module.name, name)).ok()?;
@@ -124,20 +124,20 @@ impl Adapter {
 #[derive(Debug, Clone)]
 pub struct Module {
     /// Canonical name: the dotted path without wrapper prefixes, see [`names::canonical`](crate::names::canonical). The
-    /// parts of a fused weight have `.q`, `.k` and `.v` behind it. Where two modules of a file would share a name, both
-    /// have their original one.
+    /// parts of a fused weight end with `.q`, `.k` and `.v`. If two modules of a file would share a name, both keep their
+    /// original one.
     pub name: String,
-    /// The path that the file has for it, with the part of a fused weight behind it.
+    /// The path in the file, with the part of a fused weight at its end.
     pub original: String,
     /// Factor A, (rank, d_in).
     pub a: Factor,
     /// Factor B, (d_out, rank).
     pub b: Factor,
-    /// The config's alpha for this module: `lora_alpha`, or what `alpha_pattern` has for it. `None` where no config says
-    /// it, or a pattern is a regular expression that is not understood.
+    /// The alpha of this module: `lora_alpha` or what `alpha_pattern` has for it, or the alpha that is stored next to the
+    /// factors. `None` if there is none, or a pattern is a regular expression that is not supported.
     pub alpha: Option<f64>,
     /// s in ΔW = s·B·A: alpha/r, or alpha/√r with `use_rslora`, where r is what `rank_pattern` has for the module, else
-    /// the rank. `None` where alpha is.
+    /// the rank. `None` if the files do not determine it.
     pub scaling: Option<f64>,
 }
 

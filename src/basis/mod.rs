@@ -234,7 +234,7 @@ fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
     transposed
 }
 
-/// A Gaussian matrix, for what is timed and tested elsewhere.
+/// A seeded Gaussian matrix, the same on every machine.
 #[cfg(feature = "scan")]
 pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
     random::gaussian(rows, cols, seed, 0)

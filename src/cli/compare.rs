@@ -7,14 +7,14 @@ use clap::Args as ArgGroup;
 use serde::Serialize;
 
 use super::console::Console;
-use super::job::{Done, Job};
+use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
 use super::options::{ComputeArgs, SelectionArgs};
 use super::output::{self, Destination};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
-use crate::measure::chance;
+use crate::measure::{PairStatistics, chance};
 use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
 
@@ -48,6 +48,9 @@ pub(super) struct CompareArgs {
     /// With --json: add the whole grid of each module
     #[arg(long, requires = "json")]
     grids: bool,
+    /// Add the principal angles in degrees: an SVD for each module
+    #[arg(long)]
+    angles: bool,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -75,20 +78,29 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
     let sink = Sink::open_text(&args.output)?;
     let grids = args.save.as_ref().map(Sink::open).transpose()?;
 
-    let job =
-        Job { runs: [&a, &b], pairs: &selected.pairs, cached: None, compute: &args.compute, control: None };
+    let job = Job {
+        runs: [&a, &b],
+        pairs: &selected.pairs,
+        cached: None,
+        compute: &args.compute,
+        control: None,
+        extent: if args.angles { Extent::Angles } else { Extent::Statistics },
+    };
     let done = job.run(console)?;
     // Digests read the files whole, so only where they are kept.
-    let meta = match args.compute.json || grids.is_some() {
-        true => Some(Meta::new([&a, &b], side, None, done.engine.info())?),
-        false => None,
+    let meta = if args.compute.json || grids.is_some() {
+        Some(Meta::new([&a, &b], side, None, done.engine.info())?)
+    } else {
+        None
     };
     if let (Some(grids), Some(meta)) = (grids, &meta) {
         save(grids, &done, meta)?;
     }
     match meta.filter(|_| args.compute.json) {
         Some(meta) => {
-            let modules = done.comparisons.iter().map(|one| Row::new(one, side, args.grids)).collect();
+            let modules = done.comparisons.iter().zip(&done.statistics);
+            let modules =
+                modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids)).collect();
             let document = Document { schema: 1, modules, warnings: &done.warnings, made_by: &meta };
             let mut text = serde_json::to_string_pretty(&document)?;
             text.push('\n');
@@ -114,16 +126,12 @@ struct Row<'a> {
     /// Original tensor names, joined by a comma where a side needs both factors.
     name_a: String,
     name_b: String,
-    r_a: usize,
-    r_b: usize,
-    q_a: usize,
-    q_b: usize,
     n_uncertain_a: usize,
     n_uncertain_b: usize,
-    d: usize,
     sigma_a: &'a [f64],
     sigma_b: &'a [f64],
-    init_cosine: Option<f64>,
+    #[serde(flatten)]
+    statistics: &'a PairStatistics,
     /// φ(k, k) at powers of two and at min(q_a, q_b).
     diagonal: Vec<Cell>,
     /// The whole grid, row by row.
@@ -140,7 +148,7 @@ struct Cell {
 }
 
 impl<'a> Row<'a> {
-    fn new(comparison: &'a Comparison, side: Side, with_grid: bool) -> Self {
+    fn new(comparison: &'a Comparison, statistics: &'a PairStatistics, side: Side, with_grid: bool) -> Self {
         let Comparison { factorised, grid } = comparison;
         let (a, b) = (&factorised.a, &factorised.b);
         let names = |module: &crate::Module| {
@@ -157,16 +165,11 @@ impl<'a> Row<'a> {
             name: factorised.pair.name(),
             name_a: names(&factorised.pair.first),
             name_b: names(&factorised.pair.second),
-            r_a: a.r(),
-            r_b: b.r(),
-            q_a: a.q(),
-            q_b: b.q(),
             n_uncertain_a: a.n_uncertain(),
             n_uncertain_b: b.n_uncertain(),
-            d: grid.d(),
             sigma_a: a.sigma(),
             sigma_b: b.sigma(),
-            init_cosine: factorised.init_cosine,
+            statistics,
             diagonal: depths.into_iter().filter_map(|k| cell(comparison, k)).collect(),
             phi: with_grid.then(|| (1..=grid.n_rows()).map(phi).collect()),
         }
@@ -176,7 +179,7 @@ impl<'a> Row<'a> {
 fn cell(comparison: &Comparison, k: usize) -> Option<Cell> {
     let grid = &comparison.grid;
     let phi = grid.phi(k, k)?;
-    // z tests independence, which a common start rules out.
+    // z tests independence, which a shared start rules out.
     let z = chance::z(grid, k, k).filter(|_| !comparison.factorised.has_shared_init());
     Some(Cell { k, phi, baseline: chance::baseline(k, k, grid.d()), z })
 }
@@ -193,8 +196,10 @@ fn table(done: &Done) -> String {
     let mut header: Vec<String> = ["module", "r_a", "r_b", "d"].map(String::from).into();
     header.extend(depths.iter().map(|k| format!("φ({k}, {k})")));
     header.extend(["φ(r, r)", "baseline", "z"].map(String::from));
+    let texts = done.statistics.first().into_iter().flat_map(PairStatistics::texts);
+    header.extend(texts.map(|(text, _)| text.heading.to_owned()));
     let mut rows = vec![header];
-    for one in &done.comparisons {
+    for (one, statistics) in done.comparisons.iter().zip(&done.statistics) {
         let both = &one.factorised;
         let mut row = vec![
             printable(both.pair.name(), 100),
@@ -208,6 +213,7 @@ fn table(done: &Done) -> String {
         row.push(phi(last(one)));
         row.push(full.as_ref().map_or(MISSING.to_owned(), |cell| format!("{:.3}", cell.baseline)));
         row.push(shown_z(full.and_then(|cell| cell.z)));
+        row.extend(statistics.texts().map(|(_, text)| text.unwrap_or_else(|| MISSING.to_owned())));
         rows.push(row);
     }
     numbers(&rows)

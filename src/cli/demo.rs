@@ -42,6 +42,7 @@ pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
         compute: &args.compute,
         control: &args.control,
         picture: &args.picture,
+        angles: false,
     }
     .draw(console)
 }

@@ -54,6 +54,9 @@ pub(super) struct FigureArgs {
     /// phi/control and so on for the control
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
+    /// Add the principal angles in degrees: an SVD for each panel
+    #[arg(long)]
+    angles: bool,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -115,6 +118,7 @@ fn draw(
         compute,
         control: &args.control,
         picture: &args.picture,
+        angles: args.angles,
     }
     .draw(console)
 }

@@ -9,10 +9,12 @@ use super::console::Console;
 use super::options::ComputeArgs;
 use super::progress;
 use super::warnings::{self, Warning};
-use crate::engine::{self, Engine, Pair, Work};
+use crate::compare::{Two, statistics_of};
+use crate::engine::{self, Engine, Work};
 use crate::error::Result as CrateResult;
+use crate::measure::{Member, PairStatistics};
 use crate::scan::finished::CachedPair;
-use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids};
+use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids, similarity, statistics};
 
 /// What to compare.
 pub(super) struct Job<'a> {
@@ -23,12 +25,26 @@ pub(super) struct Job<'a> {
     pub(super) compute: &'a ComputeArgs,
     /// The seed of a Gaussian control of the first pair's shape, if there is to be one.
     pub(super) control: Option<u64>,
+    pub(super) extent: Extent,
+}
+
+/// What is computed of every pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Its grid.
+    Grids,
+    /// The grid, and every statistic but the principal angles.
+    Statistics,
+    /// All of it.
+    Angles,
 }
 
 /// What came of it.
 pub(super) struct Done {
     pub(super) engine: Box<dyn Engine>,
     pub(super) comparisons: Vec<Comparison>,
+    /// Of each comparison, where they were asked for.
+    pub(super) statistics: Vec<PairStatistics>,
     pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -38,6 +54,7 @@ pub(super) struct Control {
     pub(super) a: Basis,
     pub(super) b: Basis,
     pub(super) grid: Grid,
+    pub(super) statistics: Option<PairStatistics>,
 }
 
 impl<'a> Job<'a> {
@@ -56,22 +73,43 @@ impl<'a> Job<'a> {
 
         let started = Instant::now();
         let comparisons = grids(engine.as_ref(), factorised)?;
+        let statistics = self.statistics(engine.as_ref(), &comparisons)?;
         let control = match control {
-            Some([a, b]) => {
-                let grid = engine.grids(&[Pair { a: &a, b: &b }])?.remove(0);
-                Some(Control { a, b, grid })
-            }
+            Some([a, b]) => Some(self.control(engine.as_ref(), a, b)?),
             None => None,
         };
         console.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
-        Ok(Done { engine, comparisons, control, warnings })
+        Ok(Done { engine, comparisons, statistics, control, warnings })
+    }
+
+    fn statistics(
+        &self,
+        engine: &dyn Engine,
+        comparisons: &[Comparison],
+    ) -> CrateResult<Vec<PairStatistics>> {
+        if self.extent == Extent::Grids {
+            return Ok(vec![]);
+        }
+        statistics(engine, comparisons, self.runs, self.extent == Extent::Angles)
+    }
+
+    fn control(&self, engine: &dyn Engine, a: Basis, b: Basis) -> CrateResult<Control> {
+        let grid = similarity(engine, &a, &b)?;
+        let statistics = if self.extent == Extent::Grids {
+            None
+        } else {
+            let members = [&a, &b].map(|basis| Member { basis, base_model: None });
+            let pair = Two { members, init_cosine: None };
+            statistics_of(engine, &[pair], self.extent == Extent::Angles)?.pop()
+        };
+        Ok(Control { a, b, grid, statistics })
     }
 
     fn side(&self) -> Side {
         self.compute.side
     }
 
-    /// Work of all products, from headers alone.
+    /// Work of all products, from headers only.
     fn flop(&self) -> f64 {
         let pair = |pair: &ModulePair| {
             let ranks = pair.first.rank() as f64 * pair.second.rank() as f64;
@@ -81,7 +119,7 @@ impl<'a> Job<'a> {
         self.pairs.iter().chain(control).map(pair).sum()
     }
 
-    /// Numbers in the largest basis or grid, from headers alone.
+    /// Numbers in the largest basis or grid, from headers only.
     fn max_numbers(&self) -> usize {
         let pair = |pair: &ModulePair| {
             let (r_a, r_b) = (pair.first.rank(), pair.second.rank());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::console::Console;
-use super::job::{Done, Job};
+use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
 use super::options::{ComputeArgs, Control, ControlArgs, PictureArgs};
 use super::output::{Destination, PictureOutput};
@@ -28,6 +28,8 @@ pub(super) struct Picture<'a> {
     pub(super) compute: &'a ComputeArgs,
     pub(super) control: &'a ControlArgs,
     pub(super) picture: &'a PictureArgs,
+    /// Principal angles too.
+    pub(super) angles: bool,
 }
 
 impl<'a> Picture<'a> {
@@ -38,7 +40,12 @@ impl<'a> Picture<'a> {
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
         let Self { runs, pairs, cached, compute, .. } = *self;
-        let job = Job { runs, pairs, cached, compute, control };
+        let extent = match (self.angles, compute.json) {
+            (true, _) => Extent::Angles,
+            (false, true) => Extent::Statistics,
+            (false, false) => Extent::Grids,
+        };
+        let job = Job { runs, pairs, cached, compute, control, extent };
         let done = job.run(console)?;
 
         let started = Instant::now();
@@ -130,9 +137,10 @@ impl<'a> Picture<'a> {
     }
 
     fn columns(&self, done: &Done) -> Vec<Column> {
-        let modules = done.comparisons.iter().map(|comparison| Column::of(comparison, self.side()));
-        let control =
-            done.control.iter().map(|control| Column::control(&control.a, &control.b, &control.grid));
+        let mut statistics = done.statistics.iter().cloned();
+        let modules =
+            done.comparisons.iter().map(|comparison| Column::of(comparison, statistics.next(), self.side()));
+        let control = done.control.iter().map(Column::control);
         with_distinct_titles(modules.chain(control).collect(), self.pairs)
     }
 }

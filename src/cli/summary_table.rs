@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::job::Control;
 use super::warnings::Warning;
 use crate::engine::EngineInfo;
+use crate::measure::PairStatistics;
 use crate::measure::summary::{Band, CORNER, Cell, DEPTH_Z, Peak, SPARSE, Summary};
 use crate::text::printable;
 use crate::{Basis, Comparison, Grid, Module, Side};
@@ -17,32 +19,29 @@ pub(super) struct Column {
     pub(super) module: Option<String>,
     pub(super) tensors_a: Option<Vec<String>>,
     pub(super) tensors_b: Option<Vec<String>>,
-    pub(super) r_a: usize,
-    pub(super) r_b: usize,
-    pub(super) q_a: usize,
-    pub(super) q_b: usize,
     pub(super) n_uncertain_a: usize,
     pub(super) n_uncertain_b: usize,
-    pub(super) d: usize,
-    /// cos(vec A₁, vec A₂).
-    pub(super) init_cosine: Option<f64>,
+    /// r₁, r₂ and d, which JSON has among the statistics.
+    #[serde(skip)]
+    pub(super) shape: [usize; 3],
+    #[serde(flatten)]
+    pub(super) statistics: Option<PairStatistics>,
     #[serde(flatten)]
     pub(super) summary: Summary,
 }
 
 impl Column {
     /// A module's panel.
-    pub(super) fn of(comparison: &Comparison, side: Side) -> Self {
+    pub(super) fn of(comparison: &Comparison, statistics: Option<PairStatistics>, side: Side) -> Self {
         let Comparison { factorised, grid } = comparison;
         let pair = &factorised.pair;
         let tensors =
             |module: &Module| side.factors(module).into_iter().map(|factor| factor.name.clone()).collect();
-        let mut column = Self::control(&factorised.a, &factorised.b, grid);
+        let mut column = Self::new(&factorised.a, &factorised.b, grid, statistics);
         column.title = format!("ΔW_{}", pair.label());
         column.module = Some(pair.name().to_owned());
         column.tensors_a = Some(tensors(&pair.first));
         column.tensors_b = Some(tensors(&pair.second));
-        column.init_cosine = factorised.init_cosine;
         if factorised.has_shared_init() {
             column.summary = column.summary.of_dependent();
         }
@@ -50,20 +49,21 @@ impl Column {
     }
 
     /// The control's panel.
-    pub(super) fn control(a: &Basis, b: &Basis, grid: &Grid) -> Self {
+    pub(super) fn control(control: &Control) -> Self {
+        let Control { a, b, grid, statistics } = control;
+        Self::new(a, b, grid, statistics.clone())
+    }
+
+    fn new(a: &Basis, b: &Basis, grid: &Grid, statistics: Option<PairStatistics>) -> Self {
         Self {
             title: "Random Gaussian".to_owned(),
             module: None,
             tensors_a: None,
             tensors_b: None,
-            r_a: a.r(),
-            r_b: b.r(),
-            q_a: a.q(),
-            q_b: b.q(),
             n_uncertain_a: a.n_uncertain(),
             n_uncertain_b: b.n_uncertain(),
-            d: grid.d(),
-            init_cosine: None,
+            shape: [a.r(), b.r(), grid.d()],
+            statistics,
             summary: Summary::of(grid),
         }
     }
@@ -145,9 +145,12 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     let row = |label: &str, cell: &dyn Fn(&Column) -> String| {
         [label.to_owned()].into_iter().chain(columns.iter().map(cell)).collect()
     };
-    vec![
+    let mut rows = vec![
         row("", &title),
-        row("r₁ × r₂, d", &|column| format!("{} × {}, {}", column.r_a, column.r_b, column.d)),
+        row("r₁ × r₂, d", &|column| {
+            let [r_a, r_b, d] = column.shape;
+            format!("{r_a} × {r_b}, {d}")
+        }),
         row(&format!("peak φ of the top-left {CORNER} × {CORNER}"), &|column| {
             peak(&column.summary.peak_8x8)
         }),
@@ -163,7 +166,14 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
         row("φ(1, 1), baseline, z", &|column| cell(Some(&column.summary.phi_1_1))),
         row("φ(8, 8), baseline, z", &|column| cell(column.summary.phi_8_8.as_ref())),
         row("φ(r, r), baseline, z; r = min(r₁, r₂)", &|column| cell(Some(&column.summary.phi_r_r))),
-    ]
+    ];
+    let texts =
+        |column: &Column| -> Vec<_> { column.statistics.iter().flat_map(PairStatistics::texts).collect() };
+    let of_first = columns.first().map_or(vec![], texts);
+    rows.extend(of_first.iter().enumerate().map(|(at, (text, _))| {
+        row(text.heading, &|column| texts(column).swap_remove(at).1.unwrap_or_else(|| MISSING.to_owned()))
+    }));
+    rows
 }
 
 /// Where a column's cells stand.

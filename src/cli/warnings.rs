@@ -60,12 +60,12 @@ fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
 }
 
 fn numbered(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
-    runs.iter().all(|run| run.format().is_numbered()).then(|| Warning {
+    runs.iter().all(|run| run.naming_scheme().is_numbered()).then(|| Warning {
         code: "numbered-modules",
         message: format!(
             "{} modules are numbered, and the same number may mean another module in another file; they were matched \
              because all their shapes agree",
-            runs[0].format()
+            runs[0].naming_scheme()
         ),
         modules: names(factorised.iter().map(|both| &both.pair)),
     })

@@ -1,9 +1,9 @@
-//! A block of pairs of which a few cells are kept, and no grids: the unit of work of a scan.
+//! A block of pairs of which statistics are wanted, and no grids: the unit of work of a scan.
 
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
 
-/// Pairs of bases of one module, and the cells of their grids that are kept.
+/// Pairs of bases of one module, and the cells of their grids that are wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
     /// Bases whose vectors are the rows of the grids, all in the same d dimensions.
@@ -12,7 +12,7 @@ pub struct Block<'a> {
     pub b: &'a [&'a Basis],
     /// Which of these are pairs.
     pub pairs: Pairs<'a>,
-    /// The cells (i, j) to keep of every pair, counted from 1.
+    /// The cells (i, j) that are wanted of every pair, counted from 1.
     pub cells: &'a [(usize, usize)],
 }
 
@@ -50,7 +50,7 @@ impl<'a> Block<'a> {
     /// The d that all bases share.
     ///
     /// # Errors
-    /// `Invalid` when they do not, when a pair is none of the two lists', or when a cell is counted from 0.
+    /// `Invalid` when they do not, when a pair is not in the two lists, or when a cell is counted from 0.
     pub fn d(&self) -> Result<usize> {
         let wrong = |found: String, expected: &str| Fault::new(found, expected).of("block").invalid();
         let mut dimensions = self.a.iter().chain(self.b).map(|basis| basis.d());
@@ -75,61 +75,5 @@ impl<'a> Block<'a> {
             return Err(wrong(format!("the cell {cell:?}"), "cells counted from 1"));
         }
         Ok(d)
-    }
-}
-
-/// What is kept of the pairs of a block, in their order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BlockStats {
-    n_cells: usize,
-    values: Vec<f32>,
-    fallback: Option<String>,
-}
-
-/// What is kept of one pair, as the engine made it: rounding may leave a value a few ulp outside [0, 1].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairStats<'a> {
-    /// φ at the block's cells; NaN for a cell over the pair's ranks.
-    pub phi: &'a [f32],
-    /// φ(m, m) at full rank, m = min(q_a, q_b).
-    pub full: f32,
-    /// The linear CKA Σᵢⱼ σᵢ²·τⱼ²·P²ᵢⱼ / √(Σσᵢ⁴·Στⱼ⁴), σ and τ the singular values of the two.
-    pub linear_cka: f32,
-}
-
-impl BlockStats {
-    /// Numbers behind the cells: φ at full rank, and the linear CKA.
-    pub const N_MORE: usize = 2;
-
-    /// From `n_cells + 2` numbers a pair: φ at the cells, φ at full rank, the linear CKA.
-    ///
-    /// # Panics
-    /// When the count of numbers is not a multiple of that.
-    pub fn new(n_cells: usize, values: Vec<f32>) -> Self {
-        assert!(values.len().is_multiple_of(n_cells + Self::N_MORE), "{} numbers", values.len());
-        Self { n_cells, values, fallback: None }
-    }
-
-    /// The same, marked as made by another way than the engine's own, and why.
-    pub fn by_fallback(self, why: impl Into<String>) -> Self {
-        Self { fallback: Some(why.into()), ..self }
-    }
-
-    /// What made these numbers in the engine's place and why, where its own way failed.
-    pub fn fallback(&self) -> Option<&str> {
-        self.fallback.as_deref()
-    }
-
-    /// How many pairs.
-    pub fn n_pairs(&self) -> usize {
-        self.values.len() / (self.n_cells + Self::N_MORE)
-    }
-
-    /// What is kept of each pair.
-    pub fn pairs(&self) -> impl ExactSizeIterator<Item = PairStats<'_>> {
-        self.values.chunks_exact(self.n_cells + Self::N_MORE).map(|values| {
-            let (phi, more) = values.split_at(self.n_cells);
-            PairStats { phi, full: more[0], linear_cka: more[1] }
-        })
     }
 }

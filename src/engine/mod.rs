@@ -12,7 +12,7 @@ mod survey;
 use std::fmt;
 use std::time::Duration;
 
-pub use block::{Block, BlockStats, PairStats, Pairs};
+pub use block::{Block, Pairs};
 pub use choice::{EngineChoice, EngineWarning, GpuChoice, OpenedEngine, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
@@ -25,6 +25,7 @@ use crate::basis::Basis;
 use crate::error::Result;
 pub use crate::kernels::similarity::Precision;
 use crate::measure::Grid;
+pub use crate::measure::{BlockStats, PairStats};
 
 /// What computes grids and the statistics of pairs, and paints panels.
 pub trait Engine: Painter {
@@ -39,14 +40,15 @@ pub trait Engine: Painter {
     /// device fails.
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>>;
 
-    /// The kept cells of every pair of a block, within the same bounds as [`Engine::grids`], and their linear CKA.
-    /// A pair's numbers do not depend on what else is in the block, to the last bit.
+    /// What statistics need of the product of every pair of a block, within the same bounds as [`Engine::grids`]: φ at the
+    /// block's cells, and the [`PRODUCT_SUMS`](crate::measure::PRODUCT_SUMS). A pair's numbers do not depend on what else is in
+    /// the block, to the last bit.
     ///
     /// # Errors
     /// As [`Block::d`] and [`Engine::grids`].
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats>;
 
-    /// What went wrong since the last call and was mended by smaller work or by the CPU engine, one line each.
+    /// What went wrong since the last call and was made good by smaller work or by the CPU engine, one line each.
     fn take_warnings(&self) -> Vec<String> {
         vec![]
     }
@@ -55,42 +57,6 @@ pub trait Engine: Painter {
     fn stage_times(&self) -> Option<StageTimes> {
         None
     }
-}
-
-/// The plainest way to a block's cells: through whole grids.
-#[cfg(feature = "gpu")]
-fn pair_stats_of_grids<E: Engine + ?Sized>(engine: &E, block: &Block<'_>) -> Result<BlockStats> {
-    block.d()?;
-    let pairs: Vec<Pair<'_>> = block.places().map(|(a, b)| Pair { a: block.a[a], b: block.b[b] }).collect();
-    let mut values = Vec::with_capacity(pairs.len() * (block.cells.len() + BlockStats::N_MORE));
-    for (pair, grid) in pairs.iter().zip(engine.grids(&pairs)?) {
-        let at = |i: usize, j: usize| match i <= grid.n_rows() && j <= grid.n_cols() {
-            true => grid.values()[(i - 1) * grid.n_cols() + j - 1],
-            false => f32::NAN,
-        };
-        values.extend(block.cells.iter().map(|&(i, j)| at(i, j)));
-        let full = grid.n_rows().min(grid.n_cols());
-        values.push(at(full, full));
-        let weights = |basis: &Basis| {
-            let squares: Vec<f64> = basis.sigma().iter().map(|sigma| sigma * sigma).collect();
-            let norm = squares.iter().map(|square| square * square).sum::<f64>().sqrt();
-            squares.into_iter().map(|square| square / norm).collect::<Vec<f64>>()
-        };
-        let (w_a, w_b) = (weights(pair.a), weights(pair.b));
-        let sum = |i: usize, j: usize| match i == 0 || j == 0 {
-            true => 0.0,
-            false => f64::from(at(i, j)) * i.min(j) as f64,
-        };
-        let mut linear_cka = 0.0;
-        for i in 1..=grid.n_rows() {
-            for j in 1..=grid.n_cols() {
-                let square = sum(i, j) - sum(i - 1, j) - sum(i, j - 1) + sum(i - 1, j - 1);
-                linear_cka += w_a[i - 1] * square * w_b[j - 1];
-            }
-        }
-        values.push(linear_cka as f32);
-    }
-    Ok(BlockStats::new(block.cells.len(), values))
 }
 
 /// Two bases of the same module, from two adapters.
@@ -173,7 +139,7 @@ pub struct EngineInfo {
     pub driver: String,
     /// What it keeps bases in.
     pub precision: Precision,
-    /// What makes the kept cells of a block: engines with the same kernel on the same device give the same bits.
+    /// What makes the numbers of a block: engines with the same variant on the same device give the same bits.
     pub variant: &'static str,
 }
 

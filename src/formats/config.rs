@@ -1,4 +1,4 @@
-//! `adapter_config.json` of PEFT and of MLX: the method, the base model, and how updates are scaled.
+//! The `adapter_config.json` of PEFT and of MLX: the method, the base model, and how updates are scaled.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,18 @@ use serde::Deserialize;
 
 use crate::adapter::Source;
 use crate::error::{Fault, Result};
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::text::quoted;
 
-/// The fields that are read; all others are ignored.
+/// The fields that are read. All others are ignored.
 #[derive(Debug, Default, Deserialize)]
 struct Fields {
     peft_type: Option<String>,
     peft_version: Option<String>,
     base_model_name_or_path: Option<String>,
     r: Option<f64>,
-    /// AdaLoRA's r, from which its updates are scaled whatever is left of it.
+    /// AdaLoRA's initial r, by which updates are scaled even when fewer directions remain.
     init_r: Option<f64>,
     lora_alpha: Option<f64>,
     alpha_pattern: Option<Patterns>,
@@ -39,7 +39,7 @@ struct MlxParameters {
     scale: Option<f64>,
 }
 
-/// A config whose method is LoRA or one of its kin with an A and a B.
+/// The config of a method with A and B: LoRA or AdaLoRA.
 #[derive(Debug)]
 pub(super) struct Config {
     path: PathBuf,
@@ -54,14 +54,17 @@ pub(super) struct Scale {
     pub(super) scaling: Option<f64>,
 }
 
-/// AdaLoRA divides by its rank and this, whatever the rank.
+/// What PEFT puts before a module's path, once for each wrapping.
+pub(super) const WRAPPER: &str = "base_model.model.";
+
+/// AdaLoRA divides by its rank plus this.
 const ADALORA_EPSILON: f64 = 1e-5;
 
 impl Config {
     /// Reads the file.
     ///
     /// # Errors
-    /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is no JSON object with these
+    /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is not a JSON object with these
     /// fields, `Unsupported` when the method has no A and B.
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
         let source = Source::file(path)?;
@@ -79,7 +82,7 @@ impl Config {
         Self::of(path, fields)
     }
 
-    /// One that stands in the metadata of `path`, as diffusers has it.
+    /// A config from the metadata of `path`, where diffusers keeps it.
     ///
     /// # Errors
     /// As [`Config::read`], without `Io` and `Limit`.
@@ -112,7 +115,7 @@ impl Config {
         base_model_name_or_path.as_deref().or(model.as_deref().filter(|_| self.is_mlx()))
     }
 
-    /// Which library wrote it, with its version where it says so.
+    /// The library that wrote it, with its version if known.
     pub(super) fn trainer(&self) -> Option<String> {
         match &self.fields.peft_version {
             Some(version) => Some(format!("PEFT {version}")),
@@ -136,12 +139,12 @@ impl Config {
         self.fields.peft_type.is_none() && self.fields.lora_parameters.is_some()
     }
 
-    /// The rank that MLX's config has for every module.
+    /// The rank of every module in MLX's config.
     pub(super) fn mlx_rank(&self) -> Option<f64> {
         self.fields.lora_parameters.filter(|_| self.is_mlx())?.rank
     }
 
-    /// Fails when there are more patterns than can be matched in time for so many modules.
+    /// Fails when there are too many patterns to match them with so many modules in reasonable time.
     ///
     /// # Errors
     /// `Limit`.
@@ -150,32 +153,41 @@ impl Config {
         all.into_iter().flatten().try_for_each(|patterns| patterns.check(&self.path, n_modules))
     }
 
-    /// The rank that the config has for the module of this path in the base model.
-    pub(super) fn rank(&self, module: &str) -> Option<usize> {
-        let rank = find(&self.fields.rank_pattern, module, self.fields.r)?;
-        // A rank that is no count is in no file that PEFT wrote.
+    /// The rank that the config has for the module of this path.
+    pub(super) fn rank(&self, path: &str) -> Option<usize> {
+        let rank = find(&self.fields.rank_pattern, unwrapped(path), self.fields.r)?;
+        // PEFT writes only whole ranks from 1 on.
         (rank.fract() == 0.0 && (1.0..1e9).contains(&rank)).then_some(rank as usize)
     }
 
-    /// How the update of this module is scaled, with the rows that its A has.
-    pub(super) fn scale(&self, module: &str, rank: usize) -> Scale {
+    /// How the update of the module of this path is scaled, if it has this rank.
+    pub(super) fn scale(&self, path: &str, rank: usize) -> Scale {
         if let Some(MlxParameters { scale, .. }) = self.fields.lora_parameters.filter(|_| self.is_mlx()) {
             return Scale { alpha: None, scaling: scale };
         }
+        let module = unwrapped(path);
         let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha);
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
             let initial = self.fields.init_r.unwrap_or(rank);
-            // PEFT takes an alpha of 0 for the rank.
+            // PEFT takes an alpha of 0 as the rank.
             alpha.map(|alpha| if alpha > 0.0 { alpha } else { initial } / (initial + ADALORA_EPSILON))
         } else {
             let rank = find(&self.fields.rank_pattern, module, Some(rank));
             let is_rslora = self.fields.use_rslora == Some(true);
             alpha.zip(rank).map(|(alpha, rank)| alpha / if is_rslora { rank.sqrt() } else { rank })
         };
-        // A rank of 0 or below is in no file that PEFT wrote.
+        // PEFT writes no rank of 0 or below.
         Scale { alpha, scaling: by_rank.filter(|scaling| scaling.is_finite()) }
     }
+}
+
+/// The module's path in the model that PEFT wrapped, which the patterns are for.
+fn unwrapped(mut path: &str) -> &str {
+    while let Some(inner) = path.strip_prefix(WRAPPER) {
+        path = inner;
+    }
+    path
 }
 
 fn find(patterns: &Option<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
@@ -183,5 +195,15 @@ fn find(patterns: &Option<Patterns>, module: &str, default: Option<f64>) -> Opti
         Lookup::Value(value) => Some(value),
         Lookup::Absent => default,
         Lookup::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrapping_is_taken_off() {
+        assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }
 }

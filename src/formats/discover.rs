@@ -1,4 +1,4 @@
-//! Searches a folder for adapters. What a file is, its content says and not its name.
+//! Searches a folder for adapters, which are recognised by content.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,8 +9,10 @@ use walkdir::WalkDir;
 
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
+use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG};
-use crate::formats::{Limits, OpenOptions};
+use crate::formats::limits::Limits;
+use crate::formats::options::OpenOptions;
 use crate::names::natural_cmp;
 
 /// What a folder holds, each list in natural order of the paths.
@@ -18,28 +20,28 @@ use crate::names::natural_cmp;
 #[non_exhaustive]
 pub struct Discovered {
     /// Adapters, each a path for [`OpenOptions::open_all`]: a PEFT folder, or a file.
-    pub runs: Vec<PathBuf>,
-    /// Files that are no adapters, with what they are: optimizer states, tokenizers, full models, text, a second link to
-    /// a run.
+    pub checkpoints: Vec<PathBuf>,
+    /// Files that are not adapters, with what they are: optimizer states, tokenizers, full models, text, a second link to
+    /// a checkpoint.
     pub ignored: Vec<(PathBuf, String)>,
-    /// Checkpoints that cannot be read, with the reason: cut short, broken, hostile, or of a method that is not read.
+    /// Checkpoints that cannot be read, with the reason: cut short, damaged, hostile, or of a method without A and B.
     pub bad: Vec<(PathBuf, Error)>,
 }
 
-/// Finds every adapter at and under `path`, within these limits; headers alone are read. Links are followed, and a file
-/// that several of them lead to counts once.
+/// Finds every adapter at and under `path`, within these limits. Reads only headers. Links are followed, and a file counts
+/// once even if several links lead to it.
 ///
-/// A folder with an `adapter_model.safetensors` or `.bin`, or MLX's `adapters.safetensors`, is one adapter; so is every other file that opens as one. A file
-/// that is none is told by its first bytes. Only where these say nothing, or that it was spoiled (it is empty, or a
-/// web page, or a Git LFS pointer), the name decides: as `.safetensors`, `.bin`, `.pt`, `.pth`, `.ckpt` or `.npz` it
-/// counts as a broken checkpoint.
+/// A folder with an `adapter_model.safetensors` or `.bin`, or MLX's `adapters.safetensors`, is one adapter, and so is every
+/// other file that opens as one. Other files are recognised by their first bytes. The name decides only if these are of no
+/// known kind, or show that the content was lost (an empty file, a web page, a Git LFS pointer): with the suffix of a
+/// checkpoint, such as `.safetensors` or `.ckpt`, the file counts as damaged.
 ///
 /// # Errors
-/// As [`OpenOptions::open_all`] where `path` is no folder, `Io` where it cannot be listed.
+/// As [`OpenOptions::open_all`] if `path` is not a folder, `Io` if it cannot be listed.
 ///
 /// ```
 /// let found = lorascope::discover("tests/data/adapters/roberta-mrpc".as_ref(), &lorascope::Limits::default())?;
-/// let names: Vec<_> = found.runs.iter().filter_map(|run| run.file_name()).collect();
+/// let names: Vec<_> = found.checkpoints.iter().filter_map(|path| path.file_name()).collect();
 /// assert_eq!(names, ["checkpoint-230", "checkpoint-460"]);
 /// assert_eq!(found.ignored.len(), 1); // the licence
 /// # Ok::<(), lorascope::Error>(())
@@ -48,7 +50,7 @@ pub fn discover(path: &Path, limits: &Limits) -> Result<Discovered> {
     Ok(search(path, &OpenOptions::new().limits(limits.clone()), drop)?.0)
 }
 
-/// As [`discover`], with what `keep` makes of the adapters of each run, which may be too many to keep all of them.
+/// As [`discover`], and keeps of the opened adapters what `keep` returns, since all of them may be too many.
 pub(crate) fn search<T: Send>(
     path: &Path,
     options: &OpenOptions,
@@ -57,25 +59,25 @@ pub(crate) fn search<T: Send>(
     let mut found = Discovered::default();
     if !path.is_dir() {
         let adapters = options.open_all(path)?;
-        found.runs.push(path.to_owned());
+        found.checkpoints.push(path.to_owned());
         return Ok((found, vec![keep(adapters)]));
     }
     let candidates = candidates(path, &mut found)?;
     let kinds: Vec<Kind<T>> = candidates.par_iter().map(|candidate| candidate.kind(options, &keep)).collect();
-    let mut runs = vec![];
+    let mut checkpoints = vec![];
     for (candidate, kind) in candidates.into_iter().zip(kinds) {
         match kind {
-            Kind::Run(kept) => runs.push((candidate.path, kept)),
+            Kind::Checkpoint(kept) => checkpoints.push((candidate.path, kept)),
             Kind::Other(what) => found.ignored.push((candidate.path, what)),
             Kind::Bad(error) => found.bad.push((candidate.path, error)),
         }
     }
     let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
-    runs.sort_by(|a, b| by_path(&a.0, &b.0));
+    checkpoints.sort_by(|a, b| by_path(&a.0, &b.0));
     found.ignored.sort_by(|a, b| by_path(&a.0, &b.0));
     found.bad.sort_by(|a, b| by_path(&a.0, &b.0));
-    let (paths, kept) = runs.into_iter().unzip();
-    found.runs = paths;
+    let (paths, kept) = checkpoints.into_iter().unzip();
+    found.checkpoints = paths;
     Ok((found, kept))
 }
 
@@ -83,13 +85,13 @@ pub(crate) fn search<T: Send>(
 struct Candidate {
     path: PathBuf,
     file: PathBuf,
-    /// Where the file lies behind all links, if the system says.
+    /// The file's path with all links resolved, if the system can.
     real: Option<PathBuf>,
 }
 
 enum Kind<T> {
-    /// What is kept of its adapters; a file may hold several.
-    Run(T),
+    /// What is kept of its adapters, of which a file may hold several.
+    Checkpoint(T),
     Other(String),
     Bad(Error),
 }
@@ -97,12 +99,10 @@ enum Kind<T> {
 impl Candidate {
     fn kind<T>(&self, options: &OpenOptions, keep: impl Fn(Vec<Adapter>) -> T) -> Kind<T> {
         match options.open_all(&self.path) {
-            Ok(adapters) => Kind::Run(keep(adapters)),
+            Ok(adapters) => Kind::Checkpoint(keep(adapters)),
             Err(error) => match other_kind(&error) {
-                // What spoiled a checkpoint left only its name.
-                Some(_) if matches!(error, Error::Malformed(_)) && is_named_checkpoint(&self.file) => {
-                    Kind::Bad(error)
-                }
+                // Of a checkpoint whose content was lost, only the name remains.
+                Some(_) if matches!(error, Error::Malformed(_)) && has_suffix(&self.file) => Kind::Bad(error),
                 Some(what) => Kind::Other(what.to_owned()),
                 None => Kind::Bad(error),
             },
@@ -110,10 +110,10 @@ impl Candidate {
     }
 }
 
-/// What the error says that the file is, if that is no checkpoint at all.
+/// What the file is according to the error, if it is not a checkpoint at all.
 fn other_kind(error: &Error) -> Option<&str> {
     let (fault, is_known) = match error {
-        // A fault of a part: the file was taken for what it is not.
+        // The fault lies in a part, so the file was taken for what it is not.
         Error::Malformed(fault) => (fault, fault.subject.is_none()),
         Error::Unsupported(fault) => (fault, true),
         _ => return None,
@@ -122,12 +122,7 @@ fn other_kind(error: &Error) -> Option<&str> {
     fault.is_other_kind.then_some(what)
 }
 
-fn is_named_checkpoint(file: &Path) -> bool {
-    let named = |end: &str| file.extension().is_some_and(|found| found.eq_ignore_ascii_case(end));
-    ["safetensors", "bin", "pt", "pth", "ckpt", "npz"].into_iter().any(named)
-}
-
-/// Every file to look into, each once; what cannot be opened goes to `found` at once.
+/// Every file to look into, each once. What cannot be opened goes straight to `found`.
 fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     let mut files = vec![];
     for entry in WalkDir::new(root).follow_links(true) {
@@ -140,7 +135,7 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     }
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
     let mut candidates: Vec<Candidate> = files.into_par_iter().filter_map(candidate).collect();
-    // A PEFT folder goes before a bare file, a file before a link to it.
+    // A PEFT folder takes precedence over a bare file, and a file over a link to it.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let mut taken: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     candidates.sort_by_cached_key(|Candidate { path, file, real }| {
@@ -164,7 +159,7 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     Ok(candidates)
 }
 
-/// None for the files of a PEFT folder that stand behind its model.
+/// `None` for the config of a PEFT folder, and for its older model files.
 fn candidate(file: PathBuf) -> Option<Candidate> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let path = match folder::model(folder) {
@@ -175,7 +170,7 @@ fn candidate(file: PathBuf) -> Option<Candidate> {
     Some(Candidate { path: path.to_owned(), real: file.canonicalize().ok(), file })
 }
 
-/// What the system would not open.
+/// Sorts what the system did not open.
 fn refused(root: &Path, error: walkdir::Error, found: &mut Discovered) -> Result<()> {
     let path = error.path().unwrap_or(root).to_owned();
     if error.loop_ancestor().is_some() {
@@ -183,7 +178,7 @@ fn refused(root: &Path, error: walkdir::Error, found: &mut Discovered) -> Result
         return Ok(());
     }
     let cause = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
-    if cause.kind() == io::ErrorKind::NotFound && !is_named_checkpoint(&path) {
+    if cause.kind() == io::ErrorKind::NotFound && !has_suffix(&path) {
         found.ignored.push((path, "a link to nothing".into()));
         return Ok(());
     }

@@ -6,13 +6,13 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::adapter::Dtype;
 
 impl Dtype {
-    /// The type that safetensors calls `name`, if it is one that factors are computed from.
+    /// The type with this name in safetensors, if factors can have it.
     pub(super) fn from_safetensors(name: &str) -> Option<Self> {
         [Self::F64, Self::F32, Self::F16, Self::Bf16].into_iter().find(|dtype| dtype.to_string() == name)
     }
 }
 
-/// Little-endian numbers, widened without rounding. Bytes over a whole number of them are left out.
+/// Little-endian numbers, widened without rounding. An incomplete last number is left out.
 pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
     match dtype {
         Dtype::F64 => bytes.as_chunks().0.iter().map(|raw| f64::from_le_bytes(*raw)).collect(),
@@ -22,7 +22,7 @@ pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
     }
 }
 
-/// f16 by integer operations and one product, of which a processor does many at once.
+/// f16 by integer operations and one product, which vectorise.
 struct Halves<'a>(&'a [[u8; 2]]);
 
 impl WithSimd for Halves<'_> {
@@ -33,7 +33,7 @@ impl WithSimd for Halves<'_> {
         let mut wide = vec![0.0; self.0.len()];
         for (wide, raw) in wide.iter_mut().zip(self.0) {
             let half = u64::from(u16::from_le_bytes(*raw));
-            // Exponent and fraction where f64 has its own, and the difference of the two biases: exact, down to subnormals.
+            // Exponent and fraction go where f64 has them, and the product corrects the bias: exact, down to subnormals.
             let magnitude = f64::from_bits((half & 0x7fff) << 42) * f64::from_bits((1023 + 1023 - 15) << 52);
             let special = if half & 0x7c00 == 0x7c00 { 0x7ff << 52 } else { 0 };
             *wide = f64::from_bits(magnitude.to_bits() | special | (half & 0x8000) << 48);
@@ -42,7 +42,7 @@ impl WithSimd for Halves<'_> {
     }
 }
 
-/// The number that these little-endian bytes begin with; NaN where they are too few.
+/// The number at the start of these little-endian bytes; NaN if they are too few.
 pub(super) fn number(bytes: &[u8], dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F64 => bytes.first_chunk().map_or(f64::NAN, |raw| f64::from_le_bytes(*raw)),

@@ -1,21 +1,22 @@
-//! From the path that the user named to the files to open.
+//! Finds the files of the adapter at a path.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
+use crate::formats::containers::has_suffix;
 use crate::names::natural_cmp;
 use crate::text::some_of;
 
-/// What PEFT and MLX call an adapter's tensors, the newer first.
+/// What PEFT and MLX call the file with an adapter's tensors, newer names first.
 pub(super) const MODELS: [&str; 4] = [MODEL, "adapter_model.bin", MLX_MODEL, "adapters.npz"];
 pub(super) const CONFIG: &str = "adapter_config.json";
 const MODEL: &str = "adapter_model.safetensors";
 const MLX_MODEL: &str = "adapters.safetensors";
 
-/// The tensors of the PEFT folder that this is, if it is one.
+/// The file with the tensors, if this is a folder of PEFT or MLX.
 pub(super) fn model(folder: &Path) -> Option<PathBuf> {
-    // `symlink_metadata` sees a dangling link, whose own error then says more than "no adapter here".
+    // `symlink_metadata` sees a dangling link; the error on opening it is clearer than "no adapter here".
     MODELS.iter().map(|name| folder.join(name)).find(|model| model.symlink_metadata().is_ok())
 }
 
@@ -23,15 +24,14 @@ pub(super) fn model(folder: &Path) -> Option<PathBuf> {
 #[derive(Debug)]
 pub(super) struct Located {
     pub(super) model: PathBuf,
-    /// There in a PEFT folder.
+    /// Not every adapter has one.
     pub(super) config: Option<PathBuf>,
 }
 
 /// Finds the adapter's files.
 ///
 /// # Errors
-/// `Invalid` when there is nothing, `Unsupported` when a folder holds no adapter that is read, `Io` when the system
-/// refuses.
+/// `NotFound` when nothing is at the path, `Invalid` when a folder holds no adapter, `Io` when the system refuses.
 pub(super) fn locate(path: &Path) -> Result<Located> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => in_folder(path),
@@ -41,8 +41,8 @@ pub(super) fn locate(path: &Path) -> Result<Located> {
     }
 }
 
-/// The config beside one of the checkpoints of an MLX run, `0000100_adapters.safetensors`, which all share it. It has the
-/// scale, and the rank that the layout is checked by.
+/// The config next to a checkpoint of an MLX run (`0000100_adapters.safetensors`), which all checkpoints share. It has the
+/// scale, and the rank that the layout is checked against.
 fn mlx_config(model: &Path) -> Option<PathBuf> {
     let is_mlx = model.file_name()?.to_str()?.ends_with(MLX_MODEL);
     Some(model.with_file_name(CONFIG)).filter(|config| is_mlx && config.exists())
@@ -63,7 +63,7 @@ fn in_folder(path: &Path) -> Result<Located> {
     Err(no_adapter(path, &names))
 }
 
-/// The error for a folder without adapter, with the way to the one that was meant.
+/// The error for a folder without an adapter, with a hint at the one that may have been meant.
 fn no_adapter(path: &Path, names: &[String]) -> Error {
     let sub_folders: Vec<&String> = names.iter().filter(|name| model(&path.join(name)).is_some()).collect();
     if !sub_folders.is_empty() {
@@ -71,11 +71,7 @@ fn no_adapter(path: &Path, names: &[String]) -> Error {
         let found = format!("no {MODEL}");
         return Fault::new(found, "a PEFT folder").at(path).hint(format!("name one of {shown}")).invalid();
     }
-    let is_checkpoint = |name: &&String| {
-        let end = Path::new(name).extension().unwrap_or_default();
-        ["safetensors", "bin", "pt", "pth", "npz"].into_iter().any(|known| end == known)
-    };
-    let others: Vec<&String> = names.iter().filter(is_checkpoint).collect();
+    let others: Vec<&String> = names.iter().filter(|name| has_suffix(Path::new(name))).collect();
     if !others.is_empty() {
         let shown = some_of(others.iter().map(|name| path.join(name).display().to_string()));
         let hint = format!("if one of these is the adapter, name the file itself: {shown}");
@@ -102,7 +98,7 @@ fn missing(path: &Path) -> Error {
     }
 }
 
-/// The model's own name, for a path that reads like `org/name` where no folder `org` is.
+/// The model's name, if the path looks like `org/name` on the Hub and there is no folder `org`.
 fn hub_name(path: &Path) -> Option<&str> {
     let text = path.to_str()?;
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
@@ -112,7 +108,6 @@ fn hub_name(path: &Path) -> Option<&str> {
     else {
         return None;
     };
-    let is_file =
-        ["safetensors", "bin", "pt", "json"].into_iter().any(|end| path.extension() == Some(OsStr::new(end)));
+    let is_file = has_suffix(path) || path.extension() == Some(OsStr::new("json"));
     (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| name.to_str())?
 }

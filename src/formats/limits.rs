@@ -1,6 +1,6 @@
-//! How much a reader lets a file ask for, since a header of a few bytes can name any size.
+//! How much a file may ask for, because a header of a few bytes can name any size.
 
-/// What a reader accepts before it says [`Error::Limit`](crate::Error::Limit).
+/// What a file may ask for; more is an [`Error::Limit`](crate::Error::Limit).
 ///
 /// ```
 /// use lorascope::{Adapter, Limits};
@@ -16,11 +16,11 @@ pub struct Limits {
     pub header_bytes: u64,
     /// Tensors in one file, or members of one archive; 1,000,000.
     pub n_tensors: usize,
-    /// Steps that a torch file's pickle takes, some forty a tensor. Each keeps a few dozen bytes while the file is
+    /// Steps of the pickle in a torch file, about forty for each tensor. Each takes a few dozen bytes while the file is
     /// opened; 4,194,304.
     pub pickle_steps: usize,
-    /// Bytes of one factor, which for a view of a tensor are those from its first number to its last, and of a compressed
-    /// member of an archive once it is unpacked; 2 GiB.
+    /// Bytes of one factor, and of a compressed member of an archive after unpacking; 2 GiB. A view of a tensor counts
+    /// from its first number to its last.
     pub factor_bytes: u64,
     /// Bytes of an `adapter_config.json`; 16 MiB.
     pub config_bytes: u64,

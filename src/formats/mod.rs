@@ -1,34 +1,28 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
 mod config;
-mod container;
+mod containers;
 #[cfg(feature = "scan")]
 mod content;
+mod contents;
+mod context;
 mod digest;
 mod discover;
 mod dtype;
-mod experts;
 mod folder;
-mod fused;
-mod header;
 mod limits;
 mod modules;
-mod npy;
-mod npz;
 mod options;
 mod pairs;
 mod patterns;
-mod pickle;
 mod read;
-mod safetensors;
+#[cfg(feature = "cli")]
+mod run;
 mod schemes;
-mod sniff;
 mod source;
 mod stored_file;
 mod tensor;
-mod torch;
 mod training;
-mod zip;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -41,25 +35,27 @@ pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 pub use limits::Limits;
 pub use options::OpenOptions;
+#[cfg(feature = "cli")]
+pub(crate) use run::run_and_step;
 
 use crate::adapter::{Adapter, Source};
 use crate::error::Result;
 use crate::formats::config::Config;
-use crate::formats::modules::{Context, adapter_names};
+use crate::formats::modules::adapter_names;
 
 impl Adapter {
     /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
-    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. What kind
-    /// of file it is, its content says, and which naming scheme, its tensors' names. Reads headers only, and the alphas
-    /// that some schemes keep as tensors; runs nothing that a pickle holds.
+    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. The file
+    /// format is recognised by the content, the naming scheme by the tensors' names. Reads only headers, and the alphas
+    /// that some schemes keep as tensors. Pickles are never executed.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
+    /// - `NotFound` when nothing is at the path.
     /// - `Malformed` when a file breaks its format, or a factor has no partner of its rank.
-    /// - `Unsupported` when it holds no LoRA pairs that are read: another method, file format or number type.
+    /// - `Unsupported` when it is of another method, file format or number type, so that it has no LoRA pairs to read.
     /// - `Limit` when it asks for more than [`Limits`] allow.
-    /// - `Invalid` when there is no such file, the folder holds no adapter, or the file holds several: see
-    ///   [`OpenOptions`].
+    /// - `Invalid` when the folder holds no adapter, or the file holds several: see [`OpenOptions`].
     ///
     /// ```
     /// let adapter = lorascope::Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
@@ -81,8 +77,7 @@ impl Adapter {
         OpenOptions::new().limits(limits.clone()).open(path)
     }
 
-    /// Opens the bytes of a file that are in memory already. The label stands for the path in
-    /// messages.
+    /// Opens the bytes of a file that are in memory already. Messages have the label for a path.
     ///
     /// # Errors
     /// As [`Adapter::open`], without `Io`.
@@ -94,7 +89,7 @@ impl Adapter {
 }
 
 impl OpenOptions {
-    /// The adapter, or each of them, in the files that the path stands for.
+    /// Opens the adapter at a path, or all of them.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
         let files = folder::locate(path)?;
         let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
@@ -109,16 +104,15 @@ impl OpenOptions {
         config: Option<&Config>,
         all: bool,
     ) -> Result<Vec<Adapter>> {
-        let (container, tensors, metadata) = container::open(source, &self.limits)?;
-        let (base_model, training) = training::training(config, &metadata);
+        let (file_format, contents) = containers::open(source, &self.limits)?;
+        let (base_model, training) = training::training(config, &contents.metadata);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],
-            (None, true) => adapter_names(source.path(), &tensors)?,
+            (None, true) => adapter_names(source.path(), &contents)?,
             (None, false) => vec![None],
         };
-        let beside = Context { config, metadata: &metadata };
         let adapter = |name: Option<String>| {
-            let read = modules::read(source.path(), &tensors, &beside, name.as_deref(), &self.limits)?;
+            let read = modules::read(source.path(), &contents, config, name.as_deref(), &self.limits)?;
             let mut modules: Vec<_> = read.modules.into_iter().map(Arc::new).collect();
             // It is collected in the place of the modules, which is dozens of times as large.
             modules.shrink_to_fit();
@@ -126,9 +120,9 @@ impl OpenOptions {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
                 training: training.clone(),
-                format: read.format,
+                naming_scheme: read.naming_scheme,
                 method: read.method,
-                container,
+                file_format,
                 adapter_name: read.adapter_name,
                 modules,
                 n_other: read.n_other,

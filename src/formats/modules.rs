@@ -1,64 +1,58 @@
-//! A file's tensors to modules: the scheme reads the names, fused weights are cut, every module gets its scaling and its
+//! Tensors to modules: the naming scheme pairs them, fused weights are cut, and every module gets its scaling and its
 //! canonical name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::adapter::{Method, Module, NamingScheme};
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::formats::config::{Config, Scale};
-use crate::formats::header::Metadata;
-use crate::formats::pairs::{self, Pair, wrong_module};
-use crate::formats::schemes::{self, Claimed, TensorRole, unwrapped};
-use crate::formats::tensor::Tensors;
-use crate::formats::{Limits, experts, fused};
+use crate::formats::contents::Contents;
+use crate::formats::context::Context;
+use crate::formats::limits::Limits;
+use crate::formats::pairs;
+use crate::formats::schemes::{self, Claimed, Layout, Pair, Scheme, TensorRole, wrong_module};
 use crate::names::{canonical, natural_cmp};
 
-/// What a file's names and shapes say.
+/// What the names and shapes of a file's tensors make.
 pub(super) struct Read {
-    pub(super) format: NamingScheme,
+    pub(super) naming_scheme: NamingScheme,
     pub(super) method: Method,
     pub(super) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(super) modules: Vec<Module>,
     /// Tensors that belong to no module: classifiers, token vectors, biases.
     pub(super) n_other: usize,
-    /// DoRA's.
+    /// Magnitude vectors of DoRA.
     pub(super) n_magnitudes: usize,
 }
 
-/// What stands beside the tensors.
-pub(super) struct Context<'a> {
-    pub(super) config: Option<&'a Config>,
-    pub(super) metadata: &'a Metadata,
-}
-
-/// The adapters of a file: of this name, or the only one.
+/// Reads the adapter with this name, or the only one.
 ///
 /// # Errors
-/// As [`schemes::detect`], [`schemes::choose`] and [`pairs::pairs`]; `Malformed` when MLX's config has another rank than
-/// its tensors; `Limit` for too many patterns.
+/// As [`schemes::claim`], [`schemes::choose`], [`pairs::pairs`] and [`Context::new`]; `Malformed` when MLX's config has
+/// another rank than its tensors; `Limit` for too many patterns.
 pub(super) fn read(
     path: &Path,
-    tensors: &Tensors,
-    beside: &Context<'_>,
+    contents: &Contents,
+    config: Option<&Config>,
     name: Option<&str>,
     limits: &Limits,
 ) -> Result<Read> {
-    let (scheme, mut claimed) = schemes::detect(path, tensors)?;
-    let n_other = tensors.len() - claimed.len();
+    let (naming_scheme, mut claimed) = schemes::claim(path, &contents.tensors)?;
+    let n_other = contents.tensors.len() - claimed.len();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
-    let method = method(&claimed, beside.config);
-    let n_magnitudes = claimed.iter().filter(|(_, _, claim)| claim.part == TensorRole::Magnitude).count();
-    let pairs = pairs::pairs(path, scheme, &claimed, limits)?;
-    let scales = Scales::new(path, scheme.format, beside)?;
-    scales.check(path, &pairs)?;
+    let method = method(&claimed, config);
+    let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
+    let pairs = pairs::pairs(path, &claimed, limits)?;
+    let context = Context::new(path, config, &contents.metadata)?;
+    context.configs().try_for_each(|config| config.check_patterns(pairs.len()))?;
+    check_ranks(path, &context, &pairs)?;
     let mut modules = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        for pair in scales.experts(pair) {
-            let Scale { alpha, scaling } = scales.of(&pair);
-            let is_conv1d = beside.config.map(Config::is_conv1d);
-            modules.extend(fused::cut(pair, scheme.format, is_conv1d).into_iter().map(|pair| Module {
+    for (scheme, pair) in pairs {
+        for pair in (scheme.experts)(pair, &context) {
+            let Scale { alpha, scaling } = (scheme.scaling)(&pair, &context);
+            modules.extend((scheme.cut)(pair, &context).into_iter().map(|pair| Module {
                 name: canonical(&pair.path),
                 original: pair.original,
                 a: pair.a,
@@ -70,20 +64,33 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { format: scheme.format, method, adapter_name, modules, n_other, n_magnitudes })
+    Ok(Read { naming_scheme, method, adapter_name, modules, n_other, n_magnitudes })
 }
 
-/// The names of the adapters in a file, one `None` where tensors have none.
+/// The names of the adapters in a file, one `None` if tensors have none.
 ///
 /// # Errors
-/// As [`schemes::detect`].
-pub(super) fn adapter_names(path: &Path, tensors: &Tensors) -> Result<Vec<Option<String>>> {
-    let (_, claimed) = schemes::detect(path, tensors)?;
+/// As [`schemes::claim`].
+pub(super) fn adapter_names(path: &Path, contents: &Contents) -> Result<Vec<Option<String>>> {
+    let (_, claimed) = schemes::claim(path, &contents.tensors)?;
     Ok(schemes::adapters(&claimed).into_iter().map(|name| name.map(str::to_owned)).collect())
 }
 
+/// Checks transposed factors against the rank in MLX's config, since square ones fit both ways round.
+fn check_ranks(path: &Path, context: &Context<'_>, pairs: &[(&Scheme, Pair)]) -> Result<()> {
+    let Some(rank) = context.config.and_then(Config::mlx_rank) else { return Ok(()) };
+    let mut transposed = pairs.iter().filter(|(scheme, _)| scheme.layout == Layout::Transposed);
+    match transposed.find(|(_, pair)| pair.a.rows as f64 != rank) {
+        Some((_, pair)) => {
+            let found = format!("rank {} by the shapes of lora_a and lora_b", pair.a.rows);
+            Err(wrong_module(path, &pair.original, found, format!("{rank} as in adapter_config.json")))
+        }
+        None => Ok(()),
+    }
+}
+
 fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
-    let has = |part: TensorRole| claimed.iter().any(|(_, _, claim)| claim.part == part);
+    let has = |role: TensorRole| claimed.iter().any(|one| one.claim.role == role);
     if has(TensorRole::E) {
         Method::AdaLora
     } else if has(TensorRole::Magnitude) || config.is_some_and(Config::is_dora) {
@@ -93,10 +100,10 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     }
 }
 
-/// Originals may stand in the way of other names in turn; more often than this they do so on purpose.
+/// An original may be the name of yet another module, and so on; a file where that goes on for longer than this was made to.
 const MAX_ROUNDS: usize = 8;
 
-/// Modules that would share a name get the one that the file has for them.
+/// Gives modules that would share a name the names that the file has for them.
 fn keep_originals(modules: &mut [Module]) {
     for _ in 0..MAX_ROUNDS {
         let mut counts: HashMap<&str, usize> = HashMap::new();
@@ -112,89 +119,6 @@ fn keep_originals(modules: &mut [Module]) {
             module.name.clone_from(&module.original);
         }
     }
-    // Originals all differ.
+    // The originals are all different.
     modules.iter_mut().for_each(|module| module.name.clone_from(&module.original));
-}
-
-/// Where the scaling of a file's modules stands.
-struct Scales<'a> {
-    format: NamingScheme,
-    config: Option<&'a Config>,
-    /// diffusers: a config for each part of the pipeline.
-    components: BTreeMap<String, Config>,
-}
-
-/// The metadata's key for the configs that diffusers keeps.
-const DIFFUSERS_CONFIGS: &str = "lora_adapter_metadata";
-
-impl<'a> Scales<'a> {
-    fn new(path: &Path, format: NamingScheme, beside: &Context<'a>) -> Result<Self> {
-        let mut components = BTreeMap::new();
-        if let Some(json) = beside.metadata.get(DIFFUSERS_CONFIGS) {
-            // `{"unet.r": 4, "unet.lora_alpha": 8, ...}`
-            let mut fields: BTreeMap<String, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
-            let flat: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_str(json).map_err(|error| {
-                    let found = format!("JSON that cannot be read ({error})");
-                    Fault::new(found, "an object").at(path).of(DIFFUSERS_CONFIGS).malformed()
-                })?;
-            for (key, value) in flat {
-                if let Some((component, field)) = key.split_once('.') {
-                    fields.entry(component.to_owned()).or_default().insert(field.to_owned(), value);
-                }
-            }
-            for (component, fields) in fields {
-                components.insert(component, Config::from_json(path, serde_json::Value::Object(fields))?);
-            }
-        }
-        Ok(Self { format, config: beside.config, components })
-    }
-
-    fn check(&self, path: &Path, pairs: &[Pair]) -> Result<()> {
-        for config in self.config.into_iter().chain(self.components.values()) {
-            config.check_patterns(pairs.len())?;
-        }
-        let rank = self.config.and_then(Config::mlx_rank);
-        let Some(rank) = rank.filter(|_| self.format == NamingScheme::Mlx) else { return Ok(()) };
-        match pairs.iter().find(|pair| pair.a.rows as f64 != rank) {
-            Some(pair) => {
-                let found = format!("rank {} by the shapes of lora_a and lora_b", pair.a.rows);
-                Err(wrong_module(path, &pair.original, found, format!("{rank} as in adapter_config.json")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn experts(&self, pair: Pair) -> Vec<Pair> {
-        let Some(config) = self.config.filter(|config| !config.target_parameters().is_empty()) else {
-            return vec![pair];
-        };
-        let rank = config.rank(unwrapped(&pair.path));
-        experts::split(pair, config.target_parameters(), rank)
-    }
-
-    fn of(&self, pair: &Pair) -> Scale {
-        // Of a `MergedLinear` B has the rank of one group.
-        let rank = pair.b.cols;
-        let by_alpha = |alpha: Option<f64>| Scale {
-            alpha,
-            // Programs that read these names take a missing alpha for the rank.
-            scaling: Some(alpha.map_or(1.0, |alpha| alpha / rank as f64)),
-        };
-        match self.format {
-            NamingScheme::Kohya => by_alpha(pair.alpha),
-            NamingScheme::Diffusers => {
-                let component = pair
-                    .path
-                    .split_once('.')
-                    .and_then(|(component, module)| Some((self.components.get(component)?, module)));
-                match component {
-                    Some((config, module)) => config.scale(module, rank),
-                    None => by_alpha(pair.alpha),
-                }
-            }
-            NamingScheme::SamLora => by_alpha(None),
-            _ => self.config.map_or_else(Scale::default, |config| config.scale(unwrapped(&pair.path), rank)),
-        }
-    }
 }

@@ -1,12 +1,12 @@
-//! How an adapter is opened: limits, and which of several adapters in one file.
+//! How an adapter is opened: within which limits, and which one of several in a file.
 
 use std::path::Path;
 
 use crate::adapter::Adapter;
 use crate::error::Result;
-use crate::formats::Limits;
+use crate::formats::limits::Limits;
 
-/// Opens adapters otherwise than [`Adapter::open`] does.
+/// Opens adapters with other limits than [`Adapter::open`], or from files that hold several.
 ///
 /// ```
 /// use lorascope::OpenOptions;
@@ -35,8 +35,8 @@ impl OpenOptions {
         self
     }
 
-    /// The adapter of this name, where a file holds several. One whose tensors have no adapter's name is opened
-    /// whatever the name.
+    /// The adapter with this name, if a file holds several. A file whose tensors do not name their adapter is opened
+    /// under any name.
     pub fn adapter_name(mut self, name: impl Into<String>) -> Self {
         self.adapter_name = Some(name.into());
         self
@@ -50,7 +50,7 @@ impl OpenOptions {
         Ok(self.open_each(path.as_ref(), false)?.remove(0))
     }
 
-    /// Opens every adapter that a file holds, or that of the name: at least one.
+    /// Opens every adapter in a file, or the one with the name: at least one.
     ///
     /// # Errors
     /// As [`Adapter::open`].

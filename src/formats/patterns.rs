@@ -1,8 +1,8 @@
 //! PEFT's `rank_pattern` and `alpha_pattern`: numbers for the modules whose name a key matches.
 //!
-//! PEFT takes the first key that matches as the regular expression `(.*\.)?(KEY)$`. Plain keys are compared as text, with an
-//! unescaped dot for a dot; a regular expression that the engine here has no words for (a look-around) stands for "not
-//! known", since a guess would be a wrong number.
+//! PEFT takes the first key that matches as the regular expression `(.*\.)?(KEY)$`. Plain keys are compared as text, where an
+//! unescaped dot is a dot. A regular expression that the engine here does not support (a look-around) makes the number
+//! "not known", because a guess would be a wrong number.
 
 use std::fmt;
 use std::path::Path;
@@ -19,11 +19,11 @@ const MAX_COMPARISONS: usize = 1 << 24;
 /// The same for regular expressions, which take longer.
 const MAX_REGEX_COMPARISONS: usize = 1 << 15;
 
-/// Longer regular expressions are not tried, nor on longer names, nor those that count to thousands.
+/// Regular expressions longer than this are not tried, nor any on longer names, nor those that count to thousands.
 const MAX_REGEX_BYTES: usize = 300;
 const MAX_REGEX_PROGRAM_BYTES: usize = 64 << 10;
 
-/// What the patterns say about a module.
+/// What the patterns have for a module.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Lookup {
     Value(f64),
@@ -41,9 +41,9 @@ pub(super) struct Patterns(Vec<(Key, f64)>);
 enum Key {
     /// Matches this name, and any that ends with a dot and this name.
     End(String),
-    /// Matches this name alone.
+    /// Matches only this name.
     Whole(String),
-    /// None for one that cannot be tried.
+    /// `None` for one that cannot be tried.
     Regex(Option<Regex>),
 }
 
@@ -60,7 +60,7 @@ impl Key {
         }
     }
 
-    /// Whether the module's name matches, if that can be told.
+    /// Whether the module's name matches; `None` if that is not known.
     fn matches(&self, module: &str) -> Option<bool> {
         match self {
             Self::End(end) => {
@@ -84,7 +84,7 @@ impl Key {
 }
 
 impl Patterns {
-    /// Fails when there are more keys than can be matched in time for so many modules.
+    /// Fails when there are too many keys to match them with so many modules in reasonable time.
     ///
     /// # Errors
     /// `Limit`.
@@ -113,12 +113,15 @@ impl Patterns {
     }
 }
 
-/// A number, or the directions that AdaLoRA kept, which the stored factors show too.
+/// A number, or a mask of the directions that AdaLoRA kept, which the stored factors show too.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a number")]
 enum Value {
     Number(f64),
-    Mask(#[allow(dead_code, reason = "it is read to tell it from other values")] Vec<bool>),
+    Mask(
+        #[allow(dead_code, reason = "only its type matters, which sets it apart from other values")]
+        Vec<bool>,
+    ),
 }
 
 impl<'de> Deserialize<'de> for Patterns {
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_matches_the_whole_name_or_its_end_behind_a_dot() {
+    fn a_key_matches_the_whole_name_or_its_end_after_a_dot() {
         for key in ["q", "self.q", "0.self.q", r"0\\.self\\.q", "h.0.self.q", "q$", "^h.0.self.q$"] {
             assert_eq!(found(&format!(r#"{{"{key}": 3}}"#), "h.0.self.q"), Lookup::Value(3.0), "{key}");
         }
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_expression_is_tried_at_the_front_and_behind_a_dot() {
+    fn a_regular_expression_is_tried_at_the_front_and_after_a_dot() {
         for key in [r"layers\\.[0-9]+\\.q", ".*q", "(k|q)", r"h\\.layers\\..*"] {
             assert_eq!(found(&format!(r#"{{"{key}": 3}}"#), "h.layers.0.q"), Lookup::Value(3.0), "{key}");
         }
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_tried_is_unknown_unless_a_key_in_front_matches() {
+    fn one_that_cannot_be_tried_is_unknown_unless_an_earlier_key_matches() {
         let counts = r#"{"(((q|z){99}){99}){99}": 1}"#;
         assert_eq!(found(counts, "q"), Lookup::Unknown);
         let json = r#"{"k": 1, "layers.(?!1).*": 2, "q": 3}"#;
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_of_adalora_are_no_numbers() {
+    fn masks_of_adalora_are_not_numbers() {
         assert_eq!(found(r#"{"q": [true, false], "k": 2}"#, "q"), Lookup::Absent);
         assert!(serde_json::from_str::<Patterns>(r#"{"q": "8"}"#).is_err());
     }

@@ -1,4 +1,4 @@
-//! Reads a factor's numbers: the bytes that its view covers, and of those the numbers that it names.
+//! Reads the numbers of a factor: the bytes from its first number to its last, and those numbers of them that are its own.
 
 use crate::adapter::{Factor, Matrix};
 use crate::error::{Fault, Result};
@@ -7,8 +7,8 @@ use crate::simd;
 use crate::text::quoted;
 
 impl Factor {
-    /// Reads the numbers: (rows, cols), widened to f64. Only the bytes from the view's first number to its last are read;
-    /// those of a factor in a compressed member of an archive are unpacked up to its last.
+    /// Reads the numbers: (rows, cols), widened to f64. Reads only the bytes from the first number to the last; a compressed
+    /// member of an archive is unpacked up to the last.
     ///
     /// # Errors
     /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened, a compressed
@@ -38,12 +38,12 @@ impl Factor {
         Ok(Matrix { rows, cols, dtype, values })
     }
 
-    /// The numbers as they are stored, in the order of the view.
+    /// The stored numbers, in the order of the view.
     fn stored(&self) -> Result<Vec<f64>> {
         let (dtype, size) = (self.dtype, self.dtype.size_bytes());
         let Some(span) = self.span() else { return Ok(Vec::new()) };
         let (first, last) = span.into_inner();
-        // The tensor's own end is within the file, and this view's within the tensor.
+        // The tensor ends within the file, and this view within the tensor.
         let mut bytes = vec![0; ((last - first) as usize + 1) * size];
         self.source.open()?.read_at(self.offset_bytes + first * size as u64, &mut bytes)?;
         if self.is_dense() {

@@ -1,37 +1,33 @@
-//! A stored tensor, whatever the container, and the matrix that it is as a factor.
-
-use std::collections::BTreeMap;
+//! A stored tensor of any file format, and the matrix that it is as a factor.
 
 use crate::adapter::factor::Axis;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
+use crate::formats::dtype;
+use crate::formats::limits::Limits;
 use crate::formats::source::Reader;
-use crate::formats::{Limits, dtype};
 use crate::text::quoted;
 
-/// Tensors have 5 dimensions at most; a hostile header may name millions.
+/// Real tensors have at most 5 dimensions; a hostile header may name millions.
 pub(super) const MAX_DIMS: usize = 32;
 
-/// Every tensor of a file, by name.
-pub(super) type Tensors = BTreeMap<String, Tensor>;
-
-/// One tensor whose place was checked against the file.
+/// A tensor whose position was checked against the file.
 #[derive(Debug, Clone)]
 pub(super) struct Tensor {
-    /// As safetensors calls it, such as `F32`; one that it has no word for as the file calls it.
+    /// Its name in safetensors, such as `F32`, or the file's own name for a type that safetensors does not have.
     pub(super) dtype: String,
     pub(super) shape: Vec<u64>,
-    /// In numbers, one a dimension.
+    /// In numbers, one for each dimension.
     strides: Vec<u64>,
     source: Source,
-    /// Where the first number lies in the source.
+    /// Where the first number is in the source.
     offset_bytes: u64,
-    /// From the first number's first byte to the last one's end.
+    /// From the first byte of the first number to the end of the last.
     n_bytes: u64,
 }
 
 impl Tensor {
-    /// One whose numbers lie row after row and fill `n_bytes` from `offset_bytes` on.
+    /// A tensor whose numbers are stored row by row and fill `n_bytes` from `offset_bytes` on.
     pub(super) fn contiguous(
         dtype: String,
         shape: Vec<u64>,
@@ -43,7 +39,7 @@ impl Tensor {
         Self { dtype, shape, strides, source, offset_bytes, n_bytes }
     }
 
-    /// One whose numbers lie column after column.
+    /// A tensor whose numbers are stored column by column.
     pub(super) fn column_major(
         dtype: String,
         shape: Vec<u64>,
@@ -56,7 +52,7 @@ impl Tensor {
         Self { dtype, shape, strides, source, offset_bytes, n_bytes }
     }
 
-    /// One whose numbers lie by these strides, from the first to the last in `n_bytes` from `offset_bytes` on.
+    /// A tensor with these strides, whose first to last number take `n_bytes` from `offset_bytes` on.
     pub(super) fn strided(
         dtype: String,
         shape: Vec<u64>,
@@ -68,11 +64,11 @@ impl Tensor {
         Self { dtype, shape, strides, source, offset_bytes, n_bytes }
     }
 
-    /// The tensor as a matrix (shape\[0\], all else): factors of convolutions have up to five dimensions.
+    /// The tensor as a matrix, (shape\[0\], product of the rest): factors of convolutions have up to five dimensions.
     ///
     /// # Errors
-    /// `Unsupported` for a type that is not computed from, `Limit` when it is too large, `Malformed` for another number
-    /// of dimensions or one of 0.
+    /// `Unsupported` for a type that factors cannot have, `Limit` when it is too large, `Malformed` for another number of
+    /// dimensions or a dimension of 0.
     pub(super) fn factor(&self, name: &str, limits: &Limits) -> Result<Factor> {
         let fault = |found: String, expected: &str| {
             Fault::new(found, expected).at(self.source.path()).of(format!("tensor {}", quoted(name)))
@@ -91,7 +87,7 @@ impl Tensor {
             let expected = "two dimensions, or up to five of a convolution, none of them 0";
             return Err(fault(found, expected).malformed());
         }
-        // A few bytes could otherwise stand for any number of them.
+        // Strides of 0 could make any number of them from a few bytes.
         let n_numbers = shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
         if n_numbers.saturating_mul(dtype.size_bytes() as u64) > self.n_bytes {
             let found =
@@ -116,18 +112,18 @@ impl Tensor {
     }
 }
 
-/// Reads single numbers of a file, such as kohya's hundreds of alphas, through one handle.
+/// Reads single numbers of a file, such as kohya's hundreds of alphas, through one file handle.
 #[derive(Default)]
 pub(super) struct Scalars<'a> {
     open: Option<(&'a Source, Reader<'a>)>,
 }
 
 impl<'a> Scalars<'a> {
-    /// The number of a tensor that holds only one.
+    /// Reads the number of a tensor with only one.
     ///
     /// # Errors
-    /// `Malformed` when it holds another count or a number that is not finite, `Unsupported` for a type that is not
-    /// computed from, `Io` when the system refuses to read.
+    /// `Malformed` when it has several or the number is not finite, `Unsupported` for another type, `Io` when the system
+    /// refuses to read.
     pub(super) fn read(&mut self, name: &str, tensor: &'a Tensor) -> Result<f64> {
         let fault = |found: String, expected: &str| {
             Fault::new(found, expected).at(tensor.source.path()).of(format!("tensor {}", quoted(name)))
@@ -143,7 +139,7 @@ impl<'a> Scalars<'a> {
         let dtype = Dtype::from_safetensors(&tensor.dtype);
         let n_bytes = match (dtype, tensor.dtype.as_str()) {
             (Some(dtype), _) => dtype.size_bytes(),
-            // PyTorch makes a whole alpha an integer.
+            // PyTorch stores a whole alpha as an integer.
             (None, "I64") => 8,
             (None, "I32") => 4,
             _ => {
@@ -164,11 +160,11 @@ impl<'a> Scalars<'a> {
     }
 }
 
-/// The strides of numbers that lie row after row.
+/// The strides of numbers that are stored row by row.
 fn row_major(shape: &[u64]) -> Vec<u64> {
     let mut strides = vec![1; shape.len()];
     for at in (1..shape.len()).rev() {
-        // Saturates only beside a dimension of 0, which no factor has.
+        // Saturates only if another dimension is 0, which no factor has.
         strides[at - 1] = shape[at].saturating_mul(strides[at]);
     }
     strides
@@ -182,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// The numbers 0, 1, 2, ... as F32 behind 4 other bytes, seen with this shape and these strides.
+    /// The numbers 0, 1, 2, ... as F32 after 4 other bytes, with this shape and these strides.
     fn counting(shape: &[u64], strides: &[u64]) -> Factor {
         let ends = shape.iter().zip(strides).map(|(n, stride)| (n - 1) * stride);
         let n_numbers = ends.sum::<u64>() + 1;
@@ -202,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_is_read_as_it_lies_or_by_its_strides() {
+    fn a_matrix_is_read_as_it_is_stored_or_by_its_strides() {
         assert_eq!(read(&counting(&[2, 3], &[3, 1])), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(read(&counting(&[2, 3], &[1, 2])), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
         assert_eq!(read(&counting(&[2, 2], &[5, 2])), [0.0, 2.0, 5.0, 7.0]);
@@ -218,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_columns_exchange_and_parts_of_them_are_read_alone() {
+    fn a_matrix_is_transposed_and_read_in_parts() {
         let whole = counting(&[3, 4], &[4, 1]);
         assert_eq!(read(&whole.clone().row_range(1..3)), [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
         let columns = whole.clone().transposed().row_range(1..3);

@@ -1,10 +1,10 @@
-//! What trainers write about a run into a file's metadata.
+//! What trainers write into a file's metadata about the training run.
 
 use crate::adapter::TrainingInfo;
 use crate::formats::config::Config;
-use crate::formats::header::Metadata;
+use crate::formats::contents::Metadata;
 
-/// The base model, and who trained it and when, from the config where there is one, else from the metadata.
+/// The base model, the trainer, and when it ran: from the config, else from the metadata.
 pub(super) fn training(config: Option<&Config>, metadata: &Metadata) -> (Option<String>, TrainingInfo) {
     let word = |keys: &[&str]| {
         let words = keys.iter().filter_map(|key| metadata.get(*key)).map(|word| word.trim());
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn trainers_are_told_by_the_words_that_they_leave() {
+    fn trainers_are_known_by_the_keys_that_they_write() {
         let (model, by) = of(&[
             ("ss_network_module", "networks.lora"),
             ("ss_sd_model_name", "None"),

@@ -1,14 +1,14 @@
-//! `shaders/colormap.wgsl`: cell values to pixels through a palette, by comparisons and integer look-ups alone.
+//! `shaders/colormap.wgsl`: cell values to pixels through a palette, by comparisons and integer look-ups only.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, MAX_WORKGROUPS};
+use super::{Binding, Kernel, MAX_WORKGROUPS, sources};
 use crate::error::{Fault, Remedy, Result};
 
 /// The kernel.
 pub const KERNEL: Kernel = Kernel {
     name: "colormap",
-    source: include_str!("../../shaders/colormap.wgsl"),
+    source: sources::COLORMAP,
     bindings: &[Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite],
     overrides: &[("WIDTH", WORKGROUP as f64), ("HEIGHT", WORKGROUP as f64)],
 };

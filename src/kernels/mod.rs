@@ -6,14 +6,17 @@ pub mod colormap;
 pub mod pair_stats;
 pub mod prefix_carry;
 pub mod similarity;
+mod sources;
+
+pub use sources::Source;
 
 /// A compute kernel: its source and what the host must know to build and bind it.
 #[derive(Debug, Clone, Copy)]
 pub struct Kernel {
     /// The entry point, and the file's stem in `shaders/`.
     pub name: &'static str,
-    /// The WGSL source: the file's text, behind that of `common.wgsl` where it builds on that.
-    pub source: &'static str,
+    /// What it is made of.
+    pub source: Source,
     /// Bindings of group 0, in order.
     pub bindings: &'static [Binding],
     /// A value for each `override` that the shader does not compute from others.
@@ -31,9 +34,8 @@ pub enum Binding {
     Uniform,
 }
 
-/// Every kernel, one for each file in `shaders/` but `common.wgsl`, `stack.wgsl`, `product.wgsl`, `tile_128.wgsl`,
-/// `steps.wgsl`, `bases_f32.wgsl` and `bases_f16.wgsl`, which are joined to some.
-pub const KERNELS: [Kernel; 10] = [
+/// Every kernel, one for each file in `shaders/`.
+pub const KERNELS: [Kernel; 9] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
@@ -43,7 +45,6 @@ pub const KERNELS: [Kernel; 10] = [
     pair_stats::VARIANTS[2].kernel,
     pair_stats::VARIANTS[3].kernel,
     pair_stats::VARIANTS[4].kernel,
-    pair_stats::VARIANTS[5].kernel,
 ];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.

@@ -1,12 +1,12 @@
 //! `shaders/prefix_carry.wgsl`: carries prefix sums across the tiles of a grid, for ranks over one tile.
 
 use super::similarity::{SIDE, TILE};
-use super::{Binding, Kernel};
+use super::{Binding, Kernel, sources};
 
 /// The kernel. Its tiles are those of [`super::similarity::KERNEL`].
 pub const KERNEL: Kernel = Kernel {
     name: "prefix_carry",
-    source: include_str!("../../shaders/prefix_carry.wgsl"),
+    source: sources::PREFIX_CARRY,
     bindings: &[Binding::Read, Binding::Read, Binding::ReadWrite],
     overrides: &[("SIDE", SIDE as f64)],
 };

@@ -1,13 +1,49 @@
-//! The principal angles of a pair: its own small SVD, for those who ask for it.
+//! The principal angles of a pair, for those who ask for them.
+//!
+//! - formula: arccos of the singular values of P = V₁ᵀ·V₂, min(q_a, q_b) of them.
+//! - source: Björck & Golub 1973.
+//! - range: 0° to 90°, the smallest first; null past the pair's ranks.
+//! - chance: the squared cosines are those of a Jacobi ensemble; their mean is `baseline` for equal ranks.
+//! - columns: `angle_K`, numbers or null.
+//! - needs: the bases, for an SVD of its own for every pair.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
+use rayon::prelude::*;
 
+use super::statistic::{Columns, Kind, Needs, Statistic, Text, Values};
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
 
-/// The min(q_a, q_b) principal angles between two bases in degrees, the smallest first: arccos of the singular values of
-/// P = V₁ᵀ·V₂ (Björck & Golub 1973), in f64 from the f32 bases. Angles under 0.02° are lost in their rounding.
+pub(super) const STATISTIC: Statistic = Statistic {
+    key: "angles",
+    needs: Needs::Bases,
+    columns: Columns::Family {
+        patterns: &["angle_K"],
+        kind: Kind::OptionalFloat,
+        names: |wanted| {
+            let n_angles = if wanted.angles { wanted.max_rank } else { 0 };
+            (1..=n_angles).map(|k| format!("angle_{k}")).collect()
+        },
+    },
+    text: Some(Text {
+        heading: "angles, degrees",
+        cell: |values| format!("{:.1} to {:.1}", values[0], values[values.len() - 1]),
+    }),
+    values: |batch| {
+        if !batch.wanted.angles {
+            return Ok(vec![]);
+        }
+        let of = |&(a, b): &(usize, usize)| principal_angles(batch.a[a].basis, batch.b[b].basis);
+        let angles: Vec<Vec<f32>> = batch.places.par_iter().map(of).collect::<Result<_>>()?;
+        let column =
+            |k: usize| angles.iter().map(|angles| angles.get(k).copied().unwrap_or(f32::NAN)).collect();
+        Ok((0..batch.wanted.max_rank).map(|k| Values::Floats(column(k))).collect())
+    },
+};
+
+/// The min(q_a, q_b) principal angles between two bases in degrees, the smallest first, in f64 from the f32 bases: angles
+/// under 0.02° are lost in their rounding.
 ///
 /// # Errors
 /// `Invalid` when the bases have different d.

@@ -20,11 +20,15 @@ pub fn variance(i: usize, j: usize, d: usize) -> f64 {
 
 /// How many standard deviations φ(i, j) lies above chance; `None` for a cell that does not exist or whose φ is certain.
 ///
-/// It tests independence alone, and for small i·j its distribution is skewed (chi-squared).
+/// It tests only independence, and for small i·j its distribution is skewed (chi-squared).
 pub fn z(grid: &Grid, i: usize, j: usize) -> Option<f64> {
-    let variance = variance(i, j, grid.d());
-    let phi = grid.phi(i, j)?;
-    (variance > 0.0).then(|| (phi - baseline(i, j, grid.d())) / variance.sqrt())
+    z_of(grid.phi(i, j)?, i, j, grid.d())
+}
+
+/// The same of φ(i, j) in `d` dimensions.
+pub(crate) fn z_of(phi: f64, i: usize, j: usize, d: usize) -> Option<f64> {
+    let variance = variance(i, j, d);
+    (variance > 0.0).then(|| (phi - baseline(i, j, d)) / variance.sqrt())
 }
 
 /// An upper bound on the probability that the mean of φ(1, j) over 1 ≤ j ≤ n reaches `mean` for a random direction in

@@ -1,6 +1,41 @@
 //! The grid of subspace similarities of one pair of bases.
+//!
+//! - formula: φ(i, j) for every 1 ≤ i ≤ q_a, 1 ≤ j ≤ q_b: see [`Grid`].
+//! - source: Hu et al. 2021, section 7.2.
+//! - range: \[0, 1\], clamped in tables.
+//! - chance: mean max(i, j)/d; variance in `chance.rs`.
+//! - column: `phi`, a list of numbers, row by row.
+//! - needs: an engine's grids.
 
+use super::statistic::{Columns, Kind, Needs, Statistic, Values};
 use crate::error::{Fault, Result};
+
+pub(super) const STATISTIC: Statistic = Statistic {
+    key: "phi",
+    needs: Needs::Grid,
+    columns: Columns::Family {
+        patterns: &["phi"],
+        kind: Kind::GridOfFloats,
+        names: |wanted| if wanted.grid { vec!["phi".to_owned()] } else { vec![] },
+    },
+    text: None,
+    values: |batch| {
+        if !batch.wanted.grid {
+            return Ok(vec![]);
+        }
+        let (mut lengths, mut values) = (vec![], vec![]);
+        for places in batch.places.chunks(N_AT_ONCE) {
+            for grid in (batch.grids)(places)? {
+                lengths.push(grid.values.len());
+                values.extend(grid.values.iter().map(|phi| phi.clamp(0.0, 1.0)));
+            }
+        }
+        Ok(vec![Values::Lists { lengths, values }])
+    },
+};
+
+/// Grids that are made at once: some tens of megabytes at r = 64.
+const N_AT_ONCE: usize = 1024;
 
 /// φ(i, j) of one pair for every 1 ≤ i ≤ n_rows, 1 ≤ j ≤ n_cols (Hu et al. 2021, section 7.2):
 ///

@@ -10,10 +10,10 @@ pub const N_PROJECTED: usize = 128;
 
 /// A/‖A‖_F, vectorised, in 128 numbers: every entry is added, with a random sign, to one of them (a count sketch, Charikar
 /// et al. 2002). Runs of 128 entries go to places that a random turn decides, so that the entries of one column meet
-/// elsewhere in every row. Signs and turns depend on the entry's place alone, so that the dot product of two sketches
+/// elsewhere in every row. Signs and turns depend only on the entry's place, so that the dot product of two projections
 /// estimates cos(vec A₁, vec A₂) without bias and with a standard deviation of some √((1 + cos²)/128). Zeros for an A of
 /// zeros.
-pub fn sketch(a: &Matrix) -> [f32; N_PROJECTED] {
+pub fn start_projection(a: &Matrix) -> [f32; N_PROJECTED] {
     let squares = |inverse: f64| simd::sum(&a.values, |value| (value * inverse) * (value * inverse));
     let (mut inverse, mut square) = (1.0, squares(1.0));
     if !SAFE_SQUARES.contains(&square) {
@@ -34,7 +34,7 @@ pub fn sketch(a: &Matrix) -> [f32; N_PROJECTED] {
 const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
 /// The sums of turned runs, twice as long as a run, so that a turned one needs no second loop. A type of its own: see
-/// [`lanes`].
+/// [`simd`].
 struct Runs<'a> {
     values: &'a [f64],
     inverse: f64,
@@ -67,9 +67,9 @@ fn add_signed(sums: &mut [f64], values: &[f64], signs: [u64; 2], inverse: f64) {
     }
 }
 
-/// The estimate of cos(vec A₁, vec A₂) from two sketches; NaN where one is of zeros.
+/// The estimate of cos(vec A₁, vec A₂) from two projections; NaN where one is of zeros.
 pub fn cosine(a: &[f32; N_PROJECTED], b: &[f32; N_PROJECTED]) -> f32 {
-    let is_zero = |sketch: &[f32]| sketch.iter().all(|&value| value == 0.0);
+    let is_zero = |projection: &[f32]| projection.iter().all(|&value| value == 0.0);
     if is_zero(a) || is_zero(b) {
         return f32::NAN;
     }
@@ -102,14 +102,14 @@ mod tests {
     #[test]
     fn estimates_the_cosine_within_a_few_standard_deviations() {
         let [a, b] = [gaussian_matrix(8, 300, 1), gaussian_matrix(8, 300, 2)];
-        let (own, other) = (sketch(&a), sketch(&b));
+        let (own, other) = (start_projection(&a), start_projection(&b));
         assert!((cosine(&own, &own) - 1.0).abs() < 0.5);
         let mut worst: f64 = 0.0;
         for share in [0.0, 0.3, 0.7, 0.95] {
             let values = a.values.iter().zip(&b.values).map(|(x, y)| share * x + (1.0 - share) * y);
             let mixed = Matrix { values: values.collect(), ..a.clone() };
             let exact = init_cosine::cosine(&a, &mixed).unwrap();
-            worst = worst.max((f64::from(cosine(&own, &sketch(&mixed))) - exact).abs());
+            worst = worst.max((f64::from(cosine(&own, &start_projection(&mixed))) - exact).abs());
         }
         assert!(worst < 4.0 * (2.0 / N_PROJECTED as f64).sqrt(), "{worst}");
         assert!(f64::from(cosine(&own, &other)).abs() < init_cosine::SHARED_INIT);
@@ -121,7 +121,8 @@ mod tests {
         let errors: Vec<f64> = (0..n)
             .map(|seed| {
                 let [a, b] = [gaussian_matrix(4, 128, seed), gaussian_matrix(4, 128, seed + n)];
-                f64::from(cosine(&sketch(&a), &sketch(&b))) - init_cosine::cosine(&a, &b).unwrap()
+                f64::from(cosine(&start_projection(&a), &start_projection(&b)))
+                    - init_cosine::cosine(&a, &b).unwrap()
             })
             .collect();
         let mean = errors.iter().sum::<f64>() / n as f64;
@@ -135,7 +136,7 @@ mod tests {
         let zero = Matrix { rows: 1, cols: 2, dtype: Dtype::F64, values: vec![0.0, 0.0] };
         let one = Matrix { values: vec![3e-300, 4e-300], ..zero.clone() };
         let large = Matrix { values: vec![3e200, 4e200], ..zero.clone() };
-        assert!(cosine(&sketch(&zero), &sketch(&one)).is_nan());
-        assert_eq!(sketch(&one), sketch(&large));
+        assert!(cosine(&start_projection(&zero), &start_projection(&one)).is_nan());
+        assert_eq!(start_projection(&one), start_projection(&large));
     }
 }

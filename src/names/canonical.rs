@@ -1,8 +1,8 @@
-//! One name for one module, whatever wrote the file: the dotted path without what training wrapped around the model.
+//! One name for one module, in files of every origin: the dotted path without what training wrapped around the model.
 
 use super::families;
 
-/// What wrappers and model classes put in front of a module's path. They are taken off one after the other, as long as
+/// What wrappers and model classes put before a module's path. They are taken off one after the other, as long as
 /// something is left: PEFT's `base_model.model.`, data parallel and compiled models, and the attribute under which
 /// a model with a head keeps the model without one.
 const FRONTS: &[&str] = &[
@@ -28,10 +28,10 @@ const INNER: &str = ".base_layer";
 
 /// The canonical name of a module, from its dotted path.
 ///
-/// - Fronts such as `base_model.model.`, `model.`, `transformer.` and `unet.` are taken off. Those of text encoders stay
-///   (`text_encoder.`, `text_encoder_2.`), for they tell the parts of a pipeline apart; CLIP's `text_model.` behind
-///   them goes.
-/// - Flux and SDXL blocks that stand under the names of their authors' code get those of diffusers.
+/// - Prefixes such as `base_model.model.`, `model.`, `transformer.` and `unet.` are taken off. Those of text encoders stay
+///   (`text_encoder.`, `text_encoder_2.`), because they distinguish the components of a pipeline; CLIP's `text_model.`
+///   after them is taken off.
+/// - Blocks of Flux and SDXL that have the names of their authors' code get those of diffusers.
 ///
 /// ```
 /// use lorascope::names::canonical;
@@ -42,7 +42,7 @@ const INNER: &str = ".base_layer";
 pub fn canonical(path: &str) -> String {
     let mut name = path;
     while let Some(inner) = FRONTS.iter().find_map(|front| name.strip_prefix(front)) {
-        // Of numbered modules the front is all the name that there is.
+        // The prefix of a numbered module is all the name that it has.
         if inner.bytes().all(|byte| byte.is_ascii_digit()) {
             break;
         }

@@ -1,6 +1,6 @@
 //! Image models that two code bases name differently: Flux and SDXL, from their authors' names to those of diffusers.
 
-/// The ends of Flux paths behind `double_blocks.N.`, and what follows `transformer_blocks.N.` in diffusers.
+/// The ends of Flux paths after `double_blocks.N.`, and after `transformer_blocks.N.` in diffusers.
 const FLUX_DOUBLE: &[(&str, &str)] = &[
     ("img_attn.qkv.q", "attn.to_q"),
     ("img_attn.qkv.k", "attn.to_k"),
@@ -18,7 +18,7 @@ const FLUX_DOUBLE: &[(&str, &str)] = &[
     ("txt_mod.lin", "norm1_context.linear"),
 ];
 
-/// The same behind `single_blocks.N.` and `single_transformer_blocks.N.`.
+/// The same after `single_blocks.N.` and `single_transformer_blocks.N.`.
 const FLUX_SINGLE: &[(&str, &str)] = &[
     ("linear1.q", "attn.to_q"),
     ("linear1.k", "attn.to_k"),
@@ -44,7 +44,7 @@ const SDXL: &[(&str, &str)] = &[
     ("output_blocks.5.1", "up_blocks.1.attentions.2"),
 ];
 
-/// The path that diffusers has for a module of Flux or SDXL, where the tables know it.
+/// The path in diffusers of a module of Flux or SDXL, if the tables have it.
 pub(super) fn in_diffusers(path: &str) -> Option<String> {
     let numbered = |table: &[(&str, &str)], front: &str, there: &str| {
         let (number, end) = path.strip_prefix(front)?.split_once('.')?;
@@ -55,7 +55,7 @@ pub(super) fn in_diffusers(path: &str) -> Option<String> {
         .or_else(|| numbered(FLUX_SINGLE, "single_blocks.", "single_transformer_blocks"))
         .or_else(|| {
             SDXL.iter().find_map(|(from, to)| {
-                // Transformers alone: what else the blocks hold has other parts in diffusers.
+                // Only transformers: the rest of the blocks has other parts in diffusers.
                 let inside = path.strip_prefix(from)?.strip_prefix('.')?;
                 let is_known = ["transformer_blocks.", "proj_in", "proj_out"].iter();
                 is_known.clone().any(|part| inside.starts_with(part)).then(|| format!("{to}.{inside}"))

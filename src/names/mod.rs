@@ -1,4 +1,5 @@
-//! What module names say: the layer, the projection, and their natural order. Pure functions on dotted paths.
+//! What the name of a module contains: the layer, the projection, its place in natural order. Pure functions on dotted
+//! paths.
 
 mod canonical;
 mod families;
@@ -10,12 +11,10 @@ mod underscores;
 pub use canonical::canonical;
 pub use order::natural_cmp;
 pub use projection::Projection;
-#[cfg(feature = "scan")]
-pub(crate) use step::run_and_step;
 pub use step::step;
 pub(crate) use underscores::dotted;
 
-/// The layer number of a module: the first path component of digits alone, so `0` in `encoder.layer.0.attention`.
+/// The layer number of a module: the first path component that consists of digits, so 0 in `encoder.layer.0.attention`.
 pub fn layer(module: &str) -> Option<usize> {
     layer_path(module)?.rsplit('.').next()?.parse().ok()
 }
@@ -33,7 +32,7 @@ pub fn layer_path(module: &str) -> Option<&str> {
     None
 }
 
-/// The last component of a module's path, with the one in front where it is a number: `query`, `to_out.0`.
+/// The last component of a module's path, with the one before it if it is a number: `query`, `to_out.0`.
 pub fn last_part(module: &str) -> &str {
     let mut start = module.rfind('.').map_or(0, |dot| dot + 1);
     if start > 0 && is_number(&module[start..]) {
@@ -42,7 +41,7 @@ pub fn last_part(module: &str) -> &str {
     &module[start..]
 }
 
-/// The module that holds this one: the path in front of [`last_part`], such as `encoder.layer.0.attention.self`.
+/// The module that contains this one: the path before [`last_part`], such as `encoder.layer.0.attention.self`.
 pub fn parent(module: &str) -> &str {
     module[..module.len() - last_part(module).len()].trim_end_matches('.')
 }
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_part_takes_a_number_with_what_it_counts() {
+    fn the_last_part_keeps_a_number_with_the_name_before_it() {
         assert_eq!(last_part("attn1.to_out.0"), "to_out.0");
         assert_eq!(last_part("self.query"), "query");
         assert_eq!(last_part("lm_head"), "lm_head");

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Orders names so that `layer.2` stands before `layer.10`. Numbers of any length count; names that differ only in
+/// Orders names so that `layer.2` comes before `layer.10`. Numbers can have any length; names that differ only in
 /// leading zeros are ordered by their bytes, so that only equal names are equal.
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a.as_bytes(), b.as_bytes());
@@ -19,7 +19,7 @@ pub fn natural_cmp(a: &str, b: &str) -> Ordering {
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
 }
 
-/// The digits that the name begins with, or all up to the next digit; and the rest.
+/// The digits at the start of the name, or everything up to the next digit; and the rest.
 fn chunk(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let first = name.first()?.is_ascii_digit();
     let end = name.iter().position(|byte| byte.is_ascii_digit() != first).unwrap_or(name.len());

@@ -1,4 +1,4 @@
-//! What a module projects to, across the naming habits of model families.
+//! What a module projects to, by the naming habits of model families.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Projection {
 
 use Projection::{Down, Gate, K, O, Q, Qkv, Up, V};
 
-/// Ends of module paths, whole components each. Where several fit, the longest counts.
+/// Ends of module paths, in whole components. If several fit, the longest counts.
 const ENDS: &[(Projection, &[&str])] = &[
     (Q, &["q", "query", "q_proj", "q_lin", "to_q", "wq", "query_proj", "linear_q"]),
     (K, &["k", "key", "k_proj", "k_lin", "to_k", "wk", "key_proj", "linear_k"]),
@@ -57,7 +57,7 @@ impl Projection {
     /// Every projection.
     pub const ALL: [Self; 8] = [Q, K, V, O, Qkv, Gate, Up, Down];
 
-    /// What `--projections` and figures call it.
+    /// Its short name in figures and tables: `q`, `k`, `v`, `o`, `qkv`, `gate`, `up` or `down`.
     pub fn name(self) -> &'static str {
         match self {
             Q => "q",
@@ -80,7 +80,7 @@ impl Projection {
         all.filter(|(end, _)| fits(end)).max_by_key(|(end, _)| end.len()).map(|(_, kind)| kind)
     }
 
-    /// The projection that a name such as `q`, `query` or `q_proj` asks for.
+    /// The projection with a name such as `q`, `query` or `q_proj`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).or_else(|| Self::of(name))
     }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn is_asked_for_by_its_own_name_or_by_any_habit() {
+    fn is_found_by_its_own_name_or_by_any_habit() {
         for kind in Projection::ALL {
             assert_eq!(Projection::from_name(kind.name()), Some(kind));
         }

@@ -1,13 +1,13 @@
-//! Dots for the underscores that kohya's names have between the parts of a path, where every part is known.
+//! Restores the dots of a path for which kohya's names have underscores, if every part of the path is known.
 //!
-//! `down_blocks_0_attentions_0_proj_in` can be split in many ways, and only the names of the model's own parts say which is
-//! right. A path with a part that is in no list here stays as it is.
+//! `down_blocks_0_attentions_0_proj_in` can be split in many ways, and only the names of the model's own parts show which
+//! one is right. A path with a part that is in neither list here stays as it is.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Parts of paths with an underscore in them, of the UNets of SD 1.5 and SDXL, CLIP, T5, Flux, SD 3, Llama and GPT-2.
-const JOINED: &[&str] = &[
+/// Parts of paths with underscores, of the UNets of SD 1.5 and SDXL, CLIP, T5, Flux, SD 3, Llama and GPT-2.
+const WITH_UNDERSCORES: &[&str] = &[
     // UNets, as diffusers names them
     "down_blocks",
     "mid_block",
@@ -95,8 +95,8 @@ const JOINED: &[&str] = &[
     "c_fc",
 ];
 
-/// Parts without underscore.
-const PLAIN: &[&str] = &[
+/// Parts without underscores.
+const WITHOUT: &[&str] = &[
     "attentions",
     "resnets",
     "downsamplers",
@@ -145,18 +145,19 @@ const PLAIN: &[&str] = &[
 const MAX_WORDS: usize = 3;
 
 /// Every known part.
-static PARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| JOINED.iter().chain(PLAIN).copied().collect());
+static PARTS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| WITH_UNDERSCORES.iter().chain(WITHOUT).copied().collect());
 
-/// The dotted path, if every part of the joined one is known. Where two splits are possible, the one with the longest
-/// parts from the front counts.
-pub(crate) fn dotted(joined: &str) -> Option<String> {
-    // Where words begin, and where the last one ends with an underscore that is not there.
+/// The dotted path, if every part of it is known. If it can be split in several ways, the one with the longest parts from
+/// the front counts.
+pub(crate) fn dotted(path: &str) -> Option<String> {
+    // Where words begin, and where one more would begin after the end.
     let mut starts = vec![0];
-    starts.extend(joined.match_indices('_').map(|(at, _)| at + 1));
-    starts.push(joined.len() + 1);
+    starts.extend(path.match_indices('_').map(|(at, _)| at + 1));
+    starts.push(path.len() + 1);
     let n_words = starts.len() - 1;
-    let part = |first: usize, n: usize| &joined[starts[first]..starts[first + n] - 1];
-    // How many words the part from each word on has, where the rest can be split too.
+    let part = |first: usize, n: usize| &path[starts[first]..starts[first + n] - 1];
+    // The number of words in the part that begins at each word, if the rest can be split too.
     let mut parts = vec![None; n_words];
     for at in (0..n_words).rev() {
         parts[at] = (1..=MAX_WORDS.min(n_words - at)).rev().find(|&n| {
@@ -164,16 +165,16 @@ pub(crate) fn dotted(joined: &str) -> Option<String> {
             is_rest_known && is_part(part(at, n))
         });
     }
-    let (mut path, mut at) = (String::with_capacity(joined.len()), 0);
+    let (mut dotted, mut at) = (String::with_capacity(path.len()), 0);
     while at < n_words {
         let n = parts[at]?;
         if at > 0 {
-            path.push('.');
+            dotted.push('.');
         }
-        path.push_str(part(at, n));
+        dotted.push_str(part(at, n));
         at += n;
     }
-    Some(path)
+    Some(dotted)
 }
 
 fn is_part(part: &str) -> bool {
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_that_is_known_gets_its_dot() {
+    fn known_parts_get_their_dots() {
         for path in [
             "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0",
             "down_blocks.0.attentions.1.transformer_blocks.0.ff.net.0.proj",

@@ -11,6 +11,7 @@ use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
 use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
 use crate::error::{Error, Fault, Remedy, Result};
+use crate::measure;
 use crate::table::{Batch, TableFile};
 
 /// What of a scan to report on.
@@ -38,8 +39,17 @@ pub(crate) struct Scan {
     pub(super) n_skipped: u64,
 }
 
-const COLUMNS: [&str; 9] =
-    ["a", "b", "phi_r", "baseline", "layer", "projection", "linear_cka", "shared_init", "other_base"];
+const COLUMNS: [&str; 9] = [
+    "a",
+    "b",
+    measure::phi_r::STATISTIC.key,
+    measure::baseline::STATISTIC.key,
+    "layer",
+    "projection",
+    measure::linear_cka::STATISTIC.key,
+    measure::shared_init::STATISTIC.key,
+    measure::other_base::STATISTIC.key,
+];
 const N_REQUIRED: usize = 4;
 
 impl Scan {

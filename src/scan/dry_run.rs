@@ -84,20 +84,13 @@ impl Scan<'_> {
             flop: work.flop,
             n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).sum(),
             n_basis_bytes: n_basis_bytes(&plan),
-            n_table_bytes: row_bytes(&plan) * counts.n_pairs,
+            n_table_bytes: PairTable::of(&plan).row_bytes() as u64 * counts.n_pairs,
             memory_bytes,
             n_in_flight: n_in_flight(&plan, memory_bytes).get(),
             engines: engines.iter().map(|engine| engine.info().clone()).collect(),
             duration: Duration::from_secs_f64(seconds),
         })
     }
-}
-
-/// Bytes of a row on the disk: numbers of φ hardly compress, the rest does.
-fn row_bytes(plan: &Plan) -> u64 {
-    let table = PairTable::of(plan);
-    let grid = if table.with_grids { plan.max_rank * plan.max_rank } else { 0 };
-    (4 * (table.cells.len() + 4 + table.n_angles + grid) + 4) as u64
 }
 
 /// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most

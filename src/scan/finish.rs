@@ -100,7 +100,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>>
             run: plan.run(id).display().to_string(),
             step: adapter.step.and_then(|step| i64::try_from(step).ok()),
             base_model: plan.base_model(id).map(str::to_owned),
-            format: adapter.format.clone(),
+            naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
             digest: record.map(|record| record.digest.into()),

@@ -8,7 +8,7 @@ use super::journal::records::Journal;
 use super::plan::Plan;
 use crate::compare::Factorised;
 use crate::error::{Fault, Result};
-use crate::measure::start_projection::cosine;
+use crate::measure::init_cosine::estimate;
 use crate::select::ModulePair;
 use crate::text::{quoted, some_of};
 
@@ -123,9 +123,9 @@ impl CachedPair<'_> {
                 CachedModule::Basis { basis: a, projection: x },
                 CachedModule::Basis { basis: b, projection: y },
             ) => {
-                let estimate = cosine(&x, &y);
-                let has_estimate = a.r() == b.r() && !estimate.is_nan();
-                Ok(Some(Factorised { pair, a, b, init_cosine: has_estimate.then(|| f64::from(estimate)) }))
+                let cosine = estimate([a.r(), b.r()], &x, &y);
+                let init_cosine = (!cosine.is_nan()).then_some(cosine);
+                Ok(Some(Factorised { pair, a, b, init_cosine }))
             }
             _ => Ok(None),
         }

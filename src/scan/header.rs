@@ -16,8 +16,8 @@ use crate::files::FileStamp;
 pub struct HeaderSummary {
     /// As the user named it.
     pub path: PathBuf,
-    /// Whose names the tensors have.
-    pub format: String,
+    /// The naming scheme of the tensors.
+    pub naming_scheme: String,
     /// What its config names.
     pub base_model: Option<String>,
     /// The modules that the scan compares, in natural order; most adapters of a folder share one list of them.
@@ -54,7 +54,7 @@ impl HeaderSummary {
             // Plans and tables hold text.
             return Err(Fault::new("a path that is not UTF-8", "one that is").at(path).unsupported());
         }
-        let numbering = adapter.format().is_numbered().then(|| numbering(&adapter));
+        let numbering = adapter.naming_scheme().is_numbered().then(|| numbering(&adapter));
         let stamp = adapter.stamp();
         let adapter = side_modules.of(adapter);
         let mut hash = Sha256::new();
@@ -84,7 +84,7 @@ impl HeaderSummary {
         let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             path: adapter.path().to_owned(),
-            format: adapter.format().to_string(),
+            naming_scheme: adapter.naming_scheme().to_string(),
             base_model: adapter.base_model().map(str::to_owned),
             modules: modules.into(),
             n_bytes,

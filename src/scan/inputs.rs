@@ -132,8 +132,8 @@ impl<'a> Finder<'a> {
 
     fn search(&self, folder: &Path, inputs: &mut Inputs) -> Result<()> {
         let only = |adapters| self.only(adapters);
-        let (Discovered { runs, ignored, bad }, opened) = search(folder, &self.options, only)?;
-        inputs.add(runs.iter().map(|run| plain(run)).collect(), opened);
+        let (Discovered { checkpoints, ignored, bad }, opened) = search(folder, &self.options, only)?;
+        inputs.add(checkpoints.iter().map(|path| plain(path)).collect(), opened);
         inputs.ignored.extend(ignored);
         inputs.bad.extend(bad);
         Ok(())

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
 use crate::error::{Fault, Remedy, Result};
-use crate::names::run_and_step;
+use crate::formats::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
@@ -105,8 +105,8 @@ pub struct PlannedAdapter {
     pub base_model: Option<u32>,
     /// The step that its name says.
     pub step: Option<u64>,
-    /// Whose names the tensors have.
-    pub format: String,
+    /// The naming scheme of the tensors.
+    pub naming_scheme: String,
     /// Of its header, see [`HeaderSummary::fingerprint`].
     pub fingerprint: String,
     /// Stored bytes of the factors that are read.
@@ -242,7 +242,7 @@ impl Plan {
                 layout: number(&mut layouts, &mut self.layouts, layout),
                 base_model: base_model.map(|name| number(&mut base_models, &mut self.base_models, name)),
                 step: run_and_step(&opened.path).1,
-                format: opened.format.clone(),
+                naming_scheme: opened.naming_scheme.clone(),
                 fingerprint: opened.fingerprint.clone(),
                 n_bytes: opened.n_bytes,
             });

@@ -18,6 +18,7 @@ use super::table::PairTable;
 use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
+use crate::measure;
 use crate::text::quoted;
 
 /// What a run needs.
@@ -161,8 +162,8 @@ impl Run<'_> {
         self.tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
 
         let n_pairs = rows.a.len();
-        let n_shared_init = rows.shared_init.iter().filter(|&&same| same).count();
-        let n_other_base = rows.other_base.iter().filter(|&&other| other == Some(true)).count();
+        let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);
+        let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
         profile.time(Stage::Write, label, || {
             let rows = top::of_block(&self.plan.options.keep, rows);
             table.write(&self.folder.block_file(&name), rows)

@@ -17,13 +17,15 @@ use crate::error::Result;
 /// The rows of a block that are kept, with the histogram of all.
 pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
     let &Keep::Top(k) = keep else { return rows };
+    let phi_r = rows.phi_r();
     let mut tops = Tops::new(k);
     for row in 0..rows.a.len() {
-        tops.add(rows.a[row], rows.b[row], rows.phi_r[row]);
+        tops.add(rows.a[row], rows.b[row], phi_r[row]);
     }
-    let is_kept = |&row: &usize| tops.has(rows.a[row], rows.b[row], rows.phi_r[row]);
+    let is_kept = |&row: &usize| tops.has(rows.a[row], rows.b[row], phi_r[row]);
     let places: Vec<usize> = (0..rows.a.len()).filter(is_kept).collect();
-    PairRows { histogram: Some(counts(&rows.phi_r)), ..rows.only(&places) }
+    let histogram = Some(counts(phi_r));
+    PairRows { histogram, ..rows.only(&places) }
 }
 
 /// Cuts every file down to the most alike pairs of the whole scan, and writes the histograms of all pairs.
@@ -120,21 +122,14 @@ impl Tops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::{Kind, Values};
 
     fn rows() -> PairRows {
-        let n = 6;
+        let phi_r = Values::Floats(vec![0.9, 0.1, 0.2, 0.5, 0.4, 0.3]);
         PairRows {
             a: vec![0, 0, 0, 1, 1, 2],
             b: vec![1, 2, 3, 2, 3, 3],
-            phi_r: vec![0.9, 0.1, 0.2, 0.5, 0.4, 0.3],
-            r_a: vec![1; n],
-            r_b: vec![1; n],
-            q_a: vec![1; n],
-            q_b: vec![1; n],
-            linear_cka: vec![0.0; n],
-            init_cosine: vec![0.0; n],
-            shared_init: vec![false; n],
-            other_base: vec![None; n],
+            statistics: vec![("phi_r".to_owned(), Kind::Float, phi_r)],
             ..PairRows::default()
         }
     }

@@ -94,12 +94,12 @@ impl<'a> Candidates<'a> {
 
 /// The way out for adapters without a module in common.
 fn no_match(first: &Adapter, second: &Adapter) -> Remedy {
-    let is_same_scheme = first.format() == second.format();
-    let because = match is_same_scheme && first.format().is_numbered() {
+    let is_same_scheme = first.naming_scheme() == second.naming_scheme();
+    let because = match is_same_scheme && first.naming_scheme().is_numbered() {
         true => "numbered modules are matched only where the shapes of all agree".to_owned(),
         false => different_models(first, second),
     };
-    match is_same_scheme && !first.format().is_numbered() {
+    match is_same_scheme && !first.naming_scheme().is_numbered() {
         true => Remedy::Text(because),
         false => Remedy::ListModulePairs { because },
     }

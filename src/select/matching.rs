@@ -45,13 +45,13 @@ impl Matching {
         }
         if *self == Self::Exact {
             join.by(|module| module.original.clone(), |_, _| true);
-        } else if [first, second].iter().any(|adapter| adapter.format().is_numbered()) {
-            if first.format() == second.format() && same_shapes(first, second) {
+        } else if [first, second].iter().any(|adapter| adapter.naming_scheme().is_numbered()) {
+            if first.naming_scheme() == second.naming_scheme() && same_shapes(first, second) {
                 join.by(|module| module.name.clone(), |_, _| true);
             }
         } else {
             join.by(|module| module.name.clone(), |_, _| true);
-            if [first, second].iter().any(|adapter| adapter.format().uses_underscores()) {
+            if [first, second].iter().any(|adapter| adapter.naming_scheme().uses_underscores()) {
                 let may = |one: &Module, other: &Module| {
                     uses_underscores(&one.name) || uses_underscores(&other.name)
                 };

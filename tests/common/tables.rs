@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use lorascope::measure::{Values, Wanted};
 use lorascope::scan::table::{AdapterRow, PairRows, PairTable, write_adapters};
 
 /// Ranks and dimension of every module, so that the baseline is 8/64.
@@ -37,7 +38,7 @@ pub fn adapter(id: i32, run: &str, step: Option<i64>) -> AdapterRow {
         run,
         step,
         base_model: Some("base".to_owned()),
-        format: "PEFT".to_owned(),
+        naming_scheme: "PEFT".to_owned(),
         n_modules: 1,
         rank: RANK,
         digest: None,
@@ -55,26 +56,34 @@ pub fn write(folder: &Path, adapters: &[AdapterRow], modules: &BTreeMap<String, 
     fs::create_dir_all(folder.join("pairs")).unwrap();
     write_adapters(&folder.join("adapters.parquet"), adapters.iter().cloned().map(Ok)).unwrap();
     for (n, (module, rows)) in modules.iter().enumerate() {
-        let ranks = || vec![RANK; rows.len()];
-        let columns = PairRows {
-            module: module.clone(),
-            d: D,
-            a: rows.iter().map(|row| row.a).collect(),
-            b: rows.iter().map(|row| row.b).collect(),
-            r_a: ranks(),
-            r_b: ranks(),
-            q_a: ranks(),
-            q_b: ranks(),
-            phi: vec![vec![f32::NAN; rows.len()]],
-            phi_r: rows.iter().map(|row| row.phi).collect(),
-            linear_cka: rows.iter().map(|row| row.linear_cka).collect(),
-            init_cosine: vec![f32::NAN; rows.len()],
-            shared_init: rows.iter().map(|row| row.shared_init).collect(),
-            other_base: rows.iter().map(|row| row.other_base).collect(),
-            grids: vec![0.5; rows.len() * (RANK * RANK) as usize],
-            ..PairRows::default()
-        };
-        let table = PairTable { cells: vec![(1, 1)], n_angles: 0, with_grids: n == 0 };
+        let wanted =
+            Wanted { cells: vec![(1, 1)], max_rank: RANK as usize, grid: n == 0, ..Wanted::default() };
+        let mut columns = PairRows::none(module, &wanted);
+        columns.a = rows.iter().map(|row| row.a).collect();
+        columns.b = rows.iter().map(|row| row.b).collect();
+        for (name, _, values) in &mut columns.statistics {
+            *values = planted(name, rows);
+        }
+        let table = PairTable { wanted };
         table.write(&folder.join(format!("pairs/block-{n:04}.parquet")), columns).unwrap();
+    }
+}
+
+/// A column of these rows.
+fn planted(name: &str, rows: &[Row]) -> Values {
+    let n_cells = (RANK * RANK) as usize;
+    match name {
+        "r_a" | "r_b" | "q_a" | "q_b" => Values::Ints(vec![RANK; rows.len()]),
+        "d" => Values::Ints(vec![D as i32; rows.len()]),
+        "phi_r" => Values::Floats(rows.iter().map(|row| row.phi).collect()),
+        "linear_cka" => Values::Floats(rows.iter().map(|row| row.linear_cka).collect()),
+        "baseline" => Values::Numbers(vec![BASELINE; rows.len()]),
+        "shared_init" => Values::Flags(rows.iter().map(|row| Some(row.shared_init)).collect()),
+        "other_base" => Values::Flags(rows.iter().map(|row| row.other_base).collect()),
+        "phi" => {
+            Values::Lists { lengths: vec![n_cells; rows.len()], values: vec![0.5; rows.len() * n_cells] }
+        }
+        "phi_1" | "z" | "init_cosine" => Values::Numbers(vec![f64::NAN; rows.len()]),
+        other => panic!("no planted values for {other}"),
     }
 }

@@ -43,7 +43,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
     let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), is_numbered: false, d, r: 2 };
     HeaderSummary {
         path: PathBuf::from(format!("run{}/checkpoint-{}", drawn.run, drawn.step)),
-        format: "PEFT".into(),
+        naming_scheme: "PEFT".into(),
         base_model: drawn.base.map(|base| format!("base{base}")),
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,

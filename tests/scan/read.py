@@ -20,7 +20,7 @@ PAIRS += [("init_cosine", FLOAT, True), ("shared_init", FLAG, False), ("other_ba
 PAIRS += [(f"angle_{k}", FLOAT, True) for k in range(1, n_angles + 1)]
 PAIRS += [("phi", "FLOAT[]", False)] if has_grids else []
 ADAPTERS = [("id", INT, False), ("path", TEXT, False), ("run", TEXT, False), ("step", LONG, True)]
-ADAPTERS += [("base_model", TEXT, True), ("format", TEXT, False), ("n_modules", INT, False), ("rank", INT, False)]
+ADAPTERS += [("base_model", TEXT, True), ("naming_scheme", TEXT, False), ("n_modules", INT, False), ("rank", INT, False)]
 ADAPTERS += [("digest", TEXT, True), ("problem", TEXT, True)]
 
 pairs, adapters = f"{out}/pairs/*.parquet", f"{out}/adapters.parquet"

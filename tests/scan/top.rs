@@ -56,7 +56,8 @@ fn the_most_alike_of_either_adapter_are_kept_and_all_are_counted() {
         }
         let histogram = of_module(&rows(&place.path("out/histograms.parquet")));
         for row in &histogram {
-            let within = |phi: f64| phi >= row.number("phi_from").unwrap() && phi < row.number("phi_to").unwrap();
+            let within =
+                |phi: f64| phi >= row.number("phi_from").unwrap() && phi < row.number("phi_to").unwrap();
             let n = all.iter().filter(|row| within(row.number("phi_r").unwrap())).count();
             assert_eq!(row.int("n_pairs"), n, "{row:?}");
         }

@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-use super::facts::{Row, Run};
+use super::facts::{Checkpoint, Row};
 use super::spectrum::Spectra;
 
-/// One line of the list of runs.
+/// One line of the list of checkpoints.
 #[derive(Serialize)]
-struct RunLine<'a> {
+struct CheckpointLine<'a> {
     path: &'a str,
     adapter_name: Option<&'a str>,
-    format: &'a str,
+    naming_scheme: &'a str,
     method: &'a str,
-    container: &'a str,
+    file_format: &'a str,
     trainer: Option<&'a str>,
     base_model: Option<&'a str>,
     r_min: Option<usize>,
@@ -56,41 +56,45 @@ struct ModuleLine<'a> {
     update_norm_2: Option<f64>,
 }
 
-/// A line for each run.
-pub(super) fn runs(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
-    lines(runs.iter().map(|run| RunLine {
-        path: &run.path,
-        adapter_name: run.adapter_name.as_deref(),
-        format: &run.format,
-        method: &run.method,
-        container: &run.container,
-        trainer: run.trainer.as_deref(),
-        base_model: run.base_model.as_deref(),
-        r_min: run.ranks.first().copied(),
-        r_max: run.ranks.last().copied(),
-        alpha_min: run.alphas.first().copied(),
-        alpha_max: run.alphas.last().copied(),
-        n_modules: run.n_modules,
-        n_other_tensors: run.n_other_tensors,
-        dtypes: run.dtypes.join(" "),
-        n_bytes: run.n_bytes,
-        modified: run.modified.as_deref(),
-        training_started: run.training_started.as_deref(),
-        training_finished: run.training_finished.as_deref(),
+/// One line for each checkpoint.
+pub(super) fn checkpoints(checkpoints: &[Checkpoint]) -> anyhow::Result<Vec<u8>> {
+    lines(checkpoints.iter().map(|checkpoint| CheckpointLine {
+        path: &checkpoint.path,
+        adapter_name: checkpoint.adapter_name.as_deref(),
+        naming_scheme: &checkpoint.naming_scheme,
+        method: &checkpoint.method,
+        file_format: &checkpoint.file_format,
+        trainer: checkpoint.trainer.as_deref(),
+        base_model: checkpoint.base_model.as_deref(),
+        r_min: checkpoint.ranks.first().copied(),
+        r_max: checkpoint.ranks.last().copied(),
+        alpha_min: checkpoint.alphas.first().copied(),
+        alpha_max: checkpoint.alphas.last().copied(),
+        n_modules: checkpoint.n_modules,
+        n_other_tensors: checkpoint.n_other_tensors,
+        dtypes: checkpoint.dtypes.join(" "),
+        n_bytes: checkpoint.n_bytes,
+        modified: checkpoint.modified.as_deref(),
+        training_started: checkpoint.training_started.as_deref(),
+        training_finished: checkpoint.training_finished.as_deref(),
     }))
 }
 
-/// A line for each module.
-pub(super) fn modules(runs: &[Run]) -> anyhow::Result<Vec<u8>> {
-    lines(runs.iter().flat_map(|run| run.modules.iter().map(move |row| module(run, row))))
+/// One line for each module.
+pub(super) fn modules(checkpoints: &[Checkpoint]) -> anyhow::Result<Vec<u8>> {
+    lines(
+        checkpoints
+            .iter()
+            .flat_map(|checkpoint| checkpoint.modules.iter().map(move |row| module(checkpoint, row))),
+    )
 }
 
-fn module<'a>(run: &'a Run, row: &'a Row) -> ModuleLine<'a> {
+fn module<'a>(checkpoint: &'a Checkpoint, row: &'a Row) -> ModuleLine<'a> {
     let spectra = row.spectra.as_ref();
     let value = |value: fn(&Spectra) -> f64| spectra.map(value);
     ModuleLine {
-        path: &run.path,
-        adapter_name: run.adapter_name.as_deref(),
+        path: &checkpoint.path,
+        adapter_name: checkpoint.adapter_name.as_deref(),
         module: &row.name,
         original: &row.original,
         r: row.rank,

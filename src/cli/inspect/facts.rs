@@ -1,4 +1,4 @@
-//! What there is to say of a run and of a module, for every form of output.
+//! What every form of output shows of a checkpoint and of its modules.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,23 +13,23 @@ use crate::{Adapter, Module};
 
 /// One adapter.
 #[derive(Debug, Serialize)]
-pub(super) struct Run {
+pub(super) struct Checkpoint {
     pub(super) path: String,
-    /// In a file that has its name.
+    /// If the file names it.
     pub(super) adapter_name: Option<String>,
-    pub(super) format: String,
+    pub(super) naming_scheme: String,
     pub(super) method: String,
-    pub(super) container: String,
+    pub(super) file_format: String,
     pub(super) trainer: Option<String>,
     pub(super) base_model: Option<String>,
-    /// Each of its values once, rising.
+    /// Each value once, in rising order.
     pub(super) ranks: Vec<usize>,
     pub(super) alphas: Vec<f64>,
     pub(super) dtypes: Vec<String>,
     pub(super) n_modules: usize,
     /// Tensors that belong to no module.
     pub(super) n_other_tensors: usize,
-    /// Of DoRA, left out too.
+    /// Magnitude vectors of DoRA, which are ignored.
     pub(super) n_magnitudes: usize,
     pub(super) n_bytes: u64,
     /// Times are in UTC.
@@ -57,20 +57,20 @@ pub(super) struct Row {
     pub(super) spectra: Option<Spectra>,
 }
 
-/// How much of a run is wanted.
+/// How much of a checkpoint is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    Run,
+    Checkpoint,
     Modules,
     Spectra,
 }
 
-impl Run {
-    /// Reads the factors for their spectra alone.
+impl Checkpoint {
+    /// Reads factors only for spectra.
     pub(super) fn of(path: &Path, adapter: &Adapter, detail: Detail) -> crate::Result<Self> {
         let modules = adapter.modules();
         let rows = match detail {
-            Detail::Run => vec![],
+            Detail::Checkpoint => vec![],
             Detail::Modules => modules.iter().map(|module| Row::of(module)).collect(),
             Detail::Spectra => modules
                 .par_iter()
@@ -88,9 +88,9 @@ impl Run {
         Ok(Self {
             path: path.display().to_string(),
             adapter_name: adapter.adapter_name().map(str::to_owned),
-            format: adapter.format().to_string(),
+            naming_scheme: adapter.naming_scheme().to_string(),
             method: adapter.method().to_string(),
-            container: adapter.container().to_string(),
+            file_format: adapter.file_format().to_string(),
             trainer: training.trainer.clone(),
             base_model: adapter.base_model().map(str::to_owned),
             ranks: ranks.into_iter().collect(),
@@ -107,7 +107,7 @@ impl Run {
         })
     }
 
-    /// When training ended, where that is recorded, else when the file was last written.
+    /// When training ended, if that is recorded, else when the file was last written.
     pub(super) fn date(&self) -> Option<&str> {
         self.training_finished.as_ref().or(self.modified.as_ref())?.get(..10)
     }

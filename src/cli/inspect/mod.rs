@@ -1,4 +1,4 @@
-//! `lorascope inspect`: what checkpoints hold, from their headers, and their spectra on demand.
+//! `lorascope inspect`: what checkpoints contain, from their headers, and their spectra on request.
 
 mod args;
 mod csv;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub(super) use self::args::{INSPECT_HELP, InspectArgs};
-use self::facts::{Detail, Run};
+use self::facts::{Checkpoint, Detail};
 use super::console::Console;
 use super::options::open_options;
 use super::{Outcome, write_stdout};
@@ -23,11 +23,11 @@ use crate::{Adapter, Error};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
     let found = Found::at(args);
-    let by_module = found.runs.len() == 1 || args.spectra;
+    let by_module = found.checkpoints.len() == 1 || args.spectra;
     if args.json {
         let document = Document {
             schema: 1,
-            runs: &found.runs,
+            checkpoints: &found.checkpoints,
             bad: found.bad.iter().map(|(path, error)| Skipped::new(path, error)).collect(),
             ignored: found.ignored.iter().map(|(path, what)| Skipped::new(path, what)).collect(),
         };
@@ -36,24 +36,25 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
             writeln!(stdout)
         })?;
     } else if args.csv {
-        let lines = if by_module { csv::modules(&found.runs)? } else { csv::runs(&found.runs)? };
+        let lines =
+            if by_module { csv::modules(&found.checkpoints)? } else { csv::checkpoints(&found.checkpoints)? };
         write_stdout(|stdout| stdout.write_all(&lines))?;
     } else if by_module {
-        let texts: Vec<String> = found.runs.iter().map(text::modules).collect();
+        let texts: Vec<String> = found.checkpoints.iter().map(text::modules).collect();
         write_stdout(|stdout| stdout.write_all(texts.join("\n").as_bytes()))?;
-    } else if !found.runs.is_empty() {
-        write_stdout(|stdout| stdout.write_all(text::runs(&found.runs).as_bytes()))?;
+    } else if !found.checkpoints.is_empty() {
+        write_stdout(|stdout| stdout.write_all(text::checkpoints(&found.checkpoints).as_bytes()))?;
     }
-    found.tell(console)
+    found.report_skipped(console)
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
-    runs: &'a [Run],
+    checkpoints: &'a [Checkpoint],
     /// Checkpoints that could not be read.
     bad: Vec<Skipped>,
-    /// Files that are no checkpoints.
+    /// Files that are not checkpoints.
     ignored: Vec<Skipped>,
 }
 
@@ -72,7 +73,7 @@ impl Skipped {
 /// Everything at and under the paths that the user named.
 #[derive(Default)]
 struct Found {
-    runs: Vec<Run>,
+    checkpoints: Vec<Checkpoint>,
     ignored: Vec<(PathBuf, String)>,
     bad: Vec<(PathBuf, Error)>,
 }
@@ -84,12 +85,12 @@ impl Found {
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
         let direct: Vec<_> = args.paths.par_iter().map(|path| options.open_all(path)).collect();
         for (path, direct) in args.paths.iter().zip(direct) {
-            // A folder that is an adapter itself is shown alone, though its checkpoints may lie in it.
+            // A folder that is an adapter itself is shown without the checkpoints that may be in it.
             match direct {
                 Ok(adapters) => opened.push((path.clone(), adapters)),
                 Err(_) if path.is_dir() => match search(path, &options, std::convert::identity) {
                     Ok((inside, adapters)) => {
-                        opened.extend(inside.runs.into_iter().zip(adapters));
+                        opened.extend(inside.checkpoints.into_iter().zip(adapters));
                         found.ignored.extend(inside.ignored);
                         found.bad.extend(inside.bad);
                     }
@@ -99,28 +100,28 @@ impl Found {
                 Err(error) => found.bad.push((path.clone(), error)),
             }
         }
-        let n_runs: usize = opened.iter().map(|(_, adapters)| adapters.len()).sum();
+        let n_checkpoints: usize = opened.iter().map(|(_, adapters)| adapters.len()).sum();
         let detail = match args.spectra {
             true => Detail::Spectra,
-            // A list of runs needs no rows of modules.
-            false if n_runs > 1 && !args.json => Detail::Run,
+            // A list of checkpoints has no rows of modules.
+            false if n_checkpoints > 1 && !args.json => Detail::Checkpoint,
             false => Detail::Modules,
         };
-        let facts = |(path, adapters): &(PathBuf, Vec<Adapter>)| -> crate::Result<Vec<Run>> {
-            adapters.iter().map(|adapter| Run::of(path, adapter, detail)).collect()
+        let facts = |(path, adapters): &(PathBuf, Vec<Adapter>)| -> crate::Result<Vec<Checkpoint>> {
+            adapters.iter().map(|adapter| Checkpoint::of(path, adapter, detail)).collect()
         };
-        let runs: Vec<_> = opened.par_iter().map(facts).collect();
-        for ((path, _), runs) in opened.into_iter().zip(runs) {
-            match runs {
-                Ok(runs) => found.runs.extend(runs),
+        let checkpoints: Vec<_> = opened.par_iter().map(facts).collect();
+        for ((path, _), checkpoints) in opened.into_iter().zip(checkpoints) {
+            match checkpoints {
+                Ok(checkpoints) => found.checkpoints.extend(checkpoints),
                 Err(error) => found.bad.push((path, error)),
             }
         }
         found
     }
 
-    /// Says what was not shown, and why.
-    fn tell(self, console: &Console) -> Result<Outcome> {
+    /// Reports what was not shown, and why.
+    fn report_skipped(self, console: &Console) -> Result<Outcome> {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
             console.note("ignored", format!("{files} of other kinds (listed with -v)"));
@@ -128,7 +129,7 @@ impl Found {
         for (path, what) in &self.ignored {
             console.detail("ignored", format!("{}: {what}", path.display()));
         }
-        if self.runs.is_empty() && self.bad.is_empty() {
+        if self.checkpoints.is_empty() && self.bad.is_empty() {
             console.note("note", "no adapter found");
         }
         let outcome = if self.bad.is_empty() { Outcome::Done } else { Outcome::Skipped };

@@ -2,16 +2,17 @@
 
 use serde::Serialize;
 
+use crate::measure::spectrum::effective_rank;
 use crate::{Basis, Error, Factor, Module, Side};
 
 /// The singular values of one matrix.
 #[derive(Debug, Serialize)]
 pub(super) struct Spectrum {
-    /// Directions above the rounding noise; 0 for zeros.
+    /// Directions above the rounding noise; 0 for a matrix of zeros.
     pub(super) numerical_rank: usize,
     pub(super) sigma_first: f64,
     pub(super) sigma_last: f64,
-    /// exp(−Σ pₖ·ln pₖ), pₖ = σₖ/Σσ (Roy & Vetterli 2007): how many directions there are, by weight.
+    /// How many directions there are, by weight: see [`effective_rank`].
     pub(super) effective_rank: f64,
 }
 
@@ -33,7 +34,7 @@ impl Spectra {
     /// Reads and factorises both factors.
     pub(super) fn of(module: &Module) -> crate::Result<Self> {
         let (a, b) = (of_factor(&module.a, Side::A)?, of_factor(&module.b, Side::B)?);
-        // An untrained B is no error here: its update has no direction.
+        // An untrained B is not an error here: its update has no direction.
         let update = match a.is_empty() || b.is_empty() {
             true => vec![],
             false => sigma(Basis::of(module, Side::DwRight))?,
@@ -64,13 +65,11 @@ fn sigma(basis: crate::Result<Basis>) -> crate::Result<Vec<f64>> {
 
 impl Spectrum {
     fn new(sigma: &[f64]) -> Self {
-        let sum: f64 = sigma.iter().sum();
-        let entropy: f64 = sigma.iter().map(|sigma| sigma / sum).map(|p| -p * p.ln()).sum();
         Self {
             numerical_rank: sigma.len(),
             sigma_first: sigma.first().copied().unwrap_or(0.0),
             sigma_last: sigma.last().copied().unwrap_or(0.0),
-            effective_rank: if sigma.is_empty() { 0.0 } else { entropy.exp() },
+            effective_rank: effective_rank(sigma),
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Tables for people: a row a run, or a row a module; and the same rows as CSV.
+//! Tables for people: one row for each checkpoint, or one for each module.
 
-use super::facts::{Row, Run};
+use super::facts::{Checkpoint, Row};
 use super::spectrum::Spectrum;
 use crate::cli::summary_table::{Align, MISSING, aligned_by};
 use crate::text::{counted, printable};
 
-/// Names are cut here: a file may hold one of any length.
+/// Longer names are cut: a file may have names of any length.
 const MAX_NAME_CHARS: usize = 100;
 
-/// A row for each run.
-pub(super) fn runs(runs: &[Run]) -> String {
+/// One row for each checkpoint.
+pub(super) fn checkpoints(checkpoints: &[Checkpoint]) -> String {
     use Align::{Left, Right};
     let columns = [
-        ("run", Left),
-        ("format", Left),
+        ("checkpoint", Left),
+        ("names", Left),
         ("trainer", Left),
         ("base model", Left),
         ("r", Right),
@@ -24,62 +24,63 @@ pub(super) fn runs(runs: &[Run]) -> String {
         ("date", Left),
     ];
     let mut rows = vec![columns.map(|(name, _)| name.to_owned()).to_vec()];
-    rows.extend(runs.iter().map(|run| {
+    rows.extend(checkpoints.iter().map(|checkpoint| {
         vec![
-            name(run),
-            format(run),
-            said(run.trainer.as_deref(), 40),
-            said(run.base_model.as_deref(), 40),
-            span(&run.ranks),
-            span(&run.alphas),
-            run.n_modules.to_string(),
-            run.dtypes.join(", "),
-            size(run.n_bytes),
-            run.date().unwrap_or(MISSING).to_owned(),
+            name(checkpoint),
+            names(checkpoint),
+            or_missing(checkpoint.trainer.as_deref(), 40),
+            or_missing(checkpoint.base_model.as_deref(), 40),
+            span(&checkpoint.ranks),
+            span(&checkpoint.alphas),
+            checkpoint.n_modules.to_string(),
+            checkpoint.dtypes.join(", "),
+            size(checkpoint.n_bytes),
+            checkpoint.date().unwrap_or(MISSING).to_owned(),
         ]
     }));
     aligned_by(&rows, &columns.map(|(_, align)| align))
 }
 
-/// A few lines on the whole run, and a row for each module.
-pub(super) fn modules(run: &Run) -> String {
+/// A few lines about the checkpoint, and one row for each module.
+pub(super) fn modules(checkpoint: &Checkpoint) -> String {
     let mut text = format!(
         "{}: {} names in {}, {}, rank {}, {}, {}\n",
-        name(run),
-        format(run),
-        run.container,
-        counted(run.n_modules, "module"),
-        span(&run.ranks),
-        run.dtypes.join(", "),
-        size(run.n_bytes),
+        name(checkpoint),
+        names(checkpoint),
+        checkpoint.file_format,
+        counted(checkpoint.n_modules, "module"),
+        span(&checkpoint.ranks),
+        checkpoint.dtypes.join(", "),
+        size(checkpoint.n_bytes),
     );
-    text += &format!("base model: {}\n", said(run.base_model.as_deref(), 200));
-    let trained = run.training_finished.as_deref().map(|time| format!(", finished {time}"));
-    let trained = format!("{}{}", said(run.trainer.as_deref(), 200), trained.unwrap_or_default());
+    text += &format!("base model: {}\n", or_missing(checkpoint.base_model.as_deref(), 200));
+    let trained = checkpoint.training_finished.as_deref().map(|time| format!(", finished {time}"));
+    let trained =
+        format!("{}{}", or_missing(checkpoint.trainer.as_deref(), 200), trained.unwrap_or_default());
     text += &format!("trainer: {trained}\n");
     let mut left_out = vec![];
-    if run.n_magnitudes > 0 {
-        left_out.push(counted(run.n_magnitudes, "DoRA magnitude vector"));
+    if checkpoint.n_magnitudes > 0 {
+        left_out.push(counted(checkpoint.n_magnitudes, "DoRA magnitude vector"));
     }
-    if run.n_other_tensors > 0 {
-        left_out.push(format!("{} outside the modules", counted(run.n_other_tensors, "tensor")));
+    if checkpoint.n_other_tensors > 0 {
+        left_out.push(format!("{} outside the modules", counted(checkpoint.n_other_tensors, "tensor")));
     }
     if !left_out.is_empty() {
         text += &format!("left out: {}\n", left_out.join(", "));
     }
-    let (header, rows) = module_rows(run, MAX_NAME_CHARS);
+    let (header, rows) = module_rows(checkpoint, MAX_NAME_CHARS);
     let mut all = vec![header.iter().map(|(name, _)| (*name).to_owned()).collect()];
     all.extend(rows);
     let aligns: Vec<Align> = header.iter().map(|(_, align)| *align).collect();
     format!("{text}\n{}", aligned_by(&all, &aligns))
 }
 
-/// The columns of a module's row, with their alignment, and the rows.
-fn module_rows(run: &Run, max_chars: usize) -> (Vec<(&'static str, Align)>, Vec<Vec<String>>) {
+/// The columns of a module's row with their alignment, and the rows.
+fn module_rows(checkpoint: &Checkpoint, max_chars: usize) -> (Vec<(&'static str, Align)>, Vec<Vec<String>>) {
     use Align::{Left, Right};
     let mut header = vec![("module", Left)];
     header.extend(["r", "d_in", "d_out", "dtype", "alpha", "scaling"].map(|name| (name, Right)));
-    if run.modules.iter().any(|row| row.spectra.is_some()) {
+    if checkpoint.modules.iter().any(|row| row.spectra.is_some()) {
         for names in [
             ["A rank", "A σ₁", "A σ_q", "A effective"],
             ["B rank", "B σ₁", "B σ_q", "B effective"],
@@ -89,7 +90,7 @@ fn module_rows(run: &Run, max_chars: usize) -> (Vec<(&'static str, Align)>, Vec<
         }
     }
     header.push(("in the file", Left));
-    let rows = run.modules.iter().map(|row| {
+    let rows = checkpoint.modules.iter().map(|row| {
         let mut cells = row.cells(max_chars);
         if let Some(spectra) = &row.spectra {
             cells.extend([&spectra.a, &spectra.b].into_iter().flat_map(Spectrum::cells));
@@ -136,26 +137,29 @@ impl Spectrum {
     }
 }
 
-/// Six digits, without zeros behind them.
+/// Six digits, without trailing zeros.
 fn rounded(value: f64) -> String {
     let digits = 5 - value.abs().max(1e-300).log10().floor() as i32;
     let scale = 10f64.powi(digits.clamp(0, 15));
     ((value * scale).round() / scale).to_string()
 }
 
-fn name(run: &Run) -> String {
-    match &run.adapter_name {
-        Some(adapter) => format!("{} ({})", printable(&run.path, 200), printable(adapter, 40)),
-        None => printable(&run.path, 200),
+fn name(checkpoint: &Checkpoint) -> String {
+    match &checkpoint.adapter_name {
+        Some(adapter) => format!("{} ({})", printable(&checkpoint.path, 200), printable(adapter, 40)),
+        None => printable(&checkpoint.path, 200),
     }
 }
 
-/// The naming scheme, and the method where it is not LoRA itself.
-fn format(run: &Run) -> String {
-    if run.method == "LoRA" { run.format.clone() } else { format!("{} {}", run.format, run.method) }
+/// The naming scheme, and the method if it is not plain LoRA.
+fn names(checkpoint: &Checkpoint) -> String {
+    match checkpoint.method.as_str() {
+        "LoRA" => checkpoint.naming_scheme.clone(),
+        method => format!("{} {method}", checkpoint.naming_scheme),
+    }
 }
 
-fn said(text: Option<&str>, max_chars: usize) -> String {
+fn or_missing(text: Option<&str>, max_chars: usize) -> String {
     text.map_or(MISSING.to_owned(), |text| printable(text, max_chars))
 }
 
@@ -168,7 +172,7 @@ fn span<T: ToString>(rising: &[T]) -> String {
     }
 }
 
-/// `1.6 MB`: thousands, as disks count.
+/// `1.6 MB`, in powers of 1000.
 fn size(n_bytes: u64) -> String {
     let (mut value, mut unit) = (n_bytes as f64, "B");
     for next in ["kB", "MB", "GB", "TB"] {

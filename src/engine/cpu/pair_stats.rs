@@ -5,7 +5,9 @@ use rayon::prelude::*;
 
 use super::pool::Buffers;
 use super::stack::Stack;
-use super::tile::{Cell, KeepCells, Tile, WholeGrid};
+use super::tile::Tile;
+use super::tile_stats::{Cell, TileStats};
+use super::whole_grid::WholeGrid;
 use crate::engine::{Block, BlockStats, Pair, Pairs, Precision};
 use crate::error::Result;
 use crate::measure::Grid;
@@ -16,7 +18,7 @@ pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buff
     let cells = block.cells.iter().enumerate();
     let mut cells: Vec<Cell> = cells.map(|(place, &(i, j))| Cell { i, j, place }).collect();
     cells.sort_unstable();
-    let n_numbers = cells.len() + BlockStats::N_MORE;
+    let n_numbers = BlockStats::n_numbers(cells.len());
     let mut values = vec![f32::NAN; block.n_pairs() * n_numbers];
     let together = !matches!(block.pairs, Pairs::List(_));
     let a = Stack::new(block.a, together, precision, buffers.steps.take());
@@ -24,9 +26,9 @@ pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buff
     let other = (!is_upper && !std::ptr::eq(block.a, block.b))
         .then(|| Stack::new(block.b, together, precision, buffers.steps.take()));
     let b = other.as_ref().unwrap_or(&a);
-    let keep = |tile: Tile<'_>, values: &mut [&mut [f32]]| {
+    let take = |tile: Tile<'_>, values: &mut [&mut [f32]]| {
         buffers.scratches.with(|scratch| {
-            Arch::new().dispatch(KeepCells { tile, cells: &cells, scratch, values });
+            Arch::new().dispatch(TileStats { tile, cells: &cells, scratch, values });
         });
     };
     match block.pairs {
@@ -35,13 +37,13 @@ pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buff
             let pairs = list.par_iter().zip(values.par_chunks_exact_mut(n_numbers));
             pairs.for_each(|(&(at_a, at_b), values)| {
                 let (group_a, group_b) = (&a.groups[at_a as usize], &b.groups[at_b as usize]);
-                keep(Tile { a: &a, group_a, b, group_b, is_upper }, &mut [values]);
+                take(Tile { a: &a, group_a, b, group_b, is_upper }, &mut [values]);
             });
         }
         Pairs::All | Pairs::Upper => {
             let tiles = tiles(&a, b, is_upper, &mut values, n_numbers);
             // A task each, so that at the end of a block no thread waits for more than a tile.
-            tiles.into_par_iter().with_max_len(1).for_each(|(tile, mut values)| keep(tile, &mut values));
+            tiles.into_par_iter().with_max_len(1).for_each(|(tile, mut values)| take(tile, &mut values));
         }
     }
     if let Some(other) = other {
@@ -51,7 +53,7 @@ pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buff
     Ok(BlockStats::new(cells.len(), values))
 }
 
-/// Each two groups that have pairs, with the places of these pairs' numbers: one slice for each basis of the first group.
+/// Each two groups that have pairs, with room for these pairs' numbers: one slice for each basis of the first group.
 fn tiles<'a>(
     a: &'a Stack,
     b: &'a Stack,

@@ -1,9 +1,10 @@
-//! Large buffers that are kept for whoever needs one next, in place of memory that the system has to clear each time.
+//! Large buffers that are kept for the next block, in place of memory that the system has to clear each time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::product::Step;
 use super::tile::Scratch;
+use crate::sync::lock;
 
 /// What blocks reuse of each other.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub(super) struct Buffers {
     pub(super) scratches: Pool<Scratch>,
 }
 
-/// Values that nobody uses now.
+/// Values that are not in use.
 #[derive(Debug, Default)]
 pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
@@ -36,6 +37,6 @@ impl<T: Default> Pool<T> {
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

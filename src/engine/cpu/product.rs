@@ -2,7 +2,7 @@
 //!
 //! Rows lie in panels of 16 (see [`super::stack`]). With AVX-512 the kernel holds 8 rows × 48 columns of C in registers
 //! and runs through a slice of the d columns with one fused multiply-add an element and column; the sums of the slices
-//! are added to C. So an element depends on its two rows alone: not on its place in C, on what is computed beside it, or
+//! are added to C. So an element depends only on its two rows: not on its place in C, on what is computed next to it, or
 //! on the thread.
 
 use pulp::{Simd, WithSimd};

@@ -1,7 +1,7 @@
-//! Bases on their way into a product: their rows stacked, small ranks beside each other, in panels of 16 rows.
+//! Bases on their way into a product: their rows stacked, small ranks next to each other, in panels of 16 rows.
 //!
 //! A panel holds its rows column by column, [d][16], so that the product reads one register or one number at a time, in
-//! order. Several bases form a group, which starts with a new panel; rows are padded at the end of a group alone.
+//! order. Several bases form a group, which starts with a new panel; only the end of a group is padded.
 
 use std::ops::Range;
 
@@ -12,6 +12,7 @@ use super::product::{PANEL, Step};
 use crate::basis::Basis;
 use crate::engine::Precision;
 use crate::kernels::similarity::HalfRows;
+use crate::measure::linear_cka::weights as weights_of;
 
 /// Rows of a group, unless a single basis has more: a tile of 192 × 192 and a slice of its factors fit a second cache of
 /// 512 KiB.
@@ -53,7 +54,7 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// Packs bases into `steps`, whatever is in there. With `together` small ranks share groups, of a size that leaves
+    /// Packs bases into `steps`, over what is in there. With `together` small ranks share groups, of a size that leaves
     /// every thread several; else each basis is a group.
     pub(super) fn new(bases: &[&Basis], together: bool, precision: Precision, mut steps: Vec<Step>) -> Self {
         let d = bases.first().map_or(1, |basis| basis.d());
@@ -79,7 +80,7 @@ impl Stack {
         let mut weights = vec![0.0; rows.len()];
         for ((&basis, &start), rounded) in bases.iter().zip(&starts).zip(&rounded) {
             let place = start..start + basis.q();
-            weights[place.clone()].copy_from_slice(&overlap_weights(basis.sigma()));
+            weights[place.clone()].copy_from_slice(&weights_of(basis.sigma()));
             let numbers = match rounded {
                 None => basis.rows(),
                 Some(rounded) => {
@@ -137,14 +138,6 @@ fn groups(ranks: &[usize], most: usize) -> Vec<Group> {
         (first, panel) = (end, panel + n_panels);
     }
     groups
-}
-
-/// σ²/√Σσ⁴; relative to σ₁ first, so that no power overflows.
-fn overlap_weights(sigma: &[f64]) -> Vec<f64> {
-    let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
-    let squares: Vec<f64> = sigma.iter().map(|sigma| (sigma / largest).powi(2)).collect();
-    let norm = squares.iter().map(|square| square * square).sum::<f64>().sqrt();
-    squares.into_iter().map(|square| square / norm).collect()
 }
 
 /// 16 rows to a panel.
@@ -205,14 +198,5 @@ mod tests {
             }
         }
         assert_eq!(stack.steps[70..].iter().map(|step| step[2..].iter().sum::<f32>()).sum::<f32>(), 0.0);
-    }
-
-    #[test]
-    fn weights_of_the_overlap_have_norm_one_however_large_the_values() {
-        for size in [1.0, 1e150, 1e-150] {
-            let weights = overlap_weights(&[2.0 * size, size]);
-            assert!((weights[0] - 4.0 / 17f64.sqrt()).abs() < 1e-15, "{weights:?}");
-            assert!((weights[1] - 1.0 / 17f64.sqrt()).abs() < 1e-15, "{weights:?}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use super::product::PANEL;
 pub(super) struct Sums {
     /// Σᵢ P²ᵢⱼ.
     squares: Vec<f64>,
-    /// Σᵢ wᵢ·P²ᵢⱼ, wᵢ the row's weight in the linear CKA.
+    /// Σᵢ wᵢ·P²ᵢⱼ, wᵢ the row's weight.
     weighted: Vec<f64>,
 }
 
@@ -61,7 +61,7 @@ impl Sums {
 
     /// Σᵢⱼ wᵢ·wⱼ·P²ᵢⱼ over the rows so far and the columns from `start` on that have weights.
     #[inline(always)]
-    pub(super) fn linear_cka(&self, start: usize, weights: &[f64]) -> f64 {
+    pub(super) fn weighted(&self, start: usize, weights: &[f64]) -> f64 {
         let weighted = &self.weighted[start..start + weights.len()];
         weighted.iter().zip(weights).fold(0.0, |sum, (square, weight)| sum + weight * square)
     }

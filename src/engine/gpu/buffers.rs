@@ -7,8 +7,8 @@ use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, BufferView, CommandEncoder, MapMode, PollType, SubmissionIndex,
 };
 
-use super::batch::Stack;
 use super::device::Device;
+use super::grids::batch::Stack;
 use crate::error::{Error, Result};
 
 /// How long an answer may take that is on its way already.

@@ -1,6 +1,6 @@
 //! One opened GPU: its queue, its pipelines, and what went wrong on it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use wgpu::{
@@ -12,12 +12,13 @@ use wgpu::{
     ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
-use super::batch;
 use super::features::Required;
+use super::limits::Limits;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::kernels::pair_stats::{self, Feature};
 use crate::kernels::{Binding, Kernel};
+use crate::sync::lock;
 
 /// One opened GPU.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Device {
     device: wgpu::Device,
     queue: Queue,
     info: EngineInfo,
-    limits: batch::Limits,
+    limits: Limits,
     /// The first error that the driver reported; wgpu reports most of them to a callback.
     reported: Arc<Mutex<Option<String>>>,
     /// Why the device is lost, once it is.
@@ -93,7 +94,7 @@ impl Device {
             // is a constant, validated by `every_kernel_validates_with_what_the_engine_asks_for` in tests/shaders.rs, and
             // runs only where it is named by the user.
             Some(Feature::Matrices) => unsafe { ExperimentalFeatures::enabled() },
-            _ => ExperimentalFeatures::disabled(),
+            None => ExperimentalFeatures::disabled(),
         };
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
@@ -107,8 +108,7 @@ impl Device {
         let reported = Arc::new(Mutex::new(None));
         let on_error = Arc::clone(&reported);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            let mut reported = on_error.lock().unwrap_or_else(PoisonError::into_inner);
-            reported.get_or_insert(error.to_string());
+            lock(&on_error).get_or_insert(error.to_string());
         }));
         let lost = Arc::new(OnceLock::new());
         let on_lost = Arc::clone(&lost);
@@ -118,7 +118,7 @@ impl Device {
         });
         let limits = device.limits();
         let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let limits = batch::Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
+        let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
         Ok(Self {
             device,
             queue,
@@ -139,16 +139,6 @@ impl Device {
         &self.queue
     }
 
-    /// Whether a kernel that needs this runs here.
-    pub(super) fn has(&self, feature: Feature) -> bool {
-        let features = self.device.features();
-        match feature {
-            // Asked for where they are of 8 invocations, and with matrices.
-            Feature::SmallSubgroups => features.contains(Features::SUBGROUP) && !self.has(Feature::Matrices),
-            Feature::Matrices => features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
-        }
-    }
-
     pub(super) fn info(&self) -> &EngineInfo {
         &self.info
     }
@@ -157,7 +147,7 @@ impl Device {
         self.info.variant = kernel;
     }
 
-    pub(super) fn limits(&self) -> batch::Limits {
+    pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
@@ -166,12 +156,12 @@ impl Device {
     pub(super) fn pipeline(&self, kernel: &Kernel) -> Pipeline {
         let descriptor = ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: ShaderSource::Wgsl(kernel.source.into()),
+            source: ShaderSource::Wgsl(kernel.source.wgsl.into()),
         };
         // SAFETY: the kernels are our own constants. Every index is bounded by the sizes in Tile and Params, whose only
         // constructors check them against the buffers (`refuses_a_pair_that_ends_past_a_buffer` in
-        // kernels/similarity.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs,
-        // `refuses_what_ends_past_a_buffer` in kernels/pair_stats/chunk/tests.rs), and every loop ends at such a size.
+        // kernels/similarity/mod.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs,
+        // `refuses_what_ends_past_a_buffer` in kernels/pair_stats/dispatch/tests.rs), and every loop ends at such a size.
         let module =
             unsafe { self.device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) };
         let entries: Vec<BindGroupLayoutEntry> = (0..)
@@ -297,13 +287,13 @@ impl Device {
 
     /// Forgets what the driver reported, so that another attempt is judged by itself.
     pub(super) fn forgive(&self) {
-        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.reported) = None;
     }
 
     /// # Errors
     /// `Gpu` when the device is lost, and else with the first thing that the driver reported, if it did.
     pub(super) fn check(&self) -> Result<()> {
-        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let reported = lock(&self.reported);
         match self.lost.get().or(reported.as_ref()) {
             Some(message) => Err(self.fault(message.clone())),
             None => Ok(()),

@@ -7,6 +7,7 @@ use wgpu::{BufferDescriptor, BufferUsages};
 use super::GpuEngine;
 use crate::basis::Basis;
 use crate::engine::{Block, BlockStats, CpuEngine, Engine, GpuChoice, Pair, Pairs, Precision};
+use crate::measure::PHI_R;
 
 /// A software adapter, where there is one: an injected failure must not touch a real GPU's other work.
 fn open() -> Option<GpuEngine> {
@@ -36,8 +37,7 @@ fn pair_stats(engine: &dyn Engine, bases: &[Basis]) -> BlockStats {
 fn assert_same_numbers(one: &BlockStats, other: &BlockStats) {
     assert_eq!(one.n_pairs(), other.n_pairs());
     for (one, other) in one.pairs().zip(other.pairs()) {
-        let [one, other] =
-            [one, other].map(|pair| pair.phi.iter().copied().chain([pair.full, pair.linear_cka]));
+        let [one, other] = [one, other].map(|pair| pair.phi.iter().chain(pair.sums));
         for (x, y) in one.zip(other) {
             assert!((x - y).abs() <= 2e-5 || x.is_nan() && y.is_nan(), "{x} for {y}");
         }
@@ -59,9 +59,9 @@ fn a_lost_device_leaves_the_work_to_the_cpu_engine_from_then_on() {
     let bases = bases();
     engine.device.device().destroy();
     for _ in 0..2 {
-        let kept = pair_stats(&engine, &bases);
-        assert_same_numbers(&kept, &self::pair_stats(&CpuEngine::new(), &bases));
-        assert!(kept.fallback().unwrap().starts_with("cpu ("), "{:?}", kept.fallback());
+        let stats = pair_stats(&engine, &bases);
+        assert_same_numbers(&stats, &self::pair_stats(&CpuEngine::new(), &bases));
+        assert!(stats.fallback().unwrap().starts_with("cpu ("), "{:?}", stats.fallback());
         assert_warned(&engine, &["could not; computed by cpu (", "device lost"]);
     }
     let pairs = [Pair { a: &bases[3], b: &bases[8] }];
@@ -85,9 +85,9 @@ fn a_validation_error_is_tried_again_in_smaller_dispatches_with_the_same_bits() 
     let again = pair_stats(&engine, &bases);
     assert!(again.fallback().unwrap().starts_with("smaller dispatches, after "), "{:?}", again.fallback());
     assert_warned(&engine, &["smaller dispatches", "Validation Error"]);
-    let bits = |kept: &BlockStats| -> Vec<u32> {
-        let values = kept.pairs().flat_map(|pair| [pair.phi[0], pair.phi[1], pair.full, pair.linear_cka]);
-        values.map(f32::to_bits).collect()
+    let bits = |stats: &BlockStats| -> Vec<u32> {
+        let values = stats.pairs().flat_map(|pair| pair.phi.iter().chain(pair.sums));
+        values.map(|value| value.to_bits()).collect()
     };
     assert_eq!(bits(&again), bits(&whole));
     assert_eq!(pair_stats(&engine, &bases).fallback(), None, "one failure is not held against the GPU");
@@ -98,8 +98,8 @@ fn out_of_memory_twice_leaves_the_block_to_the_cpu_engine_and_no_other_one() {
     let Some(engine) = open() else { return };
     let bases = bases();
     *engine.device.injected.lock().unwrap() = vec!["Out of Memory"; 2];
-    let kept = pair_stats(&engine, &bases);
-    assert_same_numbers(&kept, &self::pair_stats(&CpuEngine::new(), &bases));
+    let stats = pair_stats(&engine, &bases);
+    assert_same_numbers(&stats, &self::pair_stats(&CpuEngine::new(), &bases));
     assert_warned(&engine, &["cpu (", "Out of Memory"]);
     assert_eq!(self::pair_stats(&engine, &bases).fallback(), None);
 
@@ -118,9 +118,9 @@ fn a_basis_that_no_buffer_holds_goes_to_the_cpu_engine() {
     let bases = [Basis::from_rows(d, row, vec![1.0]).unwrap()];
     let bases: Vec<&Basis> = bases.iter().collect();
     let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1)] };
-    let kept = engine.pair_stats(&block).unwrap();
-    assert_eq!(kept.pairs().next().unwrap().full, 1.0);
-    assert!(kept.fallback().unwrap().contains("for want of room"), "{:?}", kept.fallback());
+    let stats = engine.pair_stats(&block).unwrap();
+    assert_eq!(stats.pairs().next().unwrap().sum(PHI_R), 1.0);
+    assert!(stats.fallback().unwrap().contains("for want of room"), "{:?}", stats.fallback());
     assert_warned(&engine, &["could not; computed by cpu (", "for want of room"]);
 }
 

@@ -1,6 +1,6 @@
 //! What some kernels ask of an adapter beyond WebGPU's defaults.
 
-use wgpu::{Adapter, AdapterInfo, CooperativeScalarType, DeviceType, Features, Limits};
+use wgpu::{Adapter, AdapterInfo, CooperativeScalarType, Features, Limits};
 
 use crate::error::{Fault, Result};
 use crate::kernels::pair_stats::Feature;
@@ -12,9 +12,6 @@ const MATRIX_FEATURES: Features =
 /// 16 KiB for a tile of products, and 16 for its table.
 const MATRIX_WORKGROUP_BYTES: u32 = 32_768;
 
-/// Invocations of a small subgroup.
-const SMALL_SUBGROUP: u32 = 8;
-
 /// Features and limits that a device has to be opened with.
 pub(super) struct Required {
     pub(super) features: Features,
@@ -22,21 +19,15 @@ pub(super) struct Required {
 }
 
 impl Required {
-    /// What `needs` takes, with the features that every kernel may be better for.
+    /// What `needs` takes, and timestamps where the adapter has them.
     ///
     /// # Errors
     /// `Gpu` when the adapter does not have it.
     pub(super) fn of(needs: Option<Feature>, adapter: &Adapter, info: &AdapterInfo) -> Result<Self> {
-        // Kernels are timed where that is offered.
         let mut features = adapter.features() & Features::TIMESTAMP_QUERY;
         let mut limits = Limits::default();
-        if has_small_subgroups(adapter, info) {
-            features |= Features::SUBGROUP;
-        }
         let missing = match needs {
             None => None,
-            Some(Feature::SmallSubgroups) => (!features.contains(Features::SUBGROUP))
-                .then_some("no software driver with subgroups of 8 invocations each"),
             Some(Feature::Matrices) => {
                 features |= MATRIX_FEATURES;
                 limits.max_compute_workgroup_storage_size = MATRIX_WORKGROUP_BYTES;
@@ -52,13 +43,6 @@ impl Required {
             None => Ok(Self { features, limits }),
         }
     }
-}
-
-/// Software drivers alone: that the invocations of a subgroup are neighbours is theirs to keep, and no rule of Vulkan.
-fn has_small_subgroups(adapter: &Adapter, info: &AdapterInfo) -> bool {
-    info.device_type == DeviceType::Cpu
-        && adapter.features().contains(Features::SUBGROUP)
-        && (info.subgroup_min_size, info.subgroup_max_size) == (SMALL_SUBGROUP, SMALL_SUBGROUP)
 }
 
 fn has_matrices(adapter: &Adapter) -> bool {

@@ -18,16 +18,16 @@ const BOUND: f64 = 2e-5;
 pub(super) fn self_test(adapter: &Adapter, info: &AdapterInfo) -> Vec<SelfTest> {
     let mut tests = vec![];
     for precision in Precision::ALL {
-        let [fused, carried, kept] = match precision {
-            Precision::F32 => ["fused, f32", "carried, f32", "kept, f32"],
-            Precision::F16 => ["fused, f16", "carried, f16", "kept, f16"],
+        let [fused, carried, pair_stats] = match precision {
+            Precision::F32 => ["fused, f32", "carried, f32", "pair stats, f32"],
+            Precision::F16 => ["fused, f16", "carried, f16", "pair stats, f16"],
         };
         match GpuEngine::on(adapter, info, precision, None) {
             Ok(mut gpu) => {
                 // One tile that is not filled; several, with an odd d.
                 tests.push(grid(&gpu, fused, (24, 40), 300));
                 tests.push(grid(&gpu, carried, (70, 150), 333));
-                tests.push(outcome(kept, difference_of_kept(&mut gpu)));
+                tests.push(outcome(pair_stats, difference_of_pair_stats(&mut gpu)));
                 if precision == Precision::F32 {
                     tests.push(outcome("colormap", colormap(&gpu)));
                 }
@@ -48,7 +48,7 @@ fn grid(gpu: &GpuEngine, what: &'static str, ranks: (usize, usize), d: usize) ->
 fn difference(gpu: &GpuEngine, (q_a, q_b): (usize, usize), d: usize) -> Result<f64> {
     let (a, b) = (Basis::gaussian(q_a, d, 1)?, Basis::gaussian(q_b, d, 2)?);
     let cpu = CpuEngine::with_precision(gpu.info().precision);
-    // With itself too: large values beside small ones.
+    // With itself too: large values next to small ones.
     let pairs = [Pair { a: &a, b: &b }, Pair { a: &b, b: &b }];
     let differences = gpu.grids(&pairs)?.into_iter().zip(cpu.grids(&pairs)?).map(|(gpu, cpu)| {
         let cells = gpu.values().iter().zip(cpu.values());
@@ -57,9 +57,9 @@ fn difference(gpu: &GpuEngine, (q_a, q_b): (usize, usize), d: usize) -> Result<f
     Ok(differences.fold(0.0, f64::max))
 }
 
-/// The largest difference between what the engines keep, over every kernel for the precision: bases that straddle tiles,
+/// The largest difference between the numbers of the engines, over every kernel for the precision: bases that straddle tiles,
 /// one of a rank over 64.
-fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
+fn difference_of_pair_stats(gpu: &mut GpuEngine) -> Result<f64> {
     let bases = (0..9).map(|k| Basis::gaussian([7, 33, 70, 1, 12][k % 5], 100, k as u64));
     let bases: Vec<Basis> = bases.collect::<Result<_>>()?;
     let bases: Vec<&Basis> = bases.iter().collect();
@@ -73,10 +73,10 @@ fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
         let values = gpu.run_pair_stats(&block, gpu.device.limits())?;
         for (x, y) in values.iter().zip(&expected) {
             if x.is_nan() != y.is_nan() {
-                // A number on one side alone.
+                // A number on one side only.
                 return Ok(f64::NAN);
             }
-            // Where both are NaN the difference is no number, and max passes over it.
+            // Where both are NaN so is the difference, and max passes over it.
             worst = worst.max(f64::from((x - y).abs()));
         }
     }
@@ -84,8 +84,8 @@ fn difference_of_kept(gpu: &mut GpuEngine) -> Result<f64> {
     Ok(worst)
 }
 
-fn numbers(kept: &BlockStats) -> Vec<f32> {
-    kept.pairs().flat_map(|pair| pair.phi.iter().copied().chain([pair.full, pair.linear_cka])).collect()
+fn numbers(stats: &BlockStats) -> Vec<f32> {
+    stats.pairs().flat_map(|pair| pair.phi.iter().chain(pair.sums).copied()).collect()
 }
 
 /// The share of pixels that differ.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A tensor's part in a module.
+use crate::formats::tensor::Tensor;
+
+/// What a tensor is to a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::formats) enum TensorRole {
     /// A, the "down" matrix.
@@ -15,7 +17,7 @@ pub(in crate::formats) enum TensorRole {
     Alpha,
     /// DoRA's magnitudes.
     Magnitude,
-    /// The middle of a Tucker decomposition, which makes ΔW no product of two matrices.
+    /// The core of a Tucker decomposition, with which ΔW is not a product of two matrices.
     Mid,
 }
 
@@ -24,27 +26,34 @@ pub(in crate::formats) enum TensorRole {
 pub(in crate::formats) struct Claim<'a> {
     /// The module's path as the file has it.
     pub(in crate::formats) module: Cow<'a, str>,
-    pub(in crate::formats) part: TensorRole,
-    /// The adapter's name, where the tensor's has it.
+    pub(in crate::formats) role: TensorRole,
+    /// The adapter's name, if the tensor's name contains it.
     pub(in crate::formats) adapter: Option<&'a str>,
-    /// 1 for names that another scheme may have too, 2 for those that it alone has.
+    /// 1 for a name that other schemes have too, 2 for one that only this scheme has.
     pub(in crate::formats) weight: usize,
 }
 
 impl<'a> Claim<'a> {
-    /// A name without an adapter's; none for a module without a path.
-    pub(super) fn new(module: &'a str, part: TensorRole, weight: usize) -> Option<Self> {
-        (!module.is_empty()).then_some(Self { module: module.into(), part, adapter: None, weight })
+    /// A name without an adapter's. `None` if the module's path is empty.
+    pub(super) fn new(module: &'a str, role: TensorRole, weight: usize) -> Option<Self> {
+        (!module.is_empty()).then_some(Self { module: module.into(), role, adapter: None, weight })
     }
 
-    /// The part by the end of the name.
+    /// The claim by the end of the name.
     pub(super) fn by_end(name: &'a str, ends: &[(&str, TensorRole)], weight: usize) -> Option<Self> {
-        let (module, part) = ends.iter().find_map(|(end, part)| Some((name.strip_suffix(end)?, *part)))?;
-        Self::new(module, part, weight)
+        let (module, role) = ends.iter().find_map(|(end, role)| Some((name.strip_suffix(end)?, *role)))?;
+        Self::new(module, role, weight)
     }
 }
 
-/// Whether the text is digits alone.
+/// A tensor with its name.
+#[derive(Clone, Copy)]
+pub(in crate::formats) struct Stored<'a> {
+    pub(in crate::formats) name: &'a str,
+    pub(in crate::formats) tensor: &'a Tensor,
+}
+
+/// Whether the text consists of digits.
 pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -2,6 +2,27 @@
 //! `unet.PATH.attn1.to_q.lora.down.weight` or `….lora_A.weight`; text encoders have `….q_proj.lora_linear_layer.down.weight`.
 
 use super::claim::{Claim, TensorRole};
+use super::fused;
+use super::layout::Layout;
+use super::pair::{Pair, whole};
+use super::scaling;
+use super::scaling::by_alpha;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
+use crate::formats::config::Scale;
+use crate::formats::context::Context;
+
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "diffusers", is_numbered: false, uses_underscores: false },
+    claim,
+    accepts: |_| true,
+    path,
+    layout: Layout::Linear,
+    experts: whole,
+    scaling,
+    cut: fused::cut,
+    partners: &[("lora_A", "lora_B"), (".down", ".up")],
+};
 
 const ENDS: &[(&str, TensorRole)] = &[
     (".lora.down.weight", TensorRole::A),
@@ -13,14 +34,14 @@ const ENDS: &[(&str, TensorRole)] = &[
     (".alpha", TensorRole::Alpha),
 ];
 
-/// PEFT's ends, which newer versions write behind the name of the pipeline's part.
+/// PEFT's ends, which newer versions write after the name of the pipeline's component.
 const PEFT_ENDS: &[(&str, TensorRole)] = &[
     (".lora_A.weight", TensorRole::A),
     (".lora_B.weight", TensorRole::B),
     (".lora_magnitude_vector", TensorRole::Magnitude),
 ];
 
-/// A pipeline's parts. `transformer.` alone is GPT-2's too, so its blocks are asked for.
+/// A pipeline's components. GPT-2's names begin with `transformer.` too, so that one needs its blocks.
 const COMPONENTS: &[&str] = &[
     "unet.",
     "text_encoder.",
@@ -31,7 +52,7 @@ const COMPONENTS: &[&str] = &[
     "transformer.blocks.",
 ];
 
-/// Projections as attention processors name them, and the modules that they stand for in a UNet and in CLIP.
+/// Projections as attention processors name them, and their modules in a UNet and in CLIP.
 const PROCESSOR: &[(&str, &str, &str)] = &[
     ("to_q_lora", "to_q", "q_proj"),
     ("to_k_lora", "to_k", "k_proj"),
@@ -41,17 +62,17 @@ const PROCESSOR: &[(&str, &str, &str)] = &[
     ("add_v_proj_lora", "add_v_proj", "add_v_proj"),
 ];
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    if let Some((end, part)) = ENDS.iter().find(|(end, _)| name.ends_with(end)) {
-        // The `_lora` of a processor belongs to the module's path here, and goes in `path`.
+fn claim(name: &str) -> Option<Claim<'_>> {
+    if let Some((end, role)) = ENDS.iter().find(|(end, _)| name.ends_with(end)) {
+        // The `_lora` of a processor stays in the module's path here, and `path` takes it off.
         let cut = if end.starts_with('_') { end.len() - "_lora".len() } else { end.len() };
-        return Claim::new(&name[..name.len() - cut], *part, 2);
+        return Claim::new(&name[..name.len() - cut], *role, 2);
     }
     COMPONENTS.iter().any(|front| name.starts_with(front)).then(|| Claim::by_end(name, PEFT_ENDS, 2))?
 }
 
-/// The module that a processor's path stands for.
-pub(super) fn path(module: &str) -> String {
+/// The module of a processor's path.
+fn path(module: &str) -> String {
     let Some((front, last)) = module.rsplit_once('.') else { return module.to_owned() };
     let Some((_, in_unet, in_clip)) = PROCESSOR.iter().find(|(name, ..)| *name == last) else {
         return module.to_owned();
@@ -62,6 +83,16 @@ pub(super) fn path(module: &str) -> String {
         front.strip_suffix(".processor").unwrap_or(front),
         if is_clip { in_clip } else { in_unet }
     )
+}
+
+/// By the config of the pipeline's component, if the file has one, else by alpha.
+fn scaling(pair: &Pair, context: &Context<'_>) -> Scale {
+    let in_component = pair.path.split_once('.');
+    let config = in_component.and_then(|(name, module)| Some((context.components.get(name)?, module)));
+    match config {
+        Some((config, module)) => config.scale(module, scaling::rank(pair)),
+        None => by_alpha(pair, context),
+    }
 }
 
 #[cfg(test)]
@@ -80,7 +111,7 @@ mod tests {
         ] {
             let claim = claim(name).unwrap();
             assert_eq!(
-                (claim.part, crate::names::canonical(&path(&claim.module))),
+                (claim.role, crate::names::canonical(&path(&claim.module))),
                 (TensorRole::A, to_out.into())
             );
         }
@@ -92,14 +123,14 @@ mod tests {
         ] {
             let claim = claim(name).unwrap();
             assert_eq!(
-                (claim.part, crate::names::canonical(&path(&claim.module))),
+                (claim.role, crate::names::canonical(&path(&claim.module))),
                 (TensorRole::B, clip.into())
             );
         }
     }
 
     #[test]
-    fn a_language_model_called_transformer_is_none_of_it() {
+    fn a_language_model_called_transformer_is_not_claimed() {
         assert_eq!(claim("transformer.h.0.attn.c_attn.lora_A.weight"), None);
         assert!(claim("transformer.transformer_blocks.0.attn.to_q.lora_A.weight").is_some());
     }

@@ -1,10 +1,28 @@
-//! kohya and its heirs (sd-scripts, LyCORIS, OneTrainer, ...): `lora_unet_PATH.lora_down.weight`, (rank, d_in), beside
+//! kohya and its heirs (sd-scripts, LyCORIS, OneTrainer, ...): `lora_unet_PATH.lora_down.weight`, (rank, d_in), with
 //! `lora_up`, (d_out, rank), and a scalar `alpha`; PATH has underscores for dots.
 //!
 //! One exporter doubles the front and joins the end with an underscore too: `lora_unet_unet_PATH_lora_down.weight`.
 
 use super::claim::{Claim, TensorRole};
+use super::fused;
+use super::layout::Layout;
+use super::pair::whole;
+use super::scaling::by_alpha;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
 use crate::names::dotted;
+
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "kohya", is_numbered: false, uses_underscores: true },
+    claim,
+    accepts: |_| true,
+    path,
+    layout: Layout::Linear,
+    experts: whole,
+    scaling: by_alpha,
+    cut: fused::cut,
+    partners: &[("lora_down", "lora_up"), ("lora_A", "lora_B")],
+};
 
 const ENDS: &[(&str, TensorRole)] = &[
     (".lora_down.weight", TensorRole::A),
@@ -16,11 +34,11 @@ const ENDS: &[(&str, TensorRole)] = &[
     (".dora_scale", TensorRole::Magnitude),
 ];
 
-/// Ends that other schemes have too, and that only the front makes kohya's.
+/// Ends that other schemes have too: they are kohya's only with one of [`FRONTS`].
 const SHARED_ENDS: &[(&str, TensorRole)] =
     &[(".lora_A.weight", TensorRole::A), (".lora_B.weight", TensorRole::B), ("_alpha", TensorRole::Alpha)];
 
-/// What stands in front of PATH, and the part of the pipeline that it means.
+/// What stands before PATH, and the component of the pipeline that it means.
 const FRONTS: &[(&str, &str)] = &[
     ("lora_unet_", ""),
     ("lora_te1_", "text_encoder."),
@@ -32,31 +50,31 @@ const FRONTS: &[(&str, &str)] = &[
     ("lycoris_", ""),
 ];
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+fn claim(name: &str) -> Option<Claim<'_>> {
     Claim::by_end(name, ENDS, 2).or_else(|| {
         let is_kohya = FRONTS.iter().any(|(front, _)| name.starts_with(front));
         is_kohya.then(|| Claim::by_end(name, SHARED_ENDS, 2))?
     })
 }
 
-/// The path with its dots, where all its parts are known.
-pub(super) fn path(module: &str) -> String {
+/// The path with its dots, if all its parts are known.
+fn path(module: &str) -> String {
     let Some((front, component)) = FRONTS.iter().find(|(front, _)| module.starts_with(front)) else {
         return module.to_owned();
     };
-    let mut joined = &module[front.len()..];
+    let mut words = &module[front.len()..];
     for doubled in ["unet_", "transformer_"] {
-        // `transformer_blocks` is no doubled front.
-        if let Some(inner) = joined.strip_prefix(doubled).filter(|_| dotted(joined).is_none()) {
-            joined = inner;
+        // `transformer_blocks` is not a doubled front.
+        if let Some(inner) = words.strip_prefix(doubled).filter(|_| dotted(words).is_none()) {
+            words = inner;
         }
     }
-    // An exporter that started from attention processors kept their words.
-    let mut joined = joined.replace("_processor_to_", "_to_");
-    if joined.ends_with("_to_out") {
-        joined.push_str("_0");
+    // One exporter starts from attention processors and keeps their words.
+    let mut words = words.replace("_processor_to_", "_to_");
+    if words.ends_with("_to_out") {
+        words.push_str("_0");
     }
-    format!("{component}{}", dotted(&joined).unwrap_or(joined))
+    format!("{component}{}", dotted(&words).unwrap_or(words))
 }
 
 #[cfg(test)]
@@ -95,7 +113,7 @@ mod tests {
     fn the_end_may_be_joined_by_an_underscore() {
         let claim = claim("lora_unet_unet_mid_block_attentions_0_proj_in_lora_down.weight").unwrap();
         assert_eq!(
-            (&*claim.module, claim.part),
+            (&*claim.module, claim.role),
             ("lora_unet_unet_mid_block_attentions_0_proj_in", TensorRole::A)
         );
     }

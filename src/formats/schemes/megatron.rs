@@ -2,13 +2,31 @@
 //! rank).
 
 use super::claim::{Claim, TensorRole};
+use super::fused;
+use super::layout::Layout;
+use super::pair::whole;
+use super::scaling::by_config;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
-    let (front, part) = [(".linear_in.weight", TensorRole::A), (".linear_out.weight", TensorRole::B)]
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "Megatron", is_numbered: false, uses_underscores: false },
+    claim,
+    accepts: |_| true,
+    path: str::to_owned,
+    layout: Layout::Linear,
+    experts: whole,
+    scaling: by_config,
+    cut: fused::cut,
+    partners: &[("linear_in", "linear_out")],
+};
+
+fn claim(name: &str) -> Option<Claim<'_>> {
+    let (front, role) = [(".linear_in.weight", TensorRole::A), (".linear_out.weight", TensorRole::B)]
         .into_iter()
-        .find_map(|(end, part)| Some((name.strip_suffix(end)?, part)))?;
+        .find_map(|(end, role)| Some((name.strip_suffix(end)?, role)))?;
     // NeMo 1 keeps several adapters of a layer in one place, named after what they adapt.
-    Claim::new(front.strip_suffix(".adapter").unwrap_or(front), part, 2)
+    Claim::new(front.strip_suffix(".adapter").unwrap_or(front), role, 2)
 }
 
 #[cfg(test)]
@@ -16,8 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_adapter_in_the_name_is_no_part_of_the_module() {
-        let found = |name: &str| claim(name).map(|claim| (claim.module.into_owned(), claim.part));
+    fn the_adapter_in_the_name_is_not_part_of_the_module() {
+        let found = |name: &str| claim(name).map(|claim| (claim.module.into_owned(), claim.role));
         let qkv = "decoder.layers.0.self_attention.linear_qkv";
         let named = |part| Some((qkv.to_owned(), part));
         assert_eq!(found(&format!("{qkv}.adapter.linear_in.weight")), named(TensorRole::A));

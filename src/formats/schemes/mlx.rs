@@ -1,7 +1,25 @@
-//! MLX: `MODULE.lora_a` is (d_in, rank) and `MODULE.lora_b` (rank, d_out), transposed against all others.
+//! MLX: `MODULE.lora_a` is (d_in, rank) and `MODULE.lora_b` (rank, d_out), the transposes of what all others have.
 
 use super::claim::{Claim, TensorRole};
+use super::fused;
+use super::layout::Layout;
+use super::pair::whole;
+use super::scaling::by_config;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "MLX", is_numbered: false, uses_underscores: false },
+    claim,
+    accepts: |_| true,
+    path: str::to_owned,
+    layout: Layout::Transposed,
+    experts: whole,
+    scaling: by_config,
+    cut: fused::cut,
+    partners: &[("lora_a", "lora_b")],
+};
+
+fn claim(name: &str) -> Option<Claim<'_>> {
     Claim::by_end(name, &[(".lora_a", TensorRole::A), (".lora_b", TensorRole::B)], 2)
 }

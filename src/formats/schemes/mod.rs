@@ -1,64 +1,71 @@
-//! The table of naming schemes: each says which tensor names it claims, and the one with the most of them reads the file.
+//! The naming schemes. Each is one row: which tensors it claims, and how they are read.
 
+mod adapters;
 mod claim;
 mod cloneofsimo;
 mod diffusers;
+mod experts;
+mod fused;
 mod kohya;
+mod layout;
 mod loralib;
 mod megatron;
 mod mlx;
+mod pair;
 mod peft;
 mod refused;
 mod sam;
+mod scaling;
+mod scheme;
 mod torchtune;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-pub(super) use claim::{Claim, TensorRole};
-pub(super) use loralib::group_names;
-pub(super) use peft::unwrapped;
-use refused::refuse;
-
+pub(super) use self::adapters::{adapters, choose};
+use self::claim::Claim;
+pub(super) use self::claim::{Stored, TensorRole};
+pub(super) use self::layout::Layout;
+pub(super) use self::pair::{Pair, wrong_module};
+use self::refused::refuse;
+pub(super) use self::scheme::{Claimed, Scheme};
 use crate::adapter::NamingScheme;
-use crate::error::{Fault, Remedy, Result};
-use crate::formats::tensor::{Tensor, Tensors};
-use crate::text::{quoted, some_of};
+use crate::error::Result;
+use crate::formats::contents::Tensors;
 
-/// A naming scheme.
-pub(super) struct Scheme {
-    pub(super) format: NamingScheme,
-    /// What it makes of a tensor's name, if it is one of its own.
-    claim: for<'a> fn(&'a str) -> Option<Claim<'a>>,
-    /// The dotted path of a module, before wrappers are taken off.
-    pub(super) path: fn(&str) -> String,
-}
-
-/// Of two with as many claims the first one counts.
-const SCHEMES: &[Scheme] = &[
-    Scheme { format: NamingScheme::Loralib, claim: loralib::claim, path: str::to_owned },
-    Scheme { format: NamingScheme::Peft, claim: peft::claim, path: str::to_owned },
-    Scheme { format: NamingScheme::Diffusers, claim: diffusers::claim, path: diffusers::path },
-    Scheme { format: NamingScheme::Kohya, claim: kohya::claim, path: kohya::path },
-    Scheme { format: NamingScheme::Mlx, claim: mlx::claim, path: str::to_owned },
-    Scheme { format: NamingScheme::TorchTune, claim: torchtune::claim, path: str::to_owned },
-    Scheme { format: NamingScheme::Megatron, claim: megatron::claim, path: str::to_owned },
-    Scheme { format: NamingScheme::Cloneofsimo, claim: cloneofsimo::claim, path: cloneofsimo::path },
-    Scheme { format: NamingScheme::SamLora, claim: sam::claim, path: str::to_owned },
+/// Every naming scheme. Of two that claim as much, the first one counts.
+static SCHEMES: &[&Scheme] = &[
+    &loralib::SCHEME,
+    &peft::SCHEME,
+    &diffusers::SCHEME,
+    &kohya::SCHEME,
+    &mlx::SCHEME,
+    &torchtune::SCHEME,
+    &megatron::SCHEME,
+    &cloneofsimo::SCHEME,
+    &sam::SCHEME,
 ];
 
-/// A claimed tensor.
-pub(super) type Claimed<'a> = (&'a str, &'a Tensor, Claim<'a>);
-
-/// The scheme that a file's names are of, and the tensors that it claims.
+/// The tensors of a file that belong to modules, and the naming scheme of the file.
 ///
 /// # Errors
 /// `Unsupported` when no scheme claims a factor, naming the method or the kind of file that it seems to be.
-pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static Scheme, Vec<Claimed<'a>>)> {
+pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<(NamingScheme, Vec<Claimed<'a>>)> {
+    let Some(scheme) = leading(tensors) else {
+        return Err(refuse(path, tensors.keys().map(String::as_str)));
+    };
+    // What is read goes by each tensor's own scheme, so that several could share a file; today one claims all of it.
+    let claimed = tensors.iter().filter_map(|(name, tensor)| {
+        Some(Claimed { stored: Stored { name, tensor }, claim: (scheme.claim)(name)?, scheme })
+    });
+    Ok((scheme.names, claimed.collect()))
+}
+
+/// The scheme that claims most of the factors.
+fn leading(tensors: &Tensors) -> Option<&'static Scheme> {
     let mut best: Option<(usize, &Scheme)> = None;
     for scheme in SCHEMES {
         let weight = |name: &String| match (scheme.claim)(name) {
-            Some(Claim { part: TensorRole::A | TensorRole::B | TensorRole::E, weight, .. }) => weight,
+            Some(Claim { role: TensorRole::A | TensorRole::B | TensorRole::E, weight, .. }) => weight,
             _ => 0,
         };
         let sum = tensors.keys().map(weight).sum();
@@ -66,56 +73,26 @@ pub(super) fn detect<'a>(path: &Path, tensors: &'a Tensors) -> Result<(&'static 
             best = Some((sum, scheme));
         }
     }
-    // A bare list of tensors is LoRA's only if all could be factors.
-    let is_list = |scheme: &Scheme| {
-        scheme.format == NamingScheme::Cloneofsimo && tensors.keys().any(|name| claim::is_number(name))
-    };
-    let are_matrices =
-        || tensors.values().all(|tensor| tensor.shape.len() > 1) && tensors.len().is_multiple_of(2);
-    let Some((_, scheme)) = best.filter(|(_, scheme)| !is_list(scheme) || are_matrices()) else {
-        return Err(refuse(path, tensors.keys().map(String::as_str)));
-    };
-    let claimed = tensors
-        .iter()
-        .filter_map(|(name, tensor)| Some((name.as_str(), tensor, (scheme.claim)(name)?)))
-        .collect();
-    Ok((scheme, claimed))
+    best.map(|(_, scheme)| scheme).filter(|scheme| (scheme.accepts)(tensors))
 }
 
-/// The names of the adapters in the file; `None` for tensors without one.
-pub(super) fn adapters<'a>(claimed: &[Claimed<'a>]) -> BTreeSet<Option<&'a str>> {
-    let factors = claimed.iter().filter(|(_, _, claim)| claim.part != TensorRole::Alpha);
-    factors.map(|(_, _, claim)| claim.adapter).collect()
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-/// Keeps the adapter of this name; without a name there must be only one.
-///
-/// # Errors
-/// `Invalid` when there are several and none was named, or none of this name.
-pub(super) fn choose(
-    path: &Path,
-    claimed: &mut Vec<Claimed<'_>>,
-    name: Option<&str>,
-) -> Result<Option<String>> {
-    let adapters = adapters(claimed);
-    let shown = || some_of(adapters.iter().map(|name| name.map_or("one without name".into(), quoted)));
-    if let Some(name) = name {
-        let chosen = adapters.contains(&Some(name));
-        // A file with one adapter need not have its name in it.
-        if !chosen && adapters.len() == 1 && adapters.contains(&None) {
-            return Ok(None);
-        }
-        if !chosen {
-            let fault = Fault::new(format!("no adapter {}", quoted(name)), format!("one of {}", shown()));
-            return Err(fault.at(path).invalid());
-        }
-        claimed.retain(|(_, _, claim)| claim.adapter == Some(name));
-        return Ok(Some(name.to_owned()));
+    use super::*;
+
+    #[test]
+    fn no_two_schemes_have_one_name() {
+        let names: BTreeSet<&str> = SCHEMES.iter().map(|scheme| scheme.names.name()).collect();
+        assert_eq!(names.len(), SCHEMES.len());
     }
-    if adapters.len() > 1 {
-        let first = adapters.iter().flatten().next().copied().unwrap_or_default();
-        let fault = Fault::new(format!("{} adapters ({})", adapters.len(), shown()), "one adapter in a file");
-        return Err(fault.at(path).remedy(Remedy::NameAdapter { first: first.to_owned() }).invalid());
+
+    #[test]
+    fn the_docs_list_every_scheme() {
+        let docs = include_str!("../../../docs/formats.md");
+        for name in SCHEMES.iter().map(|scheme| scheme.names.name()) {
+            assert!(docs.lines().any(|line| line.starts_with(&format!("| {name}"))), "{name}");
+        }
     }
-    Ok(adapters.into_iter().next().flatten().map(str::to_owned))
 }

@@ -1,14 +1,30 @@
-//! PEFT: `base_model.model.MODULE.lora_A.weight`, (rank, d_in), beside `lora_B`, (d_out, rank); older files and states of
-//! whole models have the adapter's name in front of `weight`. Embeddings have `lora_embedding_A` and no `weight`;
+//! PEFT: `base_model.model.MODULE.lora_A.weight`, (rank, d_in), and `lora_B`, (d_out, rank); older files and states of
+//! whole models have the adapter's name before `weight`. Embeddings have `lora_embedding_A` and no `weight`;
 //! AdaLoRA has no `weight` either, and a `lora_E`; DoRA adds a `lora_magnitude_vector`.
 
 use super::claim::{Claim, TensorRole};
+use super::experts;
+use super::fused;
+use super::layout::Layout;
+use super::scaling::by_config;
+use super::scheme::Scheme;
+use crate::adapter::NamingScheme;
+use crate::formats::config::WRAPPER;
 
-/// What PEFT puts in front of the module's path, once for each wrapping.
-pub(in crate::formats) const WRAPPER: &str = "base_model.model.";
+pub(super) static SCHEME: Scheme = Scheme {
+    names: NamingScheme { name: "PEFT", is_numbered: false, uses_underscores: false },
+    claim,
+    accepts: |_| true,
+    path: str::to_owned,
+    layout: Layout::Linear,
+    experts: experts::split,
+    scaling: by_config,
+    cut: fused::cut,
+    partners: &[("lora_embedding_A", "lora_embedding_B"), ("lora_A", "lora_B"), ("lora_E", "lora_A")],
+};
 
-/// What parts are called, behind [`MARK`].
-const PARTS: &[(&str, TensorRole)] = &[
+/// What tensors are called, after [`MARK`].
+const ROLES: &[(&str, TensorRole)] = &[
     ("A", TensorRole::A),
     ("B", TensorRole::B),
     ("E", TensorRole::E),
@@ -19,31 +35,23 @@ const PARTS: &[(&str, TensorRole)] = &[
 
 const MARK: &str = ".lora_";
 
-pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
+fn claim(name: &str) -> Option<Claim<'_>> {
     let (module, rest) = name.rsplit_once(MARK)?;
     let (called, tail) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-    let (_, part) = PARTS.iter().find(|(part, _)| *part == called)?;
+    let (_, role) = ROLES.iter().find(|(name, _)| *name == called)?;
     let is_wrapped = module.starts_with(WRAPPER);
     let adapter = match tail.strip_suffix(".weight") {
         Some("") => None,
         Some(infix) => Some(infix.strip_prefix('.')?),
         None if tail.is_empty() => None,
-        // Parameters that are no layers of their own have no `weight`, so only the wrapper tells what the infix is.
+        // Parameters that are not layers of their own have no `weight`, so the infix is known only by the wrapper.
         None if is_wrapped || !["A", "B"].contains(&called) => {
             Some(tail.strip_prefix('.').filter(|name| !name.contains('.') && *name != "bias")?)
         }
         None => return None,
     };
     let weight = if is_wrapped { 2 } else { 1 };
-    Some(Claim { adapter, ..Claim::new(module, *part, weight)? })
-}
-
-/// The module's path in the model that PEFT wrapped, which the keys of `rank_pattern` and `alpha_pattern` are for.
-pub(in crate::formats) fn unwrapped(mut path: &str) -> &str {
-    while let Some(inner) = path.strip_prefix(WRAPPER) {
-        path = inner;
-    }
-    path
+    Some(Claim { adapter, ..Claim::new(module, *role, weight)? })
 }
 
 #[cfg(test)]
@@ -51,11 +59,11 @@ mod tests {
     use super::*;
 
     fn claimed(name: &str) -> Option<(String, TensorRole, Option<&str>)> {
-        claim(name).map(|claim| (claim.module.into_owned(), claim.part, claim.adapter))
+        claim(name).map(|claim| (claim.module.into_owned(), claim.role, claim.adapter))
     }
 
     #[test]
-    fn takes_the_part_and_the_adapter_from_the_name() {
+    fn takes_the_role_and_the_adapter_from_the_name() {
         let q = "base_model.model.h.0.q";
         for (name, part, adapter) in [
             ("base_model.model.h.0.q.lora_A.weight", TensorRole::A, None),
@@ -76,11 +84,10 @@ mod tests {
             claimed("h.0.q.lora_B.default.weight"),
             Some(("h.0.q".to_owned(), TensorRole::B, Some("default")))
         );
-        assert_eq!(unwrapped("base_model.model.base_model.model.h.0.q"), "h.0.q");
     }
 
     #[test]
-    fn leaves_what_is_no_part_of_a_module() {
+    fn leaves_names_that_belong_to_no_module() {
         for name in [
             "base_model.model.classifier.modules_to_save.default.weight",
             "base_model.model.h.0.q.lora_B.bias",

@@ -1,12 +1,11 @@
-//! Says what a file holds that no naming scheme claims: methods without an A and a B for each module, full models.
+//! The error for a file that no naming scheme claims: a method without A and B for each module, or not an adapter at all.
 
 use std::path::Path;
 
 use crate::error::{Error, Fault};
-use crate::formats::sniff;
 use crate::text::{counted, listed};
 
-/// What the names of other methods hold. The first that fits counts.
+/// Marks in the names of other methods. The first that fits counts.
 const METHODS: &[(&str, &str)] = &[
     ("lokr_", "LoKr"),
     ("hada_", "LoHa"),
@@ -34,7 +33,7 @@ pub(super) fn refuse<'a>(path: &Path, names: impl Iterator<Item = &'a str> + Clo
         let hint = "only methods with an A and a B for each module have subspaces to compare";
         return fault(format!("{n_tensors} of what seems {what} ({shown})")).hint(hint).unsupported();
     }
-    if let Some(kind) = sniff::kind_of_state(names.clone()) {
+    if let Some(kind) = kind_of_state(names.clone()) {
         return fault(format!("{n_tensors} of {kind}")).other_kind().unsupported();
     }
     match names.clone().next() {
@@ -46,6 +45,20 @@ pub(super) fn refuse<'a>(path: &Path, names: impl Iterator<Item = &'a str> + Clo
             fault(found).hint(hint).other_kind().unsupported()
         }
     }
+}
+
+/// What training keeps next to a model, known by the names of its tensors.
+fn kind_of_state<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+    let optimizer = [".exp_avg", ".exp_avg_sq", ".momentum_buffer", ".square_avg"];
+    if names.clone().any(|name| optimizer.iter().any(|end| name.ends_with(end))) {
+        return Some("an optimizer's state");
+    }
+    let is_random = |name: &str| {
+        let first = name.split('.').next().unwrap_or(name);
+        matches!(first, "cpu" | "cuda" | "xpu" | "mps" | "npu" | "python" | "numpy")
+            || first.ends_with("rng_state")
+    };
+    (names.clone().next().is_some() && names.all(is_random)).then_some("a random generator's state")
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// Of four neighbouring rows of the stack. What no basis stands in is never read for its sake.
+use crate::measure::linear_cka;
+
+/// Of four neighbouring rows of the stack. Rows without a basis are never read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct RowParams {
@@ -21,21 +23,20 @@ pub struct RowParams {
 const STEPS: [f64; 2] = [0.754_877_666_246_692_7, 0.569_840_290_998_053_2];
 
 impl RowParams {
-    /// Writes what is known of a basis whose first row is row `row` of `facts`.
+    /// Writes the params of a basis whose first row is row `row` of `params`.
     ///
-    /// `scales` are 1 for every row where there are none.
+    /// Without `scales` every row's is 1.
     ///
     /// # Panics
-    /// When the rows end past `facts`.
-    pub fn write(facts: &mut [Self], row: usize, sigma: &[f64], scales: Option<&[f32]>) {
-        let norm = sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>().sqrt();
-        for (i, sigma) in sigma.iter().enumerate() {
+    /// When the rows end past `params`.
+    pub fn write(params: &mut [Self], row: usize, sigma: &[f64], scales: Option<&[f32]>) {
+        for (i, weight) in linear_cka::weights(sigma).into_iter().enumerate() {
             let (four, k) = ((row + i) / 4, (row + i) % 4);
             let dither = |step: f64| (i as f64 * step).fract() as f32;
-            facts[four].weights[k] = if norm > 0.0 { (sigma * sigma / norm) as f32 } else { 0.0 };
-            facts[four].scales[k] = scales.map_or(1.0, |scales| scales[i]);
-            facts[four].dithers_a[k] = dither(STEPS[0]);
-            facts[four].dithers_b[k] = dither(STEPS[1]);
+            params[four].weights[k] = weight as f32;
+            params[four].scales[k] = scales.map_or(1.0, |scales| scales[i]);
+            params[four].dithers_a[k] = dither(STEPS[0]);
+            params[four].dithers_b[k] = dither(STEPS[1]);
         }
     }
 }
@@ -46,10 +47,10 @@ mod tests {
 
     #[test]
     fn a_dither_rounds_the_same_number_both_ways_in_turn_over_any_rectangle() {
-        let mut facts = vec![RowParams::default(); 256];
-        RowParams::write(&mut facts, 0, &vec![1.0; 1024], None);
+        let mut params = vec![RowParams::default(); 256];
+        RowParams::write(&mut params, 0, &vec![1.0; 1024], None);
         let dither =
-            |i: usize, j: usize| (facts[i / 4].dithers_a[i % 4] + facts[j / 4].dithers_b[j % 4]).fract();
+            |i: usize, j: usize| (params[i / 4].dithers_a[i % 4] + params[j / 4].dithers_b[j % 4]).fract();
         for square in [0.03f32, 0.5, 0.25, 0.97, 1048.576] {
             for (n_rows, n_cols) in [(1, 1024), (1024, 1), (7, 900), (64, 64), (1000, 1000)] {
                 let mut sum = 0.0;
@@ -68,10 +69,10 @@ mod tests {
 
     #[test]
     fn weights_have_norm_1_and_rows_go_in_fours() {
-        let mut facts = vec![RowParams::default(); 2];
-        RowParams::write(&mut facts, 3, &[3.0, 1.0], Some(&[0.5, 0.25]));
-        assert_eq!((facts[0].scales, facts[1].scales), ([0.0, 0.0, 0.0, 0.5], [0.25, 0.0, 0.0, 0.0]));
-        let (first, second) = (facts[0].weights[3], facts[1].weights[0]);
+        let mut params = vec![RowParams::default(); 2];
+        RowParams::write(&mut params, 3, &[3.0, 1.0], Some(&[0.5, 0.25]));
+        assert_eq!((params[0].scales, params[1].scales), ([0.0, 0.0, 0.0, 0.5], [0.25, 0.0, 0.0, 0.0]));
+        let (first, second) = (params[0].weights[3], params[1].weights[0]);
         assert!((first * first + second * second - 1.0).abs() < 1e-6 && (first / second - 9.0).abs() < 1e-5);
     }
 }

@@ -7,7 +7,7 @@ use crate::adapter::{Adapter, Module};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::files::FileStamp;
-use crate::measure::start_projection::sketch;
+use crate::measure::start_projection::start_projection;
 use crate::scan::cache::CachedModule;
 use crate::scan::journal::records::Journal;
 use crate::scan::plan::Plan;
@@ -60,7 +60,7 @@ impl Files<'_> {
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         match Basis::with_a(module, self.modules.side) {
-            Ok((basis, a)) => Ok(CachedModule::Basis { basis, projection: Box::new(sketch(&a)) }),
+            Ok((basis, a)) => Ok(CachedModule::Basis { basis, projection: Box::new(start_projection(&a)) }),
             Err(error @ Error::Io { .. }) => Err(error),
             Err(error) => Ok(CachedModule::Missing(error.to_string())),
         }

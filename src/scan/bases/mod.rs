@@ -16,6 +16,7 @@ use super::cache::{Cache, CachedModule};
 use super::event::BasesFrom;
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
+use super::table::PairTable;
 use crate::error::Result;
 
 /// The bases of the adapters of a plan.
@@ -119,8 +120,8 @@ pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
     let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);
     let numbers = largest.map(|&(module, r)| u64::from(r) * plan.modules[module as usize].d as u64).max();
     let n = plan.block.min(plan.adapters.len()) as u64;
-    let n_cells = plan.options.keep.cells(plan.max_rank).len() as u64 + 24;
-    let block_bytes = 2 * 2 * 4 * n * numbers.unwrap_or(0) + 2 * 4 * n * n * n_cells;
+    let row_bytes = PairTable::of(plan).memory_bytes() as u64;
+    let block_bytes = 2 * 2 * 4 * n * numbers.unwrap_or(0) + n * n * row_bytes;
     let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 3) as usize;
     NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
 }

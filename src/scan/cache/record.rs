@@ -3,7 +3,7 @@
 use crate::basis::Basis;
 
 /// Numbers of a projection of A.
-pub const N_PROJECTED: usize = 128;
+pub use crate::measure::start_projection::N_PROJECTED;
 
 /// What the cache keeps of one module.
 #[derive(Debug, Clone, PartialEq)]

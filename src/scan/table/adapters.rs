@@ -18,8 +18,8 @@ pub struct AdapterRow {
     pub step: Option<i64>,
     /// The base model that its config names.
     pub base_model: Option<String>,
-    /// Whose names the tensors have.
-    pub format: String,
+    /// The naming scheme of the tensors.
+    pub naming_scheme: String,
     /// How many modules the scan compares.
     pub n_modules: i32,
     /// The largest rank of these.
@@ -77,7 +77,7 @@ fn columns(rows: &[AdapterRow]) -> Vec<Values> {
         text(&|row| row.run.clone()),
         Values::Int64(Cells::Some(rows.iter().map(|row| row.step).collect())),
         optional(&|row| row.base_model.clone()),
-        text(&|row| row.format.clone()),
+        text(&|row| row.naming_scheme.clone()),
         int(&|row| row.n_modules),
         int(&|row| row.rank),
         optional(&|row| row.digest.clone()),

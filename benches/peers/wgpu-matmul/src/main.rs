@@ -1,6 +1,6 @@
 //! What is kept of every pair of a list of bases, by burn on wgpu: products of stacked bases, their squares, two prefix sums
 //! and the wanted cells, as a burn user would write it well. Bases go up and cells come back at every run, as in
-//! `benches/kept.rs`. The pairs above the diagonal are wanted; a matrix product has no half, so that the rows are also cut
+//! `benches/pair_stats.rs`. The pairs above the diagonal are wanted; a matrix product has no half, so that the rows are also cut
 //! into strips, each multiplied with the columns from its own on, and the fastest way of cutting counts.
 //!
 //! ```text
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use burn_tensor::{Distribution, Int, Tensor, TensorData};
 use burn_wgpu::{Wgpu, WgpuDevice};
 
-/// Rank, d, bases: those of `benches/kept.rs`.
+/// Rank, d, bases: those of `benches/pair_stats.rs`.
 const SHAPES: [(usize, usize, usize); 4] = [(8, 768, 128), (16, 768, 64), (64, 768, 16), (128, 768, 8)];
 
 const N_RUNS: usize = 5;

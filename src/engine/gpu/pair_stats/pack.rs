@@ -27,7 +27,7 @@ enum Numbers {
 
 impl<'a> Packed<'a> {
     /// # Errors
-    /// `Invalid` when a row is no unit vector, and in f16 when it is zero or not finite.
+    /// `Invalid` when a row is not a unit vector, and in f16 when it is zero or not finite.
     pub(super) fn new(basis: &'a Basis, layout: Layout) -> Result<Self> {
         let d = basis.d();
         let row_bytes = 4 * layout.row_words(d);
@@ -42,18 +42,19 @@ impl<'a> Packed<'a> {
             }
             Numbers::F16(half) => half.reciprocals.iter().all(|&reciprocal| reciprocal > 0.0),
         };
-        match is_unit {
-            true => Ok(Self { basis, numbers, row_bytes }),
-            false => Err(Fault::new("a row of another norm", "orthonormal rows").of("basis").invalid()),
+        if is_unit {
+            Ok(Self { basis, numbers, row_bytes })
+        } else {
+            Err(Fault::new("a row of another norm", "orthonormal rows").of("basis").invalid())
         }
     }
 
-    pub(super) fn write_facts(&self, facts: &mut [RowParams], row: usize) {
+    pub(super) fn write_params(&self, params: &mut [RowParams], row: usize) {
         let scales = match &self.numbers {
             Numbers::F16(half) => Some(&half.reciprocals[..]),
             Numbers::F32 | Numbers::Split { .. } => None,
         };
-        RowParams::write(facts, row, self.basis.sigma(), scales);
+        RowParams::write(params, row, self.basis.sigma(), scales);
     }
 
     /// Hands these rows' bytes to `write` in order, each with where it begins; gaps between them are to be zero.
@@ -118,8 +119,8 @@ mod tests {
     fn split_rows_hold_all_high_parts_then_all_low_ones() {
         let basis = Basis::from_rows(3, vec![1.0, 0.0, 0.0, 0.0, 0.6, 0.8], vec![1.0; 2]).unwrap();
         let packed = Packed::new(&basis, Layout::Split).unwrap();
-        let mut places = vec![];
-        packed.rows(0..2, |begin, bytes| places.push((begin, bytes.len())));
-        assert_eq!(places, [(0, 6), (64, 6), (128, 6), (192, 6)]);
+        let mut parts = vec![];
+        packed.rows(0..2, |begin, bytes| parts.push((begin, bytes.len())));
+        assert_eq!(parts, [(0, 6), (64, 6), (128, 6), (192, 6)]);
     }
 }

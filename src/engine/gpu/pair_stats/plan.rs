@@ -1,4 +1,4 @@
-//! How a block is cut into dispatches: strips of neighbouring bases, and which strip is multiplied with which.
+//! How a block is cut into dispatches: runs of neighbouring bases, and which run is multiplied with which.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use crate::engine::{Block, BlockStats, Pairs};
 use crate::error::{Fault, Result};
 use crate::kernels::pair_stats::{self, Dispatch, Layout, PairIndex};
 
-/// Tiles begin at multiples of this in a strip, whatever the variant's own.
+/// Tiles begin at multiples of this in a run, for every variant.
 const ALIGNMENT: usize = 128;
 
-/// Places in a table of slots: 4 MiB, for lists of pairs of which most bases know few others.
+/// Entries of a pair table: 4 MiB, for lists of pairs in which most bases have few partners.
 const MAX_TABLE: usize = 1 << 20;
 
 /// Words of sums in one dispatch: 16 MiB to read back while the next one runs.
@@ -30,94 +30,97 @@ pub(super) struct Budget {
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     /// Bases that are uploaded together.
-    pub(super) strips: Vec<Vec<&'a Basis>>,
+    pub(super) runs: Vec<Vec<&'a Basis>>,
     pub(super) dispatches: Vec<PlannedDispatch>,
-    /// Rows of the longest strip, up to the end of its last tile.
-    pub(super) strip_rows: usize,
+    /// Rows of the longest run, up to the end of its last tile.
+    pub(super) run_rows: usize,
     pub(super) row_words: usize,
-    /// Numbers kept of a pair.
+    /// Numbers of a pair.
     pub(super) n_values: usize,
 }
 
-/// One strip times one strip.
+/// One run times one run.
 #[derive(Debug)]
 pub(super) struct PlannedDispatch {
-    pub(super) strips: [usize; 2],
+    pub(super) runs: [usize; 2],
     pub(super) which: PairLayout,
 }
 
-/// Which pairs of two strips are wanted, and where they stand in the block.
+/// Which pairs of two runs are wanted, and where they stand in the block.
 #[derive(Debug)]
 pub(super) enum PairLayout {
     /// Each with each, from these places in the block's lists on.
     All([usize; 2]),
-    /// One strip with itself, each pair once, from this place on.
+    /// One run with itself, each pair once, from this place on.
     Upper(usize),
-    /// Slots of the pairs, as [`PairIndex::Table`] has them; and for each pair of the block its index, its places within the
-    /// strips, and its slot.
+    /// The pairs of the dispatch, as [`PairIndex::Table`] has them; and those of the block.
     Listed { table: Vec<u32>, n_pairs: usize, pairs: Vec<Listed> },
 }
 
+/// A listed pair.
 #[derive(Debug)]
 pub(super) struct Listed {
+    /// In the block.
     index: usize,
-    places: [usize; 2],
-    slot: usize,
+    /// Its bases within the runs.
+    bases: [usize; 2],
+    /// In the dispatch, which makes a pair that is listed twice once.
+    pair: usize,
 }
 
 impl<'a> Plan<'a> {
     /// # Errors
-    /// `Limit` when a basis or a pair's numbers alone are over the budget.
+    /// `Limit` when one basis, or one pair's numbers, are over the budget.
     pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
         let row_words = budget.layout.row_words(d);
-        let n_values = block.cells.len() + BlockStats::N_MORE;
+        let n_values = BlockStats::n_numbers(block.cells.len());
         let cutter = Cutter::new(d, row_words, n_values, budget)?;
-        let (strips, dispatches) = match block.pairs {
+        let (runs, dispatches) = match block.pairs {
             Pairs::All => {
                 let (a, b) = (cutter.cut(block.a)?, cutter.cut(block.b)?);
-                // To and fro, so that the strip that was used last is used next.
+                // To and fro, so that the run that was used last is used next.
                 let order = (0..a.len()).flat_map(|row| {
                     let n = b.len();
                     (0..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - col }))
                 });
                 let dispatches = order.map(|(row, col)| PlannedDispatch {
-                    strips: [row, a.len() + col],
+                    runs: [row, a.len() + col],
                     which: PairLayout::All([a[row].0, b[col].0]),
                 });
                 let dispatches = dispatches.collect();
-                (a.into_iter().chain(b).map(|(_, strip)| strip).collect(), dispatches)
+                (a.into_iter().chain(b).map(|(_, run)| run).collect(), dispatches)
             }
             Pairs::Upper => {
-                let strips = cutter.cut(block.a)?;
-                let order = (0..strips.len()).flat_map(|row| {
-                    let n = strips.len();
+                let runs = cutter.cut(block.a)?;
+                let order = (0..runs.len()).flat_map(|row| {
+                    let n = runs.len();
                     (row..n).map(move |col| (row, if row % 2 == 0 { col } else { n - 1 - (col - row) }))
                 });
                 let dispatches = order.map(|(row, col)| PlannedDispatch {
-                    strips: [row, col],
-                    which: match row == col {
-                        true => PairLayout::Upper(strips[row].0),
-                        false => PairLayout::All([strips[row].0, strips[col].0]),
+                    runs: [row, col],
+                    which: if row == col {
+                        PairLayout::Upper(runs[row].0)
+                    } else {
+                        PairLayout::All([runs[row].0, runs[col].0])
                     },
                 });
                 let dispatches = dispatches.collect();
-                (strips.into_iter().map(|(_, strip)| strip).collect(), dispatches)
+                (runs.into_iter().map(|(_, run)| run).collect(), dispatches)
             }
             Pairs::List(list) => cutter.gather(block, list)?,
         };
-        let rows = |strip: &Vec<&Basis>| strip.iter().map(|basis| basis.q()).sum::<usize>();
-        let strip_rows = strips.iter().map(rows).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
-        Ok(Self { strips, dispatches, strip_rows, row_words, n_values })
+        let rows = |run: &Vec<&Basis>| run.iter().map(|basis| basis.q()).sum::<usize>();
+        let run_rows = runs.iter().map(rows).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
+        Ok(Self { runs, dispatches, run_rows, row_words, n_values })
     }
 
     /// Tiles of 128 in all dispatches, about: what decides which kernel fills the GPU.
     pub(super) fn n_tiles(&self) -> usize {
-        let tiles = |strip: usize| {
-            self.strips[strip].iter().map(|basis| basis.q()).sum::<usize>().div_ceil(ALIGNMENT)
-        };
+        let tiles =
+            |run: usize| self.runs[run].iter().map(|basis| basis.q()).sum::<usize>().div_ceil(ALIGNMENT);
         let of = |dispatch: &PlannedDispatch| {
-            let [a, b] = dispatch.strips.map(tiles);
+            let [a, b] = dispatch.runs.map(tiles);
             match &dispatch.which {
                 PairLayout::All(_) => a * b,
                 PairLayout::Upper(_) => a * (a + 1) / 2,
@@ -127,26 +130,26 @@ impl<'a> Plan<'a> {
         self.dispatches.iter().map(of).sum()
     }
 
-    /// The most words of places and of sums in a dispatch.
+    /// The most words of tables and of sums in a dispatch.
     pub(super) fn most_words(&self, n_cells: usize) -> (usize, usize) {
-        let (mut places, mut sums) = (1, 1);
+        let (mut tables, mut sums) = (1, 1);
         for dispatch in &self.dispatches {
-            let [a, b] = dispatch.strips.map(|strip| self.strips[strip].len());
+            let [a, b] = dispatch.runs.map(|run| self.runs[run].len());
             let (table, n_pairs) = match &dispatch.which {
                 PairLayout::All(_) => (0, a * b),
                 PairLayout::Upper(_) => (0, a * a.saturating_sub(1) / 2),
                 PairLayout::Listed { table, n_pairs, .. } => (table.len(), *n_pairs),
             };
-            let groups = self.strip_rows / pair_stats::QUADRANT;
-            places = places.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
+            let groups = self.run_rows / pair_stats::QUADRANT;
+            tables = tables.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
             sums = sums.max(n_pairs * self.n_values * 2);
         }
-        (places, sums)
+        (tables, sums)
     }
 }
 
 impl PairLayout {
-    pub(super) fn slots(&self) -> PairIndex<'_> {
+    pub(super) fn index(&self) -> PairIndex<'_> {
         match self {
             Self::All(_) => PairIndex::All,
             Self::Upper(_) => PairIndex::Upper,
@@ -154,7 +157,7 @@ impl PairLayout {
         }
     }
 
-    /// Calls `take` with the index in the block, the places within the strips and the slot of every pair.
+    /// Calls `take` with the index in the block, the bases within the runs and the index in the dispatch of every pair.
     pub(super) fn for_each(
         &self,
         block: &Block<'_>,
@@ -175,22 +178,22 @@ impl PairLayout {
                 }
             }
             Self::Upper(first) => {
-                let mut slot = 0;
+                let mut pair = 0;
                 for a in 0..n_a {
                     for b in a + 1..n_b {
-                        take(index(first + a, first + b), [a, b], slot);
-                        slot += 1;
+                        take(index(first + a, first + b), [a, b], pair);
+                        pair += 1;
                     }
                 }
             }
             Self::Listed { pairs, .. } => {
-                pairs.iter().for_each(|pair| take(pair.index, pair.places, pair.slot));
+                pairs.iter().for_each(|pair| take(pair.index, pair.bases, pair.pair));
             }
         }
     }
 }
 
-/// What a strip may hold.
+/// What a run may hold.
 struct Cutter {
     max_rows: usize,
     max_bases: usize,
@@ -205,7 +208,7 @@ impl Cutter {
             let most = (MAX_SUMS / 2).min(Dispatch::MAX_CELLS);
             return Err(Fault::new(found, format!("at most {most}")).of("block").limit());
         }
-        // Two strips are multiplied in a dispatch, and both lie in one buffer.
+        // Two runs are multiplied in a dispatch, and both lie in one buffer.
         let by_work = (budget.max_flop / (2.0 * d as f64)).sqrt() as usize;
         let by_memory = budget.max_words / 2 / row_words;
         let max_rows = by_work.max(ALIGNMENT).min(by_memory) / ALIGNMENT * ALIGNMENT;
@@ -220,92 +223,93 @@ impl Cutter {
         Err(Fault::new(format!("a basis of {} vectors", basis.q()), expected).of("block").limit())
     }
 
-    /// Neighbours together, each strip with the place of its first basis.
+    /// Neighbours together, each run with the place of its first basis.
     fn cut<'a>(&self, bases: &[&'a Basis]) -> Result<Vec<(usize, Vec<&'a Basis>)>> {
-        let mut strips: Vec<(usize, Vec<&'a Basis>)> = vec![];
+        let mut runs: Vec<(usize, Vec<&'a Basis>)> = vec![];
         let mut n_rows = 0;
         for (place, &basis) in bases.iter().enumerate() {
             self.check(basis)?;
             n_rows += basis.q();
-            match strips.last_mut() {
-                Some((_, strip)) if n_rows <= self.max_rows && strip.len() < self.max_bases => {
-                    strip.push(basis);
+            match runs.last_mut() {
+                Some((_, run)) if n_rows <= self.max_rows && run.len() < self.max_bases => {
+                    run.push(basis);
                 }
                 _ => {
                     n_rows = basis.q();
-                    strips.push((place, vec![basis]));
+                    runs.push((place, vec![basis]));
                 }
             }
         }
-        Ok(strips)
+        Ok(runs)
     }
 
-    /// Two strips for as many pairs of a list as fit, again and again.
+    /// Two runs for as many pairs of a list as fit, again and again.
     fn gather<'a>(
         &self,
         block: &Block<'a>,
         list: &[(u32, u32)],
     ) -> Result<(Vec<Vec<&'a Basis>>, Vec<PlannedDispatch>)> {
-        let (mut strips, mut dispatches) = (vec![], vec![]);
+        let (mut runs, mut dispatches) = (vec![], vec![]);
         let mut group = Group::default();
         for (index, &(a, b)) in list.iter().enumerate() {
             let bases = [block.a[a as usize], block.b[b as usize]];
             bases.into_iter().try_for_each(|basis| self.check(basis))?;
             if !group.has_room(self, [a, b], bases) {
-                std::mem::take(&mut group).close(&mut strips, &mut dispatches);
+                std::mem::take(&mut group).close(&mut runs, &mut dispatches);
             }
             group.push(index, [a, b], bases);
         }
         if !group.pairs.is_empty() {
-            group.close(&mut strips, &mut dispatches);
+            group.close(&mut runs, &mut dispatches);
         }
-        Ok((strips, dispatches))
+        Ok((runs, dispatches))
     }
 }
 
 /// Listed pairs that go into one dispatch.
 #[derive(Default)]
 struct Group<'a> {
-    /// Of each of the two lists: where its bases stand in the strip.
-    places: [HashMap<u32, usize>; 2],
-    strips: [Vec<&'a Basis>; 2],
+    /// Of each of the two lists: where its bases are in the run.
+    bases: [HashMap<u32, usize>; 2],
+    runs: [Vec<&'a Basis>; 2],
     n_rows: [usize; 2],
-    slots: HashMap<[usize; 2], usize>,
+    /// Pairs of bases in the runs, each once.
+    distinct: HashMap<[usize; 2], usize>,
     pairs: Vec<Listed>,
 }
 
 impl<'a> Group<'a> {
     fn has_room(&self, cutter: &Cutter, pair: [u32; 2], bases: [&Basis; 2]) -> bool {
-        let is_new = [0, 1].map(|k| !self.places[k].contains_key(&pair[k]));
+        let is_new = [0, 1].map(|k| !self.bases[k].contains_key(&pair[k]));
         let n_rows = [0, 1].map(|k| self.n_rows[k] + if is_new[k] { bases[k].q() } else { 0 });
-        let n = [0, 1].map(|k| self.strips[k].len() + usize::from(is_new[k]));
+        let n = [0, 1].map(|k| self.runs[k].len() + usize::from(is_new[k]));
         n_rows.into_iter().all(|n_rows| n_rows <= cutter.max_rows)
             && n[0] * n[1] <= MAX_TABLE
-            && self.slots.len() < cutter.max_pairs
+            && self.distinct.len() < cutter.max_pairs
     }
 
     fn push(&mut self, index: usize, pair: [u32; 2], bases: [&'a Basis; 2]) {
-        let places = [0, 1].map(|k| {
-            *self.places[k].entry(pair[k]).or_insert_with(|| {
+        let in_runs = [0, 1].map(|k| {
+            *self.bases[k].entry(pair[k]).or_insert_with(|| {
                 self.n_rows[k] += bases[k].q();
-                self.strips[k].push(bases[k]);
-                self.strips[k].len() - 1
+                self.runs[k].push(bases[k]);
+                self.runs[k].len() - 1
             })
         });
-        let next = self.slots.len();
-        let slot = *self.slots.entry(places).or_insert(next);
-        self.pairs.push(Listed { index, places, slot });
+        let next = self.distinct.len();
+        let pair = *self.distinct.entry(in_runs).or_insert(next);
+        self.pairs.push(Listed { index, bases: in_runs, pair });
     }
 
-    fn close(self, strips: &mut Vec<Vec<&'a Basis>>, dispatches: &mut Vec<PlannedDispatch>) {
-        let n_b = self.strips[1].len();
-        let mut table = vec![Dispatch::NO_PAIR; self.strips[0].len() * n_b];
-        for ([a, b], slot) in &self.slots {
-            table[a * n_b + b] = *slot as u32;
+    fn close(self, runs: &mut Vec<Vec<&'a Basis>>, dispatches: &mut Vec<PlannedDispatch>) {
+        let n_b = self.runs[1].len();
+        let mut table = vec![Dispatch::NO_PAIR; self.runs[0].len() * n_b];
+        for ([a, b], pair) in &self.distinct {
+            table[a * n_b + b] = *pair as u32;
         }
-        let which = PairLayout::Listed { table, n_pairs: self.slots.len(), pairs: self.pairs };
-        dispatches.push(PlannedDispatch { strips: [strips.len(), strips.len() + 1], which });
-        strips.extend(self.strips);
+        let which = PairLayout::Listed { table, n_pairs: self.distinct.len(), pairs: self.pairs };
+        dispatches.push(PlannedDispatch { runs: [runs.len(), runs.len() + 1], which });
+        runs.extend(self.runs);
     }
 }
 

@@ -35,7 +35,7 @@ fn a_block_in_many_dispatches_has_the_bits_of_one() {
             let block = Block { a: &bases, b: &bases, pairs, cells: &[(1, 1), (3, 2), (8, 8)] };
             let whole = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
             for (n_rows, max_flop) in [(3 * 128, 1e9), (2 * 128, 1e9), (1 << 14, 1e6)] {
-                // Three strips of 128 rows in the stack, then two, so that all of them come and go; then many small ones.
+                // Three runs of 128 rows in the stack, then two, so that all of them come and go; then many small ones.
                 let limits = Limits { max_words: n_rows * 64, max_flop };
                 let cut = engine.run_pair_stats(&block, limits).unwrap();
                 assert!(bits(&cut) == bits(&whole), "{precision}, {pairs:?}, {limits:?}");
@@ -86,7 +86,7 @@ fn an_unknown_kernel_or_one_of_another_precision_is_an_error_that_lists_those_th
         GpuEngine::open_with_kernel(&GpuChoice::Index(0), Precision::F32, "pair_stats_64_f16").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "kernel: found `pair_stats_64_f16`, expected pair_stats or pair_stats_128 or pair_stats_64 or pair_stats_128_subgroup or pair_stats_coop"
+        "kernel: found `pair_stats_64_f16`, expected pair_stats or pair_stats_128 or pair_stats_64 or pair_stats_coop"
     );
 }
 

@@ -1,24 +1,24 @@
 use super::*;
 
-const LENGTHS: Lengths = Lengths { rows: 1024, places: 1 << 16, sums: 1 << 20 };
+const LENGTHS: Lengths = Lengths { rows: 1024, tables: 1 << 16, sums: 1 << 20 };
 
-fn strip(ranks: &[usize]) -> BasisRun<'_> {
+fn run(ranks: &[usize]) -> BasisRun<'_> {
     BasisRun { ranks, row: 128 }
 }
 
 #[test]
 fn groups_name_the_bases_that_reach_into_each_64_rows() {
     // Rows 0–63, 64–163 and 164–166, in tiles of 128 up to row 255.
-    let groups = strip(&[64, 100, 3]).groups(128);
+    let groups = run(&[64, 100, 3]).groups(128);
     assert_eq!(groups, [[0, 1], [1, 2], [1, 3], [0, 0]]);
-    assert_eq!(strip(&[64, 100, 3]).groups(64).len(), 3);
-    assert_eq!(strip(&[1]).groups(64), [[0, 1]]);
+    assert_eq!(run(&[64, 100, 3]).groups(64).len(), 3);
+    assert_eq!(run(&[1]).groups(64), [[0, 1]]);
 }
 
 #[test]
 fn makes_the_tiles_that_hold_a_pair_and_no_other() {
     let ranks = [100; 3]; // Three tiles of 128, the bases at rows 0, 100 and 200.
-    let tiles = |slots: PairIndex<'_>| super::tiles(128, [strip(&ranks), strip(&ranks)], slots);
+    let tiles = |pairs: PairIndex<'_>| super::tiles(128, [run(&ranks), run(&ranks)], pairs);
     assert_eq!(tiles(PairIndex::All).len(), 9);
     assert_eq!(tiles(PairIndex::Upper), [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]);
     let mut table = [Dispatch::NO_PAIR; 9];
@@ -30,21 +30,21 @@ fn makes_the_tiles_that_hold_a_pair_and_no_other() {
 fn refuses_what_ends_past_a_buffer() {
     let ranks = [64, 70, 3];
     let new = |lengths: Lengths| {
-        Dispatch::new(128, 100, [strip(&ranks), strip(&ranks)], PairIndex::All, &[(1, 1), (2, 2)], lengths)
+        Dispatch::new(128, 100, [run(&ranks), run(&ranks)], PairIndex::All, &[(1, 1), (2, 2)], lengths)
     };
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 4 * 2, 2, 32));
     let rows = 128 + 2 * 128;
-    let (places, sums) = (whole.places.len(), whole.n_sums);
-    assert!(new(Lengths { rows, places, sums }).is_ok());
+    let (tables, sums) = (whole.tables.len(), whole.n_sums);
+    assert!(new(Lengths { rows, tables, sums }).is_ok());
     for (short, message) in [
         (
             Lengths { rows: rows - 1, ..LENGTHS },
             "rows of a stack: found 384, expected at most 383".to_owned(),
         ),
         (
-            Lengths { places: places - 1, ..LENGTHS },
-            format!("words of places: found {places}, expected at most {}", places - 1),
+            Lengths { tables: tables - 1, ..LENGTHS },
+            format!("words of tables: found {tables}, expected at most {}", tables - 1),
         ),
         (
             Lengths { sums: sums - 1, ..LENGTHS },
@@ -56,9 +56,9 @@ fn refuses_what_ends_past_a_buffer() {
 }
 
 #[test]
-fn refuses_slots_of_another_shape() {
-    let new = |slots: PairIndex<'_>| {
-        Dispatch::new(64, 10, [strip(&[3, 4]), strip(&[3, 5])], slots, &[], LENGTHS).map(|_| ())
+fn refuses_pairs_of_another_shape() {
+    let new = |pairs: PairIndex<'_>| {
+        Dispatch::new(64, 10, [run(&[3, 4]), run(&[3, 5])], pairs, &[], LENGTHS).map(|_| ())
     };
     assert!(new(PairIndex::All).is_ok());
     assert!(new(PairIndex::Upper).is_err());
@@ -70,16 +70,16 @@ fn refuses_slots_of_another_shape() {
 #[test]
 fn reads_sums_of_one_word_and_of_two() {
     let read = |ranks: [usize; 2], sums: &[u32]| {
-        let chunk = Dispatch::new(
+        let dispatch = Dispatch::new(
             64,
             10,
-            [strip(&ranks[..1]), strip(&ranks[1..])],
+            [run(&ranks[..1]), run(&ranks[1..])],
             PairIndex::All,
             &[(2, 2), (9, 1)],
             LENGTHS,
         );
         let mut values = [0.0; 4];
-        chunk.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
+        dispatch.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
         values
     };
     let [half, past, full, linear_cka] = read([2, 5], &[1 << 25, 7, 1 << 26, 1 << 30]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::measure::N_PRODUCT_SUMS;
 
 fn budget(max_words: usize, max_flop: f64) -> Budget {
     Budget { max_words, max_flop, layout: Layout::F32 }
@@ -19,16 +20,16 @@ fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
             let mut seen = vec![0; block.n_pairs()];
             let places: Vec<(usize, usize)> = block.places().collect();
             for dispatch in &plan.dispatches {
-                let strips = dispatch.strips.map(|strip| &plan.strips[strip]);
-                dispatch.which.for_each(&block, strips.map(Vec::len), |index, [a, b], _| {
+                let runs = dispatch.runs.map(|run| &plan.runs[run]);
+                dispatch.which.for_each(&block, runs.map(Vec::len), |index, [a, b], _| {
                     let expected = [block.a[places[index].0], block.b[places[index].1]];
-                    assert!(std::ptr::eq(strips[0][a], expected[0]));
-                    assert!(std::ptr::eq(strips[1][b], expected[1]));
+                    assert!(std::ptr::eq(runs[0][a], expected[0]));
+                    assert!(std::ptr::eq(runs[1][b], expected[1]));
                     seen[index] += 1;
                 });
             }
             assert!(seen.iter().all(|&count| count == 1), "{pairs:?}: {seen:?}");
-            assert!(2 * plan.strip_rows * plan.row_words <= budget.max_words);
+            assert!(2 * plan.run_rows * plan.row_words <= budget.max_words);
         }
     }
 }
@@ -64,12 +65,12 @@ fn over_many_pairs_over_nine_tenths_of_the_product_are_of_use() {
     }
 }
 
-fn n_tiles(plan: &Plan<'_>, dispatch: &PlannedDispatch) -> usize {
+fn n_tiles(plan: &Plan<'_>, planned: &PlannedDispatch) -> usize {
     let ranks: [Vec<usize>; 2] =
-        dispatch.strips.map(|strip| plan.strips[strip].iter().map(|basis| basis.q()).collect());
-    let strips = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0 });
-    let lengths = pair_stats::Lengths { rows: plan.strip_rows, places: 1 << 25, sums: 1 << 25 };
-    let cells = vec![(1, 1); plan.n_values - 2];
-    let chunk = Dispatch::new(128, 768, strips, dispatch.which.slots(), &cells, lengths).unwrap();
-    chunk.params.n_tiles as usize
+        planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
+    let runs = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0 });
+    let lengths = pair_stats::Lengths { rows: plan.run_rows, tables: 1 << 25, sums: 1 << 25 };
+    let cells = vec![(1, 1); plan.n_values - N_PRODUCT_SUMS];
+    let dispatch = Dispatch::new(128, 768, runs, planned.which.index(), &cells, lengths).unwrap();
+    dispatch.params.n_tiles as usize
 }

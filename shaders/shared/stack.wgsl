@@ -1,0 +1,227 @@
+// The sums of all pairs of a block, from tiles of the product of all its bases: what every pair_stats_* kernel shares.
+//
+//   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   linear CKA = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
+//
+// row_params   of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
+// tables       index tables, which begin where Params says: tiles, groups, starts, cells, pair_table
+// sums         (n_pairs, n_cells + N_SUMS) of 1 or 2 words: S of each cell, then the sums named below; added to, so zeros at
+//              first
+//
+// A kernel that uses it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
+// and rows of any content up to the end of the last tile; and
+//   cosines  4 × 4 products by the scales of their rows
+//
+// A tile is any 128 (or 64) rows by as many columns of the product of all a rows and all b rows: bases of any ranks share
+// it, without padding, and one that straddles tiles leaves a part of its sums in each. The parts must add up to the same
+// bits wherever a tile happens to begin, so Q is summed in whole numbers: rounded to multiples of 2⁻²⁵, and the terms of the
+// linear CKA to 2⁻³¹, with a dither that depends only on (i, j), so that roundings do not pile up. Sums of whole numbers
+// modulo 2³² do not depend on their order, and a rectangle of a summed-area table is exact.
+//
+// Sums over d run in slices of SLICE columns, which are then added up: one f32 sum over all of d would be off by up to
+// 4e-4 on directions like 1/√d.
+//
+// Each 64 × 64 quadrant of a tile is finished by itself: its table takes the 16 KiB that staged the bases before, and the
+// invocations share out its rectangles. Under 128 no rectangle overflows: the rows of a basis are orthonormal, so that
+// those of 64 rows sum to 64 at most.
+
+override SLICE: u32 = 128u;
+
+const QUAD: u32 = 64u;   // rows and columns of a quadrant
+const LANES: u32 = 16u;  // invocations along a quadrant's side, 4 × 4 cells each
+const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals spreads over the memory banks
+
+const Q_UNIT: f32 = 33554432.0;         // 2²⁵
+const LINEAR_CKA_UNIT: f32 = 2147483648.0; // 2³¹
+
+// The sums of a pair after its cells, in the order of the host's PRODUCT_SUMS: those of Q, then those of its weighted terms.
+const PHI_R: u32 = 0u;
+const LINEAR_CKA: u32 = 1u;
+const N_PLAIN: u32 = 1u;
+const N_SUMS: u32 = 2u;
+
+// Which pairs are wanted.
+const ALL: u32 = 0u;   // each a with each b
+const UPPER: u32 = 1u; // a before b, both of one list
+const NO_PAIR: u32 = 0xffffffffu;
+
+struct Params {
+    d4: u32,       // vec4 in a row
+    row_a: u32,    // of the first a in bases
+    row_b: u32,
+    n_a: u32,      // bases
+    n_b: u32,
+    params_a: u32, // where the params of these rows begin, in fours
+    params_b: u32,
+    pairs: u32,    // ALL, UPPER, or else: pair_table says it
+    n_cells: u32,
+    n_words: u32,  // of a sum: 2 where a rank is over 64
+    n_tiles: u32,
+    // Where these begin in tables:
+    tiles: u32,    // (row, column) of each tile, in tiles
+    groups_a: u32, // of each 64 rows: the first basis in them and the one after the last
+    groups_b: u32,
+    starts_a: u32, // first row of each basis, and the row after the last
+    starts_b: u32,
+    cells: u32,    // (i, j) of each cell, from 1
+    pair_table: u32, // (n_a, n_b): which pair of sums it is, or NO_PAIR
+}
+
+struct RowParams {
+    weights: vec4<f32>,
+    scales: vec4<f32>,
+    dithers_a: vec4<f32>,
+    dithers_b: vec4<f32>,
+}
+
+@group(0) @binding(1) var<storage, read> row_params: array<RowParams>;
+@group(0) @binding(2) var<storage, read> tables: array<u32>;
+@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read_write> sums: array<atomic<u32>>;
+
+// Staged bases as bits of f32, [column * rows / 4 + row / 4] four rows of one column; then totals; then a quadrant's table.
+var<workgroup> staged: array<vec4<u32>, QUAD * LANES>;
+
+// From one quadrant of P, of which an invocation has 4 × 4, to its share of all sums.
+fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
+    let a = row_params[params.params_a + group_row * LANES + ty];
+    let b = row_params[params.params_b + group_col * LANES + tx];
+    let c = cosines(p, a.scales, b.scales);
+    let q = mat4x4<f32>(c[0] * c[0], c[1] * c[1], c[2] * c[2], c[3] * c[3]);
+    let d0 = fract(a.dithers_a.x + b.dithers_b);
+    let d1 = fract(a.dithers_a.y + b.dithers_b);
+    let d2 = fract(a.dithers_a.z + b.dithers_b);
+    let d3 = fract(a.dithers_a.w + b.dithers_b);
+    // The squares themselves, then their terms of the linear CKA.
+    var units_a = vec4<f32>(Q_UNIT);
+    var units_b = vec4<f32>(1.0);
+    for (var part = 0u; part < 2u; part++) {
+        table(
+            vec4<u32>(fma(q[0], units_a.x * units_b, d0)), vec4<u32>(fma(q[1], units_a.y * units_b, d1)),
+            vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
+        );
+        let first = part * (params.n_cells + N_PLAIN);
+        let n = select(params.n_cells + N_PLAIN, N_SUMS - N_PLAIN, part == 1u);
+        share(group_row, group_col, first, n, ty * LANES + tx);
+        units_a = LINEAR_CKA_UNIT * a.weights;
+        units_b = b.weights;
+    }
+}
+
+fn running(v: vec4<u32>) -> vec4<u32> {
+    let y = v.x + v.y;
+    let z = y + v.z;
+    return vec4<u32>(v.x, y, z, z + v.w);
+}
+
+// Makes totals exclusive running sums along 16 lines of 16: one line an invocation.
+fn scan(thread: u32) {
+    workgroupBarrier();
+    if thread < LANES {
+        var sum = vec4<u32>();
+        for (var k = 0u; k < LANES; k++) {
+            let next = staged[thread * LINE + k];
+            staged[thread * LINE + k] = sum;
+            sum += next;
+        }
+    }
+    workgroupBarrier();
+}
+
+// The summed-area table of the quadrant: inclusive sums over all cells above and to the left, modulo 2³².
+fn table(q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, tx: u32, ty: u32) {
+    let thread = ty * LANES + tx;
+    // Along the rows.
+    var s0 = running(q0);
+    var s1 = running(q1);
+    var s2 = running(q2);
+    var s3 = running(q3);
+    staged[ty * LINE + tx] = vec4<u32>(s0.w, s1.w, s2.w, s3.w);
+    scan(thread);
+    let left = staged[ty * LINE + tx];
+    s0 += left.x;
+    s1 += left.y + s0;
+    s2 += left.z + s1;
+    s3 += left.w + s2;
+    // Down the columns.
+    workgroupBarrier();
+    staged[tx * LINE + ty] = s3;
+    scan(thread);
+    let above = staged[tx * LINE + ty];
+    workgroupBarrier();
+    let at = 4u * ty * LANES + tx;
+    staged[at] = s0 + above;
+    staged[at + LANES] = s1 + above;
+    staged[at + 2u * LANES] = s2 + above;
+    staged[at + 3u * LANES] = s3 + above;
+    workgroupBarrier();
+}
+
+// The sum of all cells before this row and this column of the quadrant.
+fn before(row: u32, col: u32) -> u32 {
+    if row == 0u || col == 0u {
+        return 0u;
+    }
+    let at = (row - 1u) * QUAD + col - 1u;
+    return staged[at / 4u][at % 4u];
+}
+
+// Adds what this quadrant has of the values from `first` on of all its pairs.
+fn share(group_row: u32, group_col: u32, first: u32, n: u32, thread: u32) {
+    let begin_a = tables[params.groups_a + 2u * group_row];
+    let begin_b = tables[params.groups_b + 2u * group_col];
+    let n_a = tables[params.groups_a + 2u * group_row + 1u] - begin_a;
+    let n_b = tables[params.groups_b + 2u * group_col + 1u] - begin_b;
+    for (var job = thread; job < n_a * n_b * n; job += LANES * LANES) {
+        let pair = job / n;
+        add(group_row * QUAD, group_col * QUAD, begin_a + pair / n_b, begin_b + pair % n_b, first + job % n);
+    }
+    workgroupBarrier();
+}
+
+// Adds what the quadrant from this row and column on has of one value of one pair.
+fn add(row: u32, col: u32, a: u32, b: u32, value: u32) {
+    var pair = a * params.n_b + b;
+    if params.pairs == UPPER {
+        if a >= b {
+            return;
+        }
+        pair = a * params.n_b - a * (a + 1u) / 2u + b - a - 1u;
+    } else if params.pairs != ALL {
+        pair = tables[params.pair_table + pair];
+        if pair == NO_PAIR {
+            return;
+        }
+    }
+    let start_a = tables[params.starts_a + a];
+    let start_b = tables[params.starts_b + b];
+    let q_a = tables[params.starts_a + a + 1u] - start_a;
+    let q_b = tables[params.starts_b + b + 1u] - start_b;
+    var i = q_a;
+    var j = q_b;
+    if value < params.n_cells {
+        i = tables[params.cells + 2u * value];
+        j = tables[params.cells + 2u * value + 1u];
+        if i > q_a || j > q_b {
+            return;
+        }
+    } else if value == params.n_cells + PHI_R {
+        i = min(q_a, q_b);
+        j = i;
+    }
+    // The cell's rectangle, cut to the quadrant.
+    let top = max(start_a, row) - row;
+    let end = min(max(start_a + i, row) - row, QUAD);
+    let left = max(start_b, col) - col;
+    let right = min(max(start_b + j, col) - col, QUAD);
+    if top >= end || left >= right {
+        return;
+    }
+    let sum = before(end, right) - before(top, right) - before(end, left) + before(top, left);
+    let at = (pair * (params.n_cells + N_SUMS) + value) * params.n_words;
+    if params.n_words == 1u {
+        atomicAdd(&sums[at], sum);
+    } else {
+        atomicAdd(&sums[at], sum & 0xffffu);
+        atomicAdd(&sums[at + 1u], sum >> 16u);
+    }
+}

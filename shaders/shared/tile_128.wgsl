@@ -1,0 +1,74 @@
+// Tiles of 128 × 128 by multiply-adds, for the kernels pair_stats_128. Needs product.wgsl.
+
+// What an invocation has in each quadrant, named by its row and column.
+struct Blocks {
+    b00: mat4x4<f32>,
+    b01: mat4x4<f32>,
+    b10: mat4x4<f32>,
+    b11: mat4x4<f32>,
+}
+
+fn multiply_add_blocks(p: Blocks, a0: vec4<f32>, a1: vec4<f32>, b0: vec4<f32>, b1: vec4<f32>) -> Blocks {
+    return Blocks(
+        multiply_add(p.b00, a0, b0), multiply_add(p.b01, a0, b1),
+        multiply_add(p.b10, a1, b0), multiply_add(p.b11, a1, b1),
+    );
+}
+
+// The products of UNROLL staged columns from k on, added to the sums of an invocation.
+fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
+    let at_a = k * 64u + 32u + ty;
+    let at_b = k * 64u + tx;
+    var p = sums;
+    for (var u = 0u; u < UNROLL; u++) {
+        let a0 = four(at_a + u * 64u);
+        let a1 = four(at_a + u * 64u + 16u);
+        let b0 = four(at_b + u * 64u);
+        let b1 = four(at_b + u * 64u + 16u);
+        p = multiply_add_blocks(p, a0, a1, b0, b1);
+    }
+    return p;
+}
+
+// A tile of 128 × 128: 16 × 16 invocations with 8 × 8 cells each, as four blocks of 4 × 4, one in each quadrant.
+fn make_tile_128(index: u32, tx: u32, ty: u32) {
+    let tile_row = tables[params.tiles + 2u * index];
+    let tile_col = tables[params.tiles + 2u * index + 1u];
+    let thread = ty * LANES + tx;
+
+    // Each invocation stages 4 rows × 4 columns: four of them read 64 bytes of a row in line.
+    let lane = thread % 4u;
+    let quad = thread / 4u;
+    let row_a = params.row_a + tile_row * 128u + 4u * (quad - 32u);
+    let row_b = params.row_b + tile_col * 128u + 4u * quad;
+    let row = select(row_a, row_b, quad < 32u);
+    let source = row * params.d4 + lane;
+    let to = 4u * lane * 64u + quad;
+
+    var c = Blocks();
+    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
+        var p = Blocks();
+        let end = min(slice + SLICE / 4u, params.d4);
+        for (var start = slice; start < end; start += STEP / 4u) {
+            stage(to, 64u, source + start);
+            workgroupBarrier();
+            for (var k = 0u; k < STEP; k += UNROLL) {
+                p = add_products(p, k, tx, ty);
+            }
+            workgroupBarrier();
+        }
+        c = Blocks(c.b00 + p.b00, c.b01 + p.b01, c.b10 + p.b10, c.b11 + p.b11);
+    }
+    // A loop, not four calls: drivers inline them, and take four times as long to compile the kernel.
+    for (var quadrant = 0u; quadrant < 4u; quadrant++) {
+        var block = c.b00;
+        if quadrant == 1u {
+            block = c.b01;
+        } else if quadrant == 2u {
+            block = c.b10;
+        } else if quadrant == 3u {
+            block = c.b11;
+        }
+        finish(block, 2u * tile_row + quadrant / 2u, 2u * tile_col + quadrant % 2u, tx, ty);
+    }
+}

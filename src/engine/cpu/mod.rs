@@ -1,0 +1,80 @@
+//! The CPU engine: tiles of stacked bases through a product kernel of its own, the sums of a tile while it is in the cache,
+//! tiles in parallel.
+
+mod pair_stats;
+mod pool;
+mod product;
+mod stack;
+mod sums;
+mod tile;
+mod tile_stats;
+mod whole_grid;
+
+use rayon::prelude::*;
+
+use self::pool::Buffers;
+use super::{Block, BlockStats, CpuPainter, Engine, EngineInfo, EngineKind, Painter, Pair, Precision};
+use crate::error::Result;
+use crate::kernels::colormap::{Band, Cells, ColorTable};
+use crate::measure::Grid;
+
+/// Computes on all threads of the current rayon pool. SIMD is chosen at run time.
+#[derive(Debug)]
+pub struct CpuEngine {
+    info: EngineInfo,
+    buffers: Buffers,
+}
+
+impl CpuEngine {
+    /// The engine with bases in f32; nothing to open, nothing to fail.
+    pub fn new() -> Self {
+        Self::with_precision(Precision::F32)
+    }
+
+    /// The same with a choice. f16 gives the numbers that a GPU gives for it, and saves nothing here.
+    pub fn with_precision(precision: Precision) -> Self {
+        let threads = rayon::current_num_threads();
+        let device =
+            format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, instruction_set());
+        let variant = instruction_set();
+        let info = EngineInfo { kind: EngineKind::Cpu, device, driver: String::new(), precision, variant };
+        Self { info, buffers: Buffers::default() }
+    }
+}
+
+impl Default for CpuEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine for CpuEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
+        pairs.par_iter().map(|pair| pair_stats::grid(pair, self.info.precision, &self.buffers)).collect()
+    }
+
+    fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
+        pair_stats::pair_stats(block, self.info.precision, &self.buffers)
+    }
+}
+
+impl Painter for CpuEngine {
+    fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
+        CpuPainter.colormap(cells, table, band)
+    }
+}
+
+/// The instruction set that [`pulp`] takes here.
+fn instruction_set() -> &'static str {
+    match pulp::Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V4(_) => "x86-64 AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V3(_) => "x86-64 AVX2",
+        _ => std::env::consts::ARCH,
+    }
+}

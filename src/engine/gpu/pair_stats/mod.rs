@@ -1,0 +1,129 @@
+//! What statistics need of many pairs: the pair statistics kernels and their buffers.
+
+mod buffer_set;
+mod pack;
+mod plan;
+mod upload;
+
+use std::sync::{Mutex, OnceLock};
+
+use self::buffer_set::{BufferSet, Needs};
+use self::plan::{Budget, Plan};
+use super::GpuEngine;
+use super::device::{Device, Pipeline};
+use super::limits::Limits;
+use crate::engine::{Block, StageTimes};
+use crate::error::Result;
+use crate::kernels::pair_stats::{VARIANTS, Variant};
+use crate::sync::lock;
+
+/// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
+/// GPU has 30 to 80 compute units.
+const FEW_TILES: usize = 64;
+
+/// A kind of work, by what it leaves of a GPU unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Under [`FEW_TILES`] tiles.
+    FewPairs,
+    /// As many or more.
+    ManyPairs,
+}
+
+impl Work {
+    pub(super) const ALL: [Self; 2] = [Self::FewPairs, Self::ManyPairs];
+
+    fn of(plan: &Plan<'_>) -> Self {
+        if plan.n_tiles() < FEW_TILES { Self::FewPairs } else { Self::ManyPairs }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FewPairs => "few pairs",
+            Self::ManyPairs => "many pairs",
+        }
+    }
+}
+
+/// The variants for a device's precision that it runs and that give the same bits, with their places in [`VARIANTS`].
+pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'static Variant)> {
+    // What needs more than WebGPU's defaults gives other bits.
+    let is_one = |variant: &Variant| variant.precision == device.info().precision && variant.needs.is_none();
+    VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
+}
+
+/// The pair statistics kernels of one engine.
+#[derive(Debug)]
+pub(super) struct PairStatsKernels {
+    /// Compiled when first used, in the order of [`VARIANTS`].
+    pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
+    /// The one to take for every block.
+    pub(super) only: Option<usize>,
+    /// The ones to take for each kind of [`Work`].
+    pub(super) fastest: [usize; 2],
+    /// Buffers that are not in use.
+    idle: Mutex<Vec<BufferSet>>,
+    times: Mutex<StageTimes>,
+}
+
+impl PairStatsKernels {
+    pub(super) fn new(device: &Device, only: Option<usize>) -> Self {
+        // Until they are timed: the tile that fills a GPU sooner, and the one that asks less of its memory.
+        let fastest = [64, 128].map(|tile| {
+            let with_tile = kernels_of(device).find(|(_, variant)| variant.tile == tile);
+            with_tile.map_or(0, |(at, _)| at)
+        });
+        let (pipelines, idle, times) = Default::default();
+        Self { pipelines, only, fastest, idle, times }
+    }
+
+    fn pipeline(&self, device: &Device, at: usize) -> &Pipeline {
+        self.pipelines[at].get_or_init(|| device.pipeline(&VARIANTS[at].kernel))
+    }
+
+    pub(super) fn times(&self) -> StageTimes {
+        *lock(&self.times)
+    }
+
+    fn take_idle(&self, variant: &Variant, needs: &Needs) -> Option<BufferSet> {
+        let mut idle = lock(&self.idle);
+        match idle.iter().position(|buffer_set| buffer_set.serves(variant, needs)) {
+            Some(at) => Some(idle.swap_remove(at)),
+            None => {
+                // What is too small now would only hold memory.
+                idle.clear();
+                None
+            }
+        }
+    }
+}
+
+impl GpuEngine {
+    /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
+    pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
+        let Limits { max_words, max_flop } = limits;
+        // All kernels that may be taken for a precision read the same numbers of words.
+        let layout = VARIANTS[self.pair_stats.only.unwrap_or(self.pair_stats.fastest[0])].layout;
+        let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
+        let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
+        if plan.dispatches.is_empty() {
+            return Ok(values);
+        }
+        let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
+        let (device, variant) = (&self.device, &VARIANTS[at]);
+        let pipeline = self.pair_stats.pipeline(device, at);
+        let needs = Needs::of(&plan, block.cells.len(), max_words);
+        let mut buffer_set = match self.pair_stats.take_idle(variant, &needs) {
+            Some(buffer_set) => buffer_set,
+            None => BufferSet::new(device, pipeline, variant, needs)?,
+        };
+        let times = buffer_set.run(device, pipeline, variant, (block, &plan, needs), &mut values)?;
+        *lock(&self.pair_stats.times) += times;
+        // Buffers of a run that failed are not kept: what is in them is unknown.
+        lock(&self.pair_stats.idle).push(buffer_set);
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests;

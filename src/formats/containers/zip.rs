@@ -1,0 +1,213 @@
+//! Zip archives, as `torch.save` and `numpy.savez` write them: where the bytes of each member are, checked against the file.
+//!
+//! Nothing is unpacked here. A stored member is read by position. The size of a deflated one is believed only if deflate
+//! could have made it from its bytes.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use zip::CompressionMethod;
+use zip::read::ZipArchive;
+use zip::result::ZipError;
+
+use crate::adapter::Source;
+use crate::adapter::factor::Deflated;
+use crate::error::{Error, Fault, Result};
+use crate::formats::limits::Limits;
+use crate::formats::source::Reader;
+use crate::text::quoted;
+
+const CUT: &str = "the file was cut short or damaged: download or copy it again";
+
+/// Deflate makes at most 258 bytes from two bits.
+const MAX_DEFLATE_RATIO: u64 = 1032;
+
+/// Bytes of the directory that are read at once.
+const BUFFER_BYTES: usize = 4096;
+
+/// Where a member's bytes are.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) source: Source,
+    pub(super) offset_bytes: u64,
+    pub(super) n_bytes: u64,
+}
+
+impl Member {
+    /// Reads all of it, at most `limit_bytes`.
+    ///
+    /// # Errors
+    /// `Limit` when it is larger, `Malformed` when it cannot be unpacked to its size, `Io`.
+    pub(super) fn read(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>> {
+        if self.n_bytes > limit_bytes {
+            let fault = Fault::new(format!("{} bytes", self.n_bytes), format!("at most {limit_bytes}"));
+            return Err(fault.at(self.source.path()).of(format!("member {}", quoted(name))).limit());
+        }
+        self.start(self.n_bytes)
+    }
+
+    /// Reads the first `n` bytes, or as many as there are.
+    pub(super) fn start(&self, n: u64) -> Result<Vec<u8>> {
+        // Every caller bounds `n`.
+        let mut bytes = vec![0; self.n_bytes.min(n) as usize];
+        self.source.open()?.read_at(self.offset_bytes, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Every member of an archive, by name.
+pub(super) type Members = BTreeMap<String, Member>;
+
+/// Whether a file begins like a zip archive, an empty one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// The name of the first member, from the first bytes of an archive that may be cut short.
+pub(super) fn first_member(head: &[u8]) -> Option<Cow<'_, str>> {
+    // The name starts at byte 30; its length is two bytes from byte 26 on.
+    let length = u16::from_le_bytes(*head.get(26..)?.first_chunk()?);
+    head.get(30..30 + usize::from(length)).map(String::from_utf8_lossy)
+}
+
+/// Lists the members.
+///
+/// # Errors
+/// `Malformed` when the directory is missing or broken, members overlap, share a name or have an impossible size;
+/// `Unsupported` when one is encrypted or compressed by another method; `Limit` when there are too many.
+pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Members> {
+    let path = reader.path();
+    let too_many = |found: String, most: u64| {
+        Fault::new(found, format!("at most {most}")).at(path).of("zip archive").limit()
+    };
+    let n_left = Cell::new(limits.header_bytes);
+    let cursor = BufReader::with_capacity(BUFFER_BYTES, Cursor { reader, at: 0, n_left: &n_left });
+    let mut archive = ZipArchive::new(cursor).map_err(|error| match n_left.get() {
+        0 => too_many("more bytes of directory".into(), limits.header_bytes),
+        _ => broken(path, &error),
+    })?;
+    if archive.len() > limits.n_tensors {
+        return Err(too_many(format!("{} members", archive.len()), limits.n_tensors as u64));
+    }
+    // From here on, what is read is bounded by the number of members.
+    n_left.set(u64::MAX);
+    let fault = |found: &str, expected: &str| Fault::new(found, expected).at(path).of("zip archive");
+    if archive.has_duplicate_names() {
+        return Err(fault("two members of one name", "each name once").malformed());
+    }
+    if archive.has_overlapping_files().map_err(|error| broken(path, &error))? {
+        let expected = "each with bytes of its own, before the directory";
+        return Err(fault("members that overlap", expected).hint(CUT).malformed());
+    }
+    let mut members = Members::new();
+    for at in 0..archive.len() {
+        let file = archive.by_index_raw(at).map_err(|error| broken(path, &error))?;
+        let name = String::from_utf8_lossy(file.name_raw()).into_owned();
+        if file.is_dir() {
+            continue;
+        }
+        let offset_bytes = file.data_start().unwrap_or(u64::MAX);
+        let packed = Packed { offset_bytes, n_stored: file.compressed_size(), n_bytes: file.size() };
+        let fault = |found: &str, expected: String| {
+            Fault::new(found, expected).at(path).of(format!("member {}", quoted(&name)))
+        };
+        if file.encrypted() {
+            return Err(fault("an encrypted member", "a plain one".into()).unsupported());
+        }
+        let member = match file.compression() {
+            CompressionMethod::Stored => packed.stored(source),
+            CompressionMethod::Deflated => packed.deflated(source),
+            other => {
+                let expected = "a stored or deflated one".into();
+                return Err(fault(&format!("a member packed by {other}"), expected).unsupported());
+            }
+        };
+        let member = member.map_err(|expected| {
+            fault(&format!("a size of {} bytes", packed.n_bytes), expected).hint(CUT).malformed()
+        })?;
+        // Each of its factors is unpacked from the start of the member on.
+        if file.compression() == CompressionMethod::Deflated && member.n_bytes > limits.factor_bytes {
+            let expected = format!("at most {}", limits.factor_bytes);
+            return Err(fault(&format!("{} bytes once unpacked", member.n_bytes), expected).limit());
+        }
+        // Different raw names may become the same as UTF-8.
+        if members.insert(name.clone(), member).is_some() {
+            return Err(fault("a second member of this name", "each name once".into()).malformed());
+        }
+    }
+    Ok(members)
+}
+
+/// A member, according to the directory.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    offset_bytes: u64,
+    n_stored: u64,
+    n_bytes: u64,
+}
+
+impl Packed {
+    fn stored(self, source: &Source) -> Result<Member, String> {
+        if self.n_stored != self.n_bytes {
+            return Err(format!("the {} that are stored", self.n_stored));
+        }
+        Ok(Member { source: source.clone(), offset_bytes: self.offset_bytes, n_bytes: self.n_bytes })
+    }
+
+    fn deflated(self, source: &Source) -> Result<Member, String> {
+        let most = self.n_stored.saturating_mul(MAX_DEFLATE_RATIO);
+        if self.n_bytes > most {
+            return Err(format!("at most {most}, all that deflate makes of {}", self.n_stored));
+        }
+        let part = Deflated {
+            file: source.clone(),
+            offset_bytes: self.offset_bytes,
+            n_compressed: self.n_stored,
+            n_bytes: self.n_bytes,
+        };
+        Ok(Member { source: Source::Deflated(Arc::new(part)), offset_bytes: 0, n_bytes: self.n_bytes })
+    }
+}
+
+fn broken(path: &Path, error: &ZipError) -> Error {
+    let found = format!("a zip archive that cannot be read ({error})");
+    Fault::new(found, "a whole one, with its directory at the end").at(path).hint(CUT).malformed()
+}
+
+/// A position in the file.
+struct Cursor<'a> {
+    reader: &'a Reader<'a>,
+    at: u64,
+    /// Bytes that may still be read.
+    n_left: &'a Cell<u64>,
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n_left = self.reader.n_bytes().saturating_sub(self.at);
+        let n = to.len().min(usize::try_from(n_left).unwrap_or(usize::MAX));
+        self.n_left.set(self.n_left.get().saturating_sub(n as u64));
+        if self.n_left.get() == 0 {
+            return Err(io::Error::other("the directory is too large"));
+        }
+        self.reader.read_at(self.at, &mut to[..n]).map_err(io::Error::other)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Cursor<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.reader.n_bytes().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}

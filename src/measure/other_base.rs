@@ -1,0 +1,19 @@
+//! Whether the configs of a pair name different base models: then no statistic of it says anything.
+//!
+//! - formula: the two names differ.
+//! - range: yes or no; null where a config names none.
+//! - chance: none.
+//! - column: `other_base`, yes, no or null.
+//! - needs: the configs.
+
+use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+
+pub(crate) const STATISTIC: Statistic = Statistic {
+    key: "other_base",
+    needs: Needs::Configs,
+    columns: Columns::Fixed(&[Column { name: "other_base", kind: Kind::OptionalBool }]),
+    text: None,
+    values: |batch| {
+        Ok(vec![batch.flags(|pair| pair.a.base_model.zip(pair.b.base_model).map(|(a, b)| a != b))])
+    },
+};
