@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use lorascope::engine::{CpuEngine, Engine, Pair};
-use lorascope::figure::{Figure, Panel};
+use lorascope::engine::{CpuEngine, CpuPainter, Engine, Painter, Pair};
+use lorascope::figure::{Figure, Output, Panel, Plot, Style};
 use lorascope::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Adapter, Basis, similarity};
 use safetensors::tensor::{Dtype, TensorView};
@@ -69,14 +69,13 @@ fn grids(bencher: Bencher<'_, '_>, (r, d): (usize, usize)) {
 /// A grid of r × r as a square panel of so many pixels a side.
 #[divan::bench(args = [(8, 1000), (64, 1000), (512, 4000)])]
 fn colormap(bencher: Bencher<'_, '_>, (r, side_px): (usize, usize)) {
-    let engine = CpuEngine::new();
     let palette = std::array::from_fn(|k| [k as u8; 3]);
     let table = ColorTable::new(&palette, 0.0, 1.0).expect("0 is under 1");
     let values: Vec<f32> = (0..r * r).map(|at| at as f32 / (r * r) as f32).collect();
     let (cells, band) = (Cells { n_rows: r, n_cols: r, values: &values }, Band::whole(side_px, side_px));
     bencher
         .counter(ItemsCount::new(side_px * side_px))
-        .bench(|| engine.colormap(black_box(&cells), &table, &band));
+        .bench(|| CpuPainter.colormap(black_box(&cells), &table, &band));
 }
 
 /// A figure of two panels of r × r, laid out, painted and written as PNG, at so many dots an inch.
@@ -85,9 +84,10 @@ fn figure(bencher: Bencher<'_, '_>, (r, dpi): (usize, u32)) {
     let engine = CpuEngine::new();
     let [a, b] = [1, 2].map(|seed| Basis::gaussian(r, 768, seed).expect("a random basis"));
     let panel = |name: &str| Panel::module(name, similarity(&engine, &a, &b).expect("they have one d"));
-    let figure = Figure::new('A').panel(panel("q")).panel(panel("v")).dpi(f64::from(dpi));
+    let style = Style::new().dpi(f64::from(dpi));
+    let figure = Figure::new('A').panel(panel("q")).panel(panel("v")).style(style);
     bencher.bench(|| {
         let mut png = vec![];
-        figure.write_png(&engine, &mut png).map(|()| png)
+        figure.write(Output::Png, &mut png).map(|()| png)
     });
 }

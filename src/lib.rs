@@ -21,7 +21,7 @@
 //!
 //! ```
 //! use lorascope::engine::CpuEngine;
-//! use lorascope::figure::{Figure, Panel};
+//! use lorascope::figure::{Figure, Output, Panel, Plot};
 //! use lorascope::{Adapter, Basis, Side, similarity};
 //!
 //! let a = Adapter::open("tests/data/adapters/seed0-r64-layer5")?;
@@ -31,7 +31,7 @@
 //! let engine = CpuEngine::new();
 //! let grid = similarity(&engine, &u?, &v?)?;
 //! assert!((grid.phi(8, 8).unwrap() - 0.4253).abs() < 1e-4);
-//! Figure::new('A').panel(Panel::module(name, grid)).write_png(&engine, &mut Vec::new())?;
+//! Figure::new('A').panel(Panel::module(name, grid)).write(Output::Png, &mut Vec::new())?;
 //! # Ok::<(), lorascope::Error>(())
 //! ```
 

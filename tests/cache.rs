@@ -364,7 +364,7 @@ fn the_command_counts_and_clears_the_users_own_cache_or_a_named_one() {
     let own = folder.path().join("lorascope");
     let dir = own.display();
     let info = lorascope(&["cache", "info"], folder.path());
-    assert_eq!(info, format!("{dir}: 0 entries, 0 B, limit 20 GiB\n"));
+    assert_eq!(info, format!("{dir}: 0 entries, 0 B, limit 20.00 GiB\n"));
     assert!(!own.exists(), "looking makes no folder");
     let cache = Cache::open(&own, LIMIT).unwrap();
     cache.put(&key(1), &records(1)).unwrap();
@@ -376,6 +376,6 @@ fn the_command_counts_and_clears_the_users_own_cache_or_a_named_one() {
         (&1.into(), &bytes.into(), &LIMIT.into())
     );
     let cleared = lorascope(&["cache", "clear"], folder.path());
-    assert_eq!(cleared, format!("{dir}: 1 entry, {:.1} KiB removed\n", bytes as f64 / 1024.0));
+    assert_eq!(cleared, format!("{dir}: 1 entry, {:.2} KiB removed\n", bytes as f64 / 1024.0));
     assert_eq!(cache.info().unwrap().entries, 0);
 }

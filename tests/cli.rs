@@ -207,14 +207,14 @@ fn an_output_that_cannot_be_written_is_known_before_the_work() {
     let output = run(&["figure", RUN_A, RUN_B, "-o", &missing]);
     assert_eq!(output.status.code(), Some(1));
     let message = stderr(&output);
-    assert!(message.contains(&format!("error: {missing}: found no folder to write into")), "{message}");
-    assert!(message.contains("hint: make it first: mkdir -p"), "{message}");
+    assert!(message.contains(&format!("error: {missing}: its folder does not exist")), "{message}");
+    assert!(message.contains("hint: create it first: mkdir -p"), "{message}");
     assert!(!message.contains("engine:"), "{message}");
 
     let taken = folder.path().join("folder.png");
     fs::create_dir(&taken).unwrap();
     let output = run(&["figure", RUN_A, RUN_B, "-o", &text(&taken)]);
-    assert!(stderr(&output).contains("found a folder, expected a file to write"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("this is a folder, not a file"), "{}", stderr(&output));
 }
 
 #[test]
@@ -235,11 +235,7 @@ fn a_folder_for_a_picture_is_a_usage_error() {
     for name in ["pictures/", "pictures.png/"] {
         let output = run(&["figure", RUN_A, RUN_B, "-o", &text(&folder.path().join(name))]);
         assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(
-            stderr(&output).contains("that is a folder: name the .png file in it"),
-            "{}",
-            stderr(&output)
-        );
+        assert!(stderr(&output).contains("this is a folder; name a .png file in it"), "{}", stderr(&output));
     }
 }
 
@@ -372,8 +368,8 @@ fn a_factor_of_zeros_is_named_and_never_drawn() {
     assert_eq!(
         failure(&folder, &[&good, &zero, "--side", "b"]),
         "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found nothing but \
-         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint has only side a: \
-         --side a\n"
+         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint can only be compared \
+         with --side a\n"
     );
 }
 

@@ -6,22 +6,23 @@ use std::io;
 
 use common::image::{assert_golden, decode, stored_grid};
 use image::RgbImage;
-use lorascope::engine::{CpuEngine, Engine};
-use lorascope::figure::{Area, Figure, Palette, Panel};
+use lorascope::engine::{Engine, Painter};
+use lorascope::figure::{Area, Figure, Heatmap, Line, LineChart, Output, Palette, Panel, Plot, Scene, Style};
+use lorascope::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Error, Grid};
 
 /// Resolution of the golden images: text is legible and a file takes about 20 KiB.
 const GOLDEN_DPI: f64 = 50.0;
 const LAYER: &str = "encoder.layer.5.attention.self";
 
-fn engine() -> CpuEngine {
-    Default::default()
+fn png(plot: &dyn Plot) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    plot.write(Output::Png, &mut bytes).unwrap();
+    bytes
 }
 
-fn png(figure: &Figure) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    figure.write_png(&engine(), &mut bytes).unwrap();
-    bytes
+fn dpi(dpi: f64) -> Style {
+    Style::new().dpi(dpi)
 }
 
 fn three_panels(symbol: char, name: &str, d: usize) -> Figure {
@@ -59,9 +60,11 @@ fn corners_of_a_panel_and_values_of_the_bar_have_the_palettes_colours() {
         for (n_rows, n_cols) in [(64, 64), (8, 8), (8, 64), (2, 2)] {
             let grid = lopsided(n_rows, n_cols);
             let panel = Panel::module("l.q_proj", grid.clone());
-            let figure = Figure::new('A').panel(panel.clone()).panel(panel).palette(palette).dpi(100.0);
-            let (image, areas) = (decode(&png(&figure)), figure.areas().unwrap());
-            for area in &areas.panels {
+            let style = dpi(100.0).palette(palette);
+            let figure = Figure::new('A').panel(panel.clone()).panel(panel).style(style);
+            let (image, scene) = (decode(&png(&figure)), figure.scene().unwrap());
+            assert_eq!(scene.panels().len(), 2);
+            for area in &scene.panels() {
                 for (i, j, value) in [(1, 1, 0.05), (1, n_cols, 0.45), (n_rows, 1, 0.25)] {
                     assert_eq!(
                         cell(&image, area, &grid, i, j),
@@ -70,7 +73,7 @@ fn corners_of_a_panel_and_values_of_the_bar_have_the_palettes_colours() {
                     );
                 }
             }
-            let bar = areas.color_bar;
+            let bar = scene.color_bar().unwrap();
             for value in [0.001, 0.1, 0.25, 0.4, 0.499] {
                 let row = ((1.0 - value / 0.5) * bar.height_px as f64) as usize;
                 let found = image.get_pixel((bar.x_px + bar.width_px / 2) as u32, (bar.y_px + row) as u32).0;
@@ -87,27 +90,27 @@ fn corners_of_a_panel_and_values_of_the_bar_have_the_palettes_colours() {
 #[test]
 fn values_past_the_ends_take_the_end_colours() {
     let grid = Grid::new(1, 3, 64, vec![-0.2, 0.25, 0.9]).unwrap();
-    let figure = Figure::new('A').panel(Panel::module("q", grid.clone())).dpi(72.0);
-    let (image, areas) = (figure.render(&engine()).unwrap(), figure.areas().unwrap());
+    let figure = Figure::new('A').panel(Panel::module("q", grid.clone())).style(dpi(72.0));
+    let (image, area) = (decode(&png(&figure)), figure.scene().unwrap().panels()[0]);
     let colors = Palette::Rocket.colors();
     for (j, wanted) in [(1, colors[0]), (2, colors[128]), (3, colors[255])] {
-        assert_eq!(cell(&image, &areas.panels[0], &grid, 1, j), wanted);
+        assert_eq!(cell(&image, &area, &grid, 1, j), wanted);
     }
 }
 
 #[test]
 fn the_demo_figure_is_as_it_was() {
-    assert_golden("demo", &png(&three_panels('A', "demo", 384).dpi(GOLDEN_DPI)));
+    assert_golden("demo", &png(&three_panels('A', "demo", 384).style(dpi(GOLDEN_DPI))));
 }
 
 #[test]
 fn the_rank_8_figure_is_as_it_was() {
-    assert_golden("rank8", &png(&three_panels('B', "rank8", 384).dpi(GOLDEN_DPI)));
+    assert_golden("rank8", &png(&three_panels('B', "rank8", 384).style(dpi(GOLDEN_DPI))));
 }
 
 #[test]
 fn factors_at_the_papers_size_have_the_papers_look() {
-    let figure = three_panels('A', "paper", 12_288).dpi(GOLDEN_DPI);
+    let figure = three_panels('A', "paper", 12_288).style(dpi(GOLDEN_DPI));
     assert_golden("paper", &png(&figure));
 
     let [q, v, control] = ["paper_q", "paper_v", "paper_control"].map(|name| stored_grid(name, 12_288));
@@ -130,12 +133,13 @@ fn unequal_ranks_wrapped_rows_and_long_paths_are_as_they_were() {
         .panel(Panel::module(long, lopsided(64, 8)))
         .panel(Panel::module("encoder.layer.0.attention.self.query", stored_grid("rank8_q", 384)))
         .panel(Panel::module("layers.0.漢.gate_proj", lopsided(1, 1)));
-    assert_golden("mixed", &png(&figure.width_in(12.0).dpi(GOLDEN_DPI).palette(Palette::Viridis)));
+    let style = dpi(GOLDEN_DPI).width_in(12.0).palette(Palette::Viridis);
+    assert_golden("mixed", &png(&figure.style(style)));
 }
 
 #[test]
 fn the_file_knows_its_size_in_print_and_its_maker_but_not_the_time() {
-    let figure = three_panels('A', "rank8", 384).width_in(6.0).dpi(100.0);
+    let figure = three_panels('A', "rank8", 384).style(dpi(100.0).width_in(6.0));
     let bytes = png(&figure);
     assert_eq!(bytes, png(&figure));
     let has = |chunk: &[u8]| bytes.windows(chunk.len()).any(|window| window == chunk);
@@ -144,17 +148,21 @@ fn the_file_knows_its_size_in_print_and_its_maker_but_not_the_time() {
     assert!(has(concat!("Software\0lorascope ", env!("CARGO_PKG_VERSION")).as_bytes()));
     assert!(has(b"sRGB") && !has(b"tIME"));
     let image = decode(&bytes);
-    let areas = figure.areas().unwrap();
-    assert_eq!((image.width(), areas.width_px), (600, 600));
-    assert_eq!(image.height() as usize, areas.height_px);
-    assert_eq!(image, figure.render(&engine()).unwrap());
+    let scene = figure.scene().unwrap();
+    assert_eq!((image.width(), scene.width_px()), (600, 600));
+    assert_eq!(image.height() as usize, scene.height_px());
+    let pixels = figure.pixels().unwrap();
+    assert_eq!((pixels.width_px(), pixels.height_px()), (scene.width_px(), scene.height_px()));
+    assert!(image.as_raw() == pixels.rgb());
+    assert_eq!(pixels.pixel(599, 0), Some(image.get_pixel(599, 0).0));
+    assert_eq!((pixels.pixel(600, 0), pixels.pixel(0, usize::MAX)), (None, None));
 }
 
 #[test]
 fn text_and_lines_scale_with_the_resolution() {
-    let heights = [50.0, 100.0, 200.0].map(|dpi| {
-        let areas = three_panels('A', "demo", 384).dpi(dpi).areas().unwrap();
-        areas.height_px as f64 / dpi
+    let heights = [50.0, 100.0, 200.0].map(|at| {
+        let figure = three_panels('A', "demo", 384).style(dpi(at));
+        figure.scene().unwrap().height_px() as f64 / at
     });
     // Panels give up to 8 % of their 3.5 in for cells of whole pixels.
     assert!(heights.iter().all(|height| (height - heights[0]).abs() < 0.3), "{heights:?}");
@@ -164,11 +172,11 @@ fn text_and_lines_scale_with_the_resolution() {
 #[test]
 fn extreme_shapes_are_drawn() {
     for (n_rows, n_cols) in [(1, 1), (1, 512), (512, 1), (512, 512), (3, 600)] {
-        for dpi in [20.0, 72.0] {
-            let figure = Figure::new('A').panel(Panel::module("q", lopsided(n_rows, n_cols))).dpi(dpi);
-            let areas = figure.areas().unwrap();
-            assert!(areas.panels[0].width_px > 0 && areas.panels[0].height_px > 0);
-            figure.render(&engine()).unwrap();
+        for at in [20.0, 72.0] {
+            let figure = Figure::new('A').panel(Panel::module("q", lopsided(n_rows, n_cols))).style(dpi(at));
+            let area = figure.scene().unwrap().panels()[0];
+            assert!(area.width_px > 0 && area.height_px > 0);
+            figure.pixels().unwrap();
         }
     }
 }
@@ -178,19 +186,19 @@ fn refuses_what_no_figure_can_be_drawn_from() {
     let figure = || Figure::new('A').panel(Panel::module("q", lopsided(2, 2)));
     for (figure, message) in [
         (Figure::new('A'), "figure: found no panel, expected at least one"),
-        (figure().dpi(f64::NAN), "dpi: found NaN, expected pixels an inch, at least 20"),
-        (figure().width_in(-1.0), "width: found -1 in, expected a width over 0"),
+        (figure().style(dpi(f64::NAN)), "dpi: found NaN, expected pixels an inch, at least 20"),
+        (figure().style(Style::new().width_in(-1.0)), "width: found -1 in, expected a width over 0"),
         (
-            figure().range(0.5, 0.5),
+            figure().style(Style::new().range(0.5, 0.5)),
             "colour range: found 0.5 to 0.5, expected a lower end below the upper one, both finite",
         ),
     ] {
-        let error = figure.render(&engine()).unwrap_err();
+        let error = figure.pixels().unwrap_err();
         assert!(matches!(error, Error::Invalid(_)));
         assert_eq!(error.to_string(), message);
     }
     let many = (0..400).fold(figure(), |figure, _| figure.panel(Panel::module("v", lopsided(1, 1))));
-    let error = many.areas().unwrap_err();
+    let error = many.scene().unwrap_err();
     assert!(matches!(error, Error::Limit(_)) && error.hint().is_some(), "{error}");
 }
 
@@ -205,19 +213,57 @@ fn a_writer_that_fails_is_an_io_error_with_its_cause() {
             Ok(())
         }
     }
-    let error = three_panels('A', "rank8", 384).write_png(&engine(), Full).unwrap_err();
+    let error = three_panels('A', "rank8", 384).write(Output::Png, &mut Full).unwrap_err();
     let Error::Io { cause: source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_line_chart_is_written_without_an_engine_or_a_cell_to_paint() {
+    /// What fails when it is asked to paint.
+    struct NoPainter;
+    impl Painter for NoPainter {
+        fn colormap(&self, _: &Cells<'_>, _: &ColorTable, _: &Band) -> lorascope::Result<Vec<u32>> {
+            panic!("a line chart has no cells")
+        }
+    }
+    let line = Line { name: "seed0".to_owned(), points: vec![(1.0, 0.5), (2.0, 0.1)] };
+    let chart = LineChart::new(vec![line]).unwrap().style(dpi(72.0));
+    let scene: Scene<'_> = chart.scene().unwrap();
+    assert!(scene.panels().is_empty() && scene.color_bar().is_none());
+    let mut bytes = Vec::new();
+    Output::Png.write(&scene, &NoPainter, &mut bytes).unwrap();
+    assert!(bytes == png(&chart));
+    assert_eq!(decode(&bytes).width() as usize, scene.width_px());
+}
+
+#[test]
+fn every_plot_takes_a_title_a_width_and_a_resolution_from_its_style() {
+    let line = Line { name: "a".to_owned(), points: vec![(1.0, 0.5)] };
+    let style = dpi(80.0).width_in(7.0);
+    let plots = |style: &Style| -> [Box<dyn Plot>; 3] {
+        let names = || vec!["a".to_owned(), "b".to_owned()];
+        [
+            Box::new(three_panels('A', "rank8", 384).style(style.clone())),
+            Box::new(Heatmap::square(names(), vec![0.5; 4]).unwrap().style(style.clone())),
+            Box::new(LineChart::new(vec![line.clone()]).unwrap().style(style.clone())),
+        ]
+    };
+    for (plain, titled) in plots(&style).iter().zip(&plots(&style.clone().title("ϕ of my own"))) {
+        let (plain, titled) = (plain.pixels().unwrap(), titled.pixels().unwrap());
+        assert_eq!((plain.width_px(), titled.width_px()), (560, 560));
+        assert!(plain != titled);
+    }
 }
 
 fn a_picture_16384_pixels_wide_shows_the_cells_of_a_small_one(engine: &dyn Engine) {
     // One flat panel, so that the picture is wide rather than large.
     let grid = lopsided(8, 64);
-    let figure = |dpi: f64| Figure::new('A').panel(Panel::module("l.q_proj", grid.clone())).dpi(dpi);
+    let figure = |at: f64| Figure::new('A').panel(Panel::module("l.q_proj", grid.clone())).style(dpi(at));
     let picture = |figure: &Figure| {
-        let mut png = Vec::new();
-        figure.write_png(engine, &mut png).unwrap();
-        (decode(&png), figure.areas().unwrap().panels[0])
+        let (scene, mut png) = (figure.scene().unwrap(), Vec::new());
+        Output::Png.write(&scene, engine, &mut png).unwrap();
+        (decode(&png), scene.panels()[0])
     };
     let (large, small) = (picture(&figure(4096.0)), picture(&figure(200.0)));
     assert_eq!((large.0.width(), small.0.width()), (16_384, 800));

@@ -198,7 +198,7 @@ fn compare_takes_pairs_from_a_file_and_adapters_by_name() {
     assert_eq!((code, table.lines().count()), (Some(0), 5), "{table}");
     let (code, _, errors) = lorascope(&["compare", two, "tests/data/libraries/peft-plain"]);
     assert_eq!(code, Some(1));
-    assert!(errors.contains("hint: choose one: --adapter-name face"), "{errors}");
+    assert!(errors.contains("hint: choose one, for example with --adapter-name face"), "{errors}");
 }
 
 #[test]

@@ -336,11 +336,11 @@ fn folders_that_are_no_whole_scan_are_told_in_a_line_with_a_way_out() {
     assert!(
         lines[0].ends_with("found no adapters.parquet, expected the output folder of a scan that is done")
     );
-    assert!(lines[1].starts_with("hint: make one: lorascope scan RUNS... -o "), "{lines:?}");
+    assert!(lines[1].starts_with("hint: make one with `lorascope scan CHECKPOINT... -o "), "{lines:?}");
     fs::write(folder.path().join("plan.json"), "{}").unwrap();
     assert!(
         failure(folder.path(), &[])[1]
-            .contains("the scan is not done: run it again, or see lorascope status")
+            .contains("the scan is not finished: run it again, or see `lorascope status")
     );
 
     let rows = vec![Row::new(0, 7, 0.5)];

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args as ArgGroup, ValueEnum};
+use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::bytes::bytes;
 use super::write_stdout;
 use crate::scan::cache::{Cache, Info};
 use crate::text::printable;
 
 pub(super) const CACHE_HELP: &str = "\
-A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what \
-is new. The entries that were used the longest ago are removed when all are over the limit. Any number of processes and \
-machines may share a cache.
+A scan factorises each checkpoint once and keeps the bases, so that the next scan of a growing folder factorises only what is \
+new. When the cache exceeds its limit, the least recently used entries are removed. Any number of processes and machines may \
+share a cache.
 
 Examples:
   lorascope cache info
@@ -22,10 +22,10 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CacheArgs {
-    /// info: where it is, its entries, their bytes and the limit; clear: remove all entries
+    /// info: show its folder, entries, size and limit; clear: remove all entries
     #[arg(value_enum)]
     pub(super) action: CacheAction,
-    /// The folder of the cache [default: the user's own cache folder]
+    /// Folder of the cache [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
     /// Print the result as JSON
@@ -65,9 +65,10 @@ pub(super) fn run(args: &CacheArgs) -> Result<()> {
     }
     let dir = printable(&cache.dir().display().to_string(), 1000);
     let Info { entries, bytes: total, limit_bytes } = info;
-    let holds = format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, bytes(total));
+    let holds =
+        format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, BinaryBytes(total));
     write_stdout(|stdout| match cleared {
         true => writeln!(stdout, "{dir}: {holds} removed"),
-        false => writeln!(stdout, "{dir}: {holds}, limit {}", bytes(limit_bytes)),
+        false => writeln!(stdout, "{dir}: {holds}, limit {}", BinaryBytes(limit_bytes)),
     })
 }

@@ -1,12 +1,16 @@
 //! `lorascope compare`: two checkpoints in numbers, a row for each module that both have.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use clap::Args as ArgGroup;
 use serde::Serialize;
 
 use super::console::Console;
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
-use super::options::CompareArgs;
+use super::options::{ComputeArgs, SelectionArgs};
+use super::output::{self, Destination};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
@@ -14,8 +18,50 @@ use crate::measure::{PairStatistics, chance};
 use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
 
+pub(super) const COMPARE_HELP: &str = "\
+A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared.
+
+Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
+directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
+deviations φ(r, r) lies above it. The linear CKA of the two factors weighs each direction by its singular value. cos(A₁, A₂) is \
+the cosine of the two A as they are stored, near 1 for checkpoints that share the random start of A. – means that there is no \
+value; z is left out for such checkpoints.
+
+Examples:
+  lorascope compare runs/seed0 runs/seed1
+  lorascope compare runs/seed0 runs/seed1 --side b --module '*.v_proj'
+  lorascope compare runs/seed0 runs/seed1 --json --grids -o pair.json
+  lorascope compare runs/seed0 runs/seed1 --save grids.npz";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CompareArgs {
+    /// First checkpoint: its directions are the rows, i
+    #[arg(value_name = "CHECKPOINT_A")]
+    checkpoint_a: PathBuf,
+    /// Second checkpoint: its directions are the columns, j
+    #[arg(value_name = "CHECKPOINT_B")]
+    checkpoint_b: PathBuf,
+    /// Where to write the table or the JSON: a file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output::text())]
+    output: Destination,
+    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta
+    #[arg(long, value_name = "FILE", value_parser = output::npz())]
+    save: Option<Destination>,
+    /// With --json: add the whole grid of each module
+    #[arg(long, requires = "json")]
+    grids: bool,
+    /// Add the principal angles in degrees: an SVD for each module
+    #[arg(long)]
+    angles: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
-    let (a, b) = (args.selection.open(&args.run_a)?, args.selection.open(&args.run_b)?);
+    args.compute.check()?;
+    let (a, b) = (args.selection.open(&args.checkpoint_a)?, args.selection.open(&args.checkpoint_b)?);
     let selection = args.selection.of(Selection::new().all())?;
     let side = args.compute.side;
     let selected = selection.select(&a, &b, side)?;

@@ -5,11 +5,24 @@ use std::io::Write;
 
 use anstream::stderr;
 use anstyle::{AnsiColor, Style};
+use clap::{Args as ArgGroup, value_parser};
 
-use super::options::CommonArgs;
 use super::remedies;
 use crate::engine::{EngineInfo, EngineWarning};
 use crate::error::{Error, Remedy};
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct CommonArgs {
+    /// Print only errors and results
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
+    pub(super) quiet: bool,
+    /// Also print what is read and compared, and how long it takes
+    #[arg(short, long, global = true, display_order = 100)]
+    pub(super) verbose: bool,
+    /// Number of CPU threads [default: the cores that this process may use]
+    #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
 
 /// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.
 pub(super) struct Console {

@@ -1,31 +1,14 @@
 //! Seconds since 1970 as dates, in UTC.
 
-const DAY_S: i64 = 86_400;
+use chrono::{DateTime, SecondsFormat};
 
-/// Years beyond these are no date of a checkpoint.
+/// Years beyond these are not the date of a checkpoint.
 const SANE_S: std::ops::Range<f64> = 0.0..253_402_300_800.0;
 
-/// `2026-11-25T01:05:59Z`; none for what is no date since 1970.
+/// `2026-11-25T01:05:59Z`; `None` for what is not a date since 1970.
 pub(super) fn stamp(seconds: f64) -> Option<String> {
-    let (year, month, day, rest) = civil(seconds)?;
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
-}
-
-/// Year, month, day, and the seconds of the day. Leap days repeat every 400 years of 146,097 days; counted from the 1st of
-/// March a leap day is a year's last day.
-fn civil(seconds: f64) -> Option<(i64, i64, i64, i64)> {
     let seconds = SANE_S.contains(&seconds).then_some(seconds as i64)?;
-    // Days since 0000-03-01.
-    let days = seconds / DAY_S + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = 400 * era + year_of_era + i64::from(month <= 2);
-    Some((year, month, day, seconds % DAY_S))
+    Some(DateTime::from_timestamp(seconds, 0)?.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[cfg(test)]
@@ -44,6 +27,8 @@ mod tests {
         ] {
             assert_eq!(stamp(seconds).as_deref(), Some(stamped));
         }
+        assert_eq!(stamp(253_402_300_799.9).as_deref(), Some("9999-12-31T23:59:59Z"));
+        assert_eq!(stamp(253_402_300_800.0), None);
         assert_eq!(stamp(-1.0), None);
         assert_eq!(stamp(f64::NAN), None);
         assert_eq!(stamp(1e300), None);

@@ -1,17 +1,36 @@
 //! `lorascope demo`: the paper's figure from two real adapters that are part of the binary.
 
 use anyhow::Result;
+use clap::Args as ArgGroup;
 
 use super::console::Console;
-use super::options::DemoArgs;
-use super::picture::{Picture, check_usage};
+use super::options::{ComputeArgs, ControlArgs, PictureArgs};
+use super::output::{self, PictureOutput};
+use super::picture::Picture;
 use crate::{Adapter, Selection};
+
+pub(super) const DEMO_HELP: &str = "\
+The two adapters were trained on the same task and base model (all-MiniLM-L6-v2, d = 384) with two seeds, at rank 64. The \
+panels are the query and value projections of layer 5, and a Gaussian control.";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct DemoArgs {
+    /// Where to write the picture: a .png file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png", value_parser = output::picture())]
+    output: PictureOutput,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
 
 const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
 const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
 
 pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
-    check_usage(&args.output, &args.compute);
+    args.output.check(&args.compute)?;
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
     let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
     Picture {

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args as ArgGroup;
+use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::bytes::bytes;
 use super::remedies;
 use super::write_stdout;
 #[cfg(feature = "gpu")]
@@ -15,19 +15,19 @@ use crate::error::Fault;
 use crate::scan::engines::kernels_file;
 
 pub(super) const DEVICES_HELP: &str = "\
-Each GPU is listed with its index, name, backend, type and PCI address, which --gpu of the other commands takes; its \
-driver; and the limits and features that the kernels depend on. The self-test runs every kernel on it beside the CPU \
-engine: the worst |Δφ| between the two stays under 2e-5, and no pixel differs.
+Each GPU is listed with its index, name, backend, type and PCI address (--gpu of the other commands takes any of index, name \
+and address), its driver, and the limits and features that the kernels depend on. The self-test runs every kernel on it and \
+compares the results with the CPU engine's: the largest |Δφ| must stay below 2e-5, and no pixel may differ.
 
-A card that the system shows and Vulkan does not is listed too, with what is missing and the way out. auto takes the \
-first real GPU, of those that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow, for work that is \
-worth opening it; a software GPU is for tests.
+Cards that the system has but Vulkan does not show are listed too, with what is missing and how to fix it. For large enough \
+work, auto takes the first real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow. Software GPUs \
+are only for tests.
 
-With --tune the list ends with the kernels that make what a scan keeps of its pairs, timed on work of few pairs and of \
-many, for each precision; the fastest, marked *, is written to kernels.json in the user's cache folder, from where scans \
-take it. A scan on a GPU that is not in that file times it by itself. The numbers are the same bits either way.
+With --tune, the list ends with the times of the pair-statistics kernels, on few and on many pairs, for each precision. The \
+fastest, marked *, is written to kernels.json in the user's cache folder, where scans find it. A scan on a GPU that is not in \
+that file times the kernels itself. The numbers are the same bits with any of them.
 
-Fails (exit code 1) when a self-test does.
+The exit code is 1 if a self-test fails.
 
 Examples:
   lorascope devices
@@ -36,7 +36,7 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct DevicesArgs {
-    /// Time the kernels for blocks of pairs on each GPU, and keep the fastest for scans to take
+    /// Time the pair-statistics kernels on each GPU, and record the fastest for scans
     #[arg(long)]
     pub(super) tune: bool,
     /// Print the list as JSON
@@ -82,7 +82,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     }
     let fault = Fault::new("a failing self-test", "the CPU engine's results")
         .of(format!("GPU {}", failing.join(", ")))
-        .hint("update its driver; meanwhile compute with --engine cpu, or on another GPU with --gpu");
+        .hint("update its driver; until then use --engine cpu, or another GPU with --gpu");
     Err(fault.gpu().into())
 }
 
@@ -123,17 +123,17 @@ fn list(survey: &Survey) -> String {
         text += &paragraph(gpu);
     }
     if survey.gpus.is_empty() {
-        text += "no GPU: there is no Vulkan, Metal or DX12 device\n\n";
+        text += "no GPU: no Vulkan, Metal or DX12 device found\n\n";
     }
     for unseen in &survey.unseen {
         text += &format!("{}: no Vulkan device\n", unseen.card);
         text += &row("why", &unseen.cause);
-        text += &row("way out", &unseen.way_out);
+        text += &row("fix", &unseen.way_out);
         text.push('\n');
     }
     let auto = &survey.auto;
     text += &match auto.gpu {
-        Some(index) => format!("auto takes: gpu {index} for work that is worth it, {}\n", auto.why),
+        Some(index) => format!("auto takes: gpu {index} for large enough work, {}\n", auto.why),
         None => format!("auto takes: cpu, {}\n", auto.why),
     };
     if let Some(warning) = &auto.warning {
@@ -147,9 +147,10 @@ fn paragraph(gpu: &Gpu) -> String {
     let mut text = format!("{}: {} ({}, {}{pci})\n", gpu.index, gpu.name, gpu.backend, gpu.kind);
     let GpuLimits { workgroup_invocations, f16, timestamps, .. } = gpu.limits;
     text += &row("driver", &gpu.driver);
-    let (binding, whole) = (gpu.limits.max_storage_binding_bytes, gpu.limits.max_buffer_bytes);
-    text += &row("buffers", &format!("{} in a binding, {} in all", bytes(binding), bytes(whole)));
-    let memory = bytes(gpu.limits.workgroup_memory_bytes.into());
+    let [binding, whole] =
+        [gpu.limits.max_storage_binding_bytes, gpu.limits.max_buffer_bytes].map(BinaryBytes);
+    text += &row("buffers", &format!("{binding} in a binding, {whole} in all"));
+    let memory = BinaryBytes(gpu.limits.workgroup_memory_bytes.into());
     text += &row("workgroups", &format!("{workgroup_invocations} invocations, {memory} of memory"));
     let yes = |there: bool| if there { "yes" } else { "no" };
     let subgroups = match gpu.limits.subgroup_size {
@@ -221,11 +222,11 @@ mod tests {
         assert_eq!(
             list(&survey),
             "1: Card (vulkan, discrete, PCI:0000:65:00.0)\n   driver      Driver 1.2\n   \
-             buffers     2.0 GiB in a binding, 4 GiB in all\n   \
-             workgroups  1024 invocations, 48 KiB of memory\n   \
+             buffers     2.00 GiB in a binding, 4.00 GiB in all\n   \
+             workgroups  1024 invocations, 48.00 KiB of memory\n   \
              features    f16 arithmetic: yes, subgroups: of 32, timestamps: no\n   \
              self-test   fused, f32: ok, worst |Δφ| 1.2e-7\n   self-test   colormap: ok, every pixel\n\n\
-             auto takes: gpu 1 for work that is worth it, the first real GPU\n"
+             auto takes: gpu 1 for large enough work, the first real GPU\n"
         );
         assert!(survey.failing().is_empty());
     }
@@ -262,7 +263,7 @@ mod tests {
         let text = list(&survey);
         for line in [
             "   self-test   fused, f32: FAILED: it differs\n",
-            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   way out     install it\n",
+            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   fix         install it\n",
             "auto takes: cpu, no GPU: none\n",
         ] {
             assert!(text.contains(line), "{text}");

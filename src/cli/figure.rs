@@ -3,34 +3,94 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::Args as ArgGroup;
 
 use super::console::Console;
-use super::options::{ComputeArgs, FigureArgs};
-use super::picture::{Picture, check_usage};
+use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
+use super::output::{self, Destination, PictureOutput};
+use super::picture::Picture;
 use crate::Selection;
 use crate::scan::cache::Cache;
 use crate::scan::finished::{CachedPair, FinishedScan};
 
+pub(super) const FIGURE_HELP: &str = "\
+A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with the tensor \
+names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, the \
+panels are q and v of the middle block.
+
+Each panel is a heatmap of φ(i, j), which compares the first i directions of CHECKPOINT_A with the first j of CHECKPOINT_B. \
+φ = 1: the smaller subspace lies inside the larger. φ = 0: they are orthogonal. Two random subspaces give max(i, j)/d on \
+average, as the control shows.
+
+The summary has one column for each panel. The baseline is max(i, j)/d, and the excess is φ minus the baseline. Rows: the \
+peaks of φ and of the excess; the means of φ(1, j) (horizontal band) and of φ(i, 1) (vertical band), called strong from an \
+excess of 0.20, weak from 0.05, and none below that or where chance would give the same more than once in a million; the share \
+of cells with an excess below 0.05; the depth to which z(k, k) stays above 3; and φ, baseline and z of three diagonal cells.
+
+Examples:
+  lorascope figure runs/seed0 runs/seed1 -o fig4.png
+  lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
+  lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json
+  lorascope figure out --pair checkpoint-100 checkpoint-200 --layer 3";
+
+#[derive(Debug, ArgGroup)]
+pub(super) struct FigureArgs {
+    /// First checkpoint: its directions are the rows, i. With --pair: the output folder of a scan
+    #[arg(value_name = "CHECKPOINT_A")]
+    checkpoint_a: PathBuf,
+    /// Second checkpoint: its directions are the columns, j
+    #[arg(value_name = "CHECKPOINT_B", required_unless_present = "pair", conflicts_with = "pair")]
+    checkpoint_b: Option<PathBuf>,
+    /// Two checkpoints of a scan, by number or by the end of their paths; uses the scan's side and its cached bases
+    #[arg(long, value_names = ["A", "B"], num_args = 2)]
+    pair: Option<Vec<String>>,
+    /// Cache that the scan used [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", requires = "pair")]
+    cache: Option<PathBuf>,
+    /// Where to write the picture: a .png file, or - for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output::picture())]
+    output: PictureOutput,
+    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta, and
+    /// phi/control and so on for the control
+    #[arg(long, value_name = "FILE", value_parser = output::npz())]
+    save: Option<Destination>,
+    /// Add the principal angles in degrees: an SVD for each panel
+    #[arg(long)]
+    angles: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
 pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
-    check_usage(&args.output, &args.compute);
-    match (&args.pair, &args.run_b) {
+    args.output.check(&args.compute)?;
+    match (&args.pair, &args.checkpoint_b) {
         (Some(pair), _) => of_scan(args, pair, console),
-        (None, Some(run_b)) => draw(args, &args.compute, [&args.run_a, run_b], None, console),
+        (None, Some(checkpoint_b)) => {
+            draw(args, &args.compute, [&args.checkpoint_a, checkpoint_b], None, console)
+        }
         (None, None) => unreachable!("the grammar asks for one of the two"),
     }
 }
 
 /// A pair of a scan, on the scan's side.
 fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> {
-    let scanned = FinishedScan::open(&args.run_a)?;
+    let scanned = FinishedScan::open(&args.checkpoint_a)?;
     let numbers = [scanned.find(&pair[0])?, scanned.find(&pair[1])?];
     let dir: PathBuf = match &args.cache {
         Some(dir) => dir.clone(),
         None => Cache::default_dir()?,
     };
     let cached = scanned.cached(&Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, numbers)?;
-    console
-        .detail("bases", if cached.is_some() { "from the cache" } else { "not in the cache, so made again" });
+    console.detail(
+        "bases",
+        if cached.is_some() { "from the cache" } else { "not in the cache, so computed again" },
+    );
     let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     draw(args, &compute, runs, cached.as_ref(), console)

@@ -26,7 +26,7 @@ impl FromStr for MatchArg {
             "canonical" => Ok(Self::Canonical),
             "exact" => Ok(Self::Exact),
             file if file.to_ascii_lowercase().ends_with(".csv") => Ok(Self::File(file.into())),
-            _ => Err("expected canonical, exact or a file that ends in .csv".to_owned()),
+            _ => Err("expected canonical, exact, or a .csv file".to_owned()),
         }
     }
 }
@@ -49,7 +49,7 @@ impl MatchArg {
             let (Some(first), Some(second), None) = (fields.next(), fields.next(), fields.next()) else {
                 let found = format!("{} fields", record.len());
                 let line = record.position().map_or(0, csv::Position::line);
-                let fault = Fault::new(found, "two: a module of the first file and one of the second");
+                let fault = Fault::new(found, "two fields: a module of the first file and one of the second");
                 return Err(fault.at(path).of(format!("line {line}")).invalid().into());
             };
             pairs.push([first.to_owned(), second.to_owned()]);

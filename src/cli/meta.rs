@@ -79,7 +79,7 @@ pub(super) fn save(sink: Sink, done: &Done, meta: &Meta) -> Result<()> {
         grid: &control.grid,
     });
     let entries: Vec<Entry<'_>> = modules.chain(control).collect();
-    let bytes = npz::to_vec(&entries, &serde_json::to_string(meta)?)?;
+    let bytes = npz::npz(&entries, &serde_json::to_string(meta)?)?;
     sink.fill(|writer| writer.write_all(&bytes).map_err(|error| Error::io("write", "npz", error)))?;
     Ok(())
 }

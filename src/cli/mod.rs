@@ -1,6 +1,5 @@
 //! The command line: the only part of the crate that prints.
 
-mod bytes;
 mod cache;
 mod compare;
 mod console;
@@ -8,6 +7,7 @@ mod dates;
 mod demo;
 mod devices;
 mod figure;
+mod grammar;
 mod inspect;
 mod job;
 mod matches;
@@ -23,16 +23,19 @@ mod scan;
 mod sink;
 mod status;
 mod summary_table;
+mod usage;
 mod warnings;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use self::console::Console;
-use self::options::{Args, Command};
+use self::grammar::{Args, Command};
+use self::usage::Usage;
 use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
@@ -46,10 +49,17 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Stopped(code)) => ExitCode::from(code),
         // Whoever reads our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            console.error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Usage>() {
+            Some(usage) => {
+                // Nowhere is left to report that stderr is closed.
+                let _ = Args::command().error(ErrorKind::ArgumentConflict, usage).print();
+                ExitCode::from(2)
+            }
+            None => {
+                console.error(&error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 //! An .npz is a zip of .npy files; an .npy is the magic `\x93NUMPY`, version 1.0, the length of the header, the header, a
 //! Python dictionary padded to 64 bytes, and the numbers.
 
-use std::io::{self, Seek, Write};
+use std::io::{Cursor, Write};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -20,9 +20,13 @@ pub(super) struct Entry<'a> {
     pub(super) grid: &'a Grid,
 }
 
-/// Writes `phi/<key>` (q_a, q_b) in f32, `sigma_a/<key>` and `sigma_b/<key>` in f64, and `meta`, a string of JSON.
-pub(super) fn write(writer: impl Write + Seek, entries: &[Entry<'_>], meta: &str) -> Result<()> {
-    let mut zip = Npz(ZipWriter::new(writer));
+/// `phi/<key>` (q_a, q_b) in f32, `sigma_a/<key>` and `sigma_b/<key>` in f64, and `meta`, a string of JSON; in memory,
+/// since a zip is finished by going back.
+///
+/// # Errors
+/// `Invalid` when a key or a size is more than a zip can hold.
+pub(super) fn npz(entries: &[Entry<'_>], meta: &str) -> Result<Vec<u8>> {
+    let mut zip = Npz(ZipWriter::new(Cursor::new(vec![])));
     for Entry { key, a, b, grid } in entries {
         let shape = format!("({}, {})", grid.n_rows(), grid.n_cols());
         zip.array(&format!("phi/{key}"), "<f4", &shape, grid.values().iter().flat_map(|x| x.to_le_bytes()))?;
@@ -35,12 +39,12 @@ pub(super) fn write(writer: impl Write + Seek, entries: &[Entry<'_>], meta: &str
     let n_chars = meta.chars().count();
     let chars = meta.chars().flat_map(|c| u32::from(c).to_le_bytes());
     zip.array("meta", &format!("<U{n_chars}"), "()", chars)?;
-    zip.0.finish().map(drop).map_err(failed)
+    zip.0.finish().map(Cursor::into_inner).map_err(failed)
 }
 
-struct Npz<W: Write + Seek>(ZipWriter<W>);
+struct Npz(ZipWriter<Cursor<Vec<u8>>>);
 
-impl<W: Write + Seek> Npz<W> {
+impl Npz {
     fn array(&mut self, name: &str, dtype: &str, shape: &str, bytes: impl Iterator<Item = u8>) -> Result<()> {
         let bytes: Vec<u8> = bytes.collect();
         let options = SimpleFileOptions::default()
@@ -71,13 +75,6 @@ fn failed(error: zip::result::ZipError) -> Error {
         zip::result::ZipError::Io(cause) => Error::io("write", "npz", cause),
         other => Fault::new(other.to_string(), "names and sizes that a zip can hold").of("npz").invalid(),
     }
-}
-
-/// A file-like buffer is needed, since a zip is finished by going back.
-pub(super) fn to_vec(entries: &[Entry<'_>], meta: &str) -> Result<Vec<u8>> {
-    let mut buffer = io::Cursor::new(Vec::new());
-    write(&mut buffer, entries, meta)?;
-    Ok(buffer.into_inner())
 }
 
 #[cfg(test)]

@@ -1,59 +1,100 @@
-//! What `-o` names: a file of a format that the command writes, or stdout.
+//! What `-o` and `--save` name: a file of a format that the command writes, or stdout.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{MAIN_SEPARATOR, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::options::ComputeArgs;
+use super::usage::Usage;
+use crate::figure::Output;
 use crate::text::printable;
 
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Destination {
     Stdout,
     File(PathBuf),
 }
 
-/// A text's output: of any suffix but that of grids, whose option is another.
-pub(super) fn text(text: OsString) -> Result<Output, String> {
-    if text == "-" {
-        return Ok(Output::Stdout);
-    }
-    let path = PathBuf::from(text);
-    match path.extension() {
-        Some(suffix) if suffix.eq_ignore_ascii_case("npz") => {
-            Err("the suffix .npz is for grids, which --save names; this is the table or the JSON".to_owned())
+/// Where a picture goes, and in which format.
+#[derive(Debug, Clone)]
+pub(super) struct PictureOutput {
+    pub(super) to: Destination,
+    pub(super) format: Output,
+}
+
+impl PictureOutput {
+    /// Checks what the grammar cannot, before anything is read.
+    ///
+    /// # Errors
+    /// When the picture and the JSON would both go to stdout; as [`ComputeArgs::check`].
+    pub(super) fn check(&self, compute: &ComputeArgs) -> Result<(), Usage> {
+        if compute.json && self.to == Destination::Stdout {
+            return Err(Usage("--json and -o - would both write to stdout"));
         }
-        _ => Ok(Output::File(path)),
+        compute.check()
     }
 }
 
-/// A picture's output.
-pub(super) fn png(text: OsString) -> Result<Output, String> {
-    parse(text, "png", "picture")
+/// Parses a text's output: a file of any suffix but that of grids, whose option is another.
+pub(super) fn text() -> impl TypedValueParser<Value = Destination> {
+    OsStringValueParser::new().try_map(|name| match Destination::of(name) {
+        Destination::File(path) if has_suffix(&path, "npz") => {
+            Err(".npz is for grids, which --save writes; -o names the table or the JSON")
+        }
+        destination => Ok(destination),
+    })
 }
 
-/// The output of grids: a file, since stdout has the command's own result.
-pub(super) fn npz(text: OsString) -> Result<Output, String> {
-    if text == "-" {
-        return Err("grids go to a file, since stdout has the other result: name a .npz file".to_owned());
-    }
-    parse(text, "npz", "file of grids")
+/// Parses a picture's output, whose suffix names the format.
+pub(super) fn picture() -> impl TypedValueParser<Value = PictureOutput> {
+    OsStringValueParser::new().try_map(|name| -> Result<_, String> {
+        let default = Output::default();
+        refuse_folder(&name, default.suffix())?;
+        let to = Destination::of(name);
+        let format = match &to {
+            Destination::Stdout => default,
+            Destination::File(path) => Output::of_path(path).map_err(|error| error.to_string())?,
+        };
+        Ok(PictureOutput { to, format })
+    })
 }
 
-fn parse(text: OsString, format: &str, what: &str) -> Result<Output, String> {
-    if text == "-" {
-        return Ok(Output::Stdout);
+/// Parses the output of grids: a file, since stdout has the command's own result.
+pub(super) fn npz() -> impl TypedValueParser<Value = Destination> {
+    OsStringValueParser::new().try_map(|name| {
+        refuse_folder(&name, "npz")?;
+        let path = match Destination::of(name) {
+            Destination::File(path) => path,
+            Destination::Stdout => {
+                let message = "grids cannot go to stdout, which has the other result; name a .npz file";
+                return Err(message.to_owned());
+            }
+        };
+        match path.extension().map(OsStr::to_string_lossy) {
+            _ if has_suffix(&path, "npz") => Ok(Destination::File(path)),
+            Some(suffix) => Err(format!("grids cannot be written as .{}; use .npz", printable(&suffix, 20))),
+            None => Err("a file of grids needs a suffix; use .npz".to_owned()),
+        }
+    })
+}
+
+impl Destination {
+    fn of(name: OsString) -> Self {
+        if name == "-" { Self::Stdout } else { Self::File(name.into()) }
     }
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(suffix))
+}
+
+/// A name that ends in a slash has a suffix in the eyes of [`Path`].
+fn refuse_folder(name: &OsStr, suffix: &str) -> Result<(), String> {
     let is_separator = |last: char| last == '/' || last == MAIN_SEPARATOR;
-    if text.to_string_lossy().ends_with(is_separator) {
-        return Err(format!("that is a folder: name the .{format} file in it"));
-    }
-    let path = PathBuf::from(text);
-    match path.extension().map(OsStr::to_string_lossy) {
-        Some(suffix) if suffix.eq_ignore_ascii_case(format) => Ok(Output::File(path)),
-        Some(suffix) => {
-            let suffix = printable(&suffix, 20);
-            Err(format!("the suffix .{suffix} is no {what} format here: use .{format}"))
-        }
-        None => Err(format!("a {what} needs a suffix that names its format: use .{format}")),
+    match name.to_string_lossy().ends_with(is_separator) {
+        true => Err(format!("this is a folder; name a .{suffix} file in it")),
+        false => Ok(()),
     }
 }

@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 
 use super::console::Console;
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
-use super::options::{Args, ComputeArgs, Control, ControlArgs, PictureArgs, Vmax};
-use super::output::Output;
+use super::options::{ComputeArgs, Control, ControlArgs, PictureArgs};
+use super::output::{Destination, PictureOutput};
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
 use crate::error::Result as CrateResult;
-use crate::figure::{Figure, Panel};
+use crate::figure::{Figure, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::{Adapter, Grid, ModulePair, Side};
 
@@ -25,8 +23,8 @@ pub(super) struct Picture<'a> {
     pub(super) pairs: &'a [ModulePair],
     /// Bases that are there already.
     pub(super) cached: Option<&'a CachedPair<'a>>,
-    pub(super) output: &'a Output,
-    pub(super) save: Option<&'a Output>,
+    pub(super) output: &'a PictureOutput,
+    pub(super) save: Option<&'a Destination>,
     pub(super) compute: &'a ComputeArgs,
     pub(super) control: &'a ControlArgs,
     pub(super) picture: &'a PictureArgs,
@@ -34,18 +32,10 @@ pub(super) struct Picture<'a> {
     pub(super) angles: bool,
 }
 
-/// Checks what the grammar cannot, before anything is read.
-pub(super) fn check_usage(output: &Output, compute: &ComputeArgs) {
-    if compute.json && *output == Output::Stdout {
-        let message = "--json and -o - both write to stdout";
-        Args::command().error(ErrorKind::ArgumentConflict, message).exit();
-    }
-}
-
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, console: &Console) -> Result<()> {
-        let sink = Sink::open(self.output)?;
+        let sink = Sink::open(&self.output.to)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
@@ -69,15 +59,15 @@ impl<'a> Picture<'a> {
             .chain(done.control.iter().map(|control| &control.grid))
             .collect();
         let figure = self.figure(&ranks, &grids);
-        sink.fill(|writer| figure.write_png(done.engine.as_ref(), writer))?;
+        let scene = figure.scene()?;
+        sink.fill(|writer| self.output.format.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
-        let areas = figure.areas()?;
-        let path = match self.output {
-            Output::Stdout => None,
-            Output::File(path) => Some(path.display().to_string()),
+        let path = match &self.output.to {
+            Destination::Stdout => None,
+            Destination::File(path) => Some(path.display().to_string()),
         };
-        let (width_px, height_px, dpi) = (areas.width_px, areas.height_px, self.picture.dpi);
+        let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.style.dpi);
         let shown = path.as_deref().unwrap_or("stdout");
         console.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
 
@@ -102,7 +92,7 @@ impl<'a> Picture<'a> {
                 serde_json::to_writer_pretty(&mut *stdout, &document)?;
                 writeln!(stdout)
             })
-        } else if *self.output == Output::Stdout {
+        } else if self.output.to == Destination::Stdout {
             console.result(&table(&columns));
             Ok(())
         } else {
@@ -122,7 +112,7 @@ impl<'a> Picture<'a> {
         let ranks = |pair: &ModulePair| (pair.first.rank(), pair.second.rank());
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
         let grids = grids?;
-        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).areas().map(drop)
+        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
     }
 
     fn has_control(&self) -> bool {
@@ -134,8 +124,7 @@ impl<'a> Picture<'a> {
     }
 
     fn figure(&self, ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
-        let mut figure =
-            Figure::new(self.side().symbol()).palette(self.picture.palette).dpi(self.picture.dpi);
+        let mut figure = Figure::new(self.side().symbol());
         for (at, (&(r_a, r_b), &grid)) in ranks.iter().zip(grids).enumerate() {
             let panel = match self.pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
@@ -143,13 +132,8 @@ impl<'a> Picture<'a> {
             };
             figure = figure.panel(panel.ranks(r_a, r_b));
         }
-        if let Some(width_in) = self.picture.width_in {
-            figure = figure.width_in(width_in);
-        }
-        match self.picture.vmax {
-            Vmax::Auto => figure.range_from(self.picture.vmin),
-            Vmax::Value(vmax) => figure.range(self.picture.vmin, vmax),
-        }
+        let style = self.picture.style(figure.largest());
+        figure.style(style)
     }
 
     fn columns(&self, done: &Done) -> Vec<Column> {

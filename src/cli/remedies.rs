@@ -8,60 +8,60 @@ pub(super) fn hint(remedy: &Remedy) -> String {
     match remedy {
         Remedy::Text(text) => text.clone(),
         Remedy::CompareSide { side, dimension, d } => {
-            format!("--side {side} compares by {dimension}, which is {d} in both")
+            format!("--side {side} uses {dimension}, which is {d} in both")
         }
         Remedy::CompareSideA => {
-            "B starts at zero, so an untrained checkpoint has only side a: --side a".to_owned()
+            "B starts at zero, so an untrained checkpoint can only be compared with --side a".to_owned()
         }
-        Remedy::NameAdapter { first } => format!("choose one: --adapter-name {first}"),
+        Remedy::NameAdapter { first } => format!("choose one, for example with --adapter-name {first}"),
         Remedy::ListModulePairs { because } => {
-            format!("{because}; --match FILE.csv says which modules are the same")
+            format!("{because}; --match FILE.csv can pair modules by hand")
         }
-        Remedy::DrawSmaller => "choose a smaller --dpi or --width-in, or draw fewer panels".to_owned(),
-        Remedy::DrawWider => "choose a larger --width-in, or draw fewer panels".to_owned(),
-        Remedy::OrderRange => "choose --vmin below --vmax".to_owned(),
-        Remedy::UseCpu => "use the CPU engine: --engine cpu".to_owned(),
+        Remedy::DrawSmaller => "lower --dpi or --width-in, or draw fewer panels".to_owned(),
+        Remedy::DrawWider => "raise --width-in, or draw fewer panels".to_owned(),
+        Remedy::OrderRange => "choose a --vmin below --vmax".to_owned(),
+        Remedy::UseCpu => "use --engine cpu".to_owned(),
         Remedy::InstallGpuDriver => {
-            "install the GPU's Vulkan driver and loader, or use the CPU: --engine cpu".to_owned()
+            "install the GPU's Vulkan driver and loader, or use --engine cpu".to_owned()
         }
         Remedy::NameGpu => {
-            "name one with --gpu (software ones serve tests only), or use the CPU: --engine cpu".to_owned()
+            "name one with --gpu (software GPUs are only for tests), or use --engine cpu".to_owned()
         }
-        Remedy::MakeScan => "make one: lorascope scan RUNS... -o OUT".to_owned(),
+        Remedy::MakeScan => "make one with `lorascope scan CHECKPOINT... -o OUT`".to_owned(),
         Remedy::FinishScan => {
-            "the scan is not done: run it again, or see lorascope status OUT".to_owned()
+            "the scan is not finished: run it again, or see `lorascope status OUT`".to_owned()
         }
-        Remedy::StartOver => "start over with --fresh; bases in the cache are kept".to_owned(),
+        Remedy::StartOver => "start over with --fresh; cached bases are used again".to_owned(),
         Remedy::WaitAndStartOver => {
-            "wait until training has written it, then start over with --fresh".to_owned()
+            "wait until training has finished writing it, then start over with --fresh".to_owned()
         }
         Remedy::KeepOptions => {
-            "give the same options or another output folder, or start over with --fresh".to_owned()
+            "use the same options or another output folder, or start over with --fresh".to_owned()
         }
         Remedy::KeepInputs => {
-            "name every input of the first run again, or start over with --fresh".to_owned()
+            "give every input of the first run again, or start over with --fresh".to_owned()
         }
         Remedy::KeepInputsOfShares => {
-            "name only those of the first share, such as with --list; new ones can be added when all blocks are done".to_owned()
+            "give only the inputs of the first share, for example with --list; new ones can be added when all blocks are done".to_owned()
         }
-        Remedy::KeepEngine { kind } => format!("--engine {kind}, or start over with --fresh"),
-        Remedy::AllowMissing => "without --strict it is left out of the table".to_owned(),
-        Remedy::NameCache => "name a folder with --cache DIR".to_owned(),
+        Remedy::KeepEngine { kind } => format!("use --engine {kind}, or start over with --fresh"),
+        Remedy::AllowMissing => "without --strict, it is left out of the table".to_owned(),
+        Remedy::NameCache => "choose a folder with --cache DIR".to_owned(),
         Remedy::MoveCache => {
-            "name another one with --cache DIR, or keep bases in OUT until the scan is complete: --no-cache".to_owned()
+            "choose another folder with --cache DIR, or use --no-cache, which keeps bases in OUT until the scan is complete".to_owned()
         }
-        Remedy::EnlargeCache => "give the cache more room: --cache-limit".to_owned(),
-        Remedy::NameShare => "name the share: --shard 1/4, 2/4, ...".to_owned(),
-        Remedy::CountShares => "add --shard-count N with the number of the job's completions".to_owned(),
+        Remedy::EnlargeCache => "raise --cache-limit".to_owned(),
+        Remedy::NameShare => "give the share: --shard 1/4, 2/4, ...".to_owned(),
+        Remedy::CountShares => "add --shard-count N with the job's number of completions".to_owned(),
         Remedy::NumberTasks { n } => {
-            format!("number the array --array=1-{n}, or name the share: --shard K/{n}")
+            format!("number the array with --array=1-{n}, or give the share: --shard K/{n}")
         }
-        Remedy::RepeatShare { k, n } => format!("this task did --shard {k}/{n} before: give that"),
+        Remedy::RepeatShare { k, n } => format!("this task was --shard {k}/{n} before: use that"),
         Remedy::GuessShare { k } => format!(
-            "where the first array was 1-N, this task is --shard {k}/N: give that, or --shard-count N for all tasks"
+            "if the first array was 1-N, this task is --shard {k}/N: use that, or --shard-count N for all tasks"
         ),
         Remedy::ChooseAdapters => {
-            "choose some with --adapter GLOB, or query the Parquet files with DuckDB or Polars".to_owned()
+            "select some with --adapter GLOB, or query the Parquet files with DuckDB or Polars".to_owned()
         }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::cli::options::Args;
+    use crate::cli::grammar::Args;
 
     /// Each variant leads to the next: a new one does not compile until it stands here.
     fn next(remedy: &Remedy) -> Option<Remedy> {

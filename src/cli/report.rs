@@ -8,23 +8,22 @@ use clap::{Args as ArgGroup, value_parser};
 use rayon::prelude::*;
 
 use super::console::Console;
-use super::options::{glob, positive};
-use super::output::Output;
+use super::options::{StyleArgs, glob};
+use super::output::Destination;
 use super::sink::Sink;
 use super::write_stdout;
-use crate::engine::CpuEngine;
 use crate::error::{Error, Result as CrateResult};
-use crate::figure::Palette;
+use crate::figure::Output;
 use crate::report::{Options, Scan, findings, pictures, tables, text};
 
 pub(super) const REPORT_HELP: &str = "\
-OUT is the output folder of a scan that is done. The excess of a pair is φ(r, r) − baseline, the mean over its modules; the \
-baseline is what two random spaces give.
+OUT is the output folder of a finished scan. The excess of a pair is φ(r, r) − baseline, averaged over its modules; the \
+baseline is the mean for two random subspaces.
 
-Pairs with the same start (on side a and dw-right, where that alone makes φ bright) and pairs of two base models are marked, \
-and left out of averages, lists and outliers, unless there are no others. Pictures and drift show all pairs. An outlier is an \
-adapter, of eight or more, whose mean excess to the others lies over 3.5 robust standard deviations (1.4826 · the median \
-absolute deviation) from the median.
+Pairs with a shared start (on sides a and dw-right, where that is enough to make φ high) and pairs of two base models are \
+marked. Averages, lists and outliers leave them out unless there are no others; pictures and drift show all pairs. An outlier \
+is an adapter, among eight or more, whose mean excess to the others lies more than 3.5 robust standard deviations (1.4826 · the \
+median absolute deviation) from the median.
 
 Written into DIR:
   adapters.png            the excess of every pair, in the order of a hierarchical clustering,
@@ -32,9 +31,10 @@ Written into DIR:
   layers.png              mean excess by layer and projection
   drift.png               1 − φ(r, r) from each checkpoint of a run to the next
   pairs.csv               every pair; the paths are in adapters.csv
-  adapters.csv            the picture's rows from the top, with outliers; merges.csv: its tree
+  adapters.csv            the rows of adapters.png from the top, with outliers
+  merges.csv              the tree of adapters.png
   most_alike.csv, least_alike.csv, layers.csv, projections.csv, layer_projections.csv, drift.csv
-  report.json             all of these but for pairs.csv
+  report.json             everything except pairs.csv
 
 Examples:
   lorascope report out/
@@ -42,27 +42,23 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct ReportArgs {
-    /// The folder of a scan
+    /// Output folder of a scan
     #[arg(value_name = "OUT")]
     pub(super) scan: PathBuf,
-    /// The folder to write into, which is made [default: OUT/report]
+    /// Folder to write to; created if missing [default: OUT/report]
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
-    /// Only adapters whose path matches, with * ? and [...]; may be given several times
+    /// Only adapters whose path matches this glob (* ? [...]); may be given several times
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(super) adapter: Vec<glob::Pattern>,
-    /// Pairs in the lists of the most and the least alike
+    /// Number of pairs in the lists of the most and the least alike
     #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10000))]
     pub(super) top: u16,
     /// Print report.json instead of the summary
     #[arg(long)]
     pub(super) json: bool,
-    /// Colours: rocket, viridis, magma, inferno, cividis or grey
-    #[arg(long, value_name = "NAME", default_value = "rocket", help_heading = "How it is drawn")]
-    pub(super) palette: Palette,
-    /// Pixels an inch
-    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
-    pub(super) dpi: f64,
+    #[command(flatten)]
+    pub(super) style: StyleArgs,
 }
 
 pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
@@ -71,11 +67,12 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     let dir = args.output.clone().unwrap_or_else(|| args.scan.join("report"));
     fs::create_dir_all(&dir).map_err(|error| Error::io("make the folder", &dir, error))?;
 
-    let open = |name: &str| Sink::open(&Output::File(dir.join(name)));
-    let pictures = pictures(&scan, &findings, args.palette, args.dpi)?;
-    let engine = CpuEngine::new();
+    let open = |name: &str| Sink::open(&Destination::File(dir.join(name)));
+    let pictures = pictures(&scan, &findings, &args.style.style())?;
+    let format = Output::default();
+    let file = |name: &str| format!("{name}.{}", format.suffix());
     pictures.par_iter().try_for_each(|(name, picture)| -> CrateResult<()> {
-        open(name)?.fill(|writer| picture.write_png(&engine, writer))
+        open(&file(name))?.fill(|writer| picture.write(format, writer))
     })?;
     let tables = tables(&scan, &findings);
     for (name, fill) in &tables {
@@ -84,7 +81,8 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)? + "\n";
     open("report.json")?.fill_text(&json)?;
 
-    let names: Vec<&str> = pictures.iter().map(|(name, _)| *name).chain(["report.json"]).collect();
+    let names: Vec<String> =
+        pictures.iter().map(|(name, _)| file(name)).chain(["report.json".to_owned()]).collect();
     console.note("wrote", format!("{} and {} tables in {}", names.join(", "), tables.len(), shown(&dir)));
     let printed = if args.json { json } else { text(&findings) };
     write_stdout(|stdout| stdout.write_all(printed.as_bytes()))

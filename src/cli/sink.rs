@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
+use super::output::Destination;
 use crate::error::{Error, Fault, Result};
 use crate::files::{Durability, parent_dir, replace_atomically, temp_file_next_to};
 
@@ -27,10 +27,10 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Sink::open`].
-    pub(super) fn open_text(output: &Output) -> Result<Self> {
+    pub(super) fn open_text(output: &Destination) -> Result<Self> {
         match output {
-            Output::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
-            Output::File(_) => Self::open(output),
+            Destination::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Destination::File(_) => Self::open(output),
         }
     }
 
@@ -39,28 +39,28 @@ impl Sink {
     /// # Errors
     /// `Io` when the folder is not writable, `Invalid` when it is not there, the target is no file or read-only, or
     /// stdout is a terminal.
-    pub(super) fn open(output: &Output) -> Result<Self> {
+    pub(super) fn open(output: &Destination) -> Result<Self> {
         let path = match output {
-            Output::Stdout if io::stdout().is_terminal() => {
-                return Err(Fault::new("a terminal", "a pipe or a file for what is no text")
+            Destination::Stdout if io::stdout().is_terminal() => {
+                return Err(Fault::stating("refusing to write a binary file to a terminal")
                     .of("stdout")
-                    .hint("name a file, or send stdout on")
+                    .hint("redirect stdout, or name a file with -o")
                     .invalid());
             }
-            Output::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
-            Output::File(path) => path,
+            Destination::Stdout => return Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
+            Destination::File(path) => path,
         };
         let target = through_links(path);
         let target = match fs::metadata(&target) {
             Ok(found) if found.is_dir() => {
-                return Err(Fault::new("a folder", "a file to write").at(path).invalid());
+                return Err(Fault::stating("this is a folder, not a file").at(path).invalid());
             }
             Ok(found) if !found.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&target);
                 Target::Direct(file.map_err(|error| Error::io("write", path, error))?)
             }
             Ok(found) if found.permissions().readonly() => {
-                return Err(Fault::new("a read-only file", "one that may be replaced").at(path).invalid());
+                return Err(Fault::stating("the file is read-only").at(path).invalid());
             }
             _ => {
                 // A file that comes and goes shows that there can be one.
@@ -122,9 +122,9 @@ fn through_links(path: &Path) -> PathBuf {
 fn cannot_create(path: &Path, target: &Path, error: io::Error) -> Error {
     let folder = parent_dir(target);
     if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
-        return Fault::new("no folder to write into", "one that exists")
+        return Fault::stating("its folder does not exist")
             .at(path)
-            .hint(format!("make it first: mkdir -p '{}'", folder.display()))
+            .hint(format!("create it first: mkdir -p '{}'", folder.display()))
             .invalid();
     }
     Error::io("write", path, error)

@@ -14,14 +14,14 @@ use crate::scan::status::{Process, Status};
 use crate::text::{counted, printable, some_of};
 
 pub(super) const STATUS_HELP: &str = "\
-Reads the plan, the names of the result files and the side log in OUT/work/log, which alone has machines and times. With \
--v every missing block is named.
+Reads the plan, the names of the result files, and the log in OUT/work/log, the only place with machines and times. With -v, \
+every missing block is named.
 
 Example: lorascope status out";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct StatusArgs {
-    /// The output folder of a scan
+    /// Output folder of a scan
     #[arg(value_name = "OUT")]
     pub(super) output: PathBuf,
     /// Print the result as JSON

@@ -33,7 +33,7 @@ pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> 
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
         let full = basis.r().min(basis.d());
         format!(
-            "numerical rank {} of {full}: the other directions could be rounding, so the grid ends there",
+            "numerical rank {} of {full}: the other directions could be rounding noise, so the grid stops there",
             basis.q()
         )
     }));
@@ -44,7 +44,7 @@ pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> 
         |basis| basis.n_uncertain() > 0,
         |basis| {
             let (n, q) = (basis.n_uncertain(), basis.q());
-            format!("the last {n} of {q} directions lie near the rounding noise and are uncertain")
+            format!("the last {n} of {q} directions are close to the rounding noise and uncertain")
         },
     ));
     warnings
@@ -63,8 +63,8 @@ fn numbered(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
     runs.iter().all(|run| run.naming_scheme().is_numbered()).then(|| Warning {
         code: "numbered-modules",
         message: format!(
-            "{} modules have numbers for names, which need not mean the same in two files: they were matched because \
-             the shapes of all agree",
+            "{} modules are numbered, and the same number may mean another module in another file; they were matched \
+             because all their shapes agree",
             runs[0].naming_scheme()
         ),
         modules: names(factorised.iter().map(|both| &both.pair)),
@@ -77,7 +77,7 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
     Some(Warning {
         code: "dora",
         message: format!(
-            "{} is DoRA, with {magnitudes} that are left out: ΔW is what s·B·A adds, before the rows are rescaled",
+            "{} is DoRA: {magnitudes} left out, so ΔW is s·B·A before the rows are rescaled",
             run.path().display()
         ),
         modules: vec![],

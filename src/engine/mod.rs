@@ -5,6 +5,7 @@ mod choice;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod painter;
 mod pci;
 mod survey;
 
@@ -16,18 +17,18 @@ pub use choice::{EngineChoice, EngineWarning, GpuChoice, OpenedEngine, Opening, 
 pub use cpu::CpuEngine;
 #[cfg(feature = "gpu")]
 pub use gpu::{GpuEngine, tune};
+pub use painter::{CpuPainter, Painter};
 pub use pci::PciAddress;
 pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
 
 use crate::basis::Basis;
 use crate::error::Result;
-use crate::kernels::colormap::{Band, Cells, ColorTable};
 pub use crate::kernels::similarity::Precision;
 use crate::measure::Grid;
 pub use crate::measure::{BlockStats, PairStats};
 
-/// What computes grids and paints panels.
-pub trait Engine: Send + Sync {
+/// What computes grids and the statistics of pairs, and paints panels.
+pub trait Engine: Painter {
     /// What this engine is, for the user and for the record.
     fn info(&self) -> &EngineInfo;
 
@@ -56,13 +57,6 @@ pub trait Engine: Send + Sync {
     fn stage_times(&self) -> Option<StageTimes> {
         None
     }
-
-    /// Paints a band of a panel: `band.n_rows_px` × `band.width_px` pixels, row-major, packed as
-    /// red | green << 8 | blue << 16 | alpha << 24. The same bytes on every engine.
-    ///
-    /// # Errors
-    /// `Invalid` when the band leaves the panel or values are missing; `Gpu` when the device fails.
-    fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>>;
 }
 
 /// Two bases of the same module, from two adapters.

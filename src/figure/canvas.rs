@@ -1,6 +1,6 @@
 //! The pixels that a figure is drawn on: its width, its resolution, and the limits on both.
 
-use crate::error::{Fault, Remedy, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 
 /// The largest side, so that coordinates fit the fixed-point numbers of common PNG readers and of the painter.
 const MAX_SIDE_PX: u32 = 32_767;
@@ -11,7 +11,7 @@ const MIN_DPI: f64 = 20.0;
 
 /// A canvas of a given width; its height follows from what is drawn.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Canvas {
+pub(super) struct Canvas {
     width_px: u32,
     dpi: f64,
 }
@@ -20,7 +20,7 @@ impl Canvas {
     /// A canvas `width_in` inches wide at `dpi` pixels an inch.
     ///
     /// # Errors
-    /// `Invalid` for a resolution or width that is no positive number, or a resolution under 20; `Limit` for a canvas
+    /// `Invalid` for a resolution or width that is not a positive number, or a resolution under 20; `Limit` for a canvas
     /// that is too wide.
     pub fn new(width_in: f64, dpi: f64) -> Result<Self> {
         if !dpi.is_finite() || dpi < MIN_DPI {
@@ -76,17 +76,22 @@ impl Canvas {
     }
 }
 
-fn too_large(found: String) -> crate::Error {
+fn too_large(found: String) -> Error {
     Fault::new(found, format!("sides of at most {MAX_SIDE_PX} pixels and {MAX_PX} pixels in all"))
         .of("figure")
         .remedy(Remedy::DrawSmaller)
         .limit()
 }
 
+/// The error of a width that leaves no room for the content, which takes `needed_pt` at least.
+pub(super) fn too_narrow(found: String, needed_pt: f64) -> Error {
+    let needed_in = (needed_pt / 72.0 * 10.0).ceil() / 10.0;
+    Fault::new(found, format!("at least {needed_in:.1} in")).of("width").remedy(Remedy::DrawWider).invalid()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
 
     #[test]
     fn rejects_resolutions_and_widths_that_are_no_size() {

@@ -1,24 +1,77 @@
-//! The description of a figure that every output is drawn from: text, lines and pictures placed in points (1/72 in).
+//! The description of a plot that every output is drawn from: text, lines and areas of cells, placed in points (1/72 in).
 //!
 //! x grows to the right and y down from the top left corner. Nothing here depends on the output's resolution except
-//! that pictures are placed on whole pixels of it.
+//! that areas of cells are placed on whole pixels of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::canvas::Canvas;
 use super::text::Text;
+use crate::kernels::colormap::ColorTable;
 
-/// A figure ready to be drawn, all in black on white but for its pictures and coloured lines.
+/// A plot that is laid out: all in black on white but for cells and coloured lines.
 #[derive(Debug)]
-pub(crate) struct Scene<'a> {
-    /// The height that the content took; the width is the canvas's.
-    pub height_pt: f64,
-    /// Drawn in this order.
-    pub items: Vec<Item<'a>>,
+pub struct Scene<'a> {
+    pub(super) canvas: Canvas,
+    pub(super) height_px: u32,
+    /// The heatmaps, which are drawn first.
+    pub(super) panels: Vec<CellArea<'a>>,
+    pub(super) color_bar: Option<CellArea<'a>>,
+    /// Drawn over the cells, in this order.
+    pub(super) items: Vec<Item>,
+}
+
+/// A rectangle of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area {
+    /// Pixels left of it.
+    pub x_px: usize,
+    /// Pixels above it.
+    pub y_px: usize,
+    /// Its width.
+    pub width_px: usize,
+    /// Its height.
+    pub height_px: usize,
+}
+
+impl<'a> Scene<'a> {
+    /// Width of the whole.
+    pub fn width_px(&self) -> usize {
+        self.canvas.width_px() as usize
+    }
+
+    /// Height of the whole.
+    pub fn height_px(&self) -> usize {
+        self.height_px as usize
+    }
+
+    /// Where the heatmaps lie, in the order in which they were added, to point at their cells.
+    pub fn panels(&self) -> Vec<Area> {
+        self.panels.iter().map(|cells| self.area(&cells.rect)).collect()
+    }
+
+    /// Where the colour bar lies, the high end at its top; `None` for a plot without cells.
+    pub fn color_bar(&self) -> Option<Area> {
+        self.color_bar.as_ref().map(|cells| self.area(&cells.rect))
+    }
+
+    /// All areas of cells.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &CellArea<'a>> {
+        self.panels.iter().chain(&self.color_bar)
+    }
+
+    /// The whole pixels of a rectangle that was laid out on them.
+    pub(super) fn area(&self, rect: &Rect) -> Area {
+        let px = |x_pt: f64| (x_pt / self.canvas.px_pt()).round() as usize;
+        let (x_px, y_px) = (px(rect.x_pt), px(rect.y_pt));
+        Area { x_px, y_px, width_px: px(rect.right_pt()) - x_px, height_px: px(rect.bottom_pt()) - y_px }
+    }
 }
 
 /// One thing to draw.
 #[derive(Debug)]
-pub(crate) enum Item<'a> {
+pub(super) enum Item {
     /// A line of text; (x, y) is the left end of its baseline.
     Text { x_pt: f64, y_pt: f64, text: Text },
     /// A filled rectangle, in practice a thin one: a tick.
@@ -29,47 +82,80 @@ pub(crate) enum Item<'a> {
     Line { points_pt: Vec<(f64, f64)>, width_pt: f64, color: [u8; 3] },
     /// A filled circle.
     Dot { x_pt: f64, y_pt: f64, radius_pt: f64, color: [u8; 3] },
-    /// A matrix painted through the figure's colours.
-    Picture(Picture<'a>),
 }
 
 /// A matrix of values to be painted into a rectangle, each cell with sharp edges.
 #[derive(Debug)]
-pub(crate) struct Picture<'a> {
-    pub rect: Rect,
-    pub n_rows: usize,
-    pub n_cols: usize,
+pub(super) struct CellArea<'a> {
+    pub(super) rect: Rect,
+    pub(super) n_rows: usize,
+    pub(super) n_cols: usize,
     /// n_rows × n_cols values, row-major.
-    pub values: Cow<'a, [f32]>,
+    pub(super) values: Cow<'a, [f32]>,
     /// Whether NaN stands for a value that is missing, which is painted grey.
-    pub has_gaps: bool,
+    pub(super) has_gaps: bool,
+    pub(super) colors: Arc<ColorTable>,
 }
 
 /// A rectangle by its top left corner and its size.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rect {
-    pub x_pt: f64,
-    pub y_pt: f64,
-    pub width_pt: f64,
-    pub height_pt: f64,
+pub(super) struct Rect {
+    pub(super) x_pt: f64,
+    pub(super) y_pt: f64,
+    pub(super) width_pt: f64,
+    pub(super) height_pt: f64,
 }
 
 impl Rect {
     /// The right edge.
-    pub fn right_pt(&self) -> f64 {
+    pub(super) fn right_pt(&self) -> f64 {
         self.x_pt + self.width_pt
     }
 
     /// The bottom edge.
-    pub fn bottom_pt(&self) -> f64 {
+    pub(super) fn bottom_pt(&self) -> f64 {
         self.y_pt + self.height_pt
     }
 }
 
-impl Item<'_> {
+/// What tests ask of a scene.
+#[cfg(test)]
+impl Scene<'_> {
+    /// The rectangles that everything stays within, each with a name for messages.
+    pub(super) fn bounds(&self) -> Vec<(String, Rect)> {
+        let cells = self.cells().map(|cells| ("cells".to_owned(), cells.rect));
+        cells.chain(self.items.iter().map(|item| (format!("{item:?}"), item.bounds()))).collect()
+    }
+
+    /// Whether everything lies on the canvas; what does not, for a message.
+    pub(super) fn outside(&self) -> Option<String> {
+        let (width_pt, height_pt) = (self.canvas.width_pt(), f64::from(self.height_px) * self.canvas.px_pt());
+        let is_inside = |rect: &Rect| {
+            rect.x_pt >= 0.0
+                && rect.y_pt >= 0.0
+                && rect.right_pt() <= width_pt
+                && rect.bottom_pt() <= height_pt
+        };
+        self.bounds()
+            .into_iter()
+            .find(|(_, rect)| !is_inside(rect))
+            .map(|(name, rect)| format!("{name} {rect:?}"))
+    }
+
+    /// All texts, each in one string.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let text = |item: &Item| match item {
+            Item::Text { text, .. } => Some(text.pieces.iter().map(|piece| piece.text.as_str()).collect()),
+            _ => None,
+        };
+        self.items.iter().filter_map(text).collect()
+    }
+}
+
+#[cfg(test)]
+impl Item {
     /// The rectangle that the item stays within.
-    #[cfg(test)]
-    pub fn bounds(&self) -> Rect {
+    fn bounds(&self) -> Rect {
         match self {
             Self::Text { x_pt, y_pt, text } => Rect {
                 x_pt: *x_pt,
@@ -102,7 +188,6 @@ impl Item<'_> {
                 width_pt: 2.0 * radius_pt,
                 height_pt: 2.0 * radius_pt,
             },
-            Self::Picture(picture) => picture.rect,
         }
     }
 }

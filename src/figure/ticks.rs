@@ -9,7 +9,7 @@ const PAPER_GAP_PT: f64 = 2.0;
 
 /// An axis of cells, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Axis {
+pub(super) enum Axis {
     /// i, downwards.
     Rows,
     /// j, to the right.
@@ -19,7 +19,7 @@ pub(crate) enum Axis {
 /// The cells that get a tick: the paper's for 64 cells, else 1, 1 + s, 1 + 2s, ... with the smallest s of 1, 2, 5, 10,
 /// 20, 50, ... at which no two labels come closer than `gap_pt` (the paper's: 2 pt). `extent_pt` is the length of a cell's label along
 /// the axis.
-pub(crate) fn cells(
+pub(super) fn cells(
     axis: Axis,
     n_cells: usize,
     cell_pt: f64,
@@ -49,7 +49,7 @@ pub(crate) fn cells(
 
 /// The ticks of a colour bar with their labels: every 0.1 where that gives 3 to 11 labels `gap_pt` or more apart, else
 /// by the smallest of 1, 2, 5 times a power of ten that gives at most 6 of them. One tick per end at worst.
-pub(crate) fn scale(vmin: f64, vmax: f64, height_pt: f64, gap_pt: f64) -> Vec<(f64, String)> {
+pub(super) fn scale(vmin: f64, vmax: f64, height_pt: f64, gap_pt: f64) -> Vec<(f64, String)> {
     let span = vmax - vmin;
     let n_fit = |step: f64| step / span * height_pt >= gap_pt;
     let n_labels = |step: f64| (span / step + 1e-9).floor() as usize + 1;
@@ -76,6 +76,11 @@ pub(crate) fn scale(vmin: f64, vmax: f64, height_pt: f64, gap_pt: f64) -> Vec<(f
         (value, if k < 0 { format!("−{label}") } else { label })
     };
     (first..=last).map(tick).collect()
+}
+
+/// The whole tenth at or over a value that an engine has rounded: its error must not open another tenth.
+pub(super) fn next_tenth(value: f64) -> f64 {
+    (value * 10.0 - 1e-3).ceil() / 10.0
 }
 
 #[cfg(test)]

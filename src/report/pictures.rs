@@ -1,55 +1,34 @@
 //! The findings as pictures.
 
-use std::io::Write;
-
 use super::names::short;
 use super::scan::Scan;
 use super::summary::Findings;
-use crate::engine::Engine;
 use crate::error::Result;
-use crate::figure::{Heatmap, Line, LineChart, Palette};
+use crate::figure::{Heatmap, Line, LineChart, Plot, Style};
 use crate::text::counted;
 
-/// A picture of a report.
-pub(crate) enum Picture {
-    Heatmap(Heatmap),
-    LineChart(LineChart),
-}
-
-impl Picture {
-    pub(crate) fn write_png(&self, engine: &dyn Engine, writer: impl Write) -> Result<()> {
-        match self {
-            Self::Heatmap(picture) => picture.write_png(engine, writer),
-            Self::LineChart(picture) => picture.write_png(engine, writer),
-        }
-    }
-}
-
-/// The pictures of a report by the names of their files; those that would be empty are left out.
+/// The pictures of a report by the names of their files without a suffix; those that would be empty are left out.
 ///
 /// # Errors
 /// None that findings can cause.
 pub(crate) fn pictures(
     scan: &Scan,
     findings: &Findings,
-    palette: Palette,
-    dpi: f64,
-) -> Result<Vec<(&'static str, Picture)>> {
-    let mut pictures = vec![];
+    style: &Style,
+) -> Result<Vec<(&'static str, Box<dyn Plot>)>> {
+    let mut pictures: Vec<(_, Box<dyn Plot>)> = vec![];
     if findings.counts.pairs > 0 {
-        let adapters = adapters(scan, findings)?.palette(palette).dpi(dpi);
-        pictures.push(("adapters.png", Picture::Heatmap(adapters)));
-        let layers = layers(findings)?.palette(palette).dpi(dpi);
-        pictures.push(("layers.png", Picture::Heatmap(layers)));
+        pictures.push(("adapters", Box::new(adapters(scan, findings, style)?)));
+        pictures.push(("layers", Box::new(layers(findings, style)?)));
     }
     if !findings.drift.is_empty() {
-        pictures.push(("drift.png", Picture::LineChart(drift(findings)?.dpi(dpi))));
+        pictures.push(("drift", Box::new(drift(findings, style)?)));
     }
     Ok(pictures)
 }
 
 /// The N × N matrix of mean excess, in the order of the clustering.
-fn adapters(scan: &Scan, findings: &Findings) -> Result<Heatmap> {
+fn adapters(scan: &Scan, findings: &Findings, style: &Style) -> Result<Heatmap> {
     let order = &findings.order;
     let mut values = Vec::with_capacity(order.len() * order.len());
     let mut largest = 0.0f32;
@@ -76,15 +55,13 @@ fn adapters(scan: &Scan, findings: &Findings) -> Result<Heatmap> {
         true => "Columns in the order of the rows. Grey: not compared.",
         false => "Columns in the order of the rows.",
     };
-    Ok(Heatmap::square(names, values)?
-        .title(format!("Mean of ϕ(r, r) − baseline over modules, {}", counted(order.len(), "adapter")))
-        .note(note)
-        .tree(findings.tree.clone())
-        .range(0.0, next_tenth(largest)))
+    let title = format!("Mean of ϕ(r, r) − baseline over modules, {}", counted(order.len(), "adapter"));
+    let style = style.clone().title(title).range_up_to(0.0, largest.into());
+    Ok(Heatmap::square(names, values)?.note(note).tree(findings.tree.clone()).style(style))
 }
 
 /// Layer × projection.
-fn layers(findings: &Findings) -> Result<Heatmap> {
+fn layers(findings: &Findings, style: &Style) -> Result<Heatmap> {
     let groups = &findings.groups;
     let mut values = vec![];
     let mut largest = 0.0f32;
@@ -101,14 +78,13 @@ fn layers(findings: &Findings) -> Result<Heatmap> {
     let layers = groups.layers.keys().map(|layer| layer.name()).collect();
     let projections = groups.projections.keys().map(|projection| projection.name().to_owned()).collect();
     let n_pairs = findings.counts.pairs - findings.counts.left_out_pairs;
-    Ok(Heatmap::named(layers, projections, values)?
-        .title(format!("Mean of ϕ(r, r) − baseline, {}", counted(n_pairs as usize, "pair")))
-        .axes("layer", "projection")
-        .range(0.0, next_tenth(largest)))
+    let title = format!("Mean of ϕ(r, r) − baseline, {}", counted(n_pairs as usize, "pair"));
+    let style = style.clone().title(title).range_up_to(0.0, largest.into());
+    Ok(Heatmap::named(layers, projections, values)?.axes("layer", "projection").style(style))
 }
 
 /// A line for each run.
-fn drift(findings: &Findings) -> Result<LineChart> {
+fn drift(findings: &Findings, style: &Style) -> Result<LineChart> {
     let runs: Vec<_> = findings.drift.chunk_by(|a, b| a.run == b.run).collect();
     let names = short(runs.iter().map(|points| points[0].run.as_str()));
     let line = |(points, name): (&&[_], String)| Line {
@@ -119,11 +95,6 @@ fn drift(findings: &Findings) -> Result<LineChart> {
             .collect(),
     };
     Ok(LineChart::new(runs.iter().zip(names).map(line).collect())?
-        .title("Drift from one checkpoint to the next")
-        .axes("step", "1 − ϕ(r, r), mean over modules"))
-}
-
-/// The upper end of the colours: a whole tenth, 0.1 at least.
-fn next_tenth(largest: f32) -> f64 {
-    ((f64::from(largest) * 10.0 - 1e-3).ceil() / 10.0).max(0.1)
+        .axes("step", "1 − ϕ(r, r), mean over modules")
+        .style(style.clone().title("Drift from one checkpoint to the next")))
 }

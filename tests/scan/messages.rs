@@ -113,5 +113,5 @@ fn a_scan_that_began_on_one_engine_is_not_finished_on_another() {
     let refused = place.run("runs -o out --engine cpu");
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("found the engine cpu, expected gpu"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: --engine gpu"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: use --engine gpu"), "{}", refused.stderr);
 }

@@ -169,7 +169,7 @@ fn an_array_with_gaps_is_refused_with_the_share_to_type() {
     let refused = task(&place, "runs -o out", [3, 1, 3, 2]);
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(
-        refused.stderr.contains("hint: this task did --shard 4/4 before: give that"),
+        refused.stderr.contains("hint: this task was --shard 4/4 before: use that"),
         "{}",
         refused.stderr
     );
@@ -184,7 +184,7 @@ fn outside_an_array_auto_says_what_to_type() {
     let place = many();
     let refused = place.run("runs -o out --shard auto");
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: name the share: --shard 1/4, 2/4, ..."), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: give the share: --shard 1/4, 2/4, ..."), "{}", refused.stderr);
 }
 
 #[test]

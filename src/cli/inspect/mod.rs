@@ -124,7 +124,7 @@ impl Found {
     fn report_skipped(self, console: &Console) -> Result<Outcome> {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
-            console.note("ignored", format!("{files} of other kinds (-v lists them)"));
+            console.note("ignored", format!("{files} of other kinds (listed with -v)"));
         }
         for (path, what) in &self.ignored {
             console.detail("ignored", format!("{}: {what}", path.display()));

@@ -63,7 +63,7 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
         left_out.push(counted(checkpoint.n_magnitudes, "DoRA magnitude vector"));
     }
     if checkpoint.n_other_tensors > 0 {
-        left_out.push(format!("{} of no module", counted(checkpoint.n_other_tensors, "tensor")));
+        left_out.push(format!("{} outside the modules", counted(checkpoint.n_other_tensors, "tensor")));
     }
     if !left_out.is_empty() {
         text += &format!("left out: {}\n", left_out.join(", "));

@@ -12,17 +12,18 @@ use crate::engine::Precision;
 use crate::scan::{Gpus, Keep, Scan, ShardChoice};
 
 pub(in crate::cli) const SCAN_HELP: &str = "\
-A RUN is a checkpoint, a folder that is searched for checkpoints, or a glob. What is left in OUT are Parquet files that \
-DuckDB, Polars and Spark read as they stand: pairs/*.parquet with one row a module and pair, and adapters.parquet.
+A CHECKPOINT is a file or folder as for figure, a folder to search for checkpoints, or a glob. OUT becomes a folder of \
+Parquet files that DuckDB, Polars and Spark read directly: pairs/*.parquet with one row for each module of each pair, and \
+adapters.parquet with one row for each checkpoint.
 
-The same command goes on where it stopped, whatever stopped it, and adds only what is new when the folder has grown. \
-Ctrl-C and SIGTERM let the blocks in flight finish. Bases are kept in a cache: a checkpoint is factorised once.
+The same command resumes wherever it stopped, and computes only what is new when the folder has grown. Ctrl-C and SIGTERM let \
+the blocks in flight finish. Bases are kept in a cache, so each checkpoint is factorised once.
 
---shard K/N does every N-th block: any number of machines that share OUT and the cache complete one table. In a Slurm \
-array, --shard auto takes K and N from it.
+--shard K/N does every N-th block: any number of machines that share OUT and the cache complete one table. In a Slurm array, \
+--shard auto takes K and N from the array.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 done but with checkpoints that were skipped, 130 and 143 stopped by Ctrl-C and \
-SIGTERM, to go on with the same command.
+Exit codes: 0 done, 1 failed, 2 usage error, 3 done but with skipped checkpoints, 130 and 143 stopped by Ctrl-C and SIGTERM \
+(the same command resumes).
 
 Examples:
   lorascope scan runs/ -o out
@@ -35,12 +36,12 @@ Examples:
 #[derive(Debug, ArgGroup)]
 pub(in crate::cli) struct ScanArgs {
     /// Checkpoints, folders of them, or globs
-    #[arg(value_name = "RUN", required_unless_present_any = ["list", "pairs"])]
+    #[arg(value_name = "CHECKPOINT", required_unless_present_any = ["list", "pairs"])]
     pub(super) runs: Vec<PathBuf>,
-    /// Where the table goes: a folder, made where there is none
+    /// Output folder for the table; created if missing
     #[arg(short, long, value_name = "OUT")]
     pub(super) output: PathBuf,
-    /// More checkpoints: a file with a path a line, or - for stdin
+    /// More checkpoints: a file with one path on each line, or - for stdin
     #[arg(long, value_name = "FILE")]
     pub(super) list: Option<PathBuf>,
     #[command(flatten)]
@@ -102,20 +103,20 @@ impl ScanArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which pairs")]
 pub(super) struct WhichArgs {
-    /// all: each checkpoint with each other; consecutive: each with the next step of its run; against REF...: each REF with
-    /// every other
+    /// Pairs to compare: all; consecutive, each checkpoint with the next step of its run; against REF..., each REF with every
+    /// other checkpoint
     #[arg(long, value_name = "PAIRS", num_args = 1.., conflicts_with_all = ["left", "right"])]
     pub(super) pairs: Vec<String>,
-    /// Checkpoints whose path matches, or the end of it, with those of --right
+    /// Pair the checkpoints whose path, or the end of it, matches this glob with those that match --right
     #[arg(long, value_name = "GLOB", requires = "right")]
     pub(super) left: Option<String>,
-    /// The other side
+    /// Glob for the other checkpoint of each pair
     #[arg(long, value_name = "GLOB", requires = "left")]
     pub(super) right: Option<String>,
-    /// Pair only checkpoints that name the same base model (those that name none are paired with each other)
+    /// Pair only checkpoints that name the same base model; those that name none are paired with each other
     #[arg(long)]
     pub(super) same_base: bool,
-    /// Modules whose name matches, with * ? and [...]; may be given several times
+    /// Modules whose name matches this glob (* ? [...]); may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
 }
@@ -123,20 +124,19 @@ pub(super) struct WhichArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "What is kept")]
 pub(super) struct WhatArgs {
-    /// Which subspace: a, right-singular vectors of A (the paper's); b, left-singular vectors of B; dw-right and
-    /// dw-left, those of ΔW
+    /// Subspace to compare: a, right-singular vectors of A (the paper's choice); b, left-singular vectors of B; dw-right and
+    /// dw-left, right- and left-singular vectors of ΔW
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
-    /// Besides φ at full rank: φ(k, k) at powers of two, or the diagonal, the whole grid, cells=1:1,8:8, or top:K, which
-    /// leaves only the pairs among the K most alike of either checkpoint, and histograms
+    /// Cells to keep besides φ at full rank: powers (φ(k, k) at powers of two), diagonal, grid, or cells=1:1,8:8. top:K keeps
+    /// only pairs that are among the K most similar of either checkpoint, plus histograms of all pairs
     #[arg(long, value_name = "CELLS", default_value = "powers")]
     pub(super) keep: Keep,
-    /// Add the principal angles of each pair, in degrees: an SVD of r × r for each, some 0.3 ms at r = 64, when the rest of a
-    /// pair takes some 0.1 ms
+    /// Add the principal angles of each pair, in degrees. Needs an r × r SVD for each pair: about 0.3 ms at r = 64, where the
+    /// rest of a pair takes about 0.1 ms
     #[arg(long)]
     pub(super) angles: bool,
-    /// What bases are kept in for the products: f32, φ within 1e-5; f16, half the memory of a GPU, within
-    /// 5e-4. Sums are in f32
+    /// Storage type of the bases: f32 (φ accurate to 1e-5) or f16 (half the GPU memory, accurate to 5e-4). Sums are in f32
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
 }
@@ -144,47 +144,47 @@ pub(super) struct WhatArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "How it is done")]
 pub(super) struct HowArgs {
-    /// Print the plan from headers alone, and do nothing
+    /// Print the plan from headers only, and compute nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Do a share of the blocks: K/N, K from 1 to N, or auto, from the variables of a Slurm array or an indexed job
+    /// Do a share of the blocks: K/N with K from 1 to N, or auto, from the variables of a Slurm array or indexed job
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<ShardChoice>,
-    /// With --shard auto: how many shares there are, where the job does not say
+    /// With --shard auto: the number of shares, if the job's variables do not include it
     #[arg(long, value_name = "N", requires = "shard")]
     pub(super) shard_count: Option<NonZeroUsize>,
-    /// What computes: auto takes a GPU where there is one and the work is worth opening it; a scan that goes on takes what
-    /// it began with
+    /// What computes; auto takes a GPU if there is one and the work is large enough to pay for opening it. A resumed scan
+    /// takes the engine that it began with
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) engine: EngineArg,
-    /// Which GPU: auto, an index, a part of a name, PCI:ADDRESS, or several: all of them, or indices such as 0,1
+    /// GPU to use: auto, an index, a part of a name, PCI:ADDRESS, or several: all, or indices such as 0,1
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub(super) gpu: Gpus,
-    /// The GPU's kernel [default: what the scan began with, or the fastest: `lorascope devices --tune`]
+    /// GPU kernel [default: the one that the scan began with, or the fastest: see `lorascope devices --tune`]
     #[arg(long, value_name = "NAME")]
     pub(super) kernel: Option<String>,
-    /// Memory for blocks in flight, such as 8G [default: half of what is free]
+    /// Memory for blocks in flight, such as 8G [default: half of the free memory]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) memory: Option<u64>,
-    /// Where bases are kept [default: the user's cache folder]
+    /// Folder of the cache of bases [default: the user's cache folder]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub(super) cache: Option<PathBuf>,
-    /// Size of the cache at which the bases that were used the longest ago are removed, such as 50G
+    /// Size limit of the cache, such as 50G; the least recently used bases are removed first
     #[arg(long, value_name = "SIZE", conflicts_with = "no_cache", value_parser = size::parse)]
     pub(super) cache_limit: Option<u64>,
-    /// Keep bases in memory, or in OUT until the scan is complete where blocks share them, and nowhere else
+    /// Keep bases only in memory, or in OUT until the scan is complete if several blocks share them
     #[arg(long)]
     pub(super) no_cache: bool,
-    /// Stop at a checkpoint that is bad, rather than skip it
+    /// Stop at a bad checkpoint instead of skipping it
     #[arg(long)]
     pub(super) strict: bool,
-    /// Remove what an earlier scan left in OUT, and start anew
+    /// Remove what an earlier scan left in OUT, and start over
     #[arg(long, conflicts_with_all = ["dry_run", "shard"])]
     pub(super) fresh: bool,
-    /// Say where the time went, and write every span of it: a .json file that Perfetto opens
+    /// Show where the time went, and write a trace of it to this .json file, which Perfetto opens
     #[arg(long, value_name = "FILE")]
     pub(super) profile: Option<PathBuf>,
-    /// Write everything on stderr as lines of JSON
+    /// Write stderr as lines of JSON
     #[arg(long)]
     pub(super) json_log: bool,
 }

@@ -13,9 +13,9 @@ mod whole_grid;
 use rayon::prelude::*;
 
 use self::pool::Buffers;
-use super::{Block, BlockStats, Engine, EngineInfo, EngineKind, Pair, Precision};
+use super::{Block, BlockStats, CpuPainter, Engine, EngineInfo, EngineKind, Painter, Pair, Precision};
 use crate::error::Result;
-use crate::kernels::colormap::{Band, Cells, ColorTable, Params};
+use crate::kernels::colormap::{Band, Cells, ColorTable};
 use crate::measure::Grid;
 
 /// Computes on all threads of the current rayon pool. SIMD is chosen at run time.
@@ -60,29 +60,11 @@ impl Engine for CpuEngine {
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
         pair_stats::pair_stats(block, self.info.precision, &self.buffers)
     }
+}
 
+impl Painter for CpuEngine {
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
-        Params::new(cells, band)?;
-        let colors: Vec<u32> = cells
-            .values
-            .iter()
-            .map(|value| table.colors[table.edges.partition_point(|edge| edge <= value)])
-            .collect();
-        let columns: Vec<usize> = (0..band.width_px).map(|x| x * cells.n_cols / band.width_px).collect();
-        let mut pixels = Vec::with_capacity(band.n_rows_px * band.width_px);
-        let mut painted = None;
-        for y in band.y_px..band.y_px + band.n_rows_px {
-            let row = y * cells.n_rows / band.height_px;
-            if painted == Some(row) {
-                // The same row of cells as the line above: the same bytes.
-                pixels.extend_from_within(pixels.len() - band.width_px..);
-            } else {
-                let colors = &colors[row * cells.n_cols..];
-                pixels.extend(columns.iter().map(|&column| colors[column]));
-                painted = Some(row);
-            }
-        }
-        Ok(pixels)
+        CpuPainter.colormap(cells, table, band)
     }
 }
 

@@ -29,7 +29,8 @@ use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Pair, Precision, StageTimes,
+    Block, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair, Precision,
+    StageTimes,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
@@ -213,7 +214,9 @@ impl Engine for GpuEngine {
     fn stage_times(&self) -> Option<StageTimes> {
         Some(self.pair_stats.times())
     }
+}
 
+impl Painter for GpuEngine {
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
         let params = Params::new(cells, band)?;
         let device = &self.device;

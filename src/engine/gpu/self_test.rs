@@ -5,7 +5,9 @@ use wgpu::{Adapter, AdapterInfo};
 use super::GpuEngine;
 use super::pair_stats::kernels_of;
 use crate::basis::Basis;
-use crate::engine::{Block, BlockStats, CpuEngine, Engine, Pair, Pairs, Precision, SelfTest};
+use crate::engine::{
+    Block, BlockStats, CpuEngine, CpuPainter, Engine, Painter, Pair, Pairs, Precision, SelfTest,
+};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 
@@ -94,7 +96,7 @@ fn colormap(gpu: &GpuEngine) -> Result<f64> {
     let cells = Cells { n_rows: 17, n_cols: 23, values: &values };
     let band = Band { width_px: 131, height_px: 90, y_px: 7, n_rows_px: 61 };
     let (painted, expected) =
-        (gpu.colormap(&cells, &table, &band)?, CpuEngine::new().colormap(&cells, &table, &band)?);
+        (gpu.colormap(&cells, &table, &band)?, CpuPainter.colormap(&cells, &table, &band)?);
     let differing = painted.iter().zip(&expected).filter(|(x, y)| x != y).count();
     Ok(differing as f64 / expected.len() as f64)
 }

@@ -7,34 +7,29 @@ use png::{
     SrgbRenderingIntent, Unit,
 };
 
-use super::canvas::Canvas;
+use super::raster::Raster;
+use crate::engine::Painter;
 use crate::error::{Error, Result};
+use crate::figure::scene::Scene;
 
 const INCH_M: f64 = 0.0254;
 /// Compressed bytes are handed on in chunks of this size.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Writes an RGB image of `canvas` and this height. `paint` fills the rows that begin at the row it is given, in bands
-/// of `band_px` rows.
+/// Writes a scene as an RGB image.
 ///
 /// # Errors
-/// `Io` when the writer fails, and whatever `paint` answers.
-pub(crate) fn write(
-    writer: impl Write,
-    canvas: &Canvas,
-    height_px: u32,
-    band_px: usize,
-    paint: impl FnMut(usize, &mut [u8]) -> Result<()>,
-) -> Result<()> {
+/// `Io` when the writer fails; what the painter answers.
+pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn Write) -> Result<()> {
     let mut writer = Remembering { writer, error: None };
-    let written = encode(&mut writer, canvas, height_px, band_px, paint);
+    let written = encode(scene, &Raster { scene, painter }, &mut writer);
     match writer.error {
         Some(error) => Err(Error::io("write", "figure", error)),
         None => written,
     }
 }
 
-/// Keeps the writer's own error, of which the encoder hands on the words alone: a closed pipe must be told from a full
+/// Keeps the writer's own error, of which the encoder hands on only the words: a closed pipe must be told from a full
 /// disk.
 struct Remembering<W> {
     writer: W,
@@ -65,14 +60,9 @@ impl<W: Write> Write for Remembering<W> {
     }
 }
 
-fn encode(
-    writer: impl Write,
-    canvas: &Canvas,
-    height_px: u32,
-    band_px: usize,
-    mut paint: impl FnMut(usize, &mut [u8]) -> Result<()>,
-) -> Result<()> {
-    let mut encoder = Encoder::new(writer, canvas.width_px(), height_px);
+fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<()> {
+    let canvas = &scene.canvas;
+    let mut encoder = Encoder::new(writer, canvas.width_px(), scene.height_px);
     encoder.set_color(ColorType::Rgb);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
@@ -87,12 +77,12 @@ fn encode(
 
     let mut writer = encoder.write_header().map_err(failed)?;
     let mut stream = writer.stream_writer_with_size(CHUNK_BYTES).map_err(failed)?;
-    let row_bytes = 3 * canvas.width_px() as usize;
-    let mut rgb = vec![0; row_bytes * band_px];
-    for y_px in (0..height_px as usize).step_by(band_px) {
-        let n_rows_px = band_px.min(height_px as usize - y_px);
-        let band = &mut rgb[..n_rows_px * row_bytes];
-        paint(y_px, band)?;
+    let (row_bytes, height_px) = (3 * scene.width_px(), scene.height_px());
+    let band_px = raster.band_px();
+    let mut rgb = vec![0; row_bytes * band_px.min(height_px)];
+    for y_px in (0..height_px).step_by(band_px) {
+        let band = &mut rgb[..row_bytes * band_px.min(height_px - y_px)];
+        raster.paint(y_px, band)?;
         stream.write_all(band).map_err(|error| failed(error.into()))?;
     }
     stream.finish().map_err(failed)?;

@@ -1,39 +1,37 @@
 //! Places everything: panels on whole pixels in rows, titles above them, the colour bar at the right.
 
-use super::Figure;
-use super::canvas::Canvas;
-use super::page::{self, MARGIN_PT, Page};
 use super::panel::Panel;
-use super::scene::{Rect, Scene};
 use super::titles::{PATH_PT, PanelTitle, Titles};
-use crate::error::{Fault, Remedy, Result};
+use super::{Figure, axes};
+use crate::error::Result;
+use crate::figure::canvas::{Canvas, too_narrow};
+use crate::figure::color_bar::{BAR_WIDTH_PT, ColorScale};
+use crate::figure::page::{MARGIN_PT, Page, TITLE_GAP_PT};
+use crate::figure::scene::{Rect, Scene};
 
 /// Panels side by side before a new row begins.
-pub(crate) const MAX_PER_ROW: usize = 4;
+pub(super) const MAX_PER_ROW: usize = 4;
 
 const PANEL_GAP_PT: f64 = 18.0;
 const ROW_GAP_PT: f64 = 10.0;
-/// Under the main title, and under the titles of panels.
-const TITLE_GAP_PT: f64 = 8.0;
+/// Under the titles of panels.
 const PANEL_TITLE_GAP_PT: f64 = 3.5;
 /// Between the titles of panels side by side.
 const TITLES_APART_PT: f64 = 6.0;
-const BAR_WIDTH_PT: f64 = 11.0;
-/// A bar any shorter has no room for labels.
-const MIN_BAR_PT: f64 = 72.0;
 /// A panel any smaller cannot be read.
 const MIN_SLOT_PT: f64 = 30.0;
 /// Whole pixels a cell are worth losing this share of a panel's size.
 const MAX_LOSS: f64 = 0.08;
 
-/// The figure as a scene whose pictures lie on whole pixels of its canvas.
+/// The figure as a scene whose panels lie on whole pixels of its canvas.
 ///
 /// # Errors
-/// `Invalid` when the width leaves no room for the panels.
-pub(crate) fn scene<'a>(figure: &'a Figure, canvas: &Canvas) -> Result<Scene<'a>> {
+/// `Invalid` when the width leaves no room for the panels; `Limit` when the scene is too high.
+pub(super) fn scene<'a>(figure: &'a Figure, canvas: Canvas, colors: &ColorScale) -> Result<Scene<'a>> {
     let rows: Vec<&[Panel]> = figure.panels.chunks(MAX_PER_ROW).collect();
-    let columns = Columns::new(figure, &rows, canvas)?;
+    let columns = Columns::new(figure, &rows, &canvas, colors)?;
     let titles = Titles::new(
+        figure.style.title.as_deref(),
         &figure.symbol,
         &figure.panels,
         canvas.width_pt() - 2.0 * MARGIN_PT,
@@ -49,32 +47,26 @@ pub(crate) fn scene<'a>(figure: &'a Figure, canvas: &Canvas) -> Result<Scene<'a>
     let mut bar: Option<(f64, f64)> = None;
     for row in rows {
         let titles: Vec<_> = panel_titles.by_ref().take(row.len()).collect();
-        let (top_pt, panels_end_pt, end_pt) = place_row(&mut page, canvas, &columns, row, titles, y_pt);
+        let (top_pt, panels_end_pt, end_pt) = place_row(&mut page, &columns, row, titles, y_pt, colors);
         bar = Some((bar.map_or(top_pt, |(first_top_pt, _)| first_top_pt), panels_end_pt));
         y_pt = end_pt + ROW_GAP_PT;
     }
 
     let (top_pt, bottom_pt) = bar.unwrap_or((y_pt, y_pt));
-    let bar = Rect {
-        x_pt: canvas.snap(columns.right_pt() + PANEL_GAP_PT),
-        y_pt: top_pt,
-        width_pt: canvas.snap(BAR_WIDTH_PT).max(canvas.px_pt()),
-        height_pt: (bottom_pt - top_pt).max(canvas.snap(MIN_BAR_PT)),
-    };
-    page.color_bar(bar, figure.vmin, figure.vmax);
-    let end_pt = (y_pt - ROW_GAP_PT).max(bar.bottom_pt() + 0.5 * page::TICK_PT);
-    Ok(Scene { height_pt: canvas.snap(end_pt + MARGIN_PT), items: page.into_items() })
+    let bar_end_pt =
+        colors.draw_bar(&mut page, columns.right_pt() + PANEL_GAP_PT, top_pt, bottom_pt - top_pt);
+    page.finish((y_pt - ROW_GAP_PT).max(bar_end_pt))
 }
 
 /// Places a row of panels with their titles from `y_pt` down: the top of its panels, the bottom of the lowest, and the
 /// end of all that stands under them.
 fn place_row<'a>(
-    page: &mut Page<'a, '_>,
-    canvas: &Canvas,
+    page: &mut Page<'a>,
     columns: &Columns,
     row: &'a [Panel],
     titles: Vec<PanelTitle>,
     y_pt: f64,
+    colors: &ColorScale,
 ) -> (f64, f64, f64) {
     let highest = |size: fn(&PanelTitle) -> f64| titles.iter().map(size).fold(0.0, f64::max);
     let title_y_pt = y_pt + highest(|text| text.title.ascent_pt());
@@ -82,23 +74,23 @@ fn place_row<'a>(
     let path_y_pt = title_end_pt + PATH_PT;
     let has_path = titles.iter().any(|text| text.path.is_some());
     let titles_end_pt = if has_path { path_y_pt + 0.25 * PATH_PT } else { title_end_pt };
-    let top_pt = canvas.snap(titles_end_pt + PANEL_TITLE_GAP_PT);
+    let top_pt = page.canvas().snap(titles_end_pt + PANEL_TITLE_GAP_PT);
 
     let (mut panels_end_pt, mut end_pt) = (top_pt, top_pt);
     for (n_col, (panel, text)) in row.iter().zip(titles).enumerate() {
-        let rect = place(panel, canvas, columns.slot_x_pt(n_col), top_pt, columns.slot_pt);
+        let rect = place(panel, page.canvas(), columns.slot_x_pt(n_col), top_pt, columns.slot_pt);
         let middle_pt = rect.x_pt + 0.5 * rect.width_pt;
         page.centred_within(middle_pt, title_y_pt, text.title);
         if let Some(path) = text.path {
             page.centred_within(middle_pt, path_y_pt, path);
         }
         if n_col == 0 || !rows_align(panel, &row[0]) {
-            let labels_x_pt = page.row_labels(rect, panel.grid.n_rows());
+            let labels_x_pt = axes::row_labels(page, rect, panel.grid.n_rows());
             if n_col == 0 {
-                page.row_letter(rect, labels_x_pt);
+                axes::row_letter(page, rect, labels_x_pt);
             }
         }
-        end_pt = end_pt.max(page.panel(rect, panel));
+        end_pt = end_pt.max(axes::panel(page, rect, panel, colors));
         panels_end_pt = panels_end_pt.max(rect.bottom_pt());
     }
     (top_pt, panels_end_pt, end_pt)
@@ -111,27 +103,23 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(figure: &Figure, rows: &[&[Panel]], canvas: &Canvas) -> Result<Self> {
+    fn new(figure: &Figure, rows: &[&[Panel]], canvas: &Canvas, colors: &ColorScale) -> Result<Self> {
         let n_cols = figure.panels.len().min(MAX_PER_ROW);
         let left_pt: Vec<f64> = (0..n_cols)
             .map(|n_col| {
                 let panels = rows.iter().filter_map(|row| Some((row.get(n_col)?, &row[0])));
                 let labelled = panels.filter(|(panel, first)| n_col == 0 || !rows_align(panel, first));
-                let labels = labelled.map(|(panel, _)| page::row_labels_pt(panel.grid.n_rows()));
-                let before_pt = if n_col == 0 { MARGIN_PT + page::row_letter_pt() } else { PANEL_GAP_PT };
+                let labels = labelled.map(|(panel, _)| axes::row_labels_pt(panel.grid.n_rows()));
+                let before_pt = if n_col == 0 { MARGIN_PT + axes::row_letter_pt() } else { PANEL_GAP_PT };
                 before_pt + labels.fold(0.0, f64::max)
             })
             .collect();
-        let bar_pt = PANEL_GAP_PT + BAR_WIDTH_PT + page::bar_labels_pt(figure.vmin, figure.vmax) + MARGIN_PT;
+        let bar_pt = PANEL_GAP_PT + BAR_WIDTH_PT + colors.labels_pt() + MARGIN_PT;
         let taken_pt = left_pt.iter().sum::<f64>() + bar_pt;
         let slot_pt = (canvas.width_pt() - taken_pt) / n_cols as f64;
         if slot_pt < MIN_SLOT_PT {
-            let needed_in = (taken_pt + n_cols as f64 * MIN_SLOT_PT) / 72.0;
-            let found = format!("{} in for {n_cols} panels in a row", figure.inches());
-            return Err(Fault::new(found, format!("at least {:.1} in", (needed_in * 10.0).ceil() / 10.0))
-                .of("width")
-                .remedy(Remedy::DrawWider)
-                .invalid());
+            let found = format!("{} in for {n_cols} panels in a row", figure.width_in());
+            return Err(too_narrow(found, taken_pt + n_cols as f64 * MIN_SLOT_PT));
         }
         Ok(Self { left_pt, slot_pt })
     }
@@ -175,9 +163,8 @@ fn place(panel: &Panel, canvas: &Canvas, slot_x_pt: f64, top_pt: f64, slot_pt: f
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::scene::Item;
-    use super::super::text::Text;
     use super::*;
+    use crate::figure::{Plot, Style};
     use crate::measure::Grid;
 
     fn panel(path: &str, (n_rows, n_cols): (usize, usize)) -> Panel {
@@ -190,24 +177,13 @@ mod tests {
         panels.fold(Figure::new('A'), |figure, (&shape, path)| figure.panel(panel(path, shape)))
     }
 
-    fn laid_out(figure: &Figure) -> (Canvas, Scene<'_>) {
-        let canvas = Canvas::new(figure.inches(), figure.dpi).unwrap();
-        (canvas, scene(figure, &canvas).unwrap())
-    }
-
+    /// The rectangles of the panels, and of the colour bar after them.
     fn pictures(figure: &Figure) -> Vec<Rect> {
-        let (_, scene) = laid_out(figure);
-        let rects = scene.items.iter().filter_map(|item| match item {
-            Item::Picture(picture) => Some(picture.rect),
-            _ => None,
-        });
-        rects.collect()
+        figure.scene().unwrap().cells().map(|cells| cells.rect).collect()
     }
 
     fn labels(figure: &Figure, wanted: &str) -> usize {
-        let (_, scene) = laid_out(figure);
-        let is_wanted = |text: &Text| text.pieces.len() == 1 && text.pieces[0].text == wanted;
-        scene.items.iter().filter(|item| matches!(item, Item::Text { text, .. } if is_wanted(text))).count()
+        figure.scene().unwrap().texts().iter().filter(|text| *text == wanted).count()
     }
 
     #[test]
@@ -254,9 +230,8 @@ mod tests {
 
     #[test]
     fn a_width_without_room_says_how_much_is_needed() {
-        let figure = figure(&[(64, 64); 3]).width_in(2.0);
-        let canvas = Canvas::new(2.0, 300.0).unwrap();
-        let error = scene(&figure, &canvas).unwrap_err();
+        let figure = figure(&[(64, 64); 3]).style(Style::new().width_in(2.0));
+        let error = figure.scene().unwrap_err();
         assert_eq!(error.to_string(), "width: found 2 in for 3 panels in a row, expected at least 3.0 in");
     }
 
@@ -268,14 +243,10 @@ mod tests {
             dpi in 20.0..400.0f64,
             vmax in 0.01..1.0f64,
         ) {
-            let figure = figure(&shapes).width_in(width_in).dpi(dpi).range(0.0, vmax);
-            let canvas = Canvas::new(width_in, dpi).unwrap();
-            let Ok(scene) = scene(&figure, &canvas) else { return Ok(()) };
-            for item in &scene.items {
-                let bounds = item.bounds();
-                prop_assert!(bounds.x_pt >= 0.0 && bounds.y_pt >= 0.0, "{item:?}");
-                prop_assert!(bounds.right_pt() <= canvas.width_pt() && bounds.bottom_pt() <= scene.height_pt, "{item:?}");
-            }
+            let style = Style::new().width_in(width_in).dpi(dpi).range(0.0, vmax);
+            let figure = figure(&shapes).style(style);
+            let Ok(scene) = figure.scene() else { return Ok(()) };
+            prop_assert_eq!(scene.outside(), None);
         }
 
         #[test]
@@ -284,7 +255,7 @@ mod tests {
             width_in in 6.0..20.0f64,
             dpi in 20.0..400.0f64,
         ) {
-            let figure = figure(&shapes).width_in(width_in).dpi(dpi);
+            let figure = figure(&shapes).style(Style::new().width_in(width_in).dpi(dpi));
             let canvas = Canvas::new(width_in, dpi).unwrap();
             let rects = pictures(&figure);
             for (n, rect) in rects.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! The tree of a hierarchical clustering, drawn at the left of the rows that it joins.
 
-use super::page::{self, LABEL_GAP_PT, Page, TICK_LENGTH_PT, TICK_PT};
-use super::scene::{Item, Rect};
-use super::text::Text;
-use super::ticks;
+use crate::figure::page::{LABEL_GAP_PT, Page, TICK_LENGTH_PT, TICK_PT, TICK_WIDTH_PT};
+use crate::figure::scene::{Item, Rect};
+use crate::figure::text::{DESCENT, DIGIT_HEIGHT, Text};
+use crate::figure::ticks;
 
 /// Two groups of rows that were joined. Groups are numbered: 0 to n − 1 are the rows from the top, n + k is what merge k
 /// made.
@@ -34,13 +34,13 @@ fn ends(merges: &[Merge]) -> (f64, f64) {
 }
 
 /// Draws the tree of `n_rows` rows into a rectangle as high as they are, with a scale under it: where that ends.
-pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &[Merge]) -> f64 {
+pub(super) fn draw(page: &mut Page<'_>, rect: Rect, n_rows: usize, merges: &[Merge]) -> f64 {
     let (low, high) = ends(merges);
     let x = |similarity: f64| rect.x_pt + rect.width_pt * (similarity - low) / (high - low);
     let row_pt = rect.height_pt / n_rows as f64;
     // Thinner where rows are dense, and without the leaves where these would run together.
     let line_pt = LINE_PT.min(0.3 * row_pt);
-    let has_leaves = row_pt > 1.5 * page.px_pt();
+    let has_leaves = row_pt > 1.5 * page.canvas().px_pt();
     // Of each group, the place of its own line: the leaf's row, or the middle of the two that it joins.
     let mut groups: Vec<(f64, f64)> =
         (0..n_rows).map(|row| (rect.right_pt(), rect.y_pt + (row as f64 + 0.5) * row_pt)).collect();
@@ -63,10 +63,10 @@ pub(super) fn draw(page: &mut Page<'_, '_>, rect: Rect, n_rows: usize, merges: &
     scale(page, rect, (low, high))
 }
 
-fn scale(page: &mut Page<'_, '_>, rect: Rect, (low, high): (f64, f64)) -> f64 {
+fn scale(page: &mut Page<'_>, rect: Rect, (low, high): (f64, f64)) -> f64 {
     let top_pt = rect.bottom_pt() + 2.0 * LABEL_GAP_PT;
-    page.put(bar(rect.x_pt, top_pt, rect.width_pt, page::TICK_WIDTH_PT));
-    let baseline_pt = top_pt + TICK_LENGTH_PT + LABEL_GAP_PT + TICK_PT * super::font::DIGIT_HEIGHT;
+    page.put(bar(rect.x_pt, top_pt, rect.width_pt, TICK_WIDTH_PT));
+    let baseline_pt = top_pt + TICK_LENGTH_PT + LABEL_GAP_PT + TICK_PT * DIGIT_HEIGHT;
     for (value, label) in ticks::scale(low, high, rect.width_pt, LABELS_APART_PT) {
         let x_pt = rect.x_pt + rect.width_pt * (value - low) / (high - low);
         page.vertical_tick(x_pt, top_pt);
@@ -74,9 +74,9 @@ fn scale(page: &mut Page<'_, '_>, rect: Rect, (low, high): (f64, f64)) -> f64 {
     }
     let name_pt = baseline_pt + 1.4 * TICK_PT;
     page.centred_within(rect.x_pt + 0.5 * rect.width_pt, name_pt, Text::plain("mean where joined", TICK_PT));
-    name_pt + 0.24 * TICK_PT
+    name_pt + DESCENT * TICK_PT
 }
 
-fn bar(x_pt: f64, y_pt: f64, width_pt: f64, height_pt: f64) -> Item<'static> {
+fn bar(x_pt: f64, y_pt: f64, width_pt: f64, height_pt: f64) -> Item {
     Item::Bar(Rect { x_pt, y_pt, width_pt, height_pt })
 }

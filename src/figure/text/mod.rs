@@ -1,10 +1,12 @@
 //! Lines of text made of pieces: upright and italic, with subscripts and primes set as in mathematics.
 
-use super::font::{ASCENT, DESCENT, Face};
+mod font;
+
+pub(super) use font::{ASCENT, DESCENT, DIGIT_HEIGHT, Face, Pen};
 
 /// A line of text: pieces placed from its left end and its baseline.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Text {
+pub(super) struct Text {
     pub pieces: Vec<Piece>,
     /// Where the next piece goes: the width of the line.
     pub width_pt: f64,
@@ -12,7 +14,7 @@ pub(crate) struct Text {
 
 /// A run of characters in one face and size.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Piece {
+pub(super) struct Piece {
     pub text: String,
     pub face: Face,
     pub size_pt: f64,
@@ -160,6 +162,12 @@ impl Text {
         self
     }
 
+    /// The same line, smaller where it is wider than `max_pt`.
+    pub fn within(self, max_pt: f64) -> Self {
+        let factor = (max_pt / self.width_pt).min(1.0);
+        self.scaled(factor)
+    }
+
     /// Height above the baseline.
     pub fn ascent_pt(&self) -> f64 {
         self.pieces.iter().map(|piece| ASCENT * piece.size_pt - piece.y_pt).fold(0.0, f64::max)
@@ -173,7 +181,7 @@ impl Text {
 
 /// The text, with characters of its middle replaced by … until it is no wider than `max_pt`; at least one character
 /// stays at each end.
-pub(crate) fn elide(text: &str, face: Face, size_pt: f64, max_pt: f64) -> String {
+pub(super) fn elide(text: &str, face: Face, size_pt: f64, max_pt: f64) -> String {
     let fits = |text: &str| face.width(text) * size_pt <= max_pt;
     if fits(text) {
         return text.to_owned();

@@ -6,7 +6,7 @@ use ttf_parser::{Face as Font, GlyphId, OutlineBuilder};
 
 /// A face of the figure's font.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Face {
+pub(in crate::figure) enum Face {
     /// DejaVu Sans.
     Upright,
     /// DejaVu Sans Oblique, for the letters of mathematics.
@@ -14,19 +14,19 @@ pub(crate) enum Face {
 }
 
 /// Height of the digits, as a share of the type size.
-pub(crate) const DIGIT_HEIGHT: f64 = 0.729;
+pub(in crate::figure) const DIGIT_HEIGHT: f64 = 0.729;
 /// Height of the tallest letters and brackets, as a share of the type size.
-pub(crate) const ASCENT: f64 = 0.76;
+pub(in crate::figure) const ASCENT: f64 = 0.76;
 /// Depth of the lowest letters, as a share of the type size.
-pub(crate) const DESCENT: f64 = 0.24;
+pub(in crate::figure) const DESCENT: f64 = 0.24;
 
 impl Face {
     fn font(self) -> &'static Font<'static> {
         static FONTS: [OnceLock<Font<'static>>; 2] = [const { OnceLock::new() }; 2];
         FONTS[self as usize].get_or_init(|| {
             let bytes: &[u8] = match self {
-                Self::Upright => include_bytes!("../../assets/fonts/DejaVuSans.ttf"),
-                Self::Italic => include_bytes!("../../assets/fonts/DejaVuSans-Oblique.ttf"),
+                Self::Upright => include_bytes!("../../../assets/fonts/DejaVuSans.ttf"),
+                Self::Italic => include_bytes!("../../../assets/fonts/DejaVuSans-Oblique.ttf"),
             };
             Font::parse(bytes, 0).expect("a test parses both embedded fonts")
         })
@@ -38,7 +38,7 @@ impl Face {
     }
 
     /// Each character of a text with its distance from the start, and the width of the whole; in ems.
-    pub(crate) fn advances(self, text: &str) -> (Vec<(char, f64)>, f64) {
+    pub(in crate::figure) fn advances(self, text: &str) -> (Vec<(char, f64)>, f64) {
         let font = self.font();
         let em = f64::from(font.units_per_em());
         let mut x = 0.0;
@@ -57,12 +57,12 @@ impl Face {
     }
 
     /// Width of a text in ems.
-    pub(crate) fn width(self, text: &str) -> f64 {
+    pub(in crate::figure) fn width(self, text: &str) -> f64 {
         self.advances(text).1
     }
 
     /// Draws a character's outline in ems: baseline at y = 0, y up.
-    pub(crate) fn outline(self, character: char, pen: &mut impl Pen) {
+    pub(in crate::figure) fn outline(self, character: char, pen: &mut impl Pen) {
         let scale = 1.0 / f32::from(self.font().units_per_em());
         self.font().outline_glyph(self.glyph(character), &mut Scaled { pen, scale });
     }
@@ -77,7 +77,7 @@ fn kerning(font: &Font<'_>, left: GlyphId, right: GlyphId) -> i16 {
 }
 
 /// What an outline is drawn with; coordinates in ems.
-pub(crate) trait Pen {
+pub(in crate::figure) trait Pen {
     /// Starts a contour.
     fn move_to(&mut self, x: f32, y: f32);
     /// A straight line.

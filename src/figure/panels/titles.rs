@@ -1,19 +1,18 @@
 //! What the titles say: the main title, each panel's, and the small paths under them.
 
-use super::font::Face;
 use super::panel::{Kind, Panel};
-use super::text::{Text, elide};
+use crate::figure::page::TITLE_PT;
+use crate::figure::text::{Face, Text, elide};
 
-/// Type sizes in points.
-pub(crate) const TITLE_PT: f64 = 12.0;
-pub(crate) const PANEL_TITLE_PT: f64 = 11.0;
-pub(crate) const PATH_PT: f64 = 6.5;
+/// Type sizes of the panels' titles and of the paths under them.
+pub(super) const PANEL_TITLE_PT: f64 = 11.0;
+pub(super) const PATH_PT: f64 = 6.5;
 /// Titles shrink to this share of their size before the names of modules in them are shortened.
 const SMALLEST: f64 = 0.7;
 
 /// The titles of a figure.
 #[derive(Debug)]
-pub(crate) struct Titles {
+pub(super) struct Titles {
     /// φ(A_{r=64}, A′_{r=64}, i, j); a rank that differs between modules is left to the panels' titles.
     pub main: Text,
     pub panels: Vec<PanelTitle>,
@@ -21,16 +20,26 @@ pub(crate) struct Titles {
 
 /// A panel's title and, where the title does not say all, the module's path in small type.
 #[derive(Debug)]
-pub(crate) struct PanelTitle {
+pub(super) struct PanelTitle {
     pub title: Text,
     pub path: Option<Text>,
 }
 
 impl Titles {
-    /// The titles of `panels`, the main one at most `max_pt` wide and the others at most `panel_max_pt`.
-    pub fn new(symbol: &str, panels: &[Panel], max_pt: f64, panel_max_pt: f64) -> Self {
+    /// The titles of `panels`, the main one at most `max_pt` wide and the others at most `panel_max_pt`. `given` stands in
+    /// place of the main one.
+    pub(super) fn new(
+        given: Option<&str>,
+        symbol: &str,
+        panels: &[Panel],
+        max_pt: f64,
+        panel_max_pt: f64,
+    ) -> Self {
         let ranks = common_ranks(panels);
-        let main = shrink(main_title(symbol, ranks, TITLE_PT), max_pt);
+        let main = match given {
+            Some(title) => Text::title(title, TITLE_PT),
+            None => main_title(symbol, ranks, TITLE_PT),
+        };
         // One size for all panels: titles side by side in different sizes look like different ranks of heading.
         let scales = panels.iter().map(|panel| {
             let scale = panel_max_pt / panel_title(panel, ranks, None).width_pt;
@@ -41,9 +50,9 @@ impl Titles {
         let titles = panels.iter().map(|panel| panel_title(panel, ranks, Some(panel_max_pt / scale)));
         let panels = titles
             .zip(paths)
-            .map(|(title, path)| PanelTitle { title: shrink(title.scaled(scale), panel_max_pt), path })
+            .map(|(title, path)| PanelTitle { title: title.scaled(scale).within(panel_max_pt), path })
             .collect();
-        Self { main, panels }
+        Self { main: main.within(max_pt), panels }
     }
 }
 
@@ -115,11 +124,6 @@ fn path(panel: &Panel, panels: &[Panel], max_pt: f64) -> Option<Text> {
     (!said).then(|| Text::plain(&elide(path, Face::Upright, PATH_PT, max_pt), PATH_PT))
 }
 
-fn shrink(text: Text, max_pt: f64) -> Text {
-    let factor = (max_pt / text.width_pt).min(1.0);
-    text.scaled(factor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +138,7 @@ mod tests {
     }
 
     fn titles(panels: &[Panel]) -> (String, Vec<String>, Vec<Option<String>>) {
-        let titles = Titles::new("A", panels, 800.0, 250.0);
+        let titles = Titles::new(None, "A", panels, 800.0, 250.0);
         (
             text(&titles.main),
             titles.panels.iter().map(|panel| text(&panel.title)).collect(),
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn titles_stay_within_their_room() {
         let long = format!("x.{}", "long_name_".repeat(20));
-        let titles = Titles::new("A", &[panel(&long, 8, 64), panel("q", 9, 65)], 100.0, 60.0);
+        let titles = Titles::new(None, "A", &[panel(&long, 8, 64), panel("q", 9, 65)], 100.0, 60.0);
         assert!(titles.main.width_pt <= 100.001);
         for panel in titles.panels {
             assert!(panel.title.width_pt <= 60.001, "{}", panel.title.width_pt);

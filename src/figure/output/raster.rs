@@ -3,56 +3,45 @@
 //! Every item is painted from its place on the whole canvas, and only then cut to the band, so that the height of the
 //! bands changes no byte.
 
-use tiny_skia::{FillRule, LineCap, LineJoin, Mask, Path, PathBuilder, Stroke, Transform};
+use tiny_skia::{LineCap, LineJoin, PathBuilder, Stroke};
 
-use super::canvas::Canvas;
-use super::font::Pen;
-use super::scene::{Item, Picture, Rect, Scene};
-use super::text::{Piece, Text};
-use crate::engine::Engine;
+use super::rows::{PixelRows, PxRect};
+use crate::engine::Painter;
 use crate::error::Result;
-use crate::kernels::colormap::{Band, Cells, ColorTable};
+use crate::figure::scene::{CellArea, Item, Rect, Scene};
+use crate::figure::text::{Pen, Piece, Text};
+use crate::kernels::colormap::{Band, Cells};
 
+/// Memory for the rows that are painted together.
+const BAND_BYTES: usize = 2 << 20;
 /// The grey level of values that are missing, which no palette has.
 const MISSING: u8 = 216;
 
 /// A scene with what it takes to paint it.
-pub(crate) struct Raster<'a> {
-    pub scene: &'a Scene<'a>,
-    pub canvas: Canvas,
-    pub table: &'a ColorTable,
-    pub engine: &'a dyn Engine,
-}
-
-/// Rows of pixels of the canvas, RGB.
-struct PixelRows<'a> {
-    width_px: usize,
-    y_px: usize,
-    n_rows_px: usize,
-    rgb: &'a mut [u8],
-}
-
-/// A rectangle in whole pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PxRect {
-    pub left: usize,
-    pub top: usize,
-    pub right: usize,
-    pub bottom: usize,
+pub(super) struct Raster<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) painter: &'a dyn Painter,
 }
 
 impl Raster<'_> {
+    /// Rows of pixels to paint at a time.
+    pub(super) fn band_px(&self) -> usize {
+        (BAND_BYTES / (3 * self.scene.width_px())).max(1)
+    }
+
     /// Paints the rows from `y_px` on, as many as `rgb` holds, on white.
     ///
     /// # Errors
-    /// `Gpu` when the engine fails.
-    pub fn paint(&self, y_px: usize, rgb: &mut [u8]) -> Result<()> {
-        let width_px = self.canvas.width_px() as usize;
+    /// `Gpu` when the painter fails.
+    pub(super) fn paint(&self, y_px: usize, rgb: &mut [u8]) -> Result<()> {
+        let width_px = self.scene.width_px();
         rgb.fill(255);
         let mut strip = PixelRows { width_px, y_px, n_rows_px: rgb.len() / (3 * width_px), rgb };
+        for area in self.scene.cells() {
+            self.cells(area, &mut strip)?;
+        }
         for item in &self.scene.items {
             match item {
-                Item::Picture(picture) => self.picture(picture, &mut strip)?,
                 Item::Frame { rect, width_pt } => self.frame(rect, *width_pt, &mut strip),
                 Item::Bar(rect) => strip.fill(self.thin(rect)),
                 Item::Text { x_pt, y_pt, text } => self.text(*x_pt, *y_pt, text, &mut strip),
@@ -71,31 +60,38 @@ impl Raster<'_> {
     }
 
     fn px(&self, x_pt: f64) -> f64 {
-        x_pt / self.canvas.px_pt()
+        x_pt / self.scene.canvas.px_pt()
     }
 
-    fn picture(&self, picture: &Picture<'_>, strip: &mut PixelRows<'_>) -> Result<()> {
-        let rect = pixels(&picture.rect, &self.canvas);
+    /// The whole pixels of a rectangle that was laid out on them.
+    fn pixels(&self, rect: &Rect) -> PxRect {
+        let area = self.scene.area(rect);
+        let (left, top) = (area.x_px, area.y_px);
+        PxRect { left, top, right: left + area.width_px, bottom: top + area.height_px }
+    }
+
+    fn cells(&self, area: &CellArea<'_>, strip: &mut PixelRows<'_>) -> Result<()> {
+        let rect = self.pixels(&area.rect);
         let Some((first, last)) = strip.rows(rect) else { return Ok(()) };
         let width_px = rect.right - rect.left;
-        let cells = Cells { n_rows: picture.n_rows, n_cols: picture.n_cols, values: &picture.values };
+        let cells = Cells { n_rows: area.n_rows, n_cols: area.n_cols, values: &area.values };
         let band = Band {
             width_px,
             height_px: rect.bottom - rect.top,
             y_px: first - rect.top,
             n_rows_px: last - first,
         };
-        let painted = self.engine.colormap(&cells, self.table, &band)?;
+        let painted = self.painter.colormap(&cells, &area.colors, &band)?;
         for (y_px, row) in (first..last).zip(painted.chunks_exact(width_px)) {
             let to = strip.row(y_px, rect.left, rect.right);
             for (to, from) in to.chunks_exact_mut(3).zip(row) {
                 to.copy_from_slice(&from.to_le_bytes()[..3]);
             }
-            if picture.has_gaps {
-                let i = (y_px - rect.top) * picture.n_rows / band.height_px;
-                let cells = &picture.values[i * picture.n_cols..(i + 1) * picture.n_cols];
+            if area.has_gaps {
+                let i = (y_px - rect.top) * area.n_rows / band.height_px;
+                let values = &area.values[i * area.n_cols..(i + 1) * area.n_cols];
                 for (x_px, to) in to.chunks_exact_mut(3).enumerate() {
-                    if cells[x_px * picture.n_cols / width_px].is_nan() {
+                    if values[x_px * area.n_cols / width_px].is_nan() {
                         to.fill(MISSING);
                     }
                 }
@@ -128,7 +124,7 @@ impl Raster<'_> {
 
     fn frame(&self, rect: &Rect, width_pt: f64, strip: &mut PixelRows<'_>) {
         let width = self.line_px(width_pt);
-        let inner = pixels(rect, &self.canvas);
+        let inner = self.pixels(rect);
         let outer = PxRect {
             left: inner.left.saturating_sub(width),
             top: inner.top.saturating_sub(width),
@@ -186,65 +182,6 @@ impl Raster<'_> {
     }
 }
 
-/// The whole pixels of a rectangle that was laid out on them.
-pub(crate) fn pixels(rect: &Rect, canvas: &Canvas) -> PxRect {
-    let px = |x_pt: f64| (x_pt / canvas.px_pt()).round() as usize;
-    PxRect {
-        left: px(rect.x_pt),
-        top: px(rect.y_pt),
-        right: px(rect.right_pt()),
-        bottom: px(rect.bottom_pt()),
-    }
-}
-
-impl PixelRows<'_> {
-    /// The rows of the canvas that lie in both the strip and the rectangle.
-    fn rows(&self, rect: PxRect) -> Option<(usize, usize)> {
-        let (first, last) = (rect.top.max(self.y_px), rect.bottom.min(self.y_px + self.n_rows_px));
-        (first < last).then_some((first, last))
-    }
-
-    fn row(&mut self, y_px: usize, left: usize, right: usize) -> &mut [u8] {
-        let start = (y_px - self.y_px) * self.width_px;
-        &mut self.rgb[3 * (start + left.min(self.width_px))..3 * (start + right.min(self.width_px))]
-    }
-
-    fn fill(&mut self, rect: PxRect) {
-        if let Some((first, last)) = self.rows(rect) {
-            for y_px in first..last {
-                self.row(y_px, rect.left, rect.right).fill(0);
-            }
-        }
-    }
-
-    /// Fills an outline whose origin is the pixel corner (`x_px`, `y_px`) of the canvas.
-    fn cover(&mut self, path: &Path, x_px: i64, y_px: i64, color: [u8; 3]) {
-        let bounds = path.bounds();
-        let (left, top) = (bounds.left().floor(), bounds.top().floor());
-        let (width, height) = ((bounds.right() - left).ceil(), (bounds.bottom() - top).ceil());
-        let (first, last) = (y_px + top as i64, y_px + (top + height) as i64);
-        if last <= self.y_px as i64 || first >= (self.y_px + self.n_rows_px) as i64 {
-            return;
-        }
-        let Some(mut mask) = Mask::new(width.max(1.0) as u32, height.max(1.0) as u32) else { return };
-        mask.fill_path(path, FillRule::Winding, true, Transform::from_translate(-left, -top));
-        let x_px = x_px + left as i64;
-        for (y_px, coverage) in (first..).zip(mask.data().chunks_exact(mask.width() as usize)) {
-            let Ok(y_px) = usize::try_from(y_px) else { continue };
-            if !(self.y_px..self.y_px + self.n_rows_px).contains(&y_px) {
-                continue;
-            }
-            for (x_px, &coverage) in (x_px..).zip(coverage) {
-                let Ok(x_px) = usize::try_from(x_px) else { continue };
-                for (channel, ink) in self.row(y_px, x_px, x_px + 1).iter_mut().zip(color) {
-                    let (under, over) = (u16::from(*channel), u16::from(coverage));
-                    *channel = ((under * (255 - over) + u16::from(ink) * over + 127) / 255) as u8;
-                }
-            }
-        }
-    }
-}
-
 /// Collects an outline in pixels, y down.
 struct Outline {
     path: PathBuilder,
@@ -268,5 +205,54 @@ impl Pen for Outline {
 
     fn close(&mut self) {
         self.path.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::CpuPainter;
+    use crate::figure::{Figure, Heatmap, Line, LineChart, Panel, Pixels, Plot, Style};
+    use crate::measure::Grid;
+
+    fn figure() -> Figure {
+        let values = (0..12).map(|k| k as f32 / 20.0).collect();
+        let grid = Grid::new(3, 4, 36, values).unwrap();
+        Figure::new('A').panel(Panel::module("l.q_proj", grid.clone())).panel(Panel::control(grid))
+    }
+
+    fn heatmap() -> Heatmap {
+        let names = ["a", "b"].map(String::from).to_vec();
+        Heatmap::square(names, vec![1.0, f32::NAN, 0.5, 1.0]).unwrap().note("A note.")
+    }
+
+    fn line_chart() -> LineChart {
+        let line =
+            |name: &str, points: &[(f64, f64)]| Line { name: name.to_owned(), points: points.to_vec() };
+        let lines = vec![line("a", &[(1.0, 0.3), (2.0, 0.1), (4.0, 0.9)]), line("b", &[(3.0, 0.5)])];
+        LineChart::new(lines).unwrap().axes("step", "1 − ϕ(r, r)")
+    }
+
+    #[test]
+    fn bands_of_any_height_give_the_same_pixels() {
+        let style = Style::new().title("Title").dpi(55.0);
+        let plots: [Box<dyn Plot>; 3] = [
+            Box::new(figure().style(style.clone())),
+            Box::new(heatmap().style(style.clone())),
+            Box::new(line_chart().style(style)),
+        ];
+        for plot in plots {
+            let scene = plot.scene().unwrap();
+            let whole = Pixels::of(&scene, &CpuPainter).unwrap();
+            let raster = Raster { scene: &scene, painter: &CpuPainter };
+            let row_bytes = 3 * whole.width_px();
+            for band_px in [1, 7, 64, 100_000] {
+                let mut rgb = vec![7; whole.rgb().len()];
+                for (n, band) in rgb.chunks_mut(row_bytes * band_px).enumerate() {
+                    raster.paint(n * band_px, band).unwrap();
+                }
+                assert!(rgb == whole.rgb(), "bands of {band_px} rows differ");
+            }
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! The root of the command line's grammar: the commands, and the options that all of them take.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::cache::{CACHE_HELP, CacheArgs};
+use super::compare::{COMPARE_HELP, CompareArgs};
+use super::console::CommonArgs;
+use super::demo::{DEMO_HELP, DemoArgs};
+use super::devices::{DEVICES_HELP, DevicesArgs};
+use super::figure::{FIGURE_HELP, FigureArgs};
+use super::inspect::{INSPECT_HELP, InspectArgs};
+use super::report::{REPORT_HELP, ReportArgs};
+use super::scan::{SCAN_HELP, ScanArgs};
+use super::status::{STATUS_HELP, StatusArgs};
+
+/// The version with the commit that it was built from, where the source was a checkout.
+const VERSION: &str = git_version::git_version!(
+    prefix = concat!(env!("CARGO_PKG_VERSION"), " (commit "),
+    suffix = ")",
+    args = ["--always", "--dirty=-modified", "--abbrev=10", "--exclude=*"],
+    fallback = "unknown"
+);
+
+/// Measure how much LoRA checkpoints agree: the subspace similarity φ(i, j) of the LoRA paper (Hu et al. 2021) for every
+/// (i, j), as numbers and as the paper's figure.
+#[derive(Debug, Parser)]
+#[command(name = "lorascope", version = VERSION, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lorascope demo
+  lorascope figure runs/seed0 runs/seed1 -o fig4.png
+  lorascope figure runs/seed0 runs/seed1 --layer 47 --projections q,v -o fig4.png
+  lorascope compare runs/seed0 runs/seed1
+  lorascope scan runs/ -o out
+
+Results go to stdout, everything else to stderr. NO_COLOR=1 turns colours off.
+Exit codes: 0 done, 1 failed, 2 usage error, 3 done but with skipped inputs,
+130 and 143 stopped by Ctrl-C and SIGTERM.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Draw the paper's figure from two built-in adapters
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Draw the paper's figure for two checkpoints and print a summary of it
+    #[command(after_help = FIGURE_HELP)]
+    Figure(FigureArgs),
+    /// Compare two checkpoints in numbers: one row for each module that both have
+    #[command(after_help = COMPARE_HELP)]
+    Compare(CompareArgs),
+    /// Compare every pair of a folder of checkpoints and write Parquet tables
+    #[command(after_help = SCAN_HELP)]
+    Scan(ScanArgs),
+    /// Show a scan's progress, which process did what, and what is missing
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusArgs),
+    /// Show what checkpoints contain: format, base model, modules, ranks, shapes, types, scaling
+    #[command(after_help = INSPECT_HELP)]
+    Inspect(InspectArgs),
+    /// List the GPUs, test every kernel on each, and show which engine auto takes and why
+    #[command(after_help = DEVICES_HELP)]
+    Devices(DevicesArgs),
+    /// Summarise a scan in tables and pictures: what is alike, where in the model, what stands out
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArgs),
+    /// Show what the cache of bases contains, or empty it
+    #[command(after_help = CACHE_HELP)]
+    Cache(CacheArgs),
+    /// Print a shell completion script
+    #[command(
+        after_help = "Example: lorascope completions bash > ~/.local/share/bash-completion/completions/lorascope"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,79 @@
+//! A panel of the figure with its axes: i down the left side, j along the bottom.
+
+use std::borrow::Cow;
+
+use super::panel::Panel;
+use crate::figure::color_bar::ColorScale;
+use crate::figure::page::{LABEL_GAP_PT, Page, ROW_LABELS_APART_PT, TICK_LENGTH_PT, TICK_PT};
+use crate::figure::scene::{CellArea, Rect};
+use crate::figure::text::{ASCENT, DESCENT, DIGIT_HEIGHT, Face, Text};
+use crate::figure::ticks::{self, Axis};
+
+/// Type size of the letters i and j.
+const LETTER_PT: f64 = 10.0;
+/// Least distance between labels of columns.
+const COL_LABELS_APART_PT: f64 = 5.0;
+
+/// Room that row labels up to `n_rows` take at the left of a panel. Digits are all of one width, so the largest number is
+/// as wide as any label.
+pub(super) fn row_labels_pt(n_rows: usize) -> f64 {
+    TICK_LENGTH_PT + LABEL_GAP_PT + Face::Upright.width(&n_rows.to_string()) * TICK_PT
+}
+
+/// Room that the letter i takes at the left of the row labels.
+pub(super) fn row_letter_pt() -> f64 {
+    Face::Italic.width("i") * LETTER_PT + 2.0 * LABEL_GAP_PT
+}
+
+/// Draws a panel with its column labels; the lower edge of what is under it.
+pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, colors: &ColorScale) -> f64 {
+    let grid = &panel.grid;
+    page.panel(CellArea {
+        rect,
+        n_rows: grid.n_rows(),
+        n_cols: grid.n_cols(),
+        values: Cow::Borrowed(grid.values()),
+        has_gaps: false,
+        colors: colors.table(),
+    });
+    let labels_y_pt = col_labels(page, rect, grid.n_cols());
+    let letter_y_pt = labels_y_pt + 1.5 * LABEL_GAP_PT + ASCENT * LETTER_PT;
+    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, Text::letter("j", LETTER_PT));
+    letter_y_pt + DESCENT * LETTER_PT
+}
+
+/// Draws the letter i, its right end at `right_pt`, at the middle of a panel.
+pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, right_pt: f64) {
+    let text = Text::letter("i", LETTER_PT);
+    let x_pt = right_pt - 2.0 * LABEL_GAP_PT - text.width_pt;
+    page.text(x_pt, rect.y_pt + 0.5 * (rect.height_pt + DIGIT_HEIGHT * LETTER_PT), text);
+}
+
+/// Draws ticks and labels of the rows at the left of a panel; the left edge of the labels.
+pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 {
+    let cell_pt = rect.height_pt / n_rows as f64;
+    let right_pt = rect.x_pt - TICK_LENGTH_PT - LABEL_GAP_PT;
+    let mut left_pt = right_pt;
+    for i in ticks::cells(Axis::Rows, n_rows, cell_pt, ROW_LABELS_APART_PT, |_| DIGIT_HEIGHT * TICK_PT) {
+        let y_pt = rect.y_pt + (i as f64 - 0.5) * cell_pt;
+        page.horizontal_tick(rect.x_pt - TICK_LENGTH_PT, y_pt);
+        let text = Text::plain(&i.to_string(), TICK_PT);
+        let x_pt = right_pt - text.width_pt;
+        left_pt = left_pt.min(x_pt);
+        page.text(x_pt, y_pt + 0.5 * DIGIT_HEIGHT * TICK_PT, text);
+    }
+    left_pt
+}
+
+/// Draws ticks and labels of the columns under a panel; the baseline of the labels.
+fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 {
+    let cell_pt = rect.width_pt / n_cols as f64;
+    let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
+    let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;
+    for j in ticks::cells(Axis::Cols, n_cols, cell_pt, COL_LABELS_APART_PT, width_pt) {
+        let x_pt = rect.x_pt + (j as f64 - 0.5) * cell_pt;
+        page.vertical_tick(x_pt, rect.bottom_pt());
+        page.centred(x_pt, baseline_pt, Text::plain(&j.to_string(), TICK_PT));
+    }
+    baseline_pt
+}
