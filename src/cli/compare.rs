@@ -23,7 +23,7 @@ A CHECKPOINT is as for figure. Without --layer, --projections and --module, ever
 
 Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
 directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
-deviations φ(r, r) lies above it. The linear CKA of the two factors weighs each direction by its singular value. cos(A₁, A₂) is \
+deviations φ(r, r) lies above it. The linear CKA of the two factors weighs each direction by its singular value. The init cosine is \
 the cosine of the two A as they are stored, near 1 for checkpoints that share the random start of A. – means that there is no \
 value; z is left out for such checkpoints.
 
