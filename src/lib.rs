@@ -50,7 +50,7 @@ pub mod kernels;
 pub mod measure;
 pub mod names;
 #[cfg(feature = "scan")]
-mod report;
+pub mod report;
 #[cfg(feature = "scan")]
 pub mod scan;
 mod select;
