@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lorascope::Remedy;
-use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
-use lorascope::scan::header::{HeaderModule, HeaderSummary};
-use lorascope::scan::keep::Keep;
-use lorascope::scan::plan::{PairChoice, Plan, ScanOptions};
-use lorascope::scan::record::FileStamp;
+use lorascope::internals::blocks::{BlockPairs, Blocks, PairLayout};
+use lorascope::internals::plan::{FileStamp, HeaderModule, HeaderSummary, Plan, ScanOptions};
+use lorascope::scan::{Keep, PairChoice};
 use proptest::prelude::*;
 
 /// Module and the two adapters, smaller number first.
