@@ -122,6 +122,7 @@ fn expected(plan: &Plan, choice: &PairChoice) -> BTreeSet<Pair> {
             let between = |id: u32| plan.run(id) == plan.run(x) && (low + 1..high).contains(&step(id));
             plan.run(x) == plan.run(y) && !(0..plan.adapters.len() as u32).any(between)
         }
+        other => panic!("no pairs are expected of {other:?}"),
     };
     for x in 0..plan.adapters.len() as u32 {
         for y in x + 1..plan.adapters.len() as u32 {
