@@ -7,7 +7,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use lorascope::engine::{CpuEngine, CpuPainter, Engine, Painter, Pair};
 use lorascope::figure::{Figure, Output, Panel, Plot, Style};
-use lorascope::kernels::colormap::{Band, Cells, ColorTable};
+use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Adapter, Basis, similarity};
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;

@@ -42,6 +42,7 @@ impl Factorised {
 
 /// One module of two adapters, compared. It shares the modules with the adapters and outlives them.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The bases.
     pub factorised: Factorised,

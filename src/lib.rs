@@ -15,7 +15,7 @@
 //!
 //! - [`Adapter::open`] reads names and shapes; [`Basis::of`] reads one factor and factorises it.
 //! - An [`engine::Engine`] makes the [`Grid`]s and the pixels: [`engine::CpuEngine`], or `engine::GpuEngine` with the
-//!   WGSL kernels of [`kernels`]. Both hold |φ − exact| ≤ 1e-5.
+//!   WGSL kernels of [`internals::kernels`]. Both hold |φ − exact| ≤ 1e-5.
 //! - [`figure::Figure`] draws, [`summary::Summary`] says in words what there is to see, [`chance`] what two unrelated
 //!   subspaces would show.
 //!
@@ -46,11 +46,12 @@ mod error;
 pub mod figure;
 mod files;
 mod formats;
-pub mod kernels;
+pub mod internals;
+mod kernels;
 pub mod measure;
 pub mod names;
 #[cfg(feature = "scan")]
-mod report;
+pub mod report;
 #[cfg(feature = "scan")]
 pub mod scan;
 mod select;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
-use lorascope::scan::cache::{Cache, CachedModule, Entry, Key, N_PROJECTED, Summary};
+use lorascope::internals::cache::{Cache, CachedModule, Entry, Key, N_PROJECTED, Summary};
 use lorascope::{Basis, Dtype, Error, Matrix, Side};
 
 const LIMIT: u64 = Cache::DEFAULT_LIMIT_BYTES;

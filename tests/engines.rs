@@ -5,8 +5,8 @@ mod common;
 use common::engines::{PHI_BOUND_F16, phi_bound};
 use common::oracle::Oracle;
 use lorascope::engine::{Engine, Pair};
-use lorascope::kernels::colormap::{Band, Cells, ColorTable, colormap};
-use lorascope::kernels::similarity;
+use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable, colormap};
+use lorascope::internals::kernels::similarity;
 use lorascope::{Basis, Error};
 
 on_every_engine!(

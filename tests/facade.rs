@@ -12,7 +12,8 @@ use common::checkpoints::Checkpoint;
 use lorascope::engine::{EngineChoice, EngineKind, GpuChoice};
 use lorascope::report::Report;
 use lorascope::scan::{
-    BasesFrom, Event, Gpus, Keep, PairChoice, Progress, Scan, ScanEnd, ScanWarning, Shard, ShardChoice, Status,
+    BasesFrom, Event, Gpus, Keep, PairChoice, Progress, Scan, ScanEnd, ScanWarning, Shard, ShardChoice,
+    Status,
 };
 use lorascope::{Error, Remedy, Side};
 
@@ -177,7 +178,10 @@ fn a_report_is_written_and_says_what_it_wrote() {
 fn warnings_are_types_with_their_numbers() {
     let place = Place::new();
     for seed in 0..3 {
-        Checkpoint::new(seed).start(0).base(Some("base/two")).write(&place.path(&format!("runs/same/{seed}")));
+        Checkpoint::new(seed)
+            .start(0)
+            .base(Some("base/two"))
+            .write(&place.path(&format!("runs/same/{seed}")));
     }
     let mut warnings = vec![];
     let scan = place.scan("out").cache_limit_bytes(1000).on_event(|event| {
@@ -189,7 +193,9 @@ fn warnings_are_types_with_their_numbers() {
     drop(scan);
     let n_rows = 2 * 11 * 10 / 2;
     let [limit, shared, other] = &warnings[..] else { panic!("{warnings:?}") };
-    assert!(matches!(limit, ScanWarning::CacheLimit { needed_bytes, limit_bytes: 1000 } if *needed_bytes > 1000));
+    assert!(
+        matches!(limit, ScanWarning::CacheLimit { needed_bytes, limit_bytes: 1000 } if *needed_bytes > 1000)
+    );
     // The three of one start, and each with the first checkpoint, which has that start too.
     assert_eq!(*shared, ScanWarning::SharedInit { n: 2 * (3 + 3), n_rows, side: Side::A });
     assert_eq!(*other, ScanWarning::OtherBase { n: 2 * 3 * 8, n_rows });
@@ -212,13 +218,17 @@ fn an_error_carries_its_way_out_as_a_type() {
     let no_input = Scan::new(Vec::<PathBuf>::new(), place.path("none"));
     assert!(refused(&no_input).0.starts_with("scan: found no input, expected checkpoints"));
     let error = Status::read(place.path("runs")).unwrap_err();
-    assert_eq!(error.to_string(), format!("{}: not the output folder of a scan: it has no plan.json", out("runs")));
+    assert_eq!(
+        error.to_string(),
+        format!("{}: not the output folder of a scan: it has no plan.json", out("runs"))
+    );
     assert_eq!(error.remedy(), Some(&Remedy::MakeScan));
     assert!(matches!(Status::read(place.path("nothing")), Err(Error::NotFound(_))));
 
     place.scan("out").run().unwrap();
     assert_eq!(refused(&place.scan("out").side(Side::B)).1, Some(Remedy::KeepOptions));
-    let fewer = Scan::new([place.path("runs/checkpoint-1"), place.path("runs/checkpoint-2")], place.path("out"));
+    let fewer =
+        Scan::new([place.path("runs/checkpoint-1"), place.path("runs/checkpoint-2")], place.path("out"));
     assert_eq!(refused(&fewer.engine(EngineChoice::Cpu)).1, Some(Remedy::KeepInputs));
     let steps = Scan::new([place.path("runs")], place.path("steps")).cache_dir(place.path("cache"));
     let steps = steps.engine(EngineChoice::Cpu).pairs(PairChoice::Consecutive);

@@ -8,7 +8,7 @@ use common::image::{assert_golden, decode, stored_grid};
 use image::RgbImage;
 use lorascope::engine::{Engine, Painter};
 use lorascope::figure::{Area, Figure, Heatmap, Line, LineChart, Output, Palette, Panel, Plot, Scene, Style};
-use lorascope::kernels::colormap::{Band, Cells, ColorTable};
+use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Error, Grid};
 
 /// Resolution of the golden images: text is legible and a file takes about 20 KiB.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use common::engines::{cpu, gpus_by_kernel, phi_bound};
 use common::oracle::Oracle;
 use lorascope::engine::{Block, BlockStats, Engine, EngineKind, PairStats, Pairs, Precision};
-use lorascope::kernels::pair_stats::{Rows, pair_stats};
+use lorascope::internals::kernels::pair_stats::{Rows, pair_stats};
 use lorascope::measure::{LINEAR_CKA, PHI_R};
 use lorascope::{Basis, Error};
 

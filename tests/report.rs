@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use common::image::assert_golden;
 use common::tables::{BASELINE, Row, adapter, all_pairs, write};
-use lorascope::scan::table::AdapterRow;
+use lorascope::internals::table::AdapterRow;
 use serde_json::Value;
 
 fn folder() -> tempfile::TempDir {

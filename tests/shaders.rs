@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 
-use lorascope::kernels::colormap::{ColorTable, Params};
-use lorascope::kernels::pair_stats;
-use lorascope::kernels::similarity::Tile;
-use lorascope::kernels::{Binding, KERNELS, Kernel};
+use lorascope::internals::kernels::colormap::{ColorTable, Params};
+use lorascope::internals::kernels::pair_stats;
+use lorascope::internals::kernels::similarity::Tile;
+use lorascope::internals::kernels::{Binding, KERNELS, Kernel};
 use lorascope::measure::{N_PLAIN_SUMS, N_PRODUCT_SUMS, Needs, STATISTICS, Statistic};
 use naga::back::pipeline_constants::process_overrides;
 use naga::proc::{GlobalCtx, Layouter};
@@ -216,7 +216,7 @@ fn structs_have_one_layout_on_both_sides() {
     for kernel in with_tiles {
         assert_eq!(layout(kernel, "Tile"), tile, "{}", kernel.name);
     }
-    let colormap = &lorascope::kernels::colormap::KERNEL;
+    let colormap = &lorascope::internals::kernels::colormap::KERNEL;
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));

@@ -66,7 +66,7 @@ impl<'a> Job<'a> {
         let started = Instant::now();
         let (factorised, control) = self.factorise(console, flop)?;
         console.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
-        let warnings = self.look_over(&factorised, console);
+        let warnings = self.warn(&factorised, console);
         let engine = opening.wait()?;
         console.engine(engine.engine.info(), engine.reason.as_deref(), engine.warning.as_ref());
         let engine = engine.engine;
@@ -158,7 +158,7 @@ impl<'a> Job<'a> {
     }
 
     /// Says what is compared, and warns of what would mislead.
-    fn look_over(&self, factorised: &[Factorised], console: &Console) -> Vec<Warning> {
+    fn warn(&self, factorised: &[Factorised], console: &Console) -> Vec<Warning> {
         for both in factorised {
             let modules = [&both.pair.first, &both.pair.second];
             for ((run, module), basis) in self.runs.iter().zip(modules).zip([&both.a, &both.b]) {

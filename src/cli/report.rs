@@ -1,20 +1,14 @@
 //! `lorascope report`: a scan in tables and pictures.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ArgGroup, value_parser};
-use rayon::prelude::*;
 
 use super::console::Console;
 use super::options::{StyleArgs, glob};
-use super::output::Destination;
-use super::sink::Sink;
 use super::write_stdout;
-use crate::error::{Error, Result as CrateResult};
-use crate::figure::Output;
-use crate::report::{Options, Scan, findings, pictures, tables, text};
+use crate::report::Report;
 
 pub(super) const REPORT_HELP: &str = "\
 OUT is the output folder of a finished scan. The excess of a pair is φ(r, r) − baseline, averaged over its modules; the \
@@ -62,32 +56,11 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
-    let scan = Scan::read(&args.scan, &Options { adapters: args.adapter.clone() })?;
-    let findings = findings(&scan, args.top.into());
     let dir = args.output.clone().unwrap_or_else(|| args.scan.join("report"));
-    fs::create_dir_all(&dir).map_err(|error| Error::io("make the folder", &dir, error))?;
-
-    let open = |name: &str| Sink::open(&Destination::File(dir.join(name)));
-    let pictures = pictures(&scan, &findings, &args.style.style())?;
-    let format = Output::default();
-    let file = |name: &str| format!("{name}.{}", format.suffix());
-    pictures.par_iter().try_for_each(|(name, picture)| -> CrateResult<()> {
-        open(&file(name))?.fill(|writer| picture.write(format, writer))
-    })?;
-    let tables = tables(&scan, &findings);
-    for (name, fill) in &tables {
-        open(name)?.fill(|writer| fill(writer))?;
-    }
-    let json = serde_json::to_string_pretty(&findings).map_err(std::io::Error::from)? + "\n";
-    open("report.json")?.fill_text(&json)?;
-
-    let names: Vec<String> =
-        pictures.iter().map(|(name, _)| file(name)).chain(["report.json".to_owned()]).collect();
-    console.note("wrote", format!("{} and {} tables in {}", names.join(", "), tables.len(), shown(&dir)));
-    let printed = if args.json { json } else { text(&findings) };
+    let report = Report::of(&args.scan).adapters(args.adapter.iter().map(glob::Pattern::as_str))?;
+    let written = report.top(args.top.into()).style(args.style.style()).write(&dir)?;
+    let names = [&written.pictures[..], &["report.json".to_owned()]].concat().join(", ");
+    console.note("wrote", format!("{names} and {} tables in {}", written.tables.len(), dir.display()));
+    let printed = if args.json { &written.json } else { &written.text };
     write_stdout(|stdout| stdout.write_all(printed.as_bytes()))
-}
-
-fn shown(dir: &Path) -> String {
-    dir.display().to_string()
 }

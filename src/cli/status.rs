@@ -10,7 +10,7 @@ use indicatif::HumanDuration;
 use super::console::Console;
 use super::summary_table::numbers;
 use super::write_stdout;
-use crate::scan::status::{Process, Status};
+use crate::scan::{Process, Status};
 use crate::text::{counted, printable, some_of};
 
 pub(super) const STATUS_HELP: &str = "\

@@ -16,6 +16,7 @@ use crate::error::{Error, Fault, Result};
 
 /// Which engine the user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum EngineChoice {
     /// A real GPU where there is one and the job is worth opening it, else the CPU.
     #[default]
@@ -28,6 +29,7 @@ pub enum EngineChoice {
 
 /// Which GPU the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum GpuChoice {
     /// The first real one, discrete before integrated, of those that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and
     /// SLURM_STEP_GPUS allow; never a software adapter.

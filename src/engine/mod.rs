@@ -91,6 +91,7 @@ impl Pair<'_> {
 
 /// Where a GPU's time went. Stages overlap, so that they may add up to more than passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StageTimes {
     /// To pack bases and submit them, on the host.
     pub upload: Duration,
@@ -112,6 +113,7 @@ impl std::ops::AddAssign for StageTimes {
 
 /// Which of the two engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineKind {
     /// WGSL on a GPU, or on a software driver when asked for.
     Gpu,
@@ -130,6 +132,7 @@ impl fmt::Display for EngineKind {
 
 /// What an engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EngineInfo {
     /// Which of the two.
     pub kind: EngineKind,

@@ -8,6 +8,7 @@ use super::{EngineWarning, PciAddress};
 
 /// What a look at this machine found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Survey {
     /// Every adapter that wgpu sees, software included, in the order of `GpuChoice::Index`.
     pub gpus: Vec<Gpu>,
@@ -19,6 +20,7 @@ pub struct Survey {
 
 /// One adapter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Gpu {
     /// Its place in the list, from 0.
     pub index: usize,
@@ -43,6 +45,7 @@ pub struct Gpu {
 /// What an adapter is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum GpuKind {
     /// A card with memory of its own.
     Discrete,
@@ -70,6 +73,7 @@ impl fmt::Display for GpuKind {
 
 /// The limits and features of an adapter that matter to the kernels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct GpuLimits {
     /// The largest buffer that a kernel can bind.
     pub max_storage_binding_bytes: u64,
@@ -89,6 +93,7 @@ pub struct GpuLimits {
 
 /// One kernel on one adapter, on small inputs with known results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SelfTest {
     /// Which kernels.
     pub what: &'static str,
@@ -100,6 +105,7 @@ pub struct SelfTest {
 
 /// One kernel on one kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// What bases are kept in.
     pub precision: String,
@@ -117,6 +123,7 @@ pub struct Timing {
 
 /// A maker's cards that the system shows and wgpu does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Unseen {
     /// The maker and the device files.
     pub card: String,
@@ -128,6 +135,7 @@ pub struct Unseen {
 
 /// What `auto` takes for work that is worth a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct AutoTakes {
     /// The GPU's index; `None` for the CPU.
     pub gpu: Option<usize>,

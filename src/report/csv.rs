@@ -6,7 +6,7 @@ use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
 use super::rounding::rounded;
-use super::scan::Scan;
+use super::scan::ScanSums;
 use super::summary::Findings;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ const DRIFT: &[&str] = &[
 ];
 
 /// The tables of a report by the names of their files.
-pub(crate) fn tables<'a>(scan: &'a Scan, findings: &'a Findings) -> Vec<(&'static str, Fill<'a>)> {
+pub(crate) fn tables<'a>(scan: &'a ScanSums, findings: &'a Findings) -> Vec<(&'static str, Fill<'a>)> {
     let group =
         |keys: &[&'static str]| [keys, &["n_rows", "mean_phi", "mean_excess", "mean_linear_cka"]].concat();
     vec![
@@ -67,7 +67,7 @@ pub(crate) fn tables<'a>(scan: &'a Scan, findings: &'a Findings) -> Vec<(&'stati
     ]
 }
 
-fn pair_rows(scan: &Scan) -> impl Iterator<Item = PairRow> + '_ {
+fn pair_rows(scan: &ScanSums) -> impl Iterator<Item = PairRow> + '_ {
     scan.pairs.iter().map(|pair| PairRow {
         a: scan.adapters[pair.a].id,
         b: scan.adapters[pair.b].id,

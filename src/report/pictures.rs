@@ -1,7 +1,7 @@
 //! The findings as pictures.
 
 use super::names::short;
-use super::scan::Scan;
+use super::scan::ScanSums;
 use super::summary::Findings;
 use crate::error::Result;
 use crate::figure::{Heatmap, Line, LineChart, Plot, Style};
@@ -12,7 +12,7 @@ use crate::text::counted;
 /// # Errors
 /// None that findings can cause.
 pub(crate) fn pictures(
-    scan: &Scan,
+    scan: &ScanSums,
     findings: &Findings,
     style: &Style,
 ) -> Result<Vec<(&'static str, Box<dyn Plot>)>> {
@@ -28,7 +28,7 @@ pub(crate) fn pictures(
 }
 
 /// The N × N matrix of mean excess, in the order of the clustering.
-fn adapters(scan: &Scan, findings: &Findings, style: &Style) -> Result<Heatmap> {
+fn adapters(scan: &ScanSums, findings: &Findings, style: &Style) -> Result<Heatmap> {
     let order = &findings.order;
     let mut values = Vec::with_capacity(order.len() * order.len());
     let mut largest = 0.0f32;

@@ -14,15 +14,8 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
 use crate::table::{Batch, TableFile};
 
-/// What of a scan to report on.
-#[derive(Debug, Default)]
-pub(crate) struct Options {
-    /// Only adapters whose path matches one of these; all when there are none.
-    pub(crate) adapters: Vec<Pattern>,
-}
-
 /// What was read of a scan.
-pub(crate) struct Scan {
+pub(super) struct ScanSums {
     pub(super) path: PathBuf,
     /// Those that were compared with others, in the order of their numbers.
     pub(super) adapters: Vec<AdapterRow>,
@@ -52,17 +45,17 @@ const COLUMNS: [&str; 9] = [
 ];
 const N_REQUIRED: usize = 4;
 
-impl Scan {
-    /// Reads `adapters.parquet` and every file of `pairs` in a folder.
+impl ScanSums {
+    /// Reads `adapters.parquet` and every file of `pairs` in a folder, of the adapters whose path matches a glob; of all for
+    /// no globs.
     ///
     /// # Errors
     /// `Invalid` for a folder that is no scan's; `Limit` for more than 5,000 adapters; `Malformed` for damaged files;
     /// `Io` when the system refuses to read.
-    pub(crate) fn read(path: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn read(path: &Path, globs: &[Pattern]) -> Result<Self> {
         let all = adapters::read(path)?;
         let is_wanted = |adapter: &AdapterRow| {
-            options.adapters.is_empty()
-                || options.adapters.iter().any(|pattern| pattern.matches(&adapter.path))
+            globs.is_empty() || globs.iter().any(|pattern| pattern.matches(&adapter.path))
         };
         let ids: Vec<i64> = all.iter().map(|adapter| adapter.id).collect();
         let mut adapters: Vec<_> = all.into_iter().filter(is_wanted).collect();

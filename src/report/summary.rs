@@ -7,7 +7,7 @@ use super::drift::{DriftPoint, drift};
 use super::groups::{Groups, Sum};
 use super::pairs::PairMean;
 use super::rounding::{finite, rounded};
-use super::scan::Scan;
+use super::scan::ScanSums;
 use crate::figure::Merge;
 
 /// An adapter is an outlier when its robust z passes this (Iglewicz and Hoaglin 1993).
@@ -23,7 +23,7 @@ pub(crate) struct Findings {
     pub(crate) schema: u32,
     pub(crate) version: &'static str,
     pub(crate) scan: String,
-    pub(crate) counts: Counts,
+    pub(crate) counts: ReportCounts,
     /// Means over the pairs that count, of each pair's mean over modules.
     pub(crate) mean_phi: Option<f64>,
     pub(crate) mean_excess: Option<f64>,
@@ -46,7 +46,7 @@ pub(crate) struct Findings {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
+pub(crate) struct ReportCounts {
     /// Those that were compared.
     pub(crate) adapters: usize,
     pub(crate) adapters_without_pairs: usize,
@@ -118,8 +118,8 @@ pub(crate) struct MergeLine {
 }
 
 /// What a scan says, with the `top` most and least alike pairs.
-pub(crate) fn findings(scan: &Scan, top: usize) -> Findings {
-    let mut counts = Counts {
+pub(crate) fn findings(scan: &ScanSums, top: usize) -> Findings {
+    let mut counts = ReportCounts {
         adapters: scan.adapters.len(),
         adapters_without_pairs: scan.n_alone,
         adapters_with_problems: scan.n_problems,
@@ -200,7 +200,7 @@ fn first(pairs: impl Iterator<Item = PairMean>, top: usize, key: impl Fn(&PairMe
     kept
 }
 
-fn pair_line(scan: &Scan, pair: &PairMean) -> PairLine {
+fn pair_line(scan: &ScanSums, pair: &PairMean) -> PairLine {
     let (a, b) = (&scan.adapters[pair.a], &scan.adapters[pair.b]);
     PairLine {
         a: a.id,
@@ -226,7 +226,7 @@ fn group_line(layer: Option<String>, projection: Option<&str>, sum: &Sum) -> Gro
     }
 }
 
-fn adapter_lines(scan: &Scan, order: &[usize], sums: &[(u64, f64)]) -> Vec<AdapterLine> {
+fn adapter_lines(scan: &ScanSums, order: &[usize], sums: &[(u64, f64)]) -> Vec<AdapterLine> {
     let mean = |place: usize| finite(sums[place].1 / sums[place].0 as f64);
     let scores = robust_z(&(0..sums.len()).map(mean).collect::<Vec<_>>());
     let line = |(row, &place): (usize, &usize)| {

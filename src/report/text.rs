@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::names::short;
-use super::summary::{AdapterLine, Counts, Findings, GroupLine, PairLine};
+use super::summary::{AdapterLine, Findings, GroupLine, PairLine, ReportCounts};
 use crate::text::{counted, printable};
 
 /// Pairs that the text lists of each kind; the tables have more.
@@ -15,7 +15,7 @@ const PATH_CHARS: usize = 200;
 
 /// A few paragraphs.
 pub(crate) fn text(findings: &Findings) -> String {
-    let Counts { adapters, adapters_without_pairs, adapters_with_problems, pairs, rows, .. } =
+    let ReportCounts { adapters, adapters_without_pairs, adapters_with_problems, pairs, rows, .. } =
         findings.counts;
     let mut text = format!(
         "{}: {}, {}, {} (module, a, b)\n",
@@ -69,7 +69,7 @@ fn line(text: &mut String, content: &str) {
     let _ = writeln!(text, "{content}");
 }
 
-fn marks(text: &mut String, counts: &Counts) {
+fn marks(text: &mut String, counts: &ReportCounts) {
     let marked = [(counts.same_start_pairs, "the same start"), (counts.other_base_pairs, "two base models")];
     let marked: Vec<String> = marked
         .into_iter()

@@ -199,14 +199,14 @@ impl<'a> Listener<'a> {
         Self(Some(Mutex::new(Box::new(on_event))))
     }
 
-    pub(super) fn tell(&self, event: &Event) {
+    pub(super) fn emit(&self, event: &Event) {
         if let Some(on_event) = &self.0 {
             on_event.lock().unwrap_or_else(PoisonError::into_inner)(event);
         }
     }
 
     pub(super) fn warn(&self, warning: ScanWarning) {
-        self.tell(&Event::Warning(warning));
+        self.emit(&Event::Warning(warning));
     }
 }
 

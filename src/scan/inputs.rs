@@ -50,13 +50,13 @@ impl NamedInputs {
         named: &[PathBuf],
         mut pairs: PairChoice,
         strict: bool,
-        tell: impl Fn(&Event),
+        emit: impl Fn(&Event),
     ) -> Result<Self> {
         let finder = Finder::new(modules, Limits::default());
         let mut found = finder.find(named)?;
         let n_ignored = found.ignored.len();
         for (path, what) in std::mem::take(&mut found.ignored) {
-            tell(&Event::Ignored { path, what });
+            emit(&Event::Ignored { path, what });
         }
         if let PairChoice::Against(references) = &mut pairs {
             let of_references = finder.find(references)?;
@@ -73,7 +73,7 @@ impl NamedInputs {
                 return Err(error);
             }
             let event = Event::Skipped(SkippedInput { path, error });
-            tell(&event);
+            emit(&event);
             if let Event::Skipped(input) = event {
                 skipped.push(input);
             }

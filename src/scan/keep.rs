@@ -11,6 +11,7 @@ use crate::text::quoted;
 /// What is kept of every pair, besides φ at full rank, the linear CKA and what belongs to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Keep {
     /// φ(k, k) at powers of two.
     #[default]

@@ -26,34 +26,34 @@
 //! A plan is a pure function of headers and options. A block is the unit of work, of resuming and of sharding: its result
 //! is one file, which is whole or not there.
 
-pub mod bases;
-pub mod blocks;
+mod bases;
+pub(crate) mod blocks;
 mod builder;
-pub mod cache;
+pub(crate) mod cache;
 mod compute;
 mod dry_run;
 pub(crate) mod engines;
 mod event;
-pub mod finish;
-pub mod finished;
-pub mod folder;
-pub mod header;
-pub mod inputs;
-pub mod journal;
-pub mod keep;
+mod finish;
+pub(crate) mod finished;
+mod folder;
+pub(crate) mod header;
+mod inputs;
+mod journal;
+mod keep;
 mod memory;
 mod outcome;
 mod pairing;
 mod perform;
-pub mod plan;
-pub mod profile;
-pub mod record;
+pub(crate) mod plan;
+mod profile;
+mod record;
 mod run;
 mod settle;
-pub mod shard;
-pub mod side_modules;
-pub mod status;
-pub mod table;
+mod shard;
+mod side_modules;
+mod status;
+pub(crate) mod table;
 mod top;
 mod watch;
 
@@ -67,4 +67,4 @@ pub use self::outcome::{MissingBases, ScanEnd, ScanOutcome};
 pub use self::plan::PairChoice;
 pub use self::profile::Stage;
 pub use self::shard::{Shard, ShardChoice};
-pub use self::status::Status;
+pub use self::status::{Process, Shares, Status};

@@ -56,10 +56,10 @@ impl Scan<'_> {
         let (shard, array_min) = self.share(&folder)?;
         let settling = Settling { modules: &modules, fresh: self.fresh, is_share: self.shard.is_some() };
         let Settled { plan, extension } =
-            settling.settle(&folder, self.options(found.pairs), found.opened)?;
+            settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
         let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard);
-        self.listener.tell(&Event::Planned(facts));
+        self.listener.emit(&Event::Planned(facts));
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
         }
@@ -85,7 +85,7 @@ impl Scan<'_> {
     /// The checkpoints and what to pair; those that cannot be read are told.
     pub(super) fn find_inputs(&self, modules: &SideModules) -> Result<NamedInputs> {
         NamedInputs::find(modules, &self.inputs, self.pairs.clone(), self.strict, |event| {
-            self.listener.tell(event);
+            self.listener.emit(event);
         })
     }
 
@@ -160,7 +160,7 @@ impl Scan<'_> {
         }
         let (n_blocks, n_rows) =
             (tally.n_blocks.load(Ordering::Relaxed) as u64, tally.n_rows.load(Ordering::Relaxed) as u64);
-        self.listener.tell(&Event::Computed(Computed {
+        self.listener.emit(&Event::Computed(Computed {
             elapsed,
             n_blocks,
             n_rows,
@@ -188,7 +188,7 @@ impl Scan<'_> {
         for opening in opening {
             let opened = opening.wait()?;
             let info = opened.engine.info().clone();
-            self.listener.tell(&Event::Engine { info, reason: opened.reason, warning: opened.warning });
+            self.listener.emit(&Event::Engine { info, reason: opened.reason, warning: opened.warning });
             engines.push(opened.engine);
         }
         Ok(engines)

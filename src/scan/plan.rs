@@ -55,6 +55,7 @@ impl ScanOptions {
 /// Which adapters are paired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum PairChoice {
     /// Each with each other, once.
     All,

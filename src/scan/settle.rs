@@ -43,7 +43,7 @@ impl Settling<'_> {
     /// # Errors
     /// `Invalid` when the inputs or the options do not go with the scan that is there, or there is nothing to compare; `Io`
     /// when the system refuses.
-    pub(super) fn settle(
+    pub(super) fn put_in_place(
         &self,
         folder: &Folder,
         options: ScanOptions,

@@ -33,6 +33,7 @@ impl fmt::Display for Shard {
 
 /// Which share is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ShardChoice {
     /// From the environment of a job array.
     Auto,

@@ -13,6 +13,7 @@ use crate::error::Result;
 
 /// The state of an output folder.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// Of the plan.
     pub digest: String,
@@ -32,6 +33,7 @@ pub struct Status {
 
 /// The shares of a scan.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Shares {
     /// How many.
     pub n: usize,
@@ -41,6 +43,7 @@ pub struct Shares {
 
 /// One process, by the side log.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Process {
     /// The machine.
     pub host: String,

@@ -33,7 +33,7 @@ impl Watch<'_, '_> {
             let watcher = scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
                     thread::park_timeout(TICK);
-                    self.listener.tell(&Event::Progress(self.progress(started.elapsed())));
+                    self.listener.emit(&Event::Progress(self.progress(started.elapsed())));
                 }
             });
             let done = work();

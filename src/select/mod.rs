@@ -30,6 +30,7 @@ pub struct Selection {
 
 /// The modules to compare.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Selected {
     /// At least one, in natural order of the names.
     pub pairs: Vec<ModulePair>,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use lorascope::engine::{CpuEngine, Engine, GpuChoice, GpuEngine, Precision};
-use lorascope::kernels::pair_stats::{VARIANTS, Variant};
+use lorascope::internals::kernels::pair_stats::{VARIANTS, Variant};
 
 /// Worst case of |φ_engine − φ_oracle| with f32 bases, from sums in slices of at most 256 columns: measured under 1e-5
 /// on the directions that are worst for f32 sums, which engines.rs plants.

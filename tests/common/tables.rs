@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use lorascope::internals::table::{AdapterRow, PairRows, PairTable, write_adapters};
 use lorascope::measure::{Values, Wanted};
-use lorascope::scan::table::{AdapterRow, PairRows, PairTable, write_adapters};
 
 /// Ranks and dimension of every module, so that the baseline is 8/64.
 pub const RANK: i32 = 8;

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lorascope::Remedy;
-use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
-use lorascope::scan::header::{HeaderModule, HeaderSummary};
-use lorascope::scan::keep::Keep;
-use lorascope::scan::plan::{PairChoice, Plan, ScanOptions};
-use lorascope::scan::record::FileStamp;
+use lorascope::internals::blocks::{BlockPairs, Blocks, PairLayout};
+use lorascope::internals::plan::{FileStamp, HeaderModule, HeaderSummary, Plan, ScanOptions};
+use lorascope::scan::{Keep, PairChoice};
 use proptest::prelude::*;
 
 /// Module and the two adapters, smaller number first.
@@ -124,6 +122,7 @@ fn expected(plan: &Plan, choice: &PairChoice) -> BTreeSet<Pair> {
             let between = |id: u32| plan.run(id) == plan.run(x) && (low + 1..high).contains(&step(id));
             plan.run(x) == plan.run(y) && !(0..plan.adapters.len() as u32).any(between)
         }
+        other => panic!("no pairs are expected of {other:?}"),
     };
     for x in 0..plan.adapters.len() as u32 {
         for y in x + 1..plan.adapters.len() as u32 {

@@ -18,7 +18,7 @@ impl<'a> Events<'a> {
         Self { console, progress: ProgressLine::new(console) }
     }
 
-    pub(super) fn tell(&mut self, event: &Event) {
+    pub(super) fn print(&mut self, event: &Event) {
         let console = self.console;
         match event {
             Event::Ignored { path, what } => console.detail("ignored", format!("{}: {what}", path.display())),

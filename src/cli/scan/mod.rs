@@ -24,17 +24,22 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let scan = args.scan(Scan::new(named, &args.output).pairs(pairs));
     let mut events = Events::new(console);
     if args.how.dry_run {
-        let facts = scan.on_event(|event| events.tell(event)).dry_run()?;
+        let facts = scan.on_event(|event| events.print(event)).dry_run()?;
         dry_run::print(&facts)?;
         return Ok(if facts.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped });
     }
-    let ended = scan.on_event(|event| events.tell(event)).stop(signals.stop()).run();
+    let ended = scan.on_event(|event| events.print(event)).stop(signals.stop()).run();
     events.end();
-    say_end(&ended?, args, &signals, console)
+    print_end(&ended?, args, &signals, console)
 }
 
 /// Prints how the scan ended, and what it wrote.
-fn say_end(outcome: &ScanOutcome, args: &ScanArgs, signals: &Signals, console: &Console) -> Result<Outcome> {
+fn print_end(
+    outcome: &ScanOutcome,
+    args: &ScanArgs,
+    signals: &Signals,
+    console: &Console,
+) -> Result<Outcome> {
     let (out, counts) = (args.output.display(), outcome.plan.whole);
     match &outcome.end {
         ScanEnd::Stopped { n_left } => {
