@@ -2,13 +2,13 @@
 
 mod config;
 mod containers;
-#[cfg(feature = "scan")]
-mod content;
 mod contents;
 mod context;
 mod digest;
 mod discover;
 mod dtype;
+#[cfg(feature = "scan")]
+mod factor_digest;
 mod folder;
 mod limits;
 mod modules;
@@ -16,7 +16,7 @@ mod options;
 mod pairs;
 mod patterns;
 mod read;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 mod run;
 mod schemes;
 mod source;
@@ -29,13 +29,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(feature = "scan")]
-pub(crate) use content::blake3;
-#[cfg(feature = "scan")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
+#[cfg(feature = "scan")]
+pub(crate) use factor_digest::blake3;
 pub use limits::Limits;
 pub use options::OpenOptions;
-#[cfg(feature = "cli")]
+#[cfg(feature = "scan")]
 pub(crate) use run::run_and_step;
 
 use crate::adapter::{Adapter, Source};

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::facts::{Checkpoint, Row};
+use super::facts::{Checkpoint, Row, as_text};
 use super::spectrum::Spectra;
+use crate::Method;
 
 /// One line of the list of checkpoints.
 #[derive(Serialize)]
@@ -11,7 +12,8 @@ struct CheckpointLine<'a> {
     path: &'a str,
     adapter_name: Option<&'a str>,
     naming_scheme: &'a str,
-    method: &'a str,
+    #[serde(serialize_with = "as_text")]
+    method: Method,
     file_format: &'a str,
     trainer: Option<&'a str>,
     base_model: Option<&'a str>,
@@ -62,7 +64,7 @@ pub(super) fn checkpoints(checkpoints: &[Checkpoint]) -> anyhow::Result<Vec<u8>>
         path: &checkpoint.path,
         adapter_name: checkpoint.adapter_name.as_deref(),
         naming_scheme: &checkpoint.naming_scheme,
-        method: &checkpoint.method,
+        method: checkpoint.method,
         file_format: &checkpoint.file_format,
         trainer: checkpoint.trainer.as_deref(),
         base_model: checkpoint.base_model.as_deref(),

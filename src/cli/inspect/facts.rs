@@ -1,15 +1,16 @@
 //! What every form of output shows of a checkpoint and of its modules.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::spectrum::Spectra;
 use crate::cli::dates;
-use crate::{Adapter, Module};
+use crate::{Adapter, Method, Module};
 
 /// One adapter.
 #[derive(Debug, Serialize)]
@@ -18,7 +19,8 @@ pub(super) struct Checkpoint {
     /// If the file names it.
     pub(super) adapter_name: Option<String>,
     pub(super) naming_scheme: String,
-    pub(super) method: String,
+    #[serde(serialize_with = "as_text")]
+    pub(super) method: Method,
     pub(super) file_format: String,
     pub(super) trainer: Option<String>,
     pub(super) base_model: Option<String>,
@@ -57,6 +59,11 @@ pub(super) struct Row {
     pub(super) spectra: Option<Spectra>,
 }
 
+/// As it is shown to people.
+pub(super) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
 /// How much of a checkpoint is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
@@ -89,7 +96,7 @@ impl Checkpoint {
             path: path.display().to_string(),
             adapter_name: adapter.adapter_name().map(str::to_owned),
             naming_scheme: adapter.naming_scheme().to_string(),
-            method: adapter.method().to_string(),
+            method: adapter.method(),
             file_format: adapter.file_format().to_string(),
             trainer: training.trainer.clone(),
             base_model: adapter.base_model().map(str::to_owned),

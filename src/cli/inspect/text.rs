@@ -2,6 +2,7 @@
 
 use super::facts::{Checkpoint, Row};
 use super::spectrum::Spectrum;
+use crate::Method;
 use crate::cli::summary_table::{Align, MISSING, aligned_by};
 use crate::text::{counted, printable};
 
@@ -153,8 +154,8 @@ fn name(checkpoint: &Checkpoint) -> String {
 
 /// The naming scheme, and the method if it is not plain LoRA.
 fn names(checkpoint: &Checkpoint) -> String {
-    match checkpoint.method.as_str() {
-        "LoRA" => checkpoint.naming_scheme.clone(),
+    match checkpoint.method {
+        Method::Lora => checkpoint.naming_scheme.clone(),
         method => format!("{} {method}", checkpoint.naming_scheme),
     }
 }

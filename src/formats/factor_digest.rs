@@ -1,4 +1,4 @@
-//! The digest of some factors of a checkpoint: it says whether they are the same without the rest of the file being read.
+//! The digest of some factors of a checkpoint, which takes no other bytes of the file.
 
 use std::fmt::Write as _;
 
@@ -6,25 +6,25 @@ use super::digest::each_chunk;
 use crate::adapter::{Factor, Source};
 use crate::error::Result;
 
-/// BLAKE3 of some factors: of every byte that reading them takes, once, in the order of the file, and then of this digest
-/// with what each factor is and where it lies.
+/// BLAKE3 of some factors: of each byte that reading them takes, in the order of the file, and then of this digest with what
+/// each factor is and where it is stored.
 ///
 /// # Errors
 /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
 pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Result<[u8; 32]> {
-    let (mut facts, mut parts) = (String::new(), vec![]);
+    let (mut facts, mut ranges) = (String::new(), vec![]);
     for factor in factors {
-        describe("factor", factor, &mut facts, &mut parts);
+        describe("factor", factor, &mut facts, &mut ranges);
     }
-    let place = |part: &TensorRole<'a>| (part.file.path(), part.start);
-    parts.sort_by(|a, b| place(a).cmp(&place(b)));
-    // Bytes by themselves: they come in multiples of what BLAKE3 digests at once.
+    let place = |range: &ByteRange<'a>| (range.file.path(), range.start);
+    ranges.sort_by(|a, b| place(a).cmp(&place(b)));
+    // Bytes have a hash of their own: they come in multiples of what BLAKE3 digests at once.
     let mut bytes = blake3::Hasher::new();
     let mut buffer = vec![];
-    for parts in parts.chunk_by(|a, b| a.file.path() == b.file.path()) {
-        let reader = parts[0].file.open()?;
+    for ranges in ranges.chunk_by(|a, b| a.file.path() == b.file.path()) {
+        let reader = ranges[0].file.open()?;
         let mut done = 0;
-        for &TensorRole { start, end, .. } in parts {
+        for &ByteRange { start, end, .. } in ranges {
             // Views of one tensor may share bytes.
             each_chunk(&reader, start.max(done)..end, &mut buffer, |chunk| _ = bytes.update(chunk))?;
             done = end.max(done);
@@ -35,15 +35,15 @@ pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Resul
     Ok(*hash.finalize().as_bytes())
 }
 
-/// Bytes of a file that a factor is read from.
-struct TensorRole<'a> {
+/// The bytes of a file that a factor is read from.
+struct ByteRange<'a> {
     file: &'a Source,
     start: u64,
     end: u64,
 }
 
-/// Adds what a factor and its scales are, and the bytes that they are read from; of a compressed part that is all of it.
-fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, parts: &mut Vec<TensorRole<'a>>) {
+/// Adds what a factor and its scales are, and the bytes that they are read from: all bytes of a compressed part.
+fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut Vec<ByteRange<'a>>) {
     let Factor { name, rows, cols, dtype, source, offset_bytes: offset, row_axis, col_axis } = factor;
     let axes = format!("{} {}", row_axis.facts(), col_axis.facts());
     // Writing to a String cannot fail.
@@ -54,10 +54,10 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, parts: &mut 
         (_, Some(span)) => (offset + span.start() * size, offset + (span.end() + 1) * size),
         (_, None) => (*offset, *offset),
     };
-    parts.push(TensorRole { file: source.whole(), start, end });
+    ranges.push(ByteRange { file: source.whole(), start, end });
     for (role, scale) in [("row scale", &row_axis.scale), ("column scale", &col_axis.scale)] {
         if let Some(scale) = scale {
-            describe(role, scale, facts, parts);
+            describe(role, scale, facts, ranges);
         }
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_the_factors_counts_and_no_other() {
+    fn only_the_bytes_of_the_factors_count_and_each_of_them() {
         let first = of_a(|_, _| ());
         let n_bytes = |factor: &Factor| factor.rows * factor.cols * factor.dtype.size_bytes();
         let n = n_bytes(&Adapter::open(FILE).unwrap().modules()[0].a);
