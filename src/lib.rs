@@ -16,8 +16,9 @@
 //! - [`Adapter::open`] reads names and shapes; [`Basis::of`] reads one factor and factorises it.
 //! - An [`engine::Engine`] makes the [`Grid`]s and the pixels: [`engine::CpuEngine`], or `engine::GpuEngine` with the
 //!   WGSL kernels of [`internals::kernels`]. Both hold |φ − exact| ≤ 1e-5.
-//! - [`figure::Figure`] draws, [`summary::Summary`] says in words what there is to see, [`chance`] what two unrelated
-//!   subspaces would show.
+//! - [`figure::Figure`] draws, [`measure`] holds every statistic of a pair with its formula and what chance
+//!   would give, [`measure::summary::Summary`] the words for what a grid shows.
+//! - `scan::Scan` compares every pair of a folder of checkpoints, `report::Report` sums a scan up.
 //!
 //! ```
 //! use lorascope::engine::CpuEngine;
@@ -71,7 +72,7 @@ pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
 pub use select::{Matching, ModulePair, Selected, Selection};
 
-/// The README's code runs as a test.
+/// The guide's code runs as a test.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
