@@ -1,4 +1,4 @@
-//! Writes a result: into a file beside its target first, renamed into place when it is whole.
+//! Writes a result: into a file next to its target, which is renamed into place when it is whole.
 
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -37,7 +37,7 @@ impl Sink {
     /// Checks that the output can be written, before the work that fills it.
     ///
     /// # Errors
-    /// `Io` when the folder is not writable, `Invalid` when it is not there, the target is no file or read-only, or
+    /// `Io` when the folder is not writable, `Invalid` when it is not there, the target is not a file or is read-only, or
     /// stdout is a terminal.
     pub(super) fn open(output: &Destination) -> Result<Self> {
         let path = match output {
