@@ -187,34 +187,28 @@ const MAX_TABLE_BYTES: usize = 64 << 20;
 #[cfg(feature = "cli")]
 fn broken_tables_stay_within_bounds() {
     use lorascope::Error;
+    use lorascope::measure::{Values, Wanted};
     use lorascope::scan::table::{PairRows, PairTable, StoredPairs};
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("x.parquet");
     let n = 40;
     let ints = |step: i32| (0..n).map(|row| row / step).collect::<Vec<i32>>();
-    let floats = |scale: f32| ints(1).into_iter().map(|row| row as f32 * scale).collect::<Vec<f32>>();
-    let rows = PairRows {
-        module: "layers.3.self_attn.q_proj".to_owned(),
-        d: 64,
-        a: ints(8),
-        b: ints(1),
-        r_a: ints(20),
-        r_b: vec![8; n as usize],
-        q_a: ints(20),
-        q_b: vec![8; n as usize],
-        phi: vec![floats(0.01), vec![f32::NAN; n as usize]],
-        phi_r: floats(0.02),
-        linear_cka: floats(0.005),
-        init_cosine: floats(0.004),
-        shared_init: ints(1).into_iter().map(|row| row % 3 == 0).collect(),
-        other_base: ints(1).into_iter().map(|row| (row % 2 == 0).then_some(row % 4 == 0)).collect(),
-        angles: vec![floats(2.0)],
-        histogram: Some(vec![7; 100]),
-        fallback: Some("cpu".to_owned()),
-        ..PairRows::default()
-    };
-    let table = PairTable { cells: vec![(1, 1), (8, 8)], n_angles: 1, with_grids: false };
+    let wanted = Wanted { cells: vec![(1, 1), (8, 8)], max_rank: 1, angles: true, grid: false };
+    let mut rows = PairRows::none("layers.3.self_attn.q_proj", &wanted);
+    (rows.a, rows.b) = (ints(8), ints(1));
+    rows.histogram = Some(vec![7; 100]);
+    rows.fallback = Some("cpu".to_owned());
+    for (_, _, values) in &mut rows.statistics {
+        *values = match values {
+            Values::Ints(_) => Values::Ints(ints(20)),
+            Values::Flags(_) => {
+                Values::Flags((0..n).map(|row| [Some(true), Some(false)][row as usize % 2]).collect())
+            }
+            _ => Values::Numbers((0..n).map(|row| f64::from(row) / 50.0).collect()),
+        };
+    }
+    let table = PairTable { wanted };
     table.write(&path, rows).unwrap();
     let whole = std::fs::read(&path).unwrap();
     assert_eq!(StoredPairs::read(&path, &table).unwrap().n_rows(), n as usize);

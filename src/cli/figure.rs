@@ -31,7 +31,7 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
     let cached = scanned.cached(&Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, numbers)?;
     console
         .detail("bases", if cached.is_some() { "from the cache" } else { "not in the cache, so made again" });
-    let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
+    let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     draw(args, &compute, runs, cached.as_ref(), console)
 }

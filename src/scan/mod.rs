@@ -31,6 +31,7 @@ pub mod blocks;
 mod builder;
 pub mod cache;
 mod compute;
+pub mod digest;
 mod dry_run;
 pub(crate) mod engines;
 mod event;

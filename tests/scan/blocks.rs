@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lorascope::Remedy;
+use lorascope::Side;
+use lorascope::engine::Precision;
 use lorascope::scan::blocks::{BlockPairs, Blocks, PairLayout};
+use lorascope::scan::digest::Fingerprint;
 use lorascope::scan::header::{HeaderModule, HeaderSummary};
 use lorascope::scan::keep::Keep;
 use lorascope::scan::plan::{PairChoice, Plan, ScanOptions};
@@ -17,13 +20,13 @@ type Pair = (u32, u32, u32);
 
 fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
     ScanOptions {
-        side: "a".into(),
+        side: Side::A,
         pairs,
         same_base,
         modules: vec![],
         keep: Keep::Powers,
         angles: false,
-        precision: "f32".into(),
+        precision: Precision::F32,
     }
 }
 
@@ -48,7 +51,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
-        fingerprint: format!("{}-{}", drawn.run, drawn.step),
+        fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }
 }
 
