@@ -91,7 +91,7 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
         "bases",
         if cached.is_some() { "from the cache" } else { "not in the cache, so computed again" },
     );
-    let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
+    let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     draw(args, &compute, runs, cached.as_ref(), console)
 }

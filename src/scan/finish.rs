@@ -103,7 +103,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>>
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
-            digest: record.map(|record| record.digest.into()),
+            digest: record.map(|record| record.digest),
             problem,
         })
     });

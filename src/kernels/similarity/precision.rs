@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 
 /// What bases are kept in when grids are computed. Sums are in f32 either way.
 ///
 /// The user chooses it; no engine changes it by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 4 bytes a number; |φ − exact| ≤ 1e-5.
     #[default]
