@@ -435,7 +435,7 @@ fn the_gpu_draws_what_the_cpu_draws() {
     assert_eq!((&gpu["engine"]["kind"], &cpu["engine"]["kind"]), (&"gpu".into(), &"cpu".into()));
     for panel in 0..3 {
         for path in
-            ["/peak_8x8/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/last/phi"]
+            ["/peak_8x8/value", "/excess_peak/value", "/horizontal/mean", "/vertical/mean", "/phi_r_r/phi"]
         {
             let value = |document: &Value| document["panels"][panel].pointer(path).unwrap().as_f64().unwrap();
             assert!((value(&gpu) - value(&cpu)).abs() < 2e-5, "panel {panel}, {path}");

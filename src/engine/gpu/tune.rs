@@ -124,7 +124,7 @@ fn place(precision: Precision, work: Work) -> String {
     format!("{precision}, {}", work.name())
 }
 
-/// Nothing where there is no such file or it is none of ours: it can be made again.
+/// Nothing where the file is missing or not ours: it can be made again.
 fn read(file: &Path) -> Winners {
     fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
@@ -134,11 +134,11 @@ fn write(file: &Path, winners: &Winners) -> Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).map_err(io)?;
     }
-    // Beside it and then renamed: another process may be reading.
-    let mut beside = PathBuf::from(file);
-    beside.as_mut_os_string().push(format!(".{}", process::id()));
-    fs::write(&beside, serde_json::to_vec_pretty(winners).unwrap_or_default()).map_err(io)?;
-    fs::rename(&beside, file).map_err(io)
+    // Written next to it and then renamed: another process may be reading.
+    let mut temporary = PathBuf::from(file);
+    temporary.as_mut_os_string().push(format!(".{}", process::id()));
+    fs::write(&temporary, serde_json::to_vec_pretty(winners).unwrap_or_default()).map_err(io)?;
+    fs::rename(&temporary, file).map_err(io)
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(names, taken);
         assert_eq!(engine.take_warnings(), [""; 0]);
 
-        // From then on it is only read, whatever it says.
+        // From then on it is only read, and believed.
         let swapped = [1, 0].map(|k| names[k].to_owned());
         let places = Work::ALL.map(|work| place(Precision::F32, work));
         let other = BTreeMap::from([(engine.key(), places.into_iter().zip(swapped.clone()).collect())]);
