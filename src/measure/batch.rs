@@ -6,7 +6,7 @@ use super::statistic::Values;
 use crate::basis::Basis;
 use crate::error::Result;
 
-/// What is asked of every pair besides what all have.
+/// What is asked of every pair, on top of the statistics that all have.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The cells (i, j) of φ, counted from 1.

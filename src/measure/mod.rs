@@ -18,7 +18,8 @@ mod pair;
 pub(crate) mod phi_r;
 mod product;
 pub(crate) mod shared_init;
-pub(crate) mod spectrum;
+mod spectrum;
+#[cfg(feature = "cli")]
 pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;
@@ -32,6 +33,7 @@ pub use phi_r::PHI_R;
 pub use product::{
     BlockStats, Corner, N_PLAIN_SUMS, N_PRODUCT_SUMS, PRODUCT_SUMS, PairStats, ProductSum, Terms,
 };
+pub use spectrum::effective_rank;
 pub use statistic::{Column, Columns, Kind, Needs, Statistic, Text, Values};
 
 use crate::error::Result;

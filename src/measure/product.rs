@@ -41,7 +41,7 @@ impl Corner {
     }
 }
 
-/// How many numbers engines make of a pair besides its cells.
+/// How many numbers engines make of a pair, on top of its cells.
 pub const N_PRODUCT_SUMS: usize = count(None);
 
 /// How many of these are φ, which come first.

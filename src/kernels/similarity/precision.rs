@@ -70,7 +70,7 @@ pub(crate) struct HalfRows {
 
 /// By how much rounding may turn a row before another scale is tried, in radians.
 ///
-/// Two vectors that are turned by δ₁ and δ₂ have a φ that is off by at most δ₁ + δ₂: 4.9e-4 here. One scale alone keeps
+/// Two vectors that are turned by δ₁ and δ₂ have a φ that is off by at most δ₁ + δ₂: 4.9e-4 here. A single scale keeps
 /// δ only under 2⁻¹¹. Over many numbers most of the roundings cancel and the first scale will do; of three numbers, or of
 /// many equal ones, each may be rounded by nearly half a step, and always in the direction that turns the row.
 const TURN: f64 = 1.0 / 4096.0;

@@ -42,7 +42,7 @@ pub fn adapters_schema() -> Schema {
         Field::new("run", ColumnType::Text),
         Field::new("step", ColumnType::Int64).nullable(),
         Field::new("base_model", ColumnType::Text).nullable(),
-        Field::new("format", ColumnType::Text),
+        Field::new("naming_scheme", ColumnType::Text),
         Field::new("n_modules", ColumnType::Int32),
         Field::new("rank", ColumnType::Int32),
         Field::new("digest", ColumnType::Text).nullable(),
