@@ -187,8 +187,8 @@ const MAX_TABLE_BYTES: usize = 64 << 20;
 #[cfg(feature = "cli")]
 fn broken_tables_stay_within_bounds() {
     use lorascope::Error;
-    use lorascope::measure::{self, Kind, Values, Wanted};
     use lorascope::internals::table::{PairRows, PairTable, StoredPairs};
+    use lorascope::measure::{self, Kind, Values, Wanted};
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("x.parquet");

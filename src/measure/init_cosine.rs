@@ -8,6 +8,7 @@
 //! - column: `init_cosine`, a number or null.
 //! - needs: A itself.
 
+#[cfg(any(feature = "scan", test))]
 use super::start_projection::{self, N_PROJECTED};
 use super::statistic::{Column, Columns, Kind, Needs, Statistic, Text};
 use crate::adapter::Matrix;
@@ -27,7 +28,7 @@ pub(super) const STATISTIC: Statistic = Statistic {
 pub const SHARED_INIT: f64 = 0.5;
 
 /// The estimate from the projections of two factors of these ranks; NaN where there is none.
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "scan", test))]
 pub(crate) fn estimate(
     [r_1, r_2]: [usize; 2],
     projection_1: &[f32; N_PROJECTED],

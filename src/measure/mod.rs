@@ -4,7 +4,6 @@
 //! which follows from it, of what engines make for it. A new statistic is a file here, a line of that list and, where it
 //! needs another sum of the product, the kernels in `shaders/shared/stack.wgsl` and `engine/cpu/tile.rs`.
 
-#[cfg(feature = "scan")]
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;
@@ -19,6 +18,7 @@ pub(crate) mod phi_r;
 mod product;
 pub(crate) mod shared_init;
 pub(crate) mod spectrum;
+#[cfg(any(feature = "scan", test))]
 pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;

@@ -47,7 +47,7 @@ impl PairStatistics {
     }
 
     /// The statistics that a table for people shows, with the text of each, where there is one.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (Text, Option<String>)> + '_ {
+    pub fn texts(&self) -> impl Iterator<Item = (Text, Option<String>)> + '_ {
         STATISTICS.iter().zip(&self.values).filter_map(|(statistic, values)| {
             let text = statistic.text.filter(|_| !values.is_empty())?;
             let numbers = numbers(values);

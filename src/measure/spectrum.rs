@@ -33,6 +33,7 @@ pub(super) const STATISTIC: Statistic = Statistic {
 };
 
 /// How many directions a spectrum has, by weight; 0 for none.
+#[cfg(any(feature = "cli", test))]
 pub(crate) fn effective_rank(sigma: &[f64]) -> f64 {
     if sigma.is_empty() {
         return 0.0;

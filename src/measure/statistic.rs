@@ -122,7 +122,7 @@ impl Kind {
     }
 
     /// No value of any pair.
-    pub(crate) fn empty(self) -> Values {
+    pub fn empty(self) -> Values {
         match self {
             Self::Int => Values::Ints(vec![]),
             Self::SteadyFloat | Self::Float | Self::OptionalFloat => Values::Numbers(vec![]),
