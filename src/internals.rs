@@ -18,6 +18,12 @@ pub mod cache {
     pub use crate::scan::cache::*;
 }
 
+/// Two adapters of a scan that was made, and their bases from the cache.
+#[cfg(feature = "scan")]
+pub mod finished {
+    pub use crate::scan::finished::*;
+}
+
 /// The plan of a scan, and the headers that it is made from.
 #[cfg(feature = "scan")]
 pub mod plan {

@@ -1,12 +1,9 @@
 //! Size and time of a file, which show whether it is still the one that was read.
 
-use std::fs::{self, Metadata};
-use std::path::Path;
+use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
 
 /// Size and time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +19,11 @@ impl FileStamp {
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub fn of(path: &Path) -> Result<Self> {
-        fs::metadata(path)
+    #[cfg(any(feature = "scan", test))]
+    pub fn of(path: &std::path::Path) -> crate::Result<Self> {
+        std::fs::metadata(path)
             .map(|metadata| Self::new(&metadata))
-            .map_err(|error| Error::io("read", path, error))
+            .map_err(|error| crate::Error::io("read", path, error))
     }
 
     pub(crate) fn new(metadata: &Metadata) -> Self {
@@ -43,6 +41,8 @@ impl FileStamp {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

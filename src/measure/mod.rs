@@ -19,7 +19,7 @@ pub(crate) mod phi_r;
 mod product;
 pub(crate) mod shared_init;
 mod spectrum;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "scan", test))]
 pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;
