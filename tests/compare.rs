@@ -91,7 +91,7 @@ fn grids_never_share_an_output_with_the_other_result() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{args:?}");
         assert!(text(&output.stderr).contains(complaint), "{}", text(&output.stderr));
     };
-    refused(&["--save", "-"], "stdout has the other result");
+    refused(&["--save", "-"], "cannot go to stdout, which has the other result");
     refused(&["-o", "grids.npz"], "--save");
 }
 
