@@ -1,8 +1,8 @@
 //! Pairs as statistics see them: of one module, from two lists of adapters.
 
 use super::Grid;
-use super::product::{BlockStats, PairStats};
-use super::statistic::Values;
+use super::sums::{BlockStats, PairStats};
+use super::values::Values;
 use crate::basis::Basis;
 use crate::error::Result;
 

@@ -8,7 +8,8 @@
 //! - column: `init_cosine`, a number or null.
 //! - needs: A itself.
 
-use super::statistic::{Column, Columns, Kind, Needs, Statistic, Text};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic, Text};
 use crate::adapter::Matrix;
 
 pub(super) const STATISTIC: Statistic = Statistic {

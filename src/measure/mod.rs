@@ -13,6 +13,7 @@ pub mod chance;
 mod grid;
 pub mod init_cosine;
 pub(crate) mod linear_cka;
+mod needs;
 pub(crate) mod other_base;
 mod pair;
 pub(crate) mod phi_r;
@@ -23,18 +24,21 @@ mod spectrum;
 pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;
+mod sums;
+mod values;
 mod z;
 
 pub use batch::{MakeGrids, Member, PairBatch, Wanted};
 pub use grid::Grid;
 pub use linear_cka::LINEAR_CKA;
+pub use needs::Needs;
 pub use pair::PairStatistics;
 pub use phi_r::PHI_R;
-pub use product::{
-    BlockStats, Corner, N_PLAIN_SUMS, N_PRODUCT_SUMS, PRODUCT_SUMS, PairStats, ProductSum, Terms,
-};
+pub use product::{Corner, ProductSum, Terms};
 pub use spectrum::effective_rank;
-pub use statistic::{Column, Columns, Kind, Needs, Statistic, Text, Values};
+pub use statistic::{Column, Columns, Kind, Statistic, Text};
+pub use sums::{BlockStats, N_PLAIN_SUMS, N_PRODUCT_SUMS, PRODUCT_SUMS, PairStats};
+pub use values::Values;
 
 use crate::error::Result;
 

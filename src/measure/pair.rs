@@ -4,7 +4,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::batch::PairBatch;
-use super::statistic::{Columns, Statistic, Values};
+use super::statistic::{Columns, Statistic};
+use super::values::Values;
 use super::{STATISTICS, Text};
 use crate::error::Result;
 

@@ -8,7 +8,8 @@
 //! - columns: `r_a`, `r_b`, `q_a`, `q_b`, `d`, whole numbers. The effective rank is `inspect`'s.
 //! - needs: the two bases.
 
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 pub(super) const STATISTIC: Statistic = Statistic {
     key: "shape",

@@ -7,12 +7,21 @@ use std::io::ErrorKind;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::journal::records::Journal;
-use super::outcome::MissingBases;
 use super::plan::Plan;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
 use crate::text::{counted, some_of};
+
+/// An adapter with modules that have no basis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingBases {
+    /// The adapter, as it was named or found.
+    pub path: String,
+    /// Which modules, and why.
+    pub problem: String,
+}
 
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
