@@ -186,7 +186,7 @@ fn an_update_that_an_alpha_of_0_turns_off_has_rank_0_and_no_norm() {
     let config = r#"{"peft_type": "LORA", "r": 8, "lora_alpha": 0}"#;
     std::fs::write(folder.path().join("adapter_config.json"), config).unwrap();
     let document = json(&["--spectra", folder.path().to_str().unwrap()]);
-    let module = &document["runs"][0]["modules"][0];
+    let module = &document["checkpoints"][0]["modules"][0];
     assert_eq!((&module["scaling"], &module["update_norm_f"]), (&0.0.into(), &0.0.into()));
     let update = &module["spectrum_update"];
     assert_eq!((&update["numerical_rank"], &update["effective_rank"]), (&0.into(), &0.0.into()));
