@@ -7,7 +7,6 @@ use std::io::ErrorKind;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::journal::records::Journal;
-use super::outcome::MissingBases;
 use super::plan::Plan;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
@@ -60,6 +59,16 @@ impl BlockCounts {
     pub fn is_complete(&self) -> bool {
         self.n_done == self.n_blocks
     }
+}
+
+/// An adapter with modules that have no basis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingBases {
+    /// The adapter, as it was named or found.
+    pub path: String,
+    /// Which modules, and why.
+    pub problem: String,
 }
 
 /// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::event::{PlanFacts, SkippedInput};
+use super::finish::MissingBases;
 use super::folder::Folder;
 
 /// How a scan ended that did not fail.
@@ -41,16 +42,6 @@ pub enum ScanEnd {
     },
     /// All of what was planned, but another process has added checkpoints in the meantime and completes the table.
     Extended,
-}
-
-/// An adapter with modules that have no basis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MissingBases {
-    /// The adapter, as it was named or found.
-    pub path: String,
-    /// Which modules, and why.
-    pub problem: String,
 }
 
 impl ScanOutcome {
