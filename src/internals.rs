@@ -28,6 +28,7 @@ pub mod finished {
 #[cfg(feature = "scan")]
 pub mod plan {
     pub use crate::files::FileStamp;
+    pub use crate::scan::digest::*;
     pub use crate::scan::header::*;
     pub use crate::scan::plan::*;
 }

@@ -126,7 +126,7 @@ fn grids_never_share_an_output_with_the_other_result() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{args:?}");
         assert!(text(&output.stderr).contains(complaint), "{}", text(&output.stderr));
     };
-    refused(&["--save", "-"], "stdout has the other result");
+    refused(&["--save", "-"], "grids cannot go to stdout, which has the other result");
     refused(&["-o", "grids.npz"], "--save");
 }
 
@@ -183,7 +183,7 @@ fn modules_of_one_file_alone_are_counted_and_with_v_listed() {
 #[test]
 fn checkpoints_of_one_start_are_marked_and_two_seeds_are_not() {
     let same = json_of(&[STEP_0, STEP_50]);
-    assert_eq!(codes(&same), ["same-start"]);
+    assert_eq!(codes(&same), ["shared-init"]);
     assert_eq!(same["warnings"][0]["modules"][0], "encoder.layer.5.attention.self.query");
     assert!(same["modules"][0]["init_cosine"].as_f64().unwrap() > 0.5);
     assert_eq!(same["modules"][0]["diagonal"][0]["z"], Value::Null);
@@ -208,7 +208,7 @@ fn a_figure_of_one_start_is_marked_too() {
         .unwrap();
     assert!(text(&output.stderr).contains("shares the random start of A"), "{}", text(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(codes(&document), ["same-start"]);
+    assert_eq!(codes(&document), ["shared-init"]);
     let panel = &document["panels"][0];
     assert_eq!((&panel["phi_1_1"]["z"], &panel["depth"]), (&Value::Null, &Value::Null));
     assert!(document["panels"][1]["phi_1_1"]["z"].is_number(), "the control is independent");

@@ -177,3 +177,18 @@ fn the_norms_of_an_update_are_those_of_the_dense_product() {
         assert_eq!(row["spectrum_update"]["numerical_rank"], 4);
     }
 }
+
+#[test]
+fn an_update_that_an_alpha_of_0_turns_off_has_rank_0_and_no_norm() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = "adapter_model.safetensors";
+    std::fs::copy(format!("{TRAINED}/{model}"), folder.path().join(model)).unwrap();
+    let config = r#"{"peft_type": "LORA", "r": 8, "lora_alpha": 0}"#;
+    std::fs::write(folder.path().join("adapter_config.json"), config).unwrap();
+    let document = json(&["--spectra", folder.path().to_str().unwrap()]);
+    let module = &document["runs"][0]["modules"][0];
+    assert_eq!((&module["scaling"], &module["update_norm_f"]), (&0.0.into(), &0.0.into()));
+    let update = &module["spectrum_update"];
+    assert_eq!((&update["numerical_rank"], &update["effective_rank"]), (&0.into(), &0.0.into()));
+    assert_eq!(module["spectrum_b"]["numerical_rank"], 8);
+}

@@ -153,6 +153,69 @@ fn numbered_modules_match_only_where_every_shape_agrees() {
     assert_eq!(error.remedy(), Some(&Remedy::ListModulePairs { because }));
 }
 
+/// A file of one module of rank 1 with kohya's names.
+fn kohya(module: &str) -> Adapter {
+    let names = [format!("{module}.lora_down.weight"), format!("{module}.lora_up.weight")];
+    Adapter::from_bytes("kohya", zeros(&[(&names[0], &[1, 4]), (&names[1], &[4, 1])])).unwrap()
+}
+
+#[test]
+fn underscores_in_a_text_encoder_match_dots_behind_its_name() {
+    let joined = kohya("lora_te2_my_blocks_0_thing");
+    assert_eq!(joined.modules()[0].name, "text_encoder_2.my_blocks_0_thing");
+    let dotted = common::files::adapter("dotted", &[("text_encoder_2.my_blocks.0.thing", 4, 4)]);
+    assert_eq!(canonical(&dotted, &joined), ["text_encoder_2.my_blocks.0.thing"]);
+}
+
+#[test]
+fn a_path_of_kohya_that_has_its_dots_back_matches_no_other_dots() {
+    for (module, name, other) in [
+        (
+            "lora_unet_mid_block_resnets_0_time_emb_proj",
+            "mid_block.resnets.0.time_emb_proj",
+            "mid.block.resnets.0.time_emb_proj",
+        ),
+        ("lora_unet_time_embedding_linear_1", "time_embedding.linear_1", "time.embedding.linear_1"),
+        (
+            "lora_te2_text_model_encoder_layers_0_mlp_fc1",
+            "text_encoder_2.encoder.layers.0.mlp.fc1",
+            "text_encoder_2.encoder.layers.0_mlp.fc1",
+        ),
+    ] {
+        let kohya = kohya(module);
+        let one = |name: &str| common::files::adapter("dotted", &[(name, 4, 4)]);
+        assert_eq!(canonical(&kohya, &one(name)), [name]);
+        assert!(common_names(&kohya, &one(other), Matching::Canonical).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_name_without_dots_matches_no_dots_where_neither_file_joins_its_paths() {
+    let one = |name: &str| common::files::adapter("dotted", &[(name, 4, 4)]);
+    assert!(common_names(&one("lm_head"), &one("lm.head"), Matching::Canonical).is_err());
+}
+
+#[test]
+fn a_number_is_no_name_for_a_file_with_names() {
+    let numbered = zeros(&[("w_a_000", &[1, 4]), ("w_b_000", &[4, 1])]);
+    let named = zeros(&[("000.lora_A.weight", &[1, 4]), ("000.lora_B.weight", &[4, 1])]);
+    let [numbered, named] = [numbered, named].map(|bytes| Adapter::from_bytes("x", bytes).unwrap());
+    assert_eq!(numbered.modules()[0].name, named.modules()[0].name);
+    assert!(common_names(&numbered, &named, Matching::Canonical).is_err());
+    assert!(common_names(&named, &numbered, Matching::Canonical).is_err());
+    assert_eq!(canonical(&numbered, &numbered), ["000"]);
+}
+
+#[test]
+fn numbered_modules_with_another_d_out_do_not_match() {
+    let numbered = |d_out: usize| {
+        let bytes = zeros(&[("w_a_000", &[1, 4]), ("w_b_000", &[d_out, 1])]);
+        Adapter::from_bytes("numbered", bytes).unwrap()
+    };
+    assert_eq!(canonical(&numbered(4), &numbered(4)), ["000"]);
+    assert!(common_names(&numbered(4), &numbered(5), Matching::Canonical).is_err());
+}
+
 fn lorascope(args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
     let output = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
@@ -165,7 +228,7 @@ fn numbered_modules_are_compared_with_a_warning() {
     let run = |name: &str| format!("tests/data/adapters/schemes/cloneofsimo-{name}.safetensors");
     let (code, table, notes) = lorascope(&["compare", &run("disney"), &run("analog")]);
     assert_eq!((code, table.lines().count()), (Some(0), 6), "{notes}");
-    assert!(notes.contains("warning: cloneofsimo modules have numbers for names"), "{notes}");
+    assert!(notes.contains("warning: cloneofsimo modules are numbered"), "{notes}");
 }
 
 #[test]
@@ -206,7 +269,7 @@ fn a_dora_is_compared_without_its_magnitudes_and_a_warning_says_so() {
     let (code, table, notes) =
         lorascope(&["compare", "tests/data/libraries/peft-dora", "tests/data/libraries/peft-plain"]);
     assert_eq!((code, table.lines().count()), (Some(0), 3), "{notes}");
-    assert!(notes.contains("peft-dora is DoRA, with 2 magnitude vectors that are left out"), "{notes}");
+    assert!(notes.contains("peft-dora is DoRA: 2 magnitude vectors left out"), "{notes}");
 }
 
 #[test]

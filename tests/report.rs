@@ -321,6 +321,27 @@ fn drift_goes_from_each_checkpoint_of_a_run_to_the_next_by_number() {
 }
 
 #[test]
+fn two_checkpoints_of_one_step_are_no_step_of_drift() {
+    let folder = folder();
+    let steps = [100, 100, 200, 300, 300];
+    let adapters: Vec<AdapterRow> =
+        (0..).zip(steps).map(|(id, step)| adapter(id, "seed1", Some(step))).collect();
+    write(
+        folder.path(),
+        &adapters,
+        &everywhere(&modules(1, &["q_proj"]), |_, a, b| Row::new(a, b, phi(0, a, b)), 5),
+    );
+    let found = findings(folder.path(), &[]);
+    let drift: Vec<[i64; 4]> = found["drift"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| ["step_before", "step", "a", "b"].map(|key| point[key].as_i64().unwrap()))
+        .collect();
+    assert_eq!(drift, [[100, 200, 1, 2], [200, 300, 2, 3]]);
+}
+
+#[test]
 fn only_the_adapters_that_were_asked_for_count() {
     let folder = folder();
     runs(folder.path());

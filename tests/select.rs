@@ -4,7 +4,7 @@ mod common;
 
 use common::files::{adapter, data};
 use lorascope::engine::CpuEngine;
-use lorascope::{Adapter, Error, Remedy, Selected, Selection, Side, compare};
+use lorascope::{Adapter, Error, Matching, Remedy, Selected, Selection, Side, compare};
 
 /// A BERT with query, key and value in these layers.
 fn bert(label: &str, layers: &[usize]) -> Adapter {
@@ -294,4 +294,84 @@ fn two_checkpoints_of_one_real_run_are_compared_by_default() {
     let selected = Selection::new().select(&x, &y, Side::B).unwrap();
     assert_eq!(names(&selected), ["layers.20.self_attn.q_proj", "layers.20.self_attn.v_proj"]);
     assert_eq!(selected.pairs.iter().map(|pair| Side::B.d(&pair.second)).collect::<Vec<_>>(), [896, 128]);
+}
+
+#[test]
+fn the_only_block_is_taken_and_called_so() {
+    let x = bert("x", &[3]);
+    let selected = Selection::new().select(&x, &x, Side::A).unwrap();
+    assert_eq!(
+        names(&selected),
+        ["encoder.layer.3.attention.self.query", "encoder.layer.3.attention.self.value"]
+    );
+    assert_eq!(
+        selected.note.unwrap(),
+        "no layer or module was named: took q and v of `encoder.layer.3.attention.self`, the only block that has them in \
+         both files"
+    );
+}
+
+#[test]
+fn without_q_and_v_two_of_many_modules_are_taken() {
+    let x = square("x", &["h.0.a", "h.1.a", "h.2.a"]);
+    let selected = Selection::new().select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.0.a", "h.1.a"]);
+    assert_eq!(
+        selected.note.unwrap(),
+        "no block has q and v in both files: took the first 2 of 3 modules in common"
+    );
+}
+
+#[test]
+fn a_layer_with_q_and_k_but_no_v_gives_q() {
+    let x = square("x", &["h.0.attn.k_proj", "h.0.attn.q_proj"]);
+    let selected = Selection::new().layer(0).select(&x, &x, Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.0.attn.q_proj"]);
+    assert_eq!(selected.note.unwrap(), "no v in both files");
+}
+
+#[test]
+fn a_name_that_modules_have_counts_before_what_it_means_elsewhere() {
+    let t5 = square("t5", &["block.0.SelfAttention.o", "block.0.DenseReluDense.wo"]);
+    let take = |name: &str| {
+        let selection = Selection::new().layer(0).projections([name]);
+        names(&selection.select(&t5, &t5, Side::A).unwrap()).join(" ")
+    };
+    assert_eq!(
+        (take("wo"), take("o")),
+        ("block.0.DenseReluDense.wo".into(), "block.0.SelfAttention.o".into())
+    );
+}
+
+#[test]
+fn what_one_file_lacks_is_named_for_a_layer_and_only_returned_for_all_modules() {
+    let (x, y) = (square("x", &["h.0.a", "h.1.a", "h.1.b"]), square("y", &["h.0.a", "h.1.a"]));
+    let layer = Selection::new().all().layer(1).select(&x, &y, Side::A).unwrap();
+    assert_eq!((names(&layer), layer.note.as_deref()), (vec!["h.1.a"], Some("only in x: `h.1.b`")));
+    let all = Selection::new().all().select(&x, &y, Side::A).unwrap();
+    assert_eq!((all.pairs.len(), all.note, all.only[0].len(), all.only[1].len()), (2, None, 1, 0));
+}
+
+#[test]
+fn a_glob_may_have_the_path_in_the_model_without_pefts_wrapper() {
+    let x = square("x", &["model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj"]);
+    let selection = Selection::new().modules(["model.layers.1.self_attn.q_proj"]).unwrap();
+    assert_eq!(names(&selection.select(&x, &x, Side::A).unwrap()), ["layers.1.self_attn.q_proj"]);
+}
+
+#[test]
+fn a_pair_of_two_names_goes_by_the_first_ones() {
+    let x = square("x", &["h.3.attn.q_proj", "h.3.attn.v_proj"]);
+    let y = square("y", &["g.7.one", "g.7.two"]);
+    let listed = [["h.3.attn.q_proj", "g.7.two"], ["h.3.attn.v_proj", "g.7.one"]];
+    let matching = Matching::Pairs(listed.map(|pair| pair.map(String::from)).into());
+    let selection = Selection::new().matching(matching);
+    let middle = selection.clone().select(&x, &y, Side::A).unwrap();
+    assert!(middle.note.as_ref().unwrap().contains("took q and v of `h.3.attn`"), "{:?}", middle.note);
+    let layer = selection.layer(3).select(&x, &y, Side::A).unwrap();
+    for selected in [middle, layer] {
+        assert_eq!(names(&selected), ["h.3.attn.q_proj", "h.3.attn.v_proj"]);
+        assert_eq!((selected.pairs[0].label(), selected.pairs[0].layer()), ("q", Some(3)));
+        assert_eq!(selected.pairs[0].second.name, "g.7.two");
+    }
 }

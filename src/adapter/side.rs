@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::adapter::{Factor, Module};
 use crate::error::{Error, Fault, Result};
 
 /// Which subspace of a module's update ΔW = s·B·A is compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The right-singular vectors of A, in the d_in dimensions of the module's input: the choice of Hu et al. 2021,
     /// section 7.2.

@@ -104,7 +104,8 @@ impl Basis {
     /// singular values alone.
     ///
     /// # Errors
-    /// As [`Basis::of_matrix`]; `Invalid` also when the ranks of A and B differ or the scaling is not finite.
+    /// As [`Basis::of_matrix`]; `Unsupported` also for a scaling of 0; `Invalid` also when the ranks of A and B differ or
+    /// the scaling is not finite.
     pub fn of_update(a: &Matrix, b: &Matrix, scaling: Option<f64>, side: Side) -> Result<Self> {
         let vectors = match side {
             Side::DwLeft => Vectors::Left,
@@ -117,6 +118,9 @@ impl Basis {
         if a.rows != b.cols || !scaling.is_finite() {
             let found = format!("A of {} rows, B of {} columns, scaling {scaling}", a.rows, b.cols);
             return Err(Fault::new(found, "one rank and a finite scaling").of("update").invalid());
+        }
+        if scaling == 0.0 {
+            return Err(Fault::new("a scaling of 0", "an update that is not zero").unsupported());
         }
         let update = update::singular(a, b, vectors)?;
         let shape = Shape { r: a.rows, d: update.spectrum.vectors.nrows(), dtype: b.dtype };

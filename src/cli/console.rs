@@ -60,7 +60,7 @@ impl Console {
         self.level == Level::Quiet
     }
 
-    /// The error in one line, and the way out where there is one.
+    /// The error in one line, and the way out if there is one.
     pub(super) fn error(&self, error: &anyhow::Error) {
         let remedy = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::remedy));
         self.error_line(&format!("{error:#}"), remedy);

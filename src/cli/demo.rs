@@ -15,8 +15,8 @@ panels are the query and value projections of layer 5, and a Gaussian control.";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct DemoArgs {
-    /// Where to write the picture: a .png file, or - for stdout
-    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png", value_parser = output::picture())]
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-demo.png")]
+    #[arg(value_parser = output::picture(), help = output::picture_help())]
     output: PictureOutput,
     #[command(flatten)]
     compute: ComputeArgs,

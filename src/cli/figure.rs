@@ -47,8 +47,8 @@ pub(super) struct FigureArgs {
     /// Cache that the scan used [default: the user's cache folder]
     #[arg(long, value_name = "DIR", requires = "pair")]
     cache: Option<PathBuf>,
-    /// Where to write the picture: a .png file, or - for stdout
-    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png", value_parser = output::picture())]
+    #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png")]
+    #[arg(value_parser = output::picture(), help = output::picture_help())]
     output: PictureOutput,
     /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta, and
     /// phi/control and so on for the control
@@ -91,7 +91,7 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
         "bases",
         if cached.is_some() { "from the cache" } else { "not in the cache, so computed again" },
     );
-    let compute = ComputeArgs { side: scanned.plan.options.side.parse()?, ..args.compute.clone() };
+    let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     draw(args, &compute, runs, cached.as_ref(), console)
 }

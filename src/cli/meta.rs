@@ -21,7 +21,7 @@ pub(super) struct Meta {
     device: String,
     driver: String,
     precision: String,
-    /// Of the Gaussian control, where there is one.
+    /// Of the Gaussian control, if there is a control.
     seed: Option<u64>,
 }
 

@@ -47,6 +47,11 @@ pub(super) fn text() -> impl TypedValueParser<Value = Destination> {
     })
 }
 
+/// What `--help` says of a picture's output.
+pub(super) fn picture_help() -> String {
+    format!("Where to write the picture: a {} file, or - for stdout", Output::known())
+}
+
 /// Parses a picture's output, whose suffix names the format.
 pub(super) fn picture() -> impl TypedValueParser<Value = PictureOutput> {
     OsStringValueParser::new().try_map(|name| -> Result<_, String> {

@@ -1,4 +1,4 @@
-//! A bar on stderr for long work, none when stderr is no terminal.
+//! A bar on stderr for long work, none if stderr is not a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -13,7 +13,7 @@ pub(super) fn bar(console: &Console, what: &'static str, n: usize, flop: f64) ->
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
-        .expect("the template is a constant with known keys alone");
+        .expect("the template is a constant with only known keys");
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr())
         .with_style(style)
         .with_message(what)

@@ -10,7 +10,7 @@ use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `numbered-modules`, `dora`, `same-start`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `numbered-modules`, `dora`, `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -101,7 +101,7 @@ fn shared_init(side: Side, factorised: &[Factorised]) -> Option<Warning> {
     let meaning = shared_init_means(side);
     let share = if n == 1 { "shares" } else { "share" };
     (n > 0).then(|| Warning {
-        code: "same-start",
+        code: "shared-init",
         message: format!(
             "{n} of {all} {share} the random start of A (cosine {lowest:.2} and more), {meaning}"
         ),

@@ -12,6 +12,8 @@ mod survey;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use block::{Block, Pairs};
 pub use choice::{EngineChoice, EngineWarning, GpuChoice, OpenedEngine, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
@@ -112,7 +114,8 @@ impl std::ops::AddAssign for StageTimes {
 }
 
 /// Which of the two engines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum EngineKind {
     /// WGSL on a GPU, or on a software driver when asked for.

@@ -38,7 +38,7 @@ pub struct Gpu {
     pub pci: Option<PciAddress>,
     /// What it offers.
     pub limits: GpuLimits,
-    /// What each kernel gave, beside the CPU engine.
+    /// What each kernel gave, against the CPU engine.
     pub self_tests: Vec<SelfTest>,
 }
 

@@ -76,6 +76,23 @@ mod tests {
     }
 
     #[test]
+    fn one_number_is_widened_as_many_are() {
+        let same = |bytes: &[u8], dtype: Dtype| {
+            let (one, many) = (number(bytes, dtype), widen(bytes, dtype)[0]);
+            assert!(one.to_bits() == many.to_bits() || one.is_nan() && many.is_nan(), "{dtype} {bytes:?}");
+        };
+        for bits in 0..=u16::MAX {
+            let bytes = [bits.to_le_bytes(), [0x12, 0x34], [0x56, 0x78], (!bits).to_le_bytes()].concat();
+            for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+                same(&bytes, dtype);
+            }
+        }
+        for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+            assert!(number(&[0; 8][..dtype.size_bytes() - 1], dtype).is_nan());
+        }
+    }
+
+    #[test]
     fn keeps_infinities_and_nan_for_the_reader_to_refuse() {
         assert_eq!(widen(&[0x00, 0x7c], Dtype::F16), [f64::INFINITY]);
         assert!(widen(&[0xc0, 0x7f], Dtype::Bf16)[0].is_nan());

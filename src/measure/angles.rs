@@ -11,7 +11,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
-use super::statistic::{Columns, Kind, Needs, Statistic, Text, Values};
+use super::needs::Needs;
+use super::statistic::{Columns, Kind, Statistic, Text};
+use super::values::Values;
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
 

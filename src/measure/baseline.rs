@@ -9,7 +9,8 @@
 //! - needs: ranks and d.
 
 use super::chance;
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 pub(crate) const STATISTIC: Statistic = Statistic {
     key: "baseline",

@@ -1,12 +1,12 @@
 //! Pairs as statistics see them: of one module, from two lists of adapters.
 
 use super::Grid;
-use super::product::{BlockStats, PairStats};
-use super::statistic::Values;
+use super::sums::{BlockStats, PairStats};
+use super::values::Values;
 use crate::basis::Basis;
 use crate::error::Result;
 
-/// What is asked of every pair besides what all have.
+/// What is asked of every pair, on top of the statistics that all have.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The cells (i, j) of φ, counted from 1.

@@ -7,7 +7,9 @@
 //! - columns: `phi_K` for (K, K), `phi_I_J` for others.
 //! - needs: sums over corners of the product.
 
-use super::statistic::{Columns, Kind, Needs, Statistic, Values};
+use super::needs::Needs;
+use super::statistic::{Columns, Kind, Statistic};
+use super::values::Values;
 
 pub(super) const STATISTIC: Statistic = Statistic {
     key: "cells",

@@ -7,7 +7,9 @@
 //! - column: `phi`, a list of numbers, row by row.
 //! - needs: an engine's grids.
 
-use super::statistic::{Columns, Kind, Needs, Statistic, Values};
+use super::needs::Needs;
+use super::statistic::{Columns, Kind, Statistic};
+use super::values::Values;
 use crate::error::{Fault, Result};
 
 pub(super) const STATISTIC: Statistic = Statistic {

@@ -8,9 +8,8 @@
 //! - column: `init_cosine`, a number or null.
 //! - needs: A itself.
 
-#[cfg(any(feature = "scan", test))]
-use super::start_projection::{self, N_PROJECTED};
-use super::statistic::{Column, Columns, Kind, Needs, Statistic, Text};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic, Text};
 use crate::adapter::Matrix;
 
 pub(super) const STATISTIC: Statistic = Statistic {
@@ -26,19 +25,6 @@ pub(super) const STATISTIC: Statistic = Statistic {
 /// A barely leaves its initialisation, so checkpoints of one run or of one seed keep a cosine near 1, while independent
 /// starts have one near 0: its standard deviation is 1/√(r·d).
 pub const SHARED_INIT: f64 = 0.5;
-
-/// The estimate from the projections of two factors of these ranks; NaN where there is none.
-#[cfg(any(feature = "scan", test))]
-pub(crate) fn estimate(
-    [r_1, r_2]: [usize; 2],
-    projection_1: &[f32; N_PROJECTED],
-    projection_2: &[f32; N_PROJECTED],
-) -> f64 {
-    if r_1 != r_2 {
-        return f64::NAN;
-    }
-    f64::from(start_projection::cosine(projection_1, projection_2))
-}
 
 /// cos(vec A₁, vec A₂) of two factors A, (rank, d_in); `None` where their shapes differ or one is zero.
 pub fn cosine(a_1: &Matrix, a_2: &Matrix) -> Option<f64> {

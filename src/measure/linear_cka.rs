@@ -9,8 +9,9 @@
 //! - column: `linear_cka`, a number.
 //! - needs: one weighted sum of the product.
 
+use super::needs::Needs;
 use super::product::{Corner, ProductSum, Terms};
-use super::statistic::{Column, Columns, Kind, Needs, Statistic, Text};
+use super::statistic::{Column, Columns, Kind, Statistic, Text};
 
 /// The linear CKA, as engines make it.
 pub const LINEAR_CKA: ProductSum = ProductSum { terms: Terms::Weighted, corner: Corner::Whole };

@@ -4,6 +4,7 @@
 //! which follows from it, of what engines make for it. A new statistic is a file here, a line of that list and, where it
 //! needs another sum of the product, the kernels in `shaders/shared/stack.wgsl` and `engine/cpu/tile.rs`.
 
+#[cfg(feature = "scan")]
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;
@@ -12,27 +13,32 @@ pub mod chance;
 mod grid;
 pub mod init_cosine;
 pub(crate) mod linear_cka;
+mod needs;
 pub(crate) mod other_base;
 mod pair;
 pub(crate) mod phi_r;
 mod product;
 pub(crate) mod shared_init;
-pub(crate) mod spectrum;
+mod spectrum;
 #[cfg(any(feature = "scan", test))]
 pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;
+mod sums;
+mod values;
 mod z;
 
 pub use batch::{MakeGrids, Member, PairBatch, Wanted};
 pub use grid::Grid;
 pub use linear_cka::LINEAR_CKA;
+pub use needs::Needs;
 pub use pair::PairStatistics;
 pub use phi_r::PHI_R;
-pub use product::{
-    BlockStats, Corner, N_PLAIN_SUMS, N_PRODUCT_SUMS, PRODUCT_SUMS, PairStats, ProductSum, Terms,
-};
-pub use statistic::{Column, Columns, Kind, Needs, Statistic, Text, Values};
+pub use product::{Corner, ProductSum, Terms};
+pub use spectrum::effective_rank;
+pub use statistic::{Column, Columns, Kind, Statistic, Text};
+pub use sums::{BlockStats, N_PLAIN_SUMS, N_PRODUCT_SUMS, PRODUCT_SUMS, PairStats};
+pub use values::Values;
 
 use crate::error::Result;
 

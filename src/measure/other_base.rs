@@ -6,7 +6,8 @@
 //! - column: `other_base`, yes, no or null.
 //! - needs: the configs.
 
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 pub(crate) const STATISTIC: Statistic = Statistic {
     key: "other_base",

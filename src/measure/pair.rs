@@ -4,7 +4,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::batch::PairBatch;
-use super::statistic::{Columns, Statistic, Values};
+use super::statistic::{Columns, Statistic};
+use super::values::Values;
 use super::{STATISTICS, Text};
 use crate::error::Result;
 
@@ -26,13 +27,13 @@ impl PairStatistics {
         Ok(Self { values })
     }
 
-    /// The number of a column, such as `phi_r`; `None` where there is no such column or it is null.
+    /// The number of a column, such as `phi_r`; `None` if it is null or unknown.
     pub fn number(&self, column: &str) -> Option<f64> {
         let (values, _) = self.named().find(|(_, name)| *name == column)?;
         Some(values.number(0)).filter(|number| !number.is_nan())
     }
 
-    /// The flag of a column, such as `shared_init`; `None` where there is no such column or it is null.
+    /// The flag of a column, such as `shared_init`; `None` if it is null or unknown.
     pub fn flag(&self, column: &str) -> Option<bool> {
         match self.named().find(|(_, name)| *name == column)?.0 {
             Values::Flags(flags) => flags[0],
@@ -46,7 +47,7 @@ impl PairStatistics {
         found.map_or(vec![], |at| numbers(&self.values[at]))
     }
 
-    /// The statistics that a table for people shows, with the text of each, where there is one.
+    /// The statistics that a table for people shows, each with its text, or `None` if it is null.
     pub fn texts(&self) -> impl Iterator<Item = (Text, Option<String>)> + '_ {
         STATISTICS.iter().zip(&self.values).filter_map(|(statistic, values)| {
             let text = statistic.text.filter(|_| !values.is_empty())?;

@@ -9,8 +9,9 @@
 //! - needs: one sum of the product.
 
 use super::batch::PairView;
+use super::needs::Needs;
 use super::product::{Corner, ProductSum, Terms};
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 /// φ(m, m), as engines make it.
 pub const PHI_R: ProductSum = ProductSum { terms: Terms::Phi, corner: Corner::Square };

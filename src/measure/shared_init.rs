@@ -9,7 +9,8 @@
 
 use super::batch::PairView;
 use super::init_cosine::SHARED_INIT;
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 pub(crate) const STATISTIC: Statistic = Statistic {
     key: "shared_init",

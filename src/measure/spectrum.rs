@@ -8,7 +8,8 @@
 //! - columns: `r_a`, `r_b`, `q_a`, `q_b`, `d`, whole numbers. The effective rank is `inspect`'s.
 //! - needs: the two bases.
 
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 
 pub(super) const STATISTIC: Statistic = Statistic {
     key: "shape",
@@ -33,8 +34,7 @@ pub(super) const STATISTIC: Statistic = Statistic {
 };
 
 /// How many directions a spectrum has, by weight; 0 for none.
-#[cfg(any(feature = "cli", test))]
-pub(crate) fn effective_rank(sigma: &[f64]) -> f64 {
+pub fn effective_rank(sigma: &[f64]) -> f64 {
     if sigma.is_empty() {
         return 0.0;
     }

@@ -30,7 +30,7 @@ pub fn start_projection(a: &Matrix) -> [f32; N_PROJECTED] {
     std::array::from_fn(|place| ((sums[place] + sums[place + N_PROJECTED]) / norm) as f32)
 }
 
-/// Sums of squares none of which overflowed, nor vanished beside the others.
+/// Sums of squares none of which overflowed or vanished next to the others.
 const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
 /// The sums of turned runs, twice as long as a run, so that a turned one needs no second loop. A type of its own: see
@@ -81,6 +81,15 @@ pub fn cosine(a: &[f32; N_PROJECTED], b: &[f32; N_PROJECTED]) -> f32 {
         }
     }
     sums.iter().sum::<f32>().clamp(-1.0, 1.0)
+}
+
+/// The same for factors of these ranks; NaN also where these differ.
+pub(crate) fn init_cosine(
+    [r_1, r_2]: [usize; 2],
+    projection_1: &[f32; N_PROJECTED],
+    projection_2: &[f32; N_PROJECTED],
+) -> f64 {
+    if r_1 == r_2 { f64::from(cosine(projection_1, projection_2)) } else { f64::NAN }
 }
 
 /// The finaliser of splitmix64: every bit of the place decides every bit of the hash.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::batch::{PairBatch, Wanted};
-use super::product::ProductSum;
+use super::needs::Needs;
+use super::values::Values;
 use crate::error::Result;
 
 /// A statistic of a pair. Each has a file of its own, which states its formula, source, range and chance law, and a line in
@@ -34,27 +35,6 @@ impl Statistic {
             }
         }
     }
-}
-
-/// What a statistic is computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// φ at the cells that are wanted, which engines make of the product P = V₁ᵀ·V₂.
-    Cells,
-    /// One more sum over P, which engines make for every pair.
-    Product(ProductSum),
-    /// φ at every cell.
-    Grid,
-    /// Ranks and singular values.
-    Spectra,
-    /// The vectors themselves: work of its own for every pair, on the CPU.
-    Bases,
-    /// A and B as they are stored, or their projections.
-    Factors,
-    /// What the configs say.
-    Configs,
-    /// Other statistics, by their keys.
-    Statistics(&'static [&'static str]),
 }
 
 /// The columns of a statistic.
@@ -153,61 +133,4 @@ pub struct Text {
     pub heading: &'static str,
     /// The text for a pair's numbers, of which there is at least one and none is NaN.
     pub cell: fn(&[f64]) -> String,
-}
-
-/// The values of one column, one for each pair.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// Whole numbers.
-    Ints(Vec<i32>),
-    /// Numbers that were computed here; NaN for null.
-    Numbers(Vec<f64>),
-    /// Numbers as an engine made them, and angles; NaN for null.
-    Floats(Vec<f32>),
-    /// Yes or no; `None` for null.
-    Flags(Vec<Option<bool>>),
-    /// Several numbers for each pair.
-    Lists {
-        /// How many each pair has.
-        lengths: Vec<usize>,
-        /// One pair's after another's.
-        values: Vec<f32>,
-    },
-}
-
-impl Values {
-    /// The number of a pair; NaN for null, and where there is not one number.
-    pub fn number(&self, pair: usize) -> f64 {
-        match self {
-            Self::Ints(values) => f64::from(values[pair]),
-            Self::Numbers(values) => values[pair],
-            Self::Floats(values) => f64::from(values[pair]),
-            Self::Flags(_) | Self::Lists { .. } => f64::NAN,
-        }
-    }
-
-    /// Pairs whose flag is set.
-    pub fn n_set(&self) -> usize {
-        match self {
-            Self::Flags(flags) => flags.iter().filter(|&&flag| flag == Some(true)).count(),
-            _ => 0,
-        }
-    }
-
-    /// The values of the pairs at these places.
-    ///
-    /// # Panics
-    /// For lists: whole grids are kept of every pair.
-    pub fn only(&self, places: &[usize]) -> Self {
-        fn only<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
-            places.iter().map(|&place| values[place]).collect()
-        }
-        match self {
-            Self::Ints(values) => Self::Ints(only(values, places)),
-            Self::Numbers(values) => Self::Numbers(only(values, places)),
-            Self::Floats(values) => Self::Floats(only(values, places)),
-            Self::Flags(values) => Self::Flags(only(values, places)),
-            Self::Lists { .. } => unreachable!("whole grids are kept of every pair"),
-        }
-    }
 }

@@ -13,7 +13,7 @@ pub const STRONG: f64 = 0.20;
 /// A band's mean excess over the baseline from which it is called weak.
 pub const WEAK: f64 = 0.05;
 
-/// A band that two random subspaces would show more often than this is called none, whatever its excess.
+/// A band that two random subspaces would show more often than this is called none, however large its excess.
 pub const CHANCE: f64 = 1e-6;
 
 /// Excess over the baseline under which a cell counts as empty.
@@ -92,7 +92,7 @@ impl fmt::Display for Strength {
     }
 }
 
-/// One diagonal cell beside what chance would give.
+/// One diagonal cell, and what chance would give.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cell {
     /// i and j, from 1.
@@ -128,7 +128,7 @@ impl Summary {
 }
 
 impl Summary {
-    /// The same without z, which tests independence alone: of two checkpoints that are known not to be independent, such
+    /// The same without z, which tests only independence: of two checkpoints that are known not to be independent, such
     /// as those of one random start.
     pub fn of_dependent(mut self) -> Self {
         self.depth = None;

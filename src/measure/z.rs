@@ -9,7 +9,8 @@
 //! - needs: `phi_r`, `baseline` and `shared_init`.
 
 use super::batch::PairView;
-use super::statistic::{Column, Columns, Kind, Needs, Statistic};
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic};
 use super::{chance, phi_r, shared_init};
 
 pub(super) const STATISTIC: Statistic = Statistic {

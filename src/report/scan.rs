@@ -5,11 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
+use serde::Deserialize;
 
 use super::MAX_ADAPTERS;
 use super::adapters::{self, AdapterRow};
 use super::groups::{GroupSums, Layer};
 use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
+use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
 use crate::table::{Batch, TableFile};
@@ -170,11 +172,21 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What is asked of a plan.
+#[derive(Deserialize)]
+struct PlanSide {
+    options: SideOption,
+}
+
+#[derive(Deserialize)]
+struct SideOption {
+    side: Side,
+}
+
 /// Whether a shared start alone makes φ bright: not on side b, which starts at zero, nor on dw-left, which has B's column
-/// space. The plan says the side; without it the answer is yes.
+/// space. The plan has the side; without it the answer is yes.
 fn start_shows(scan: &Path) -> bool {
     let plan = fs::read(scan.join("plan.json")).ok();
-    let plan: Option<serde_json::Value> = plan.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let side = plan.as_ref().and_then(|plan| plan.pointer("/options/side")?.as_str());
-    !matches!(side, Some("b" | "dw-left"))
+    let plan = plan.and_then(|bytes| serde_json::from_slice::<PlanSide>(&bytes).ok());
+    !matches!(plan.map(|plan| plan.options.side), Some(Side::B | Side::DwLeft))
 }

@@ -7,7 +7,8 @@ use super::plan::Plan;
 use super::table::{PairRows, PairTable};
 use crate::engine::{Block, Engine, Pair, Pairs};
 use crate::error::Result;
-use crate::measure::{self, Member, PairBatch, Wanted, init_cosine};
+use crate::measure::start_projection::init_cosine;
+use crate::measure::{self, Member, PairBatch, Wanted};
 
 /// An adapter of a block that has a basis of its module.
 #[derive(Clone, Copy)]
@@ -28,13 +29,13 @@ struct Sides<'a> {
 ///
 /// # Errors
 /// As [`Engine::pair_stats`].
-pub fn rows<'a>(
+pub fn rows(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&'a [CachedModule]; 2],
+    records: [&[CachedModule]; 2],
 ) -> Result<PairRows> {
     let wanted = &table.wanted;
     let sides = Sides::of(plan, pairs, records);
@@ -113,7 +114,7 @@ impl<'a> Sides<'a> {
     /// The estimated cosine of a pair.
     fn init_cosine(&self, a: usize, b: usize) -> f64 {
         let (a, b) = (&self.a[a], &self.b[b]);
-        init_cosine::estimate([a.member.basis.r(), b.member.basis.r()], a.projection, b.projection)
+        init_cosine([a.member.basis.r(), b.member.basis.r()], a.projection, b.projection)
     }
 }
 

@@ -8,7 +8,9 @@ use etcetera::BaseStrategy as _;
 use super::event::ScanWarning;
 use super::folder::Folder;
 use super::plan::{Plan, PlannedEngine};
-use crate::engine::{self, EngineChoice, EngineInfo, GpuChoice, Opening, Precision, Request, Work};
+use crate::engine::{
+    self, EngineChoice, EngineInfo, EngineKind, GpuChoice, Opening, Precision, Request, Work,
+};
 use crate::error::{Error, Fault, Remedy, Result};
 
 /// Which GPUs a scan uses.
@@ -62,17 +64,17 @@ impl EngineOptions {
     pub(super) fn open(&self, plan: &Plan, work: Work) -> Result<Vec<Opening>> {
         let mut choice = self.choice;
         if choice == EngineChoice::Auto {
-            choice = match plan.engine.as_ref().map(|engine| engine.kind.as_str()) {
-                Some("gpu") => EngineChoice::Gpu,
-                Some("cpu") => EngineChoice::Cpu,
-                _ => choice,
+            choice = match plan.engine.as_ref().map(|engine| engine.kind) {
+                Some(EngineKind::Gpu) => EngineChoice::Gpu,
+                Some(EngineKind::Cpu) => EngineChoice::Cpu,
+                None => choice,
             };
         }
         if choice == EngineChoice::Cpu && self.gpus != Gpus::default() {
             let fact = "a GPU is named, but the CPU engine is asked for, or the scan began with it";
             return Err(Fault::stating(fact).of("engine").invalid());
         }
-        let planned = plan.engine.as_ref().filter(|engine| engine.kind == "gpu");
+        let planned = plan.engine.as_ref().filter(|engine| engine.kind == EngineKind::Gpu);
         let planned = planned.map(|engine| engine.variant.clone());
         let request = |gpu: GpuChoice| Request {
             engine: choice,
@@ -111,7 +113,7 @@ pub(crate) fn kernels_file() -> Option<PathBuf> {
 /// # Errors
 /// `Invalid` when another share began with another kind of engine; `Io` when the system refuses.
 pub(super) fn record(engine: &EngineInfo, folder: &Folder) -> Result<Option<ScanWarning>> {
-    let taken = PlannedEngine { kind: engine.kind.to_string(), variant: engine.variant.to_owned() };
+    let taken = PlannedEngine { kind: engine.kind, variant: engine.variant.to_owned() };
     let _lock = folder.lock()?;
     let Some(mut plan) = folder.read_plan()? else { return Ok(None) };
     match &plan.engine {
@@ -120,7 +122,7 @@ pub(super) fn record(engine: &EngineInfo, folder: &Folder) -> Result<Option<Scan
             folder.write_plan(&plan)?;
             Ok(None)
         }
-        Some(first) if first.kind != taken.kind => Err(other_engine(&first.kind, &taken.kind)),
+        Some(first) if first.kind != taken.kind => Err(other_engine(first.kind, taken.kind)),
         Some(first) if *first != taken => {
             Ok(Some(ScanWarning::OtherKernel { first: first.variant.clone(), now: taken.variant }))
         }
@@ -128,10 +130,10 @@ pub(super) fn record(engine: &EngineInfo, folder: &Folder) -> Result<Option<Scan
     }
 }
 
-fn other_engine(first: &str, now: &str) -> Error {
+fn other_engine(first: EngineKind, now: EngineKind) -> Error {
     Fault::new(format!("the engine {now}"), format!("{first}, which this scan began with"))
         .of("engine")
-        .remedy(Remedy::KeepEngine { kind: first.to_owned() })
+        .remedy(Remedy::KeepEngine { kind: first.to_string() })
         .invalid()
 }
 

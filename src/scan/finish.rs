@@ -13,6 +13,16 @@ use super::top;
 use crate::error::{Error, Result};
 use crate::text::{counted, some_of};
 
+/// An adapter with modules that have no basis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingBases {
+    /// The adapter, as it was named or found.
+    pub path: String,
+    /// Which modules, and why.
+    pub problem: String,
+}
+
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -112,7 +122,7 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>>
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
-            digest: record.map(|record| record.digest.into()),
+            digest: record.map(|record| record.digest),
             problem,
         })
     });

@@ -8,7 +8,7 @@ use super::journal::records::Journal;
 use super::plan::Plan;
 use crate::compare::Factorised;
 use crate::error::{Fault, Result};
-use crate::measure::init_cosine::estimate;
+use crate::measure::start_projection::init_cosine;
 use crate::select::ModulePair;
 use crate::text::{quoted, some_of};
 
@@ -123,7 +123,7 @@ impl CachedPair<'_> {
                 CachedModule::Basis { basis: a, projection: x },
                 CachedModule::Basis { basis: b, projection: y },
             ) => {
-                let cosine = estimate([a.r(), b.r()], &x, &y);
+                let cosine = init_cosine([a.r(), b.r()], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);
                 Ok(Some(Factorised { pair, a, b, init_cosine }))
             }

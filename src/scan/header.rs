@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
-
+use super::digest::Fingerprint;
 use super::side_modules::SideModules;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
@@ -26,8 +25,8 @@ pub struct HeaderSummary {
     pub n_bytes: u64,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
-    /// SHA-256 over names, shapes, types and places of these modules and the file's size, 32 hexadecimal digits of it.
-    pub fingerprint: String,
+    /// Of names, shapes and types of these modules' factors and the file's size.
+    pub fingerprint: Fingerprint,
 }
 
 /// A module of a checkpoint, as far as a plan needs it.
@@ -57,7 +56,7 @@ impl HeaderSummary {
         let numbering = adapter.naming_scheme().is_numbered().then(|| numbering(&adapter));
         let stamp = adapter.stamp();
         let adapter = side_modules.of(adapter);
-        let mut hash = Sha256::new();
+        let mut hash = blake3::Hasher::new();
         let mut n_bytes = 0;
         let mut modules = Vec::with_capacity(adapter.modules().len());
         for module in adapter.modules() {
@@ -80,8 +79,7 @@ impl HeaderSummary {
                 r: module.rank(),
             });
         }
-        hash.update(stamp.n_bytes.to_le_bytes());
-        let fingerprint = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        hash.update(&stamp.n_bytes.to_le_bytes());
         Ok(Self {
             path: adapter.path().to_owned(),
             naming_scheme: adapter.naming_scheme().to_string(),
@@ -89,7 +87,7 @@ impl HeaderSummary {
             modules: modules.into(),
             n_bytes,
             stamp,
-            fingerprint,
+            fingerprint: hash.finalize().into(),
         })
     }
 }
@@ -113,10 +111,9 @@ impl ModuleLists {
 /// What tells whether two files count their modules alike: a digest of every module's shape. Names that are running numbers
 /// mean the same module only where all of it agrees, so it is a part of their names in a scan.
 fn numbering(adapter: &Adapter) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = blake3::Hasher::new();
     for module in adapter.modules() {
         hash.update(format!("{}\0{}\0{}\n", module.name, module.d_in(), module.d_out()).as_bytes());
     }
-    let digits: String = hash.finalize()[..3].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("numbered, shapes {digits}")
+    format!("numbered, shapes {}", &hash.finalize().to_hex()[..6])
 }

@@ -92,13 +92,13 @@ impl Scan<'_> {
     /// What changes the table.
     pub(super) fn options(&self, pairs: super::plan::PairChoice) -> ScanOptions {
         ScanOptions {
-            side: self.side.to_string(),
+            side: self.side,
             pairs,
             same_base: self.same_base,
             modules: self.modules.clone(),
             keep: self.keep.clone(),
             angles: self.angles,
-            precision: self.engine.precision.to_string(),
+            precision: self.engine.precision,
         }
     }
 

@@ -7,22 +7,24 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::digest::Fingerprint;
 use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
+use crate::adapter::Side;
+use crate::engine::{EngineKind, Precision};
 use crate::error::{Fault, Remedy, Result};
 use crate::formats::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What the user asked for, as far as it changes the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanOptions {
     /// Which subspace.
-    pub side: String,
+    pub side: Side,
     /// Which adapters are paired.
     pub pairs: PairChoice,
     /// Only adapters that name the same base model.
@@ -34,7 +36,7 @@ pub struct ScanOptions {
     /// Whether the principal angles are kept too.
     pub angles: bool,
     /// What bases are kept in for the products.
-    pub precision: String,
+    pub precision: Precision,
 }
 
 impl ScanOptions {
@@ -70,8 +72,8 @@ pub enum PairChoice {
 /// What computes a scan, recorded by its first run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedEngine {
-    /// `cpu` or `gpu`.
-    pub kind: String,
+    /// Which of the two.
+    pub kind: EngineKind,
     /// The kernel variant, or the CPU's instruction set: bytes are equal for the same one.
     pub variant: String,
 }
@@ -109,7 +111,7 @@ pub struct PlannedAdapter {
     /// The naming scheme of the tensors.
     pub naming_scheme: String,
     /// Of its header, see [`HeaderSummary::fingerprint`].
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
 }
@@ -244,7 +246,7 @@ impl Plan {
                 base_model: base_model.map(|name| number(&mut base_models, &mut self.base_models, name)),
                 step: run_and_step(&opened.path).1,
                 naming_scheme: opened.naming_scheme.clone(),
-                fingerprint: opened.fingerprint.clone(),
+                fingerprint: opened.fingerprint,
                 n_bytes: opened.n_bytes,
             });
         }
@@ -317,11 +319,11 @@ impl Plan {
         self.generations.partition_point(|&end| end <= adapter)
     }
 
-    /// SHA-256 over everything that decides the table's bytes, engine apart: equal for equal plans.
-    pub fn digest(&self) -> String {
+    /// A digest of everything that decides the table's bytes but the engine: equal for equal plans.
+    pub fn digest(&self) -> Fingerprint {
         let plan = Self { engine: None, ..self.clone() };
         let json = serde_json::to_vec(&plan).expect("numbers, strings and lists are JSON");
-        Sha256::digest(&json)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        Fingerprint::of(&json)
     }
 
     /// The adapter of this path.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use blake3::{Hash, HexError};
 use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
 use super::side_modules::SideModules;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
@@ -14,7 +14,7 @@ use crate::formats::blake3;
 /// A record of one adapter; shards that share an output folder read it in place of the factors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterRecord {
-    /// See [`Digest::of`].
+    /// See [`content_digest`].
     pub digest: Digest,
     /// The key of its bases in the cache; none where they were not kept.
     pub key: Option<Digest>,
@@ -24,45 +24,12 @@ pub struct AdapterRecord {
     pub missing: Vec<(String, String)>,
 }
 
-/// A BLAKE3 digest, which as text is 64 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(Hash);
-
-impl Digest {
-    /// Of all that a scan reads of a checkpoint: see [`SideModules::factors`].
-    ///
-    /// # Errors
-    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
-    pub fn of(adapter: &Adapter, modules: &SideModules) -> Result<Self> {
-        blake3(adapter.modules().iter().flat_map(|module| modules.factors(module))).map(Self::from)
-    }
-}
-
-impl From<[u8; 32]> for Digest {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl From<Digest> for [u8; 32] {
-    fn from(Digest(hash): Digest) -> Self {
-        hash.into()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(Digest(hash): Digest) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = HexError;
-
-    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
-        Hash::from_hex(text).map(Self)
-    }
+/// Digests all that a scan reads of a checkpoint: see [`SideModules::factors`].
+///
+/// # Errors
+/// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
+pub fn content_digest(adapter: &Adapter, modules: &SideModules) -> Result<Digest> {
+    blake3(adapter.modules().iter().flat_map(|module| modules.factors(module))).map(Digest::from)
 }
 
 /// The error for an input with other bytes than before.

@@ -12,7 +12,7 @@ use super::folder::Folder;
 use super::header::HeaderSummary;
 use super::journal::records::Journal;
 use super::plan::{Extension, Plan, ScanOptions};
-use super::record::{Digest, changed};
+use super::record::{changed, content_digest};
 use super::side_modules::SideModules;
 use crate::Limits;
 use crate::error::{Fault, Remedy, Result};
@@ -141,7 +141,7 @@ fn check_unchanged(
         let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
-                let digest = Digest::of(&modules.open(&adapter.path, limits)?, modules)?;
+                let digest = content_digest(&modules.open(&adapter.path, limits)?, modules)?;
                 if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),

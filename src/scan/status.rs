@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::blocks::Blocks;
+use super::digest::Fingerprint;
 use super::finish::BlockCounts;
 use super::finished::FinishedScan;
 use super::journal::log::Line;
@@ -16,7 +17,7 @@ use crate::error::Result;
 #[non_exhaustive]
 pub struct Status {
     /// Of the plan.
-    pub digest: String,
+    pub digest: Fingerprint,
     /// How many checkpoints.
     pub n_adapters: usize,
     /// How many modules.

@@ -18,12 +18,11 @@ use crate::error::Result;
 pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
     let &Keep::Top(k) = keep else { return rows };
     let phi_r = rows.phi_r();
+    let pairs = || rows.a.iter().zip(&rows.b).zip(phi_r).map(|((&a, &b), &phi_r)| (a, b, phi_r));
     let mut tops = Tops::new(k);
-    for row in 0..rows.a.len() {
-        tops.add(rows.a[row], rows.b[row], phi_r[row]);
-    }
-    let is_kept = |&row: &usize| tops.has(rows.a[row], rows.b[row], phi_r[row]);
-    let places: Vec<usize> = (0..rows.a.len()).filter(is_kept).collect();
+    pairs().for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
+    let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
+    let places: Vec<usize> = pairs().enumerate().filter(is_kept).map(|(row, _)| row).collect();
     let histogram = Some(counts(phi_r));
     PairRows { histogram, ..rows.only(&places) }
 }

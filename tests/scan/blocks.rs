@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lorascope::Remedy;
+use lorascope::Side;
+use lorascope::engine::Precision;
 use lorascope::internals::blocks::{BlockPairs, Blocks, PairLayout};
-use lorascope::internals::plan::{FileStamp, HeaderModule, HeaderSummary, Plan, ScanOptions};
+use lorascope::internals::plan::{FileStamp, Fingerprint, HeaderModule, HeaderSummary, Plan, ScanOptions};
 use lorascope::scan::{Keep, PairChoice};
 use proptest::prelude::*;
 
@@ -15,13 +17,13 @@ type Pair = (u32, u32, u32);
 
 fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
     ScanOptions {
-        side: "a".into(),
+        side: Side::A,
         pairs,
         same_base,
         modules: vec![],
         keep: Keep::Powers,
         angles: false,
-        precision: "f32".into(),
+        precision: Precision::F32,
     }
 }
 
@@ -46,7 +48,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
-        fingerprint: format!("{}-{}", drawn.run, drawn.step),
+        fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }
 }
 

@@ -39,6 +39,24 @@ fn a_second_scan_with_one_new_checkpoint_factorises_one() {
 }
 
 #[test]
+fn sides_that_share_a_cache_never_take_the_bases_of_another() {
+    const SIDES: [&str; 4] = ["a", "b", "dw-right", "dw-left"];
+    let place = some();
+    for side in SIDES {
+        place.done(&format!("runs -o alone-{side} --side {side} --cache cache-{side}"));
+    }
+    for (cache, order) in [("forth", [0, 1, 2, 3]), ("back", [3, 2, 1, 0])] {
+        for side in order.map(|place| SIDES[place]) {
+            let ended = place.done(&format!("runs -o {cache}-{side} --side {side} --cache {cache} -v"));
+            assert!(ended.stderr.contains("bases: 6 checkpoints factorised"), "{}", ended.stderr);
+            let [shared, alone] = ["alone", cache].map(|out| place.bytes(&format!("{out}-{side}")));
+            assert_same(&shared, &alone, &format!("side {side}, {cache}"));
+        }
+        assert_eq!(entries(&place, cache).len(), 24);
+    }
+}
+
+#[test]
 fn one_checkpoint_under_two_paths_is_factorised_once() {
     let place = some();
     Checkpoint::new(0).write(&place.path("copies/checkpoint-0"));

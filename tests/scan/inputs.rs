@@ -83,7 +83,8 @@ fn a_plan_that_is_none_is_an_error_with_the_hint_to_start_anew() {
         ("", "JSON that cannot be read"),
         ("{}", "found no schema"),
         ("{\"schema\": 99}", "found schema 99"),
-        ("{\"schema\": 1}", "a plan that cannot be read"),
+        ("{\"schema\": 2}", "a plan that cannot be read"),
+        ("{\"schema\": 1}", "found schema 1, expected schema 2"),
     ] {
         fs::write(place.path("out/plan.json"), text).unwrap();
         let said = refused(&place, "runs -o out", found);
@@ -113,6 +114,10 @@ fn a_plan_of_other_hands_is_no_way_to_stop_the_process() {
     with(&|plan| plan["layouts"][0]["modules"][0][0] = 99.into());
     with(&|plan| plan["generations"] = serde_json::json!([3, 2]));
     with(&|plan| plan["generations"] = serde_json::json!([900]));
+    with(&|plan| plan["options"]["side"] = "dw-up".into());
+    with(&|plan| plan["options"]["precision"] = "f64".into());
+    with(&|plan| plan["engine"]["kind"] = "tpu".into());
+    with(&|plan| plan["adapters"][0]["fingerprint"] = "+0".into());
 }
 
 #[test]

@@ -13,5 +13,6 @@ mod pairs;
 mod resume;
 mod schema;
 mod shards;
+mod status;
 mod table;
 mod top;

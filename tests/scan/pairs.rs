@@ -65,6 +65,17 @@ fn consecutive_pairs_steps_in_numeric_order_within_a_run() {
 }
 
 #[test]
+fn two_checkpoints_of_one_step_follow_each_other_in_the_order_of_their_numbers() {
+    let place = Place::new();
+    let [a, b, c, d] = ["checkpoint-100", "checkpoint-200", "ckpt-100", "ckpt-200"];
+    for (seed, name) in (0..).zip([a, b, c, d]) {
+        Checkpoint::new(seed).modules(&[QUERY]).write(&place.path(&format!("runs/{name}")));
+    }
+    place.done("runs -o out --pairs consecutive");
+    assert_eq!(paths(&place, "out"), pairs(&[(a, c), (c, b), (b, d)]));
+}
+
+#[test]
 fn runs_may_stand_behind_the_word_pairs() {
     let place = Place::mixed();
     place.done("-o out --pairs consecutive runs/a runs/b");

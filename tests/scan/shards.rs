@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::common::checkpoints::Checkpoint;
-use crate::common::scans::{Place, assert_same, ended};
+use crate::common::scans::{Place, assert_same, ended, files};
 
 /// Nine checkpoints, and in `whole` a scan of them in 28 blocks.
 fn many() -> Place {
@@ -101,6 +102,39 @@ fn bases_that_a_share_started_twice_still_adds_do_not_fail_the_one_that_finishes
             assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         }
     });
+}
+
+/// Both wait for the folder's lock: one to finish the scan whose last block it did, the other to read the plan.
+#[test]
+fn a_share_that_finishes_while_another_starts_leaves_the_bytes_of_one_run() {
+    let place = many();
+    let spawn = |args: &str| place.scan(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for (out, how) in [("out", "--no-cache"), ("cached", ""), ("again", "--no-cache")] {
+        place.replan("planned", out, 2);
+        place.done(&format!("runs -o {out} --shard 2/2 {how}"));
+        let pairs = place.path(&format!("{out}/pairs"));
+        assert_eq!(files(&pairs).len(), 14);
+        let finishing = spawn(&format!("runs -o {out} --shard 1/2 {how}"));
+        // It has taken the lock for the last time before it finishes.
+        while files(&pairs).len() == 14 {
+            thread::sleep(Duration::from_micros(200));
+        }
+        let lock = fs::File::options().append(true).open(place.path(&format!("{out}/work/lock"))).unwrap();
+        lock.lock().unwrap();
+        let starting = spawn(&format!("runs -o {out} --shard 2/2 {how}"));
+        while files(&pairs).len() < 28 {
+            thread::sleep(Duration::from_micros(200));
+        }
+        thread::sleep(Duration::from_millis(30));
+        drop(lock);
+        for child in [finishing, starting] {
+            let ended = ended(&child.wait_with_output().unwrap());
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            assert!(!ended.stderr.contains("warning: "), "{}", ended.stderr);
+        }
+        assert_same(&place.bytes(out), &place.bytes("whole"), out);
+        assert!(!place.path(&format!("{out}/work/bases")).exists());
+    }
 }
 
 #[test]

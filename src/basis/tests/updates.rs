@@ -61,6 +61,15 @@ fn the_scaling_scales_the_singular_values_alone() {
 }
 
 #[test]
+fn an_update_that_a_scaling_of_0_turns_off_has_no_direction() {
+    let (a, b) = (random::gaussian(4, 30, 1, 0), random::gaussian(20, 4, 2, 0));
+    for zero in [0.0, -0.0] {
+        let error = Basis::of_update(&a, &b, Some(zero), Side::DwLeft).unwrap_err();
+        assert_eq!(error.to_string(), "found a scaling of 0, expected an update that is not zero");
+    }
+}
+
+#[test]
 fn directions_under_the_noise_of_either_factor_are_left_out() {
     // B's last direction is lost in the rounding of its type.
     let v = orthonormal(4, 200, 3);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::measure::spectrum::effective_rank;
+use crate::measure::effective_rank;
 use crate::{Basis, Error, Factor, Module, Side};
 
 /// The singular values of one matrix.

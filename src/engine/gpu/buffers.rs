@@ -83,7 +83,7 @@ impl Device {
     /// Waits for a download and hands its bytes to `take`.
     ///
     /// # Errors
-    /// `Gpu` when the device failed at any point up to here, and whatever `take` returns.
+    /// `Gpu` when the device failed at any point up to here, and what `take` returns.
     pub(super) fn read(
         &self,
         download: Download,
@@ -108,7 +108,7 @@ impl Device {
         self.check()?;
         let (sender, receiver) = mpsc::channel();
         buffer.map_async(MapMode::Read, ..size, move |mapped| {
-            // The receiver is gone only when this read gave up, and then nobody waits for the answer.
+            // The receiver is gone only when this read gave up: the answer is not needed any more.
             let _ = sender.send(mapped);
         });
         let waited = self.device().poll(PollType::Wait { submission_index: Some(submission), timeout: None });

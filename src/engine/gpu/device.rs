@@ -72,7 +72,7 @@ impl Timer {
 const MAX_FLOP: f64 = 4e10;
 
 impl Device {
-    #[allow(unsafe_code, reason = "cooperative matrices are behind a token that only unsafe code makes")]
+    #[allow(unsafe_code, reason = "cooperative matrices need a token that only unsafe code makes")]
     pub(super) fn open(
         adapter: &Adapter,
         found: &AdapterInfo,
@@ -310,7 +310,7 @@ impl Device {
     }
 }
 
-/// One line, whatever the driver wrote.
+/// In one line, however many the driver wrote.
 fn fault_on(info: &EngineInfo, message: String) -> Error {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     Fault::new(message, "a GPU that does its work").of(info.device.clone()).remedy(Remedy::UseCpu).gpu()

@@ -9,7 +9,7 @@ use crate::basis::Basis;
 use crate::engine::{Block, BlockStats, CpuEngine, Engine, GpuChoice, Pair, Pairs, Precision};
 use crate::measure::PHI_R;
 
-/// A software adapter, where there is one: an injected failure must not touch a real GPU's other work.
+/// A software adapter, if there is any: an injected failure must not touch a real GPU's other work.
 fn open() -> Option<GpuEngine> {
     match GpuEngine::open(&GpuChoice::Index(0), Precision::F32) {
         Ok(engine) => Some(engine),

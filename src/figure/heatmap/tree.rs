@@ -21,7 +21,7 @@ pub(super) const TREE_PT: f64 = 84.0;
 /// Between the leaves and the rows.
 pub(super) const TREE_GAP_PT: f64 = 3.0;
 const LINE_PT: f64 = 0.6;
-/// White behind the most alike pair, as a share of the scale.
+/// White to the right of the most alike pair, as a share of the scale.
 const REST: f64 = 0.06;
 const LABELS_APART_PT: f64 = 26.0;
 

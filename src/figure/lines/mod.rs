@@ -31,7 +31,7 @@ impl LineChart {
     /// A chart of lines; points that are not finite are left out.
     ///
     /// # Errors
-    /// `Invalid` when there is no finite point.
+    /// `Invalid` when no point is finite.
     pub fn new(mut lines: Vec<Line>) -> Result<Self> {
         for line in &mut lines {
             line.points.retain(|(x, y)| x.is_finite() && y.is_finite());

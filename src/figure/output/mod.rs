@@ -57,8 +57,8 @@ impl Output {
         })
     }
 
-    /// The suffixes, as a message lists them: `.png`, or `.png, .pdf or .svg`.
-    fn known() -> String {
+    /// The known suffixes, as a message lists them: `.png`, or `.png, .pdf or .svg`.
+    pub(crate) fn known() -> String {
         let suffixes = Self::ALL.map(|output| format!(".{}", output.suffix()));
         match suffixes.split_last() {
             Some((last, [])) => last.clone(),
@@ -67,7 +67,7 @@ impl Output {
         }
     }
 
-    /// Writes a scene, its cells painted by `painter`: the bytes are the same whoever paints.
+    /// Writes a scene, its cells painted by `painter`: every painter gives the same bytes.
     ///
     /// # Errors
     /// `Io` when the writer fails; `Gpu` when the painter does.

@@ -29,8 +29,7 @@ pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn W
     }
 }
 
-/// Keeps the writer's own error, of which the encoder hands on only the words: a closed pipe must be told from a full
-/// disk.
+/// Keeps the writer's own error, of which the encoder hands on only the words: a closed pipe is not a full disk.
 struct Remembering<W> {
     writer: W,
     error: Option<io::Error>,

@@ -264,9 +264,9 @@ mod tests {
                 }
                 prop_assert!(rect.width_pt > 0.0 && rect.height_pt > 0.0);
                 for other in &rects[n + 1..] {
-                    let beside = rect.right_pt() < other.x_pt || other.right_pt() < rect.x_pt;
+                    let apart = rect.right_pt() < other.x_pt || other.right_pt() < rect.x_pt;
                     let over = rect.bottom_pt() < other.y_pt || other.bottom_pt() < rect.y_pt;
-                    prop_assert!(beside || over, "{rect:?} {other:?}");
+                    prop_assert!(apart || over, "{rect:?} {other:?}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! One heatmap of a figure: a grid, what it is of, and the ranks that its title tells.
+//! One heatmap of a figure: a grid, what it is of, and the ranks in its title.
 
 use crate::measure::Grid;
 use crate::names;
@@ -33,7 +33,7 @@ impl Panel {
         Self { kind: Kind::Control, grid, ranks }
     }
 
-    /// The ranks r of the two adapters, where the grid is smaller because directions are missing; the titles tell
+    /// The ranks r of the two adapters, where the grid is smaller because directions are missing; the titles have
     /// these, the axes what the grid holds. Default: the sides of the grid.
     pub fn ranks(mut self, first: usize, second: usize) -> Self {
         self.ranks = (first, second);

@@ -1,4 +1,4 @@
-//! What the titles say: the main title, each panel's, and the small paths under them.
+//! The titles of a figure: the main one, each panel's, and the small paths under them.
 
 use super::panel::{Kind, Panel};
 use crate::figure::page::TITLE_PT;
@@ -18,7 +18,7 @@ pub(super) struct Titles {
     pub panels: Vec<PanelTitle>,
 }
 
-/// A panel's title and, where the title does not say all, the module's path in small type.
+/// A panel's title and, where the title is not enough, the module's path in small type.
 #[derive(Debug)]
 pub(super) struct PanelTitle {
     pub title: Text,
@@ -56,7 +56,7 @@ impl Titles {
     }
 }
 
-/// The ranks that all modules share; the control is drawn to match and has no say unless it is alone.
+/// The ranks that all modules share; the control is drawn to match, and counts only where there is nothing else.
 fn common_ranks(panels: &[Panel]) -> (Option<usize>, Option<usize>) {
     let only_controls = panels.iter().all(Panel::is_control);
     let counted: Vec<_> =
@@ -112,7 +112,7 @@ fn panel_title(panel: &Panel, shared: (Option<usize>, Option<usize>), max_pt: Op
     name.then(ranks)
 }
 
-/// The path under a panel's title: none where the title alone names the module as the paper does.
+/// The path under a panel's title: none where the title names the module as the paper does.
 fn path(panel: &Panel, panels: &[Panel], max_pt: f64) -> Option<Text> {
     let Kind::Module { path, projection } = &panel.kind else { return None };
     let same_title = panels.iter().filter(|other| {
@@ -120,8 +120,8 @@ fn path(panel: &Panel, panels: &[Panel], max_pt: f64) -> Option<Text> {
             && other.ranks == panel.ranks
     });
     let known = matches!(projection.as_str(), "q" | "v");
-    let said = path.is_empty() || path == projection || (known && same_title.count() == 1);
-    (!said).then(|| Text::plain(&elide(path, Face::Upright, PATH_PT, max_pt), PATH_PT))
+    let is_in_title = path.is_empty() || path == projection || (known && same_title.count() == 1);
+    (!is_in_title).then(|| Text::plain(&elide(path, Face::Upright, PATH_PT, max_pt), PATH_PT))
 }
 
 #[cfg(test)]

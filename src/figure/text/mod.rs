@@ -31,7 +31,7 @@ const SUBSCRIPT: (f64, f64) = (0.7, 0.25);
 const SUBSCRIPT_GAP: f64 = 0.03;
 /// Space between a letter and its prime.
 const PRIME_GAP: f64 = 0.05;
-/// Space on either side of an equals sign, and behind a comma; subscripts, where equations mostly stand, are set tight.
+/// Space on either side of an equals sign, and after a comma; subscripts, where equations mostly stand, are set tight.
 const EQUALS_GAP: f64 = 0.12;
 const COMMA_GAP: f64 = 0.25;
 
@@ -58,7 +58,7 @@ impl Text {
         self
     }
 
-    /// A title in words: upright, but for ϕ and the letters in brackets behind it.
+    /// A title in words: upright, but for ϕ and the letters in the parentheses that follow it.
     pub fn title(text: &str, size_pt: f64) -> Self {
         let mut title = Self::default();
         let mut in_cell = false;
@@ -86,7 +86,7 @@ impl Text {
         self
     }
 
-    /// A comma and the space behind it.
+    /// A comma and the space after it.
     pub fn comma(self, size_pt: f64) -> Self {
         self.upright(",", size_pt).space(COMMA_GAP * size_pt)
     }

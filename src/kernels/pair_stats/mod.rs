@@ -2,8 +2,8 @@
 //! tiles of the product of all bases of a block with each other.
 //!
 //! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
-//! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, whatever is
-//! computed next to it, and whichever of the two tiles made them.
+//! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, next to
+//! any other pair, and from either of the two tiles.
 //!
 //! What AMD's compiler makes of the variants is in `shaders/README.md`.
 

@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 
 /// What bases are kept in when grids are computed. Sums are in f32 either way.
 ///
 /// The user chooses it; no engine changes it by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 4 bytes a number; |φ − exact| ≤ 1e-5.
     #[default]
@@ -68,7 +70,7 @@ pub(crate) struct HalfRows {
 
 /// By how much rounding may turn a row before another scale is tried, in radians.
 ///
-/// Two vectors that are turned by δ₁ and δ₂ have a φ that is off by at most δ₁ + δ₂: 4.9e-4 here. One scale alone keeps
+/// Two vectors that are turned by δ₁ and δ₂ have a φ that is off by at most δ₁ + δ₂: 4.9e-4 here. A single scale keeps
 /// δ only under 2⁻¹¹. Over many numbers most of the roundings cancel and the first scale will do; of three numbers, or of
 /// many equal ones, each may be rounded by nearly half a step, and always in the direction that turns the row.
 const TURN: f64 = 1.0 / 4096.0;

@@ -9,8 +9,9 @@ use crate::adapter::Module;
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry, Key, Summary};
+use crate::scan::digest::Digest;
 use crate::scan::profile::Stage;
-use crate::scan::record::{AdapterRecord, Digest};
+use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 
 /// Open entries are kept, but no process may open files without end.
@@ -91,7 +92,7 @@ impl Cached {
         Ok(key)
     }
 
-    fn factorise(&self, files: &Files<'_>, key: &Key, file: &OpenFile) -> Result<Entry> {
+    pub(super) fn factorise(&self, files: &Files<'_>, key: &Key, file: &OpenFile) -> Result<Entry> {
         let mut writer = self.cache.writer(key, file.modules().len())?;
         for module in file.modules() {
             writer.push(&files.factorise(module)?)?;
@@ -163,8 +164,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
 fn key(digest: Digest, side: Side, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
-    let digest = String::from(digest);
-    hash.update(format!("lorascope bases 1\n{digest}\n{side}\n").as_bytes());
+    hash.update(format!("lorascope bases 2\n{digest}\n{side}\n").as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());

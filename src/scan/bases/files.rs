@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 use crate::files::FileStamp;
 use crate::measure::start_projection::start_projection;
 use crate::scan::cache::CachedModule;
+use crate::scan::digest::Digest;
 use crate::scan::journal::records::Journal;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
-use crate::scan::record::{AdapterRecord, Digest, changed};
+use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::side_modules::SideModules;
 
 /// What is asked of the files.
@@ -49,7 +50,7 @@ impl Files<'_> {
     /// Digests what is read of the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&AdapterRecord>) -> Result<Digest> {
         let path = file.adapter.path();
-        let digest = || Digest::of(&file.adapter, &self.modules);
+        let digest = || content_digest(&file.adapter, &self.modules);
         let digest = self.profile.time(Stage::Read, || file.name(), digest)?;
         match record {
             Some(record) if record.digest != digest => Err(changed(path)),

@@ -4,6 +4,8 @@ mod cached;
 mod files;
 mod on_demand;
 mod once_map;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroUsize;
 

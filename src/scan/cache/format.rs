@@ -7,15 +7,11 @@
 //! summary  0 and a text: why there is no basis; or 1, r, d, n_uncertain, q, σ (q words), the projection (64 words)
 //! ```
 
-use std::hash::Hasher as _;
-
-use twox_hash::XxHash64;
-
 use super::Key;
 use super::record::{CachedModule, N_PROJECTED, Summary};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"lorabase");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const WORD: usize = 8;
 pub(super) const HEADER_BYTES: usize = 9 * WORD;
 pub(super) const LINE_BYTES: usize = 5 * WORD;
@@ -47,15 +43,19 @@ impl Line {
 }
 
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    XxHash64::oneshot(0, bytes)
+    first_word(blake3::hash(bytes))
 }
 
 /// Header and table together have one checksum.
 fn head_checksum(header: &[u8], table: &[u8]) -> u64 {
-    let mut hash = XxHash64::with_seed(0);
-    hash.write(&header[..HEADER_BYTES - WORD]);
-    hash.write(table);
-    hash.finish()
+    let mut hash = blake3::Hasher::new();
+    hash.update(&header[..HEADER_BYTES - WORD]).update(table);
+    first_word(hash.finalize())
+}
+
+fn first_word(hash: blake3::Hash) -> u64 {
+    let (word, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+    u64::from_le_bytes(*word)
 }
 
 /// Header and table of a file of `n_bytes`.

@@ -170,7 +170,6 @@ impl Cache {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir.join(hex + ledger::SUFFIX)
+        self.dir.join(format!("{}{}", blake3::Hash::from(*key), ledger::SUFFIX))
     }
 }

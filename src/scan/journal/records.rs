@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::files::FileStamp;
-    use crate::scan::record::Digest;
+    use crate::scan::digest::Digest;
 
     fn record(byte: u8, missing: &[&str]) -> AdapterRecord {
         AdapterRecord {
@@ -177,6 +177,18 @@ mod tests {
             records.add_missing(0, module.to_owned(), "zeros".to_owned()).unwrap();
         }
         let expected = Some(record(1, &["layer.9", "layer.10"]));
+        assert_eq!((records.get(0), Journal::open(&folder).unwrap().get(0)), (expected.clone(), expected));
+    }
+
+    #[test]
+    fn a_record_of_another_digest_is_of_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        let records = Journal::open(&folder).unwrap();
+        records.put(0, record(2, &["q"])).unwrap();
+        // Neither the key nor what had no basis is true of the new file.
+        records.put(0, record(1, &["v"])).unwrap();
+        let expected = Some(record(1, &["v"]));
         assert_eq!((records.get(0), Journal::open(&folder).unwrap().get(0)), (expected.clone(), expected));
     }
 

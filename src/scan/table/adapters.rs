@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::Result;
+use crate::scan::digest::Digest;
 use crate::table::{self, Cells, ColumnType, Field, Schema, Values};
 
 /// One adapter.
@@ -24,8 +25,8 @@ pub struct AdapterRow {
     pub n_modules: i32,
     /// The largest rank of these.
     pub rank: i32,
-    /// BLAKE3 of the file that holds the tensors, 64 hexadecimal digits; `None` where it could not be read.
-    pub digest: Option<String>,
+    /// Of what the scan reads of the file; `None` before it was read.
+    pub digest: Option<Digest>,
     /// Why pairs of it are missing from the table.
     pub problem: Option<String>,
 }
@@ -41,7 +42,7 @@ pub fn adapters_schema() -> Schema {
         Field::new("run", ColumnType::Text),
         Field::new("step", ColumnType::Int64).nullable(),
         Field::new("base_model", ColumnType::Text).nullable(),
-        Field::new("format", ColumnType::Text),
+        Field::new("naming_scheme", ColumnType::Text),
         Field::new("n_modules", ColumnType::Int32),
         Field::new("rank", ColumnType::Int32),
         Field::new("digest", ColumnType::Text).nullable(),
@@ -80,7 +81,7 @@ fn columns(rows: &[AdapterRow]) -> Vec<Values> {
         text(&|row| row.naming_scheme.clone()),
         int(&|row| row.n_modules),
         int(&|row| row.rank),
-        optional(&|row| row.digest.clone()),
+        optional(&|row| row.digest.map(String::from)),
         optional(&|row| row.problem.clone()),
     ]
 }

@@ -329,7 +329,7 @@ mod tests {
     fn every_task_of_a_step_takes_its_own_card() {
         for (k, bus) in [0x17, 0x65, 0xa1, 0xc7].into_iter().enumerate() {
             let minor = (3 - k).to_string();
-            // Fenced off: CUDA counts from 0 and Vulkan shows the task's card alone.
+            // Fenced off: CUDA counts from 0 and Vulkan shows only the task's card.
             assert_eq!(only(&slurm(&minor, cuda("0", four_cards())), &[bus]).0, [bus]);
             // Fenced off for CUDA, while Vulkan shows every card.
             assert_eq!(only(&slurm(&minor, cuda("0", four_cards())), &ALL).0, [bus]);

@@ -47,9 +47,10 @@ fn makers(facts: &SystemProbe) -> [Cards<'_>; 3] {
                 "the Vulkan part of the same version of NVIDIA's driver (libnvidia-gl on Ubuntu, \
                  nvidia-vulkan-icd on Debian)"
             },
-            nodes: match facts.nvidia_nodes.is_empty() {
-                true => rendering(NVIDIA).collect(),
-                false => facts.nvidia_nodes.iter().collect(),
+            nodes: if facts.nvidia_nodes.is_empty() {
+                rendering(NVIDIA).collect()
+            } else {
+                facts.nvidia_nodes.iter().collect()
             },
         },
         Cards {

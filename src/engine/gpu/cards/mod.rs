@@ -1,4 +1,4 @@
-//! The cards of this machine as the system and the environment tell of them, beside what wgpu sees: which of them a job
+//! The cards of this machine as the system and the environment describe them, next to what wgpu sees: which of them a job
 //! may use, and why one has no Vulkan driver.
 
 mod allowed;

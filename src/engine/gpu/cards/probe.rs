@@ -216,7 +216,7 @@ fn render_nodes(root: &Path) -> Vec<RenderNode> {
     nodes
 }
 
-/// As the user knows it, whatever the root.
+/// As the user knows it, under any root.
 fn node(root: &Path, path: &Path) -> Node {
     let shown = path.strip_prefix(root).map(|path| Path::new("/").join(path)).unwrap_or(path.to_owned());
     let opened: Result<File, _> = OpenOptions::new().read(true).write(true).open(path);

@@ -1,0 +1,75 @@
+//! `lorascope status`: the counts of a scan that is planned, begun by shares, and done.
+
+use serde_json::Value;
+
+use crate::common::checkpoints::Checkpoint;
+use crate::common::scans::Place;
+
+/// Five checkpoints of two modules: blocks of two by two are six a module, of 20 pairs together.
+fn planned() -> Place {
+    let place = Place::new();
+    for seed in 0..5 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    place.done("runs -o planned");
+    place.replan("planned", "out", 2);
+    place
+}
+
+fn status(place: &Place) -> Value {
+    let output = place.lorascope("status out --json").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn text(place: &Place) -> String {
+    String::from_utf8(place.lorascope("status out").output().unwrap().stdout).unwrap()
+}
+
+fn counts(status: &Value) -> [u64; 4] {
+    ["n_blocks", "n_done", "n_pairs", "n_pairs_left"].map(|key| status["counts"][key].as_u64().unwrap())
+}
+
+#[test]
+fn counts_go_from_nothing_over_shares_to_all() {
+    let place = planned();
+    let before = status(&place);
+    assert_eq!(counts(&before), [12, 0, 20, 20]);
+    assert_eq!((&before["n_adapters"], &before["n_modules"]), (&5.into(), &2.into()));
+    assert_eq!((before["missing"].as_array().unwrap().len(), &before["shares"]), (12, &Value::Null));
+    assert_eq!(before["processes"], Value::Array(vec![]));
+
+    place.done("runs -o out --shard 3/5");
+    let begun = status(&place);
+    // Modules change fastest: the places 2 and 7 are both modules of two of the blocks.
+    let missing: Vec<&str> =
+        begun["missing"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let files = crate::common::scans::files(&place.path("out/pairs"));
+    let is_there = |name: &str| files.iter().any(|file| file.file_stem().unwrap() == name);
+    assert_eq!((files.len(), missing.len()), (2, 10));
+    assert!(!missing.iter().any(|name| is_there(name)), "{missing:?}");
+    let rows = place.table("out").len() as u64;
+    assert_eq!(counts(&begun), [12, 2, 20, 20 - rows]);
+    assert_eq!(begun["shares"], serde_json::json!({"n": 5, "unfinished": [1, 2, 4, 5]}));
+    assert_eq!(begun["digest"], before["digest"]);
+    let [process] = &begun["processes"].as_array().unwrap()[..] else { panic!("{begun}") };
+    assert_eq!((&process["shard"], &process["n_blocks"]), (&serde_json::json!([3, 5]), &2.into()));
+    assert!(
+        text(&place).contains(&format!("blocks: 2 of 12 done, pairs: {rows} of 20\n")),
+        "{}",
+        text(&place)
+    );
+
+    place.done("runs -o out");
+    let done = status(&place);
+    assert_eq!((counts(&done), &done["missing"]), ([12, 12, 20, 0], &Value::Array(vec![])));
+    let mut blocks: Vec<u64> = done["processes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|process| process["n_blocks"].as_u64().unwrap())
+        .collect();
+    blocks.sort_unstable();
+    assert_eq!(blocks, [2, 10]);
+    assert!(text(&place).contains("blocks: 12 of 12 done, pairs: 20 of 20\n"), "{}", text(&place));
+}
