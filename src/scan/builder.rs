@@ -175,8 +175,7 @@ impl<'a> Scan<'a> {
         Self { cache: CacheChoice::None, ..self }
     }
 
-    /// Size of the cache above which the bases that were used the longest ago are removed: by default
-    /// [`Cache::DEFAULT_LIMIT_BYTES`](super::Cache::DEFAULT_LIMIT_BYTES).
+    /// Size of the cache above which the bases that were used the longest ago are removed: by default 20 GiB.
     pub fn cache_limit_bytes(self, limit_bytes: u64) -> Self {
         Self { cache_limit_bytes: Some(limit_bytes), ..self }
     }

@@ -71,6 +71,16 @@ impl BlockCounts {
     }
 }
 
+/// An adapter with modules that have no basis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingBases {
+    /// The adapter, as it was named or found.
+    pub path: String,
+    /// Which modules, and why.
+    pub problem: String,
+}
+
 /// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
 /// for this scan alone, and what processes that were killed left half written. Returns what is missing.
 ///

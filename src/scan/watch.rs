@@ -1,7 +1,7 @@
 //! Tells the caller how far the work is.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::bases::Bases;
@@ -11,6 +11,19 @@ use crate::error::Result;
 
 /// How often.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Ends the watcher when it is dropped, also by a panic in the work, which would wait for it for ever.
+struct End<'a> {
+    ended: &'a AtomicBool,
+    watcher: Thread,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.watcher.unpark();
+    }
+}
 
 /// What is watched.
 pub(super) struct Watch<'a, 'b> {
@@ -36,10 +49,8 @@ impl Watch<'_, '_> {
                     self.listener.emit(&Event::Progress(self.progress(started.elapsed())));
                 }
             });
-            let done = work();
-            ended.store(true, Ordering::Relaxed);
-            watcher.thread().unpark();
-            done
+            let _end = End { ended: &ended, watcher: watcher.thread().clone() };
+            work()
         })
     }
 
