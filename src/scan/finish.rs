@@ -13,16 +13,6 @@ use super::top;
 use crate::error::{Error, Result};
 use crate::text::{counted, some_of};
 
-/// An adapter with modules that have no basis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MissingBases {
-    /// The adapter, as it was named or found.
-    pub path: String,
-    /// Which modules, and why.
-    pub problem: String,
-}
-
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
