@@ -102,7 +102,7 @@ fn averages_are_those_of_plain_sums_without_marked_pairs() {
     let excess_in = |m: usize, (a, b): (i32, i32)| f64::from(phi(m, a, b)) - BASELINE;
     let excess = |pair: (i32, i32)| mean((0..modules.len()).map(|m| excess_in(m, pair)));
     let counts = &found["counts"];
-    let counted = ["adapters", "pairs", "rows", "same_start_pairs", "other_base_pairs", "left_out_pairs"];
+    let counted = ["adapters", "pairs", "rows", "shared_init_pairs", "other_base_pairs", "left_out_pairs"];
     assert_eq!(counted.map(|name| counts[name].as_u64().unwrap()), [12, 66, 396, 1, 1, 2]);
     assert_near(&found["mean_excess"], mean(pairs.iter().map(|&pair| excess(pair))));
     assert_near(&found["mean_phi"], mean(pairs.iter().map(|&pair| excess(pair) + BASELINE)));
@@ -157,7 +157,7 @@ fn a_shared_start_spoils_side_a_and_not_side_b_and_marked_pairs_are_better_than_
         fs::write(folder.path().join("plan.json"), plan).unwrap();
         let found = findings(folder.path(), &[]);
         assert!((mean(&found) - expected).abs() < 1e-6, "{side}: {}", mean(&found));
-        assert_eq!(found["counts"]["same_start_pairs"], 3);
+        assert_eq!(found["counts"]["shared_init_pairs"], 3);
     }
     let all = |_, a, b| Row { shared_init: true, ..Row::new(a, b, 0.9) };
     write(folder.path(), &seeds(4), &everywhere(&modules(1, &["q_proj"]), all, 4));
@@ -165,7 +165,7 @@ fn a_shared_start_spoils_side_a_and_not_side_b_and_marked_pairs_are_better_than_
     let output = report(folder.path(), &["-q"]);
     let summary = text(&output.stdout);
     assert!(
-        summary.contains("marked: 6 pairs with the same start; none left out of what follows"),
+        summary.contains("marked: 6 pairs with a shared start; none left out of what follows"),
         "{summary}"
     );
     assert!(summary.contains("mean φ(r, r) 0.900, excess over the baseline +0.775"), "{summary}");

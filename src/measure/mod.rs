@@ -4,7 +4,6 @@
 //! which follows from it, of what engines make for it. A new statistic is a file here, a line of that list and, where it
 //! needs another sum of the product, the kernels in `shaders/shared/stack.wgsl` and `engine/cpu/tile.rs`.
 
-#[cfg(feature = "scan")]
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;

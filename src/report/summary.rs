@@ -57,7 +57,7 @@ pub(crate) struct ReportCounts {
     pub(crate) rows: u64,
     /// Rows without a finite φ(r, r).
     pub(crate) skipped_rows: u64,
-    pub(crate) same_start_pairs: u64,
+    pub(crate) shared_init_pairs: u64,
     pub(crate) other_base_pairs: u64,
     /// Pairs that averages, lists and outliers leave out.
     pub(crate) left_out_pairs: u64,
@@ -126,13 +126,13 @@ pub(crate) fn findings(scan: &ScanSums, top: usize) -> Findings {
         pairs: 0,
         rows: scan.n_rows,
         skipped_rows: scan.n_skipped,
-        same_start_pairs: 0,
+        shared_init_pairs: 0,
         other_base_pairs: 0,
         left_out_pairs: 0,
     };
     for pair in scan.pairs.iter() {
         counts.pairs += 1;
-        counts.same_start_pairs += u64::from(pair.has_shared_init());
+        counts.shared_init_pairs += u64::from(pair.has_shared_init());
         counts.other_base_pairs += u64::from(pair.has_other_base());
         counts.left_out_pairs += u64::from(scan.spoils(&pair));
     }

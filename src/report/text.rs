@@ -70,7 +70,7 @@ fn line(text: &mut String, content: &str) {
 }
 
 fn marks(text: &mut String, counts: &ReportCounts) {
-    let marked = [(counts.same_start_pairs, "the same start"), (counts.other_base_pairs, "two base models")];
+    let marked = [(counts.shared_init_pairs, "a shared start"), (counts.other_base_pairs, "two base models")];
     let marked: Vec<String> = marked
         .into_iter()
         .filter(|&(n, _)| n > 0)

@@ -190,9 +190,11 @@ impl fmt::Display for ScanWarning {
     }
 }
 
+type OnEvent<'a> = Box<dyn FnMut(&Event) + Send + 'a>;
+
 /// The caller's function for events, called by one thread at a time.
 #[derive(Default)]
-pub(super) struct Listener<'a>(Option<Mutex<Box<dyn FnMut(&Event) + Send + 'a>>>);
+pub(super) struct Listener<'a>(Option<Mutex<OnEvent<'a>>>);
 
 impl<'a> Listener<'a> {
     pub(super) fn new(on_event: impl FnMut(&Event) + Send + 'a) -> Self {

@@ -1,4 +1,5 @@
 //! Tables as they are written and read again.
+#![allow(clippy::single_range_in_vec_init, reason = "a range holds the ids of one row group")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

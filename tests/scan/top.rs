@@ -34,7 +34,7 @@ fn the_most_alike_of_either_adapter_are_kept_and_all_are_counted() {
             rows.iter().filter(|row| row.text("module") == Some(module)).cloned().collect()
         };
         let all = of_module(&all);
-        let mut best: BTreeMap<usize, Vec<(f64, (usize, usize))>> = BTreeMap::new();
+        let mut best = BTreeMap::<usize, Vec<(f64, (usize, usize))>>::new();
         for row in &all {
             let (a, b) = pair(row);
             for adapter in [a, b] {

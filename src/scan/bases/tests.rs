@@ -63,8 +63,10 @@ impl One {
     }
 }
 
-/// Ways to write a file anew.
-const WRITERS: [(&str, fn(&Path)); 2] = [
+/// A way to write a file again, and its name.
+type Writer = (&'static str, fn(&Path));
+
+const WRITERS: [Writer; 2] = [
     ("renamed over", |file| {
         let other = file.with_extension("new");
         fs::copy(FILE, &other).unwrap();
