@@ -24,7 +24,8 @@ impl FinishedScan {
     /// Reads the plan of an output folder.
     ///
     /// # Errors
-    /// `Invalid` when it holds no scan, and as [`Folder::read_plan`].
+    /// `NotFound` when it holds no plan, `Malformed` when the plan cannot be read, `Unsupported` when another version wrote
+    /// it in another layout.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
         let gone = || Fault::no_such_file(folder.plan_file()).not_found();
