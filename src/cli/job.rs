@@ -78,6 +78,8 @@ impl<'a> Job<'a> {
             Some([a, b]) => Some(self.control(engine.as_ref(), a, b)?),
             None => None,
         };
+        // What the CPU engine had to make in a GPU's place.
+        engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
         console.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
         Ok(Done { engine, comparisons, statistics, control, warnings })
     }

@@ -1,8 +1,9 @@
 //! Every statistic of a pair of subspaces: its formula, its range, and what chance would give.
 //!
 //! [`STATISTICS`] is the one list of what a scan's table, `compare` and `figure --json` hold of a pair, and [`PRODUCT_SUMS`],
-//! which follows from it, of what engines make for it. A new statistic is a file here, a line of that list and, where it
-//! needs another sum of the product, the kernels in `shaders/shared/stack.wgsl` and `engine/cpu/tile.rs`.
+//! which follows from it, of what engines make for it. A new statistic is a file here and a line of that list. Where it needs
+//! another sum over the product, `shaders/shared/stack.wgsl` has to make it too; and where that is a sum of a new kind
+//! ([`Terms`], [`Corner`]), so have `engine/cpu/tile_stats.rs` and the plain loops of `kernels/pair_stats`.
 
 pub(crate) mod angles;
 pub(crate) mod baseline;
