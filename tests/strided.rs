@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use common::torch::{archive, pair_with, pickle, tensor};
@@ -177,14 +176,8 @@ fn views() -> Vec<(Vec<u8>, [usize; 8])> {
         let place = |at: usize| offset as usize + at / 2 * strides[0] as usize + at % 2 * strides[1] as usize;
         (tensor("1", 24, offset, &[4, 2], &strides), std::array::from_fn(place))
     };
-    vec![
-        view(0, [2, 1]),
-        view(5, [2, 1]),
-        view(0, [1, 4]),
-        view(3, [1, 10]),
-        view(1, [6, 3]),
-        view(2, [5, 2]),
-    ]
+    let strides = [[2, 1], [4, 1], [2, 2], [1, 4], [1, 5], [6, 3], [5, 2]];
+    strides.into_iter().flat_map(|strides| [view(0, strides), view(2, strides)]).collect()
 }
 
 #[test]
@@ -219,7 +212,15 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     result
 }
 
-/// A `.npy` file, (rows, cols), column after column or row after row.
+/// A `.npy` file.
+fn npy(descr: &str, shape: &str, is_fortran: bool, numbers: &[u8]) -> Vec<u8> {
+    let order = if is_fortran { "True" } else { "False" };
+    let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), numbers].concat()
+}
+
+/// The same of a matrix, column after column or row after row.
 fn array(dtype: Dtype, numbers: &Numbers, is_fortran: bool) -> Vec<u8> {
     let descr = match dtype {
         Dtype::F64 => "<f8",
@@ -228,12 +229,8 @@ fn array(dtype: Dtype, numbers: &Numbers, is_fortran: bool) -> Vec<u8> {
         Dtype::Bf16 => panic!("numpy has no such type"),
     };
     let shape = format!("({}, {})", numbers.values.len() / numbers.cols, numbers.cols);
-    let order = if is_fortran { "True" } else { "False" };
-    let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
-    let mut bytes = [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..]].concat();
-    bytes.extend(header.as_bytes());
-    bytes.extend(if is_fortran { numbers.transposed() } else { numbers.clone() }.stored(dtype));
-    bytes
+    let in_order = if is_fortran { numbers.transposed() } else { numbers.clone() };
+    npy(descr, &shape, is_fortran, &in_order.stored(dtype))
 }
 
 #[test]
@@ -242,19 +239,38 @@ fn numpys_arrays_are_read_in_either_order_and_transposed_for_mlx() {
     for dtype in [Dtype::F64, Dtype::F32, Dtype::F16] {
         for is_fortran in [false, true] {
             for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
-                let options = zip::write::SimpleFileOptions::default().compression_method(method);
-                let mut zip = zip::ZipWriter::new(Cursor::new(vec![]));
-                for (name, numbers) in [("m.lora_a.npy", &a), ("m.lora_b.npy", &b)] {
-                    zip.start_file(name, options).unwrap();
-                    zip.write_all(&array(dtype, numbers, is_fortran)).unwrap();
-                }
-                let bytes = zip.finish().unwrap().into_inner();
-                let adapter = Adapter::from_bytes("adapters.npz", bytes).unwrap();
+                let [a_npy, b_npy] = [&a, &b].map(|numbers| array(dtype, numbers, is_fortran));
+                let members: [(&str, &[u8]); 2] = [("m.lora_a.npy", &a_npy), ("m.lora_b.npy", &b_npy)];
+                let adapter = Adapter::from_bytes("adapters.npz", archive(&members, method)).unwrap();
                 let module = adapter.module("m").unwrap();
                 assert_eq!(module.a.path(), Path::new("adapters.npz"));
                 assert_reads(&module.a, &a.transposed(), dtype);
                 assert_reads(&module.b, &b.transposed(), dtype);
             }
         }
+    }
+}
+
+#[test]
+fn each_alpha_is_read_from_its_own_member_of_an_archive() {
+    let numbers = |descr: &str, shape: &str, numbers: &[f32]| {
+        npy(descr, shape, false, &numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>())
+    };
+    let members: Vec<(String, Vec<u8>)> = [("one", 3.0), ("two", 5.0)]
+        .into_iter()
+        .flat_map(|(name, alpha)| {
+            [
+                (format!("lora_unet_{name}.lora_down.weight.npy"), numbers("<f4", "(1, 2)", &[1.0, 2.0])),
+                (format!("lora_unet_{name}.lora_up.weight.npy"), numbers("<f4", "(2, 1)", &[1.0, 2.0])),
+                (format!("lora_unet_{name}.alpha.npy"), numbers("<f4", "()", &[alpha])),
+            ]
+        })
+        .collect();
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let adapter = Adapter::from_bytes("x.npz", archive(&members, method)).unwrap();
+        let alphas: Vec<_> =
+            adapter.modules().iter().map(|module| (&module.name[..], module.alpha)).collect();
+        assert_eq!(alphas, [("one", Some(3.0)), ("two", Some(5.0))]);
     }
 }

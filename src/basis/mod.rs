@@ -55,9 +55,8 @@ impl Basis {
             Side::B => Self::of_b(module),
             Side::DwLeft | Side::DwRight => {
                 let b = module.b.read()?;
-                for (matrix, factor) in [(&a, &module.a), (&b, &module.b)] {
-                    Scaled::new(matrix).map_err(|error| locate(error, factor))?;
-                }
+                Scaled::new(&a).map_err(|error| locate(error, &module.a))?;
+                Scaled::of_b(&b).map_err(|error| locate(error, &module.b))?;
                 // B is named where both are to blame: it is the one that starts at zero.
                 Self::of_update(&a, &b, module.scaling, side).map_err(|error| locate(error, &module.b))
             }
@@ -78,7 +77,7 @@ impl Basis {
     /// `Unsupported` for a matrix without a direction above its own rounding noise, such as a B that was never trained;
     /// `Invalid` for a number that is not finite, a matrix without entries, or a side that needs both factors.
     pub fn of_matrix(matrix: &Matrix, side: Side) -> Result<Self> {
-        let scaled = Scaled::new(matrix)?;
+        let scaled = if side == Side::B { Scaled::of_b(matrix) } else { Scaled::new(matrix) }?;
         // (r, d), whose right-singular vectors are sought: A as it is, or B's transpose.
         let (rows, r) = match side {
             Side::A => (Cow::Borrowed(scaled.values()), matrix.rows),

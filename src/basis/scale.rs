@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use faer::MatRef;
 
 use crate::adapter::Matrix;
-use crate::error::{Fault, Remedy, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::simd;
 
 /// Squares of numbers up to 2^±400, summed, stay far inside f64.
@@ -33,9 +33,8 @@ impl<'a> Scaled<'a> {
             return Err(Fault::new(found, "finite numbers").invalid());
         }
         if largest == 0.0 {
-            return Err(Fault::new(format!("nothing but zeros in {rows} × {cols}"), "a trained factor")
-                .remedy(Remedy::CompareSideA)
-                .unsupported());
+            let found = format!("nothing but zeros in {rows} × {cols}");
+            return Err(Fault::new(found, "a trained factor").unsupported());
         }
         let exponent = largest.log2();
         if exponent.abs() <= SAFE_EXPONENT {
@@ -46,6 +45,17 @@ impl<'a> Scaled<'a> {
         let inverse = (-exponent).exp2();
         let values = matrix.values.iter().map(|value| value * inverse).collect();
         Ok(Self { rows, cols, values, unit: exponent.exp2() })
+    }
+
+    /// The same of a B, which starts at zero.
+    ///
+    /// # Errors
+    /// As [`Scaled::new`].
+    pub(super) fn of_b(matrix: &'a Matrix) -> Result<Self> {
+        Self::new(matrix).map_err(|error| match error {
+            Error::Unsupported(fault) => fault.remedy(Remedy::CompareSideA).unsupported(),
+            other => other,
+        })
     }
 
     /// The numbers, row-major.

@@ -28,7 +28,7 @@ pub(super) struct Update {
 ///
 /// With B = Q_B·R_B and Aᵀ = Q_A·R_A, ΔW = Q_B·(R_B·R_Aᵀ)·Q_Aᵀ, and the middle is r × r at most.
 pub(super) fn singular(a: &Matrix, b: &Matrix, vectors: Vectors) -> Result<Update> {
-    let (scaled_a, scaled_b) = (Scaled::new(a)?, Scaled::new(b)?);
+    let (scaled_a, scaled_b) = (Scaled::new(a)?, Scaled::of_b(b)?);
     let (qr_a, qr_b) = (Qr::new(scaled_a.matrix().transpose()), Qr::new(scaled_b.matrix()));
     let (r_a, r_b) = (triangle(&qr_a), triangle(&qr_b));
     let small = small_svd((&r_b * r_a.transpose()).as_ref())?;

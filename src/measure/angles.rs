@@ -85,4 +85,24 @@ mod tests {
         let one = Basis::from_rows(4, vec![0.0, 0.0, 0.0, 1.0], vec![1.0]).unwrap();
         assert_eq!(principal_angles(&a, &one).unwrap(), [90.0]);
     }
+
+    #[test]
+    fn a_basis_makes_no_angle_with_itself_though_its_rows_are_rounded() {
+        for seed in 0..8 {
+            let basis = Basis::gaussian(12, 300, seed).unwrap();
+            let angles = principal_angles(&basis, &basis).unwrap();
+            assert_eq!(angles.len(), 12);
+            assert!(angles.iter().all(|angle| (0.0..0.05).contains(angle)), "{angles:?}");
+        }
+    }
+
+    #[test]
+    fn bases_of_two_spaces_make_none() {
+        let [a, b] = [4, 5].map(|d| Basis::gaussian(2, d, 0).unwrap());
+        let error = principal_angles(&a, &b).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pair: found bases in 4 and 5 dimensions, expected the same d for both"
+        );
+    }
 }

@@ -147,5 +147,47 @@ mod tests {
         let large = Matrix { values: vec![3e200, 4e200], ..zero.clone() };
         assert!(cosine(&start_projection(&zero), &start_projection(&one)).is_nan());
         assert_eq!(start_projection(&one), start_projection(&large));
+        assert_eq!(start_projection(&zero), [0.0; N_PROJECTED]);
+        let infinite = Matrix { values: vec![f64::INFINITY, 1.0], ..zero.clone() };
+        assert_eq!(start_projection(&infinite), [0.0; N_PROJECTED]);
+        // Numbers whose inverse would be infinite.
+        let subnormal = Matrix { values: vec![3.0 * 2f64.powi(-1074), 4.0 * 2f64.powi(-1074)], ..zero };
+        assert_eq!(start_projection(&subnormal), start_projection(&one));
+    }
+
+    /// The place and the sign of the entry at `at` of n.
+    fn place(at: usize, n: usize) -> (usize, f32) {
+        let mut a = Matrix { rows: 1, cols: n, dtype: Dtype::F64, values: vec![0.0; n] };
+        a.values[at] = 2.0;
+        let projection = start_projection(&a);
+        let places: Vec<usize> = (0..N_PROJECTED).filter(|&place| projection[place] != 0.0).collect();
+        assert_eq!(places.len(), 1, "entry {at} of {n}");
+        assert_eq!(projection[places[0]].abs(), 1.0, "entry {at} of {n}");
+        (places[0], projection[places[0]])
+    }
+
+    #[test]
+    fn every_entry_goes_with_a_sign_to_one_place_and_those_of_a_run_to_different_ones() {
+        let n = 5 * N_PROJECTED + 70;
+        let found: Vec<(usize, f32)> = (0..n).map(|at| place(at, n)).collect();
+        for run in found.chunks(N_PROJECTED) {
+            let mut places: Vec<usize> = run.iter().map(|(place, _)| *place).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(places.len(), run.len());
+            let n_negative = run.iter().filter(|(_, sign)| *sign < 0.0).count();
+            assert!((run.len() / 4..run.len() * 3 / 4).contains(&n_negative), "{n_negative}");
+        }
+        let first: Vec<usize> = found.iter().step_by(N_PROJECTED).map(|(place, _)| *place).collect();
+        assert!(first.windows(2).all(|pair| pair[0] != pair[1]), "{first:?}");
+    }
+
+    #[test]
+    fn places_and_signs_are_those_of_every_version_since_bases_are_kept_with_them() {
+        let found = [0, 1, 63, 64, 127, 128, 300, 699].map(|at| place(at, 700));
+        assert_eq!(
+            found,
+            [(47, 1.0), (48, 1.0), (110, 1.0), (111, -1.0), (46, 1.0), (108, -1.0), (13, -1.0), (102, -1.0)]
+        );
     }
 }

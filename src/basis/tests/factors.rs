@@ -123,6 +123,9 @@ fn refuses_zeros_numbers_that_are_not_finite_and_empty_matrices() {
     let matrix = |values: Vec<f64>| Matrix { rows: 1, cols: 2, dtype: Dtype::F32, values };
     let zeros = Basis::of_matrix(&matrix(vec![0.0, -0.0]), Side::A).unwrap_err();
     assert_eq!(zeros.to_string(), "found nothing but zeros in 1 × 2, expected a trained factor");
+    assert_eq!(zeros.remedy(), None);
+    // B starts at zero; an A of zeros is of no use on any side.
+    let zeros = Basis::of_matrix(&matrix(vec![0.0, -0.0]), Side::B).unwrap_err();
     assert_eq!(zeros.remedy(), Some(&Remedy::CompareSideA));
     assert!(Basis::of_matrix(&matrix(vec![f64::NAN, 1.0]), Side::A).is_err());
     assert!(Basis::of_matrix(&matrix(vec![f64::INFINITY, 1.0]), Side::B).is_err());

@@ -40,7 +40,8 @@ impl Spectra {
             false => sigma(Basis::of(module, Side::DwRight))?,
         };
         Ok(Self {
-            update_norm_f: update.iter().map(|sigma| sigma * sigma).sum::<f64>().sqrt(),
+            // A sum of nothing would be -0.
+            update_norm_f: update.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt(),
             update_norm_2: update.first().copied().unwrap_or(0.0),
             a: Spectrum::new(&a),
             b: Spectrum::new(&b),
