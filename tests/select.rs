@@ -375,3 +375,24 @@ fn a_pair_of_two_names_goes_by_the_first_ones() {
         assert_eq!(selected.pairs[0].second.name, "g.7.two");
     }
 }
+
+#[test]
+fn a_layer_of_which_each_file_has_other_modules_is_not_called_missing() {
+    let (x, y) = (square("x", &["h.0.a", "h.1.a"]), square("y", &["h.0.a", "h.1.b"]));
+    let all = Selection::new().all();
+    assert_eq!(
+        refused(&all.clone().layer(1), &x, &y),
+        "layer 1: x and y have no module of it in common; both have layer 0"
+    );
+    let z = square("z", &["h.0.a"]);
+    assert_eq!(refused(&all.clone().layer(1), &x, &z), "layer 1: only x has it; both have layer 0");
+    assert_eq!(refused(&all.layer(1), &z, &x), "layer 1: only x has it; both have layer 0");
+}
+
+#[test]
+fn two_adapters_of_one_model_are_not_told_to_be_of_one_model() {
+    let [x, y] = ["seed0-r64-layer0", "seed0-r64-layer5"].map(|name| Adapter::open(data(name)).unwrap());
+    let error = Selection::new().select(&x, &y, Side::A).unwrap_err();
+    let hint = error.remedy().unwrap().to_string();
+    assert_eq!(hint, "both name the base model `sentence-transformers/all-MiniLM-L6-v2`");
+}

@@ -52,7 +52,7 @@ pub fn band_tail(mean: f64, n: usize, d: usize) -> f64 {
         return 1.0;
     }
     if mean >= 1.0 {
-        return if d == 1 { 1.0 } else { 0.0 };
+        return 0.0;
     }
     // The logarithm of the bound is convex in s on (0, 1/(2·(1 − mean))): a golden-section search finds its minimum.
     let golden = (5f64.sqrt() - 1.0) / 2.0;

@@ -117,7 +117,9 @@ mod tests {
     fn refuses_wrong_counts_sides_over_d_and_values_that_are_not_finite() {
         assert!(Grid::new(2, 2, 5, vec![0.0; 3]).is_err());
         assert!(Grid::new(2, 2, 1, vec![0.0; 4]).is_err());
-        assert!(Grid::new(0, 2, 1, vec![]).is_err());
+        for (n_rows, n_cols) in [(0, 2), (2, 0), (4, 1), (1, 4)] {
+            assert!(Grid::new(n_rows, n_cols, 3, vec![0.0; n_rows * n_cols]).is_err(), "{n_rows} × {n_cols}");
+        }
         let error = Grid::new(2, 2, 5, vec![0.0, 0.0, f32::NAN, 0.0]).unwrap_err();
         assert_eq!(error.to_string(), "grid: found NaN at (2, 1), expected finite values");
     }

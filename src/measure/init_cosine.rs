@@ -49,6 +49,7 @@ pub fn cosine(a_1: &Matrix, a_2: &Matrix) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::adapter::Dtype;
+    use crate::basis::Basis;
 
     fn matrix(values: &[f64]) -> Matrix {
         Matrix { rows: 1, cols: values.len(), dtype: Dtype::F64, values: values.to_vec() }
@@ -68,5 +69,16 @@ mod tests {
     fn there_is_none_for_other_shapes_and_zeros() {
         assert_eq!(cosine(&matrix(&[1.0]), &matrix(&[1.0, 0.0])), None);
         assert_eq!(cosine(&matrix(&[0.0]), &matrix(&[1.0])), None);
+    }
+
+    #[test]
+    fn what_rounding_leaves_over_1_is_1() {
+        for seed in 0..100 {
+            let a = Basis::gaussian(1, 7, seed).unwrap();
+            let a = matrix(&a.rows().iter().map(|&x| f64::from(x) * 0.3).collect::<Vec<_>>());
+            let minus = matrix(&a.values.iter().map(|x| -x).collect::<Vec<_>>());
+            let (one, other) = (cosine(&a, &a).unwrap(), cosine(&a, &minus).unwrap());
+            assert!((1.0 - 1e-15..=1.0).contains(&one) && other == -one, "{seed}: {one} {other}");
+        }
     }
 }

@@ -147,6 +147,7 @@ mod tests {
         let large = Matrix { values: vec![3e200, 4e200], ..zero.clone() };
         assert!(cosine(&start_projection(&zero), &start_projection(&one)).is_nan());
         assert_eq!(start_projection(&one), start_projection(&large));
+        assert!((cosine(&start_projection(&one), &start_projection(&large)) - 1.0).abs() < 1e-6);
         assert_eq!(start_projection(&zero), [0.0; N_PROJECTED]);
         let infinite = Matrix { values: vec![f64::INFINITY, 1.0], ..zero.clone() };
         assert_eq!(start_projection(&infinite), [0.0; N_PROJECTED]);

@@ -57,12 +57,13 @@ impl<'a> Candidates<'a> {
         if self.pairs.iter().any(|pair| pass(&pair.first) || pass(&pair.second)) {
             return Ok(());
         }
-        let in_one =
-            self.only.iter().zip(self.adapters).find(|(only, _)| only.iter().any(|module| pass(module)));
+        let has_it = self.only.each_ref().map(|only| only.iter().any(|module| pass(module)));
         let [first, second] = self.adapters.map(|adapter| adapter.path().display());
-        let who = match in_one {
-            Some((_, adapter)) => format!("only {} has it", adapter.path().display()),
-            None => format!("neither {first} nor {second} has it"),
+        let who = match has_it {
+            [true, true] => format!("{first} and {second} have no module of it in common"),
+            [true, false] => format!("only {first} has it"),
+            [false, true] => format!("only {second} has it"),
+            [false, false] => format!("neither {first} nor {second} has it"),
         };
         Err(Fault::stating(format!("{who}; both have {}", there_is())).of(what).invalid())
     }

@@ -200,6 +200,7 @@ fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair, side: Side) -> R
 fn different_models(first: &Adapter, second: &Adapter) -> String {
     match (first.base_model(), second.base_model()) {
         (Some(x), Some(y)) if x != y => format!("their base models differ: {}", listed([x, y])),
+        (Some(x), Some(_)) => format!("both name the base model {}", quoted(x)),
         _ => "both adapters must be of one base model".into(),
     }
 }
