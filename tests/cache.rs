@@ -160,7 +160,7 @@ fn a_record_damaged_under_an_open_entry_is_one_line_and_made_again() {
     assert!(
         error
             .to_string()
-            .ends_with(".bases: found a damaged entry of the cache, expected it as it was written")
+            .ends_with(".safetensors: found a damaged entry of the cache, expected it as it was written")
     );
     assert!(error.hint().unwrap().contains("run the same command again"));
     assert!(cache.get(&key(1)).unwrap().is_none());
@@ -172,11 +172,11 @@ fn a_writer_takes_as_many_records_as_it_announced() {
     let folder = folder();
     let cache = Cache::open(folder.path(), LIMIT).unwrap();
     for n in [1, 3] {
-        let mut writer = cache.writer(&key(1), n).unwrap();
+        let mut writer = cache.writer(&key(1), vec!["q".to_owned(); n]).unwrap();
         records(1).iter().take(2).for_each(|record| writer.push(record).unwrap());
         assert!(matches!(writer.finish(), Err(Error::Invalid(_))));
     }
-    drop(cache.writer(&key(1), 1).unwrap());
+    drop(cache.writer(&key(1), vec!["q".to_owned()]).unwrap());
     assert_eq!(files(folder.path()), [] as [PathBuf; 0]);
 }
 
@@ -252,6 +252,39 @@ fn a_file_in_place_of_the_folder_is_refused() {
 }
 
 #[test]
+fn an_entry_is_a_safetensors_file_of_named_tensors() {
+    use safetensors::{Dtype as Stored, SafeTensors};
+    let folder = folder();
+    let cache = Cache::open(folder.path(), LIMIT).unwrap();
+    let names = ["layers.0.q_proj", "a \"name\"\n", "ü"].map(str::to_owned);
+    let mut writer = cache.writer(&key(1), names.to_vec()).unwrap();
+    records(4).iter().for_each(|record| writer.push(record).unwrap());
+    writer.finish().unwrap();
+    let bytes = fs::read(&files(folder.path())[0]).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.len(), 1 + 4 + 1 + 4);
+    for (name, record) in names.iter().zip(records(4)) {
+        let tensor = |part: &str| file.tensor(&format!("{name}.{part}")).unwrap();
+        let CachedModule::Basis { basis, projection } = record else {
+            assert!(tensor("missing").data().ends_with("expected ü".as_bytes()));
+            continue;
+        };
+        let numbers = |part: &str| -> Vec<f32> {
+            assert_eq!(tensor(part).dtype(), Stored::F32);
+            tensor(part).data().chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+        };
+        assert_eq!((tensor("rows").shape(), numbers("rows")), (&[5, 40][..], basis.rows().to_vec()));
+        assert_eq!(numbers("projection"), projection.to_vec());
+        let sigma =
+            tensor("sigma").data().chunks(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap()));
+        assert!(sigma.eq(basis.sigma().iter().copied()));
+        let counts =
+            tensor("counts").data().chunks(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+        assert!(counts.eq([5, 40, 0, 5]));
+    }
+}
+
+#[test]
 fn threads_share_an_entry() {
     let folder = folder();
     let entry = Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &records(1)).unwrap();
@@ -318,7 +351,7 @@ fn processes_and_threads_race_on_keys_and_on_eviction() {
         assert!(child.wait().unwrap().success());
     }
     assert!(bytes(folder.path()) <= limit, "{} of {limit}", bytes(folder.path()));
-    assert!(files(folder.path()).iter().all(|file| file.extension().is_some_and(|end| end == "bases")));
+    assert!(files(folder.path()).iter().all(|file| file.extension().is_some_and(|end| end == "safetensors")));
 }
 
 #[test]
@@ -329,7 +362,7 @@ fn child_fills_the_disk() {
     let large = CachedModule::Basis { basis, projection: none() };
     let error = cache.put(&key(2), &[large]).unwrap_err();
     assert!(
-        matches!(error, Error::Io { .. }) && error.to_string().contains(".bases: cannot write: "),
+        matches!(error, Error::Io { .. }) && error.to_string().contains(".safetensors: cannot write: "),
         "{error}"
     );
     assert_eq!(all(&cache.get(&key(1)).unwrap().unwrap()), records(1));

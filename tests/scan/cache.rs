@@ -21,7 +21,7 @@ type Damage = fn(&mut Vec<u8>);
 fn entries(place: &Place, dir: &str) -> Vec<PathBuf> {
     let Ok(files) = fs::read_dir(place.path(dir)) else { return vec![] };
     let paths = files.map(|file| file.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "bases")).collect()
+    paths.filter(|path| path.extension().is_some_and(|end| end == "safetensors")).collect()
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl Cached {
     }
 
     pub(super) fn factorise(&self, files: &Files<'_>, key: &Key, file: &OpenFile) -> Result<Entry> {
-        let mut writer = self.cache.writer(key, file.modules().len())?;
+        let names = file.modules().iter().map(|module| module.name.clone()).collect();
+        let mut writer = self.cache.writer(key, names)?;
         for module in file.modules() {
             writer.push(&files.factorise(module)?)?;
         }
@@ -164,7 +165,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
 fn key(digest: Digest, side: Side, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
-    hash.update(format!("lorascope bases 2\n{digest}\n{side}\n").as_bytes());
+    hash.update(format!("lorascope bases 3\n{digest}\n{side}\n").as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Key;
-use super::format::{self, HEADER_BYTES, Line};
+use super::format::{self, HEADER_BYTES, Line, WORD};
 use super::record::{CachedModule, Summary};
 use crate::basis::Basis;
 use crate::error::{Error, Fault, Result};
@@ -24,12 +24,24 @@ impl Entry {
     /// `Malformed` for a file that is not the whole entry of this key, `Io` when the system refuses to read it.
     pub(super) fn new(path: PathBuf, file: File, key: &Key) -> Result<Self> {
         let n_bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
+        let wrong = || damaged(&path);
+        // The end of something that lies within the file, as an offset and as a length in memory.
+        let end = |start: u64, n: u64| {
+            let end = start.checked_add(n).filter(|&end| end <= n_bytes);
+            end.and_then(|end| Some((end, usize::try_from(end).ok()?))).ok_or_else(wrong)
+        };
+        let mut length = [0; WORD];
+        read(&path, &file, &mut length, 0)?;
+        let (json_end, n_json) = end(WORD as u64, u64::from_le_bytes(length))?;
         let mut header = [0; HEADER_BYTES];
-        read(&path, &file, &mut header, 0)?;
-        let table_bytes = format::table_bytes(&header, key, n_bytes).ok_or_else(|| damaged(&path))?;
-        let mut table = vec![0; table_bytes];
-        read(&path, &file, &mut table, HEADER_BYTES as u64)?;
-        let lines = format::lines(&header, &table, n_bytes).ok_or_else(|| damaged(&path))?;
+        read(&path, &file, &mut header, json_end)?;
+        let table_bytes = format::table_bytes(&header, key, n_bytes).ok_or_else(wrong)?;
+        let (start, n_head) = end(json_end + HEADER_BYTES as u64, table_bytes)?;
+        let mut head = vec![0; n_head];
+        read(&path, &file, &mut head, 0)?;
+        let (json, index) = head[WORD..].split_at(n_json - WORD);
+        let (header, table) = index.split_at(HEADER_BYTES);
+        let lines = format::lines(json, header, table, start, n_bytes).ok_or_else(wrong)?;
         Ok(Self { path, file, lines })
     }
 

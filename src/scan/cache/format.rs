@@ -1,23 +1,27 @@
-//! The layout of an entry's file, in little-endian words of 8 bytes but for texts and rows.
+//! The layout of an entry's file: a safetensors file, whose tensors other programs read by name.
 //!
 //! ```text
-//! header   magic, version, n records, bytes of the file, key (4 words), checksum of the header before it and the table
-//! table    n lines: offset, bytes of the summary, bytes of the rows, checksum of the summary, checksum of the rows
-//! records  summary, then rows (q, d) in f32
-//! summary  0 and a text: why there is no basis; or 1, r, d, n_uncertain, q, σ (q words), the projection (64 words)
+//! length   of the JSON, a word of 8 bytes
+//! JSON     name, type, shape and place of every tensor, filled up with blanks
+//! index    header   magic, version, n records, bytes of the file, key (4 words), checksum of all of this up to the records
+//!          table    n lines: offset, bytes of the summary, bytes of the rows, checksum of the summary, checksum of the rows
+//! records  of a basis: the summary, which is r, d, n_uncertain, q, σ (q words), the projection (128 f32); the rows (q, d) in f32
+//!          or a text: why there is no basis
 //! ```
+//!
+//! All words are little-endian and of 8 bytes. The JSON is for others: an entry is read by its index, which takes no time
+//! for the modules that are not asked for.
 
 use super::Key;
 use super::record::{CachedModule, N_PROJECTED, Summary};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"lorabase");
-const VERSION: u64 = 2;
-const WORD: usize = 8;
+const VERSION: u64 = 3;
+pub(super) const WORD: usize = 8;
 pub(super) const HEADER_BYTES: usize = 9 * WORD;
 pub(super) const LINE_BYTES: usize = 5 * WORD;
-
-const MISSING: u64 = 0;
-const BASIS: u64 = 1;
+/// r, d, n_uncertain and q.
+pub(super) const COUNTS: usize = 4;
 
 /// Where a record lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +38,7 @@ impl Line {
         self.offset + self.summary_bytes
     }
 
-    /// Whether the record lies behind the table and within the file.
+    /// Whether the record lies past the table and within the file.
     fn fits(&self, start: u64, end: u64) -> bool {
         let record = self.summary_bytes.checked_add(self.rows_bytes);
         let last = record.and_then(|bytes| self.offset.checked_add(bytes));
@@ -46,9 +50,10 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
     first_word(blake3::hash(bytes))
 }
 
-/// Header and table together have one checksum.
-fn head_checksum(header: &[u8], table: &[u8]) -> u64 {
+/// The checksum of what comes before the records: the length, the JSON, and the index without its checksum.
+fn head_checksum(json: &[u8], header: &[u8], table: &[u8]) -> u64 {
     let mut hash = blake3::Hasher::new();
+    hash.update(&(json.len() as u64).to_le_bytes()).update(json);
     hash.update(&header[..HEADER_BYTES - WORD]).update(table);
     first_word(hash.finalize())
 }
@@ -58,40 +63,39 @@ fn first_word(hash: blake3::Hash) -> u64 {
     u64::from_le_bytes(*word)
 }
 
-/// Header and table of a file of `n_bytes`.
-pub(super) fn head(key: &Key, n_bytes: u64, lines: &[Line]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + lines.len() * LINE_BYTES);
+/// What comes before the records in a file of `n_bytes`.
+pub(super) fn head(json: &[u8], key: &Key, n_bytes: u64, lines: &[Line]) -> Vec<u8> {
+    let mut index = Vec::with_capacity(HEADER_BYTES + lines.len() * LINE_BYTES);
     let header = [MAGIC, VERSION, lines.len() as u64, n_bytes];
-    header.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    bytes.extend(key);
-    bytes.extend([0; WORD]);
+    header.iter().for_each(|word| index.extend(word.to_le_bytes()));
+    index.extend(key);
+    index.extend([0; WORD]);
     for line in lines {
         let Line { offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum } = line;
         let words = [offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum];
-        words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        words.iter().for_each(|word| index.extend(word.to_le_bytes()));
     }
-    let checksum = head_checksum(&bytes[..HEADER_BYTES], &bytes[HEADER_BYTES..]);
-    bytes[HEADER_BYTES - WORD..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
-    bytes
+    let (header, table) = index.split_at(HEADER_BYTES);
+    let checksum = head_checksum(json, header, table);
+    index[HEADER_BYTES - WORD..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+    [&(json.len() as u64).to_le_bytes(), json, &index].concat()
 }
 
 /// The bytes of the table that a header announces, when it is one of this key and of a file of `n_bytes`.
-pub(super) fn table_bytes(header: &[u8; HEADER_BYTES], key: &Key, n_bytes: u64) -> Option<usize> {
+pub(super) fn table_bytes(header: &[u8; HEADER_BYTES], key: &Key, n_bytes: u64) -> Option<u64> {
     let mut words = words(header);
     let is_ours = words.next() == Some(MAGIC) && words.next() == Some(VERSION);
     let n_records = words.next()?;
     let is_whole = words.next() == Some(n_bytes) && header[4 * WORD..8 * WORD] == *key;
-    let bytes = n_records.checked_mul(LINE_BYTES as u64)?;
-    let fits = bytes <= n_bytes.saturating_sub(HEADER_BYTES as u64);
-    (is_ours && is_whole && fits).then(|| usize::try_from(bytes).ok())?
+    (is_ours && is_whole).then(|| n_records.checked_mul(LINE_BYTES as u64))?
 }
 
-/// The lines of a table, when the checksum says that it and the header are as they were written.
-pub(super) fn lines(header: &[u8; HEADER_BYTES], table: &[u8], n_bytes: u64) -> Option<Vec<Line>> {
-    if words(header).last() != Some(head_checksum(header, table)) {
+/// The lines of a table, when the checksum says that it, the header and the JSON are as they were written. Records begin at
+/// `start`.
+pub(super) fn lines(json: &[u8], header: &[u8], table: &[u8], start: u64, n_bytes: u64) -> Option<Vec<Line>> {
+    if words(header).last() != Some(head_checksum(json, header, table)) {
         return None;
     }
-    let start = (HEADER_BYTES + table.len()) as u64;
     let line = |bytes: &[u8]| {
         let mut words = words(bytes);
         let mut next = || words.next();
@@ -110,10 +114,10 @@ pub(super) fn lines(header: &[u8; HEADER_BYTES], table: &[u8], n_bytes: u64) -> 
 /// The summary of a record.
 pub(super) fn summary(record: &CachedModule) -> Vec<u8> {
     match record {
-        CachedModule::Missing(reason) => [&MISSING.to_le_bytes(), reason.as_bytes()].concat(),
+        CachedModule::Missing(reason) => reason.as_bytes().to_vec(),
         CachedModule::Basis { basis, projection } => {
-            let counts = [basis.r(), basis.d(), basis.n_uncertain(), basis.q()];
-            let mut bytes = BASIS.to_le_bytes().to_vec();
+            let counts: [usize; COUNTS] = [basis.r(), basis.d(), basis.n_uncertain(), basis.q()];
+            let mut bytes = vec![];
             counts.iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
             basis.sigma().iter().for_each(|sigma| bytes.extend(sigma.to_le_bytes()));
             projection.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
@@ -124,27 +128,24 @@ pub(super) fn summary(record: &CachedModule) -> Vec<u8> {
 
 /// The record that a summary of `rows_bytes` of rows belongs to; `None` for what no record can be.
 pub(super) fn parse_summary(bytes: &[u8], rows_bytes: u64) -> Option<Summary> {
-    let (kind, rest) = bytes.split_first_chunk::<WORD>()?;
-    match u64::from_le_bytes(*kind) {
-        MISSING => Some(Summary::Missing(String::from_utf8(rest.to_vec()).ok()?)),
-        BASIS => {
-            let (counts, rest) = rest.split_at_checked(4 * WORD)?;
-            let mut counts = words(counts).map(usize::try_from);
-            let mut next = || counts.next()?.ok();
-            let (r, d, n_uncertain, q) = (next()?, next()?, next()?, next()?);
-            let (sigma, projection) = rest.split_at_checked(q.checked_mul(WORD)?)?;
-            let sigma = words(sigma).map(f64::from_bits).collect();
-            let mut values = projection.chunks_exact(4).map(|bytes| bytes.try_into().map(f32::from_le_bytes));
-            let mut to = Box::new([0.0; N_PROJECTED]);
-            for value in &mut *to {
-                *value = values.next()?.ok()?;
-            }
-            let rows = q.checked_mul(d).and_then(|n| n.checked_mul(4));
-            let is_whole = projection.len() == 4 * N_PROJECTED && rows.map(|n| n as u64) == Some(rows_bytes);
-            is_whole.then_some(Summary::Basis { r, d, n_uncertain, sigma, projection: to })
-        }
-        _ => None,
+    // A basis has at least one row.
+    if rows_bytes == 0 {
+        return Some(Summary::Missing(String::from_utf8(bytes.to_vec()).ok()?));
     }
+    let (counts, rest) = bytes.split_at_checked(COUNTS * WORD)?;
+    let mut counts = words(counts).map(usize::try_from);
+    let mut next = || counts.next()?.ok();
+    let (r, d, n_uncertain, q) = (next()?, next()?, next()?, next()?);
+    let (sigma, projection) = rest.split_at_checked(q.checked_mul(WORD)?)?;
+    let sigma = words(sigma).map(f64::from_bits).collect();
+    let mut values = projection.chunks_exact(4).map(|bytes| bytes.try_into().map(f32::from_le_bytes));
+    let mut to = Box::new([0.0; N_PROJECTED]);
+    for value in &mut *to {
+        *value = values.next()?.ok()?;
+    }
+    let rows = q.checked_mul(d).and_then(|n| n.checked_mul(4));
+    let is_whole = projection.len() == 4 * N_PROJECTED && rows.map(|n| n as u64) == Some(rows_bytes);
+    is_whole.then_some(Summary::Basis { r, d, n_uncertain, sigma, projection: to })
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::is_temp_file;
 
 /// How entries end: the hexadecimal key, and this.
-pub(super) const SUFFIX: &str = ".bases";
+pub(super) const SUFFIX: &str = ".safetensors";
 const LOCK: &str = "lock";
 
 /// Files that are being written and did not change for so long belong to a process that was killed.

@@ -9,6 +9,7 @@ mod entry;
 mod format;
 mod ledger;
 mod record;
+mod tensors;
 mod writer;
 
 use std::fs::{self, File, FileTimes};
@@ -112,25 +113,25 @@ impl Cache {
         }
     }
 
-    /// Puts records under a key, in order, in place of what is there, and evicts what is over the limit.
+    /// Puts records under a key, in order, in place of what is there. They are named by their numbers, and evicts what is over the limit.
     ///
     /// # Errors
     /// As [`Writer::push`] and [`Writer::finish`]; the cache is then as it was, and whoever asked can go on without.
     pub fn put(&self, key: &Key, records: &[CachedModule]) -> Result<Entry> {
-        let mut writer = self.writer(key, records.len())?;
+        let mut writer = self.writer(key, (0..records.len()).map(|n| n.to_string()).collect())?;
         for record in records {
             writer.push(record)?;
         }
         writer.finish()
     }
 
-    /// As [`Cache::put`], for `n` records that are not in memory at once.
+    /// As [`Cache::put`], for records that are not in memory at once: of modules of these names.
     ///
     /// # Errors
     /// `Io` when the system refuses to write, a full disk among the causes.
-    pub fn writer(&self, key: &Key, n: usize) -> Result<Writer<'_>> {
+    pub fn writer(&self, key: &Key, names: Vec<String>) -> Result<Writer<'_>> {
         fs::create_dir_all(&self.dir).map_err(|error| Error::io("make the folder", &self.dir, error))?;
-        Writer::new(self, self.path(key), key, n)
+        Writer::new(self, self.path(key), key, names)
     }
 
     /// Sees to it that entries can be put here, before there is work to lose.

@@ -9,9 +9,10 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 
 use super::entry::Entry;
-use super::format::{self, HEADER_BYTES, LINE_BYTES, Line};
+use super::format::{self, HEADER_BYTES, LINE_BYTES, Line, WORD};
 use super::ledger;
 use super::record::CachedModule;
+use super::tensors::Tensors;
 use super::{Cache, Key};
 use crate::error::{Error, Fault, Result};
 use crate::files::temp_file_next_to;
@@ -23,20 +24,24 @@ pub struct Writer<'a> {
     path: PathBuf,
     key: Key,
     file: BufWriter<NamedTempFile>,
-    n: usize,
+    names: Vec<String>,
+    tensors: Tensors,
     lines: Vec<Line>,
     n_bytes: u64,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(cache: &'a Cache, path: PathBuf, key: &Key, n: usize) -> Result<Self> {
-        let n_bytes = (HEADER_BYTES + n * LINE_BYTES) as u64;
+    pub(super) fn new(cache: &'a Cache, path: PathBuf, key: &Key, names: Vec<String>) -> Result<Self> {
+        let index_bytes = HEADER_BYTES + names.len() * LINE_BYTES;
+        let tensors = Tensors::new(names.iter().map(String::as_str), index_bytes);
+        let n_bytes = (WORD + tensors.n_bytes() + index_bytes) as u64;
         let file = temp_file_next_to(&path).and_then(|mut file| {
             file.seek(SeekFrom::Start(n_bytes))?;
             Ok(BufWriter::with_capacity(1 << 16, file))
         });
         let file = file.map_err(|error| Error::io("write", &path, error))?;
-        Ok(Self { cache, path, key: *key, file, n, lines: Vec::with_capacity(n), n_bytes })
+        let lines = Vec::with_capacity(names.len());
+        Ok(Self { cache, path, key: *key, file, names, tensors, lines, n_bytes })
     }
 
     /// Writes the next record.
@@ -60,6 +65,9 @@ impl<'a> Writer<'a> {
         written.map_err(|error| Error::io("write", &self.path, error))?;
         self.n_bytes += line.summary_bytes + line.rows_bytes;
         self.lines.push(line);
+        if let Some(name) = self.names.get(self.lines.len() - 1) {
+            self.tensors.add(name, record);
+        }
         Ok(())
     }
 
@@ -69,13 +77,13 @@ impl<'a> Writer<'a> {
     /// `Invalid` when the records are not as many as were announced; `Io`, naming the entry's file, when the system
     /// refuses to write, a full disk among the causes.
     pub fn finish(self) -> Result<Entry> {
-        let Self { cache, path, key, file, n, lines, n_bytes } = self;
-        if lines.len() != n {
+        let Self { cache, path, key, file, names, tensors, lines, n_bytes } = self;
+        if lines.len() != names.len() {
             let found = format!("{} records", lines.len());
-            return Err(Fault::new(found, format!("{n}")).at(path).invalid());
+            return Err(Fault::new(found, format!("{}", names.len())).at(path).invalid());
         }
         let named = |error: io::Error| Error::io("write", &path, error);
-        let file = whole(file, &format::head(&key, n_bytes, &lines)).map_err(named)?;
+        let file = whole(file, &format::head(&tensors.json(), &key, n_bytes, &lines)).map_err(named)?;
         let file = ledger::add(&cache.dir, cache.limit_bytes, n_bytes, || {
             file.persist(&path).map_err(|error| named(error.error))
         })?;
