@@ -35,9 +35,10 @@ const LINEAR_CKA_UNIT: f32 = 2147483648.0; // 2³¹
 
 // The sums of a pair after its cells, in the order of the host's PRODUCT_SUMS: those of Q, then those of its weighted terms.
 const PHI_R: u32 = 0u;
-const LINEAR_CKA: u32 = 1u;
-const N_PLAIN: u32 = 1u;
-const N_SUMS: u32 = 2u;
+const PHI_FULL: u32 = 1u;
+const LINEAR_CKA: u32 = 2u;
+const N_PLAIN: u32 = 2u;
+const N_SUMS: u32 = 3u;
 
 // Which pairs are wanted.
 const ALL: u32 = 0u;   // each a with each b

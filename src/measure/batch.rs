@@ -66,6 +66,12 @@ impl PairView<'_> {
         self.a.basis.d()
     }
 
+    /// q_a and q_b.
+    #[inline(always)]
+    pub(super) fn ranks(&self) -> [usize; 2] {
+        [self.a.basis.q(), self.b.basis.q()]
+    }
+
     /// min(q_a, q_b).
     #[inline(always)]
     pub(super) fn full_rank(&self) -> usize {

@@ -5,6 +5,7 @@
 //! another sum over the product, `shaders/shared/stack.wgsl` has to make it too; and where that is a sum of a new kind
 //! ([`Terms`], [`Corner`]), so have `engine/cpu/tile_stats.rs` and the plain loops of `kernels/pair_stats`.
 
+pub mod adjusted;
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;
@@ -16,6 +17,7 @@ pub(crate) mod linear_cka;
 mod needs;
 pub(crate) mod other_base;
 mod pair;
+pub(crate) mod phi_full;
 pub(crate) mod phi_r;
 mod product;
 pub(crate) mod shared_init;
@@ -33,6 +35,7 @@ pub use grid::Grid;
 pub use linear_cka::LINEAR_CKA;
 pub use needs::Needs;
 pub use pair::PairStatistics;
+pub use phi_full::PHI_FULL;
 pub use phi_r::PHI_R;
 pub use product::{Corner, ProductSum, Terms};
 pub use spectrum::effective_rank;
@@ -43,10 +46,12 @@ pub use values::Values;
 use crate::error::Result;
 
 /// Every statistic of a pair, in the order of a table's columns.
-pub const STATISTICS: [Statistic; 11] = [
+pub const STATISTICS: [Statistic; 13] = [
     spectrum::STATISTIC,
     cells::STATISTIC,
     phi_r::STATISTIC,
+    phi_full::STATISTIC,
+    adjusted::STATISTIC,
     linear_cka::STATISTIC,
     baseline::STATISTIC,
     z::STATISTIC,
@@ -105,10 +110,13 @@ mod tests {
     fn what_rounding_leaves_outside_of_0_to_1_is_clamped_and_null_stays_null() {
         let wanted = Wanted { cells: vec![(1, 1), (2, 1), (8, 4)], max_rank: 3, angles: true, grid: true };
         let over = 1.0f32.next_up();
-        let value = of_pair(&wanted, vec![over, -1e-9, f32::NAN, over, over], 0.0);
+        let value = of_pair(&wanted, vec![over, -1e-9, f32::NAN, over, over, over], 0.0);
         assert_eq!(["phi_1", "phi_2_1"].map(|name| value(name).number(0)), [1.0, 0.0]);
         assert!(value("phi_8_4").number(0).is_nan());
-        assert_eq!(["phi_r", "linear_cka"].map(|name| value(name).number(0)), [1.0, 1.0]);
+        assert_eq!(
+            ["phi_r", "phi_full", "adjusted", "linear_cka"].map(|name| value(name).number(0)),
+            [1.0; 4]
+        );
         assert_eq!(value("phi"), Values::Lists { lengths: vec![4], values: vec![1.0, 0.5, 0.0, 1.0] });
         // z is that of the clamped φ: 1 − 2/5 over √(2·2·2·3·3/(25·4·7·4)).
         assert!((value("z").number(0) - 0.6 / (72.0f64 / 2800.0).sqrt()).abs() < 1e-12);
@@ -119,11 +127,12 @@ mod tests {
     #[test]
     fn a_shared_start_has_no_z_and_other_base_models_are_marked() {
         let wanted = Wanted::default();
-        let value = |cosine| of_pair(&wanted, vec![0.5, 0.5], cosine);
+        let value = |cosine| of_pair(&wanted, vec![0.5; N_PRODUCT_SUMS], cosine);
         for (cosine, is_shared) in [(0.51, true), (0.5, false), (-0.9, false), (f64::NAN, false)] {
             let value = value(cosine);
             assert_eq!(value("shared_init"), Values::Flags(vec![Some(is_shared)]), "{cosine}");
             assert_eq!(value("z").number(0).is_nan(), is_shared, "{cosine}");
+            assert_eq!(value("z_full").number(0).is_nan(), is_shared, "{cosine}");
         }
         assert_eq!(value(0.0)("other_base"), Values::Flags(vec![Some(true)]));
     }
@@ -141,6 +150,9 @@ mod tests {
                 assert!(keys.iter().all(is_known), "{keys:?} of {}", statistic.key);
             }
         }
-        assert_eq!((PRODUCT_SUMS[PHI_R.place()], PRODUCT_SUMS[LINEAR_CKA.place()]), (PHI_R, LINEAR_CKA));
+        assert_eq!(
+            [PHI_R, PHI_FULL, LINEAR_CKA].map(|sum| PRODUCT_SUMS[sum.place()]),
+            [PHI_R, PHI_FULL, LINEAR_CKA]
+        );
     }
 }

@@ -89,9 +89,14 @@ mod tests {
         let values = pair_stats(a, b, 3, &[(1, 1), (2, 1), (3, 1)]);
         let square = f64::from(cos).powi(2);
         let linear_cka = (4.0 * 9.0 * square + 1.0) / (17.0f64 * 82.0).sqrt();
-        for (value, expected) in
-            values.iter().zip([square, square, f64::NAN, (square + 1.0) / 2.0, linear_cka])
-        {
+        for (value, expected) in values.iter().zip([
+            square,
+            square,
+            f64::NAN,
+            (square + 1.0) / 2.0,
+            (square + 1.0) / 2.0,
+            linear_cka,
+        ]) {
             let agrees = (value - expected).abs() < 1e-12 || value.is_nan() && expected.is_nan();
             assert!(agrees, "{value} for {expected}");
         }

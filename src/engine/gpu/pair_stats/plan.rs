@@ -13,8 +13,8 @@ const ALIGNMENT: usize = 128;
 /// Entries of a pair table: 4 MiB, for lists of pairs in which most bases have few partners.
 const MAX_TABLE: usize = 1 << 20;
 
-/// Words of sums in one dispatch: 16 MiB to read back while the next one runs.
-const MAX_SUMS: usize = 1 << 22;
+/// Words of sums in one dispatch: 32 MiB to read back while the next one runs.
+const MAX_SUMS: usize = 1 << 23;
 
 /// What one dispatch may take.
 #[derive(Debug, Clone, Copy)]

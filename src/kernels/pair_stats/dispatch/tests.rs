@@ -33,7 +33,7 @@ fn refuses_what_ends_past_a_buffer() {
         Dispatch::new(128, 100, [run(&ranks), run(&ranks)], PairIndex::All, &[(1, 1), (2, 2)], lengths)
     };
     let whole = new(LENGTHS).unwrap();
-    assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 4 * 2, 2, 32));
+    assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 5 * 2, 2, 32));
     let rows = 128 + 2 * 128;
     let (tables, sums) = (whole.tables.len(), whole.n_sums);
     assert!(new(Lengths { rows, tables, sums }).is_ok());
@@ -78,14 +78,14 @@ fn reads_sums_of_one_word_and_of_two() {
             &[(2, 2), (9, 1)],
             LENGTHS,
         );
-        let mut values = [0.0; 4];
+        let mut values = [0.0; 5];
         dispatch.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
         values
     };
-    let [half, past, full, linear_cka] = read([2, 5], &[1 << 25, 7, 1 << 26, 1 << 30]);
-    assert!((half, full, linear_cka) == (0.5, 1.0, 0.5) && past.is_nan());
+    let [half, past, square, full, linear_cka] = read([2, 5], &[1 << 25, 7, 1 << 25, 1 << 26, 1 << 30]);
+    assert!((half, square, full, linear_cka) == (0.5, 0.5, 1.0, 0.5) && past.is_nan());
     // 2 · 2²⁵ in two parts that carried nothing over, and rank 128.
-    let [half, tall, full, linear_cka] =
-        read([128, 130], &[1 << 17, 510, 0, 512, 0, 128 * 512, 1 << 16, (1 << 15) - 1]);
-    assert_eq!((half, tall, full, linear_cka), (0.5, 1.0, 1.0, 1.0));
+    let [half, tall, square, full, linear_cka] =
+        read([128, 130], &[1 << 17, 510, 0, 512, 0, 64 * 512, 0, 128 * 512, 1 << 16, (1 << 15) - 1]);
+    assert_eq!((half, tall, square, full, linear_cka), (0.5, 1.0, 0.5, 1.0, 1.0));
 }
