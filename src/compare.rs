@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use crate::adapter::{Adapter, Side};
-use crate::basis::Basis;
+use crate::basis::{Basis, Update};
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs};
 use crate::error::Result;
+use crate::measure::update::UpdatePair;
 use crate::measure::{Grid, Member, PairBatch, PairStatistics, Wanted, init_cosine};
 use crate::select::ModulePair;
 
@@ -20,18 +21,25 @@ pub struct Factorised {
     pub b: Basis,
     /// cos(vec A₁, vec A₂), see [`init_cosine::cosine`].
     pub init_cosine: Option<f64>,
+    /// The cosine and the norms of the two updates; `None` where the factors themselves were not read.
+    pub update: Option<UpdatePair>,
 }
 
 impl Factorised {
-    /// Reads and factorises both; A is read on every side, for the cosine.
+    /// Reads and factorises both. A and B are read on every side, for the two cosines.
     ///
     /// # Errors
     /// As [`Basis::of`].
     pub fn of(pair: ModulePair, side: Side) -> Result<Self> {
-        let (first, second) =
-            rayon::join(|| Basis::with_a(&pair.first, side), || Basis::with_a(&pair.second, side));
-        let ((a, a_1), (b, a_2)) = (first?, second?);
-        Ok(Self { pair, a, b, init_cosine: init_cosine::cosine(&a_1, &a_2) })
+        let (first, second) = rayon::join(
+            || Basis::with_factors(&pair.first, side),
+            || Basis::with_factors(&pair.second, side),
+        );
+        let ((a, [a_1, b_1]), (b, [a_2, b_2])) = (first?, second?);
+        let init_cosine = init_cosine::cosine(&a_1, &a_2);
+        let of = |a, b, scaling: Option<f64>| Update { a, b, scaling: scaling.unwrap_or(1.0) };
+        let update = of(&a_1, &b_1, pair.first.scaling).pair(of(&a_2, &b_2, pair.second.scaling));
+        Ok(Self { pair, a, b, init_cosine, update: Some(update) })
     }
 
     /// Whether the two share their random start, [`init_cosine::SHARED_INIT`].
@@ -121,10 +129,17 @@ pub fn statistics(
     let [model_a, model_b] = adapters.map(Adapter::base_model);
     let numbers = [model_a.map(|_| 0), model_b.map(|_| u32::from(model_b != model_a))];
     let pairs = comparisons.iter().map(|comparison| {
-        let Factorised { a, b, init_cosine, .. } = &comparison.factorised;
-        let members = [(a, numbers[0]), (b, numbers[1])];
-        let members = members.map(|(basis, base_model)| Member { basis, base_model });
-        Two { members, init_cosine: *init_cosine }
+        let Factorised { a, b, init_cosine, update, .. } = &comparison.factorised;
+        let norms = update.map_or([f64::NAN; 2], |update| update.norms);
+        let members = [(a, numbers[0], norms[0]), (b, numbers[1], norms[1])];
+        let members = members.map(|(basis, base_model, norm)| Member { basis, base_model, norm });
+        let cosine = update.map(|update| update.cosine);
+        Two {
+            members,
+            init_cosine: *init_cosine,
+            cosine,
+            n_weights: update.map_or(0, |update| update.n_weights),
+        }
     });
     statistics_of(engine, &pairs.collect::<Vec<_>>(), angles)
 }
@@ -133,6 +148,10 @@ pub fn statistics(
 pub(crate) struct Two<'a> {
     pub(crate) members: [Member<'a>; 2],
     pub(crate) init_cosine: Option<f64>,
+    /// cos(ΔW₁, ΔW₂), `None` within where there is none; `None` where the updates are not known.
+    pub(crate) cosine: Option<Option<f64>>,
+    /// d_in·d_out.
+    pub(crate) n_weights: usize,
 }
 
 /// Every statistic of each pair.
@@ -165,12 +184,14 @@ fn of_one(pair: &Two<'_>, stats: BlockStats, angles: bool) -> Result<PairStatist
     let [a, b] = pair.members;
     let max_rank = a.basis.q().min(b.basis.q());
     PairStatistics::of(&PairBatch {
-        wanted: &Wanted { max_rank, angles, ..Wanted::default() },
+        wanted: &Wanted { max_rank, angles, update: pair.cosine.is_some(), ..Wanted::default() },
         a: &[a],
         b: &[b],
         places: &[(0, 0)],
         stats: &stats,
         init_cosines: &[pair.init_cosine.unwrap_or(f64::NAN)],
+        cosines: &[pair.cosine.flatten().unwrap_or(f64::NAN)],
+        n_weights: pair.n_weights,
         grids: &|_| Ok(vec![]),
     })
 }

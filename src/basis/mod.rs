@@ -2,6 +2,7 @@
 
 mod eigen;
 mod gram;
+mod inner;
 mod noise;
 mod random;
 mod scale;
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
+pub use self::inner::Update;
 use self::noise::Bounds;
 use self::scale::Scaled;
 use self::update::Vectors;
@@ -47,19 +49,33 @@ impl Basis {
         }
     }
 
+    /// As [`Basis::of`], with the numbers of A and B, which are read once for all.
+    pub(crate) fn with_factors(module: &Module, side: Side) -> Result<(Self, [Matrix; 2])> {
+        let (a, b) = (module.a.read()?, module.b.read()?);
+        Ok((Self::of_factors(module, side, &a, &b)?, [a, b]))
+    }
+
+    /// As [`Basis::of`], of factors that were read before.
+    fn of_factors(module: &Module, side: Side, a: &Matrix, b: &Matrix) -> Result<Self> {
+        match side {
+            Side::A => Self::of_matrix(a, side).map_err(|error| locate(error, &module.a)),
+            Side::B => Self::of_matrix(b, side).map_err(|error| locate(error, &module.b)),
+            Side::DwLeft | Side::DwRight => {
+                Scaled::new(a).map_err(|error| locate(error, &module.a))?;
+                Scaled::of_b(b).map_err(|error| locate(error, &module.b))?;
+                // B is named where both are to blame: it is the one that starts at zero.
+                Self::of_update(a, b, module.scaling, side).map_err(|error| locate(error, &module.b))
+            }
+        }
+    }
+
     /// As [`Basis::of`], with A's numbers, which are read once for both.
     pub(crate) fn with_a(module: &Module, side: Side) -> Result<(Self, Matrix)> {
         let a = module.a.read()?;
         let basis = match side {
             Side::A => Self::of_matrix(&a, side).map_err(|error| locate(error, &module.a)),
             Side::B => Self::of_b(module),
-            Side::DwLeft | Side::DwRight => {
-                let b = module.b.read()?;
-                Scaled::new(&a).map_err(|error| locate(error, &module.a))?;
-                Scaled::of_b(&b).map_err(|error| locate(error, &module.b))?;
-                // B is named where both are to blame: it is the one that starts at zero.
-                Self::of_update(&a, &b, module.scaling, side).map_err(|error| locate(error, &module.b))
-            }
+            Side::DwLeft | Side::DwRight => Self::of_factors(module, side, &a, &module.b.read()?),
         };
         Ok((basis?, a))
     }

@@ -14,6 +14,7 @@ use super::output::{self, Destination};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
+use crate::measure::update::{self, WholeUpdate};
 use crate::measure::{PairStatistics, chance};
 use crate::text::{counted, printable};
 use crate::{Comparison, Selection, Side};
@@ -23,9 +24,14 @@ A CHECKPOINT is as for figure. Without --layer, --projections and --module, ever
 
 Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
 directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
-deviations φ(r, r) lies above it. The linear CKA of the two factors weighs each direction by its singular value. The init cosine is \
-the cosine of the two A as they are stored, near 1 for checkpoints that share the random start of A. – means that there is no \
-value; z is left out for such checkpoints.
+deviations φ(r, r) lies above it. φ(q_a, q_b) is how much of the smaller subspace the larger one contains, and adjusted is the \
+same corrected for chance: 0 for random subspaces, 1 for the same or a contained one. The linear CKA of the two factors weighs \
+each direction by its singular value.
+
+cos ΔW is the cosine of the two updates s·B·A themselves, from -1 (opposite) over 0 (unrelated) to 1 (the same direction), on \
+every side, with its z; ‖ΔW‖ are their norms. The last row takes all modules as one vector. The init cosine is the cosine of the \
+two A as they are stored, near 1 for checkpoints that share the random start of A; z is left out for such checkpoints. – means that \
+there is no value.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1
@@ -103,7 +109,13 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
             let modules = done.comparisons.iter().zip(&done.statistics);
             let modules =
                 modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids)).collect();
-            let document = Document { schema: 1, modules, warnings: &done.warnings, made_by: &meta };
+            let document = Document {
+                schema: 1,
+                modules,
+                whole: whole(&done).into(),
+                warnings: &done.warnings,
+                made_by: &meta,
+            };
             let mut text = serde_json::to_string_pretty(&document)?;
             text.push('\n');
             sink.fill_text(&text)?;
@@ -117,8 +129,31 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
 struct Document<'a> {
     schema: u32,
     modules: Vec<Row<'a>>,
+    whole: Whole,
     warnings: &'a [Warning],
     made_by: &'a Meta,
+}
+
+/// The updates of all modules as one vector.
+#[derive(Serialize)]
+struct Whole {
+    cosine: Option<f64>,
+    cosine_z: Option<f64>,
+    norm_a: f64,
+    norm_b: f64,
+    /// ‖ΔW_b‖ / ‖ΔW_a‖.
+    norm_ratio: Option<f64>,
+}
+
+impl From<WholeUpdate> for Whole {
+    fn from(WholeUpdate { cosine, norms: [norm_a, norm_b], z }: WholeUpdate) -> Self {
+        let norm_ratio = Some(norm_b / norm_a).filter(|ratio| ratio.is_finite());
+        Self { cosine, cosine_z: z, norm_a, norm_b, norm_ratio }
+    }
+}
+
+fn whole(done: &Done) -> WholeUpdate {
+    update::whole(done.comparisons.iter().filter_map(|comparison| comparison.factorised.update))
 }
 
 /// One module, as `--json` has it.
@@ -191,6 +226,20 @@ fn powers(last: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k <= last)
 }
 
+/// The row of the whole model, which has the update only.
+fn whole_row(whole: WholeUpdate, header: &[String]) -> Vec<String> {
+    let cell = |heading: &String| match heading.as_str() {
+        "module" => "whole model".to_owned(),
+        heading if heading == update::COSINE_HEADING => match (whole.cosine, whole.z) {
+            (Some(cosine), Some(z)) => update::cosine_text(&[cosine, z]),
+            _ => MISSING.to_owned(),
+        },
+        heading if heading == update::NORMS_HEADING => update::norms_text(&whole.norms),
+        _ => String::new(),
+    };
+    header.iter().map(cell).collect()
+}
+
 fn table(done: &Done) -> String {
     let last = |one: &Comparison| one.grid.n_rows().min(one.grid.n_cols());
     let deepest = done.comparisons.iter().map(last).max().unwrap_or(0);
@@ -218,5 +267,6 @@ fn table(done: &Done) -> String {
         row.extend(statistics.texts().map(|(_, text)| text.unwrap_or_else(|| MISSING.to_owned())));
         rows.push(row);
     }
+    rows.push(whole_row(whole(done), &rows[0]));
     numbers(&rows)
 }

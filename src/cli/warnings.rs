@@ -10,7 +10,7 @@ use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `numbered-modules`, `dora`, `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `numbered-modules`, `dora`, `shared-init`, `base-models-differ`, `alpha-missing`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -28,6 +28,7 @@ pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> 
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
+    warnings.extend(alpha_missing(runs, factorised));
     warnings.extend(shared_init(side, factorised));
     let lost = |basis: &Basis| basis.n_dropped() > 0;
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
@@ -81,6 +82,26 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
             run.path().display()
         ),
         modules: vec![],
+    })
+}
+
+/// Norms and the whole model's cosine depend on the scaling.
+fn alpha_missing(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
+    let unscaled = |side: usize| {
+        let modules = factorised.iter().map(move |both| [&both.pair.first, &both.pair.second][side]);
+        modules.filter(|module| module.scaling.is_none()).count()
+    };
+    let counts = [unscaled(0), unscaled(1)];
+    let of = |side: usize| {
+        let all = counted(factorised.len(), "module");
+        (counts[side] > 0).then(|| format!("{} of {all} of {}", counts[side], runs[side].path().display()))
+    };
+    let found: Vec<String> = [of(0), of(1)].into_iter().flatten().collect();
+    let is_without = |both: &&Factorised| both.pair.first.scaling.and(both.pair.second.scaling).is_none();
+    (!found.is_empty()).then(|| Warning {
+        code: "alpha-missing",
+        message: format!("no alpha for {}: ‖ΔW‖ is that of B·A there, s = 1", found.join(" and ")),
+        modules: names(factorised.iter().filter(is_without).map(|both| &both.pair)),
     })
 }
 

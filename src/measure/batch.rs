@@ -17,6 +17,8 @@ pub struct Wanted {
     pub angles: bool,
     /// Whole grids.
     pub grid: bool,
+    /// The cosine of the updates and their norms.
+    pub update: bool,
 }
 
 /// One adapter of a pair.
@@ -26,6 +28,8 @@ pub struct Member<'a> {
     pub basis: &'a Basis,
     /// A number for the base model that its config names.
     pub base_model: Option<u32>,
+    /// ‖ΔW‖_F, where updates are wanted; NaN where it is unknown.
+    pub norm: f64,
 }
 
 /// What makes the grids of the pairs at these places, in their order.
@@ -46,6 +50,10 @@ pub struct PairBatch<'a> {
     pub stats: &'a BlockStats,
     /// cos(vec A₁, vec A₂) of every pair, or an estimate; NaN where there is none.
     pub init_cosines: &'a [f64],
+    /// cos(ΔW₁, ΔW₂) of every pair, where updates are wanted; NaN where there is none.
+    pub cosines: &'a [f64],
+    /// d_in·d_out of the module, where updates are wanted.
+    pub n_weights: usize,
     /// Called where grids are wanted.
     pub grids: &'a MakeGrids<'a>,
 }
@@ -57,6 +65,7 @@ pub(super) struct PairView<'a> {
     pub(super) b: &'a Member<'a>,
     pub(super) stats: PairStats<'a>,
     pub(super) init_cosine: f64,
+    pub(super) cosine: f64,
 }
 
 impl PairView<'_> {
@@ -84,12 +93,14 @@ impl<'a> PairBatch<'a> {
     #[inline(always)]
     pub(super) fn pairs(&self) -> impl Iterator<Item = PairView<'a>> {
         let (members_a, members_b) = (self.a, self.b);
-        self.places.iter().zip(self.stats.pairs()).zip(self.init_cosines).map(
-            move |((&(a, b), stats), &init_cosine)| PairView {
+        let cosines = self.cosines.iter().copied().chain(std::iter::repeat(f64::NAN));
+        self.places.iter().zip(self.stats.pairs()).zip(self.init_cosines).zip(cosines).map(
+            move |(((&(a, b), stats), &init_cosine), cosine)| PairView {
                 a: &members_a[a],
                 b: &members_b[b],
                 stats,
                 init_cosine,
+                cosine,
             },
         )
     }

@@ -27,6 +27,7 @@ pub(crate) mod start_projection;
 mod statistic;
 pub mod summary;
 mod sums;
+pub mod update;
 mod values;
 mod z;
 
@@ -46,7 +47,7 @@ pub use values::Values;
 use crate::error::Result;
 
 /// Every statistic of a pair, in the order of a table's columns.
-pub const STATISTICS: [Statistic; 13] = [
+pub const STATISTICS: [Statistic; 15] = [
     spectrum::STATISTIC,
     cells::STATISTIC,
     phi_r::STATISTIC,
@@ -55,6 +56,8 @@ pub const STATISTICS: [Statistic; 13] = [
     linear_cka::STATISTIC,
     baseline::STATISTIC,
     z::STATISTIC,
+    update::COSINE,
+    update::NORMS,
     init_cosine::STATISTIC,
     shared_init::STATISTIC,
     other_base::STATISTIC,
@@ -90,7 +93,8 @@ mod tests {
     /// The values of a column of one pair of spaces of 2 of 5 dimensions.
     fn of_pair(wanted: &Wanted, stats: Vec<f32>, init_cosine: f64) -> impl Fn(&str) -> Values {
         let (a, b) = (axes(2, 5), axes(2, 5));
-        let [a, b] = [(&a, 7), (&b, 8)].map(|(basis, model)| Member { basis, base_model: Some(model) });
+        let [a, b] =
+            [(&a, 7), (&b, 8)].map(|(basis, model)| Member { basis, base_model: Some(model), norm: 2.0 });
         let batch = PairBatch {
             wanted,
             a: &[a],
@@ -98,6 +102,8 @@ mod tests {
             places: &[(0, 0)],
             stats: &BlockStats::new(wanted.cells.len(), stats),
             init_cosines: &[init_cosine],
+            cosines: &[f64::from(1.0f32.next_up())],
+            n_weights: 9,
             grids: &|_| Ok(vec![Grid::new(2, 2, 5, vec![1.0f32.next_up(), 0.5, -1e-9, 1.0])?]),
         };
         let values = values(&batch).unwrap();
@@ -108,7 +114,13 @@ mod tests {
 
     #[test]
     fn what_rounding_leaves_outside_of_0_to_1_is_clamped_and_null_stays_null() {
-        let wanted = Wanted { cells: vec![(1, 1), (2, 1), (8, 4)], max_rank: 3, angles: true, grid: true };
+        let wanted = Wanted {
+            cells: vec![(1, 1), (2, 1), (8, 4)],
+            max_rank: 3,
+            angles: true,
+            grid: true,
+            update: true,
+        };
         let over = 1.0f32.next_up();
         let value = of_pair(&wanted, vec![over, -1e-9, f32::NAN, over, over, over], 0.0);
         assert_eq!(["phi_1", "phi_2_1"].map(|name| value(name).number(0)), [1.0, 0.0]);
@@ -118,6 +130,8 @@ mod tests {
             [1.0; 4]
         );
         assert_eq!(value("phi"), Values::Lists { lengths: vec![4], values: vec![1.0, 0.5, 0.0, 1.0] });
+        let update = ["cosine", "norm_a", "norm_b", "cosine_z"].map(|name| value(name).number(0));
+        assert_eq!(update, [1.0, 2.0, 2.0, 3.0]);
         // z is that of the clamped φ: 1 − 2/5 over √(2·2·2·3·3/(25·4·7·4)).
         assert!((value("z").number(0) - 0.6 / (72.0f64 / 2800.0).sqrt()).abs() < 1e-12);
         let angles = ["angle_1", "angle_2", "angle_3"].map(|name| value(name).number(0));
@@ -139,7 +153,8 @@ mod tests {
 
     #[test]
     fn what_a_statistic_is_computed_from_is_declared_once() {
-        let columns = columns(&Wanted { cells: vec![(1, 1)], max_rank: 1, angles: true, grid: true });
+        let columns =
+            columns(&Wanted { cells: vec![(1, 1)], max_rank: 1, angles: true, grid: true, update: true });
         for (at, (name, _)) in columns.iter().enumerate() {
             assert!(columns[..at].iter().all(|(other, _)| other != name), "{name} twice");
         }

@@ -17,6 +17,8 @@ pub enum Needs {
     Bases,
     /// A and B as they are stored, or their projections.
     Factors,
+    /// The inner product of the two updates ΔW = s·B·A, and their norms.
+    Updates,
     /// What the configs say.
     Configs,
     /// Other statistics, by their keys.

@@ -59,7 +59,9 @@ impl PairStatistics {
     /// The values of the fixed columns, with their names.
     fn named(&self) -> impl Iterator<Item = (&Values, &'static str)> {
         STATISTICS.iter().zip(&self.values).flat_map(|(statistic, values)| match statistic.columns {
-            Columns::Fixed(columns) => values.iter().zip(columns.iter().map(|column| column.name)).collect(),
+            Columns::Fixed(columns) | Columns::Optional { columns, .. } => {
+                values.iter().zip(columns.iter().map(|column| column.name)).collect()
+            }
             Columns::Family { .. } => vec![],
         })
     }
@@ -74,7 +76,7 @@ impl Serialize for PairStatistics {
         let mut map = serializer.serialize_map(None)?;
         for (Statistic { key, columns, .. }, values) in STATISTICS.iter().zip(&self.values) {
             match columns {
-                Columns::Fixed(columns) => {
+                Columns::Fixed(columns) | Columns::Optional { columns, .. } => {
                     for (column, values) in columns.iter().zip(values) {
                         match values {
                             Values::Ints(values) => map.serialize_entry(column.name, &values[0])?,

@@ -30,6 +30,10 @@ impl Statistic {
             Columns::Fixed(columns) => {
                 columns.iter().map(|column| (column.name.to_owned(), column.kind)).collect()
             }
+            Columns::Optional { columns, is_wanted } if is_wanted(wanted) => {
+                columns.iter().map(|column| (column.name.to_owned(), column.kind)).collect()
+            }
+            Columns::Optional { .. } => vec![],
             Columns::Family { kind, names, .. } => {
                 names(wanted).into_iter().map(|name| (name, kind)).collect()
             }
@@ -42,6 +46,13 @@ impl Statistic {
 pub enum Columns {
     /// These, always.
     Fixed(&'static [Column]),
+    /// These, for those who ask for them.
+    Optional {
+        /// The columns.
+        columns: &'static [Column],
+        /// Whether they are asked for; else the statistic has no values.
+        is_wanted: fn(&Wanted) -> bool,
+    },
     /// As many as are wanted.
     Family {
         /// Names with letters in place of numbers, as the documentation has them.

@@ -70,6 +70,8 @@ pub fn rows(
         places: &places,
         stats: &stats,
         init_cosines: &init_cosines,
+        cosines: &[],
+        n_weights: 0,
         grids: &|places| {
             let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
             engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
@@ -123,7 +125,7 @@ impl<'a> Present<'a> {
         match record {
             CachedModule::Basis { basis, projection } => {
                 let base_model = plan.adapters[id as usize].base_model;
-                Some(Self { id, member: Member { basis, base_model }, projection })
+                Some(Self { id, member: Member { basis, base_model, norm: f64::NAN }, projection })
             }
             CachedModule::Missing(_) => None,
         }
@@ -138,6 +140,7 @@ impl PairTable {
             max_rank: plan.max_rank,
             angles: plan.options.angles,
             grid: plan.options.keep == Keep::Grid,
+            update: false,
         };
         Self { wanted }
     }

@@ -126,7 +126,7 @@ impl CachedPair<'_> {
             ) => {
                 let cosine = init_cosine([a.r(), b.r()], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);
-                Ok(Some(Factorised { pair, a, b, init_cosine }))
+                Ok(Some(Factorised { pair, a, b, init_cosine, update: None }))
             }
             _ => Ok(None),
         }

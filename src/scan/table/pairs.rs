@@ -186,7 +186,7 @@ mod tests {
             columns.into_iter().map(|(field, _)| (field.name.to_string(), documented(&field))).collect();
         for statistic in STATISTICS {
             match statistic.columns {
-                Columns::Fixed(columns) => {
+                Columns::Fixed(columns) | Columns::Optional { columns, .. } => {
                     expected.extend(
                         columns.iter().map(|column| (column.name.to_owned(), column.kind.to_string())),
                     );

@@ -1,0 +1,136 @@
+//! The two updates ΔW = s·B·A themselves: their directions, signed, and their lengths.
+//!
+//! - formula: cosine = ⟨ΔW₁, ΔW₂⟩_F / (‖ΔW₁‖·‖ΔW₂‖), norm = ‖ΔW‖_F with the scaling s, cosine_z = cosine·√(d_in·d_out).
+//!   ΔW is never formed: ⟨ΔW₁, ΔW₂⟩ = s₁·s₂·Σ_kl (B₁ᵀ·B₂)_kl·(A₁·A₂ᵀ)_kl. Of a whole model:
+//!   Σ⟨ΔW₁, ΔW₂⟩ / √(Σ‖ΔW₁‖²·Σ‖ΔW₂‖²) over its modules ([`whole`]).
+//! - source: the cosine of task vectors, Ilharco et al. 2023, on the update that an adapter adds to a weight.
+//! - range: the cosine is in \[−1, 1\], clamped here: 1 for the same update at any scale, −1 for its negation. Norms are 0 or
+//!   more. The cosine is null where one update is zero, or the two have different shapes.
+//! - chance: for updates turned at random and independently, the cosine has mean 0 and variance 1/(d_in·d_out), whatever
+//!   the ranks and singular values, so that cosine_z has variance 1.
+//! - error: at most 1e-5 for the cosine of a scan, from factors in f32; `compare` computes in f64.
+//! - columns: `cosine`, `cosine_z`, `norm_a` and `norm_b`, numbers or null, for those who ask for them.
+//! - needs: A and B of both.
+
+use super::batch::PairView;
+use super::needs::Needs;
+use super::statistic::{Column, Columns, Kind, Statistic, Text};
+
+/// Above the cosines in a table for people.
+pub(crate) const COSINE_HEADING: &str = "cos ΔW (z)";
+/// Above the norms.
+pub(crate) const NORMS_HEADING: &str = "‖ΔW‖ a, b";
+
+/// A cosine and its z in a table for people.
+pub(crate) fn cosine_text(values: &[f64]) -> String {
+    format!("{:+.3} ({:.1})", values[0], values[1])
+}
+
+/// Two norms.
+pub(crate) fn norms_text(values: &[f64]) -> String {
+    values.iter().map(|norm| format!("{norm:.3}")).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) const COSINE: Statistic = Statistic {
+    key: "cosine",
+    needs: Needs::Updates,
+    columns: Columns::Optional {
+        columns: &[
+            Column { name: "cosine", kind: Kind::OptionalFloat },
+            Column { name: "cosine_z", kind: Kind::OptionalFloat },
+        ],
+        is_wanted: |wanted| wanted.update,
+    },
+    text: Some(Text { heading: COSINE_HEADING, cell: cosine_text }),
+    values: |batch| {
+        if !batch.wanted.update {
+            return Ok(vec![]);
+        }
+        let root = (batch.n_weights as f64).sqrt();
+        Ok(vec![batch.numbers(|pair| cosine(&pair)), batch.numbers(|pair| cosine(&pair) * root)])
+    },
+};
+
+pub(super) const NORMS: Statistic = Statistic {
+    key: "norms",
+    needs: Needs::Updates,
+    columns: Columns::Optional {
+        columns: &[
+            Column { name: "norm_a", kind: Kind::OptionalFloat },
+            Column { name: "norm_b", kind: Kind::OptionalFloat },
+        ],
+        is_wanted: |wanted| wanted.update,
+    },
+    text: Some(Text { heading: NORMS_HEADING, cell: norms_text }),
+    values: |batch| {
+        if !batch.wanted.update {
+            return Ok(vec![]);
+        }
+        Ok(vec![batch.numbers(|pair| pair.a.norm), batch.numbers(|pair| pair.b.norm)])
+    },
+};
+
+/// In [−1, 1], or NaN.
+#[inline(always)]
+fn cosine(pair: &PairView<'_>) -> f64 {
+    pair.cosine.clamp(-1.0, 1.0)
+}
+
+/// The cosine and the two norms of one module's updates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpdatePair {
+    /// cos(ΔW₁, ΔW₂); `None` where one is zero or the shapes differ.
+    pub cosine: Option<f64>,
+    /// ‖ΔW₁‖_F and ‖ΔW₂‖_F; NaN where the numbers are not finite.
+    pub norms: [f64; 2],
+    /// d_in·d_out.
+    pub n_weights: usize,
+}
+
+/// The updates of whole models.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WholeUpdate {
+    /// Σ⟨ΔW₁, ΔW₂⟩ / √(Σ‖ΔW₁‖²·Σ‖ΔW₂‖²); `None` where a module has no cosine, unless an update of it is zero.
+    pub cosine: Option<f64>,
+    /// √Σ‖ΔW‖² of each.
+    pub norms: [f64; 2],
+    /// Σ⟨ΔW₁, ΔW₂⟩ in its standard deviations for independent updates, √Σ(‖ΔW₁‖²·‖ΔW₂‖²/(d_in·d_out)).
+    pub z: Option<f64>,
+}
+
+/// The updates of these modules, taken as one vector.
+pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
+    let (mut inner, mut squares, mut variance) = (Some(0.0), [0.0; 2], 0.0);
+    for UpdatePair { cosine, norms, n_weights } in pairs {
+        let product = norms[0] * norms[1];
+        let term = if product == 0.0 { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
+        variance += product * product / n_weights as f64;
+        inner = inner.zip(term).map(|(inner, term): (f64, f64)| inner + term);
+        squares.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm * norm);
+    }
+    let norms = squares.map(f64::sqrt);
+    let cosine = inner.map(|inner| inner / (norms[0] * norms[1])).filter(|cosine| cosine.is_finite());
+    let z = cosine.and(inner).map(|inner| inner / variance.sqrt());
+    WholeUpdate { cosine: cosine.map(|cosine| cosine.clamp(-1.0, 1.0)), norms, z }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_model_is_one_vector_of_all_its_modules() {
+        let module = |cosine, norms| UpdatePair { cosine, norms, n_weights: 9 };
+        // (3, 0 | 4, 0) and (3, 0 | 0, 4): inner product 9 of norms 5 and 5.
+        let found = whole([module(Some(1.0), [3.0, 3.0]), module(Some(0.0), [4.0, 4.0])]);
+        assert_eq!((found.cosine, found.norms), (Some(9.0 / 25.0), [5.0, 5.0]));
+        // Inner products of 9 and 0, whose standard deviations are 3 and 16/3.
+        assert!((found.z.unwrap() - 9.0 / (9.0f64 + 256.0 / 9.0).sqrt()).abs() < 1e-12);
+        // A module that only one has trained adds to its norm.
+        let found = whole([module(Some(-1.0), [3.0, 1.0]), module(None, [4.0, 0.0])]);
+        assert_eq!((found.cosine, found.norms), (Some(-3.0 / 5.0), [5.0, 1.0]));
+        assert_eq!(whole([module(None, [4.0, 1.0])]).cosine, None);
+        assert_eq!(whole([module(None, [0.0, 0.0])]).cosine, None);
+        assert_eq!(whole([]).cosine, None);
+    }
+}
