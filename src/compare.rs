@@ -1,13 +1,18 @@
 //! Modules of two adapters, factorised and compared: what a library user calls for more than one pair.
 
+#[cfg(feature = "scan")]
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
-use crate::adapter::{Adapter, Side};
+use crate::adapter::{Adapter, Matrix, Module, Side};
 use crate::basis::{Basis, Update};
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs};
 use crate::error::Result;
+use crate::formats::run_and_step;
 use crate::measure::update::UpdatePair;
-use crate::measure::{Grid, Member, PairBatch, PairStatistics, Wanted, init_cosine};
+use crate::measure::{Grid, Member, MemberUpdate, PairBatch, PairStatistics, Wanted, init_cosine};
+use crate::relation::{Evidence, Relation};
 use crate::select::ModulePair;
 
 /// The two bases of one module, before any engine has seen them.
@@ -37,8 +42,7 @@ impl Factorised {
         );
         let ((a, [a_1, b_1]), (b, [a_2, b_2])) = (first?, second?);
         let init_cosine = init_cosine::cosine(&a_1, &a_2);
-        let of = |a, b, scaling: Option<f64>| Update { a, b, scaling: scaling.unwrap_or(1.0) };
-        let update = of(&a_1, &b_1, pair.first.scaling).pair(of(&a_2, &b_2, pair.second.scaling));
+        let update = update_of(&pair.first, &a_1, &b_1).pair(update_of(&pair.second, &a_2, &b_2));
         Ok(Self { pair, a, b, init_cosine, update: Some(update) })
     }
 
@@ -130,28 +134,97 @@ pub fn statistics(
     let numbers = [model_a.map(|_| 0), model_b.map(|_| u32::from(model_b != model_a))];
     let pairs = comparisons.iter().map(|comparison| {
         let Factorised { a, b, init_cosine, update, .. } = &comparison.factorised;
-        let norms = update.map_or([f64::NAN; 2], |update| update.norms);
-        let members = [(a, numbers[0], norms[0]), (b, numbers[1], norms[1])];
-        let members = members.map(|(basis, base_model, norm)| Member { basis, base_model, norm });
-        let cosine = update.map(|update| update.cosine);
-        Two {
-            members,
-            init_cosine: *init_cosine,
-            cosine,
-            n_weights: update.map_or(0, |update| update.n_weights),
-        }
+        let of_member = |k: usize| {
+            update.map(|update| MemberUpdate { norm: update.norms[k], n_weights: update.n_weights })
+        };
+        let members = [
+            Member { basis: a, base_model: numbers[0], update: of_member(0) },
+            Member { basis: b, base_model: numbers[1], update: of_member(1) },
+        ];
+        let cosine = update.and_then(|update| update.cosine);
+        Two { members, init_cosine: *init_cosine, cosine }
     });
     statistics_of(engine, &pairs.collect::<Vec<_>>(), angles)
+}
+
+/// What two adapters are to each other, by all modules of these comparisons. `same_modules`: neither adapter has a module
+/// that the other lacks.
+///
+/// ```
+/// use lorascope::engine::CpuEngine;
+/// use lorascope::relation::Relation;
+/// use lorascope::{Adapter, Selection, Side, compare, relation_of};
+///
+/// let a = Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
+/// let b = Adapter::open("tests/data/adapters/seed1-r8-layer5")?;
+/// let selected = Selection::new().all().select(&a, &b, Side::A)?;
+/// let comparisons = compare(&CpuEngine::new(), &selected.pairs, Side::A)?;
+/// let same_modules = selected.only.iter().all(Vec::is_empty);
+/// assert_eq!(relation_of([&a, &b], &comparisons, same_modules)?, Relation::Alike);
+/// # Ok::<(), lorascope::Error>(())
+/// ```
+///
+/// # Errors
+/// `Io` when a file cannot be read.
+pub fn relation_of(
+    adapters: [&Adapter; 2],
+    comparisons: &[Comparison],
+    same_modules: bool,
+) -> Result<Relation> {
+    let factorised = || comparisons.iter().map(|comparison| &comparison.factorised);
+    let updates: Vec<UpdatePair> = factorised().filter_map(|both| both.update).collect();
+    let shared_init = 2 * factorised().filter(|both| both.has_shared_init()).count() > comparisons.len();
+    evidence(adapters, updates, same_modules, shared_init).map(|evidence| evidence.relation())
+}
+
+/// What is known of two adapters, whose files are compared where their factors are equal.
+fn evidence(
+    adapters: [&Adapter; 2],
+    updates: Vec<UpdatePair>,
+    same_modules: bool,
+    shared_init: bool,
+) -> Result<Evidence> {
+    let all_equal = same_modules && !updates.is_empty() && updates.iter().all(|pair| pair.same_factors);
+    let [first, second] = adapters;
+    // Digests read both files, so only where their factors are equal.
+    let same_file = all_equal && first.n_bytes() == second.n_bytes() && first.digest()? == second.digest()?;
+    let [(run_a, step_a), (run_b, step_b)] = adapters.map(|adapter| run_and_step(adapter.path()));
+    let steps_of_one_run = run_a == run_b && step_a.zip(step_b).is_some_and(|(a, b)| a != b);
+    Ok(Evidence { same_file, same_modules, steps_of_one_run, shared_init, updates })
+}
+
+/// What is known of two adapters by their files: the modules of one name and shape are compared.
+///
+/// # Errors
+/// As [`Factorised::of`].
+#[cfg(feature = "scan")]
+pub(crate) fn evidence_of_files(a: &Adapter, b: &Adapter) -> Result<Evidence> {
+    let (mut updates, mut n_shared_init) = (vec![], 0);
+    for module in a.modules() {
+        let is_other = |other: &&Arc<Module>| {
+            other.name == module.name && [other.d_in(), other.d_out()] == [module.d_in(), module.d_out()]
+        };
+        let Some(other) = b.modules().iter().find(is_other) else { continue };
+        let [(a_1, b_1), (a_2, b_2)] =
+            [(module.a.read()?, module.b.read()?), (other.a.read()?, other.b.read()?)];
+        n_shared_init += usize::from(init_cosine::cosine(&a_1, &a_2) > Some(init_cosine::SHARED_INIT));
+        updates.push(update_of(module, &a_1, &b_1).pair(update_of(other, &a_2, &b_2)));
+    }
+    let same_modules = updates.len() == a.modules().len() && updates.len() == b.modules().len();
+    let shared_init = 2 * n_shared_init > updates.len();
+    evidence([a, b], updates, same_modules, shared_init)
+}
+
+fn update_of<'a>(module: &Module, a: &'a Matrix, b: &'a Matrix) -> Update<'a> {
+    Update { a, b, scaling: module.scaling.unwrap_or(1.0) }
 }
 
 /// Two bases of which every statistic is wanted.
 pub(crate) struct Two<'a> {
     pub(crate) members: [Member<'a>; 2],
     pub(crate) init_cosine: Option<f64>,
-    /// cos(ΔW₁, ΔW₂), `None` within where there is none; `None` where the updates are not known.
-    pub(crate) cosine: Option<Option<f64>>,
-    /// d_in·d_out.
-    pub(crate) n_weights: usize,
+    /// cos(ΔW₁, ΔW₂).
+    pub(crate) cosine: Option<f64>,
 }
 
 /// Every statistic of each pair.
@@ -184,14 +257,13 @@ fn of_one(pair: &Two<'_>, stats: BlockStats, angles: bool) -> Result<PairStatist
     let [a, b] = pair.members;
     let max_rank = a.basis.q().min(b.basis.q());
     PairStatistics::of(&PairBatch {
-        wanted: &Wanted { max_rank, angles, update: pair.cosine.is_some(), ..Wanted::default() },
+        wanted: &Wanted { max_rank, angles, update: a.update.is_some(), ..Wanted::default() },
         a: &[a],
         b: &[b],
         places: &[(0, 0)],
         stats: &stats,
         init_cosines: &[pair.init_cosine.unwrap_or(f64::NAN)],
-        cosines: &[pair.cosine.flatten().unwrap_or(f64::NAN)],
-        n_weights: pair.n_weights,
+        cosines: &[pair.cosine.unwrap_or(f64::NAN)],
         grids: &|_| Ok(vec![]),
     })
 }

@@ -51,6 +51,7 @@ pub mod internals;
 mod kernels;
 pub mod measure;
 pub mod names;
+pub mod relation;
 #[cfg(feature = "scan")]
 pub mod report;
 #[cfg(feature = "scan")]
@@ -65,8 +66,8 @@ mod text;
 pub use adapter::{
     Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
 };
-pub use basis::Basis;
-pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics};
+pub use basis::{Basis, Update, UpdateFactors};
+pub use compare::{Comparison, Factorised, compare, grids, relation_of, similarity, statistics};
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;

@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
 use lorascope::internals::cache::{Cache, CachedModule, Entry, Key, N_PROJECTED, Summary};
-use lorascope::{Basis, Dtype, Error, Matrix, Side};
+use lorascope::{Basis, Dtype, Error, Matrix, Side, Update, UpdateFactors};
 
 const LIMIT: u64 = Cache::DEFAULT_LIMIT_BYTES;
 
@@ -23,10 +23,16 @@ fn none() -> Box<[f32; N_PROJECTED]> {
     Box::new([0.0; N_PROJECTED])
 }
 
+fn update(seed: u64) -> UpdateFactors {
+    let values = |n: usize| (0..n).map(|k| ((k as f64 + seed as f64) * 0.7).sin()).collect();
+    let matrix = |rows, cols| Matrix { rows, cols, dtype: Dtype::F32, values: values(rows * cols) };
+    UpdateFactors::of(Update { a: &matrix(3, 40), b: &matrix(21, 3), scaling: 2.0 }).unwrap()
+}
+
 fn basis(seed: u64) -> CachedModule {
     let basis = Basis::gaussian(5, 40, seed).unwrap();
     let projection = Box::new(std::array::from_fn(|i| i as f32 - seed as f32));
-    CachedModule::Basis { basis, projection }
+    CachedModule::Basis { basis, projection, update: (seed % 2 == 0).then(|| update(seed)) }
 }
 
 fn records(seed: u64) -> Vec<CachedModule> {
@@ -69,9 +75,14 @@ fn gives_back_to_the_bit_what_was_put_in_order() {
 fn a_summary_is_the_record_but_for_its_rows() {
     let folder = folder();
     let entry = Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &records(7)).unwrap();
-    let CachedModule::Basis { basis, projection: expected } = &records(7)[2] else { unreachable!() };
+    let CachedModule::Basis { basis, projection: expected, update: Some(of_update) } = &records(7)[2] else {
+        unreachable!()
+    };
     match entry.summary(2).unwrap() {
-        Summary::Basis { r, d, n_uncertain, sigma, projection } => {
+        Summary::Basis { r, d, n_uncertain, sigma, projection, update } => {
+            let update = update.unwrap();
+            assert_eq!((update.n_terms, update.d_out, update.d_in), (3, 21, 40));
+            assert_eq!(update.norm, of_update.norm());
             assert_eq!((r, d, n_uncertain), (basis.r(), basis.d(), basis.n_uncertain()));
             assert_eq!((&sigma[..], &projection), (basis.sigma(), expected));
         }
@@ -87,7 +98,7 @@ fn keeps_the_rank_of_the_factor_and_the_uncertain_directions() {
     let basis = Basis::of_matrix(&matrix, Side::A).unwrap();
     assert_eq!((basis.r(), basis.q(), basis.n_uncertain()), (3, 2, 1));
     let folder = folder();
-    let put = [CachedModule::Basis { basis, projection: none() }];
+    let put = [CachedModule::Basis { basis, projection: none(), update: None }];
     let entry = Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &put).unwrap();
     assert_eq!(all(&entry), put);
 }
@@ -99,7 +110,7 @@ fn every_damaged_byte_and_every_truncation_is_a_miss_that_is_removed_or_an_error
     let small = || {
         let basis = Basis::from_rows(2, vec![1.0, 0.0], vec![3.0]).unwrap();
         [
-            CachedModule::Basis { basis, projection: Box::new([0.5; N_PROJECTED]) },
+            CachedModule::Basis { basis, projection: Box::new([0.5; N_PROJECTED]), update: None },
             CachedModule::Missing("why".to_owned()),
         ]
     };
@@ -262,10 +273,11 @@ fn an_entry_is_a_safetensors_file_of_named_tensors() {
     writer.finish().unwrap();
     let bytes = fs::read(&files(folder.path())[0]).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(file.len(), 1 + 4 + 1 + 4);
+    // The first record has an update.
+    assert_eq!(file.len(), 1 + 7 + 1 + 4);
     for (name, record) in names.iter().zip(records(4)) {
         let tensor = |part: &str| file.tensor(&format!("{name}.{part}")).unwrap();
-        let CachedModule::Basis { basis, projection } = record else {
+        let CachedModule::Basis { basis, projection, update } = record else {
             assert!(tensor("missing").data().ends_with("expected ü".as_bytes()));
             continue;
         };
@@ -275,6 +287,13 @@ fn an_entry_is_a_safetensors_file_of_named_tensors() {
         };
         assert_eq!((tensor("rows").shape(), numbers("rows")), (&[5, 40][..], basis.rows().to_vec()));
         assert_eq!(numbers("projection"), projection.to_vec());
+        if let Some(update) = update {
+            assert_eq!(tensor("update.norm").data(), update.norm().to_le_bytes());
+            // x of d_out = 21, zeros up to 32, v of d_in = 40.
+            assert_eq!((tensor("update.rows").shape(), update.n_terms()), (&[3, 72][..], 3));
+            let row = &numbers("update.rows")[..72];
+            assert!(row[21..32].iter().all(|&x| x == 0.0) && row[32..].iter().any(|&x| x != 0.0));
+        }
         let sigma =
             tensor("sigma").data().chunks(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap()));
         assert!(sigma.eq(basis.sigma().iter().copied()));
@@ -359,7 +378,7 @@ fn processes_and_threads_race_on_keys_and_on_eviction() {
 fn child_fills_the_disk() {
     let cache = Cache::open(std::env::var(DIR).unwrap(), LIMIT).unwrap();
     let basis = Basis::gaussian(16, 1024, 0).unwrap();
-    let large = CachedModule::Basis { basis, projection: none() };
+    let large = CachedModule::Basis { basis, projection: none(), update: None };
     let error = cache.put(&key(2), &[large]).unwrap_err();
     assert!(
         matches!(error, Error::Io { .. }) && error.to_string().contains(".safetensors: cannot write: "),

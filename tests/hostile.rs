@@ -195,7 +195,7 @@ fn broken_tables_stay_within_bounds() {
     let n = 40;
     let ints = |step: i32| (0..n).map(|row| row / step).collect::<Vec<i32>>();
     let floats = |scale: f32| ints(1).into_iter().map(|row| row as f32 * scale).collect::<Vec<f32>>();
-    let wanted = Wanted { cells: vec![(1, 1), (8, 8)], max_rank: 1, angles: true, grid: false };
+    let wanted = Wanted { cells: vec![(1, 1), (8, 8)], max_rank: 1, angles: true, grid: false, update: true };
     let values = |name: &str, kind: Kind| match (name, kind) {
         ("r_a" | "q_a", _) => Values::Ints(ints(20)),
         (_, Kind::Int) => Values::Ints(vec![8; n as usize]),

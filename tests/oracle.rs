@@ -6,13 +6,17 @@ use std::path::Path;
 
 use common::engines::phi_bound;
 use common::oracle::Oracle;
-use lorascope::engine::Engine;
-use lorascope::{Adapter, Basis, Side};
+use lorascope::engine::{Block, Engine, Pairs, UpdateBlock};
+use lorascope::measure::PHI_FULL;
+use lorascope::measure::adjusted::adjusted;
+use lorascope::{Adapter, Basis, Side, Update, UpdateFactors};
 
 on_every_engine!(
     agrees_with_the_reference_grids_in_every_cell,
     agrees_with_the_oracle_from_the_same_bases,
     at_full_rank_the_right_side_of_the_update_equals_side_a,
+    agrees_with_the_reference_cosines_of_updates,
+    agrees_with_the_reference_containments,
 );
 
 with_f16_bases!(agrees_with_the_reference_grids_in_every_cell, agrees_with_the_oracle_from_the_same_bases,);
@@ -139,5 +143,88 @@ fn at_full_rank_the_right_side_of_the_update_equals_side_a(engine: &dyn Engine) 
         };
         let (a, dw) = (full(Side::A), full(Side::DwRight));
         assert!((a - dw).abs() <= phi_bound(engine), "{name}: {a} against {dw}");
+    }
+}
+
+/// A module of two checkpoints whose factors are here, and what numpy made of them by the definition.
+struct UpdateReference {
+    adapters: [Adapter; 2],
+    module: String,
+    expected: serde_json::Value,
+}
+
+impl UpdateReference {
+    fn all() -> Vec<Self> {
+        let text = std::fs::read_to_string(data().join("reference/update.json")).unwrap();
+        let pairs: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let mut found = vec![];
+        for pair in &pairs {
+            for expected in pair["modules"].as_array().unwrap() {
+                let module = expected["name"].as_str().unwrap().replace("encoder_layer_", "encoder.layer.");
+                let module = module.replace("_attention_self_", ".attention.self.");
+                let layer = module.split('.').nth(2).unwrap();
+                let here = |key: &str| {
+                    let name = format!("{}-layer{layer}", pair[key].as_str().unwrap());
+                    let path = data().join("adapters").join(name);
+                    path.exists().then(|| Adapter::open(path).unwrap())
+                };
+                if let (Some(a), Some(b)) = (here("a"), here("b")) {
+                    found.push(Self { adapters: [a, b], module, expected: expected.clone() });
+                }
+            }
+        }
+        // Layers 0, 2 and 5 of r = 64, and layer 5 of the two with r = 8.
+        assert_eq!(found.len(), 6 + 2 + 2);
+        found
+    }
+
+    fn number(&self, key: &str) -> f64 {
+        self.expected[key].as_f64().unwrap()
+    }
+}
+
+fn agrees_with_the_reference_cosines_of_updates(engine: &dyn Engine) {
+    for reference in UpdateReference::all() {
+        let factors = reference.adapters.each_ref().map(|adapter| {
+            let module = adapter.module(&reference.module).unwrap();
+            (module.a.read().unwrap(), module.b.read().unwrap(), module.scaling.unwrap())
+        });
+        let updates = factors.each_ref().map(|(a, b, scaling)| Update { a, b, scaling: *scaling });
+        let exact = updates[0].pair(updates[1]);
+        let [x, y] = updates.map(|update| UpdateFactors::of(update).unwrap());
+        let block = UpdateBlock { a: &[&x], b: &[&y], pairs: Pairs::All };
+        let cosine = f64::from(engine.update_cosines(&block).unwrap().values[0]);
+        let near = |found: f64, key: &str, bound: f64| {
+            let expected = reference.number(key);
+            assert!((found - expected).abs() <= bound, "{}: {key} {found}, {expected}", reference.module);
+        };
+        near(cosine, "cosine", 1e-5);
+        near(exact.cosine.unwrap(), "cosine", 1e-9);
+        for (norm, key) in [(x.norm(), "norm_a"), (y.norm(), "norm_b")] {
+            near(norm, key, 1e-7);
+        }
+        exact.norms.iter().zip(["norm_a", "norm_b"]).for_each(|(&norm, key)| near(norm, key, 1e-7));
+        near(exact.cosine.unwrap() * (exact.n_weights as f64).sqrt(), "z", 1e-6);
+    }
+}
+
+fn agrees_with_the_reference_containments(engine: &dyn Engine) {
+    for reference in UpdateReference::all() {
+        for (side, name) in [(Side::A, "a"), (Side::DwLeft, "dw-left")] {
+            let [a, b] = reference
+                .adapters
+                .each_ref()
+                .map(|adapter| Basis::of(adapter.module(&reference.module).unwrap(), side).unwrap());
+            let block = Block { a: &[&a], b: &[&b], pairs: Pairs::All, cells: &[] };
+            let stats = engine.pair_stats(&block).unwrap();
+            let phi_full = f64::from(stats.pairs().next().unwrap().sum(PHI_FULL));
+            let baseline = a.q().max(b.q()) as f64 / a.d() as f64;
+            let found = [phi_full, adjusted(phi_full, baseline).unwrap()];
+            for (found, key) in found.into_iter().zip(["phi_full", "adjusted"]) {
+                let expected = reference.number(&format!("{key}_{name}"));
+                let what = (&reference.module, key, side);
+                assert!((found - expected).abs() <= 1e-5, "{what:?}: {found} for {expected}");
+            }
+        }
     }
 }

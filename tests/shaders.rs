@@ -220,10 +220,10 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
-    let params = host_layout!(pair_stats::Params: d4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
+    let params = host_layout!(pair_stats::Params: d4, split4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
         n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table);
     let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);
-    for variant in &pair_stats::VARIANTS {
+    for variant in pair_stats::VARIANTS.iter().chain([&pair_stats::UPDATE_COSINE]) {
         assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);
         assert_eq!(layout(&variant.kernel, "RowParams"), row_params, "{}", variant.kernel.name);
     }

@@ -1,44 +1,32 @@
-// The sums of all pairs of a block, from tiles of the product of all its bases: what every pair_stats_* kernel shares.
-//
-//   P = U·Vᵀ,   Q = P∘P,   S(i, j) = sum of the i × j corner of Q,   linear CKA = Σᵢⱼ wᵢ·wⱼ·Qᵢⱼ,   w = σ² / √Σσ⁴
+// Sums over the products of all pairs of a block, from tiles of the product of all its bases: what every pair_stats_* kernel
+// and update_cosine share.
 //
 // row_params   of each row, in fours: weight w, the scale of its products, and its part of the dither as an a and as a b
 // tables       index tables, which begin where Params says: tiles, groups, starts, cells, pair_table
-// sums         (n_pairs, n_cells + N_SUMS) of 1 or 2 words: S of each cell, then the sums named below; added to, so zeros at
-//              first
+// sums         (n_pairs, n_cells + N_SUMS) of 1 or 2 words: a sum of each cell, then the others; added to, so zeros at first
 //
 // A kernel that uses it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
 // and rows of any content up to the end of the last tile; and
-//   cosines  4 × 4 products by the scales of their rows
+//   N_SUMS  how many sums of a pair follow its cells
+//   corner  the last row and column, counted from 1, of the corner that a value of a pair is summed over
 //
 // A tile is any 128 (or 64) rows by as many columns of the product of all a rows and all b rows: bases of any ranks share
 // it, without padding, and one that straddles tiles leaves a part of its sums in each. The parts must add up to the same
-// bits wherever a tile happens to begin, so Q is summed in whole numbers: rounded to multiples of 2⁻²⁵, and the terms of the
-// linear CKA to 2⁻³¹, with a dither that depends only on (i, j), so that roundings do not pile up. Sums of whole numbers
-// modulo 2³² do not depend on their order, and a rectangle of a summed-area table is exact.
+// bits wherever a tile happens to begin, so terms are summed in whole numbers, rounded with a dither that depends only on
+// (i, j), so that roundings do not pile up. Sums of whole numbers modulo 2³² do not depend on their order, and a rectangle
+// of a summed-area table is exact.
 //
 // Sums over d run in slices of SLICE columns, which are then added up: one f32 sum over all of d would be off by up to
 // 4e-4 on directions like 1/√d.
 //
 // Each 64 × 64 quadrant of a tile is finished by itself: its table takes the 16 KiB that staged the bases before, and the
-// invocations share out its rectangles. Under 128 no rectangle overflows: the rows of a basis are orthonormal, so that
-// those of 64 rows sum to 64 at most.
+// invocations share out its rectangles.
 
 override SLICE: u32 = 128u;
 
 const QUAD: u32 = 64u;   // rows and columns of a quadrant
 const LANES: u32 = 16u;  // invocations along a quadrant's side, 4 × 4 cells each
 const LINE: u32 = 17u;   // LANES and one of padding, so that a column of totals spreads over the memory banks
-
-const Q_UNIT: f32 = 33554432.0;         // 2²⁵
-const LINEAR_CKA_UNIT: f32 = 2147483648.0; // 2³¹
-
-// The sums of a pair after its cells, in the order of the host's PRODUCT_SUMS: those of Q, then those of its weighted terms.
-const PHI_R: u32 = 0u;
-const PHI_FULL: u32 = 1u;
-const LINEAR_CKA: u32 = 2u;
-const N_PLAIN: u32 = 2u;
-const N_SUMS: u32 = 3u;
 
 // Which pairs are wanted.
 const ALL: u32 = 0u;   // each a with each b
@@ -47,6 +35,7 @@ const NO_PAIR: u32 = 0xffffffffu;
 
 struct Params {
     d4: u32,       // vec4 in a row
+    split4: u32,   // vec4 in the first part of a row, for kernels whose rows have two
     row_a: u32,    // of the first a in bases
     row_b: u32,
     n_a: u32,      // bases
@@ -81,32 +70,6 @@ struct RowParams {
 
 // Staged bases as bits of f32, [column * rows / 4 + row / 4] four rows of one column; then totals; then a quadrant's table.
 var<workgroup> staged: array<vec4<u32>, QUAD * LANES>;
-
-// From one quadrant of P, of which an invocation has 4 × 4, to its share of all sums.
-fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
-    let a = row_params[params.params_a + group_row * LANES + ty];
-    let b = row_params[params.params_b + group_col * LANES + tx];
-    let c = cosines(p, a.scales, b.scales);
-    let q = mat4x4<f32>(c[0] * c[0], c[1] * c[1], c[2] * c[2], c[3] * c[3]);
-    let d0 = fract(a.dithers_a.x + b.dithers_b);
-    let d1 = fract(a.dithers_a.y + b.dithers_b);
-    let d2 = fract(a.dithers_a.z + b.dithers_b);
-    let d3 = fract(a.dithers_a.w + b.dithers_b);
-    // The squares themselves, then their terms of the linear CKA.
-    var units_a = vec4<f32>(Q_UNIT);
-    var units_b = vec4<f32>(1.0);
-    for (var part = 0u; part < 2u; part++) {
-        table(
-            vec4<u32>(fma(q[0], units_a.x * units_b, d0)), vec4<u32>(fma(q[1], units_a.y * units_b, d1)),
-            vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
-        );
-        let first = part * (params.n_cells + N_PLAIN);
-        let n = select(params.n_cells + N_PLAIN, N_SUMS - N_PLAIN, part == 1u);
-        share(group_row, group_col, first, n, ty * LANES + tx);
-        units_a = LINEAR_CKA_UNIT * a.weights;
-        units_b = b.weights;
-    }
-}
 
 fn running(v: vec4<u32>) -> vec4<u32> {
     let y = v.x + v.y;
@@ -197,23 +160,15 @@ fn add(row: u32, col: u32, a: u32, b: u32, value: u32) {
     let start_b = tables[params.starts_b + b];
     let q_a = tables[params.starts_a + a + 1u] - start_a;
     let q_b = tables[params.starts_b + b + 1u] - start_b;
-    var i = q_a;
-    var j = q_b;
-    if value < params.n_cells {
-        i = tables[params.cells + 2u * value];
-        j = tables[params.cells + 2u * value + 1u];
-        if i > q_a || j > q_b {
-            return;
-        }
-    } else if value == params.n_cells + PHI_R {
-        i = min(q_a, q_b);
-        j = i;
+    let last = corner(value, q_a, q_b);
+    if last.x > q_a || last.y > q_b {
+        return;
     }
     // The cell's rectangle, cut to the quadrant.
     let top = max(start_a, row) - row;
-    let end = min(max(start_a + i, row) - row, QUAD);
+    let end = min(max(start_a + last.x, row) - row, QUAD);
     let left = max(start_b, col) - col;
-    let right = min(max(start_b + j, col) - col, QUAD);
+    let right = min(max(start_b + last.y, col) - col, QUAD);
     if top >= end || left >= right {
         return;
     }

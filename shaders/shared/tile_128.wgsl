@@ -1,4 +1,4 @@
-// Tiles of 128 × 128 by multiply-adds, for the kernels pair_stats_128. Needs product.wgsl.
+// Tiles of 128 × 128 by multiply-adds, for the kernels pair_stats_128 and update_cosine. Needs product.wgsl.
 
 // What an invocation has in each quadrant, named by its row and column.
 struct Blocks {
@@ -30,10 +30,9 @@ fn add_products(sums: Blocks, k: u32, tx: u32, ty: u32) -> Blocks {
     return p;
 }
 
-// A tile of 128 × 128: 16 × 16 invocations with 8 × 8 cells each, as four blocks of 4 × 4, one in each quadrant.
-fn make_tile_128(index: u32, tx: u32, ty: u32) {
-    let tile_row = tables[params.tiles + 2u * index];
-    let tile_col = tables[params.tiles + 2u * index + 1u];
+// The products of a tile over the columns from vec4 `begin` up to `end`: 16 × 16 invocations with 8 × 8 cells each, as four
+// blocks of 4 × 4, one in each quadrant.
+fn product_128(tile_row: u32, tile_col: u32, begin: u32, end: u32, tx: u32, ty: u32) -> Blocks {
     let thread = ty * LANES + tx;
 
     // Each invocation stages 4 rows × 4 columns: four of them read 64 bytes of a row in line.
@@ -46,10 +45,10 @@ fn make_tile_128(index: u32, tx: u32, ty: u32) {
     let to = 4u * lane * 64u + quad;
 
     var c = Blocks();
-    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
+    for (var slice = begin; slice < end; slice += SLICE / 4u) {
         var p = Blocks();
-        let end = min(slice + SLICE / 4u, params.d4);
-        for (var start = slice; start < end; start += STEP / 4u) {
+        let slice_end = min(slice + SLICE / 4u, end);
+        for (var start = slice; start < slice_end; start += STEP / 4u) {
             stage(to, 64u, source + start);
             workgroupBarrier();
             for (var k = 0u; k < STEP; k += UNROLL) {
@@ -59,16 +58,17 @@ fn make_tile_128(index: u32, tx: u32, ty: u32) {
         }
         c = Blocks(c.b00 + p.b00, c.b01 + p.b01, c.b10 + p.b10, c.b11 + p.b11);
     }
-    // A loop, not four calls: drivers inline them, and take four times as long to compile the kernel.
-    for (var quadrant = 0u; quadrant < 4u; quadrant++) {
-        var block = c.b00;
-        if quadrant == 1u {
-            block = c.b01;
-        } else if quadrant == 2u {
-            block = c.b10;
-        } else if quadrant == 3u {
-            block = c.b11;
-        }
-        finish(block, 2u * tile_row + quadrant / 2u, 2u * tile_col + quadrant % 2u, tx, ty);
+    return c;
+}
+
+// The block of a quadrant, counted row by row.
+fn block_of(c: Blocks, quadrant: u32) -> mat4x4<f32> {
+    if quadrant == 1u {
+        return c.b01;
+    } else if quadrant == 2u {
+        return c.b10;
+    } else if quadrant == 3u {
+        return c.b11;
     }
+    return c.b00;
 }

@@ -4,6 +4,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
 use super::scale::Scaled;
+use super::{noise, transposed};
 use crate::adapter::Matrix;
 use crate::measure::update::UpdatePair;
 
@@ -19,7 +20,7 @@ pub struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// The cosine of two updates and the norm of each, which is NaN for one whose numbers are not finite.
+    /// The cosine of two updates and the norm of each, which is NaN where numbers are not finite or the ranks of A and B differ.
     pub fn pair(self, other: Self) -> UpdatePair {
         let [x, y] = [self, other].map(Measured::of);
         let cosine = x.scaled.as_ref().zip(y.scaled.as_ref()).filter(|(x, y)| x.shape() == y.shape());
@@ -31,12 +32,42 @@ impl<'a> Update<'a> {
             cosine: cosine.filter(|cosine| cosine.is_finite()),
             norms: [x, y].map(|measured| measured.norm_with_unit()),
             n_weights: self.a.cols * self.b.rows,
+            rounding: [self.rounding(), other.rounding()],
+            ranks: [self.a.rows, other.a.rows],
+            same_factors: self.is(&other),
         }
     }
 
-    fn is_finite(&self) -> bool {
+    /// √(Σₖ ‖E_B,k‖²·‖a_k‖² + ‖b_k‖²·‖E_A,k‖²), the expected norm of B·E_A + E_B·A times the scaling, for independent
+    /// rounding errors E.
+    fn rounding(&self) -> f64 {
+        let r = self.a.rows.min(self.b.cols);
+        let rows_b = transposed(&self.b.values, self.b.cols);
+        let line = |values: &[f64], k: usize, d: usize| values[k * d..(k + 1) * d].to_vec();
+        let error = |values: Vec<f64>, dtype| {
+            noise::rounding_norm(&Matrix { rows: 1, cols: values.len(), dtype, values })
+        };
+        let norm = |values: &[f64]| crate::simd::sum(values, |value| value * value).sqrt();
+        let term = |k: usize| {
+            let (a, b) = (line(&self.a.values, k, self.a.cols), line(&rows_b, k, self.b.rows));
+            let (norm_a, norm_b) = (norm(&a), norm(&b));
+            (error(b, self.b.dtype) * norm_a).powi(2) + (error(a, self.a.dtype) * norm_b).powi(2)
+        };
+        (0..r).map(term).sum::<f64>().sqrt() * self.scaling.abs()
+    }
+
+    /// Whether A, B and the scaling are equal, number by number.
+    fn is(&self, other: &Self) -> bool {
+        let same = |x: &Matrix, y: &Matrix| (x.rows, x.cols) == (y.rows, y.cols) && x.values == y.values;
+        self.scaling == other.scaling && same(self.a, other.a) && same(self.b, other.b)
+    }
+
+    pub(super) fn is_finite(&self) -> bool {
         let largest = |matrix: &Matrix| crate::simd::largest(&matrix.values);
-        largest(self.a).is_finite() && largest(self.b).is_finite() && self.scaling.is_finite()
+        self.a.rows == self.b.cols
+            && largest(self.a).is_finite()
+            && largest(self.b).is_finite()
+            && self.scaling.is_finite()
     }
 
     /// `None` for an update of zeros.

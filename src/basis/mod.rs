@@ -9,6 +9,7 @@ mod scale;
 mod svd;
 mod thin;
 mod update;
+mod update_factors;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,7 @@ pub use self::inner::Update;
 use self::noise::Bounds;
 use self::scale::Scaled;
 use self::update::Vectors;
+pub use self::update_factors::UpdateFactors;
 use crate::adapter::Side;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
@@ -254,7 +256,7 @@ fn transposed(values: &[f64], cols: usize) -> Vec<f64> {
 }
 
 /// A seeded Gaussian matrix, the same on every machine.
-#[cfg(feature = "scan")]
+#[cfg(any(feature = "scan", test))]
 pub(crate) fn gaussian_matrix(rows: usize, cols: usize, seed: u64) -> Matrix {
     random::gaussian(rows, cols, seed, 0)
 }

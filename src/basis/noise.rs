@@ -26,7 +26,7 @@ pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> Bounds {
 }
 
 /// ‖E‖_F of the rounding error that the stored type may have left.
-fn rounding_norm(matrix: &Matrix) -> f64 {
+pub(super) fn rounding_norm(matrix: &Matrix) -> f64 {
     let (mantissa_bits, least_exponent) = match matrix.dtype {
         Dtype::F64 => return 0.0,
         Dtype::F32 => (23, -149),

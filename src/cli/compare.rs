@@ -16,8 +16,9 @@ use super::summary_table::{MISSING, numbers, shown_z};
 use super::warnings::Warning;
 use crate::measure::update::{self, WholeUpdate};
 use crate::measure::{PairStatistics, chance};
+use crate::relation::Relation;
 use crate::text::{counted, printable};
-use crate::{Comparison, Selection, Side};
+use crate::{Comparison, Selection, Side, relation_of};
 
 pub(super) const COMPARE_HELP: &str = "\
 A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared.
@@ -31,7 +32,8 @@ each direction by its singular value.
 cos ΔW is the cosine of the two updates s·B·A themselves, from -1 (opposite) over 0 (unrelated) to 1 (the same direction), on \
 every side, with its z; ‖ΔW‖ are their norms. The last row takes all modules as one vector. The init cosine is the cosine of the \
 two A as they are stored, near 1 for checkpoints that share the random start of A; z is left out for such checkpoints. – means that \
-there is no value.
+there is no value. The line after the table says what the two are to each other: a copy (same file, same factors, same update, \
+scaled, negated, resized), steps of one run, nearly the same, same start, or by the z of the whole model, alike, opposed or unrelated.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1
@@ -95,6 +97,8 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
         extent: if args.angles { Extent::Angles } else { Extent::Statistics },
     };
     let done = job.run(console)?;
+    let same_modules = selected.only.iter().all(Vec::is_empty);
+    let relation = relation_of([&a, &b], &done.comparisons, same_modules)?;
     // Digests read the files whole, so only where they are kept.
     let meta = if args.compute.json || grids.is_some() {
         Some(Meta::new([&a, &b], side, None, done.engine.info())?)
@@ -110,6 +114,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
             let modules =
                 modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids)).collect();
             let document = Document {
+                relation: relation.into(),
                 schema: 1,
                 modules,
                 whole: whole(&done).into(),
@@ -120,7 +125,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
             text.push('\n');
             sink.fill_text(&text)?;
         }
-        None => sink.fill_text(&table(&done))?,
+        None => sink.fill_text(&format!("{}relation: {relation}\n", table(&done)))?,
     }
     Ok(())
 }
@@ -130,8 +135,22 @@ struct Document<'a> {
     schema: u32,
     modules: Vec<Row<'a>>,
     whole: Whole,
+    relation: Related,
     warnings: &'a [Warning],
     made_by: &'a Meta,
+}
+
+/// What the two checkpoints are to each other.
+#[derive(Serialize)]
+struct Related {
+    word: &'static str,
+    text: String,
+}
+
+impl From<Relation> for Related {
+    fn from(relation: Relation) -> Self {
+        Self { word: relation.word(), text: relation.to_string() }
+    }
 }
 
 /// The updates of all modules as one vector.

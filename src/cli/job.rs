@@ -100,8 +100,8 @@ impl<'a> Job<'a> {
         let statistics = if self.extent == Extent::Grids {
             None
         } else {
-            let members = [&a, &b].map(|basis| Member { basis, base_model: None, norm: f64::NAN });
-            let pair = Two { members, init_cosine: None, cosine: None, n_weights: 0 };
+            let members = [&a, &b].map(|basis| Member { basis, base_model: None, update: None });
+            let pair = Two { members, init_cosine: None, cosine: None };
             statistics_of(engine, &[pair], self.extent == Extent::Angles)?.pop()
         };
         Ok(Control { a, b, grid, statistics })

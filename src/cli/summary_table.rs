@@ -170,8 +170,12 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     let texts =
         |column: &Column| -> Vec<_> { column.statistics.iter().flat_map(PairStatistics::texts).collect() };
     let of_first = columns.first().map_or(vec![], texts);
-    rows.extend(of_first.iter().enumerate().map(|(at, (text, _))| {
-        row(text.heading, &|column| texts(column).swap_remove(at).1.unwrap_or_else(|| MISSING.to_owned()))
+    rows.extend(of_first.iter().map(|(text, _)| {
+        row(text.heading, &|column| {
+            // The control has no update.
+            let found = texts(column).into_iter().find(|(of, _)| of.heading == text.heading);
+            found.and_then(|(_, text)| text).unwrap_or_else(|| MISSING.to_owned())
+        })
     }));
     rows
 }

@@ -8,6 +8,7 @@ mod gpu;
 mod painter;
 mod pci;
 mod survey;
+mod update_block;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use gpu::{GpuEngine, tune};
 pub use painter::{CpuPainter, Painter};
 pub use pci::PciAddress;
 pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
+pub use update_block::{BlockCosines, UpdateBlock};
 
 use crate::basis::Basis;
 use crate::error::Result;
@@ -49,6 +51,13 @@ pub trait Engine: Painter {
     /// # Errors
     /// As [`Block::d`] and [`Engine::grids`].
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats>;
+
+    /// cos(ΔW₁, ΔW₂) of every pair of a block of updates, each within 1e-5 of the exact one. A pair's number does not depend on
+    /// what else is in the block, to the last bit.
+    ///
+    /// # Errors
+    /// `Invalid` when updates have different shapes; `Gpu` when the device fails.
+    fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines>;
 
     /// What went wrong since the last call and was made good by smaller work or by the CPU engine, one line each.
     fn take_warnings(&self) -> Vec<String> {

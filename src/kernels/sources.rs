@@ -23,13 +23,41 @@ pub(super) const SIMILARITY: Source = joined!("shared/tile", "shared/common", "s
 pub(super) const SIMILARITY_F16: Source = joined!("shared/tile", "shared/common", "similarity_f16");
 pub(super) const PREFIX_CARRY: Source = joined!("shared/tile", "prefix_carry");
 pub(super) const COLORMAP: Source = joined!("colormap");
-pub(super) const PAIR_STATS_128: Source =
-    joined!("shared/stack", "shared/product", "shared/tile_128", "shared/bases_f32", "pair_stats_128");
-pub(super) const PAIR_STATS_128_F16: Source =
-    joined!("shared/stack", "shared/product", "shared/tile_128", "shared/bases_f16", "pair_stats_128_f16");
-pub(super) const PAIR_STATS_64: Source =
-    joined!("shared/stack", "shared/product", "shared/bases_f32", "pair_stats_64");
-pub(super) const PAIR_STATS_64_F16: Source =
-    joined!("shared/stack", "shared/product", "shared/bases_f16", "pair_stats_64_f16");
+pub(super) const PAIR_STATS_128: Source = joined!(
+    "shared/stack",
+    "shared/statistics",
+    "shared/product",
+    "shared/tile_128",
+    "shared/statistics_128",
+    "shared/bases_f32",
+    "pair_stats_128"
+);
+pub(super) const PAIR_STATS_128_F16: Source = joined!(
+    "shared/stack",
+    "shared/statistics",
+    "shared/product",
+    "shared/tile_128",
+    "shared/statistics_128",
+    "shared/bases_f16",
+    "pair_stats_128_f16"
+);
+pub(super) const PAIR_STATS_64: Source = joined!(
+    "shared/stack",
+    "shared/statistics",
+    "shared/product",
+    "shared/tile_64",
+    "shared/bases_f32",
+    "pair_stats_64"
+);
+pub(super) const PAIR_STATS_64_F16: Source = joined!(
+    "shared/stack",
+    "shared/statistics",
+    "shared/product",
+    "shared/tile_64",
+    "shared/bases_f16",
+    "pair_stats_64_f16"
+);
 /// The kernel's directives have to come first.
-pub(super) const PAIR_STATS_COOP: Source = joined!("pair_stats_coop", "shared/stack");
+pub(super) const PAIR_STATS_COOP: Source = joined!("pair_stats_coop", "shared/stack", "shared/statistics");
+pub(super) const UPDATE_COSINE: Source =
+    joined!("shared/stack", "shared/product", "shared/tile_128", "shared/bases_f32", "update_cosine");

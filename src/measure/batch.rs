@@ -28,8 +28,17 @@ pub struct Member<'a> {
     pub basis: &'a Basis,
     /// A number for the base model that its config names.
     pub base_model: Option<u32>,
-    /// ‖ΔW‖_F, where updates are wanted; NaN where it is unknown.
+    /// Its update, where updates are wanted.
+    pub update: Option<MemberUpdate>,
+}
+
+/// What is known of an update by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberUpdate {
+    /// ‖ΔW‖_F; NaN where it is unknown.
     pub norm: f64,
+    /// d_in·d_out.
+    pub n_weights: usize,
 }
 
 /// What makes the grids of the pairs at these places, in their order.
@@ -52,8 +61,6 @@ pub struct PairBatch<'a> {
     pub init_cosines: &'a [f64],
     /// cos(ΔW₁, ΔW₂) of every pair, where updates are wanted; NaN where there is none.
     pub cosines: &'a [f64],
-    /// d_in·d_out of the module, where updates are wanted.
-    pub n_weights: usize,
     /// Called where grids are wanted.
     pub grids: &'a MakeGrids<'a>,
 }

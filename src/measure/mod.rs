@@ -31,7 +31,7 @@ pub mod update;
 mod values;
 mod z;
 
-pub use batch::{MakeGrids, Member, PairBatch, Wanted};
+pub use batch::{MakeGrids, Member, MemberUpdate, PairBatch, Wanted};
 pub use grid::Grid;
 pub use linear_cka::LINEAR_CKA;
 pub use needs::Needs;
@@ -93,8 +93,11 @@ mod tests {
     /// The values of a column of one pair of spaces of 2 of 5 dimensions.
     fn of_pair(wanted: &Wanted, stats: Vec<f32>, init_cosine: f64) -> impl Fn(&str) -> Values {
         let (a, b) = (axes(2, 5), axes(2, 5));
-        let [a, b] =
-            [(&a, 7), (&b, 8)].map(|(basis, model)| Member { basis, base_model: Some(model), norm: 2.0 });
+        let [a, b] = [(&a, 7), (&b, 8)].map(|(basis, model)| Member {
+            basis,
+            base_model: Some(model),
+            update: Some(MemberUpdate { norm: 2.0, n_weights: 9 }),
+        });
         let batch = PairBatch {
             wanted,
             a: &[a],
@@ -103,7 +106,6 @@ mod tests {
             stats: &BlockStats::new(wanted.cells.len(), stats),
             init_cosines: &[init_cosine],
             cosines: &[f64::from(1.0f32.next_up())],
-            n_weights: 9,
             grids: &|_| Ok(vec![Grid::new(2, 2, 5, vec![1.0f32.next_up(), 0.5, -1e-9, 1.0])?]),
         };
         let values = values(&batch).unwrap();

@@ -6,12 +6,15 @@ use crate::adapter::Matrix;
 use crate::simd;
 
 /// Numbers of a projection.
-pub const N_PROJECTED: usize = 128;
+pub const N_PROJECTED: usize = 512;
 
-/// A/‖A‖_F, vectorised, in 128 numbers: every entry is added, with a random sign, to one of them (a count sketch, Charikar
+/// Entries that stay next to each other: as many as have signs in two words.
+const RUN: usize = 128;
+
+/// A/‖A‖_F, vectorised, in 512 numbers: every entry is added, with a random sign, to one of them (a count sketch, Charikar
 /// et al. 2002). Runs of 128 entries go to places that a random turn decides, so that the entries of one column meet
 /// elsewhere in every row. Signs and turns depend only on the entry's place, so that the dot product of two projections
-/// estimates cos(vec A₁, vec A₂) without bias and with a standard deviation of some √((1 + cos²)/128). Zeros for an A of
+/// estimates cos(vec A₁, vec A₂) without bias and with a standard deviation of some √((1 + cos²)/512). Zeros for an A of
 /// zeros.
 pub fn start_projection(a: &Matrix) -> [f32; N_PROJECTED] {
     let squares = |inverse: f64| simd::sum(&a.values, |value| (value * inverse) * (value * inverse));
@@ -33,7 +36,7 @@ pub fn start_projection(a: &Matrix) -> [f32; N_PROJECTED] {
 /// Sums of squares none of which overflowed or vanished next to the others.
 const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
-/// The sums of turned runs, twice as long as a run, so that a turned one needs no second loop. A type of its own: see
+/// The sums of turned runs, with room after the last place, so that a turned one needs no second loop. A type of its own: see
 /// [`simd`].
 struct Runs<'a> {
     values: &'a [f64],
@@ -46,7 +49,7 @@ impl WithSimd for Runs<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let mut sums = [0.0; 2 * N_PROJECTED];
-        for (run, values) in (0u64..).zip(self.values.chunks(N_PROJECTED)) {
+        for (run, values) in (0u64..).zip(self.values.chunks(RUN)) {
             let turn = (scrambled(3 * run) % N_PROJECTED as u64) as usize;
             let signs = [scrambled(3 * run + 1), scrambled(3 * run + 2)];
             add_signed(&mut sums[turn..][..values.len()], values, signs, self.inverse);
@@ -169,9 +172,9 @@ mod tests {
 
     #[test]
     fn every_entry_goes_with_a_sign_to_one_place_and_those_of_a_run_to_different_ones() {
-        let n = 5 * N_PROJECTED + 70;
+        let n = 5 * RUN + 70;
         let found: Vec<(usize, f32)> = (0..n).map(|at| place(at, n)).collect();
-        for run in found.chunks(N_PROJECTED) {
+        for run in found.chunks(RUN) {
             let mut places: Vec<usize> = run.iter().map(|(place, _)| *place).collect();
             places.sort_unstable();
             places.dedup();
@@ -179,7 +182,7 @@ mod tests {
             let n_negative = run.iter().filter(|(_, sign)| *sign < 0.0).count();
             assert!((run.len() / 4..run.len() * 3 / 4).contains(&n_negative), "{n_negative}");
         }
-        let first: Vec<usize> = found.iter().step_by(N_PROJECTED).map(|(place, _)| *place).collect();
+        let first: Vec<usize> = found.iter().step_by(RUN).map(|(place, _)| *place).collect();
         assert!(first.windows(2).all(|pair| pair[0] != pair[1]), "{first:?}");
     }
 
@@ -188,7 +191,16 @@ mod tests {
         let found = [0, 1, 63, 64, 127, 128, 300, 699].map(|at| place(at, 700));
         assert_eq!(
             found,
-            [(47, 1.0), (48, 1.0), (110, 1.0), (111, -1.0), (46, 1.0), (108, -1.0), (13, -1.0), (102, -1.0)]
+            [
+                (431, 1.0),
+                (432, 1.0),
+                (494, 1.0),
+                (495, -1.0),
+                (46, 1.0),
+                (492, -1.0),
+                (269, -1.0),
+                (230, -1.0)
+            ]
         );
     }
 }

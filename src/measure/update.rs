@@ -12,7 +12,7 @@
 //! - columns: `cosine`, `cosine_z`, `norm_a` and `norm_b`, numbers or null, for those who ask for them.
 //! - needs: A and B of both.
 
-use super::batch::PairView;
+use super::batch::{Member, PairView};
 use super::needs::Needs;
 use super::statistic::{Column, Columns, Kind, Statistic, Text};
 
@@ -46,8 +46,9 @@ pub(super) const COSINE: Statistic = Statistic {
         if !batch.wanted.update {
             return Ok(vec![]);
         }
-        let root = (batch.n_weights as f64).sqrt();
-        Ok(vec![batch.numbers(|pair| cosine(&pair)), batch.numbers(|pair| cosine(&pair) * root)])
+        let root =
+            |pair: &PairView<'_>| pair.a.update.map_or(f64::NAN, |update| (update.n_weights as f64).sqrt());
+        Ok(vec![batch.numbers(|pair| cosine(&pair)), batch.numbers(|pair| cosine(&pair) * root(&pair))])
     },
 };
 
@@ -66,7 +67,8 @@ pub(super) const NORMS: Statistic = Statistic {
         if !batch.wanted.update {
             return Ok(vec![]);
         }
-        Ok(vec![batch.numbers(|pair| pair.a.norm), batch.numbers(|pair| pair.b.norm)])
+        let norm = |member: &Member<'_>| member.update.map_or(f64::NAN, |update| update.norm);
+        Ok(vec![batch.numbers(|pair| norm(pair.a)), batch.numbers(|pair| norm(pair.b))])
     },
 };
 
@@ -77,7 +79,7 @@ fn cosine(pair: &PairView<'_>) -> f64 {
 }
 
 /// The cosine and the two norms of one module's updates.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct UpdatePair {
     /// cos(ΔW₁, ΔW₂); `None` where one is zero or the shapes differ.
     pub cosine: Option<f64>,
@@ -85,6 +87,12 @@ pub struct UpdatePair {
     pub norms: [f64; 2],
     /// d_in·d_out.
     pub n_weights: usize,
+    /// The norm of the error that rounding A and B to their storage type is expected to have left in each update.
+    pub rounding: [f64; 2],
+    /// The ranks of the factors.
+    pub ranks: [usize; 2],
+    /// Whether A, B and the scaling of the two are equal, number by number.
+    pub same_factors: bool,
 }
 
 /// The updates of whole models.
@@ -101,7 +109,7 @@ pub struct WholeUpdate {
 /// The updates of these modules, taken as one vector.
 pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
     let (mut inner, mut squares, mut variance) = (Some(0.0), [0.0; 2], 0.0);
-    for UpdatePair { cosine, norms, n_weights } in pairs {
+    for UpdatePair { cosine, norms, n_weights, .. } in pairs {
         let product = norms[0] * norms[1];
         let term = if product == 0.0 { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
         variance += product * product / n_weights as f64;
@@ -120,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_whole_model_is_one_vector_of_all_its_modules() {
-        let module = |cosine, norms| UpdatePair { cosine, norms, n_weights: 9 };
+        let module = |cosine, norms| UpdatePair { cosine, norms, n_weights: 9, ..UpdatePair::default() };
         // (3, 0 | 4, 0) and (3, 0 | 0, 4): inner product 9 of norms 5 and 5.
         let found = whole([module(Some(1.0), [3.0, 3.0]), module(Some(0.0), [4.0, 4.0])]);
         assert_eq!((found.cosine, found.norms), (Some(9.0 / 25.0), [5.0, 5.0]));

@@ -40,6 +40,7 @@ pub struct Scan<'a> {
     pub(super) modules: Vec<String>,
     pub(super) keep: Keep,
     pub(super) angles: bool,
+    pub(super) update: bool,
     pub(super) shard: Option<ShardChoice>,
     pub(super) n_shards: Option<usize>,
     pub(super) engine: EngineOptions,
@@ -80,6 +81,7 @@ impl<'a> Scan<'a> {
             modules: vec![],
             keep: Keep::Powers,
             angles: false,
+            update: false,
             shard: None,
             n_shards: None,
             engine: EngineOptions::default(),
@@ -123,6 +125,11 @@ impl<'a> Scan<'a> {
     /// Adds the principal angles of each pair, which takes an SVD of r × r for each.
     pub fn angles(self, angles: bool) -> Self {
         Self { angles, ..self }
+    }
+
+    /// Adds the cosine of each pair's updates and their norms, which takes a second product for each pair.
+    pub fn update(self, update: bool) -> Self {
+        Self { update, ..self }
     }
 
     /// What bases are kept in for the products: f32 by default.

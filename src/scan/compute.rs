@@ -5,10 +5,11 @@ use super::cache::{CachedModule, N_PROJECTED};
 use super::keep::Keep;
 use super::plan::Plan;
 use super::table::{PairRows, PairTable};
-use crate::engine::{Block, Engine, Pair, Pairs};
+use crate::basis::UpdateFactors;
+use crate::engine::{Block, Engine, Pair, Pairs, UpdateBlock};
 use crate::error::Result;
 use crate::measure::start_projection::init_cosine;
-use crate::measure::{self, Member, PairBatch, Wanted};
+use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted};
 
 /// An adapter of a block that has a basis of its module.
 #[derive(Clone, Copy)]
@@ -16,6 +17,7 @@ struct Present<'a> {
     id: u32,
     member: Member<'a>,
     projection: &'a [f32; N_PROJECTED],
+    update: Option<&'a UpdateFactors>,
 }
 
 /// The adapters of a block, and which of them are pairs.
@@ -63,6 +65,8 @@ pub fn rows(
     let stats = engine.pair_stats(&block)?;
     let places: Vec<(usize, usize)> = block.places().collect();
     let init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
+    let (cosines, cosine_fallback) =
+        if wanted.update { update_cosines(engine, &sides, &block, &places)? } else { (vec![], None) };
     let batch = PairBatch {
         wanted,
         a: &members_a,
@@ -70,8 +74,7 @@ pub fn rows(
         places: &places,
         stats: &stats,
         init_cosines: &init_cosines,
-        cosines: &[],
-        n_weights: 0,
+        cosines: &cosines,
         grids: &|places| {
             let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
             engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
@@ -82,8 +85,46 @@ pub fn rows(
     }
     rows.a = places.iter().map(|&(a, _)| sides.a[a].id as i32).collect();
     rows.b = places.iter().map(|&(_, b)| sides.b[b].id as i32).collect();
-    rows.fallback = stats.fallback().map(str::to_owned);
+    rows.fallback = stats.fallback().map(str::to_owned).or(cosine_fallback);
     Ok(rows)
+}
+
+/// The cosines of the updates of every pair, and the fallback that made them. Pairs of updates of different shapes have none.
+fn update_cosines(
+    engine: &dyn Engine,
+    sides: &Sides<'_>,
+    block: &Block<'_>,
+    places: &[(usize, usize)],
+) -> Result<(Vec<f64>, Option<String>)> {
+    let updates = [&sides.a, &sides.b]
+        .map(|side| side.iter().filter_map(|present| present.update).collect::<Vec<&UpdateFactors>>());
+    let [a, b] = &updates;
+    let mut shapes: Vec<[usize; 2]> = a.iter().chain(b).map(|update| update.shape()).collect();
+    shapes.sort_unstable();
+    shapes.dedup();
+    let mut cosines = vec![f64::NAN; places.len()];
+    if let [_] = shapes[..] {
+        let made = engine.update_cosines(&UpdateBlock { a, b, pairs: block.pairs })?;
+        cosines.iter_mut().zip(made.values).for_each(|(cosine, value)| *cosine = f64::from(value));
+        return Ok((cosines, made.fallback));
+    }
+    // One name and one dimension of the side, but another of the other side.
+    let mut fallback = None;
+    for shape in shapes {
+        let is_of = |&(x, y): &(usize, usize)| a[x].shape() == shape && b[y].shape() == shape;
+        let of: Vec<usize> = (0..places.len()).filter(|&at| is_of(&places[at])).collect();
+        let firsts: Vec<&UpdateFactors> = of.iter().map(|&at| a[places[at].0]).collect();
+        let seconds: Vec<&UpdateFactors> = of.iter().map(|&at| b[places[at].1]).collect();
+        let list: Vec<(u32, u32)> = (0..of.len() as u32).map(|at| (at, at)).collect();
+        if list.is_empty() {
+            continue;
+        }
+        let pairs = Pairs::List(&list);
+        let made = engine.update_cosines(&UpdateBlock { a: &firsts, b: &seconds, pairs })?;
+        of.iter().zip(made.values).for_each(|(&at, value)| cosines[at] = f64::from(value));
+        fallback = fallback.or(made.fallback);
+    }
+    Ok((cosines, fallback))
 }
 
 impl<'a> Sides<'a> {
@@ -123,9 +164,14 @@ impl<'a> Sides<'a> {
 impl<'a> Present<'a> {
     fn of(plan: &Plan, id: u32, record: &'a CachedModule) -> Option<Self> {
         match record {
-            CachedModule::Basis { basis, projection } => {
+            CachedModule::Basis { basis, projection, update } => {
                 let base_model = plan.adapters[id as usize].base_model;
-                Some(Self { id, member: Member { basis, base_model, norm: f64::NAN }, projection })
+                let of_member = |update: &UpdateFactors| MemberUpdate {
+                    norm: update.norm(),
+                    n_weights: update.d_in() * update.d_out(),
+                };
+                let member = Member { basis, base_model, update: update.as_ref().map(of_member) };
+                Some(Self { id, member, projection, update: update.as_ref() })
             }
             CachedModule::Missing(_) => None,
         }
@@ -140,7 +186,7 @@ impl PairTable {
             max_rank: plan.max_rank,
             angles: plan.options.angles,
             grid: plan.options.keep == Keep::Grid,
-            update: false,
+            update: plan.options.update,
         };
         Self { wanted }
     }

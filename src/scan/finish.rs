@@ -8,6 +8,7 @@ use super::blocks::Blocks;
 use super::folder::Folder;
 use super::journal::records::Journal;
 use super::plan::Plan;
+use super::relations::write_relations;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use crate::error::{Error, Result};
@@ -79,6 +80,9 @@ pub struct MissingBases {
 pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<MissingBases>> {
     top::finalise(plan, blocks, folder)?;
     let problems = adapters_table(plan, folder)?;
+    if plan.options.update {
+        write_relations(plan, folder)?;
+    }
     folder.remove_parts()?;
     match fs::remove_dir_all(folder.bases()) {
         // A share that was started twice is still at work: it removes what it has added when it ends itself.

@@ -121,8 +121,8 @@ impl CachedPair<'_> {
         let (Some(first), Some(second)) = (record(0)?, record(1)?) else { return Ok(None) };
         match (first, second) {
             (
-                CachedModule::Basis { basis: a, projection: x },
-                CachedModule::Basis { basis: b, projection: y },
+                CachedModule::Basis { basis: a, projection: x, .. },
+                CachedModule::Basis { basis: b, projection: y, .. },
             ) => {
                 let cosine = init_cosine([a.r(), b.r()], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);

@@ -80,6 +80,11 @@ impl Folder {
         self.path.join("adapters.parquet")
     }
 
+    /// The table of the pairs that are related, of a scan that has the updates.
+    pub fn relations_file(&self) -> PathBuf {
+        self.path.join("relations.parquet")
+    }
+
     fn work(&self) -> PathBuf {
         self.path.join("work")
     }
@@ -201,8 +206,13 @@ impl Folder {
         for path in [self.bases(), self.records(), self.logs()] {
             gone(&path, fs::remove_dir_all(&path))?;
         }
-        let files =
-            [self.adapters_file(), self.histograms_file(), self.work().join("lock"), self.plan_file()];
+        let files = [
+            self.adapters_file(),
+            self.histograms_file(),
+            self.relations_file(),
+            self.work().join("lock"),
+            self.plan_file(),
+        ];
         for path in self.blocks().chain(files) {
             gone(&path, fs::remove_file(&path))?;
         }

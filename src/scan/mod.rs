@@ -49,6 +49,7 @@ mod perform;
 pub(crate) mod plan;
 mod profile;
 mod record;
+mod relations;
 mod run;
 mod settle;
 mod shard;

@@ -79,7 +79,7 @@ impl Scan<'_> {
 
     /// What is read of each checkpoint.
     pub(super) fn side_modules(&self) -> Result<SideModules> {
-        SideModules::new(self.side, &self.modules)
+        Ok(SideModules::new(self.side, &self.modules)?.with_update(self.update))
     }
 
     /// The checkpoints and what to pair; those that cannot be read are told.
@@ -98,6 +98,7 @@ impl Scan<'_> {
             modules: self.modules.clone(),
             keep: self.keep.clone(),
             angles: self.angles,
+            update: self.update,
             precision: self.engine.precision,
         }
     }

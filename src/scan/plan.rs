@@ -18,7 +18,7 @@ use crate::formats::run_and_step;
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What the user asked for, as far as it changes the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct ScanOptions {
     pub keep: Keep,
     /// Whether the principal angles are kept too.
     pub angles: bool,
+    /// Whether the cosines of the updates and their norms are kept too.
+    pub update: bool,
     /// What bases are kept in for the products.
     pub precision: Precision,
 }

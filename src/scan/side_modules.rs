@@ -16,6 +16,8 @@ use crate::text::quoted;
 pub struct SideModules {
     /// Which subspace.
     pub side: Side,
+    /// Whether the updates themselves are compared too.
+    pub update: bool,
     /// Globs on module names; none for all modules.
     globs: Vec<Pattern>,
 }
@@ -32,7 +34,12 @@ impl SideModules {
                 Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
             })
         };
-        Ok(Self { side, globs: globs.iter().map(pattern).collect::<Result<_>>()? })
+        Ok(Self { side, update: false, globs: globs.iter().map(pattern).collect::<Result<_>>()? })
+    }
+
+    /// Compares the updates too.
+    pub fn with_update(self, update: bool) -> Self {
+        Self { update, ..self }
     }
 
     /// Opens a checkpoint's header, with only the modules that are compared.
@@ -55,7 +62,7 @@ impl SideModules {
 
     /// The factors of a module that are read: A on every side, since it shows a shared start.
     pub fn factors<'a>(&self, module: &'a Module) -> impl Iterator<Item = &'a Factor> + use<'a> {
-        let b = (self.side != Side::A).then_some(&module.b);
+        let b = (self.side != Side::A || self.update).then_some(&module.b);
         std::iter::once(&module.a).chain(b)
     }
 }

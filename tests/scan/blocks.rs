@@ -23,6 +23,7 @@ fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
         modules: vec![],
         keep: Keep::Powers,
         angles: false,
+        update: false,
         precision: Precision::F32,
     }
 }

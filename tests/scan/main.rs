@@ -10,6 +10,7 @@ mod growth;
 mod inputs;
 mod messages;
 mod pairs;
+mod relations;
 mod resume;
 mod schema;
 mod shards;

@@ -1,6 +1,6 @@
 """Reads a scan with DuckDB and Polars, and checks its schema against the one that the README documents.
 
-Arguments: the output folder, the number of angle columns, and `true` where whole grids are kept.
+Arguments: the output folder, the number of angle columns, `true` where whole grids are kept, and `true` where updates are.
 """
 
 import sys
@@ -8,14 +8,16 @@ import sys
 import duckdb
 import polars
 
-out, n_angles, has_grids = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "true"
+out, n_angles, has_grids, has_update = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "true", sys.argv[4] == "true"
 
 # name, type in DuckDB, whether a value may be missing
 TEXT, INT, LONG, FLOAT, FLAG = "VARCHAR", "INTEGER", "BIGINT", "FLOAT", "BOOLEAN"
 PAIRS = [("module", TEXT, False), ("layer", INT, True), ("projection", TEXT, True), ("a", INT, False), ("b", INT, False)]
 PAIRS += [(name, INT, False) for name in ("r_a", "r_b", "q_a", "q_b", "d")]
 PAIRS += [(f"phi_{k}", FLOAT, True) for k in (1, 2, 4, 8)]
-PAIRS += [("phi_r", FLOAT, False), ("linear_cka", FLOAT, False), ("baseline", FLOAT, False), ("z", FLOAT, True)]
+PAIRS += [("phi_r", FLOAT, False), ("phi_full", FLOAT, False), ("baseline_full", FLOAT, False), ("z_full", FLOAT, True)]
+PAIRS += [("adjusted", FLOAT, True), ("linear_cka", FLOAT, False), ("baseline", FLOAT, False), ("z", FLOAT, True)]
+PAIRS += [(name, FLOAT, True) for name in ("cosine", "cosine_z", "norm_a", "norm_b")] if has_update else []
 PAIRS += [("init_cosine", FLOAT, True), ("shared_init", FLAG, False), ("other_base", FLAG, True)]
 PAIRS += [(f"angle_{k}", FLOAT, True) for k in range(1, n_angles + 1)]
 PAIRS += [("phi", "FLOAT[]", False)] if has_grids else []
@@ -31,7 +33,10 @@ def check(found, expected, what):
         sys.exit(f"{what}: found {found}, expected {expected}")
 
 
-for glob, documented in ((pairs, PAIRS), (adapters, ADAPTERS)):
+RELATIONS = [("a", INT, False), ("b", INT, False), ("relation", TEXT, False), ("factor", FLOAT, True), ("energy", FLOAT, True)]
+RELATIONS += [("difference", FLOAT, True), ("cosine", FLOAT, True), ("n_modules", INT, False), ("exact", FLAG, False)]
+tables = [(pairs, PAIRS), (adapters, ADAPTERS)] + ([(f"{out}/relations.parquet", RELATIONS)] if has_update else [])
+for glob, documented in tables:
     described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet('{glob}')").fetchall()
     check([row[:2] for row in described], [(name, kind) for name, kind, _ in documented], f"DuckDB, {glob}")
     raw = duckdb.sql(f"SELECT file_name, name, repetition_type FROM parquet_schema('{glob}')").fetchall()

@@ -18,8 +18,8 @@ use crate::common::scans::{Place, Row};
 /// What an engine may be off by with f32 bases.
 const PHI_BOUND: f64 = 1e-5;
 
-/// Four standard deviations of the estimate of a cosine from 128 numbers: 4·√(2/128).
-const COSINE_BOUND: f64 = 0.5;
+/// Four standard deviations of the estimate of a cosine from 512 numbers: 4·√(2/512).
+const COSINE_BOUND: f64 = 0.25;
 
 /// A tensor of a file as (rows, cols) in f64.
 fn matrix(file: &SafeTensors<'_>, name: &str) -> Option<Mat<f64>> {
@@ -42,6 +42,8 @@ struct Space {
     sigma: Vec<f64>,
     rows: Vec<Vec<f64>>,
     a: Vec<f64>,
+    /// s·B·A, row by row.
+    update: Vec<f64>,
 }
 
 impl Space {
@@ -54,7 +56,10 @@ impl Space {
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let a = matrix(&file, &format!("base_model.model.{module}.lora_A.weight"))?;
         let b = matrix(&file, &format!("base_model.model.{module}.lora_B.weight"))?;
+        let scaling = lorascope::Adapter::open(checkpoint).unwrap().module(module).unwrap().scaling;
         let update = &b * &a;
+        let dense = (0..update.nrows()).flat_map(|i| (0..update.ncols()).map(move |j| (i, j)));
+        let dense = dense.map(|at| scaling.unwrap_or(1.0) * update[at]).collect();
         let of = match side {
             "a" => a.clone(),
             "b" => b.transpose().to_owned(),
@@ -70,6 +75,7 @@ impl Space {
             sigma: (0..r).map(|k| svd.S()[k]).collect(),
             rows: (0..r).map(row).collect(),
             a: (0..a.nrows()).flat_map(|i| (0..a.ncols()).map(move |j| (i, j))).map(|at| a[at]).collect(),
+            update: dense,
         })
     }
 
@@ -119,6 +125,23 @@ fn check(row: &Row, u: &Space, v: &Space, what: &str) {
     assert!(row.columns().all(|column| !column.starts_with("phi_1") || column == "phi_1"), "{what}");
     near(row.number("phi_r").unwrap(), phi(u, v, full, full), PHI_BOUND, "phi_r");
     near(row.number("linear_cka").unwrap(), linear_cka(u, v), PHI_BOUND, "linear_cka");
+    let phi_full = phi(u, v, u.r(), v.r());
+    let chance = u.r().max(v.r()) as f64 / d;
+    near(row.number("phi_full").unwrap(), phi_full, PHI_BOUND, "phi_full");
+    near(row.number("baseline_full").unwrap(), chance, 1e-7, "baseline_full");
+    let adjusted = (phi_full - chance) / (1.0 - chance);
+    near(row.number("adjusted").unwrap(), adjusted, PHI_BOUND / (1.0 - chance), "adjusted");
+    if u.update.len() == v.update.len() {
+        let [norm_a, norm_b] = [u, v].map(|space| dot(&space.update, &space.update).sqrt());
+        let cosine = dot(&u.update, &v.update) / (norm_a * norm_b);
+        near(row.number("cosine").unwrap(), cosine, PHI_BOUND, "cosine");
+        near(row.number("norm_a").unwrap() / norm_a, 1.0, 1e-6, "norm_a");
+        near(row.number("norm_b").unwrap() / norm_b, 1.0, 1e-6, "norm_b");
+        let z = cosine * (u.update.len() as f64).sqrt();
+        near(row.number("cosine_z").unwrap(), z, PHI_BOUND * (u.update.len() as f64).sqrt(), "cosine_z");
+    } else {
+        assert_eq!(row.number("cosine"), None, "{what}");
+    }
     let m = full as f64;
     near(row.number("baseline").unwrap(), m / d, 1e-7, "baseline");
     let cosine = dot(&u.a, &v.a) / (dot(&u.a, &u.a) * dot(&v.a, &v.a)).sqrt();
@@ -145,7 +168,7 @@ fn check(row: &Row, u: &Space, v: &Space, what: &str) {
 fn agrees_with_the_definition(engine: &str) {
     for side in ["a", "b", "dw-right", "dw-left"] {
         let place = Place::mixed();
-        place.done(&format!("runs -o out --side {side} {engine}"));
+        place.done(&format!("runs -o out --update --side {side} {engine}"));
         let adapters = place.adapters("out");
         let paths: Vec<&str> = adapters.iter().map(|row| row.text("path").unwrap()).collect();
         assert_eq!(paths, MIXED);
@@ -279,7 +302,7 @@ fn compare_and_figure_have_every_statistic_that_the_table_has() {
     ] {
         let [a, b] = [first, second].map(|name| data.join(name).display().to_string());
         let out = format!("out-{}", second.replace('/', "-"));
-        place.done(&format!("{a} {b} -o {out} --angles"));
+        place.done(&format!("{a} {b} -o {out} --angles --update"));
         let rows = place.table(&out);
         assert!(!rows.is_empty());
         for (command, list) in [("compare", "modules"), ("figure", "panels")] {
@@ -296,8 +319,6 @@ fn compare_and_figure_have_every_statistic_that_the_table_has() {
 /// That a pair's JSON has what a row of the table has of a statistic.
 fn assert_shown(statistic: &Statistic, row: &Row, pair: &serde_json::Value, what: &str) {
     match statistic.columns {
-        // The table has these where they are asked for.
-        Columns::Optional { columns, .. } if row.number(columns[0].name).is_none() => {}
         Columns::Fixed(columns) | Columns::Optional { columns, .. } => {
             for Column { name, kind } in columns {
                 let (what, found) = (format!("{what}: {name}"), &pair[name]);
@@ -309,7 +330,12 @@ fn assert_shown(statistic: &Statistic, row: &Row, pair: &serde_json::Value, what
                         assert_eq!(found.is_some(), expected.is_some(), "{what}");
                         let difference = found.zip(expected).map_or(0.0, |(x, y)| (x - y).abs());
                         // A scan estimates the cosine, and stores f32.
-                        let bound = if *name == "init_cosine" { COSINE_BOUND } else { 1e-6 };
+                        let bound = match *name {
+                            "init_cosine" => COSINE_BOUND,
+                            // `compare` has it in f64.
+                            "cosine" | "cosine_z" => PHI_BOUND,
+                            _ => 1e-6,
+                        };
                         let size = expected.unwrap_or(0.0).abs().max(1.0);
                         assert!(difference <= bound * size, "{what}: {found:?} for {expected:?}");
                     }

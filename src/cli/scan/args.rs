@@ -67,6 +67,7 @@ impl ScanArgs {
             .side(what.side)
             .keep(what.keep.clone())
             .angles(what.angles)
+            .update(what.update)
             .precision(what.precision)
             .engine(how.engine.into())
             .gpus(how.gpu.clone())
@@ -136,6 +137,10 @@ pub(super) struct WhatArgs {
     /// rest of a pair takes about 0.1 ms
     #[arg(long)]
     pub(super) angles: bool,
+    /// Add the cosine of the updates s·B·A of each pair, from -1 to 1, and their norms: whether two checkpoints do the same,
+    /// the opposite, or nothing in common. Takes a second product for each pair
+    #[arg(long)]
+    pub(super) update: bool,
     /// Storage type of the bases: f32 (φ accurate to 1e-5) or f16 (half the GPU memory, accurate to 5e-4). Sums are in f32
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,

@@ -8,12 +8,16 @@ mod stack;
 mod sums;
 mod tile;
 mod tile_stats;
+mod update_cosines;
 mod whole_grid;
 
 use rayon::prelude::*;
 
 use self::pool::Buffers;
-use super::{Block, BlockStats, CpuPainter, Engine, EngineInfo, EngineKind, Painter, Pair, Precision};
+use super::{
+    Block, BlockCosines, BlockStats, CpuPainter, Engine, EngineInfo, EngineKind, Painter, Pair, Precision,
+    UpdateBlock,
+};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 use crate::measure::Grid;
@@ -59,6 +63,10 @@ impl Engine for CpuEngine {
 
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
         pair_stats::pair_stats(block, self.info.precision, &self.buffers)
+    }
+
+    fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {
+        block.run(|joined, split| Ok((update_cosines::update_cosines(joined, split, &self.buffers)?, None)))
     }
 }
 

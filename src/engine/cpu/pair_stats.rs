@@ -20,37 +20,62 @@ pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buff
     cells.sort_unstable();
     let n_numbers = BlockStats::n_numbers(cells.len());
     let mut values = vec![f32::NAN; block.n_pairs() * n_numbers];
-    let together = !matches!(block.pairs, Pairs::List(_));
-    let a = Stack::new(block.a, together, precision, buffers.steps.take());
-    let is_upper = matches!(block.pairs, Pairs::Upper);
-    let other = (!is_upper && !std::ptr::eq(block.a, block.b))
-        .then(|| Stack::new(block.b, together, precision, buffers.steps.take()));
-    let b = other.as_ref().unwrap_or(&a);
-    let take = |tile: Tile<'_>, values: &mut [&mut [f32]]| {
+    let sides = Sides::new(block, precision, buffers);
+    for_each_tile(block, &sides, &mut values, n_numbers, |tile, values| {
         buffers.scratches.with(|scratch| {
             Arch::new().dispatch(TileStats { tile, cells: &cells, scratch, values });
         });
-    };
+    });
+    sides.give_back(buffers);
+    Ok(BlockStats::new(cells.len(), values))
+}
+
+/// The packed bases of a block.
+pub(super) struct Sides {
+    a: Stack,
+    /// `None` where they are those of `a`.
+    b: Option<Stack>,
+}
+
+impl Sides {
+    pub(super) fn new(block: &Block<'_>, precision: Precision, buffers: &Buffers) -> Self {
+        let together = !matches!(block.pairs, Pairs::List(_));
+        let stack = |bases| Stack::new(bases, together, precision, buffers.steps.take());
+        let is_one = matches!(block.pairs, Pairs::Upper) || std::ptr::eq(block.a, block.b);
+        Self { a: stack(block.a), b: (!is_one).then(|| stack(block.b)) }
+    }
+
+    pub(super) fn give_back(self, buffers: &Buffers) {
+        [Some(self.a), self.b].into_iter().flatten().for_each(|stack| buffers.steps.give_back(stack.steps));
+    }
+}
+
+/// Calls `take` for each tile that has pairs, on all threads, with room for the numbers of its pairs: one slice for each
+/// basis of its first group.
+pub(super) fn for_each_tile(
+    block: &Block<'_>,
+    sides: &Sides,
+    values: &mut [f32],
+    n_numbers: usize,
+    take: impl Fn(Tile<'_>, &mut [&mut [f32]]) + Sync,
+) {
+    let (a, b) = (&sides.a, sides.b.as_ref().unwrap_or(&sides.a));
+    let is_upper = matches!(block.pairs, Pairs::Upper);
     match block.pairs {
         Pairs::List(list) => {
             // Neighbours in the list run on one thread: what they share stays in its cache.
             let pairs = list.par_iter().zip(values.par_chunks_exact_mut(n_numbers));
             pairs.for_each(|(&(at_a, at_b), values)| {
                 let (group_a, group_b) = (&a.groups[at_a as usize], &b.groups[at_b as usize]);
-                take(Tile { a: &a, group_a, b, group_b, is_upper }, &mut [values]);
+                take(Tile { a, group_a, b, group_b, is_upper }, &mut [values]);
             });
         }
         Pairs::All | Pairs::Upper => {
-            let tiles = tiles(&a, b, is_upper, &mut values, n_numbers);
+            let tiles = tiles(a, b, is_upper, values, n_numbers);
             // A task each, so that at the end of a block no thread waits for more than a tile.
             tiles.into_par_iter().with_max_len(1).for_each(|(tile, mut values)| take(tile, &mut values));
         }
     }
-    if let Some(other) = other {
-        buffers.steps.give_back(other.steps);
-    }
-    buffers.steps.give_back(a.steps);
-    Ok(BlockStats::new(cells.len(), values))
 }
 
 /// Each two groups that have pairs, with room for these pairs' numbers: one slice for each basis of the first group.

@@ -29,20 +29,21 @@ pub(super) struct Factors<'a> {
 }
 
 impl Factors<'_> {
-    /// Puts rows `units` · 8 of U·Vᵀ into `c`, row-major over all columns of V. Of each unit only the panels from
+    /// Puts rows `units` · 8 of U·Vᵀ into `c`, row-major over all rows of V, summed over `columns` of both. Of each unit only the panels from
     /// `first_panel(unit)` on are computed; the rest of `c` is left as it is.
     #[inline(always)]
     pub(super) fn multiply<S: Simd>(
         &self,
         simd: S,
+        columns: std::ops::Range<usize>,
         units: std::ops::Range<usize>,
         first_panel: impl Fn(usize) -> usize,
         c: &mut [f32],
     ) {
         let n_panels = self.v.len() / self.d;
         let width = n_panels * PANEL;
-        for start in (0..self.d).step_by(SLICE) {
-            let n_steps = SLICE.min(self.d - start);
+        for start in columns.clone().step_by(SLICE) {
+            let n_steps = SLICE.min(columns.end - start);
             for (unit, c) in units.clone().zip(c.chunks_exact_mut(UNIT * width)) {
                 let u = &self.u[unit / 2 * self.d + start..][..n_steps];
                 let mut panel = first_panel(unit);
@@ -53,7 +54,8 @@ impl Factors<'_> {
                         _ => 3,
                     };
                     let v = &self.v[panel * self.d + start..];
-                    let part = Part { u, half: unit % 2, v, d: self.d, width, is_first: start == 0 };
+                    let part =
+                        Part { u, half: unit % 2, v, d: self.d, width, is_first: start == columns.start };
                     let c = &mut c[panel * PANEL..];
                     match n_columns {
                         3 => part.multiply::<S, 3>(simd, c),

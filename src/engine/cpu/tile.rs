@@ -17,6 +17,8 @@ const AT_ONCE: usize = 1 << 16;
 pub(super) struct Scratch {
     pub(super) products: Vec<f32>,
     pub(super) sums: Sums,
+    /// The cosines of a basis with those of the second group so far.
+    pub(super) cosines: Vec<f64>,
     /// Rows of a basis after which a number is due.
     pub(super) due_rows: Vec<usize>,
 }
@@ -50,6 +52,12 @@ impl Tile<'_> {
         start..start + self.a.ranks[a]
     }
 
+    /// Columns of a basis in the tile.
+    pub(super) fn columns_of(&self, b: usize) -> Range<usize> {
+        let start = self.b.starts[b] - self.group_b.panels.start * PANEL;
+        start..start + self.b.ranks[b]
+    }
+
     /// The panel of the tile that holds the first column of basis `b`; past the end for a basis of another group.
     pub(super) fn panel_of(&self, b: usize) -> usize {
         if self.group_b.bases.contains(&b) {
@@ -59,19 +67,21 @@ impl Tile<'_> {
         }
     }
 
-    /// Computes the tile, and calls `finish` with runs of its rows: the rows and their products.
+    /// Computes the tile, and calls `finish` with runs of its rows: the rows, and their products over each of these parts of
+    /// the d columns.
     #[inline(always)]
-    pub(super) fn row_runs<S: Simd>(
+    pub(super) fn row_runs<S: Simd, const N: usize>(
         &self,
         simd: S,
+        parts: [Range<usize>; N],
         products: &mut Vec<f32>,
-        mut finish: impl FnMut(Range<usize>, &[f32]),
+        mut finish: impl FnMut(Range<usize>, [&[f32]; N]),
     ) {
         let width = self.group_b.n_rows();
         let n_units = self.group_a.n_rows() / UNIT;
-        let at_once = (AT_ONCE / width / UNIT).clamp(1, n_units);
-        if products.len() < at_once * UNIT * width {
-            products.resize(at_once * UNIT * width, 0.0);
+        let at_once = (AT_ONCE / N / width / UNIT).clamp(1, n_units);
+        if products.len() < N * at_once * UNIT * width {
+            products.resize(N * at_once * UNIT * width, 0.0);
         }
         let factors = Factors { d: self.a.d, u: self.a.panels(self.group_a), v: self.b.panels(self.group_b) };
         let first_panel = |unit: usize| {
@@ -86,8 +96,11 @@ impl Tile<'_> {
         };
         for unit in (0..n_units).step_by(at_once) {
             let units = unit..n_units.min(unit + at_once);
-            let products = &mut products[..units.len() * UNIT * width];
-            factors.multiply(simd, units.clone(), first_panel, products);
+            let n_products = units.len() * UNIT * width;
+            for (part, products) in parts.iter().zip(products.chunks_exact_mut(n_products)) {
+                factors.multiply(simd, part.clone(), units.clone(), first_panel, products);
+            }
+            let products = std::array::from_fn(|part| &products[part * n_products..][..n_products]);
             finish(units.start * UNIT..units.end * UNIT, products);
         }
     }

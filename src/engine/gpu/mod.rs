@@ -29,8 +29,8 @@ use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair, Precision,
-    StageTimes,
+    Block, BlockCosines, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair,
+    Precision, StageTimes, UpdateBlock,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
@@ -205,6 +205,24 @@ impl Engine for GpuEngine {
             Some(why) => stats.by_fallback(why),
             None => stats,
         })
+    }
+
+    fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {
+        let cosines = block.run(|joined, split| {
+            joined.d()?;
+            let on_gpu = |limits| self.run_update_cosines(joined, split, limits);
+            let on_cpu = |cpu: &CpuEngine| Ok(cpu.update_cosines(block)?.values);
+            match self.with_fallback(on_gpu, on_cpu) {
+                Err(Error::Limit(fault)) => {
+                    let cpu = CpuEngine::new();
+                    let why = format!("{}, for want of room: {}", cpu.info(), fault.found);
+                    Ok((on_cpu(&cpu)?, Some(why)))
+                }
+                done => done,
+            }
+        })?;
+        self.warn(cosines.fallback.clone());
+        Ok(cosines)
     }
 
     fn take_warnings(&self) -> Vec<String> {

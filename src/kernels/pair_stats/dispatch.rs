@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{COLUMNS, LINEAR_CKA_UNIT, MAX_ONE_WORD_RANK, QUADRANT, SQUARE_UNIT};
+use super::{COLUMNS, COSINE_UNIT, LINEAR_CKA_UNIT, MAX_ONE_WORD_RANK, QUADRANT, SQUARE_UNIT};
 use crate::error::{Fault, Result};
 use crate::measure::{BlockStats, PRODUCT_SUMS, Terms};
 
@@ -12,6 +12,8 @@ use crate::measure::{BlockStats, PRODUCT_SUMS, Terms};
 pub struct Params {
     /// Fours of numbers in a row of the stack.
     pub d4: u32,
+    /// Fours of numbers in the first part of a row, where rows have two.
+    pub split4: u32,
     /// First row of the a bases in the stack.
     pub row_a: u32,
     /// First row of the b bases.
@@ -105,6 +107,36 @@ pub enum PairIndex<'a> {
     },
 }
 
+/// What a kernel makes of every pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// φ at these cells (i, j), counted from 1, and the [`PRODUCT_SUMS`]: `pair_stats_*`.
+    Statistics(&'a [(usize, usize)]),
+    /// The cosine of two updates, whose rows have a first part of so many numbers: `update_cosine`.
+    Cosine {
+        /// A multiple of [`COLUMNS`].
+        split: usize,
+    },
+}
+
+impl<'a> Wanted<'a> {
+    /// The cells.
+    pub fn cells(self) -> &'a [(usize, usize)] {
+        match self {
+            Self::Statistics(cells) => cells,
+            Self::Cosine { .. } => &[],
+        }
+    }
+
+    /// Numbers of a pair.
+    pub fn n_numbers(self) -> usize {
+        match self {
+            Self::Statistics(cells) => BlockStats::n_numbers(cells.len()),
+            Self::Cosine { .. } => 1,
+        }
+    }
+}
+
 /// What the buffers of a dispatch hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
@@ -144,9 +176,10 @@ impl Dispatch {
         d: usize,
         [a, b]: [BasisRun<'_>; 2],
         pairs: PairIndex<'_>,
-        cells: &[(usize, usize)],
+        wanted: Wanted<'_>,
         lengths: Lengths,
     ) -> Result<Self> {
+        let cells = wanted.cells();
         let over = |what: &'static str, found: usize, most: usize| {
             Fault::new(format!("{found}"), format!("at most {most}")).of(what).limit()
         };
@@ -176,8 +209,13 @@ impl Dispatch {
             }
         };
         let largest = |run: BasisRun<'_>| run.ranks.iter().copied().max().unwrap_or(0);
-        let n_words = if largest(a).min(largest(b)) <= MAX_ONE_WORD_RANK { 1 } else { 2 };
-        let n_sums = n_pairs * BlockStats::n_numbers(cells.len()) * n_words;
+        let (n_words, split) = match wanted {
+            // A cosine is in [−1, 1] at every rank.
+            Wanted::Cosine { split } => (1, split),
+            Wanted::Statistics(_) if largest(a).min(largest(b)) <= MAX_ONE_WORD_RANK => (1, 0),
+            Wanted::Statistics(_) => (2, 0),
+        };
+        let n_sums = n_pairs * wanted.n_numbers() * n_words;
         if n_sums > lengths.sums {
             return Err(over("words of sums", n_sums, lengths.sums));
         }
@@ -191,6 +229,7 @@ impl Dispatch {
         let tiles = tiles(tile, [a, b], pairs);
         let mut params = Params {
             d4: (d.next_multiple_of(COLUMNS) / 4) as u32,
+            split4: (split / 4) as u32,
             row_a: a.row as u32,
             row_b: b.row as u32,
             n_a: n_a as u32,
@@ -216,16 +255,23 @@ impl Dispatch {
         Ok(Self { params, tables, n_sums })
     }
 
-    /// The numbers of a pair from what the kernel left in `sums`, to `values`: φ at the cells, NaN where one is past the
-    /// ranks, and the [`PRODUCT_SUMS`].
+    /// The numbers of a pair from what the kernel left in `sums`, to `values`: a cosine; or φ at the cells, NaN where one is
+    /// past the ranks, and the [`PRODUCT_SUMS`].
     pub fn read(
         &self,
         sums: &[u32],
         pair: usize,
         (q_a, q_b): (usize, usize),
-        cells: &[(usize, usize)],
+        wanted: Wanted<'_>,
         values: &mut [f32],
     ) {
+        let cells = match wanted {
+            Wanted::Statistics(cells) => cells,
+            Wanted::Cosine { .. } => {
+                values[0] = (f64::from(sums[pair] as i32) * COSINE_UNIT) as f32;
+                return;
+            }
+        };
         let n_words = self.params.n_words as usize;
         let words = &sums[pair * BlockStats::n_numbers(cells.len()) * n_words..];
         let unit = |(i, j): (usize, usize)| {

@@ -1,5 +1,5 @@
-//! `shaders/pair_stats_*.wgsl`, all with `shaders/shared/stack.wgsl`: what statistics need of the products of many pairs, from
-//! tiles of the product of all bases of a block with each other.
+//! `shaders/pair_stats_*.wgsl` and `shaders/update_cosine.wgsl`, all with `shaders/shared/stack.wgsl`: what is made of the
+//! products of many pairs, from tiles of the product of all bases of a block with each other.
 //!
 //! A tile knows nothing of pairs: bases of any ranks follow each other without padding, and one may straddle tiles. The
 //! squares are summed in whole numbers, so that a pair's sums have the same bits wherever the tiles cut it, next to
@@ -14,9 +14,9 @@ mod variants;
 use crate::kernels::similarity::SLICE;
 use crate::measure::{PRODUCT_SUMS, Terms};
 
-pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params};
+pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted};
 pub use row_params::RowParams;
-pub use variants::{Feature, Layout, VARIANTS, Variant, family};
+pub use variants::{Feature, Layout, UPDATE_COSINE, VARIANTS, Variant, family};
 
 /// Rows start and end at a multiple of so many numbers, with zeros after d: the most that a kernel stages at once.
 pub const COLUMNS: usize = 32;
@@ -32,6 +32,9 @@ pub const SQUARE_UNIT: f64 = 1.0 / (1u64 << 25) as f64;
 
 /// What a weighted square, a term of the linear CKA, is counted in.
 pub const LINEAR_CKA_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
+
+/// What a term of a cosine of updates is counted in.
+pub const COSINE_UNIT: f64 = 1.0 / (1u64 << 30) as f64;
 
 /// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
 pub const MAX_ONE_WORD_RANK: usize = 64;

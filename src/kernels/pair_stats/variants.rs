@@ -78,6 +78,9 @@ pub const VARIANTS: [Variant; 5] = [
     },
 ];
 
+/// The kernel of the cosines of updates, in f32 on every engine.
+pub const UPDATE_COSINE: Variant = f32("update_cosine", sources::UPDATE_COSINE, 128);
+
 /// The name of all variants of a precision that give the same bits.
 pub fn family(precision: Precision) -> &'static str {
     match precision {

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::files::{Files, OpenFile};
 use super::once_map::OnceMap;
 use crate::adapter::Module;
-use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry, Key, Summary};
 use crate::scan::digest::Digest;
 use crate::scan::profile::Stage;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
+use crate::scan::side_modules::SideModules;
 
 /// Open entries are kept, but no process may open files without end.
 const MAX_OPEN: usize = 256;
@@ -68,7 +68,7 @@ impl Cached {
             return Ok(key);
         }
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(digest, files.modules.side, file.modules());
+        let key = key(digest, &files.modules, file.modules());
         let there = match self.cache.get(&key)? {
             Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
                 // Damaged on the disk, and gone now: it is made again.
@@ -163,9 +163,10 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
-fn key(digest: Digest, side: Side, modules: &[Arc<Module>]) -> Key {
+fn key(digest: Digest, of: &SideModules, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
-    hash.update(format!("lorascope bases 3\n{digest}\n{side}\n").as_bytes());
+    let update = if of.update { " with updates" } else { "" };
+    hash.update(format!("lorascope bases 4\n{digest}\n{}{update}\n", of.side).as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());

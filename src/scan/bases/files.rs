@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
-use crate::basis::Basis;
+use crate::basis::{Basis, Update, UpdateFactors};
 use crate::error::{Error, Result};
 use crate::files::FileStamp;
 use crate::measure::start_projection::start_projection;
@@ -60,8 +60,21 @@ impl Files<'_> {
 
     /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
-        match Basis::with_a(module, self.modules.side) {
-            Ok((basis, a)) => Ok(CachedModule::Basis { basis, projection: Box::new(start_projection(&a)) }),
+        let factorised = if self.modules.update {
+            Basis::with_factors(module, self.modules.side).and_then(|(basis, [a, b])| {
+                let update = Update { a: &a, b: &b, scaling: module.scaling.unwrap_or(1.0) };
+                // Side a has a basis where B's numbers are not finite.
+                let unknown = |_| UpdateFactors::empty(a.cols, b.rows, f64::NAN);
+                let update = UpdateFactors::of(update).or_else(unknown)?;
+                Ok((basis, a, Some(update)))
+            })
+        } else {
+            Basis::with_a(module, self.modules.side).map(|(basis, a)| (basis, a, None))
+        };
+        match factorised {
+            Ok((basis, a, update)) => {
+                Ok(CachedModule::Basis { basis, projection: Box::new(start_projection(&a)), update })
+            }
             Err(error @ Error::Io { .. }) => Err(error),
             Err(error) => Ok(CachedModule::Missing(error.to_string())),
         }

@@ -100,14 +100,18 @@ impl<'a> Bases<'a> {
     }
 }
 
-/// Bytes that the bases of a plan take in a cache.
+/// Bytes that the bases of a plan take in a cache, and about so many for updates: their factors in f32.
 pub fn n_basis_bytes(plan: &Plan) -> u64 {
     let of_layout = |layout: &Layout| -> u64 {
         let numbers = |&(module, r): &(u32, u32)| u64::from(r) * plan.modules[module as usize].d as u64;
         layout.modules.iter().map(|module| 4 * numbers(module) + 1024).sum()
     };
     let of_layouts: Vec<u64> = plan.layouts.iter().map(of_layout).collect();
-    plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize]).sum()
+    // Most files have numbers of 16 bits; padding takes less than those of 32 bits leave.
+    let of_update = |n_bytes: u64| if plan.options.update { 2 * n_bytes } else { 0 };
+    let bytes =
+        plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize] + of_update(adapter.n_bytes));
+    bytes.sum()
 }
 
 /// Bytes that the headers of all adapters of a plan take in memory, about.
@@ -123,7 +127,9 @@ pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
     let numbers = largest.map(|&(module, r)| u64::from(r) * plan.modules[module as usize].d as u64).max();
     let n = plan.block.min(plan.adapters.len()) as u64;
     let row_bytes = PairTable::of(plan).memory_bytes() as u64;
-    let block_bytes = 2 * 2 * 4 * n * numbers.unwrap_or(0) + n * n * row_bytes;
+    // The factors of an update: the side's own dimension, and another one of about as much.
+    let times = if plan.options.update { 3 } else { 1 };
+    let block_bytes = times * 2 * 2 * 4 * n * numbers.unwrap_or(0) + n * n * row_bytes;
     let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 3) as usize;
     NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
 }

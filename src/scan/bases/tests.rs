@@ -45,6 +45,7 @@ impl One {
             modules: vec![],
             keep: Keep::Powers,
             angles: false,
+            update: false,
             precision: Precision::F32,
         };
         let header = HeaderSummary::of(modules.open(&file, &crate::Limits::default()).unwrap(), &modules);

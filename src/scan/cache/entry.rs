@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Key;
 use super::format::{self, HEADER_BYTES, Line, WORD};
 use super::record::{CachedModule, Summary};
-use crate::basis::Basis;
+use crate::basis::{Basis, UpdateFactors};
 use crate::error::{Error, Fault, Result};
 use crate::files::read_exact_at;
 
@@ -76,9 +76,11 @@ impl Entry {
     /// # Errors
     /// As [`Entry::summary`].
     pub fn read(&self, i: usize) -> Result<CachedModule> {
-        let (r, d, n_uncertain, sigma, projection) = match self.summary(i)? {
+        let (r, d, n_uncertain, sigma, projection, update) = match self.summary(i)? {
             Summary::Missing(reason) => return Ok(CachedModule::Missing(reason)),
-            Summary::Basis { r, d, n_uncertain, sigma, projection } => (r, d, n_uncertain, sigma, projection),
+            Summary::Basis { r, d, n_uncertain, sigma, projection, update } => {
+                (r, d, n_uncertain, sigma, projection, update)
+            }
         };
         let line = self.line(i)?;
         let mut rows = vec![0f32; self.size(line.rows_bytes)? / 4];
@@ -86,8 +88,13 @@ impl Entry {
         if cfg!(target_endian = "big") {
             rows.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
         }
+        let of_update = rows.split_off(sigma.len() * d);
         let basis = Basis::from_parts(r, d, rows, sigma, n_uncertain).map_err(|_| self.removed())?;
-        Ok(CachedModule::Basis { basis, projection })
+        let update = update.map(|shape| {
+            UpdateFactors::from_parts(of_update, [shape.d_in, shape.d_out], shape.norm)
+                .map_err(|_| self.removed())
+        });
+        Ok(CachedModule::Basis { basis, projection, update: update.transpose()? })
     }
 
     fn line(&self, i: usize) -> Result<Line> {

@@ -5,7 +5,8 @@
 //! JSON     name, type, shape and place of every tensor, filled up with blanks
 //! index    header   magic, version, n records, bytes of the file, key (4 words), checksum of all of this up to the records
 //!          table    n lines: offset, bytes of the summary, bytes of the rows, checksum of the summary, checksum of the rows
-//! records  of a basis: the summary, which is r, d, n_uncertain, q, σ (q words), the projection (128 f32); the rows (q, d) in f32
+//! records  of a basis: the summary, which is r, d, n_uncertain, q, σ (q words), the projection (512 f32), and for an update
+//!          its n_terms, d_out, d_in and norm; the rows (q, d) in f32, and those of the update
 //!          or a text: why there is no basis
 //! ```
 //!
@@ -13,10 +14,11 @@
 //! for the modules that are not asked for.
 
 use super::Key;
-use super::record::{CachedModule, N_PROJECTED, Summary};
+use super::record::{CachedModule, N_PROJECTED, Summary, UpdateShape};
+use crate::basis::UpdateFactors;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"lorabase");
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 pub(super) const WORD: usize = 8;
 pub(super) const HEADER_BYTES: usize = 9 * WORD;
 pub(super) const LINE_BYTES: usize = 5 * WORD;
@@ -115,12 +117,17 @@ pub(super) fn lines(json: &[u8], header: &[u8], table: &[u8], start: u64, n_byte
 pub(super) fn summary(record: &CachedModule) -> Vec<u8> {
     match record {
         CachedModule::Missing(reason) => reason.as_bytes().to_vec(),
-        CachedModule::Basis { basis, projection } => {
+        CachedModule::Basis { basis, projection, update } => {
             let counts: [usize; COUNTS] = [basis.r(), basis.d(), basis.n_uncertain(), basis.q()];
             let mut bytes = vec![];
             counts.iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
             basis.sigma().iter().for_each(|sigma| bytes.extend(sigma.to_le_bytes()));
             projection.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            if let Some(update) = update {
+                let shape = [update.n_terms(), update.d_out(), update.d_in()];
+                shape.iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
+                bytes.extend(update.norm().to_le_bytes());
+            }
             bytes
         }
     }
@@ -138,14 +145,35 @@ pub(super) fn parse_summary(bytes: &[u8], rows_bytes: u64) -> Option<Summary> {
     let (r, d, n_uncertain, q) = (next()?, next()?, next()?, next()?);
     let (sigma, projection) = rest.split_at_checked(q.checked_mul(WORD)?)?;
     let sigma = words(sigma).map(f64::from_bits).collect();
+    let (projection, update) = projection.split_at_checked(4 * N_PROJECTED)?;
+    let update = match update {
+        [] => None,
+        update => Some(parse_update(update)?),
+    };
     let mut values = projection.chunks_exact(4).map(|bytes| bytes.try_into().map(f32::from_le_bytes));
     let mut to = Box::new([0.0; N_PROJECTED]);
     for value in &mut *to {
         *value = values.next()?.ok()?;
     }
-    let rows = q.checked_mul(d).and_then(|n| n.checked_mul(4));
-    let is_whole = projection.len() == 4 * N_PROJECTED && rows.map(|n| n as u64) == Some(rows_bytes);
-    is_whole.then_some(Summary::Basis { r, d, n_uncertain, sigma, projection: to })
+    let of_update = update.map_or(Some(0), |update| update.n_numbers());
+    let numbers = q.checked_mul(d).zip(of_update).and_then(|(n, m)| n.checked_add(m));
+    let is_whole = numbers.and_then(|n| n.checked_mul(4)).map(|n| n as u64) == Some(rows_bytes);
+    is_whole.then_some(Summary::Basis { r, d, n_uncertain, sigma, projection: to, update })
+}
+
+fn parse_update(bytes: &[u8]) -> Option<UpdateShape> {
+    let (counts, norm) = bytes.split_at_checked(3 * WORD)?;
+    let mut counts = words(counts).map(usize::try_from);
+    let mut next = || counts.next()?.ok();
+    let (n_terms, d_out, d_in) = (next()?, next()?, next()?);
+    Some(UpdateShape { n_terms, d_out, d_in, norm: f64::from_le_bytes(norm.try_into().ok()?) })
+}
+
+impl UpdateShape {
+    /// Numbers of its rows; `None` for more than fit a machine.
+    pub(super) fn n_numbers(&self) -> Option<usize> {
+        self.n_terms.checked_mul(UpdateFactors::row_numbers(self.d_in, self.d_out)?)
+    }
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {

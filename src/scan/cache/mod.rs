@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use etcetera::BaseStrategy as _;
 
 pub use self::entry::Entry;
-pub use self::record::{CachedModule, N_PROJECTED, Summary};
+pub use self::record::{CachedModule, N_PROJECTED, Summary, UpdateShape};
 pub use self::writer::Writer;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::temp_file_next_to;

@@ -1,6 +1,6 @@
 //! What the cache keeps of one module: its basis, or why it has none.
 
-use crate::basis::Basis;
+use crate::basis::{Basis, UpdateFactors};
 
 /// Numbers of a projection of A.
 pub use crate::measure::start_projection::N_PROJECTED;
@@ -15,6 +15,8 @@ pub enum CachedModule {
         /// A seeded random projection of A/‖A‖_F, from which the cosine of two starts is estimated; zeros where there is
         /// none.
         projection: Box<[f32; N_PROJECTED]>,
+        /// The update itself, for a scan that compares updates.
+        update: Option<UpdateFactors>,
     },
     /// Why it has none, in one line.
     Missing(String),
@@ -35,7 +37,22 @@ pub enum Summary {
         sigma: Vec<f64>,
         /// As in [`CachedModule::Basis`].
         projection: Box<[f32; N_PROJECTED]>,
+        /// The shape and the norm of its update, if it is kept.
+        update: Option<UpdateShape>,
     },
     /// Why it has none, in one line.
     Missing(String),
+}
+
+/// An update but for its rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpdateShape {
+    /// Rows that it is kept in.
+    pub n_terms: usize,
+    /// Rows of ΔW.
+    pub d_out: usize,
+    /// Columns of ΔW.
+    pub d_in: usize,
+    /// ‖ΔW‖_F.
+    pub norm: f64,
 }

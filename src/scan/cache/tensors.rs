@@ -31,7 +31,7 @@ impl Tensors {
     /// With room for the tensors of these modules, and an index of so many bytes as the first.
     pub(super) fn new<'a>(modules: impl Iterator<Item = &'a str>, index_bytes: usize) -> Self {
         // A character is at most six bytes of JSON.
-        let room: usize = modules.map(|name| 4 * (TENSOR_BYTES + 6 * name.len())).sum();
+        let room: usize = modules.map(|name| 7 * (TENSOR_BYTES + 6 * name.len())).sum();
         let mut tensors = Self {
             tensors: BTreeMap::new(),
             end: 0,
@@ -52,11 +52,18 @@ impl Tensors {
             self.push(format!("{module}.{part}"), dtype, bytes, shape);
         };
         match record {
-            CachedModule::Basis { basis, .. } => {
+            CachedModule::Basis { basis, update, .. } => {
                 push("counts", "U64", 8, &[COUNTS]);
                 push("sigma", "F64", 8, &[basis.q()]);
                 push("projection", "F32", 4, &[N_PROJECTED]);
-                push("rows", "F32", 4, &[basis.q(), basis.d()]);
+                if let Some(update) = update {
+                    push("update.shape", "U64", 8, &[3]);
+                    push("update.norm", "F64", 8, &[1]);
+                    push("rows", "F32", 4, &[basis.q(), basis.d()]);
+                    push("update.rows", "F32", 4, &[update.joined().q(), update.joined().d()]);
+                } else {
+                    push("rows", "F32", 4, &[basis.q(), basis.d()]);
+                }
             }
             CachedModule::Missing(reason) => push("missing", "U8", 1, &[reason.len()]),
         }

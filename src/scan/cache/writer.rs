@@ -51,7 +51,10 @@ impl<'a> Writer<'a> {
     pub fn push(&mut self, record: &CachedModule) -> Result<()> {
         let summary = format::summary(record);
         let rows = match record {
-            CachedModule::Basis { basis, .. } => little_endian(basis.rows()),
+            CachedModule::Basis { basis, update: None, .. } => little_endian(basis.rows()),
+            CachedModule::Basis { basis, update: Some(update), .. } => {
+                [little_endian(basis.rows()), little_endian(update.joined().rows())].concat().into()
+            }
             CachedModule::Missing(_) => Cow::Borrowed(&[][..]),
         };
         let line = Line {

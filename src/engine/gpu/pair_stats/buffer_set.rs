@@ -31,10 +31,10 @@ pub(super) struct Needs {
 
 impl Needs {
     /// As many runs as there are, or as fit one buffer.
-    pub(super) fn of(plan: &Plan<'_>, n_cells: usize, max_words: usize) -> Self {
+    pub(super) fn of(plan: &Plan<'_>, max_words: usize) -> Self {
         let run_words = plan.run_rows * plan.row_words;
         let n_runs = plan.runs.len().min(max_words / run_words);
-        let (tables, sums) = plan.most_words(n_cells);
+        let (tables, sums) = plan.most_words();
         let n_row_params = n_runs * plan.run_rows / 4;
         Self { n_runs, stack_words: n_runs * run_words, n_row_params, tables, sums }
     }
@@ -102,9 +102,14 @@ impl RunCache {
 }
 
 impl BufferSet {
+    /// Whether these buffers are for this kernel.
+    pub(super) fn is_for(&self, variant: &Variant) -> bool {
+        self.variant == variant.kernel.name
+    }
+
     /// Whether a block can run in these buffers.
     pub(super) fn serves(&self, variant: &Variant, needs: &Needs) -> bool {
-        self.variant == variant.kernel.name && needs.fit(&self.capacity)
+        self.is_for(variant) && needs.fit(&self.capacity)
     }
 
     pub(super) fn new(device: &Device, pipeline: &Pipeline, variant: &Variant, needs: Needs) -> Result<Self> {
@@ -172,7 +177,7 @@ impl BufferSet {
                 device,
                 &mut encoder,
                 (pipeline, variant),
-                (block, plan, planned),
+                (plan, planned),
                 (rows, lengths),
             )?;
             let submission = device.queue().submit([encoder.finish()]);
@@ -205,7 +210,7 @@ impl BufferSet {
         self.params_of_run.resize(plan.run_rows / 4, RowParams::default());
         let mut n_rows = 0;
         for &basis in bases {
-            let packed = Packed::new(basis, layout)?;
+            let packed = Packed::new(basis, layout, plan.wanted)?;
             packed.write_params(&mut self.params_of_run, n_rows);
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {
@@ -237,14 +242,14 @@ impl InFlight {
         device: &Device,
         encoder: &mut CommandEncoder,
         (pipeline, variant): (&Pipeline, &Variant),
-        (block, plan, planned): (&Block<'_>, &Plan<'_>, &PlannedDispatch),
+        (plan, planned): (&Plan<'_>, &PlannedDispatch),
         (rows, lengths): ([usize; 2], Lengths),
     ) -> Result<Dispatch> {
         let ranks: [Vec<usize>; 2] =
             planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
         let runs = [0, 1].map(|k| BasisRun { ranks: &ranks[k], row: rows[k] });
         let d = plan.runs[planned.runs[0]][0].d();
-        let dispatch = Dispatch::new(variant.tile, d, runs, planned.which.index(), block.cells, lengths)?;
+        let dispatch = Dispatch::new(variant.tile, d, runs, planned.which.index(), plan.wanted, lengths)?;
         let params = bytemuck::bytes_of(&dispatch.params);
         device.write(&mut self.upload, encoder, (&self.params, 0), params)?;
         device.write(&mut self.upload, encoder, (&self.tables, 0), bytemuck::cast_slice(&dispatch.tables))?;
@@ -280,8 +285,8 @@ impl InFlight {
         let [a, b] = planned.runs.map(|run| &plan.runs[run]);
         planned.which.for_each(block, [a.len(), b.len()], |index, bases, pair| {
             let ranks = (a[bases[0]].q(), b[bases[1]].q());
-            let values = &mut values[index * plan.n_values..][..plan.n_values];
-            dispatch.read(sums, pair, ranks, block.cells, values);
+            let n = plan.wanted.n_numbers();
+            dispatch.read(sums, pair, ranks, plan.wanted, &mut values[index * n..][..n]);
         });
         if let Some(timer) = &self.timer {
             *times.kernel.get_or_insert_default() += timer.duration(bytemuck::cast_slice(ticks));

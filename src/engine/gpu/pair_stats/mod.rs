@@ -14,7 +14,7 @@ use super::device::{Device, Pipeline};
 use super::limits::Limits;
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
-use crate::kernels::pair_stats::{VARIANTS, Variant};
+use crate::kernels::pair_stats::{Layout, UPDATE_COSINE, VARIANTS, Variant, Wanted};
 use crate::sync::lock;
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
@@ -57,6 +57,7 @@ pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'stat
 pub(super) struct PairStatsKernels {
     /// Compiled when first used, in the order of [`VARIANTS`].
     pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
+    update_cosine: OnceLock<Pipeline>,
     /// The one to take for every block.
     pub(super) only: Option<usize>,
     /// The ones to take for each kind of [`Work`].
@@ -73,8 +74,8 @@ impl PairStatsKernels {
             let with_tile = kernels_of(device).find(|(_, variant)| variant.tile == tile);
             with_tile.map_or(0, |(at, _)| at)
         });
-        let (pipelines, idle, times) = Default::default();
-        Self { pipelines, only, fastest, idle, times }
+        let (pipelines, update_cosine, idle, times) = Default::default();
+        Self { pipelines, update_cosine, only, fastest, idle, times }
     }
 
     fn pipeline(&self, device: &Device, at: usize) -> &Pipeline {
@@ -91,7 +92,7 @@ impl PairStatsKernels {
             Some(at) => Some(idle.swap_remove(at)),
             None => {
                 // What is too small now would only hold memory.
-                idle.clear();
+                idle.retain(|buffer_set| !buffer_set.is_for(variant));
                 None
             }
         }
@@ -101,28 +102,56 @@ impl PairStatsKernels {
 impl GpuEngine {
     /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
     pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
-        let Limits { max_words, max_flop } = limits;
         // All kernels that may be taken for a precision read the same numbers of words.
         let layout = VARIANTS[self.pair_stats.only.unwrap_or(self.pair_stats.fastest[0])].layout;
-        let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
-        let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
+        let plan = Plan::new(block, Wanted::Statistics(block.cells), budget(limits, layout))?;
+        let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
+        let pipeline = || self.pair_stats.pipeline(&self.device, at);
+        self.run_plan(block, &plan, &VARIANTS[at], pipeline, limits)
+    }
+
+    /// The cosine of every pair of updates by its kernel: rows have a first part of `split` numbers.
+    pub(super) fn run_update_cosines(
+        &self,
+        block: &Block<'_>,
+        split: usize,
+        limits: Limits,
+    ) -> Result<Vec<f32>> {
+        let plan = Plan::new(block, Wanted::Cosine { split }, budget(limits, UPDATE_COSINE.layout))?;
+        let pipeline =
+            || self.pair_stats.update_cosine.get_or_init(|| self.device.pipeline(&UPDATE_COSINE.kernel));
+        self.run_plan(block, &plan, &UPDATE_COSINE, pipeline, limits)
+    }
+
+    fn run_plan<'p>(
+        &self,
+        block: &Block<'_>,
+        plan: &Plan<'_>,
+        variant: &Variant,
+        pipeline: impl Fn() -> &'p Pipeline,
+        limits: Limits,
+    ) -> Result<Vec<f32>> {
+        let mut values = vec![f32::NAN; block.n_pairs() * plan.wanted.n_numbers()];
         if plan.dispatches.is_empty() {
             return Ok(values);
         }
-        let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
-        let (device, variant) = (&self.device, &VARIANTS[at]);
-        let pipeline = self.pair_stats.pipeline(device, at);
-        let needs = Needs::of(&plan, block.cells.len(), max_words);
+        let (device, pipeline) = (&self.device, pipeline());
+        let needs = Needs::of(plan, limits.max_words);
         let mut buffer_set = match self.pair_stats.take_idle(variant, &needs) {
             Some(buffer_set) => buffer_set,
             None => BufferSet::new(device, pipeline, variant, needs)?,
         };
-        let times = buffer_set.run(device, pipeline, variant, (block, &plan, needs), &mut values)?;
+        let times = buffer_set.run(device, pipeline, variant, (block, plan, needs), &mut values)?;
         *lock(&self.pair_stats.times) += times;
         // Buffers of a run that failed are not kept: what is in them is unknown.
         lock(&self.pair_stats.idle).push(buffer_set);
         Ok(values)
     }
+}
+
+fn budget(limits: Limits, layout: Layout) -> Budget {
+    let Limits { max_words, max_flop } = limits;
+    Budget { max_words, max_flop, layout }
 }
 
 #[cfg(test)]

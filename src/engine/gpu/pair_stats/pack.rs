@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
-use crate::kernels::pair_stats::{Layout, RowParams};
+use crate::kernels::pair_stats::{Layout, RowParams, Wanted};
 use crate::kernels::similarity::HalfRows;
 
 /// How far a row of f32 may be from norm 1. Whole numbers hold squares up to twice what orthonormal rows give.
@@ -28,7 +28,7 @@ enum Numbers {
 impl<'a> Packed<'a> {
     /// # Errors
     /// `Invalid` when a row is not a unit vector, and in f16 when it is zero or not finite.
-    pub(super) fn new(basis: &'a Basis, layout: Layout) -> Result<Self> {
+    pub(super) fn new(basis: &'a Basis, layout: Layout, wanted: Wanted<'_>) -> Result<Self> {
         let d = basis.d();
         let row_bytes = 4 * layout.row_words(d);
         let numbers = match layout {
@@ -37,6 +37,8 @@ impl<'a> Packed<'a> {
             Layout::Split => split(basis.rows()),
         };
         let is_unit = match &numbers {
+            // Rows of updates have norms of their own.
+            _ if matches!(wanted, Wanted::Cosine { .. }) => true,
             Numbers::F32 | Numbers::Split { .. } => {
                 basis.rows().chunks_exact(d).all(|row| (square_norm(row) - 1.0).abs() <= 2.0 * NORM_TOLERANCE)
             }
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn split_rows_hold_all_high_parts_then_all_low_ones() {
         let basis = Basis::from_rows(3, vec![1.0, 0.0, 0.0, 0.0, 0.6, 0.8], vec![1.0; 2]).unwrap();
-        let packed = Packed::new(&basis, Layout::Split).unwrap();
+        let packed = Packed::new(&basis, Layout::Split, Wanted::Statistics(&[])).unwrap();
         let mut parts = vec![];
         packed.rows(0..2, |begin, bytes| parts.push((begin, bytes.len())));
         assert_eq!(parts, [(0, 6), (64, 6), (128, 6), (192, 6)]);

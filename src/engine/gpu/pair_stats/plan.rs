@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::basis::Basis;
-use crate::engine::{Block, BlockStats, Pairs};
+use crate::engine::{Block, Pairs};
 use crate::error::{Fault, Result};
-use crate::kernels::pair_stats::{self, Dispatch, Layout, PairIndex};
+use crate::kernels::pair_stats::{self, Dispatch, Layout, PairIndex, Wanted};
 
 /// Tiles begin at multiples of this in a run, for every variant.
 const ALIGNMENT: usize = 128;
@@ -35,8 +35,8 @@ pub(super) struct Plan<'a> {
     /// Rows of the longest run, up to the end of its last tile.
     pub(super) run_rows: usize,
     pub(super) row_words: usize,
-    /// Numbers of a pair.
-    pub(super) n_values: usize,
+    /// What is made of every pair.
+    pub(super) wanted: Wanted<'a>,
 }
 
 /// One run times one run.
@@ -71,11 +71,10 @@ pub(super) struct Listed {
 impl<'a> Plan<'a> {
     /// # Errors
     /// `Limit` when one basis, or one pair's numbers, are over the budget.
-    pub(super) fn new(block: &Block<'a>, budget: Budget) -> Result<Self> {
+    pub(super) fn new(block: &Block<'a>, wanted: Wanted<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
         let row_words = budget.layout.row_words(d);
-        let n_values = BlockStats::n_numbers(block.cells.len());
-        let cutter = Cutter::new(d, row_words, n_values, budget)?;
+        let cutter = Cutter::new(d, row_words, wanted.n_numbers(), budget)?;
         let (runs, dispatches) = match block.pairs {
             Pairs::All => {
                 let (a, b) = (cutter.cut(block.a)?, cutter.cut(block.b)?);
@@ -112,7 +111,7 @@ impl<'a> Plan<'a> {
         };
         let rows = |run: &Vec<&Basis>| run.iter().map(|basis| basis.q()).sum::<usize>();
         let run_rows = runs.iter().map(rows).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
-        Ok(Self { runs, dispatches, run_rows, row_words, n_values })
+        Ok(Self { runs, dispatches, run_rows, row_words, wanted })
     }
 
     /// Tiles of 128 in all dispatches, about: what decides which kernel fills the GPU.
@@ -131,7 +130,8 @@ impl<'a> Plan<'a> {
     }
 
     /// The most words of tables and of sums in a dispatch.
-    pub(super) fn most_words(&self, n_cells: usize) -> (usize, usize) {
+    pub(super) fn most_words(&self) -> (usize, usize) {
+        let n_cells = self.wanted.cells().len();
         let (mut tables, mut sums) = (1, 1);
         for dispatch in &self.dispatches {
             let [a, b] = dispatch.runs.map(|run| self.runs[run].len());
@@ -142,7 +142,7 @@ impl<'a> Plan<'a> {
             };
             let groups = self.run_rows / pair_stats::QUADRANT;
             tables = tables.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
-            sums = sums.max(n_pairs * self.n_values * 2);
+            sums = sums.max(n_pairs * self.wanted.n_numbers() * 2);
         }
         (tables, sums)
     }

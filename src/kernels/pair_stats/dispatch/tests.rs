@@ -30,7 +30,14 @@ fn makes_the_tiles_that_hold_a_pair_and_no_other() {
 fn refuses_what_ends_past_a_buffer() {
     let ranks = [64, 70, 3];
     let new = |lengths: Lengths| {
-        Dispatch::new(128, 100, [run(&ranks), run(&ranks)], PairIndex::All, &[(1, 1), (2, 2)], lengths)
+        Dispatch::new(
+            128,
+            100,
+            [run(&ranks), run(&ranks)],
+            PairIndex::All,
+            Wanted::Statistics(&[(1, 1), (2, 2)]),
+            lengths,
+        )
     };
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 5 * 2, 2, 32));
@@ -58,7 +65,8 @@ fn refuses_what_ends_past_a_buffer() {
 #[test]
 fn refuses_pairs_of_another_shape() {
     let new = |pairs: PairIndex<'_>| {
-        Dispatch::new(64, 10, [run(&[3, 4]), run(&[3, 5])], pairs, &[], LENGTHS).map(|_| ())
+        Dispatch::new(64, 10, [run(&[3, 4]), run(&[3, 5])], pairs, Wanted::Statistics(&[]), LENGTHS)
+            .map(|_| ())
     };
     assert!(new(PairIndex::All).is_ok());
     assert!(new(PairIndex::Upper).is_err());
@@ -75,11 +83,17 @@ fn reads_sums_of_one_word_and_of_two() {
             10,
             [run(&ranks[..1]), run(&ranks[1..])],
             PairIndex::All,
-            &[(2, 2), (9, 1)],
+            Wanted::Statistics(&[(2, 2), (9, 1)]),
             LENGTHS,
         );
         let mut values = [0.0; 5];
-        dispatch.unwrap().read(sums, 0, (ranks[0], ranks[1]), &[(2, 2), (9, 1)], &mut values);
+        dispatch.unwrap().read(
+            sums,
+            0,
+            (ranks[0], ranks[1]),
+            Wanted::Statistics(&[(2, 2), (9, 1)]),
+            &mut values,
+        );
         values
     };
     let [half, past, square, full, linear_cka] = read([2, 5], &[1 << 25, 7, 1 << 25, 1 << 26, 1 << 30]);
@@ -88,4 +102,18 @@ fn reads_sums_of_one_word_and_of_two() {
     let [half, tall, square, full, linear_cka] =
         read([128, 130], &[1 << 17, 510, 0, 512, 0, 64 * 512, 0, 128 * 512, 1 << 16, (1 << 15) - 1]);
     assert_eq!((half, tall, square, full, linear_cka), (0.5, 1.0, 0.5, 1.0, 1.0));
+}
+
+#[test]
+fn reads_a_cosine_as_a_signed_number() {
+    let ranks = [100];
+    let wanted = Wanted::Cosine { split: 32 };
+    let dispatch =
+        Dispatch::new(128, 70, [run(&ranks), run(&ranks)], PairIndex::All, wanted, LENGTHS).unwrap();
+    assert_eq!((dispatch.n_sums, dispatch.params.d4, dispatch.params.split4), (1, 24, 8));
+    for (sum, expected) in [(1 << 30, 1.0), (1 << 28, 0.25), (0, 0.0), (1 << 31 | 1 << 30, -1.0)] {
+        let mut values = [f32::NAN];
+        dispatch.read(&[sum], 0, (100, 100), wanted, &mut values);
+        assert_eq!(values, [expected]);
+    }
 }

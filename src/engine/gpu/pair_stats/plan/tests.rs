@@ -1,5 +1,4 @@
 use super::*;
-use crate::measure::N_PRODUCT_SUMS;
 
 fn budget(max_words: usize, max_flop: f64) -> Budget {
     Budget { max_words, max_flop, layout: Layout::F32 }
@@ -16,7 +15,7 @@ fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
         let b = if matches!(pairs, Pairs::Upper) { &bases[..] } else { &bases[..31] };
         let block = Block { a: &bases, b, pairs, cells: &[(1, 1)] };
         for budget in [budget(1 << 25, 1e12), budget(1 << 16, 4e6), budget(1 << 15, 1.0)] {
-            let plan = Plan::new(&block, budget).unwrap();
+            let plan = Plan::new(&block, Wanted::Statistics(block.cells), budget).unwrap();
             let mut seen = vec![0; block.n_pairs()];
             let places: Vec<(usize, usize)> = block.places().collect();
             for dispatch in &plan.dispatches {
@@ -38,7 +37,7 @@ fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
 fn a_basis_over_the_budget_is_an_error_that_names_both_sizes() {
     let basis = Basis::from_rows(1000, vec![0.1; 130_000], vec![1.0; 130]).unwrap();
     let block = Block { a: &[&basis], b: &[&basis], pairs: Pairs::All, cells: &[] };
-    let error = Plan::new(&block, budget(2 * 200 * 1024, 1e12)).unwrap_err();
+    let error = Plan::new(&block, Wanted::Statistics(block.cells), budget(2 * 200 * 1024, 1e12)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "block: found a basis of 130 vectors, expected at most 128 of d = 1000 in one dispatch"
@@ -54,7 +53,7 @@ fn over_many_pairs_over_nine_tenths_of_the_product_are_of_use() {
         let bases: Vec<&Basis> = bases.iter().collect();
         for pairs in [Pairs::All, Pairs::Upper] {
             let block = Block { a: &bases, b: &bases, pairs, cells: &[(1, 1); 6] };
-            let plan = Plan::new(&block, budget(1 << 25, 4e10)).unwrap();
+            let plan = Plan::new(&block, Wanted::Statistics(block.cells), budget(1 << 25, 4e10)).unwrap();
             let made: usize = plan.dispatches.iter().map(|dispatch| n_tiles(&plan, dispatch)).sum();
             let used: usize = block.places().map(|(a, b)| bases[a].q() * bases[b].q()).sum();
             let share = used as f64 / (made * 128 * 128) as f64;
@@ -70,7 +69,6 @@ fn n_tiles(plan: &Plan<'_>, planned: &PlannedDispatch) -> usize {
         planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
     let runs = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0 });
     let lengths = pair_stats::Lengths { rows: plan.run_rows, tables: 1 << 25, sums: 1 << 25 };
-    let cells = vec![(1, 1); plan.n_values - N_PRODUCT_SUMS];
-    let dispatch = Dispatch::new(128, 768, runs, planned.which.index(), &cells, lengths).unwrap();
+    let dispatch = Dispatch::new(128, 768, runs, planned.which.index(), plan.wanted, lengths).unwrap();
     dispatch.params.n_tiles as usize
 }

@@ -1,0 +1,193 @@
+//! `relations.parquet`: the pairs of adapters that are copies of each other, parts of each other, or of one run or start.
+//!
+//! The rows of the pairs' table say which adapters could be copies; these are then read again, since the cosine of a scan,
+//! which is within 1e-5, cannot tell rounding from noise.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::folder::Folder;
+use super::plan::Plan;
+use super::side_modules::SideModules;
+use crate::Limits;
+use crate::adapter::Adapter;
+use crate::compare::evidence_of_files;
+use crate::error::{Error, Result};
+use crate::formats::run_and_step;
+use crate::relation::{NEAR, Relation};
+use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
+
+/// Pairs that are read again, at most.
+const MAX_READ_AGAIN: usize = 5000;
+
+/// How much nearer to a copy than [`NEAR`] a pair may be by the scan's own cosine and not be read again.
+const SLACK: f64 = 1e-4;
+
+/// A pair of adapters that is more than two updates that point the same way.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    a: i32,
+    b: i32,
+    relation: Relation,
+    sums: PairSums,
+    /// Whether the files were read again.
+    is_exact: bool,
+}
+
+/// What the rows of a pair add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct PairSums {
+    inner: f64,
+    squares: [f64; 2],
+    n_modules: u32,
+    n_shared_init: u32,
+}
+
+/// The columns of the table.
+pub fn relations_schema() -> Schema {
+    Schema::new([
+        Field::new("a", ColumnType::Int32),
+        Field::new("b", ColumnType::Int32),
+        Field::new("relation", ColumnType::Text),
+        Field::new("factor", ColumnType::Float32).nullable(),
+        Field::new("energy", ColumnType::Float32).nullable(),
+        Field::new("difference", ColumnType::Float32).nullable(),
+        Field::new("cosine", ColumnType::Float32).nullable(),
+        Field::new("n_modules", ColumnType::Int32),
+        Field::new("exact", ColumnType::Bool),
+    ])
+}
+
+/// Finds and writes the relations of a finished scan that has the updates.
+///
+/// # Errors
+/// `Io` when the system refuses, `Malformed` for a damaged table.
+pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
+    let pairs = sums_of_pairs(folder)?;
+    let mut rows = vec![];
+    let mut candidates = vec![];
+    for ((a, b), sums) in pairs {
+        if sums.could_be_derived() {
+            candidates.push((a, b, sums));
+        } else if let Some(relation) = by_name_or_start(plan, a, b, sums) {
+            rows.push(Row { a, b, relation, sums, is_exact: true });
+        }
+    }
+    let modules = SideModules::new(plan.options.side, &plan.options.modules)?;
+    let again: Vec<Row> = candidates
+        .par_iter()
+        .enumerate()
+        .filter_map(|(n, &(a, b, sums))| {
+            let exact = (n < MAX_READ_AGAIN).then(|| read_again(plan, &modules, [a, b])).flatten();
+            let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly())?;
+            relation.is_related().then_some(Row { a, b, relation, sums, is_exact: exact.is_some() })
+        })
+        .collect();
+    rows.extend(again);
+    rows.sort_by_key(|row| (row.a, row.b));
+    write(&folder.relations_file(), &rows)
+}
+
+impl PairSums {
+    fn cosine(&self) -> f64 {
+        self.inner / (self.squares[0] * self.squares[1]).sqrt()
+    }
+
+    /// Whether one may be the other up to scale, or a part of it.
+    fn could_be_derived(&self) -> bool {
+        let least = (1.0 - NEAR * NEAR).sqrt() - SLACK;
+        let smaller = self.squares[0].min(self.squares[1]);
+        self.cosine().abs() >= least || (self.inner / smaller - 1.0).abs() <= 0.01
+    }
+
+    /// Without the files, which may be gone.
+    fn nearly(&self) -> Option<Relation> {
+        let cosine = self.cosine();
+        let difference = (1.0 - cosine * cosine).max(0.0).sqrt();
+        if cosine < 0.0 && difference <= NEAR {
+            return Some(Relation::Negated { factor: (self.squares[1] / self.squares[0]).sqrt() });
+        }
+        (difference <= NEAR).then_some(Relation::Near { difference })
+    }
+}
+
+/// What the names and the starts say.
+fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relation> {
+    let [(run_a, step_a), (run_b, step_b)] = [a, b].map(|id| run_and_step(&plan.adapters[id as usize].path));
+    if run_a == run_b && step_a.zip(step_b).is_some_and(|(a, b)| a != b) {
+        return Some(Relation::StepsOfOneRun);
+    }
+    (2 * sums.n_shared_init > sums.n_modules).then_some(Relation::SharedInit)
+}
+
+/// By the files themselves; `None` where one cannot be read any more.
+fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2]) -> Option<Relation> {
+    let open = |id: i32| -> Option<Adapter> {
+        modules.open(&plan.adapters[id as usize].path, &Limits::default()).ok()
+    };
+    let (a, b) = (open(pair[0])?, open(pair[1])?);
+    Some(evidence_of_files(&a, &b).ok()?.relation())
+}
+
+/// What the table has of each pair of adapters.
+fn sums_of_pairs(folder: &Folder) -> Result<BTreeMap<(i32, i32), PairSums>> {
+    const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
+    let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
+    let entries = fs::read_dir(folder.pairs()).map_err(|error| Error::io("list", folder.pairs(), error))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    files.sort();
+    for path in files {
+        TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+            for row in 0..batch.n_rows {
+                add(&mut sums, &batch, row);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(sums)
+}
+
+fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
+    let (Some(a), Some(b)) = (batch.integer(0, row), batch.integer(1, row)) else { return };
+    let sums = sums.entry((a as i32, b as i32)).or_default();
+    let [cosine, norm_a, norm_b] = [2, 3, 4].map(|column| batch.number(column, row));
+    let product = norm_a * norm_b;
+    sums.inner += if product == 0.0 { 0.0 } else { cosine * product };
+    sums.squares[0] += norm_a * norm_a;
+    sums.squares[1] += norm_b * norm_b;
+    sums.n_modules += 1;
+    sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
+}
+
+fn write(path: &Path, rows: &[Row]) -> Result<()> {
+    let ints = |value: &dyn Fn(&Row) -> i32| Values::Int32(Cells::All(rows.iter().map(value).collect()));
+    let floats = |value: &dyn Fn(&Row) -> Option<f64>| {
+        Values::Float32(rows.iter().map(|row| value(row).map_or(f32::NAN, |value| value as f32)).collect())
+    };
+    let columns = vec![
+        ints(&|row| row.a),
+        ints(&|row| row.b),
+        Values::texts(rows.iter().map(|row| row.relation.word().to_owned())),
+        floats(&|row| match row.relation {
+            Relation::Scaled { factor } => Some(factor),
+            Relation::Negated { factor } => Some(-factor),
+            _ => None,
+        }),
+        floats(&|row| match row.relation {
+            Relation::Resized { share, .. } => Some(share),
+            _ => None,
+        }),
+        floats(&|row| match row.relation {
+            Relation::Near { difference } => Some(difference),
+            _ => None,
+        }),
+        floats(&|row| Some(row.sums.cosine())),
+        ints(&|row| row.sums.n_modules as i32),
+        Values::Bool(Cells::All(rows.iter().map(|row| row.is_exact).collect())),
+    ];
+    table::write(path, &relations_schema(), std::iter::once(Ok(columns)), vec![])
+}
