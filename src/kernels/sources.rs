@@ -31,5 +31,3 @@ pub(super) const PAIR_STATS_64: Source =
     joined!("shared/stack", "shared/product", "shared/bases_f32", "pair_stats_64");
 pub(super) const PAIR_STATS_64_F16: Source =
     joined!("shared/stack", "shared/product", "shared/bases_f16", "pair_stats_64_f16");
-/// The kernel's directives have to come first.
-pub(super) const PAIR_STATS_COOP: Source = joined!("pair_stats_coop", "shared/stack");

@@ -45,11 +45,9 @@ impl Work {
     }
 }
 
-/// The variants for a device's precision that it runs and that give the same bits, with their places in [`VARIANTS`].
+/// The variants for a device's precision, with their places in [`VARIANTS`].
 pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'static Variant)> {
-    // What needs more than WebGPU's defaults gives other bits.
-    let is_one = |variant: &Variant| variant.precision == device.info().precision && variant.needs.is_none();
-    VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
+    VARIANTS.iter().enumerate().filter(|(_, variant)| variant.precision == device.info().precision)
 }
 
 /// The pair statistics kernels of one engine.
@@ -102,9 +100,8 @@ impl GpuEngine {
     /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
     pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
         let Limits { max_words, max_flop } = limits;
-        // All kernels that may be taken for a precision read the same numbers of words.
-        let layout = VARIANTS[self.pair_stats.only.unwrap_or(self.pair_stats.fastest[0])].layout;
-        let plan = Plan::new(block, Budget { max_words, max_flop, layout })?;
+        let precision = self.device.info().precision;
+        let plan = Plan::new(block, Budget { max_words, max_flop, precision })?;
         let mut values = vec![f32::NAN; block.n_pairs() * plan.n_values];
         if plan.dispatches.is_empty() {
             return Ok(values);

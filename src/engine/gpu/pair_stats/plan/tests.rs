@@ -2,7 +2,7 @@ use super::*;
 use crate::measure::N_PRODUCT_SUMS;
 
 fn budget(max_words: usize, max_flop: f64) -> Budget {
-    Budget { max_words, max_flop, layout: Layout::F32 }
+    Budget { max_words, max_flop, precision: Precision::F32 }
 }
 
 #[test]
