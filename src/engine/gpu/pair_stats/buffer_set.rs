@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
 use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoder, SubmissionIndex, WriteOnly};
 
 use super::super::buffers::n_bytes;
@@ -204,8 +205,9 @@ impl BufferSet {
         self.params_of_run.clear();
         self.params_of_run.resize(plan.run_rows / 4, RowParams::default());
         let mut n_rows = 0;
-        for &basis in bases {
-            let packed = Packed::new(basis, precision)?;
+        let packed: Result<Vec<Packed<'_>>> =
+            bases.par_iter().map(|basis| Packed::new(basis, precision)).collect();
+        for (packed, basis) in packed?.iter().zip(bases) {
             packed.write_params(&mut self.params_of_run, n_rows);
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {
