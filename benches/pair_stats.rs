@@ -72,7 +72,6 @@ macro_rules! benches {
 benches!(
     pair_stats_128: F32,
     pair_stats_64: F32,
-    pair_stats_coop: F32,
     pair_stats_128_f16: F16,
     pair_stats_64_f16: F16,
 );

@@ -80,33 +80,30 @@ fn run(document: &Path, folder: &Path, block: &[&str]) {
     );
 }
 
-/// Needs numpy: `LORASCOPE_PYTHON` names an interpreter that has it, as tests/run.sh sees to.
+/// Needs numpy and safetensors: `LORASCOPE_PYTHON` names an interpreter that has them, as tests/run.sh sees to.
 #[test]
-fn the_python_block_reads_what_compare_saves() {
+fn the_python_blocks_read_what_compare_saves_and_a_scan_caches() {
     let Some(python) = std::env::var_os("LORASCOPE_PYTHON") else {
         println!("skipped: LORASCOPE_PYTHON names no interpreter with numpy");
         return;
     };
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let runs = ["seed0-r64-layer5", "seed1-r64-layer5"].map(|run| format!("tests/data/adapters/{run}"));
-    let saved = Command::new(env!("CARGO_BIN_EXE_lorascope"))
-        .args([
-            "compare",
-            &runs[0],
-            &runs[1],
-            "-q",
-            "--save",
-            folder.path().join("grids.npz").to_str().unwrap(),
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(saved.status.success());
+    for command in ["compare -q --save grids.npz", "scan -q --engine cpu -o out --cache bases"] {
+        let adapters = ["seed0-r64-layer5", "seed1-r64-layer5"];
+        let ended = Command::new(env!("CARGO_BIN_EXE_lorascope"))
+            .args(command.split(' '))
+            .args(adapters.map(|adapter| root().join("tests/data/adapters").join(adapter)))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
     let documents = documents();
-    let block: Vec<&str> =
-        documents.iter().flat_map(|(_, document)| blocks(document, "python")).flatten().collect();
-    let script =
-        format!("{}\nassert abs(phi[7, 7] - 0.4253) < 1e-4 and meta['side'] == 'a'", block.join("\n"));
+    let blocks: Vec<Vec<&str>> =
+        documents.iter().flat_map(|(_, document)| blocks(document, "python")).collect();
+    let checks = "assert abs(phi[7, 7] - 0.4253) < 1e-4 and meta['side'] == 'a'
+assert product.shape == (64, 64) and abs(phi_full - phi[63, 63]) < 1e-5";
+    let script = format!("{}\n{checks}", blocks.concat().join("\n"));
     let output = Command::new(python).args(["-c", &script]).current_dir(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the whole test suite, the GPU tests and those that need Python included. Where the machine has no Vulkan driver at
-# all, a software one (Mesa's lavapipe) is installed first; where python3 lacks numpy, duckdb or polars, these are installed
-# under target/.
+# all, a software one (Mesa's lavapipe) is installed first; where python3 lacks numpy, duckdb, polars or safetensors, these
+# are installed under target/.
 # Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -19,21 +19,13 @@ const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_384;
 const MAX_STORAGE_BUFFERS: usize = 8;
 
-/// The kernel that asks for cooperative matrices, and for the memory of two tiles.
-const NEEDS_MATRICES: &str = "pair_stats_coop";
-
-/// Parsed and validated with no optional capability at all, but for those that need some. (naga counts unpack2x16float as
-/// one, for WebGL's sake; it is a part of WebGPU's core.)
+/// Parsed and validated without any optional capability. (naga counts unpack2x16float as one, for WebGL's sake; it is a part
+/// of WebGPU's core.)
 fn load(kernel: &Kernel) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(kernel.source.wgsl)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source.wgsl)));
-    let capabilities = match kernel.name {
-        NEEDS_MATRICES => {
-            Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP
-        }
-        name if name.ends_with("_f16") => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
-        _ => Capabilities::empty(),
-    };
+    let is_f16 = kernel.name.ends_with("_f16");
+    let capabilities = if is_f16 { Capabilities::SHADER_FLOAT16_IN_FLOAT32 } else { Capabilities::empty() };
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name));
@@ -82,10 +74,8 @@ fn every_shader_file_has_a_kernel_and_every_kernel_its_files() {
 fn the_readme_has_a_command_for_each_kernel_that_joins_the_same_files() {
     let readme = include_str!("../shaders/README.md");
     let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("wgsl-isa ")).collect();
-    // The tool's driver has no cooperative matrices.
-    let kernels: Vec<&Kernel> = KERNELS.iter().filter(|kernel| kernel.name != NEEDS_MATRICES).collect();
-    assert_eq!(commands.len(), kernels.len());
-    for kernel in kernels {
+    assert_eq!(commands.len(), KERNELS.len());
+    for kernel in &KERNELS {
         let (name, isa) = (format!("{}.wgsl", kernel.name), format!(" --isa {}.s", kernel.name));
         let prelude = |command: &&str| Some(command.strip_prefix(&name)?.strip_suffix(&isa)?.to_owned());
         let found: Vec<String> = commands.iter().filter_map(prelude).collect();
@@ -171,8 +161,7 @@ fn workgroups_and_their_memory_fit_the_default_limits() {
             .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
             .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
             .sum();
-        let most = MAX_WORKGROUP_BYTES * if kernel.name == NEEDS_MATRICES { 2 } else { 1 };
-        assert!(bytes <= most, "{}: {bytes} bytes", kernel.name);
+        assert!(bytes <= MAX_WORKGROUP_BYTES, "{}: {bytes} bytes", kernel.name);
     }
 }
 

@@ -55,14 +55,17 @@ try_driver() {
 
 # nvidia_library GLX|EGL: its path.
 nvidia_library() {
-    local folder file
-    while read -r folder; do
-        for file in "$folder/lib$1_nvidia.so.0" "$folder/lib$1_nvidia.so".*; do
-            if [ -e "$file" ]; then
-                realpath -s "$file" && return
-            fi
-        done
-    done < <(usual_folders; all_folders)
+    local folders folder file
+    for folders in usual_folders all_folders; do
+        # From a string: a program whose output nothing reads any more complains.
+        while read -r folder; do
+            for file in "$folder/lib$1_nvidia.so.0" "$folder/lib$1_nvidia.so".*; do
+                if [ -e "$file" ]; then
+                    realpath -s "$file" && return
+                fi
+            done
+        done <<<"$("$folders")"
+    done
     return 1
 }
 

@@ -16,8 +16,8 @@ use crate::scan::engines::kernels_file;
 
 pub(super) const DEVICES_HELP: &str = "\
 Each GPU is listed with its index, name, backend, type and PCI address (--gpu of the other commands takes any of index, name \
-and address), its driver, and the limits and features that the kernels depend on. The self-test runs every kernel on it and \
-compares the results with the CPU engine's: the largest |Δφ| must stay below 2e-5, and no pixel may differ.
+and address), its driver, limits and features. The self-test runs every kernel on it and compares the results with the CPU \
+engine's: the largest |Δφ| must stay below 2e-5, and no pixel may differ.
 
 Cards that the system has but Vulkan does not show are listed too, with what is missing and how to fix it. For large enough \
 work, auto takes the first real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow. Software GPUs \

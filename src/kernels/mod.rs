@@ -35,7 +35,7 @@ pub enum Binding {
 }
 
 /// Every kernel, one for each file in `shaders/`.
-pub const KERNELS: [Kernel; 10] = [
+pub const KERNELS: [Kernel; 9] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
@@ -44,7 +44,6 @@ pub const KERNELS: [Kernel; 10] = [
     pair_stats::VARIANTS[1].kernel,
     pair_stats::VARIANTS[2].kernel,
     pair_stats::VARIANTS[3].kernel,
-    pair_stats::VARIANTS[4].kernel,
     pair_stats::UPDATE_COSINE.kernel,
 ];
 

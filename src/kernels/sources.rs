@@ -57,7 +57,5 @@ pub(super) const PAIR_STATS_64_F16: Source = joined!(
     "shared/bases_f16",
     "pair_stats_64_f16"
 );
-/// The kernel's directives have to come first.
-pub(super) const PAIR_STATS_COOP: Source = joined!("pair_stats_coop", "shared/stack", "shared/statistics");
 pub(super) const UPDATE_COSINE: Source =
     joined!("shared/stack", "shared/product", "shared/tile_128", "shared/bases_f32", "update_cosine");

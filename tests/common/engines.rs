@@ -53,7 +53,7 @@ pub fn gpus_by_kernel() -> &'static [GpuEngine] {
         let open = |choice| GpuEngine::open_with_kernel(&choice, variant.precision, variant.kernel.name);
         match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
             Ok(engine) => Some(engine),
-            Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() && variant.needs.is_none() => {
+            Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() => {
                 panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
             }
             Err(error) => {

@@ -7,16 +7,15 @@ use wgpu::{
     Adapter, AdapterInfo, BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout,
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, BufferUsages,
     CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
-    ComputePipelineDescriptor, DeviceDescriptor, ExperimentalFeatures, Features, PipelineCompilationOptions,
+    ComputePipelineDescriptor, DeviceDescriptor, Features, PipelineCompilationOptions,
     PipelineLayoutDescriptor, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
     ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
-use super::features::Required;
 use super::limits::Limits;
 use crate::engine::{EngineInfo, EngineKind, Precision};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::kernels::pair_stats::{self, Feature};
+use crate::kernels::pair_stats;
 use crate::kernels::{Binding, Kernel};
 use crate::sync::lock;
 
@@ -72,13 +71,7 @@ impl Timer {
 const MAX_FLOP: f64 = 4e10;
 
 impl Device {
-    #[allow(unsafe_code, reason = "cooperative matrices need a token that only unsafe code makes")]
-    pub(super) fn open(
-        adapter: &Adapter,
-        found: &AdapterInfo,
-        precision: Precision,
-        needs: Option<Feature>,
-    ) -> Result<Self> {
+    pub(super) fn open(adapter: &Adapter, found: &AdapterInfo, precision: Precision) -> Result<Self> {
         let info = EngineInfo {
             kind: EngineKind::Gpu,
             device: found.name.clone(),
@@ -88,19 +81,10 @@ impl Device {
             precision,
             variant: pair_stats::family(precision),
         };
-        let Required { features, limits } = Required::of(needs, adapter, found)?;
-        let experimental_features = match needs {
-            // SAFETY: wgpu asks for a promise that experimental features may be incomplete. The one kernel that uses them
-            // is a constant, validated by `every_kernel_validates_with_what_the_engine_asks_for` in tests/shaders.rs, and
-            // runs only where it is named by the user.
-            Some(Feature::Matrices) => unsafe { ExperimentalFeatures::enabled() },
-            None => ExperimentalFeatures::disabled(),
-        };
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
-            required_features: features,
-            required_limits: limits,
-            experimental_features,
+            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            required_limits: wgpu::Limits::default(),
             ..DeviceDescriptor::default()
         }));
         let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;

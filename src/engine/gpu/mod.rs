@@ -7,7 +7,6 @@ mod adapters;
 mod buffers;
 mod cards;
 mod device;
-mod features;
 mod grids;
 mod limits;
 mod pair_stats;
@@ -67,8 +66,8 @@ impl GpuEngine {
     /// engine will do: it names all kernels that give the same bits.
     ///
     /// # Errors
-    /// As [`GpuEngine::open`]; `Gpu` also when the GPU lacks what the kernel needs, `Invalid` when there is no such kernel
-    /// for the precision: the message lists those that there are.
+    /// As [`GpuEngine::open`]; `Invalid` when there is no such kernel for the precision: the message lists those that there
+    /// are.
     pub fn open_with_kernel(choice: &GpuChoice, precision: Precision, kernel: &str) -> Result<Self> {
         let family = family(precision);
         if kernel == family {
@@ -107,8 +106,7 @@ impl GpuEngine {
         kernel: Option<usize>,
     ) -> Result<Self> {
         let variant = kernel.map(|at| &VARIANTS[at]);
-        let needs = variant.and_then(|variant| variant.needs);
-        let mut device = Device::open(adapter, info, precision, needs)?;
+        let mut device = Device::open(adapter, info, precision)?;
         if let Some(variant) = variant {
             device.name_kernel(variant.kernel.name);
         }

@@ -16,7 +16,7 @@ use crate::measure::{PRODUCT_SUMS, Terms};
 
 pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted};
 pub use row_params::RowParams;
-pub use variants::{Feature, Layout, UPDATE_COSINE, VARIANTS, Variant, family};
+pub use variants::{UPDATE_COSINE, VARIANTS, Variant, family, stack_words};
 
 /// Rows start and end at a multiple of so many numbers, with zeros after d: the most that a kernel stages at once.
 pub const COLUMNS: usize = 32;

@@ -1,4 +1,4 @@
-//! The variants of the kernel: which tile, which precision, and what an adapter must have.
+//! The variants of the kernel: which tile, which precision.
 
 use super::COLUMNS;
 use crate::kernels::similarity::{Precision, SLICE};
@@ -11,77 +11,38 @@ pub struct Variant {
     pub kernel: Kernel,
     /// Rows and columns of a tile, the work of one workgroup.
     pub tile: usize,
-    /// The class of its numbers.
-    pub precision: Precision,
     /// What it reads bases in.
-    pub layout: Layout,
-    /// What it asks of an adapter beyond WebGPU's defaults.
-    pub needs: Option<Feature>,
+    pub precision: Precision,
 }
 
-/// What only some adapters have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feature {
-    /// Cooperative matrices of 16 × 16 × 16 in f16 with f32 sums, f16, subgroups and 32 KiB of workgroup memory.
-    Matrices,
-}
-
-/// How the numbers of a row lie in the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// As they are.
-    F32,
-    /// In f16, scaled as [`Precision::F16`] says.
-    F16,
-    /// V·2¹⁰ = high + low·2⁻¹¹ in f16: first all high parts of a row, then all low ones.
-    Split,
-}
-
-impl Layout {
-    /// Words of 32 bits that a row of `d` numbers takes.
-    pub fn row_words(self, d: usize) -> usize {
-        match self {
-            Self::F32 | Self::Split => d.next_multiple_of(COLUMNS),
-            Self::F16 => d.next_multiple_of(COLUMNS) / 2,
-        }
+/// Words of 32 bits that a row of `d` numbers takes in the stack.
+pub fn stack_words(precision: Precision, d: usize) -> usize {
+    match precision {
+        Precision::F32 => d.next_multiple_of(COLUMNS),
+        Precision::F16 => d.next_multiple_of(COLUMNS) / 2,
     }
 }
 
 const BINDINGS: &[Binding] =
     &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
 
-const fn kernel(name: &'static str, source: Source) -> Kernel {
-    Kernel { name, source, bindings: BINDINGS, overrides: &[("SLICE", SLICE as f64)] }
+const fn variant(name: &'static str, source: Source, tile: usize, precision: Precision) -> Variant {
+    let kernel = Kernel { name, source, bindings: BINDINGS, overrides: &[("SLICE", SLICE as f64)] };
+    Variant { kernel, tile, precision }
 }
 
-const fn f32(name: &'static str, source: Source, tile: usize) -> Variant {
-    let kernel = kernel(name, source);
-    Variant { kernel, tile, precision: Precision::F32, layout: Layout::F32, needs: None }
-}
-
-const fn f16(name: &'static str, source: Source, tile: usize) -> Variant {
-    let kernel = kernel(name, source);
-    Variant { kernel, tile, precision: Precision::F16, layout: Layout::F16, needs: None }
-}
-
-/// Every variant. Those of one precision give the same bits, but for `pair_stats_coop`, which is only taken where it is named;
-/// the larger tile is faster where it fills the GPU.
-pub const VARIANTS: [Variant; 5] = [
-    f32("pair_stats_128", sources::PAIR_STATS_128, 128),
-    f32("pair_stats_64", sources::PAIR_STATS_64, 64),
-    f16("pair_stats_128_f16", sources::PAIR_STATS_128_F16, 128),
-    f16("pair_stats_64_f16", sources::PAIR_STATS_64_F16, 64),
-    Variant {
-        layout: Layout::Split,
-        needs: Some(Feature::Matrices),
-        ..f32("pair_stats_coop", sources::PAIR_STATS_COOP, 64)
-    },
+/// Every variant. Those of one precision give the same bits; the larger tile is faster if it fills the GPU.
+pub const VARIANTS: [Variant; 4] = [
+    variant("pair_stats_128", sources::PAIR_STATS_128, 128, Precision::F32),
+    variant("pair_stats_64", sources::PAIR_STATS_64, 64, Precision::F32),
+    variant("pair_stats_128_f16", sources::PAIR_STATS_128_F16, 128, Precision::F16),
+    variant("pair_stats_64_f16", sources::PAIR_STATS_64_F16, 64, Precision::F16),
 ];
 
 /// The kernel of the cosines of updates, in f32 on every engine.
-pub const UPDATE_COSINE: Variant = f32("update_cosine", sources::UPDATE_COSINE, 128);
+pub const UPDATE_COSINE: Variant = variant("update_cosine", sources::UPDATE_COSINE, 128, Precision::F32);
 
-/// The name of all variants of a precision that give the same bits.
+/// The name of all variants of a precision, which give the same bits.
 pub fn family(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "pair_stats",

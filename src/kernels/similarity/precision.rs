@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use pulp::{Arch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
@@ -132,14 +133,40 @@ impl Rounding {
         scaled.iter_mut().zip(row).for_each(|(scaled, value)| *scaled = value * scale);
         numbers.convert_from_f32_slice(scaled);
         numbers.convert_to_f32_slice(rounded);
-        let dot = |x: &[f32], y: &[f32]| -> f64 {
-            x.iter().zip(y).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
-        };
-        let square = dot(rounded, rounded);
-        let cos_squared = dot(scaled, rounded).powi(2) / (dot(scaled, scaled) * square);
+        let [before, both, square] = Arch::new().dispatch(Products { x: scaled, y: rounded });
+        let cos_squared = both.powi(2) / (before * square);
         // Rounding of the sums may leave the cosine of an exact row above 1.
         let turn = if cos_squared > 1.0 { 0.0 } else { (1.0 - cos_squared).sqrt() };
         (turn, if square == 0.0 { 0.0 } else { (1.0 / square.sqrt()) as f32 })
+    }
+}
+
+/// x·x, x·y and y·y in f64, each in sums of their own for every [`LANES`]th number, so that none waits for itself.
+struct Products<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+}
+
+const LANES: usize = 16;
+
+impl WithSimd for Products<'_> {
+    type Output = [f64; 3];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let mut sums = [[0.0; LANES]; 3];
+        let mut add = |x: &[f32], y: &[f32]| {
+            for (lane, (&x, &y)) in x.iter().zip(y).enumerate() {
+                let (x, y) = (f64::from(x), f64::from(y));
+                sums[0][lane] += x * x;
+                sums[1][lane] += x * y;
+                sums[2][lane] += y * y;
+            }
+        };
+        let ((x, rest_x), (y, rest_y)) = (self.x.as_chunks::<LANES>(), self.y.as_chunks::<LANES>());
+        x.iter().zip(y).for_each(|(x, y)| add(x, y));
+        add(rest_x, rest_y);
+        sums.map(|lanes| lanes.iter().sum())
     }
 }
 

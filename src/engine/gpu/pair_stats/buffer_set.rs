@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
 use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoder, SubmissionIndex, WriteOnly};
 
 use super::super::buffers::n_bytes;
@@ -10,10 +11,10 @@ use super::pack::Packed;
 use super::plan::{Plan, PlannedDispatch};
 use super::upload::Upload;
 use crate::basis::Basis;
-use crate::engine::{Block, StageTimes};
+use crate::engine::{Block, Precision, StageTimes};
 use crate::error::Result;
 use crate::kernels::dispatch_line;
-use crate::kernels::pair_stats::{BasisRun, Dispatch, Layout, Lengths, Params, RowParams, Variant};
+use crate::kernels::pair_stats::{BasisRun, Dispatch, Lengths, Params, RowParams, Variant};
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
 const N_IN_FLIGHT: usize = 2;
@@ -165,7 +166,7 @@ impl BufferSet {
                 rows[k] = place * plan.run_rows;
                 if is_new {
                     let bases = &plan.runs[run];
-                    self.upload_run(device, &mut encoder, at, (rows[k], bases), plan, variant.layout)?;
+                    self.upload_run(device, &mut encoder, at, (rows[k], bases), plan, variant.precision)?;
                 }
             }
             let lengths = Lengths {
@@ -202,15 +203,16 @@ impl BufferSet {
         at: usize,
         (row, bases): (usize, &[&Basis]),
         plan: &Plan<'_>,
-        layout: Layout,
+        precision: Precision,
     ) -> Result<()> {
         let upload = &mut self.in_flight[at].upload;
         let row_bytes = 4 * plan.row_words;
         self.params_of_run.clear();
         self.params_of_run.resize(plan.run_rows / 4, RowParams::default());
         let mut n_rows = 0;
-        for &basis in bases {
-            let packed = Packed::new(basis, layout, plan.wanted)?;
+        let packed: Result<Vec<Packed<'_>>> =
+            bases.par_iter().map(|basis| Packed::new(basis, precision, plan.wanted)).collect();
+        for (packed, basis) in packed?.iter().zip(bases) {
             packed.write_params(&mut self.params_of_run, n_rows);
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {

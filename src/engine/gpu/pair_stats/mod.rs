@@ -12,9 +12,9 @@ use self::plan::{Budget, Plan};
 use super::GpuEngine;
 use super::device::{Device, Pipeline};
 use super::limits::Limits;
-use crate::engine::{Block, StageTimes};
+use crate::engine::{Block, Precision, StageTimes};
 use crate::error::Result;
-use crate::kernels::pair_stats::{Layout, UPDATE_COSINE, VARIANTS, Variant, Wanted};
+use crate::kernels::pair_stats::{UPDATE_COSINE, VARIANTS, Variant, Wanted};
 use crate::sync::lock;
 
 /// Under so many tiles of 128 most of a GPU would stand still: a tile of 64 makes four times the workgroups. A consumer
@@ -45,11 +45,9 @@ impl Work {
     }
 }
 
-/// The variants for a device's precision that it runs and that give the same bits, with their places in [`VARIANTS`].
+/// The variants for a device's precision, with their places in [`VARIANTS`].
 pub(super) fn kernels_of(device: &Device) -> impl Iterator<Item = (usize, &'static Variant)> {
-    // What needs more than WebGPU's defaults gives other bits.
-    let is_one = |variant: &Variant| variant.precision == device.info().precision && variant.needs.is_none();
-    VARIANTS.iter().enumerate().filter(move |(_, variant)| is_one(variant))
+    VARIANTS.iter().enumerate().filter(|(_, variant)| variant.precision == device.info().precision)
 }
 
 /// The pair statistics kernels of one engine.
@@ -102,9 +100,8 @@ impl PairStatsKernels {
 impl GpuEngine {
     /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
     pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
-        // All kernels that may be taken for a precision read the same numbers of words.
-        let layout = VARIANTS[self.pair_stats.only.unwrap_or(self.pair_stats.fastest[0])].layout;
-        let plan = Plan::new(block, Wanted::Statistics(block.cells), budget(limits, layout))?;
+        let precision = self.device.info().precision;
+        let plan = Plan::new(block, Wanted::Statistics(block.cells), budget(limits, precision))?;
         let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
         let pipeline = || self.pair_stats.pipeline(&self.device, at);
         self.run_plan(block, &plan, &VARIANTS[at], pipeline, limits)
@@ -117,7 +114,7 @@ impl GpuEngine {
         split: usize,
         limits: Limits,
     ) -> Result<Vec<f32>> {
-        let plan = Plan::new(block, Wanted::Cosine { split }, budget(limits, UPDATE_COSINE.layout))?;
+        let plan = Plan::new(block, Wanted::Cosine { split }, budget(limits, UPDATE_COSINE.precision))?;
         let pipeline =
             || self.pair_stats.update_cosine.get_or_init(|| self.device.pipeline(&UPDATE_COSINE.kernel));
         self.run_plan(block, &plan, &UPDATE_COSINE, pipeline, limits)
@@ -149,9 +146,9 @@ impl GpuEngine {
     }
 }
 
-fn budget(limits: Limits, layout: Layout) -> Budget {
+fn budget(limits: Limits, precision: Precision) -> Budget {
     let Limits { max_words, max_flop } = limits;
-    Budget { max_words, max_flop, layout }
+    Budget { max_words, max_flop, precision }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::basis::Basis;
-use crate::engine::{Block, Pairs};
+use crate::engine::{Block, Pairs, Precision};
 use crate::error::{Fault, Result};
-use crate::kernels::pair_stats::{self, Dispatch, Layout, PairIndex, Wanted};
+use crate::kernels::pair_stats::{self, Dispatch, PairIndex, Wanted};
 
 /// Tiles begin at multiples of this in a run, for every variant.
 const ALIGNMENT: usize = 128;
@@ -23,7 +23,7 @@ pub(super) struct Budget {
     pub(super) max_words: usize,
     /// Work, so that no driver takes it for hung.
     pub(super) max_flop: f64,
-    pub(super) layout: Layout,
+    pub(super) precision: Precision,
 }
 
 /// A block in dispatches.
@@ -73,7 +73,7 @@ impl<'a> Plan<'a> {
     /// `Limit` when one basis, or one pair's numbers, are over the budget.
     pub(super) fn new(block: &Block<'a>, wanted: Wanted<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
-        let row_words = budget.layout.row_words(d);
+        let row_words = pair_stats::stack_words(budget.precision, d);
         let cutter = Cutter::new(d, row_words, wanted.n_numbers(), budget)?;
         let (runs, dispatches) = match block.pairs {
             Pairs::All => {

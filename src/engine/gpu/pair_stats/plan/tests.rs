@@ -1,7 +1,7 @@
 use super::*;
 
 fn budget(max_words: usize, max_flop: f64) -> Budget {
-    Budget { max_words, max_flop, layout: Layout::F32 }
+    Budget { max_words, max_flop, precision: Precision::F32 }
 }
 
 #[test]
