@@ -11,8 +11,8 @@ use std::io::Write;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use lorascope::Basis;
-use lorascope::engine::{Block, Engine, GpuChoice, GpuEngine, Pairs, Precision};
+use lorascope::engine::{Block, Engine, GpuChoice, GpuEngine, Pairs, Precision, UpdateBlock};
+use lorascope::{Basis, Dtype, Matrix, Update, UpdateFactors};
 
 fn main() {
     divan::main();
@@ -75,3 +75,39 @@ benches!(
     pair_stats_128_f16: F16,
     pair_stats_64_f16: F16,
 );
+
+/// The cosines of updates of d × d: twice the products, one number for each pair.
+#[divan::bench(args = shapes(), sample_count = 5, sample_size = 1)]
+fn update_cosine(bencher: Bencher<'_, '_>, shape: Shape) {
+    let open = |choice| GpuEngine::open(&choice, Precision::F32);
+    let engine = match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
+        Ok(engine) => engine,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let (rank, d, n) = shape;
+    let values = || (0..rank * d).map(|k| (k as f64 * 0.7).sin()).collect();
+    let (a, b) = (
+        Matrix { rows: rank, cols: d, dtype: Dtype::F32, values: values() },
+        Matrix { rows: d, cols: rank, dtype: Dtype::F32, values: values() },
+    );
+    let update = UpdateFactors::of(Update { a: &a, b: &b, scaling: 1.0 }).unwrap();
+    let updates = vec![&update; n];
+    let block = UpdateBlock { a: &updates, b: &updates, pairs: Pairs::Upper };
+    let first = engine.update_cosines(&block).unwrap();
+    assert_eq!((first.fallback, engine.take_warnings().as_slice()), (None, &[][..]));
+    let kernel_s = || engine.stage_times().and_then(|times| times.kernel).map(|time| time.as_secs_f64());
+    let (before, n_blocks) = (kernel_s(), Cell::new(0u32));
+    bencher.counter(ItemsCount::new(n * (n - 1) / 2)).bench_local(|| {
+        n_blocks.set(n_blocks.get() + 1);
+        engine.update_cosines(black_box(&block)).unwrap()
+    });
+    if let (Some(before), Some(after)) = (before, kernel_s()) {
+        let seconds = (after - before) / f64::from(n_blocks.get());
+        // Two products, each pair once.
+        let flop = 2.0 * 2.0 * (rank * rank * d * n * (n - 1) / 2) as f64;
+        eprintln!(
+            "update_cosine {shape:?}: {seconds:.6} s in the kernel, {:.2} TFLOP/s",
+            flop / seconds / 1e12
+        );
+    }
+}

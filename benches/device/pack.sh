@@ -22,8 +22,8 @@ for argument; do
     esac
 done
 
-# The tests that run each behaviour on every engine in both precisions, and the benchmark that cannot do without a GPU.
-mapfile -t tests < <(grep -l 'with_f16_bases!' tests/*.rs | xargs -n 1 basename --suffix .rs)
+# The tests that run each behaviour on every engine in both precisions, those of the cosines of updates, and the benchmark that cannot do without a GPU.
+mapfile -t tests < <(grep -lE 'with_f16_bases!|engine\.update_cosines\(' tests/*.rs | xargs -n 1 basename --suffix .rs)
 bench=$(cargo metadata --no-deps --format-version 1 --locked | python3 -c '
 import json, sys
 targets = [target for package in json.load(sys.stdin)["packages"] for target in package["targets"]]

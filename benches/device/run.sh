@@ -130,6 +130,13 @@ step torch 75 "$python" "$here/pairs_torch.py" "$torch_on" "$n_rows" 768
 scan cpu
 if [ -n "$driver_name" ]; then
     scan gpu --gpu "$gpu"
+    # The same with the cosines of the updates, once more on the CPU for their difference.
+    for engine in "gpu --gpu $gpu" cpu; do
+        read -ra engine <<<"$engine"
+        rm -rf "$work/update-${engine[0]}"
+        gpu_step "update-${engine[0]}" 40 "$lorascope" scan "$work/adapters" -o "$work/update-${engine[0]}" --no-cache --update \
+            --engine "${engine[@]}"
+    done
     for test in "$work"/bin/test-*; do
         case ${test##*/} in test-oracle | test-engines) ;; *) run_tests "${test##*/}" ;; esac
     done
