@@ -50,12 +50,14 @@ mod formats;
 pub mod internals;
 mod kernels;
 pub mod measure;
+pub mod merge_check;
 pub mod names;
 #[cfg(feature = "scan")]
 pub mod report;
 #[cfg(feature = "scan")]
 pub mod scan;
 mod select;
+pub mod shared_space;
 mod simd;
 mod sync;
 #[cfg(feature = "scan")]
@@ -70,7 +72,7 @@ pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
-pub use select::{Matching, ModulePair, Selected, Selection};
+pub use select::{InAll, Matching, ModulePair, Selected, Selection};
 
 /// The guide's code runs as a test.
 #[cfg(doctest)]
