@@ -172,6 +172,7 @@ pub fn shared_space(
     if spaces.is_empty() && !without_basis.is_empty() {
         return Err(without_basis.swap_remove(0).1);
     }
+    add_chance(&mut spaces)?;
     Ok(SharedSpace {
         side,
         adapters: adapters.iter().map(|adapter| adapter.path().to_owned()).collect(),
@@ -179,6 +180,24 @@ pub fn shared_space(
         left_out: modules.left_out.clone(),
         without_basis,
     })
+}
+
+/// Adds what random subspaces would show: modules of one shape are compared with the same ones.
+fn add_chance(spaces: &mut [ModuleSpace]) -> Result<()> {
+    let shapes: Vec<(Vec<usize>, usize)> = spaces.iter().map(|space| (space.q.clone(), space.d)).collect();
+    let mut distinct = shapes.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let chances: Vec<Option<Chance>> =
+        distinct.par_iter().map(|(q, d)| Chance::of(q, *d)).collect::<Result<_>>()?;
+    for (space, shape) in spaces.iter_mut().zip(&shapes) {
+        let Ok(place) = distinct.binary_search(shape) else { continue };
+        space.chance = chances[place].clone();
+        let is_above =
+            |chance: &Chance| space.eigenvalues.iter().filter(|&&value| value > chance.threshold).count();
+        space.n_above_chance = space.chance.as_ref().map(is_above);
+    }
+    Ok(())
 }
 
 fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> Result<ModuleSpace> {
@@ -210,13 +229,11 @@ fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> 
         let chance = chance::baseline(k, 1, d);
         Coverage { of_all: of_all[at], held_out, k_held_out: k, chance, z, shared_init: shared_init[at] }
     };
-    let chance = Chance::of(&q, d);
-    let n_above = |chance: &Chance| spectrum.values.iter().filter(|&&value| value > chance.threshold).count();
     Ok(ModuleSpace {
         name: group[0].name.clone(),
         d,
-        n_above_chance: chance.as_ref().map(n_above),
-        chance,
+        n_above_chance: None,
+        chance: None,
         k,
         coverage: (0..bases.len()).map(coverage).collect(),
         directions: (0..k).flat_map(|k| spectrum.vectors.col_as_slice(k).iter().map(|&x| x as f32)).collect(),

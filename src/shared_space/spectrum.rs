@@ -1,10 +1,11 @@
 //! The eigenvalues and eigenvectors of a mean projector, from the bases or from their Gram matrix, whichever is smaller.
 
+use faer::linalg::evd::EvdError;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::basis::Basis;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Eigenvalues of the Gram matrix under this share of the largest are rounding: a basis is kept in f32, which leaves copies
 /// 1e-14 apart.
@@ -29,12 +30,8 @@ impl Spectrum {
     /// # Errors
     /// `Invalid` where the eigenvalues do not converge.
     pub(super) fn of(bases: &[Basis]) -> Result<Self> {
-        let d = bases[0].d();
-        let rows: Vec<&[f32]> = bases.iter().flat_map(|basis| basis.rows().chunks_exact(d)).collect();
-        // The stack of all bases, transposed: a basis vector a column.
-        let stack = Mat::from_fn(d, rows.len(), |i, k| f64::from(rows[k][i]));
-        let n_adapters = bases.len() as f64;
-        let (values, vectors, all) = if rows.len() <= d {
+        let (stack, n_adapters) = (stack(bases), bases.len() as f64);
+        let (values, vectors, all) = if stack.ncols() <= stack.nrows() {
             let (values, mut w) = eigen(&product(stack.transpose(), stack.as_ref()))?;
             let vectors = {
                 for (k, value) in values.iter().enumerate() {
@@ -43,7 +40,7 @@ impl Spectrum {
                 &stack * &w
             };
             // Vᵀ·S = Λ^(−1/2)·Wᵀ·G = Λ^(1/2)·Wᵀ, and w is divided by the root already.
-            let all = Mat::from_fn(values.len(), rows.len(), |k, at| w[(at, k)] * values[k]);
+            let all = Mat::from_fn(values.len(), stack.ncols(), |k, at| w[(at, k)] * values[k]);
             (values, vectors, all)
         } else {
             let (values, vectors) = eigen(&product(stack.as_ref(), stack.transpose()))?;
@@ -100,6 +97,32 @@ impl Spectrum {
     }
 }
 
+/// Only the eigenvalues, all min(Σqᵢ, d) of them.
+///
+/// # Errors
+/// `Invalid` where they do not converge.
+pub(super) fn eigenvalues(bases: &[Basis]) -> Result<Vec<f64>> {
+    let stack = stack(bases);
+    let gram = match stack.ncols() <= stack.nrows() {
+        true => product(stack.transpose(), stack.as_ref()),
+        false => product(stack.as_ref(), stack.transpose()),
+    };
+    let values = gram.self_adjoint_eigenvalues(Side::Lower).map_err(|error| not_converged(error, &gram))?;
+    Ok(values.into_iter().rev().map(|value| value.max(0.0) / bases.len() as f64).collect())
+}
+
+/// All bases, transposed: a basis vector a column.
+fn stack(bases: &[Basis]) -> Mat<f64> {
+    let d = bases[0].d();
+    let rows: Vec<&[f32]> = bases.iter().flat_map(|basis| basis.rows().chunks_exact(d)).collect();
+    Mat::from_fn(d, rows.len(), |i, k| f64::from(rows[k][i]))
+}
+
+fn not_converged(error: EvdError, matrix: &Mat<f64>) -> Error {
+    let n = matrix.nrows();
+    Fault::new(format!("{error:?} for {n} × {n}"), "eigenvalues that converge").invalid()
+}
+
 /// ‖C‖²_F over its columns.
 fn share(c: MatRef<'_, f64>) -> f64 {
     c.squared_norm_l2() / c.ncols() as f64
@@ -115,9 +138,7 @@ fn past_ties(values: &[f64], k: usize) -> usize {
 /// is given.
 fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let n = matrix.nrows();
-    let found = matrix.self_adjoint_eigen(Side::Lower).map_err(|error| {
-        Fault::new(format!("{error:?} for {n} × {n}"), "eigenvalues that converge").invalid()
-    })?;
+    let found = matrix.self_adjoint_eigen(Side::Lower).map_err(|error| not_converged(error, matrix))?;
     // faer orders eigenvalues upwards.
     let mut values: Vec<f64> = found.S().column_vector().iter().rev().copied().collect();
     let largest = values[0];
