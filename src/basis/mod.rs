@@ -8,15 +8,17 @@ mod scale;
 mod svd;
 mod thin;
 mod update;
+mod update_svd;
 
 use std::borrow::Cow;
 
-use faer::{Mat, MatRef};
+use faer::MatRef;
 
 use self::noise::Bounds;
 use self::scale::Scaled;
 use self::svd::Spectrum;
 use self::update::Vectors;
+pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
@@ -219,54 +221,6 @@ impl Basis {
     /// Directions that were kept though their singular value is under 20 times the rounding noise.
     pub fn n_uncertain(&self) -> usize {
         self.n_uncertain
-    }
-}
-
-/// ΔW = s·B·A of a module as U·diag(σ)·Vᵀ, without forming it.
-pub(crate) struct UpdateSvd {
-    /// All singular values, falling, with |s|; none for an update of zeros.
-    pub(crate) sigma: Vec<f64>,
-    /// How many of them are above what rounding to the stored type could have made.
-    pub(crate) q: usize,
-    /// U, (d_out, n), the sign of s in it.
-    pub(crate) left: Mat<f64>,
-    /// V, (d_in, n).
-    pub(crate) right: Mat<f64>,
-}
-
-impl UpdateSvd {
-    /// Reads both factors and factorises the update, with s = 1 where the files do not determine it; A comes with it.
-    ///
-    /// # Errors
-    /// `Io` and `Malformed` from reading, `Invalid` for a number that is not finite.
-    pub(crate) fn of(module: &Module) -> Result<(Self, Matrix)> {
-        let (a, b) = (module.a.read()?, module.b.read()?);
-        let scaling = module.scaling.unwrap_or(1.0);
-        // A zero factor is not an error here: its update is zero.
-        let mut is_zero = scaling == 0.0;
-        for (factor, found) in [(&module.a, Scaled::new(&a)), (&module.b, Scaled::of_b(&b))] {
-            match found {
-                Ok(_) => {}
-                Err(Error::Unsupported(_)) => is_zero = true,
-                Err(error) => return Err(locate(error, factor)),
-            }
-        }
-        if is_zero {
-            let (left, right) = (Mat::zeros(module.d_out(), 0), Mat::zeros(module.d_in(), 0));
-            return Ok((Self { sigma: vec![], q: 0, left, right }, a));
-        }
-        if !scaling.is_finite() {
-            let fault = Fault::new(format!("a scaling of {scaling}"), "a finite one");
-            return Err(locate(fault.invalid(), &module.b));
-        }
-        let update = update::singular(&a, &b).map_err(|error| locate(error, &module.b))?;
-        let (mut left, right) = (update.vectors(Vectors::Left), update.vectors(Vectors::Right));
-        if scaling < 0.0 {
-            left *= faer::Scale(-1.0);
-        }
-        let q = update.sigma.iter().filter(|&&sigma| sigma > update.bounds.floor).count();
-        let sigma = update.sigma.iter().map(|sigma| sigma * scaling.abs()).collect();
-        Ok((Self { sigma, q, left, right }, a))
     }
 }
 

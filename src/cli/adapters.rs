@@ -72,7 +72,7 @@ impl Adapters {
         Ok(opened)
     }
 
-    /// How often a long list of modules is cut, on one line.
+    /// Says which modules are left out, since not all adapters have them.
     pub(super) fn report_left_out(&self, modules: &InAll, console: &Console) {
         if !modules.left_out.is_empty() {
             let n = counted(modules.left_out.len(), "module");

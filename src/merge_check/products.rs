@@ -27,11 +27,13 @@ pub(super) struct Product {
 /// Every pair of N updates, i < j, in the order (0, 1), (0, 2), …, (1, 2), ….
 pub(super) fn of_all(updates: &[UpdateSvd]) -> Vec<Product> {
     let n = updates.len();
+    // A singular vector a column.
     let stacks = [stack(updates, |update| &update.left), stack(updates, |update| &update.right)];
     let starts: Vec<usize> = updates
         .iter()
         .scan(0, |start, update| Some(std::mem::replace(start, *start + update.sigma.len())))
         .collect();
+    let n_columns: usize = updates.iter().map(|update| update.sigma.len()).sum();
     let tiles = tiles(updates);
     let pairs: Vec<_> = (0..tiles.len()).flat_map(|i| (i..tiles.len()).map(move |j| (i, j))).collect();
     let of_tiles = |&(i, j): &(usize, usize)| {
@@ -40,7 +42,11 @@ pub(super) fn of_all(updates: &[UpdateSvd]) -> Vec<Product> {
             starts[adapters.start]..starts[last] + updates[last].sigma.len()
         };
         let (rows, cols) = (columns(&tiles[i]), columns(&tiles[j]));
-        let grams = [0, 1].map(|side| gram(stacks[side].as_ref(), rows.clone(), cols.clone()));
+        let gram = |stack: &[f32]| {
+            let stack = MatRef::from_column_major_slice(stack, stack.len() / n_columns.max(1), n_columns);
+            gram(stack, rows.clone(), cols.clone())
+        };
+        let grams = stacks.each_ref().map(|stack| gram(stack));
         let mut found = vec![];
         for a in tiles[i].clone() {
             for b in tiles[j].clone().filter(|&b| b > a) {
@@ -79,15 +85,9 @@ fn of_pair(updates: [&UpdateSvd; 2], grams: &[Mat<f32>; 2], (row, col): (usize, 
     Product { inner, phi: phi.map(|phi| if least > 0.0 { (phi / least).min(1.0) } else { f64::NAN }) }
 }
 
-/// All singular vectors of one side, next to each other.
-fn stack(updates: &[UpdateSvd], side: impl Fn(&UpdateSvd) -> &Mat<f64>) -> Mat<f32> {
-    let (d, n) = (side(&updates[0]).nrows(), updates.iter().map(|update| update.sigma.len()).sum());
-    let mut stack = Mat::zeros(d, n);
-    let columns = updates.iter().flat_map(|update| side(update).col_iter());
-    for (to, from) in stack.col_iter_mut().zip(columns) {
-        to.iter_mut().zip(from.iter()).for_each(|(to, from)| *to = *from as f32);
-    }
-    stack
+/// All singular vectors of one side, one after another.
+fn stack(updates: &[UpdateSvd], side: impl Fn(&UpdateSvd) -> &Vec<f32>) -> Vec<f32> {
+    updates.iter().flat_map(|update| side(update).iter().copied()).collect()
 }
 
 /// Runs of adapters with some [`TILE`] columns each.

@@ -28,10 +28,12 @@ impl Selection {
     /// `Invalid` for fewer than two adapters, and when no module is in all of them; as [`Selection::select`] of the first
     /// adapter and another.
     pub fn select_in_all(&self, adapters: &[Adapter], side: Side) -> Result<InAll> {
-        let Some((first, others)) = adapters.split_first().filter(|(_, others)| !others.is_empty()) else {
-            let found = format!("{} of them", adapters.len());
-            return Err(Fault::new(found, "two or more").of("adapters").invalid());
+        let Some((first, others)) = adapters.split_first() else {
+            return Err(Fault::new("no adapter", "two or more").invalid());
         };
+        if others.is_empty() {
+            return Err(Fault::new("1 adapter", "two or more").at(first.path()).invalid());
+        }
         let mut modules: Vec<Vec<Arc<Module>>> = vec![];
         let mut left_out = BTreeSet::new();
         for (place, other) in (1..).zip(others) {

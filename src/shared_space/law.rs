@@ -149,8 +149,12 @@ mod tests {
             let found = largest(&ranks, d, 200);
             let mean = found.iter().sum::<f64>() / found.len() as f64;
             let share_over = found.iter().filter(|&&x| x > chance.threshold).count() as f64 / 200.0;
-            // What the law for large d leaves of a few dozen dimensions.
-            assert!((mean - chance.largest).abs() < 0.012, "{ranks:?} {d}: {mean} for {}", chance.largest);
+            // What the law for large d misses falls as its scale does.
+            assert!(
+                (mean - chance.largest).abs() < 0.3 * (d as f64).powf(-2.0 / 3.0),
+                "{ranks:?} {d}: {mean} for {}",
+                chance.largest
+            );
             assert!(share_over <= 0.04, "{ranks:?} {d}: {share_over}");
             assert!(chance.threshold > chance.largest && chance.threshold < chance.largest + 0.2);
             // The trace: the mean rank.
