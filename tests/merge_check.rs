@@ -75,13 +75,10 @@ fn inner(one: &Mat<f64>, other: &Mat<f64>) -> f64 {
 fn overlap(one: &Mat<f64>, other: &Mat<f64>) -> f64 {
     let basis = |matrix: &Mat<f64>| {
         let svd = matrix.thin_svd().unwrap();
-        let sigma = svd.S().column_vector();
-        let q = sigma.iter().filter(|sigma| **sigma > 1e-10 * sigma_1(sigma)).count();
+        let sigma: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+        let q = sigma.iter().filter(|x| **x > 1e-10 * sigma[0]).count();
         svd.U().subcols(0, q).to_owned()
     };
-    fn sigma_1(sigma: faer::ColRef<'_, f64>) -> f64 {
-        sigma[0]
-    }
     let (u, v) = (basis(one), basis(other));
     let phi = (u.transpose() * &v).squared_norm_l2() / u.ncols().min(v.ncols()) as f64;
     let baseline = u.ncols().max(v.ncols()) as f64 / one.nrows() as f64;
@@ -247,7 +244,7 @@ fn planted_relations_have_their_words() {
     let (word, reason, _) = word_of(&[module(2), one.clone(), module(3), one.times(-1.0)]);
     assert_eq!((word, reason.as_str()), (Word::Cancelling, "4 is -1.000 × 2"));
     // Opposite weights turn a copy into its negation.
-    let both = [adapter("x", &[one.clone()]), adapter("y", &[one.clone()])];
+    let both = ["x", "y"].map(|label| adapter(label, std::slice::from_ref(&one)));
     let opposite = check_with(&both, &[1.0, -0.5]).whole;
     assert_eq!((opposite.verdict.word, opposite.cosine[0] > 0.999), (Word::Cancelling, true));
     assert_eq!(opposite.verdict.reason.to_string(), "2 is -0.500 × 1");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use common::checkpoints::{Checkpoint, QUERY, VALUE};
-use common::planted::{Planted, adapter, random, write};
+use common::planted::{Planted, adapter, random};
 use faer::Mat;
 use lorascope::shared_space::{N_FOLDS, SharedSpace, shared_space};
 use lorascope::{Adapter, Basis, Selection, Side};

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
-use super::options::{SelectionArgs, StyleArgs};
+use super::options::{SelectionArgs, positive};
 use super::output::{self, Destination, PictureOutput};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers};
 use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::Error;
-use crate::figure::{Line, LineChart, Plot};
+use crate::figure::{Line, LineChart, Plot, Style};
 use crate::names::{label, layer};
 use crate::shared_space::{Chance, ModuleSpace, SharedSpace, shared_space};
 use crate::text::{counted, printable};
@@ -32,7 +32,8 @@ subspaces of these ranks would give. `shared` counts the directions whose eigenv
 times. 50 %, 90 %, 95 % and 99 %: so many directions hold that share of all subspaces; the column after them has 90 % by chance.
 
 `held out` is the share of a checkpoint's subspace that k directions of the other checkpoints hold, without its own part in \
-them; k/d by chance. With more than 8 checkpoints, they are held out in 8 groups. k is the largest rank in the module, or -k.
+them: k/d by chance, and at most k over its rank. With more than 8 checkpoints, they are held out in 8 groups. k is the \
+largest rank in the module, or -k, or what the others have.
 
 Examples:
   lorascope shared runs/seed*
@@ -65,8 +66,9 @@ pub(super) struct SharedArgs {
     json: bool,
     #[command(flatten)]
     selection: SelectionArgs,
-    #[command(flatten)]
-    style: StyleArgs,
+    /// Pixels per inch
+    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
+    dpi: f64,
 }
 
 pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
@@ -100,7 +102,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 
     if let Some((sink, output)) = picture {
-        let chart = scree(&shared)?.style(args.style.style().title(title(&shared)));
+        let chart = scree(&shared)?.style(Style::new().title(title(&shared)).dpi(args.dpi));
         sink.fill(|writer| chart.write(output.format, writer))?;
         if let Destination::File(path) = &output.to {
             console.note("wrote", path.display());
@@ -206,11 +208,11 @@ fn shared_init(shared: &SharedSpace) -> Option<Caution> {
 fn text(shared: &SharedSpace) -> String {
     let header = ["module", "d", "q", "λ₁", "by chance", "shared", "50 %", "90 %", "95 %", "99 %"];
     let mut rows = vec![header.map(String::from).to_vec()];
-    rows[0].extend(["90 % by chance", "k", "held out", "by chance"].map(String::from));
+    rows[0].extend(["90 % by chance", "k", "held out", "at most", "by chance"].map(String::from));
     rows.extend(shared.modules.iter().map(module_row));
     let mut text = numbers(&rows);
 
-    let header = ["adapter", "held out", "by chance", "least", "in"];
+    let header = ["adapter", "held out", "at most", "by chance", "least", "in"];
     let mut rows = vec![header.map(String::from).to_vec()];
     for (at, path) in shared.adapters.iter().enumerate() {
         let coverage = shared.modules.iter().map(|module| &module.coverage[at]);
@@ -222,6 +224,7 @@ fn text(shared: &SharedSpace) -> String {
         rows.push(vec![
             printable(&path.display().to_string(), 200),
             format!("{:.3}", mean(|one| one.held_out)),
+            format!("{:.3}", mean(|one| one.most)),
             format!("{:.3}", mean(|one| one.chance)),
             format!("{:.3}", least.coverage[at].held_out),
             printable(&least.name, 100),
@@ -253,7 +256,8 @@ fn module_row(module: &ModuleSpace) -> Vec<String> {
     row.extend(SHARES.map(|share| module.directions_for(share).to_string()));
     row.push(chance(&|chance| chance.directions_for(0.9).to_string()));
     row.push(module.k.to_string());
-    row.extend([mean(|one| one.held_out), mean(|one| one.chance)].map(|mean| format!("{mean:.3}")));
+    let held_out = [mean(|one| one.held_out), mean(|one| one.most), mean(|one| one.chance)];
+    row.extend(held_out.map(|mean| format!("{mean:.3}")));
     row
 }
 

@@ -77,6 +77,8 @@ pub struct Coverage {
     pub held_out: f64,
     /// How many directions that were: k, fewer where the others have no more, more where k cuts through equal eigenvalues.
     pub k_held_out: usize,
+    /// What `held_out` can be: min(k_held_out, q)/q, which is under 1 for an adapter of a higher rank than the others.
+    pub most: f64,
     /// The mean of `held_out` for an independent random subspace, exactly: k_held_out/d.
     pub chance: f64,
     /// How many standard deviations `held_out` lies above that. `None` where chance decides nothing, and for an adapter that
@@ -227,7 +229,16 @@ fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> 
         let phi = held_out * q[at] as f64 / q[at].min(k) as f64;
         let z = chance::z_of(phi, q[at], k, d).filter(|_| !shared_init[at]);
         let chance = chance::baseline(k, 1, d);
-        Coverage { of_all: of_all[at], held_out, k_held_out: k, chance, z, shared_init: shared_init[at] }
+        let most = q[at].min(k) as f64 / q[at] as f64;
+        Coverage {
+            of_all: of_all[at],
+            held_out,
+            k_held_out: k,
+            most,
+            chance,
+            z,
+            shared_init: shared_init[at],
+        }
     };
     Ok(ModuleSpace {
         name: group[0].name.clone(),
