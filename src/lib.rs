@@ -50,6 +50,7 @@ mod formats;
 pub mod internals;
 mod kernels;
 pub mod measure;
+pub mod merge_check;
 pub mod names;
 pub mod relation;
 #[cfg(feature = "scan")]
@@ -57,6 +58,7 @@ pub mod report;
 #[cfg(feature = "scan")]
 pub mod scan;
 mod select;
+pub mod shared_space;
 mod simd;
 mod sync;
 #[cfg(feature = "scan")]
@@ -71,7 +73,7 @@ pub use compare::{Comparison, Factorised, compare, grids, relation_of, similarit
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
-pub use select::{Matching, ModulePair, Selected, Selection};
+pub use select::{InAll, Matching, ModulePair, Selected, Selection};
 
 /// The guide's code runs as a test.
 #[cfg(doctest)]

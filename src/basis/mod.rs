@@ -10,6 +10,7 @@ mod svd;
 mod thin;
 mod update;
 mod update_factors;
+mod update_svd;
 
 use std::borrow::Cow;
 
@@ -18,8 +19,10 @@ use faer::MatRef;
 pub use self::inner::Update;
 use self::noise::Bounds;
 use self::scale::Scaled;
+use self::svd::Spectrum;
 use self::update::Vectors;
 pub use self::update_factors::UpdateFactors;
+pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
 use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::error::{Error, Fault, Result};
@@ -139,10 +142,10 @@ impl Basis {
         if scaling == 0.0 {
             return Err(Fault::new("a scaling of 0", "an update that is not zero").unsupported());
         }
-        let update = update::singular(a, b, vectors)?;
-        let shape = Shape { r: a.rows, d: update.spectrum.vectors.nrows(), dtype: b.dtype };
-        let rows = |q| update.spectrum.rows(q);
-        let mut basis = shape.basis(update.spectrum.sigma.clone(), update.bounds, rows)?;
+        let update = update::singular(a, b)?;
+        let spectrum = Spectrum { vectors: update.vectors(vectors), sigma: update.sigma };
+        let shape = Shape { r: a.rows, d: spectrum.vectors.nrows(), dtype: b.dtype };
+        let mut basis = shape.basis(spectrum.sigma.clone(), update.bounds, |q| spectrum.rows(q))?;
         basis.sigma.iter_mut().for_each(|sigma| *sigma *= scaling);
         Ok(basis)
     }

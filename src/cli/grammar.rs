@@ -10,8 +10,10 @@ use super::demo::{DEMO_HELP, DemoArgs};
 use super::devices::{DEVICES_HELP, DevicesArgs};
 use super::figure::{FIGURE_HELP, FigureArgs};
 use super::inspect::{INSPECT_HELP, InspectArgs};
+use super::merge_check::{MERGE_CHECK_HELP, MergeCheckArgs};
 use super::report::{REPORT_HELP, ReportArgs};
 use super::scan::{SCAN_HELP, ScanArgs};
+use super::shared::{SHARED_HELP, SharedArgs};
 use super::status::{STATUS_HELP, StatusArgs};
 
 /// The version with the commit that it was built from, where the source was a checkout.
@@ -56,6 +58,12 @@ pub(super) enum Command {
     /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Show what becomes of checkpoints that are merged: do they add up, cancel, or repeat each other
+    #[command(after_help = MERGE_CHECK_HELP)]
+    MergeCheck(MergeCheckArgs),
+    /// Show how much of several checkpoints lies in one space, module by module
+    #[command(after_help = SHARED_HELP)]
+    Shared(SharedArgs),
     /// Compare every pair of a folder of checkpoints and write Parquet tables
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArgs),

@@ -1,5 +1,6 @@
 //! The command line: the only part of the crate that prints.
 
+mod adapters;
 mod cache;
 mod compare;
 mod console;
@@ -11,6 +12,7 @@ mod grammar;
 mod inspect;
 mod job;
 mod matches;
+mod merge_check;
 mod meta;
 mod npz;
 mod options;
@@ -20,6 +22,7 @@ mod progress;
 mod remedies;
 mod report;
 mod scan;
+mod shared;
 mod sink;
 mod status;
 mod summary_table;
@@ -82,6 +85,8 @@ fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
     match args.command {
         Command::Inspect(args) => return inspect::run(&args, console),
         Command::Scan(args) => return scan::run(&args, console),
+        Command::MergeCheck(args) => return merge_check::run(&args, console),
+        Command::Shared(args) => return shared::run(&args, console),
         Command::Status(args) => status::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Figure(args) => figure::run(&args, console),

@@ -134,7 +134,7 @@ pub(super) struct PictureArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "How it is drawn")]
 pub(super) struct StyleArgs {
-    /// Colours: rocket, viridis, magma, inferno, cividis or grey
+    /// Colours: rocket, viridis, magma, inferno, cividis, grey or coolwarm
     #[arg(long, value_name = "NAME", default_value = "rocket")]
     palette: Palette,
     /// Pixels per inch

@@ -66,21 +66,34 @@ pub(super) fn picture() -> impl TypedValueParser<Value = PictureOutput> {
     })
 }
 
-/// Parses the output of grids: a file, since stdout has the command's own result.
+/// Parses the output of grids.
 pub(super) fn npz() -> impl TypedValueParser<Value = Destination> {
-    OsStringValueParser::new().try_map(|name| {
-        refuse_folder(&name, "npz")?;
+    file_of("grids", "npz")
+}
+
+/// Parses the output of shared directions.
+pub(super) fn safetensors() -> impl TypedValueParser<Value = Destination> {
+    file_of("directions", "safetensors")
+}
+
+/// Parses an output of one format: a file, since stdout has the command's own result.
+fn file_of(what: &'static str, format: &'static str) -> impl TypedValueParser<Value = Destination> {
+    OsStringValueParser::new().try_map(move |name| {
+        refuse_folder(&name, format)?;
         let path = match Destination::of(name) {
             Destination::File(path) => path,
             Destination::Stdout => {
-                let message = "grids cannot go to stdout, which has the other result; name a .npz file";
-                return Err(message.to_owned());
+                return Err(format!(
+                    "{what} cannot go to stdout, which has the other result; name a .{format} file"
+                ));
             }
         };
         match path.extension().map(OsStr::to_string_lossy) {
-            _ if has_suffix(&path, "npz") => Ok(Destination::File(path)),
-            Some(suffix) => Err(format!("grids cannot be written as .{}; use .npz", printable(&suffix, 20))),
-            None => Err("a file of grids needs a suffix; use .npz".to_owned()),
+            _ if has_suffix(&path, format) => Ok(Destination::File(path)),
+            Some(suffix) => {
+                Err(format!("{what} cannot be written as .{}; use .{format}", printable(&suffix, 20)))
+            }
+            None => Err(format!("a file of {what} needs a suffix; use .{format}")),
         }
     })
 }

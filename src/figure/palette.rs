@@ -1,4 +1,4 @@
-//! The palettes that values are painted with: 256 colours each, dark to light.
+//! The palettes that values are painted with: 256 colours each.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,12 +24,14 @@ pub enum Palette {
     Cividis,
     /// Black to white.
     Grey,
+    /// Blue over white to red, for values on both sides of 0 and a range as far to either side.
+    Coolwarm,
 }
 
 impl Palette {
     /// Every palette, the default first.
-    pub const ALL: [Self; 6] =
-        [Self::Rocket, Self::Viridis, Self::Magma, Self::Inferno, Self::Cividis, Self::Grey];
+    pub const ALL: [Self; 7] =
+        [Self::Rocket, Self::Viridis, Self::Magma, Self::Inferno, Self::Cividis, Self::Grey, Self::Coolwarm];
 
     /// The name that [`FromStr`] reads.
     pub fn name(self) -> &'static str {
@@ -40,18 +42,20 @@ impl Palette {
             Self::Inferno => "inferno",
             Self::Cividis => "cividis",
             Self::Grey => "grey",
+            Self::Coolwarm => "coolwarm",
         }
     }
 
     /// The colours as (red, green, blue) in sRGB; colour k stands for the k-th 256th of the scale.
     pub fn colors(self) -> &'static [[u8; 3]; 256] {
-        static TABLES: [OnceLock<[[u8; 3]; 256]>; Palette::ALL.len()] = [const { OnceLock::new() }; 6];
+        static TABLES: [OnceLock<[[u8; 3]; 256]>; Palette::ALL.len()] = [const { OnceLock::new() }; 7];
         TABLES[self as usize].get_or_init(|| match self {
             Self::Rocket => parse(include_str!("../../assets/palettes/rocket.txt")),
             Self::Viridis => parse(include_str!("../../assets/palettes/viridis.txt")),
             Self::Magma => parse(include_str!("../../assets/palettes/magma.txt")),
             Self::Inferno => parse(include_str!("../../assets/palettes/inferno.txt")),
             Self::Cividis => parse(include_str!("../../assets/palettes/cividis.txt")),
+            Self::Coolwarm => parse(include_str!("../../assets/palettes/coolwarm.txt")),
             Self::Grey => std::array::from_fn(|k| [k as u8; 3]),
         })
     }
@@ -90,16 +94,28 @@ impl FromStr for Palette {
 mod tests {
     use super::*;
 
+    fn luma([red, green, blue]: [u8; 3]) -> f64 {
+        0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue)
+    }
+
     #[test]
     fn every_palette_is_read_whole_and_grows_lighter() {
-        for palette in Palette::ALL {
-            let luma = |[red, green, blue]: [u8; 3]| {
-                0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue)
-            };
+        for palette in Palette::ALL.into_iter().filter(|palette| *palette != Palette::Coolwarm) {
             let colors = palette.colors();
             assert!(luma(colors[0]) < 50.0 && luma(colors[255]) > 200.0, "{palette}");
             assert!(colors.windows(16).all(|run| luma(run[0]) < luma(run[15])), "{palette}");
         }
+    }
+
+    #[test]
+    fn coolwarm_is_blue_then_almost_white_then_red_and_as_light_on_either_side() {
+        let colors = Palette::Coolwarm.colors();
+        assert_eq!([colors[0], colors[255]], [[59, 76, 192], [180, 4, 38]]);
+        assert!(colors[127..129].iter().flatten().all(|channel| (219..=222).contains(channel)));
+        assert!(colors[..128].windows(16).all(|run| luma(run[0]) < luma(run[15])));
+        assert!(colors[128..].windows(16).all(|run| luma(run[0]) > luma(run[15])));
+        // Of nearly one lightness as far to either side.
+        assert!((0..128).all(|k| (luma(colors[k]) - luma(colors[255 - k])).abs() < 40.0));
     }
 
     #[test]
@@ -117,7 +133,7 @@ mod tests {
         }
         assert_eq!(
             "jet".parse::<Palette>().unwrap_err().to_string(),
-            "palette: found `jet`, expected one of rocket, viridis, magma, inferno, cividis, grey"
+            "palette: found `jet`, expected one of rocket, viridis, magma, inferno, cividis, grey, coolwarm"
         );
     }
 }

@@ -195,7 +195,7 @@ fn each_once<T: Sync>(list: &mut Vec<T>, path: impl Fn(&T) -> &PathBuf + Sync) {
 }
 
 /// A path as it is, or everything that it matches as a glob.
-fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }

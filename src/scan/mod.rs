@@ -39,7 +39,7 @@ mod finish;
 pub(crate) mod finished;
 mod folder;
 pub(crate) mod header;
-mod inputs;
+pub(crate) mod inputs;
 mod journal;
 mod keep;
 mod memory;

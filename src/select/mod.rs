@@ -2,12 +2,14 @@
 
 mod block;
 mod candidates;
+mod in_all;
 mod matching;
 mod projections;
 
 use std::sync::Arc;
 
 use glob::Pattern;
+pub use in_all::InAll;
 pub use matching::Matching;
 
 use crate::adapter::Side;

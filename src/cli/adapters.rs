@@ -1,0 +1,161 @@
+//! The adapters of a command that takes any number of them: found, opened, and what to be careful of with all of them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::Outcome;
+use super::console::Console;
+use super::options::{SelectionArgs, open_options};
+use crate::formats::search;
+use crate::scan::inputs::expand;
+use crate::text::{counted, listed};
+use crate::{Adapter, InAll, Method};
+
+/// What was opened.
+pub(super) struct Adapters {
+    /// In the order in which they are named, those of a folder in natural order.
+    pub(super) all: Vec<Adapter>,
+    /// Whether a bad one was skipped.
+    pub(super) outcome: Outcome,
+}
+
+impl Adapters {
+    /// Opens checkpoints. A path that is not one is searched if it is a folder, and expanded if it is a glob; what is found so
+    /// counts once.
+    pub(super) fn open(named: &[PathBuf], selection: &SelectionArgs, console: &Console) -> Result<Self> {
+        let options = open_options(selection.adapter_name.as_deref());
+        let mut opened = Self { all: vec![], outcome: Outcome::Done };
+        let mut places: HashSet<PathBuf> = HashSet::new();
+        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        for name in named {
+            for path in expand(name)? {
+                let direct = options.open(&path);
+                let error = match direct {
+                    // A path that is named twice is meant twice.
+                    Ok(adapter) => {
+                        if places.insert(place(&path)) || path == *name {
+                            opened.all.push(adapter);
+                        }
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                if !path.is_dir() {
+                    return Err(error.into());
+                }
+                let (found, adapters) = search(&path, &options, std::convert::identity)?;
+                if found.checkpoints.is_empty() && found.bad.is_empty() {
+                    return Err(error.into());
+                }
+                for (path, what) in &found.ignored {
+                    console.detail("ignored", format!("{}: {what}", path.display()));
+                }
+                for (_, error) in &found.bad {
+                    console.library_error(error);
+                    opened.outcome = Outcome::Skipped;
+                }
+                for (path, adapters) in found.checkpoints.iter().zip(adapters) {
+                    if !places.insert(place(path)) {
+                        continue;
+                    }
+                    match <[Adapter; 1]>::try_from(adapters) {
+                        Ok([adapter]) => opened.all.push(adapter),
+                        // Opened as one, a file of several says so.
+                        Err(_) => opened.all.push(options.open(path)?),
+                    }
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Says which modules are left out, since not all adapters have them.
+    pub(super) fn report_left_out(&self, modules: &InAll, console: &Console) {
+        if !modules.left_out.is_empty() {
+            let n = counted(modules.left_out.len(), "module");
+            let names = listed(modules.left_out.iter().map(String::as_str));
+            let is = if modules.left_out.len() == 1 { "is" } else { "are" };
+            console.note("note", format!("left out: {n} that {is} not in all adapters: {names}"));
+        }
+        for name in &modules.left_out {
+            console.detail("left out", name);
+        }
+    }
+
+    /// What holds for them whatever is computed.
+    pub(super) fn cautions(&self) -> Vec<Caution> {
+        let mut cautions = vec![];
+        let mut models: Vec<&str> = self.all.iter().filter_map(Adapter::base_model).collect();
+        models.sort_unstable();
+        models.dedup();
+        if models.len() > 1 {
+            cautions.push(Caution {
+                code: "base-models-differ",
+                message: format!("the configs name different base models: {}", listed(models)),
+            });
+        }
+        if self.all.iter().all(|adapter| adapter.naming_scheme().is_numbered()) {
+            cautions.push(Caution {
+                code: "numbered-modules",
+                message: format!(
+                    "{} modules are numbered, and the same number may mean another module in another file; they were \
+                     matched because all their shapes agree",
+                    self.all[0].naming_scheme()
+                ),
+            });
+        }
+        let dora: Vec<&Adapter> = self.all.iter().filter(|one| one.method() == Method::Dora).collect();
+        if let Some(first) = dora.first() {
+            let more = match dora.len() - 1 {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            cautions.push(Caution {
+                code: "dora",
+                message: format!(
+                    "DoRA: {}{more}; magnitude vectors are left out, so ΔW is s·B·A before the rows are rescaled",
+                    first.path().display()
+                ),
+            });
+        }
+        cautions
+    }
+
+    /// The paths without the folders that all have in common; the last part of each stays.
+    pub(super) fn short_names(&self) -> Vec<String> {
+        let paths = self.all.iter().map(|adapter| adapter.path().display().to_string());
+        let parts: Vec<Vec<String>> =
+            paths.map(|path| path.split(['/', '\\']).map(str::to_owned).collect()).collect();
+        let least = parts.iter().map(|path| path.len() - 1).min().unwrap_or(0);
+        let is_common = |at: &usize| parts.iter().all(|path| path[*at] == parts[0][*at]);
+        let n_common = (0..least).take_while(is_common).count();
+        parts.iter().map(|path| path[n_common..].join("/")).collect()
+    }
+}
+
+/// One thing to be careful of.
+#[derive(Debug, Serialize)]
+pub(super) struct Caution {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+/// An adapter, as `--json` has it.
+#[derive(Debug, Serialize)]
+pub(super) struct AdapterFacts<'a> {
+    path: String,
+    base_model: Option<&'a str>,
+}
+
+impl<'a> AdapterFacts<'a> {
+    pub(super) fn of(adapters: &'a [Adapter]) -> Vec<Self> {
+        let facts = |adapter: &'a Adapter| Self {
+            path: adapter.path().display().to_string(),
+            base_model: adapter.base_model(),
+        };
+        adapters.iter().map(facts).collect()
+    }
+}

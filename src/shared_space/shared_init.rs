@@ -1,0 +1,61 @@
+//! Which of several factors A share their random start.
+
+use faer::{Mat, MatRef};
+
+use crate::adapter::Matrix;
+use crate::measure::init_cosine::SHARED_INIT;
+
+/// Of each A, whether its cosine with another of its shape is over [`SHARED_INIT`].
+pub(crate) fn of(starts: &[Matrix]) -> Vec<bool> {
+    let mut shared = vec![false; starts.len()];
+    for (at, one) in starts.iter().enumerate() {
+        let is_same = |other: &Matrix| (other.rows, other.cols) == (one.rows, one.cols);
+        if starts[..at].iter().any(is_same) {
+            continue;
+        }
+        // All of one shape at once, each as a column of length 1.
+        let places: Vec<usize> = (at..starts.len()).filter(|&place| is_same(&starts[place])).collect();
+        let columns: Vec<Vec<f32>> = places.iter().map(|&place| direction(&starts[place])).collect();
+        let columns = columns.concat();
+        let stack = MatRef::from_column_major_slice(&columns, one.rows * one.cols, places.len());
+        let cosines: Mat<f32> = stack.transpose() * stack;
+        for (k, &place) in places.iter().enumerate() {
+            let is_near = |other: usize| other != k && f64::from(cosines[(k, other)]) > SHARED_INIT;
+            shared[place] = (0..places.len()).any(is_near);
+        }
+    }
+    shared
+}
+
+/// The numbers over their norm; zeros for zeros.
+fn direction(matrix: &Matrix) -> Vec<f32> {
+    let largest = matrix.values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let unit = if largest > 0.0 { largest } else { 1.0 };
+    let norm = matrix.values.iter().map(|x| (x / unit).powi(2)).sum::<f64>().sqrt();
+    let norm = if norm > 0.0 { norm } else { 1.0 };
+    matrix.values.iter().map(|x| (x / unit / norm) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Dtype;
+
+    fn matrix(rows: usize, values: &[f64]) -> Matrix {
+        let cols = values.len() / rows;
+        Matrix { rows, cols, dtype: Dtype::F32, values: values.to_vec() }
+    }
+
+    #[test]
+    fn marks_both_of_a_pair_whatever_its_scale_and_no_other_shape() {
+        let starts = [
+            matrix(1, &[1.0, 0.0, 0.0, 0.1]),
+            matrix(1, &[0.0, 1.0, 0.0, 0.0]),
+            matrix(1, &[5e200, 0.0, 1e200, 0.0]),
+            matrix(2, &[1.0, 0.0, 0.0, 0.1]),
+            matrix(1, &[-1.0, 0.0, 0.0, -0.1]),
+            matrix(1, &[0.0; 4]),
+        ];
+        assert_eq!(of(&starts), [true, false, true, false, false, false]);
+    }
+}
