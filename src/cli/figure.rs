@@ -10,14 +10,11 @@ use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
 use super::output::{self, Destination, PictureOutput};
 use super::picture::Picture;
 use crate::Selection;
+use crate::formats::listed_suffixes;
 use crate::scan::cache::Cache;
 use crate::scan::finished::{CachedPair, FinishedScan};
 
-pub(super) const FIGURE_HELP: &str = "\
-A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file (safetensors, .bin, .pt, .npz) with the tensor \
-names of PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, the \
-panels are q and v of the middle block.
-
+const FIGURE_HELP: &str = "\
 Each panel is a heatmap of φ(i, j), which compares the first i directions of CHECKPOINT_A with the first j of CHECKPOINT_B. \
 φ = 1: the smaller subspace lies inside the larger. φ = 0: they are orthogonal. Two random subspaces give max(i, j)/d on \
 average, as the control shows.
@@ -32,6 +29,16 @@ Examples:
   lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
   lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json
   lorascope figure out --pair checkpoint-100 checkpoint-200 --layer 3";
+
+/// What `--help` ends with.
+pub(super) fn figure_help() -> String {
+    let suffixes = listed_suffixes();
+    format!(
+        "A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file ({suffixes}) with the tensor names of \
+         PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
+         the panels are q and v of the middle block.\n\n{FIGURE_HELP}"
+    )
+}
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {

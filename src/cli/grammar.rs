@@ -8,7 +8,7 @@ use super::compare::{COMPARE_HELP, CompareArgs};
 use super::console::CommonArgs;
 use super::demo::{DEMO_HELP, DemoArgs};
 use super::devices::{DEVICES_HELP, DevicesArgs};
-use super::figure::{FIGURE_HELP, FigureArgs};
+use super::figure::{FigureArgs, figure_help};
 use super::inspect::{INSPECT_HELP, InspectArgs};
 use super::merge_check::{MERGE_CHECK_HELP, MergeCheckArgs};
 use super::report::{REPORT_HELP, ReportArgs};
@@ -53,7 +53,7 @@ pub(super) enum Command {
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
     /// Draw the paper's figure for two checkpoints and print a summary of it
-    #[command(after_help = FIGURE_HELP)]
+    #[command(after_help = figure_help())]
     Figure(FigureArgs),
     /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_help = COMPARE_HELP)]

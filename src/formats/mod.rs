@@ -28,6 +28,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use containers::listed_suffixes;
 #[cfg(feature = "scan")]
 pub(crate) use discover::search;
 pub use discover::{Discovered, discover};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::finish::BlockCounts;
@@ -11,6 +11,7 @@ use super::shard::Shard;
 use crate::adapter::Side;
 use crate::engine::{EngineInfo, EngineWarning, StageTimes};
 use crate::error::Error;
+use crate::sync::lock;
 use crate::text::counted;
 
 /// Something that the caller may want to know, in the order of time.
@@ -203,7 +204,7 @@ impl<'a> Listener<'a> {
 
     pub(super) fn emit(&self, event: &Event) {
         if let Some(on_event) = &self.0 {
-            on_event.lock().unwrap_or_else(PoisonError::into_inner)(event);
+            lock(&on_event)(event);
         }
     }
 

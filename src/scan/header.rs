@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::digest::Fingerprint;
 use super::side_modules::SideModules;
 use crate::adapter::Adapter;
 use crate::error::{Fault, Result};
 use crate::files::FileStamp;
+use crate::sync::lock;
 
 /// A checkpoint by its header.
 #[derive(Debug, Clone)]
@@ -99,7 +100,7 @@ pub struct ModuleLists(Mutex<HashSet<Arc<[HeaderModule]>>>);
 impl ModuleLists {
     /// The checkpoint with the list that others have too.
     pub fn share(&self, mut opened: HeaderSummary) -> HeaderSummary {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         match known.get(&opened.modules) {
             Some(same) => opened.modules = Arc::clone(same),
             None => _ = known.insert(Arc::clone(&opened.modules)),

@@ -1,7 +1,6 @@
 //! A scan from its inputs to its table.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -27,6 +26,7 @@ use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::Result;
 use crate::files::replace_with_bytes;
+use crate::sync::lock;
 
 /// What this process does of a plan.
 struct Job<'a> {
@@ -167,7 +167,7 @@ impl Scan<'_> {
             n_rows,
             n_factorised: bases.n_factorised(),
             stages: Stage::ALL.map(|stage| (stage, profile.sum(stage))).into(),
-            gpu_times: *tally.gpu_times.lock().unwrap_or_else(PoisonError::into_inner),
+            gpu_times: *lock(&tally.gpu_times),
             profile: self.profile.clone(),
         }));
         self.warn_of(&tally, n_rows);
@@ -214,8 +214,7 @@ impl Scan<'_> {
 
     /// Warns of what would mislead a reader of the table.
     fn warn_of(&self, tally: &Tally, n_rows: u64) {
-        let fallbacks: BTreeSet<String> =
-            tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let fallbacks: BTreeSet<String> = lock(&tally.warnings).drain(..).collect();
         for text in fallbacks {
             self.listener.warn(ScanWarning::Fallback(text));
         }

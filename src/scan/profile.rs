@@ -1,11 +1,13 @@
 //! Where the time of a scan goes: sums for each stage, and on demand every span, as a trace that Perfetto opens.
 
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::sync::lock;
 
 /// A stage of the work on a block or on an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ impl Profile {
         self.sums_ns[stage as usize].fetch_add(ns, Ordering::Relaxed);
         if let Some(spans) = &self.spans {
             let span = Span { stage, what: what(), thread: thread_number(), from, to };
-            spans.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+            lock(spans).push(span);
         }
         done
     }
@@ -92,7 +94,7 @@ impl Profile {
 
     /// All spans in the Trace Event Format (JSON), which Perfetto and Chrome open; `None` where they were not kept.
     pub fn trace(&self) -> Option<String> {
-        let spans = self.spans.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let spans = lock(self.spans.as_ref()?);
         let event = |span: &Span| {
             json!({
                 "name": span.what,

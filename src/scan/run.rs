@@ -1,8 +1,8 @@
 //! Runs a plan: a few blocks in flight, bases made ahead of them, each result in place before it counts.
 
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::bases::Bases;
@@ -19,6 +19,7 @@ use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
+use crate::sync::{into_inner, lock};
 use crate::text::quoted;
 
 /// What a run needs.
@@ -82,7 +83,7 @@ impl Run<'_> {
         let ended = || self.stop.load(Ordering::Relaxed) || halt.load(Ordering::Relaxed);
         let fail = |error: Error| {
             halt.store(true, Ordering::Relaxed);
-            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            lock(&failed).get_or_insert(error);
         };
         let opened: Result<()> = thread::scope(|scope| {
             scope.spawn(|| {
@@ -95,7 +96,7 @@ impl Run<'_> {
             let engines = open().inspect_err(|_| halt.store(true, Ordering::Relaxed))?;
             let work = |engine: &dyn Engine| {
                 while !ended() {
-                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let job = lock(&queue).next();
                     let Some((block, pairs)) = job else { return };
                     self.block(engine, &block, &pairs)
                         .or_else(|error| self.unless_done(&block, error))
@@ -109,7 +110,7 @@ impl Run<'_> {
                     scope.spawn(|| work(engine.as_ref()));
                 }
             });
-            let mut gpu_times = self.tally.gpu_times.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gpu_times = lock(&self.tally.gpu_times);
             for times in engines.iter().filter_map(|engine| engine.stage_times()) {
                 *gpu_times.get_or_insert_default() += times;
             }
@@ -118,7 +119,7 @@ impl Run<'_> {
             Ok(())
         });
         opened?;
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        into_inner(failed).map_or(Ok(()), Err)
     }
 
     /// The blocks of the share that are not done.
@@ -159,7 +160,7 @@ impl Run<'_> {
         let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
         let rows = profile.time(Stage::Compute, label, compute)?;
         let warnings = engine.take_warnings();
-        self.tally.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+        lock(&self.tally.warnings).extend(warnings);
 
         let n_pairs = rows.a.len();
         let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);

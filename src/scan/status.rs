@@ -9,7 +9,7 @@ use super::blocks::Blocks;
 use super::digest::Fingerprint;
 use super::finish::BlockCounts;
 use super::finished::FinishedScan;
-use super::journal::log::Line;
+use super::journal::log::LogLine;
 use crate::error::Result;
 
 /// The state of an output folder.
@@ -105,7 +105,7 @@ impl Status {
     }
 }
 
-fn processes(lines: &[Line]) -> Vec<Process> {
+fn processes(lines: &[LogLine]) -> Vec<Process> {
     let mut all: BTreeMap<(&str, u32, (usize, usize)), Process> = BTreeMap::new();
     for line in lines {
         let process = all.entry((&line.host, line.pid, line.shard)).or_insert_with(|| Process {

@@ -82,10 +82,27 @@ fn open_archive(
     Err(fault.other_kind().unsupported())
 }
 
+/// The suffixes of all formats, without a dot; those that two formats have come twice.
+fn suffixes() -> impl Iterator<Item = &'static str> {
+    CONTAINERS.iter().flat_map(|container| container.suffixes).copied()
+}
+
+/// The suffixes of all formats as help lists them: `.safetensors, .bin or .npz`.
+#[cfg(feature = "cli")]
+pub(crate) fn listed_suffixes() -> String {
+    let mut each: Vec<String> = vec![];
+    for suffix in suffixes().map(|suffix| format!(".{suffix}")) {
+        if !each.contains(&suffix) {
+            each.push(suffix);
+        }
+    }
+    let last = each.pop().unwrap_or_default();
+    format!("{} or {last}", each.join(", "))
+}
+
 /// Whether a file is named like a checkpoint of any format.
 pub(super) fn has_suffix(path: &Path) -> bool {
-    let mut suffixes = CONTAINERS.iter().flat_map(|container| container.suffixes);
-    path.extension().is_some_and(|end| suffixes.any(|suffix| end.eq_ignore_ascii_case(suffix)))
+    path.extension().is_some_and(|end| suffixes().any(|suffix| end.eq_ignore_ascii_case(suffix)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bases in the cache: an adapter is factorised once, and a module of it read from there whenever a block needs it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::files::{Files, OpenFile};
 use super::once_map::OnceMap;
@@ -13,6 +13,7 @@ use crate::scan::profile::Stage;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
+use crate::sync::lock;
 
 /// Open entries are kept, but no process may open files without end.
 const MAX_OPEN: usize = 256;
@@ -120,7 +121,7 @@ impl Cached {
         let open = |entries: &Vec<(u32, Arc<Entry>)>| {
             entries.iter().find(|(number, _)| *number == adapter).map(|(_, entry)| Arc::clone(entry))
         };
-        if let Some(entry) = open(&self.open.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(entry) = open(&lock(&self.open)) {
             return Ok(entry);
         }
         let there = match self.keys.get(adapter) {
@@ -137,7 +138,7 @@ impl Cached {
             }
         };
         let entry = Arc::new(entry);
-        let mut entries = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.open);
         if entries.len() >= MAX_OPEN {
             entries.remove(0);
         }
@@ -146,7 +147,7 @@ impl Cached {
     }
 
     fn forget(&self, adapter: u32) {
-        let mut entries = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.open);
         entries.retain(|(number, _)| *number != adapter);
     }
 }

@@ -1,11 +1,12 @@
 //! Work on adapters that is done once, by whichever thread comes first.
 
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::sync::{lock, wait};
 
 /// What was made of each adapter.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl<T: Clone + Send> OnceMap<T> {
         waiting.par_iter().try_for_each(|&adapter| self.make(adapter, &make))?;
         let mut states = self.states();
         while adapters.iter().any(|adapter| matches!(states.get(adapter), Some(State::Busy))) {
-            states = self.changed.wait(states).unwrap_or_else(PoisonError::into_inner);
+            states = wait(&self.changed, states);
         }
         Ok(())
     }
@@ -83,7 +84,7 @@ impl<T: Clone + Send> OnceMap<T> {
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<u32, State<T>>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.states)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Key;
-use super::format::{self, HEADER_BYTES, Line, WORD};
+use super::format::{self, HEADER_BYTES, IndexLine, WORD};
 use super::record::{CachedModule, Summary};
 use crate::basis::{Basis, UpdateFactors};
 use crate::error::{Error, Fault, Result};
@@ -16,7 +16,7 @@ use crate::files::read_exact_at;
 pub struct Entry {
     path: PathBuf,
     file: File,
-    lines: Vec<Line>,
+    lines: Vec<IndexLine>,
 }
 
 impl Entry {
@@ -45,7 +45,7 @@ impl Entry {
         Ok(Self { path, file, lines })
     }
 
-    pub(super) fn written(path: PathBuf, file: File, lines: Vec<Line>) -> Self {
+    pub(super) fn written(path: PathBuf, file: File, lines: Vec<IndexLine>) -> Self {
         Self { path, file, lines }
     }
 
@@ -97,7 +97,7 @@ impl Entry {
         Ok(CachedModule::Basis { basis, projection, update: update.transpose()? })
     }
 
-    fn line(&self, i: usize) -> Result<Line> {
+    fn line(&self, i: usize) -> Result<IndexLine> {
         let none = || {
             Fault::new(format!("record {i} asked for"), format!("one of {}", self.len()))
                 .at(&self.path)

@@ -27,7 +27,7 @@ pub(super) const COUNTS: usize = 4;
 
 /// Where a record lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct IndexLine {
     pub(super) offset: u64,
     pub(super) summary_bytes: u64,
     pub(super) rows_bytes: u64,
@@ -35,7 +35,7 @@ pub(super) struct Line {
     pub(super) rows_checksum: u64,
 }
 
-impl Line {
+impl IndexLine {
     pub(super) fn rows_offset(&self) -> u64 {
         self.offset + self.summary_bytes
     }
@@ -66,14 +66,14 @@ fn first_word(hash: blake3::Hash) -> u64 {
 }
 
 /// What comes before the records in a file of `n_bytes`.
-pub(super) fn head(json: &[u8], key: &Key, n_bytes: u64, lines: &[Line]) -> Vec<u8> {
+pub(super) fn head(json: &[u8], key: &Key, n_bytes: u64, lines: &[IndexLine]) -> Vec<u8> {
     let mut index = Vec::with_capacity(HEADER_BYTES + lines.len() * LINE_BYTES);
     let header = [MAGIC, VERSION, lines.len() as u64, n_bytes];
     header.iter().for_each(|word| index.extend(word.to_le_bytes()));
     index.extend(key);
     index.extend([0; WORD]);
     for line in lines {
-        let Line { offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum } = line;
+        let IndexLine { offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum } = line;
         let words = [offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum];
         words.iter().for_each(|word| index.extend(word.to_le_bytes()));
     }
@@ -94,14 +94,20 @@ pub(super) fn table_bytes(header: &[u8; HEADER_BYTES], key: &Key, n_bytes: u64) 
 
 /// The lines of a table, when the checksum says that it, the header and the JSON are as they were written. Records begin at
 /// `start`.
-pub(super) fn lines(json: &[u8], header: &[u8], table: &[u8], start: u64, n_bytes: u64) -> Option<Vec<Line>> {
+pub(super) fn lines(
+    json: &[u8],
+    header: &[u8],
+    table: &[u8],
+    start: u64,
+    n_bytes: u64,
+) -> Option<Vec<IndexLine>> {
     if words(header).last() != Some(head_checksum(json, header, table)) {
         return None;
     }
     let line = |bytes: &[u8]| {
         let mut words = words(bytes);
         let mut next = || words.next();
-        let line = Line {
+        let line = IndexLine {
             offset: next()?,
             summary_bytes: next()?,
             rows_bytes: next()?,

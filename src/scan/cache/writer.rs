@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 
 use super::entry::Entry;
-use super::format::{self, HEADER_BYTES, LINE_BYTES, Line, WORD};
+use super::format::{self, HEADER_BYTES, IndexLine, LINE_BYTES, WORD};
 use super::ledger;
 use super::record::CachedModule;
 use super::tensors::Tensors;
@@ -26,7 +26,7 @@ pub struct Writer<'a> {
     file: BufWriter<NamedTempFile>,
     names: Vec<String>,
     tensors: Tensors,
-    lines: Vec<Line>,
+    lines: Vec<IndexLine>,
     n_bytes: u64,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Writer<'a> {
             }
             CachedModule::Missing(_) => Cow::Borrowed(&[][..]),
         };
-        let line = Line {
+        let line = IndexLine {
             offset: self.n_bytes,
             summary_bytes: summary.len() as u64,
             rows_bytes: rows.len() as u64,

@@ -1,6 +1,6 @@
 //! The side log: who did which block and when. Result files hold neither, so that they do not depend on it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,11 @@ use super::jsonl::{JsonlTail, JsonlWriter, host_name};
 use crate::error::Result;
 use crate::scan::folder::Folder;
 use crate::scan::shard::{Numbering, Shard};
+use crate::sync::lock;
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct LogLine {
     /// Seconds since 1970.
     pub time_s: u64,
     /// The machine.
@@ -33,7 +34,7 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Log {
     lines: Mutex<JsonlWriter>,
-    line: Line,
+    line: LogLine,
 }
 
 impl Log {
@@ -44,7 +45,7 @@ impl Log {
     pub fn begin(folder: &Folder, shard: Shard, array_min: Option<usize>) -> Result<Self> {
         let lines = Mutex::new(JsonlWriter::open(&folder.logs())?);
         let (host, pid) = (host_name(), std::process::id());
-        let line = Line { time_s: now_s(), host, pid, shard: (shard.k, shard.n), array_min, block: None };
+        let line = LogLine { time_s: now_s(), host, pid, shard: (shard.k, shard.n), array_min, block: None };
         let log = Self { lines, line };
         log.write(&log.line);
         Ok(log)
@@ -52,12 +53,12 @@ impl Log {
 
     /// Notes that a block is done.
     pub fn block(&self, name: &str) {
-        self.write(&Line { time_s: now_s(), block: Some(name.to_owned()), ..self.line.clone() });
+        self.write(&LogLine { time_s: now_s(), block: Some(name.to_owned()), ..self.line.clone() });
     }
 
-    fn write(&self, line: &Line) {
+    fn write(&self, line: &LogLine) {
         // The log only tells of results that are in place: a full disk stops the results themselves.
-        let _ = self.lines.lock().unwrap_or_else(PoisonError::into_inner).append(line);
+        let _ = lock(&self.lines).append(line);
     }
 }
 
@@ -65,17 +66,17 @@ impl Log {
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn read(folder: &Folder) -> Result<Vec<Line>> {
-    let mut lines: Vec<Line> = vec![];
+pub fn read(folder: &Folder) -> Result<Vec<LogLine>> {
+    let mut lines: Vec<LogLine> = vec![];
     JsonlTail::default()
-        .read_new(&folder.logs(), |line| lines.extend(serde_json::from_slice::<Line>(line)))?;
+        .read_new(&folder.logs(), |line| lines.extend(serde_json::from_slice::<LogLine>(line)))?;
     lines.sort_by(|a, b| (a.time_s, &a.host, a.pid, &a.block).cmp(&(b.time_s, &b.host, b.pid, &b.block)));
     Ok(lines)
 }
 
 /// How the shares of a folder were counted by its last array.
-pub fn numbering(lines: &[Line]) -> Option<Numbering> {
-    let of_array = |line: &Line| Some(Numbering { n: line.shard.1, first_id: line.array_min? });
+pub fn numbering(lines: &[LogLine]) -> Option<Numbering> {
+    let of_array = |line: &LogLine| Some(Numbering { n: line.shard.1, first_id: line.array_min? });
     lines.iter().rev().find_map(of_array)
 }
 

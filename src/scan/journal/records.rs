@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::names::natural_cmp;
 use crate::scan::folder::Folder;
 use crate::scan::record::AdapterRecord;
+use crate::sync::lock;
 
 /// How often it is looked for what other processes have found.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ struct State {
 
 /// A line: an adapter's number and its record.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct RecordLine {
     adapter: u32,
     #[serde(flatten)]
     record: AdapterRecord,
@@ -77,7 +78,7 @@ impl Journal {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn put(&self, adapter: u32, record: AdapterRecord) -> Result<()> {
-        self.state().append(&self.dir, Line { adapter, record }).map(drop)
+        self.state().append(&self.dir, RecordLine { adapter, record }).map(drop)
     }
 
     /// Adds a module without a basis to the adapter's record, on the disk before anything that is written later.
@@ -88,11 +89,11 @@ impl Journal {
         let mut state = self.state();
         let Some(known) = state.records.get(&adapter) else { return Ok(()) };
         let record = AdapterRecord { missing: vec![(module, reason)], ..known.clone() };
-        state.append(&self.dir, Line { adapter, record })?.sync()
+        state.append(&self.dir, RecordLine { adapter, record })?.sync()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -110,7 +111,7 @@ impl State {
     }
 
     /// Leaves a line for others, in this process's file.
-    fn append(&mut self, dir: &Path, line: Line) -> Result<&JsonlWriter> {
+    fn append(&mut self, dir: &Path, line: RecordLine) -> Result<&JsonlWriter> {
         let own = match &mut self.own {
             Some(own) => own,
             none => none.insert(JsonlWriter::open(dir)?),
@@ -122,7 +123,7 @@ impl State {
 }
 
 /// Takes a line up. Processes may each know of some modules of a file that have no basis.
-fn add(records: &mut BTreeMap<u32, AdapterRecord>, Line { adapter, mut record }: Line) {
+fn add(records: &mut BTreeMap<u32, AdapterRecord>, RecordLine { adapter, mut record }: RecordLine) {
     if let Some(known) = records.remove(&adapter).filter(|known| known.digest == record.digest) {
         record.key = record.key.or(known.key);
         record.missing.extend(known.missing);
