@@ -1,5 +1,7 @@
 //! Files as the system has them: replaced whole or not at all, read by position, and recognised by size and time.
 
+#[cfg(feature = "scan")]
+mod npy;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 mod replace;
 mod stamp;
@@ -7,6 +9,8 @@ mod stamp;
 use std::fs::File;
 use std::io;
 
+#[cfg(feature = "scan")]
+pub(crate) use self::npy::npy_header;
 #[cfg(feature = "cli")]
 pub(crate) use self::replace::parent_dir;
 #[cfg(any(feature = "scan", feature = "gpu"))]

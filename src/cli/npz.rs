@@ -1,7 +1,6 @@
 //! `--save`: grids and singular values as an .npz, which numpy opens.
 //!
-//! An .npz is a zip of .npy files; an .npy is the magic `\x93NUMPY`, version 1.0, the length of the header, the header, a
-//! Python dictionary padded to 64 bytes, and the numbers.
+//! An .npz is a zip of .npy files.
 
 use std::io::{Cursor, Write};
 
@@ -9,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::error::{Error, Fault, Result};
+use crate::files::npy_header;
 use crate::{Basis, Grid};
 
 /// One comparison to save: its key, and what belongs to it.
@@ -51,7 +51,7 @@ impl Npz {
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes.len() as u64 >= u64::from(u32::MAX));
         self.0.start_file(format!("{name}.npy"), options).map_err(failed)?;
-        let header = header(dtype, shape);
+        let header = npy_header(dtype, shape);
         self.0
             .write_all(&header)
             .and_then(|()| self.0.write_all(&bytes))
@@ -59,35 +59,9 @@ impl Npz {
     }
 }
 
-fn header(dtype: &str, shape: &str) -> Vec<u8> {
-    let mut text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
-    let prefix = 10;
-    // Padded so that the numbers begin at a multiple of 64, with a line break at the end.
-    let padding = (prefix + text.len() + 1).next_multiple_of(64) - prefix - text.len() - 1;
-    text.extend(std::iter::repeat_n(' ', padding));
-    text.push('\n');
-    let n_bytes = text.len() as u16;
-    [b"\x93NUMPY\x01\x00".as_slice(), &n_bytes.to_le_bytes(), text.as_bytes()].concat()
-}
-
 fn failed(error: zip::result::ZipError) -> Error {
     match error {
         zip::result::ZipError::Io(cause) => Error::io("write", "npz", cause),
         other => Fault::new(other.to_string(), "names and sizes that a zip can hold").of("npz").invalid(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_end_at_a_multiple_of_64_and_state_their_length() {
-        for shape in ["()", "(8,)", "(64, 64)", "(512, 512)"] {
-            let header = header("<f4", shape);
-            assert_eq!(header.len() % 64, 0);
-            assert_eq!(usize::from(u16::from_le_bytes([header[8], header[9]])), header.len() - 10);
-            assert_eq!(header.last(), Some(&b'\n'));
-        }
     }
 }

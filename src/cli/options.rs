@@ -205,10 +205,6 @@ impl std::str::FromStr for Vmax {
     }
 }
 
-pub(super) fn glob(text: &str) -> Result<glob::Pattern, glob::PatternError> {
-    glob::Pattern::new(text)
-}
-
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),

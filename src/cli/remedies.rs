@@ -28,9 +28,12 @@ pub(super) fn hint(remedy: &Remedy) -> String {
             "name one with --gpu (software GPUs are only for tests), or use --engine cpu".to_owned()
         }
         Remedy::MakeScan => "make one with `lorascope scan CHECKPOINT... -o OUT`".to_owned(),
-        Remedy::FinishScan => {
-            "the scan is not finished: run it again, or see `lorascope status OUT`".to_owned()
+        Remedy::FinishScan { inputs, options, output } => {
+            let command = scan_command(inputs, options, output);
+            format!("go on with `{command}`, or see what is there with --partial")
         }
+        Remedy::KeepUpdate => "scan again with `lorascope scan` and the update kept".to_owned(),
+        Remedy::KeepCell { i, j } => format!("scan again with --keep cells={i}:{j} and another output folder"),
         Remedy::StartOver => "start over with --fresh; cached bases are used again".to_owned(),
         Remedy::WaitAndStartOver => {
             "wait until training has finished writing it, then start over with --fresh".to_owned()
@@ -66,6 +69,30 @@ pub(super) fn hint(remedy: &Remedy) -> String {
     }
 }
 
+/// A scan as a shell takes it; `CHECKPOINT...` stands for inputs that take more words than a line has.
+fn scan_command(inputs: &[String], options: &[(&'static str, Vec<String>)], output: &str) -> String {
+    let mut words = vec!["lorascope".to_owned(), "scan".to_owned()];
+    match inputs {
+        [] => words.push("CHECKPOINT...".to_owned()),
+        inputs => words.extend(inputs.iter().map(|input| word(input))),
+    }
+    words.extend(["-o".to_owned(), word(output)]);
+    for (name, values) in options {
+        words.push(format!("--{name}"));
+        words.extend(values.iter().map(|value| word(value)));
+    }
+    words.join(" ")
+}
+
+/// A word in the quotes that a shell needs, if any.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-:=,+@%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// What to be careful of with an engine, and the option that decides it.
 pub(super) fn engine_warning(warning: &EngineWarning) -> String {
     match warning {
@@ -97,8 +124,14 @@ mod tests {
             Remedy::UseCpu => Remedy::InstallGpuDriver,
             Remedy::InstallGpuDriver => Remedy::NameGpu,
             Remedy::NameGpu => Remedy::MakeScan,
-            Remedy::MakeScan => Remedy::FinishScan,
-            Remedy::FinishScan => Remedy::StartOver,
+            Remedy::MakeScan => Remedy::FinishScan {
+                inputs: vec!["runs/a b".to_owned()],
+                options: vec![("side", vec!["b".to_owned()]), ("left", vec!["*'1".to_owned()])],
+                output: "out".to_owned(),
+            },
+            Remedy::FinishScan { .. } => Remedy::KeepUpdate,
+            Remedy::KeepUpdate => Remedy::KeepCell { i: 3, j: 4 },
+            Remedy::KeepCell { .. } => Remedy::StartOver,
             Remedy::StartOver => Remedy::WaitAndStartOver,
             Remedy::WaitAndStartOver => Remedy::KeepOptions,
             Remedy::KeepOptions => Remedy::KeepInputs,

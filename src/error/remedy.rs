@@ -47,7 +47,23 @@ pub enum Remedy {
     /// Make a scan first.
     MakeScan,
     /// Run the scan again until it is done.
-    FinishScan,
+    FinishScan {
+        /// What finds its checkpoints; empty where it takes more words than a message has.
+        inputs: Vec<String>,
+        /// Options by their names, each with its values.
+        options: Vec<(&'static str, Vec<String>)>,
+        /// The output folder.
+        output: String,
+    },
+    /// Scan again and keep the updates' cosines.
+    KeepUpdate,
+    /// Scan again and keep φ of a cell.
+    KeepCell {
+        /// The first ranks.
+        i: usize,
+        /// The second ranks.
+        j: usize,
+    },
     /// Remove the scan and begin again; what the cache has of the bases is kept.
     StartOver,
     /// Wait until training has written the checkpoint, then begin again.
@@ -115,7 +131,11 @@ impl fmt::Display for Remedy {
             Self::InstallGpuDriver => "install the GPU's Vulkan driver and loader, or use the CPU engine",
             Self::NameGpu => "name a GPU (software ones are for tests), or use the CPU engine",
             Self::MakeScan => "scan a folder of checkpoints into it first",
-            Self::FinishScan => "the scan is not done: run it again",
+            Self::FinishScan { output, .. } => {
+                return write!(f, "run the scan into {output} again, with the same inputs and options");
+            }
+            Self::KeepUpdate => "scan again with the update kept",
+            Self::KeepCell { i, j } => return write!(f, "scan again with φ({i}, {j}) kept"),
             Self::StartOver => "start the scan over; bases in the cache are kept",
             Self::WaitAndStartOver => "wait until training has written it, then start the scan over",
             Self::KeepOptions => "give the same options or another output folder, or start the scan over",

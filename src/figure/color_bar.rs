@@ -41,6 +41,13 @@ impl ColorScale {
         Arc::clone(&self.table)
     }
 
+    /// The colour that a value is painted in.
+    pub(super) fn color_of(&self, value: f32) -> [u8; 3] {
+        let place = self.table.edges.partition_point(|edge| *edge <= value);
+        let [red, green, blue, _] = self.table.colors[place].to_le_bytes();
+        [red, green, blue]
+    }
+
     /// Room that ticks and the widest label take at the right of the bar.
     pub(super) fn labels_pt(&self) -> f64 {
         let labels = ticks::scale(self.vmin, self.vmax, f64::INFINITY, 0.0);

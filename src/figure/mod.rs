@@ -24,8 +24,8 @@ mod style;
 mod text;
 mod ticks;
 
-pub use heatmap::{Heatmap, Merge};
-pub use lines::{Line, LineChart};
+pub use heatmap::{Heatmap, Merge, Strip};
+pub use lines::{Line, LineChart, LinePanel};
 pub use output::{Output, Pixels};
 pub use palette::Palette;
 pub use panels::{Figure, Panel};

@@ -32,6 +32,6 @@ pub(super) const STATISTIC: Statistic = Statistic {
 };
 
 /// `phi_8` for (8, 8), `phi_8_4` for (8, 4).
-fn name((i, j): (usize, usize)) -> String {
+pub(crate) fn name((i, j): (usize, usize)) -> String {
     if i == j { format!("phi_{i}") } else { format!("phi_{i}_{j}") }
 }

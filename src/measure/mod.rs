@@ -9,7 +9,7 @@ pub mod adjusted;
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;
-mod cells;
+pub(crate) mod cells;
 pub mod chance;
 mod grid;
 pub mod init_cosine;

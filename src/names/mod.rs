@@ -1,6 +1,7 @@
 //! What the name of a module contains: the layer, the projection, its place in natural order. Pure functions on dotted
 //! paths.
 
+mod block;
 mod canonical;
 mod families;
 mod order;
@@ -8,6 +9,7 @@ mod projection;
 mod step;
 mod underscores;
 
+pub use block::{block, role};
 pub use canonical::canonical;
 pub use order::natural_cmp;
 pub use projection::Projection;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Fault, Remedy, Result};
+use crate::error::{Fault, Result};
+use crate::scan::table;
 use crate::table::TableFile;
 
 /// One adapter of a scan.
@@ -19,23 +20,21 @@ pub(crate) struct AdapterRow {
     pub(crate) problem: Option<String>,
 }
 
+impl From<table::AdapterRow> for AdapterRow {
+    fn from(row: table::AdapterRow) -> Self {
+        let table::AdapterRow { id, path, run, step, base_model, problem, .. } = row;
+        Self { id: id.into(), path, run, step, base_model, problem }
+    }
+}
+
 const COLUMNS: [&str; 6] = ["id", "path", "run", "step", "base_model", "problem"];
 
-/// All adapters, in the order of the file.
+/// All adapters, by rising number.
 ///
 /// # Errors
-/// `Invalid` when there is no such file; as [`TableFile::read`].
-pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
-    let path = scan.join("adapters.parquet");
-    if !path.exists() {
-        let remedy = match scan.join("plan.json").exists() {
-            true => Remedy::FinishScan,
-            false => Remedy::MakeScan,
-        };
-        let fault = Fault::new("no adapters.parquet", "the output folder of a scan that is done");
-        return Err(fault.at(scan).remedy(remedy).invalid());
-    }
-    let table = TableFile::open(&path)?;
+/// As [`TableFile::read`].
+pub(super) fn read(path: &Path) -> Result<Vec<AdapterRow>> {
+    let table = TableFile::open(path)?;
     let mut adapters = vec![];
     table.read(&COLUMNS, 2, |batch| {
         for row in 0..batch.n_rows {
@@ -54,5 +53,6 @@ pub(super) fn read(scan: &Path) -> Result<Vec<AdapterRow>> {
         }
         Ok(())
     })?;
+    adapters.sort_by_key(|adapter| adapter.id);
     Ok(adapters)
 }

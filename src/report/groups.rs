@@ -1,194 +1,185 @@
-//! Averages over the rows of a layer, of a projection, and of both.
+//! Averages over the rows of a block, of a projection, and of both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use crate::names::Projection;
+use super::pairs::N_QUANTITIES;
+use super::places::{Block, Kind, places};
 
-/// Sums over rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Sums over the rows of some modules.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sum {
-    pub(super) n: u64,
-    phi: f64,
-    excess: f64,
-    linear_cka: f64,
-    n_linear_cka: u64,
+    pub(super) n_rows: u64,
+    pub(super) n_modules: u64,
+    /// The fewest and the most pairs that a module has.
+    pub(super) n_pairs: [u64; 2],
+    sums: [f64; N_QUANTITIES],
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { n_rows: 0, n_modules: 0, n_pairs: [u64::MAX, 0], sums: [0.0; N_QUANTITIES] }
+    }
 }
 
 impl Sum {
-    fn add(&mut self, phi: f64, excess: f64, linear_cka: f64) {
-        self.n += 1;
-        self.phi += phi;
-        self.excess += excess;
-        if linear_cka.is_finite() {
-            self.linear_cka += linear_cka;
-            self.n_linear_cka += 1;
-        }
+    fn merge(&mut self, other: &Self) {
+        self.n_rows += other.n_rows;
+        self.n_modules += other.n_modules;
+        let ([least, most], [other_least, other_most]) = (self.n_pairs, other.n_pairs);
+        self.n_pairs = [least.min(other_least), most.max(other_most)];
+        self.sums.iter_mut().zip(other.sums).for_each(|(sum, other)| *sum += other);
     }
 
+    /// Of each quantity, the chosen one first.
+    pub(super) fn means(&self) -> [f64; N_QUANTITIES] {
+        self.sums.map(|sum| sum / self.n_rows as f64)
+    }
+
+    /// The mean of the chosen quantity.
+    pub(super) fn value(&self) -> f64 {
+        self.means()[0]
+    }
+}
+
+/// The rows of a module that were added so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct ModuleSum {
+    n: u64,
+    sums: [f64; N_QUANTITIES],
+    /// Of which pairs: equal for equal sets of pairs, in any order.
+    pairs: u64,
+}
+
+impl ModuleSum {
     fn merge(&mut self, other: &Self) {
         self.n += other.n;
-        self.phi += other.phi;
-        self.excess += other.excess;
-        self.linear_cka += other.linear_cka;
-        self.n_linear_cka += other.n_linear_cka;
-    }
-
-    pub(super) fn mean_phi(&self) -> f64 {
-        self.phi / self.n as f64
-    }
-
-    pub(super) fn mean_excess(&self) -> f64 {
-        self.excess / self.n as f64
-    }
-
-    /// NaN where no row has a linear CKA.
-    pub(super) fn mean_linear_cka(&self) -> f64 {
-        self.linear_cka / self.n_linear_cka as f64
+        self.sums.iter_mut().zip(other.sums).for_each(|(sum, other)| *sum += other);
+        self.pairs = self.pairs.wrapping_add(other.pairs);
     }
 }
 
-/// A projection by its place in the order that tables and pictures have: q, k, v, o, qkv, gate, up, down, then other names
-/// by the alphabet, then none.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ProjectionKey(usize, Option<String>);
-
-impl ProjectionKey {
-    pub(super) fn new(name: Option<String>) -> Self {
-        let n_known = Projection::ALL.len();
-        let order = match &name {
-            Some(name) => Projection::ALL.iter().position(|known| known.name() == name).unwrap_or(n_known),
-            None => n_known + 1,
-        };
-        Self(order, name)
-    }
-
-    pub(super) fn name(&self) -> &str {
-        self.1.as_deref().unwrap_or("–")
-    }
-}
-
-/// A layer's number; what stands in no layer comes last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Layer {
-    Number(i64),
-    None,
-}
-
-impl Layer {
-    pub(super) fn name(self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::None => "–".to_owned(),
-        }
-    }
-}
-
-impl From<Option<i64>> for Layer {
-    fn from(number: Option<i64>) -> Self {
-        number.map_or(Self::None, Self::Number)
-    }
-}
-
-/// Sums by layer and projection, of the pairs that are not marked and of those that are.
+/// Sums by module, of the pairs that are not marked and of those that are.
 #[derive(Default)]
 pub(super) struct GroupSums {
-    projections: HashMap<Vec<u8>, usize>,
-    /// The last is of rows without a projection.
-    places: HashMap<(Layer, Option<usize>), usize>,
-    last: Option<((Layer, Option<usize>), usize)>,
-    sums: Vec<[Sum; 2]>,
+    modules: Vec<[ModuleSum; 2]>,
 }
 
 impl GroupSums {
-    pub(super) fn add(&mut self, layer: Layer, projection: Option<&[u8]>, is_marked: bool, row: [f64; 3]) {
-        let projection = projection.map(|name| match self.projections.get(name) {
-            Some(&place) => place,
-            None => {
-                let place = self.projections.len();
-                self.projections.insert(name.to_vec(), place);
-                place
-            }
-        });
-        let key = (layer, projection);
-        // A block of a scan is one module's.
-        let place = match self.last {
-            Some((last, place)) if last == key => place,
-            _ => *self.places.entry(key).or_insert_with(|| {
-                self.sums.push([Sum::default(); 2]);
-                self.sums.len() - 1
-            }),
-        };
-        self.last = Some((key, place));
-        let [phi, excess, linear_cka] = row;
-        self.sums[place][usize::from(is_marked)].add(phi, excess, linear_cka);
+    /// Adds a row of a module, by its number, of a pair of adapters, by their places.
+    pub(super) fn add(
+        &mut self,
+        module: usize,
+        pair: (usize, usize),
+        is_marked: bool,
+        row: &[f64; N_QUANTITIES],
+    ) {
+        if module >= self.modules.len() {
+            self.modules.resize(module + 1, <[ModuleSum; 2]>::default());
+        }
+        let sum = &mut self.modules[module][usize::from(is_marked)];
+        sum.n += 1;
+        sum.sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        sum.pairs = sum.pairs.wrapping_add(mixed(pair));
     }
 
-    /// The averages of the pairs that are not marked, or of all.
-    pub(super) fn finish(&self, with_marked: bool) -> Groups {
-        let mut names = vec![String::new(); self.projections.len()];
-        for (name, &place) in &self.projections {
-            names[place] = String::from_utf8_lossy(name).into_owned();
-        }
-        let mut groups = Groups::default();
-        for (&(layer, projection), &place) in &self.places {
-            let [unmarked, marked] = &self.sums[place];
-            let mut sum = *unmarked;
+    /// The averages of the pairs that are not marked, or of all; `names` are those of the modules.
+    pub(super) fn finish(&self, names: &[String], with_marked: bool) -> Groups {
+        let mut groups = Groups { same_pairs: true, ..Groups::default() };
+        let mut first = None;
+        for ((block, kind), [unmarked, marked]) in places(names).into_iter().zip(&self.modules) {
+            let mut module = *unmarked;
             if with_marked {
-                sum.merge(marked);
+                module.merge(marked);
             }
-            if sum.n > 0 {
-                let key = ProjectionKey::new(projection.map(|place| names[place].clone()));
-                groups.cells.insert((layer, key), sum);
+            if module.n == 0 {
+                continue;
             }
-        }
-        for ((layer, projection), sum) in &groups.cells {
-            groups.layers.entry(*layer).or_default().merge(sum);
-            groups.projections.entry(projection.clone()).or_default().merge(sum);
+            let pairs = (module.n, module.pairs);
+            groups.same_pairs &= *first.get_or_insert(pairs) == pairs;
+            let sum = Sum { n_rows: module.n, n_modules: 1, n_pairs: [module.n; 2], sums: module.sums };
+            groups.layers.entry(block.clone()).or_default().merge(&sum);
+            groups.kinds.entry(kind.clone()).or_default().merge(&sum);
+            groups.cells.entry((block, kind)).or_default().merge(&sum);
         }
         groups
     }
 }
 
-/// Averages over the rows of layers, of projections, and of both.
+/// A number for a pair, such that the sums of different sets of pairs are hardly ever equal.
+fn mixed((a, b): (usize, usize)) -> u64 {
+    // SplitMix64 (Steele, Lea and Flood 2014).
+    let mut z = ((a.min(b) as u64) << 32 | a.max(b) as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Averages over the rows of blocks, of projections, and of both.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Groups {
-    pub(super) cells: BTreeMap<(Layer, ProjectionKey), Sum>,
-    pub(super) layers: BTreeMap<Layer, Sum>,
-    pub(super) projections: BTreeMap<ProjectionKey, Sum>,
+    pub(super) cells: BTreeMap<(Block, Kind), Sum>,
+    pub(super) layers: BTreeMap<Block, Sum>,
+    pub(super) kinds: BTreeMap<Kind, Sum>,
+    /// Whether every module was compared in the same pairs, so that all averages are over these.
+    pub(super) same_pairs: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn row(value: f64) -> [f64; N_QUANTITIES] {
+        [value, 0.25, f64::NAN, f64::NAN]
+    }
+
     #[test]
-    fn layers_are_in_numeric_order_and_projections_in_the_order_of_a_block() {
+    fn averages_are_by_block_and_by_projection() {
         let mut sums = GroupSums::default();
-        for (layer, projection) in
-            [(Some(10), Some("v")), (Some(9), Some("q")), (None, Some("conv_in")), (Some(9), None)]
-        {
-            sums.add(layer.into(), projection.map(str::as_bytes), false, [0.5, 0.25, f64::NAN]);
+        let modules = ["layers.10.attn.v_proj", "layers.9.attn.q_proj", "layers.9.attn.v_proj", "lm_head"];
+        for module in 0..4 {
+            sums.add(module, (0, 1), false, &row(module as f64));
+            sums.add(module, (0, 2), false, &row(module as f64 + 1.0));
         }
-        let groups = sums.finish(false);
-        let layers: Vec<_> = groups.layers.keys().map(|layer| layer.name()).collect();
-        assert_eq!(layers, ["9", "10", "–"]);
-        let projections: Vec<_> = groups.projections.keys().map(ProjectionKey::name).collect();
-        assert_eq!(projections, ["q", "v", "conv_in", "–"]);
-        let nine = &groups.layers[&Layer::Number(9)];
-        assert_eq!((nine.n, nine.mean_phi(), nine.mean_excess()), (2, 0.5, 0.25));
-        assert!(nine.mean_linear_cka().is_nan());
+        let groups = sums.finish(&names(&modules), false);
+        assert!(groups.same_pairs);
+        let layers: Vec<_> = groups.layers.iter().map(|(block, sum)| (block.path(), sum.value())).collect();
+        assert_eq!(layers, [("layers.9", 2.0), ("layers.10", 0.5), ("lm_head", 3.5)]);
+        let kinds: Vec<_> = groups.kinds.iter().map(|(kind, sum)| (kind.name(), sum.value())).collect();
+        assert_eq!(kinds, [("q", 1.5), ("v", 1.5), ("–", 3.5)]);
+        let nine = groups.layers.values().next().unwrap();
+        assert_eq!((nine.n_rows, nine.n_modules, nine.n_pairs), (4, 2, [2, 2]));
+        assert!(nine.means()[1] == 0.25 && nine.means()[2].is_nan());
+    }
+
+    #[test]
+    fn modules_in_other_pairs_are_told_apart_by_which_and_by_how_many() {
+        let of_pairs = |second: &[(usize, usize)]| {
+            let mut sums = GroupSums::default();
+            [(0, 1), (2, 3)].iter().for_each(|&pair| sums.add(0, pair, false, &row(0.5)));
+            second.iter().for_each(|&pair| sums.add(1, pair, false, &row(0.5)));
+            sums.finish(&names(&["layers.0.q_proj", "layers.0.k_proj"]), false)
+        };
+        assert!(of_pairs(&[(3, 2), (0, 1)]).same_pairs, "in any order");
+        assert!(!of_pairs(&[(0, 1), (1, 3)]).same_pairs);
+        let fewer = of_pairs(&[(0, 1)]);
+        assert!(!fewer.same_pairs);
+        assert_eq!(fewer.layers.values().next().unwrap().n_pairs, [1, 2]);
     }
 
     #[test]
     fn marked_rows_count_when_asked_for() {
         let mut sums = GroupSums::default();
-        sums.add(Layer::Number(0), None, false, [0.2, 0.1, 0.4]);
-        sums.add(Layer::Number(0), None, true, [1.0, 0.9, 0.8]);
-        sums.add(Layer::Number(1), None, true, [1.0, 0.9, 0.8]);
-        let (unmarked, all) = (sums.finish(false), sums.finish(true));
-        assert_eq!(unmarked.layers.len(), 1);
-        assert_eq!(unmarked.layers[&Layer::Number(0)].mean_phi(), 0.2);
-        assert!((all.layers[&Layer::Number(0)].mean_linear_cka() - 0.6).abs() < 1e-12);
-        assert_eq!(all.layers[&Layer::Number(1)].n, 1);
+        sums.add(0, (0, 1), false, &row(0.2));
+        sums.add(0, (0, 2), true, &row(1.0));
+        sums.add(1, (0, 2), true, &row(1.0));
+        let modules = names(&["layers.0.q_proj", "layers.1.q_proj"]);
+        let (unmarked, all) = (sums.finish(&modules, false), sums.finish(&modules, true));
+        let values = |groups: &Groups| groups.layers.values().map(Sum::value).collect::<Vec<_>>();
+        assert_eq!(values(&unmarked), [0.2]);
+        assert_eq!(values(&all), [0.6, 1.0]);
     }
 }

@@ -3,27 +3,42 @@
 //!
 //! [`Report`] reads a scan's folder and writes tables and pictures.
 //!
-//! A pair's excess is the mean over its modules of φ(r, r) − baseline. Pairs that share their random start, on the sides
-//! where that shows (see [`crate::measure::init_cosine`]), and pairs of two base models are marked, and left out of
-//! averages, lists and outliers, unless there are no others. Pictures, clusters and drift show all pairs.
+//! Pairs are compared by one quantity, [`By`], averaged over their modules: φ at full ranks corrected for chance unless another
+//! is asked for. Pairs that share their random start, on the sides where that shows (see [`crate::measure::init_cosine`]), and
+//! pairs of two base models are marked, and left out of averages, outliers and the list of the least alike, unless there are
+//! no others. The list of the most alike, pictures, clusters and drift have all pairs.
 //!
-//! The pairs' files are read once, a batch of rows at a time, so that memory grows with the pairs of adapters alone.
+//! The pairs' files are read once, a batch of rows at a time, so that memory grows with the pairs of adapters, and with the
+//! modules of neighbouring steps.
 
 mod adapters;
+mod by;
 mod cluster;
-mod csv;
+mod colors;
 mod drift;
+mod drift_pictures;
 mod groups;
+mod json;
+mod label_stats;
+mod labels;
+mod matrix;
 mod names;
+mod outliers;
 mod pairs;
 mod pictures;
+mod places;
 mod rounding;
 mod scan;
+mod source;
 mod summary;
+mod tables;
 mod text;
+mod warnings;
 mod write;
 
+pub use self::by::By;
+pub use self::colors::End;
 pub use self::write::{Report, WrittenReport};
 
-/// The most adapters that pairs are summed up and drawn for: their sums take 21 bytes a pair.
+/// The most adapters that pairs are summed up and drawn for: their sums take 29 to 53 bytes a pair.
 const MAX_ADAPTERS: usize = 5000;

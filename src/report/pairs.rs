@@ -1,14 +1,31 @@
 //! Sums over the modules of every pair of adapters.
 
+use super::by::By;
+
 /// Why a pair is left out of averages.
 pub(super) const SHARED_INIT: u8 = 1;
 pub(super) const OTHER_BASE: u8 = 2;
 
+/// The most quantities of a pair: what was chosen, and those that every report has.
+pub(super) const N_QUANTITIES: usize = 4;
+
+/// What a module says of a pair: a value of each quantity, the chosen one first, NaN past the last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct RowValues {
+    pub(super) values: [f64; N_QUANTITIES],
+    /// ‖ΔW‖ of the two updates, for the cosine; NaN without it.
+    pub(super) norms: [f64; 2],
+}
+
 /// Sums of all unordered pairs of n adapters.
 pub(crate) struct PairSums {
     n: usize,
-    phi: Vec<f64>,
-    excess: Vec<f64>,
+    by: By,
+    n_quantities: usize,
+    /// `n_quantities` numbers a pair.
+    sums: Vec<f64>,
+    /// Σ‖ΔW‖² of either adapter of a pair, for the cosine only.
+    squares: Vec<[f64; 2]>,
     n_modules: Vec<u32>,
     marks: Vec<u8>,
 }
@@ -18,13 +35,18 @@ pub(crate) struct PairSums {
 pub(crate) struct PairMean {
     pub(super) a: usize,
     pub(super) b: usize,
-    pub(super) phi: f64,
-    pub(super) excess: f64,
+    /// Of each quantity, the chosen one first.
+    pub(super) means: [f64; N_QUANTITIES],
     pub(super) n_modules: u32,
     pub(super) marks: u8,
 }
 
 impl PairMean {
+    /// The mean of the chosen quantity.
+    pub(super) fn value(&self) -> f64 {
+        self.means[0]
+    }
+
     pub(super) fn has_shared_init(&self) -> bool {
         self.marks & SHARED_INIT != 0
     }
@@ -35,12 +57,15 @@ impl PairMean {
 }
 
 impl PairSums {
-    pub(super) fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize, by: By) -> Self {
         let n_pairs = n * n.saturating_sub(1) / 2;
+        let n_quantities = by.and_others().len();
         Self {
             n,
-            phi: vec![0.0; n_pairs],
-            excess: vec![0.0; n_pairs],
+            by,
+            n_quantities,
+            sums: vec![0.0; n_pairs * n_quantities],
+            squares: if by == By::Cosine { vec![[0.0; 2]; n_pairs] } else { vec![] },
             n_modules: vec![0; n_pairs],
             marks: vec![0; n_pairs],
         }
@@ -57,12 +82,31 @@ impl PairSums {
         a * (2 * self.n - a - 1) / 2 + b - a - 1
     }
 
-    pub(super) fn add(&mut self, a: usize, b: usize, phi: f64, excess: f64, marks: u8) {
+    /// Marks a pair.
+    pub(super) fn mark(&mut self, a: usize, b: usize, marks: u8) {
         let place = self.place(a, b);
-        self.phi[place] += phi;
-        self.excess[place] += excess;
-        self.n_modules[place] += 1;
         self.marks[place] |= marks;
+    }
+
+    /// The marks of a pair of two different adapters.
+    pub(super) fn marks(&self, a: usize, b: usize) -> u8 {
+        self.marks[self.place(a, b)]
+    }
+
+    pub(super) fn add(&mut self, a: usize, b: usize, row: &RowValues) {
+        let place = self.place(a, b);
+        let mut values = row.values;
+        if let Some(squares) = self.squares.get_mut(place) {
+            // ⟨ΔW, ΔW'⟩, so that the whole is the cosine of the whole update.
+            values[0] *= row.norms[0] * row.norms[1];
+            // By adapter, not by column: the table may have the pair in either order.
+            let [first, second] = if a < b { row.norms } else { [row.norms[1], row.norms[0]] };
+            squares[0] += first * first;
+            squares[1] += second * second;
+        }
+        let sums = &mut self.sums[place * self.n_quantities..][..self.n_quantities];
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        self.n_modules[place] += 1;
     }
 
     /// The means of a pair; `None` when it was not compared, or is one adapter twice.
@@ -75,22 +119,33 @@ impl PairSums {
 
     fn at(&self, a: usize, b: usize, place: usize) -> Option<PairMean> {
         let n_modules = self.n_modules[place];
-        let mean = |sum: f64| sum / f64::from(n_modules);
-        let (phi, excess) = (mean(self.phi[place]), mean(self.excess[place]));
-        (n_modules > 0).then_some(PairMean { a, b, phi, excess, n_modules, marks: self.marks[place] })
+        if n_modules == 0 {
+            return None;
+        }
+        let mut means = [f64::NAN; N_QUANTITIES];
+        let sums = &self.sums[place * self.n_quantities..][..self.n_quantities];
+        means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum / f64::from(n_modules));
+        if let Some([first, second]) = self.squares.get(place) {
+            means[0] = sums[0] / (first * second).sqrt();
+        }
+        Some(PairMean { a, b, means, n_modules, marks: self.marks[place] })
     }
 
     /// The pairs among some adapters, which stand in rising order.
     pub(super) fn only(&self, kept: &[usize]) -> Self {
         let places = kept.iter().enumerate().flat_map(|(n, &a)| kept[n + 1..].iter().map(move |&b| (a, b)));
         let places: Vec<usize> = places.map(|(a, b)| self.place(a, b)).collect();
+        let sums =
+            |&place: &usize| self.sums[place * self.n_quantities..][..self.n_quantities].iter().copied();
         fn only<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
-            places.iter().map(|&place| values[place]).collect()
+            if values.is_empty() { vec![] } else { places.iter().map(|&place| values[place]).collect() }
         }
         Self {
             n: kept.len(),
-            phi: only(&self.phi, &places),
-            excess: only(&self.excess, &places),
+            by: self.by,
+            n_quantities: self.n_quantities,
+            sums: places.iter().flat_map(sums).collect(),
+            squares: only(&self.squares, &places),
             n_modules: only(&self.n_modules, &places),
             marks: only(&self.marks, &places),
         }
@@ -104,38 +159,63 @@ impl PairSums {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A row whose chosen quantity is this.
+    pub(in crate::report) fn row(value: f64) -> RowValues {
+        RowValues { values: [value, 0.5, 0.25, f64::NAN], norms: [f64::NAN; 2] }
+    }
 
     #[test]
     fn every_pair_has_a_place_of_its_own_in_either_order() {
         for n in [0, 1, 2, 3, 7] {
-            let mut sums = PairSums::new(n);
+            let mut sums = PairSums::new(n, By::Adjusted);
             for a in 0..n {
                 for b in 0..a {
-                    sums.add(a, b, (a * 10 + b) as f64, 0.5, 0);
-                    sums.add(b, a, (a * 10 + b) as f64, 1.5, SHARED_INIT);
+                    sums.add(a, b, &row((a * 10 + b) as f64 + 0.5));
+                    sums.add(b, a, &row((a * 10 + b) as f64 - 0.5));
+                    sums.mark(b, a, SHARED_INIT);
+                    assert_eq!(sums.marks(a, b), SHARED_INIT);
                 }
             }
             assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
             for pair in sums.iter() {
                 assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
-                assert_eq!((pair.phi, pair.excess), ((pair.b * 10 + pair.a) as f64, 1.0));
-                assert_eq!(sums.get(pair.b, pair.a), Some(pair));
+                assert_eq!(pair.means[..3], [(pair.b * 10 + pair.a) as f64, 0.5, 0.25]);
+                let other = sums.get(pair.b, pair.a).unwrap();
+                assert_eq!((other.a, other.b, other.value()), (pair.a, pair.b, pair.value()));
             }
         }
-        assert_eq!(PairSums::new(3).get(0, 2), None);
-        assert_eq!(PairSums::new(3).get(1, 1), None);
+        assert!(PairSums::new(3, By::Adjusted).get(0, 2).is_none());
+        assert!(PairSums::new(3, By::Adjusted).get(1, 1).is_none());
+    }
+
+    #[test]
+    fn the_cosine_of_a_pair_is_that_of_the_whole_updates() {
+        // Modules of other sizes: the mean of the two cosines would be 0.
+        let rows = [(1.0, [3.0, 4.0]), (-1.0, [1.0, 0.5])];
+        let mut sums = PairSums::new(3, By::Cosine);
+        for (cosine, norms) in rows {
+            sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
+            sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
+        }
+        let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0) * (16.0 + 0.25)).sqrt();
+        for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
+            let means = pair.unwrap().means;
+            assert!((means[0] - expected).abs() < 1e-12, "{means:?}");
+            assert!((means[1] - 0.2).abs() < 1e-12 && (means[3] - 0.4).abs() < 1e-12, "{means:?}");
+        }
     }
 
     #[test]
     fn the_pairs_among_some_adapters_keep_their_sums() {
-        let mut sums = PairSums::new(5);
+        let mut sums = PairSums::new(5, By::PhiFull);
         for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
-            sums.add(a, b, (10 * a + b) as f64, 0.0, 0);
+            sums.add(a, b, &row((10 * a + b) as f64));
         }
         let some = sums.only(&[1, 3, 4]);
-        let phi: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.phi)).collect();
-        assert_eq!(phi, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
+        let values: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.value())).collect();
+        assert_eq!(values, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
     }
 }

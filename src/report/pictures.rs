@@ -1,45 +1,62 @@
 //! The findings as pictures.
 
-use super::names::short;
+use super::colors::Colors;
+use super::drift_pictures;
+use super::names::{fitted, short};
 use super::scan::ScanSums;
 use super::summary::Findings;
+use super::text::{short_blocks, side};
 use crate::error::Result;
-use crate::figure::{Heatmap, Line, LineChart, Plot, Style};
+use crate::figure::{Heatmap, Plot, Strip, Style};
 use crate::text::counted;
+
+/// Every picture that a report may have.
+pub(super) const PICTURES: [&str; 4] = ["adapters", "layers", "drift", "drift_projections"];
+
+/// Characters of a row's name, about: longer ones are cut where they agree.
+const ROW_CHARS: usize = 40;
+/// The most adapters whose cells can show their numbers.
+const MOST_NUMBERED: usize = 40;
 
 /// The pictures of a report by the names of their files without a suffix; those that would be empty are left out.
 ///
 /// # Errors
 /// None that findings can cause.
-pub(crate) fn pictures(
+pub(super) fn pictures(
     scan: &ScanSums,
     findings: &Findings,
     style: &Style,
+    colors: Colors,
 ) -> Result<Vec<(&'static str, Box<dyn Plot>)>> {
     let mut pictures: Vec<(_, Box<dyn Plot>)> = vec![];
     if findings.counts.pairs > 0 {
-        pictures.push(("adapters", Box::new(adapters(scan, findings, style)?)));
-        pictures.push(("layers", Box::new(layers(findings, style)?)));
+        pictures.push(("adapters", Box::new(adapters(scan, findings, style, colors)?)));
+        pictures.push(("layers", Box::new(layers(scan, findings, style, colors)?)));
     }
-    if !findings.drift.is_empty() {
-        pictures.push(("drift", Box::new(drift(findings, style)?)));
+    if let Some(picture) = drift_pictures::runs(scan, findings, style)? {
+        pictures.push(("drift", Box::new(picture)));
+    }
+    if let Some(picture) = drift_pictures::projections(scan, findings, style)? {
+        pictures.push(("drift_projections", Box::new(picture)));
     }
     Ok(pictures)
 }
 
-/// The N × N matrix of mean excess, in the order of the clustering.
-fn adapters(scan: &ScanSums, findings: &Findings, style: &Style) -> Result<Heatmap> {
-    let order = &findings.order;
+/// What every title ends with: the side, and whether the scan is finished.
+pub(super) fn subject(scan: &ScanSums) -> String {
+    let partial = if scan.unfinished.is_some() { ", UNFINISHED SCAN" } else { "" };
+    format!("{}{partial}", side(scan))
+}
+
+/// The N × N matrix of means, in the order of the clustering.
+fn adapters(scan: &ScanSums, findings: &Findings, style: &Style, colors: Colors) -> Result<Heatmap> {
+    let order = &findings.clustering.order;
     let mut values = Vec::with_capacity(order.len() * order.len());
-    let mut largest = 0.0f32;
     let mut has_gaps = false;
     for &a in order {
         for &b in order {
             let value = match scan.pairs.get(a, b) {
-                Some(pair) => {
-                    largest = largest.max(pair.excess as f32);
-                    pair.excess as f32
-                }
+                Some(pair) => pair.value() as f32,
                 // An adapter agrees with itself as much as can be.
                 None if a == b => f32::MAX,
                 None => {
@@ -51,50 +68,76 @@ fn adapters(scan: &ScanSums, findings: &Findings, style: &Style) -> Result<Heatm
         }
     }
     let names = short(order.iter().map(|&place| scan.adapters[place].path.as_str()));
-    let note = match has_gaps {
-        true => "Columns in the order of the rows. Grey: not compared.",
-        false => "Columns in the order of the rows.",
-    };
-    let title = format!("Mean of ϕ(r, r) − baseline over modules, {}", counted(order.len(), "adapter"));
-    let style = style.clone().title(title).range_up_to(0.0, largest.into());
-    Ok(Heatmap::square(names, values)?.note(note).tree(findings.tree.clone()).style(style))
+    let mut note = "Columns in the order of the rows.".to_owned();
+    if has_gaps {
+        note += " Grey: not compared.";
+    }
+    if findings.clustering.ends.len() > 1 {
+        note += " Trees apart: no pair across was compared.";
+    }
+    if findings.counts.left_out_pairs.shared_init + findings.counts.left_out_pairs.both > 0 {
+        note += " Pairs with a shared start are drawn too.";
+    }
+    let adapters = counted(order.len(), "adapter");
+    let title = format!("Mean of {} over modules, {adapters}, {}", scan.by.title(), subject(scan));
+    let shown = values.iter().copied().filter(|value| *value != f32::MAX);
+    let style = colors.style(scan.by, shown, style.clone().title(title));
+    let numbers = numbers(&values, order.len() <= MOST_NUMBERED);
+    let mut heatmap = Heatmap::square(fitted(names, ROW_CHARS), values)?
+        .note(note)
+        .numbers(numbers)
+        .tree(findings.clustering.merges.clone())
+        .style(style);
+    if let Some((labels, _)) = &findings.labels {
+        let of = order.iter().map(|&place| labels.of[place]).collect();
+        heatmap = heatmap.strip(Strip { names: labels.names.clone(), of });
+    }
+    Ok(heatmap)
 }
 
-/// Layer × projection.
-fn layers(findings: &Findings, style: &Style) -> Result<Heatmap> {
+/// Block × projection.
+fn layers(scan: &ScanSums, findings: &Findings, style: &Style, colors: Colors) -> Result<Heatmap> {
     let groups = &findings.groups;
-    let mut values = vec![];
-    let mut largest = 0.0f32;
-    for &layer in groups.layers.keys() {
-        for projection in groups.projections.keys() {
-            let value = groups
-                .cells
-                .get(&(layer, projection.clone()))
-                .map_or(f32::NAN, |sum| sum.mean_excess() as f32);
-            largest = largest.max(value);
+    let (mut values, mut numbers) = (vec![], vec![]);
+    for block in groups.layers.keys() {
+        for kind in groups.kinds.keys() {
+            let sum = groups.cells.get(&(block.clone(), kind.clone()));
+            let value = sum.map_or(f32::NAN, |sum| sum.value() as f32);
             values.push(value);
+            numbers.push(match sum.map(|sum| sum.n_pairs) {
+                None => String::new(),
+                Some(_) if groups.same_pairs => number(value),
+                Some([least, most]) if least == most => format!("{} ({most})", number(value)),
+                Some([least, most]) => format!("{} ({least}–{most})", number(value)),
+            });
         }
     }
-    let layers = groups.layers.keys().map(|layer| layer.name()).collect();
-    let projections = groups.projections.keys().map(|projection| projection.name().to_owned()).collect();
-    let n_pairs = findings.counts.pairs - findings.counts.left_out_pairs;
-    let title = format!("Mean of ϕ(r, r) − baseline, {}", counted(n_pairs as usize, "pair"));
-    let style = style.clone().title(title).range_up_to(0.0, largest.into());
-    Ok(Heatmap::named(layers, projections, values)?.axes("layer", "projection").style(style))
+    let note = match groups.same_pairs {
+        true => "",
+        false => "In parentheses: pairs, which are not the same in all modules; see layer_projections.csv.",
+    };
+    let projections = groups.kinds.keys().map(|kind| kind.name().to_owned()).collect();
+    let n_pairs = findings.counts.pairs - findings.counts.left_out_pairs.total();
+    let pairs = counted(n_pairs as usize, "pair");
+    let title = format!("Mean of {}, {pairs}, {}", scan.by.title(), subject(scan));
+    let style = colors.style(scan.by, values.iter().copied(), style.clone().title(title));
+    Ok(Heatmap::named(fitted(short_blocks(groups.layers.keys()), ROW_CHARS), projections, values)?
+        .axes("layer", "projection")
+        .note(note)
+        .numbers(numbers)
+        .style(style))
 }
 
-/// A line for each run.
-fn drift(findings: &Findings, style: &Style) -> Result<LineChart> {
-    let runs: Vec<_> = findings.drift.chunk_by(|a, b| a.run == b.run).collect();
-    let names = short(runs.iter().map(|points| points[0].run.as_str()));
-    let line = |(points, name): (&&[_], String)| Line {
-        name,
-        points: points
-            .iter()
-            .map(|point: &super::drift::DriftPoint| (point.step as f64, point.drift))
-            .collect(),
-    };
-    Ok(LineChart::new(runs.iter().zip(names).map(line).collect())?
-        .axes("step", "1 − ϕ(r, r), mean over modules")
-        .style(style.clone().title("Drift from one checkpoint to the next")))
+/// A value in two decimals.
+fn number(value: f32) -> String {
+    match format!("{value:.2}").as_str() {
+        "-0.00" => "0.00".to_owned(),
+        text => text.replace('-', "−"),
+    }
+}
+
+/// A text for each value of a matrix whose diagonal has none; no texts where there are too many to be read.
+fn numbers(values: &[f32], are_few: bool) -> Vec<String> {
+    let text = |&value: &f32| if value.is_nan() || value == f32::MAX { String::new() } else { number(value) };
+    if are_few { values.iter().map(text).collect() } else { vec![] }
 }

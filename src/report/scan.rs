@@ -1,67 +1,79 @@
 //! Reads a scan's folder: its adapters, and the sums of its pairs.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
-use serde::Deserialize;
-
 use super::MAX_ADAPTERS;
-use super::adapters::{self, AdapterRow};
-use super::groups::{GroupSums, Layer};
-use super::pairs::{OTHER_BASE, PairMean, PairSums, SHARED_INIT};
+use super::adapters::AdapterRow;
+use super::by::By;
+use super::drift::DriftRows;
+use super::groups::GroupSums;
+use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
+use super::source::{Source, Unfinished, pair_files};
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
+use crate::scan::absent::WhyAbsent;
+use crate::scan::naming::numbered;
 use crate::table::{Batch, TableFile};
+use crate::text::quoted;
+
+/// What is read of a scan.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reading {
+    pub(super) by: By,
+    /// Names of adapters; none for all.
+    pub(super) names: Vec<String>,
+    /// Whether the scan need not be finished.
+    pub(super) partial: bool,
+}
 
 /// What was read of a scan.
 pub(super) struct ScanSums {
     pub(super) path: PathBuf,
-    /// Those that were compared with others, in the order of their numbers.
+    pub(super) by: By,
+    /// The side that was compared, where it is known.
+    pub(super) side: Option<Side>,
+    /// What is missing of a scan that is not finished.
+    pub(super) unfinished: Option<Unfinished>,
+    /// Every adapter of the scan, also those that were not chosen.
+    pub(super) all_adapters: Vec<AdapterRow>,
+    /// Those that were chosen and compared with others, in the order of their numbers.
     pub(super) adapters: Vec<AdapterRow>,
-    /// Adapters that were not, and all that have modules without a basis.
+    /// Adapters that were chosen and not compared with another.
     pub(super) n_alone: usize,
-    pub(super) n_problems: usize,
+    /// Adapters that were chosen and have modules without a basis.
+    pub(super) problems: Vec<AdapterRow>,
     pub(super) pairs: PairSums,
+    /// Pairs of chosen adapters that were not compared, by reason.
+    pub(super) absent: BTreeMap<WhyAbsent, u64>,
+    /// Names of the modules, by the numbers that the groups have for them.
+    pub(super) modules: Vec<String>,
     pub(super) groups: GroupSums,
-    /// Whether a shared start alone makes φ bright on the scan's side.
-    start_shows: bool,
-    /// Rows that counted.
+    pub(super) drift: DriftRows,
+    /// Rows that counted, and rows without a value of the chosen quantity, which are left out.
     pub(super) n_rows: u64,
-    /// Rows without a finite φ(r, r), which are left out.
     pub(super) n_skipped: u64,
 }
 
-const COLUMNS: [&str; 9] = [
-    "a",
-    "b",
-    measure::phi_r::STATISTIC.key,
-    measure::baseline::STATISTIC.key,
-    "layer",
-    "projection",
-    measure::linear_cka::STATISTIC.key,
-    measure::shared_init::STATISTIC.key,
-    measure::other_base::STATISTIC.key,
-];
-const N_REQUIRED: usize = 4;
+/// Columns that stand before those of the quantities, and the place of the third.
+const COLUMNS: [&str; 3] = ["a", "b", "module"];
+const MODULE: usize = 2;
+/// What marks pairs.
+const MARKS: [&str; 4] = ["a", "b", measure::shared_init::STATISTIC.key, measure::other_base::STATISTIC.key];
+/// Columns with the norms of the two updates, which go with the cosine.
+const NORMS: [&str; 2] = ["norm_a", "norm_b"];
 
 impl ScanSums {
-    /// Reads `adapters.parquet` and every file of `pairs` in a folder, of the adapters whose path matches a glob; of all for
-    /// no globs.
+    /// Reads a scan's tables.
     ///
     /// # Errors
-    /// `Invalid` for a folder that is no scan's; `Limit` for more than 5,000 adapters; `Malformed` for damaged files;
-    /// `Io` when the system refuses to read.
-    pub(super) fn read(path: &Path, globs: &[Pattern]) -> Result<Self> {
-        let all = adapters::read(path)?;
-        let is_wanted = |adapter: &AdapterRow| {
-            globs.is_empty() || globs.iter().any(|pattern| pattern.matches(&adapter.path))
-        };
-        let ids: Vec<i64> = all.iter().map(|adapter| adapter.id).collect();
-        let mut adapters: Vec<_> = all.into_iter().filter(is_wanted).collect();
-        adapters.sort_by_key(|adapter| adapter.id);
+    /// `Invalid` for a folder that is not a scan's or whose scan is not finished, for a name that no adapter has, and for a
+    /// quantity that the scan did not keep; `Limit` for more than 5,000 adapters; `Malformed` for damaged files; `Io` when
+    /// the system refuses to read.
+    pub(super) fn read(path: &Path, reading: &Reading) -> Result<Self> {
+        let source = Source::open(path, reading.partial)?;
+        let adapters = chosen(path, &source.adapters, &reading.names)?;
         if adapters.len() > MAX_ADAPTERS {
             return Err(Fault::new(
                 format!("{} adapters", adapters.len()),
@@ -71,29 +83,86 @@ impl ScanSums {
             .remedy(Remedy::ChooseAdapters)
             .limit());
         }
-        let pairs = PairSums::new(adapters.len());
-        let mut places: HashMap<i64, Option<usize>> = ids.into_iter().map(|id| (id, None)).collect();
+        let mut places: HashMap<i64, Option<usize>> =
+            source.adapters.iter().map(|adapter| (adapter.id, None)).collect();
         places.extend(adapters.iter().enumerate().map(|(place, adapter)| (adapter.id, Some(place))));
         let mut scan = Self {
             path: path.to_owned(),
-            adapters,
+            by: reading.by,
+            side: source.side(),
+            unfinished: source.unfinished,
+            problems: adapters.iter().filter(|adapter| adapter.problem.is_some()).cloned().collect(),
             n_alone: 0,
-            n_problems: 0,
-            pairs,
+            pairs: PairSums::new(adapters.len(), reading.by),
+            absent: BTreeMap::new(),
+            modules: vec![],
             groups: GroupSums::default(),
-            start_shows: start_shows(path),
+            drift: DriftRows::new(&adapters),
+            all_adapters: vec![],
+            adapters,
             n_rows: 0,
             n_skipped: 0,
         };
-        for file in files(&path.join("pairs"))? {
-            let table = TableFile::open(&file)?;
-            table.read(&COLUMNS, N_REQUIRED, |batch| {
-                (0..batch.n_rows).try_for_each(|row| scan.add(&batch, row, &places, &file))
+        let files = pair_files(path)?;
+        // A mark of one module is its pair's, so marks come first: else averages over modules would not be over the same pairs.
+        for file in &files {
+            TableFile::open(file)?.read(&MARKS, MARKS.len(), |batch| {
+                (0..batch.n_rows).try_for_each(|row| {
+                    let Some((a, b)) = pair(&batch, row, &places, file)? else { return Ok(()) };
+                    let mark = |c: usize, mark: u8| if batch.flag(c, row) == Some(true) { mark } else { 0 };
+                    let marks = mark(2, SHARED_INIT) | mark(3, OTHER_BASE);
+                    if a != b && marks != 0 {
+                        scan.pairs.mark(a, b, marks);
+                    }
+                    Ok(())
+                })
             })?;
         }
-        scan.n_problems = scan.adapters.iter().filter(|adapter| adapter.problem.is_some()).count();
+        let quantities: Vec<String> = reading.by.and_others().into_iter().map(By::column).collect();
+        let mut columns = COLUMNS.to_vec();
+        columns.extend(quantities.iter().map(String::as_str));
+        let n_values = quantities.len();
+        if reading.by == By::Cosine {
+            columns.extend(NORMS);
+        }
+        let mut modules = Modules::default();
+        for file in &files {
+            let table = TableFile::open(file)?;
+            if !table.has(&quantities[0]) {
+                return Err(not_kept(reading.by, &table, path));
+            }
+            table.read(&columns, columns.len(), |batch| {
+                (0..batch.n_rows).try_for_each(|row| {
+                    let Some((a, b)) = pair(&batch, row, &places, file)? else { return Ok(()) };
+                    let number = |c: usize| batch.number(COLUMNS.len() + c, row);
+                    let mut values = [f64::NAN; N_QUANTITIES];
+                    values.iter_mut().take(n_values).enumerate().for_each(|(c, value)| *value = number(c));
+                    let norms = match reading.by {
+                        By::Cosine => [number(n_values), number(n_values + 1)],
+                        _ => [f64::NAN; 2],
+                    };
+                    let module = modules.number(batch.bytes(MODULE, row).unwrap_or_default());
+                    scan.add((a, b), module, &RowValues { values, norms });
+                    Ok(())
+                })
+            })?;
+        }
+        scan.modules = modules.names;
         scan.drop_alone();
+        scan.count_absent(&source)?;
+        scan.all_adapters = source.adapters;
         Ok(scan)
+    }
+
+    fn add(&mut self, (a, b): (usize, usize), module: usize, row: &RowValues) {
+        if a == b || !row.values[0].is_finite() {
+            self.n_skipped += 1;
+            return;
+        }
+        self.n_rows += 1;
+        self.pairs.add(a, b, row);
+        self.groups.add(module, (a, b), self.mark_spoils(self.pairs.marks(a, b)), &row.values);
+        self.drift.add(a, b, module, row);
     }
 
     /// Drops adapters that were compared with none: they would be empty rows of pictures.
@@ -110,83 +179,135 @@ impl ScanSums {
         }
     }
 
+    /// Counts the pairs that were not compared, of adapters that were.
+    fn count_absent(&mut self, source: &Source) -> Result<()> {
+        let n = self.adapters.len();
+        if self.pairs.iter().count() == n * n.saturating_sub(1) / 2 {
+            return Ok(());
+        }
+        let planned = source.planned.as_ref();
+        let absences = planned.map(|planned| planned.absences(self.unfinished.is_none())).transpose()?;
+        for b in 0..n {
+            for a in (0..b).filter(|&a| self.pairs.get(a, b).is_none()) {
+                let [x, y] = [a, b].map(|place| self.adapters[place].id as u32);
+                let why = absences.as_ref().map_or(WhyAbsent::Unknown, |absences| absences.why(x, y));
+                *self.absent.entry(why).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether averages are better without the pair.
     pub(super) fn spoils(&self, pair: &PairMean) -> bool {
         self.mark_spoils(pair.marks)
     }
 
     fn mark_spoils(&self, marks: u8) -> bool {
-        marks & OTHER_BASE != 0 || (self.start_shows && marks & SHARED_INIT != 0)
+        marks & OTHER_BASE != 0 || (self.start_shows() && marks & SHARED_INIT != 0)
     }
 
-    fn add(
-        &mut self,
-        batch: &Batch,
-        row: usize,
-        places: &HashMap<i64, Option<usize>>,
-        file: &Path,
-    ) -> Result<()> {
-        let place = |c: usize| {
-            let id = batch.integer(c, row);
-            id.and_then(|id| places.get(&id).copied()).ok_or_else(|| {
-                let found = id.map_or("no adapter".to_owned(), |id| format!("adapter {id}"));
-                Fault::new(found, "one of adapters.parquet")
-                    .at(file)
-                    .of("a pair")
-                    .hint("the folder has grown and the scan is not done: run it again")
-                    .malformed()
-            })
-        };
-        let (Some(a), Some(b)) = (place(0)?, place(1)?) else { return Ok(()) };
-        let (phi, baseline) = (batch.number(2, row), batch.number(3, row));
-        if a == b || !phi.is_finite() || !baseline.is_finite() {
-            self.n_skipped += 1;
-            return Ok(());
-        }
-        let mark = |c: usize, mark: u8| if batch.flag(c, row) == Some(true) { mark } else { 0 };
-        let marks = mark(7, SHARED_INIT) | mark(8, OTHER_BASE);
-        let (spoils, excess) = (self.mark_spoils(marks), phi - baseline);
-        self.n_rows += 1;
-        self.pairs.add(a, b, phi, excess, marks);
-        let layer = Layer::from(batch.integer(4, row));
-        self.groups.add(layer, batch.bytes(5, row), spoils, [phi, excess, batch.number(6, row)]);
-        Ok(())
+    /// Whether a shared start by itself makes the chosen quantity high: not on side b, which starts at zero, nor on dw-left,
+    /// which has B's column space; nor in the cosine of updates, which are 0 at the start. Where the side is not known, the
+    /// answer is yes.
+    pub(super) fn start_shows(&self) -> bool {
+        self.by != By::Cosine && !matches!(self.side, Some(Side::B | Side::DwLeft))
     }
 }
 
-/// The pairs' files, in the order of their names; none when nothing was compared yet.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let named = |error| Error::io("list", folder, error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        entries => entries.map_err(named)?,
+/// Numbers of modules, in the order in which they come.
+#[derive(Default)]
+struct Modules {
+    numbers: HashMap<Vec<u8>, usize>,
+    names: Vec<String>,
+    /// A block of a scan is one module's.
+    last: Option<(Vec<u8>, usize)>,
+}
+
+impl Modules {
+    fn number(&mut self, name: &[u8]) -> usize {
+        match &self.last {
+            Some((last, number)) if last == name => return *number,
+            _ => {}
+        }
+        let number = *self.numbers.entry(name.to_vec()).or_insert_with(|| {
+            self.names.push(String::from_utf8_lossy(name).into_owned());
+            self.names.len() - 1
+        });
+        self.last = Some((name.to_vec(), number));
+        number
+    }
+}
+
+/// The adapters that are named, or all, in the order of their numbers.
+fn chosen(scan: &Path, all: &[AdapterRow], names: &[String]) -> Result<Vec<AdapterRow>> {
+    if names.is_empty() {
+        return Ok(all.to_vec());
+    }
+    let mut is_chosen = vec![false; all.len()];
+    for name in names {
+        let paths = all.iter().map(|adapter| Path::new(&adapter.path));
+        let places = numbered(paths, all.iter().map(|adapter| adapter.id), name)?;
+        if places.is_empty() {
+            let some = crate::text::some_of(all.iter().map(|adapter| adapter.path.clone()));
+            return Err(Fault::new(format!("none named {}", quoted(name)), "adapters of the scan")
+                .at(scan)
+                .of("adapter")
+                .hint(format!("give a path, the end of one, a glob, or a number: {some}"))
+                .invalid());
+        }
+        places.into_iter().for_each(|place| is_chosen[place] = true);
+    }
+    Ok(all
+        .iter()
+        .zip(is_chosen)
+        .filter(|(_, is_chosen)| *is_chosen)
+        .map(|(adapter, _)| adapter.clone())
+        .collect())
+}
+
+/// The places of a row's adapters; `None` where one of them was not chosen.
+fn pair(
+    batch: &Batch,
+    row: usize,
+    places: &HashMap<i64, Option<usize>>,
+    file: &Path,
+) -> Result<Option<(usize, usize)>> {
+    let place = |c: usize| {
+        let id = batch.integer(c, row);
+        id.and_then(|id| places.get(&id).copied()).ok_or_else(|| {
+            let found = id.map_or("no adapter".to_owned(), |id| format!("adapter {id}"));
+            Fault::new(found, "one of adapters.parquet")
+                .at(file)
+                .of("a pair")
+                .hint("the folder has grown and the scan is not done: run it again")
+                .malformed()
+        })
     };
-    let mut files = vec![];
-    for entry in entries {
-        let path = entry.map_err(named)?.path();
-        if path.extension().is_some_and(|end| end == "parquet") {
-            files.push(path);
+    Ok(place(0)?.zip(place(1)?))
+}
+
+/// The error for a quantity that a table has no column of.
+fn not_kept(by: By, table: &TableFile, scan: &Path) -> Error {
+    let found = format!("a table without the column {}", quoted(&by.column()));
+    match by {
+        By::Cosine => Fault::new(found, "the cosine of the updates, which a scan keeps when it is asked for")
+            .at(scan)
+            .remedy(Remedy::KeepUpdate)
+            .invalid(),
+        By::Cell(i, j) => {
+            let cells =
+                table.column_names().into_iter().filter(|name| matches!(name.parse(), Ok(By::Cell(..))));
+            let cells = crate::text::some_of(cells);
+            let expected = if cells.is_empty() {
+                "a cell that the scan kept".to_owned()
+            } else {
+                format!("one of {cells}")
+            };
+            Fault::new(found, expected).at(scan).remedy(Remedy::KeepCell { i, j }).invalid()
         }
+        _ => Fault::new(found, "a table as this version writes it")
+            .at(scan)
+            .remedy(Remedy::StartOver)
+            .invalid(),
     }
-    files.sort();
-    Ok(files)
-}
-
-/// What is asked of a plan.
-#[derive(Deserialize)]
-struct PlanSide {
-    options: SideOption,
-}
-
-#[derive(Deserialize)]
-struct SideOption {
-    side: Side,
-}
-
-/// Whether a shared start alone makes φ bright: not on side b, which starts at zero, nor on dw-left, which has B's column
-/// space. The plan has the side; without it the answer is yes.
-fn start_shows(scan: &Path) -> bool {
-    let plan = fs::read(scan.join("plan.json")).ok();
-    let plan = plan.and_then(|bytes| serde_json::from_slice::<PlanSide>(&bytes).ok());
-    !matches!(plan.map(|plan| plan.options.side), Some(Side::B | Side::DwLeft))
 }

@@ -1,188 +1,158 @@
-//! The findings of a scan, in the form that JSON, tables and the text share.
+//! The findings of a scan, in the form that JSON, tables, pictures and the text share.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use super::cluster::cluster;
-use super::drift::{DriftPoint, drift};
-use super::groups::{Groups, Sum};
-use super::pairs::PairMean;
-use super::rounding::{finite, rounded};
+use super::cluster::{Clustering, cluster};
+use super::drift::{DriftPoint, has_unequal_steps};
+use super::groups::Groups;
+use super::label_stats::{LabelStats, label_stats};
+use super::labels::{Labels, LabelsByNumber};
+use super::outliers::{is_outlier, robust_z};
+use super::pairs::{N_QUANTITIES, PairMean};
+use super::rounding::finite;
 use super::scan::ScanSums;
-use crate::figure::Merge;
-
-/// An adapter is an outlier when its robust z passes this (Iglewicz and Hoaglin 1993).
-const OUTLIER_Z: f64 = 3.5;
-/// The fewest adapters among which one can stand apart.
-const OUTLIERS_FROM: usize = 8;
-/// Of a normal distribution the standard deviation is this many times the median absolute deviation.
-const MAD_TO_SIGMA: f64 = 1.4826;
+use super::warnings::{Warning, warnings};
 
 /// What a scan says.
-#[derive(Debug, Serialize)]
 pub(crate) struct Findings {
-    pub(crate) schema: u32,
-    pub(crate) version: &'static str,
-    pub(crate) scan: String,
     pub(crate) counts: ReportCounts,
-    /// Means over the pairs that count, of each pair's mean over modules.
-    pub(crate) mean_phi: Option<f64>,
-    pub(crate) mean_excess: Option<f64>,
-    pub(crate) most_alike: Vec<PairLine>,
-    pub(crate) least_alike: Vec<PairLine>,
-    pub(crate) layers: Vec<GroupLine>,
-    pub(crate) projections: Vec<GroupLine>,
-    pub(crate) layer_projections: Vec<GroupLine>,
-    /// In the order of the picture's rows.
-    pub(crate) adapters: Vec<AdapterLine>,
-    /// Groups 1 to n are the picture's rows, n + k is what merge k made.
-    pub(crate) merges: Vec<MergeLine>,
-    pub(crate) drift: Vec<DriftPoint>,
-    #[serde(skip)]
-    pub(super) order: Vec<usize>,
-    #[serde(skip)]
-    pub(super) tree: Vec<Merge>,
-    #[serde(skip)]
+    pub(crate) warnings: Vec<Warning>,
+    /// Means over the pairs that count, of each pair's mean over modules, for each quantity.
+    pub(crate) means: [Option<f64>; N_QUANTITIES],
+    /// Of all pairs, marked ones too, and of those that count.
+    pub(super) most_alike: Vec<PairMean>,
+    pub(super) most_alike_unmarked: Vec<PairMean>,
+    /// Of those that count.
+    pub(super) least_alike: Vec<PairMean>,
     pub(super) groups: Groups,
+    /// Of each adapter by its place.
+    pub(super) adapters: Vec<AdapterFinding>,
+    pub(super) clustering: Clustering,
+    pub(crate) drift: Vec<DriftPoint>,
+    pub(super) labels: Option<(Labels, LabelStats)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How many of everything.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct ReportCounts {
     /// Those that were compared.
     pub(crate) adapters: usize,
     pub(crate) adapters_without_pairs: usize,
     /// Those with modules that have no basis.
     pub(crate) adapters_with_problems: usize,
+    pub(crate) modules: usize,
     pub(crate) pairs: u64,
     /// (module, a, b).
     pub(crate) rows: u64,
-    /// Rows without a finite φ(r, r).
+    /// Rows without a value of the chosen quantity.
     pub(crate) skipped_rows: u64,
     pub(crate) shared_init_pairs: u64,
     pub(crate) other_base_pairs: u64,
-    /// Pairs that averages, lists and outliers leave out.
-    pub(crate) left_out_pairs: u64,
+    /// Pairs that averages, outliers and the list of the least alike leave out, by reason.
+    pub(crate) left_out_pairs: LeftOut,
+    /// Pairs of these adapters that were not compared, by reason.
+    pub(crate) not_compared_pairs: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct PairLine {
-    pub(crate) a: i64,
-    pub(crate) b: i64,
-    pub(crate) path_a: String,
-    pub(crate) path_b: String,
-    pub(crate) n_modules: u32,
-    pub(crate) mean_phi: f64,
-    pub(crate) mean_excess: f64,
-    pub(crate) shared_init: bool,
-    pub(crate) other_base: bool,
+/// Pairs that are left out, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct LeftOut {
+    pub(crate) shared_init: u64,
+    pub(crate) other_base: u64,
+    pub(crate) both: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct GroupLine {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) layer: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) projection: Option<String>,
-    /// (module, a, b).
-    pub(crate) n_rows: u64,
-    pub(crate) mean_phi: f64,
-    pub(crate) mean_excess: f64,
-    pub(crate) mean_linear_cka: Option<f64>,
+impl LeftOut {
+    pub(crate) fn total(self) -> u64 {
+        self.shared_init + self.other_base + self.both
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct AdapterLine {
-    /// Its row in the picture, from 1.
-    pub(crate) position: usize,
-    pub(crate) id: i64,
-    pub(crate) path: String,
-    pub(crate) run: String,
-    pub(crate) step: Option<i64>,
-    pub(crate) base_model: Option<String>,
+/// What is found of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct AdapterFinding {
     /// Pairs that count.
     pub(crate) n_pairs: u64,
-    /// Mean over these.
-    pub(crate) mean_excess: Option<f64>,
+    /// The mean of the chosen quantity over these.
+    pub(crate) mean: Option<f64>,
     /// (mean − median) / (1.4826 · median absolute deviation), over all adapters.
     pub(crate) robust_z: Option<f64>,
     /// |robust z| > 3.5.
-    pub(crate) outlier: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct MergeLine {
-    pub(crate) merge: usize,
-    pub(crate) first: usize,
-    pub(crate) second: usize,
-    /// Of the pairs across the two groups.
-    pub(crate) mean_excess: f64,
+    pub(crate) is_outlier: bool,
 }
 
 /// What a scan says, with the `top` most and least alike pairs.
-pub(crate) fn findings(scan: &ScanSums, top: usize) -> Findings {
-    let mut counts = ReportCounts {
-        adapters: scan.adapters.len(),
-        adapters_without_pairs: scan.n_alone,
-        adapters_with_problems: scan.n_problems,
-        pairs: 0,
-        rows: scan.n_rows,
-        skipped_rows: scan.n_skipped,
-        shared_init_pairs: 0,
-        other_base_pairs: 0,
-        left_out_pairs: 0,
-    };
+pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumber>) -> Findings {
+    let mut left_out = LeftOut::default();
+    let (mut n_pairs, mut n_shared, mut n_other) = (0, 0, 0);
     for pair in scan.pairs.iter() {
-        counts.pairs += 1;
-        counts.shared_init_pairs += u64::from(pair.has_shared_init());
-        counts.other_base_pairs += u64::from(pair.has_other_base());
-        counts.left_out_pairs += u64::from(scan.spoils(&pair));
+        n_pairs += 1;
+        n_shared += u64::from(pair.has_shared_init());
+        n_other += u64::from(pair.has_other_base());
+        if scan.spoils(&pair) {
+            let by_start = scan.start_shows() && pair.has_shared_init();
+            match (by_start, pair.has_other_base()) {
+                (true, true) => left_out.both += 1,
+                (true, false) => left_out.shared_init += 1,
+                (false, _) => left_out.other_base += 1,
+            }
+        }
     }
     // Marked pairs are better than none.
-    let with_marked = counts.left_out_pairs == counts.pairs;
+    let with_marked = left_out.total() == n_pairs;
     if with_marked {
-        counts.left_out_pairs = 0;
+        left_out = LeftOut::default();
     }
     let pairs = || scan.pairs.iter().filter(|pair| with_marked || !scan.spoils(pair));
 
-    let (mut n, mut phi, mut excess) = (0.0, 0.0, 0.0);
+    let (mut n, mut sums) = (0.0, [0.0; N_QUANTITIES]);
     let mut of_adapter = vec![(0u64, 0.0); scan.adapters.len()];
     for pair in pairs() {
         n += 1.0;
-        phi += pair.phi;
-        excess += pair.excess;
+        sums.iter_mut().zip(pair.means).for_each(|(sum, mean)| *sum += mean);
         for place in [pair.a, pair.b] {
             of_adapter[place].0 += 1;
-            of_adapter[place].1 += pair.excess;
+            of_adapter[place].1 += pair.value();
         }
     }
-    let line = |pair: &PairMean| pair_line(scan, pair);
-    let groups = scan.groups.finish(with_marked);
-    let clustering = cluster(&scan.pairs);
+    let groups = scan.groups.finish(&scan.modules, with_marked);
+    let labels = labels.map(|labels| Labels::of(labels, &scan.adapters));
+    let counts = ReportCounts {
+        adapters: scan.adapters.len(),
+        adapters_without_pairs: scan.n_alone,
+        adapters_with_problems: scan.problems.len(),
+        modules: scan.modules.len(),
+        pairs: n_pairs,
+        rows: scan.n_rows,
+        skipped_rows: scan.n_skipped,
+        shared_init_pairs: n_shared,
+        other_base_pairs: n_other,
+        left_out_pairs: left_out,
+        not_compared_pairs: scan.absent.iter().map(|(why, n)| (why.key(), *n)).collect(),
+    };
+    let drift = scan.drift.finish(&scan.modules);
     Findings {
-        schema: 1,
-        version: env!("CARGO_PKG_VERSION"),
-        scan: scan.path.display().to_string(),
-        counts,
-        mean_phi: finite(phi / n),
-        mean_excess: finite(excess / n),
-        most_alike: first(pairs(), top, |pair| -pair.excess).iter().map(line).collect(),
-        least_alike: first(pairs(), top, |pair| pair.excess).iter().map(line).collect(),
-        layers: groups.layers.iter().map(|(layer, sum)| group_line(Some(layer.name()), None, sum)).collect(),
-        projections: groups
-            .projections
-            .iter()
-            .map(|(projection, sum)| group_line(None, Some(projection.name()), sum))
-            .collect(),
-        layer_projections: groups
-            .cells
-            .iter()
-            .map(|((layer, projection), sum)| group_line(Some(layer.name()), Some(projection.name()), sum))
-            .collect(),
-        adapters: adapter_lines(scan, &clustering.order, &of_adapter),
-        merges: merge_lines(&clustering.merges),
-        drift: drift(&scan.adapters, &scan.pairs),
-        order: clustering.order,
-        tree: clustering.merges,
+        warnings: warnings(scan, &counts, !drift.is_empty()),
+        means: sums.map(|sum| finite(sum / n)),
+        most_alike: first(scan.pairs.iter(), top, |pair| -pair.value()),
+        most_alike_unmarked: first(pairs(), top, |pair| -pair.value()),
+        least_alike: first(pairs(), top, PairMean::value),
         groups,
+        adapters: adapters(&of_adapter),
+        clustering: cluster(&scan.pairs),
+        drift,
+        labels: labels.map(|labels| {
+            let stats = label_stats(&labels, pairs());
+            (labels, stats)
+        }),
+        counts,
+    }
+}
+
+impl Findings {
+    /// Whether the steps of some run are not all of one length.
+    pub(super) fn has_unequal_steps(&self) -> bool {
+        has_unequal_steps(&self.drift)
     }
 }
 
@@ -200,81 +170,16 @@ fn first(pairs: impl Iterator<Item = PairMean>, top: usize, key: impl Fn(&PairMe
     kept
 }
 
-fn pair_line(scan: &ScanSums, pair: &PairMean) -> PairLine {
-    let (a, b) = (&scan.adapters[pair.a], &scan.adapters[pair.b]);
-    PairLine {
-        a: a.id,
-        b: b.id,
-        path_a: a.path.clone(),
-        path_b: b.path.clone(),
-        n_modules: pair.n_modules,
-        mean_phi: rounded(pair.phi),
-        mean_excess: rounded(pair.excess),
-        shared_init: pair.has_shared_init(),
-        other_base: pair.has_other_base(),
-    }
-}
-
-fn group_line(layer: Option<String>, projection: Option<&str>, sum: &Sum) -> GroupLine {
-    GroupLine {
-        layer,
-        projection: projection.map(str::to_owned),
-        n_rows: sum.n,
-        mean_phi: rounded(sum.mean_phi()),
-        mean_excess: rounded(sum.mean_excess()),
-        mean_linear_cka: finite(sum.mean_linear_cka()),
-    }
-}
-
-fn adapter_lines(scan: &ScanSums, order: &[usize], sums: &[(u64, f64)]) -> Vec<AdapterLine> {
-    let mean = |place: usize| finite(sums[place].1 / sums[place].0 as f64);
-    let scores = robust_z(&(0..sums.len()).map(mean).collect::<Vec<_>>());
-    let line = |(row, &place): (usize, &usize)| {
-        let adapter = &scan.adapters[place];
-        AdapterLine {
-            position: row + 1,
-            id: adapter.id,
-            path: adapter.path.clone(),
-            run: adapter.run.clone(),
-            step: adapter.step,
-            base_model: adapter.base_model.clone(),
-            n_pairs: sums[place].0,
-            mean_excess: mean(place),
-            robust_z: scores[place].and_then(finite),
-            outlier: scores[place].is_some_and(|z| z.abs() > OUTLIER_Z),
-        }
+fn adapters(sums: &[(u64, f64)]) -> Vec<AdapterFinding> {
+    let means: Vec<Option<f64>> = sums.iter().map(|&(n, sum)| finite(sum / n as f64)).collect();
+    let scores = robust_z(&means);
+    let finding = |((&(n_pairs, _), mean), z): ((&(u64, f64), Option<f64>), Option<f64>)| AdapterFinding {
+        n_pairs,
+        mean,
+        robust_z: z.and_then(finite),
+        is_outlier: z.is_some_and(is_outlier),
     };
-    order.iter().enumerate().map(line).collect()
-}
-
-/// How many robust standard deviations each value lies from the median; `None` for all where most are equal, or under
-/// eight are there.
-fn robust_z(values: &[Option<f64>]) -> Vec<Option<f64>> {
-    let known: Vec<f64> = values.iter().copied().flatten().collect();
-    let middle = median(known.clone());
-    let spread = MAD_TO_SIGMA * median(known.iter().map(|value| (value - middle).abs()).collect());
-    let has_scale = spread > 1e-9 && known.len() >= OUTLIERS_FROM;
-    values.iter().map(|value| value.filter(|_| has_scale).map(|value| (value - middle) / spread)).collect()
-}
-
-/// NaN for no values.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    match n {
-        0 => f64::NAN,
-        _ => 0.5 * (values[(n - 1) / 2] + values[n / 2]),
-    }
-}
-
-fn merge_lines(merges: &[Merge]) -> Vec<MergeLine> {
-    let line = |(k, merge): (usize, &Merge)| MergeLine {
-        merge: k + 1,
-        first: merge.first + 1,
-        second: merge.second + 1,
-        mean_excess: rounded(merge.similarity),
-    };
-    merges.iter().enumerate().map(line).collect()
+    sums.iter().zip(means).zip(scores).map(finding).collect()
 }
 
 #[cfg(test)]
@@ -282,26 +187,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_robust_z_is_by_median_and_mad() {
-        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0].map(Some);
-        let scores = robust_z(&[&values[..], &[None]].concat());
-        assert!((scores[7].unwrap() - 95.5 / (2.0 * 1.4826)).abs() < 1e-9);
-        assert!(scores[0].unwrap() < 0.0 && scores[8].is_none());
-        assert_eq!(robust_z(&values[1..]), [None; 7], "too few");
-        // Most are equal: there is no scale to measure by.
-        assert_eq!(robust_z(&[&[Some(1.0); 8][..], &[Some(9.0)]].concat()), [None; 9]);
-        assert_eq!(robust_z(&[]), []);
-    }
-
-    #[test]
     fn the_first_pairs_are_those_of_a_sort() {
-        let pair = |b: usize, excess: f64| PairMean { a: 0, b, phi: 0.0, excess, n_modules: 1, marks: 0 };
+        let pair =
+            |b: usize, value: f64| PairMean { a: 0, b, means: [value; N_QUANTITIES], n_modules: 1, marks: 0 };
         let pairs: Vec<_> = (1..40).map(|b| pair(b, ((b * 7) % 11) as f64)).collect();
         for top in [0, 1, 5, 100] {
             let mut expected = pairs.clone();
-            expected.sort_by(|a, b| a.excess.total_cmp(&b.excess));
+            expected.sort_by(|a, b| a.value().total_cmp(&b.value()));
             expected.truncate(top);
-            assert_eq!(first(pairs.iter().copied(), top, |pair| pair.excess), expected);
+            assert_eq!(first(pairs.iter().copied(), top, PairMean::value), expected);
         }
     }
 }

@@ -1,164 +1,367 @@
 //! The findings in short, for people.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-
-use super::names::short;
-use super::summary::{AdapterLine, Findings, GroupLine, PairLine, ReportCounts};
+use super::by::By;
+use super::drift::DriftPoint;
+use super::groups::Sum;
+use super::names::{fitted, short};
+use super::outliers::median;
+use super::pairs::PairMean;
+use super::scan::ScanSums;
+use super::summary::Findings;
+use crate::scan::absent::WhyAbsent;
 use crate::text::{counted, printable};
 
 /// Pairs that the text lists of each kind; the tables have more.
 const N_PAIRS: usize = 5;
 const N_OUTLIERS: usize = 10;
 const N_RUNS: usize = 10;
+const N_GROUPS: usize = 12;
+const N_LABELS: usize = 10;
 const PATH_CHARS: usize = 200;
+/// Names of adapters: longer ones are cut where they agree.
+const NAME_CHARS: usize = 50;
+/// Width of the first column.
+const INDENT: usize = 22;
 
 /// A few paragraphs.
-pub(crate) fn text(findings: &Findings) -> String {
-    let ReportCounts { adapters, adapters_without_pairs, adapters_with_problems, pairs, rows, .. } =
-        findings.counts;
-    let mut text = format!(
-        "{}: {}, {}, {} (module, a, b)\n",
-        printable(&findings.scan, PATH_CHARS),
-        counted(adapters, "adapter"),
-        counted(pairs as usize, "pair"),
-        counted(rows as usize, "row")
-    );
-    if adapters_without_pairs > 0 {
-        line(
-            &mut text,
-            &format!("not among these: {} without a pair", counted(adapters_without_pairs, "adapter")),
-        );
-    }
-    if adapters_with_problems > 0 {
-        let adapters = counted(adapters_with_problems, "adapter");
-        line(&mut text, &format!("missing: modules of {adapters}; adapters.parquet says why"));
-    }
-    marks(&mut text, &findings.counts);
-    if let (Some(phi), Some(excess)) = (findings.mean_phi, findings.mean_excess) {
-        line(&mut text, &format!("mean φ(r, r) {phi:.3}, excess over the baseline {excess:+.3}"));
-    }
-    let names = Names::new(findings);
-    alike(&mut text, "most alike", &findings.most_alike, &names);
-    if findings.most_alike.len() > N_PAIRS {
-        alike(&mut text, "least alike", &findings.least_alike, &names);
-    }
-    groups(&mut text, findings);
-    outliers(&mut text, &findings.adapters, &names);
-    drift(&mut text, findings);
-    text
+pub(super) fn text(scan: &ScanSums, findings: &Findings) -> String {
+    let text = Text { scan, findings, names: names(scan), lines: vec![] };
+    text.write()
 }
 
-/// The adapters' short names by their numbers.
-struct Names(HashMap<i64, String>);
-
-impl Names {
-    fn new(findings: &Findings) -> Self {
-        let names = short(findings.adapters.iter().map(|adapter| adapter.path.as_str()));
-        let ids = findings.adapters.iter().map(|adapter| adapter.id);
-        Self(ids.zip(names.iter().map(|name| printable(name, PATH_CHARS))).collect())
-    }
-
-    fn of(&self, id: i64) -> &str {
-        self.0.get(&id).map_or("", String::as_str)
-    }
+/// The adapters' short names by their places.
+fn names(scan: &ScanSums) -> Vec<String> {
+    let names = fitted(short(scan.adapters.iter().map(|adapter| adapter.path.as_str())), NAME_CHARS);
+    names.iter().map(|name| printable(name, PATH_CHARS)).collect()
 }
 
-fn line(text: &mut String, content: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{content}");
+struct Text<'a> {
+    scan: &'a ScanSums,
+    findings: &'a Findings,
+    names: Vec<String>,
+    lines: Vec<String>,
 }
 
-fn marks(text: &mut String, counts: &ReportCounts) {
-    let marked = [(counts.shared_init_pairs, "a shared start"), (counts.other_base_pairs, "two base models")];
-    let marked: Vec<String> = marked
-        .into_iter()
-        .filter(|&(n, _)| n > 0)
-        .map(|(n, what)| format!("{} with {what}", counted(n as usize, "pair")))
-        .collect();
-    if marked.is_empty() {
-        return;
+impl Text<'_> {
+    fn write(mut self) -> String {
+        self.head();
+        self.left_out();
+        self.alike();
+        self.groups();
+        self.outliers();
+        self.labels();
+        self.drift();
+        self.lines.join("\n") + "\n"
     }
-    let left_out = match counts.left_out_pairs {
-        0 => "none left out of what follows".to_owned(),
-        n => format!("{n} left out of what follows"),
-    };
-    line(text, &format!("marked: {}; {left_out}", marked.join(", ")));
-}
 
-fn alike(text: &mut String, title: &str, pairs: &[PairLine], names: &Names) {
-    if pairs.is_empty() {
-        return;
+    fn line(&mut self, content: impl Into<String>) {
+        self.lines.push(content.into());
     }
-    line(text, &format!("\n{title:<13} φ(r, r)  excess"));
-    for pair in pairs.iter().take(N_PAIRS) {
-        let (a, b) = (names.of(pair.a), names.of(pair.b));
-        line(text, &format!("{:13} {:7.3}  {:+6.3}  {a}  {b}", "", pair.mean_phi, pair.mean_excess));
-    }
-}
 
-fn groups(text: &mut String, findings: &Findings) {
-    let named = |lines: &[GroupLine], name: fn(&GroupLine) -> &Option<String>| {
-        let lines = lines.iter().map(|line| {
-            let name = printable(name(line).as_deref().unwrap_or("–"), 40);
-            format!("{name} {:+.3}", line.mean_excess)
-        });
-        lines.collect::<Vec<_>>()
-    };
-    let projections = named(&findings.projections, |line| &line.projection);
-    if !projections.is_empty() {
-        line(text, &format!("\nexcess by projection: {}", projections.join(", ")));
+    fn head(&mut self) {
+        let counts = &self.findings.counts;
+        let (scan, by) = (self.scan, self.scan.by);
+        self.line(format!(
+            "{}: {}, {}, {} (module, a, b), {}",
+            printable(&scan.path.display().to_string(), PATH_CHARS),
+            counted(counts.adapters, "adapter"),
+            counted(counts.pairs as usize, "pair"),
+            counted(counts.rows as usize, "row"),
+            side(scan),
+        ));
+        self.line(format!("compared by {}: {}", by.words(), by.meaning()));
+        for warning in &self.findings.warnings {
+            self.lines.push(format!("warning: {}", printable(&warning.message, 600)));
+        }
     }
-    let mut layers: Vec<&GroupLine> = findings.layers.iter().collect();
-    layers.sort_by(|a, b| b.mean_excess.total_cmp(&a.mean_excess));
-    if let [highest, .., lowest] = layers[..] {
-        let name = |line: &GroupLine| line.layer.clone().unwrap_or_default();
-        line(
-            text,
-            &format!(
-                "excess by layer: highest {:+.3} in layer {}, lowest {:+.3} in layer {}",
-                highest.mean_excess,
-                name(highest),
-                lowest.mean_excess,
-                name(lowest)
+
+    fn left_out(&mut self) {
+        let counts = &self.findings.counts;
+        let mut lines = vec![];
+        if counts.adapters_without_pairs > 0 {
+            let adapters = counted(counts.adapters_without_pairs, "adapter");
+            lines.push(format!("not among these: {adapters} without a pair"));
+        }
+        let absent: Vec<String> = self
+            .scan
+            .absent
+            .iter()
+            .map(|(why, n): (&WhyAbsent, &u64)| format!("{n} {}", why.words()))
+            .collect();
+        if !absent.is_empty() {
+            let n: u64 = self.scan.absent.values().sum();
+            let all = n + counts.pairs;
+            lines.push(format!(
+                "not compared: {n} of {}: {}",
+                counted(all as usize, "pair"),
+                absent.join(", ")
+            ));
+        }
+        let left_out = counts.left_out_pairs;
+        let marked = counts.shared_init_pairs > 0 || counts.other_base_pairs > 0;
+        if left_out.total() > 0 {
+            let reasons = [
+                (left_out.shared_init, "with a shared start"),
+                (left_out.other_base, "of two base models"),
+                (left_out.both, "with both"),
+            ];
+            let reasons: Vec<String> =
+                reasons.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
+            let pairs = counted(left_out.total() as usize, "pair");
+            lines.push(format!(
+                "averages, outliers and the least alike leave out {pairs}: {}",
+                reasons.join(", ")
+            ));
+        } else if marked
+            && counts.other_base_pairs + counts.shared_init_pairs >= counts.pairs
+            && self.scan.start_shows()
+        {
+            lines.push("every pair has one of these marks, so averages leave none of them out".to_owned());
+        }
+        let means: Vec<String> = self
+            .quantities()
+            .zip(self.findings.means)
+            .filter_map(|(by, mean)| Some(format!("{} {}", by.words(), by.shown(mean?))))
+            .collect();
+        if !means.is_empty() {
+            lines.push(format!("mean: {}", means.join(", ")));
+        }
+        self.lines.extend(lines);
+    }
+
+    fn quantities(&self) -> impl Iterator<Item = By> + use<> {
+        self.scan.by.and_others().into_iter()
+    }
+
+    fn alike(&mut self) {
+        let findings = self.findings;
+        let n_left_out = findings.counts.left_out_pairs.total();
+        let has_both = n_left_out > 0;
+        let title = if has_both { "most alike, all" } else { "most alike" };
+        self.pairs(title, &findings.most_alike);
+        if has_both {
+            let why = match findings.counts.left_out_pairs {
+                left_out if left_out.shared_init == n_left_out => "without shared start",
+                _ => "without a mark",
+            };
+            self.pairs(why, &findings.most_alike_unmarked);
+        }
+        if findings.most_alike.len() > N_PAIRS {
+            self.pairs("least alike", &findings.least_alike);
+        }
+    }
+
+    /// A list with the heads of its columns.
+    fn pairs(&mut self, title: &str, pairs: &[PairMean]) {
+        if pairs.is_empty() {
+            return;
+        }
+        let heads: Vec<String> = self.quantities().map(By::words).collect();
+        self.line("");
+        self.line(format!("{title:<INDENT$}{}", heads.join("  ")));
+        let most = pairs.iter().map(|pair| pair.n_modules).max().unwrap_or(0);
+        let has_fewer = pairs.iter().any(|pair| pair.n_modules != most);
+        for pair in pairs.iter().take(N_PAIRS) {
+            let means = self.quantities().zip(&heads).zip(pair.means);
+            let means: Vec<String> = means
+                .map(|((by, head), mean)| {
+                    let shown = if mean.is_nan() { "–".to_owned() } else { by.shown(mean) };
+                    format!("{shown:>width$}", width = head.chars().count())
+                })
+                .collect();
+            let (a, b) = (&self.names[pair.a], &self.names[pair.b]);
+            let mut line = format!("{:INDENT$}{}  {a}  {b}", "", means.join("  "));
+            if has_fewer {
+                line += &format!("  ({})", counted(pair.n_modules as usize, "module"));
+            }
+            if pair.has_shared_init() {
+                line += "  shared start";
+            }
+            if pair.has_other_base() {
+                line += "  two base models";
+            }
+            self.line(line);
+        }
+    }
+
+    fn groups(&mut self) {
+        let (by, groups) = (self.scan.by, &self.findings.groups);
+        let shown = |name: &str, sum: &Sum| {
+            let name = printable(name, 60);
+            let pairs = match sum.n_pairs {
+                _ if groups.same_pairs => String::new(),
+                [least, most] if least == most => format!(" ({})", counted(most as usize, "pair")),
+                [least, most] => format!(" ({least} to {most} pairs)"),
+            };
+            format!("{name} {}{pairs}", by.shown(sum.value()))
+        };
+        let kinds: Vec<String> = groups.kinds.iter().map(|(kind, sum)| shown(kind.name(), sum)).collect();
+        let mut lines = vec![];
+        if !kinds.is_empty() {
+            let more = kinds.len().saturating_sub(N_GROUPS);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let first = kinds[..kinds.len().min(N_GROUPS)].join(", ");
+            lines.push(format!("\n{} by projection: {first}{more}", by.words()));
+        }
+        let blocks = short_blocks(groups.layers.keys());
+        let mut layers: Vec<(&String, &Sum)> = blocks.iter().zip(groups.layers.values()).collect();
+        layers.sort_by(|a, b| b.1.value().total_cmp(&a.1.value()));
+        if let [highest, .., lowest] = layers[..] {
+            let [highest, lowest] = [highest, lowest].map(|(name, sum)| shown(name, sum));
+            lines.push(format!("{} by layer, the highest and the lowest: {highest}; {lowest}", by.words()));
+        }
+        if !groups.same_pairs {
+            lines.push("modules were not all compared in the same pairs, so part of a difference between them may be one of pairs".to_owned());
+        }
+        self.lines.extend(lines);
+    }
+
+    fn outliers(&mut self) {
+        let findings = &self.findings.adapters;
+        let mut outliers: Vec<usize> =
+            (0..findings.len()).filter(|&place| findings[place].is_outlier).collect();
+        let z = |place: usize| findings[place].robust_z.unwrap_or(0.0);
+        outliers.sort_by(|&a, &b| z(b).abs().total_cmp(&z(a).abs()));
+        if outliers.is_empty() {
+            return;
+        }
+        let by = self.scan.by;
+        let head = format!("mean {}", by.words());
+        let width = head.chars().count();
+        let mut lines = vec![String::new(), format!("{:<INDENT$}{head}  robust z", "outliers")];
+        for &place in outliers.iter().take(N_OUTLIERS) {
+            let mean = by.shown(findings[place].mean.unwrap_or(f64::NAN));
+            lines.push(format!("{:INDENT$}{mean:>width$}  {:+8.1}  {}", "", z(place), self.names[place]));
+        }
+        self.lines.extend(lines);
+        self.more(outliers.len(), N_OUTLIERS);
+    }
+
+    fn labels(&mut self) {
+        let Some((labels, stats)) = &self.findings.labels else { return };
+        let by = self.scan.by;
+        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| by.shown(value));
+        let n_without = self.findings.counts.adapters - stats.n_labelled;
+        let without = if n_without > 0 { format!(", {n_without} without a label") } else { String::new() };
+        let mut lines = vec![
+            String::new(),
+            format!(
+                "labels: {} of {}{without}; mean {} within a label {}, between labels {}",
+                labels.names.len(),
+                counted(stats.n_labelled, "adapter"),
+                by.words(),
+                shown(stats.within),
+                shown(stats.between)
             ),
-        );
+        ];
+        if let Some(p) = stats.p_value {
+            lines.push(format!("{:INDENT$}p = {p:.4} that labels dealt out by chance part the pairs as well, of {} permutations", "", stats.n_permutations));
+        }
+        if let Some(silhouette) = stats.silhouette {
+            lines.push(format!("{:INDENT$}mean silhouette {silhouette:+.3} (1: apart, 0: on the border, below: nearer to another label)", ""));
+        }
+        let mut by_silhouette: Vec<_> = stats.labels.iter().enumerate().collect();
+        by_silhouette
+            .sort_by(|a, b| b.1.silhouette.unwrap_or(-2.0).total_cmp(&a.1.silhouette.unwrap_or(-2.0)));
+        for (number, label) in by_silhouette.iter().take(N_LABELS) {
+            let within = stats
+                .means
+                .iter()
+                .find(|mean| (mean.0, mean.1) == (*number, *number))
+                .and_then(|mean| mean.3);
+            let silhouette = label.silhouette.map_or("–".to_owned(), |value| format!("{value:+.3}"));
+            let name = printable(&label.name, 60);
+            let adapters = counted(label.n_adapters, "adapter");
+            lines.push(format!(
+                "{:INDENT$}{name}: {adapters}, within {}, silhouette {silhouette}",
+                "",
+                shown(within)
+            ));
+        }
+        let n_labels = stats.labels.len();
+        self.lines.extend(lines);
+        self.more(n_labels, N_LABELS);
+    }
+
+    fn drift(&mut self) {
+        let points = &self.findings.drift;
+        let runs: Vec<&[DriftPoint]> = points.chunk_by(|a, b| a.run == b.run && a.kind == b.kind).collect();
+        let wholes: Vec<&[DriftPoint]> = runs.iter().copied().filter(|run| run[0].kind.is_none()).collect();
+        if wholes.is_empty() {
+            return;
+        }
+        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let mut lines = vec![
+            String::new(),
+            format!("drift, 1 − {}, {}", self.scan.by.words(), side(self.scan)),
+            format!("{:INDENT$}first step  last step  first to last", ""),
+        ];
+        let names = short(wholes.iter().map(|run| run[0].run.as_str()));
+        for (run, name) in wholes.iter().zip(names).take(N_RUNS) {
+            let mut steps = run.iter().filter_map(|point| point.from_previous);
+            let first = steps.next();
+            let last = steps.last().or(first);
+            let whole = run[run.len() - 1].from_first;
+            let from = run[0].step_before.unwrap_or(run[0].step);
+            let steps = format!("steps {from} to {}", run[run.len() - 1].step);
+            let name = printable(&name, PATH_CHARS);
+            lines.push(format!(
+                "{:INDENT$}{:>10}  {:>9}  {:>13}  {name}, {steps}",
+                "",
+                shown(first),
+                shown(last),
+                shown(whole)
+            ));
+        }
+        self.lines.extend(lines);
+        self.more(wholes.len(), N_RUNS);
+        if self.findings.has_unequal_steps() {
+            self.line("steps are not all of one length: drift.csv has the drift by 1,000 steps too");
+        }
+        let by_kind = kinds_of_drift(points);
+        if by_kind.len() > 1 {
+            let kinds: Vec<String> =
+                by_kind.iter().map(|(kind, drift)| format!("{kind} {drift:.3}")).collect();
+            self.line(format!("from the first checkpoint to the last, by projection: {}", kinds.join(", ")));
+        }
+    }
+
+    fn more(&mut self, n: usize, n_shown: usize) {
+        if n > n_shown {
+            self.line(format!("{:INDENT$}and {} more", "", n - n_shown));
+        }
     }
 }
 
-fn outliers(text: &mut String, adapters: &[AdapterLine], names: &Names) {
-    let mut outliers: Vec<_> = adapters.iter().filter(|adapter| adapter.outlier).collect();
-    let z = |adapter: &AdapterLine| adapter.robust_z.unwrap_or(0.0).abs();
-    outliers.sort_by(|a, b| z(b).total_cmp(&z(a)));
-    if outliers.is_empty() {
-        return;
+/// The median over runs of the drift from the first checkpoint to the last, of each kind of module.
+fn kinds_of_drift(points: &[DriftPoint]) -> Vec<(String, f64)> {
+    let mut kinds: Vec<(String, Vec<f64>)> = vec![];
+    for run in points.chunk_by(|a, b| a.run == b.run && a.kind == b.kind) {
+        let (Some(kind), Some(drift)) = (&run[0].kind, run[run.len() - 1].from_first) else { continue };
+        match kinds.iter_mut().find(|(name, _)| name == kind) {
+            Some((_, drifts)) => drifts.push(drift),
+            None => kinds.push((kind.clone(), vec![drift])),
+        }
     }
-    line(text, "\noutliers      excess  robust z");
-    for adapter in outliers.iter().take(N_OUTLIERS) {
-        let (excess, z) = (adapter.mean_excess.unwrap_or(f64::NAN), adapter.robust_z.unwrap_or(f64::NAN));
-        line(text, &format!("{:13} {excess:+6.3}  {z:+8.1}  {}", "", names.of(adapter.id)));
-    }
-    more(text, outliers.len(), N_OUTLIERS);
+    kinds.into_iter().map(|(kind, drifts)| (kind, median(drifts))).collect()
 }
 
-fn drift(text: &mut String, findings: &Findings) {
-    let runs: Vec<_> = findings.drift.chunk_by(|a, b| a.run == b.run).collect();
-    if runs.is_empty() {
-        return;
-    }
-    line(text, "\ndrift, 1 − φ(r, r) from one checkpoint to the next: first, last");
-    let names = short(runs.iter().map(|points| points[0].run.as_str()));
-    for (points, name) in runs.iter().zip(names).take(N_RUNS) {
-        let ([first, ..], [.., last]) = (points, points) else { continue };
-        let steps = format!("steps {} to {}", first.step_before, last.step);
-        let run = printable(&name, PATH_CHARS);
-        line(text, &format!("{:13} {:6.3}  {:6.3}  {run}, {steps}", "", first.drift, last.drift));
-    }
-    more(text, runs.len(), N_RUNS);
+/// The side that was compared.
+pub(super) fn side(scan: &ScanSums) -> String {
+    scan.side.map_or("side unknown".to_owned(), |side| format!("side {side}"))
 }
 
-fn more(text: &mut String, n: usize, n_shown: usize) {
-    if n > n_shown {
-        line(text, &format!("{:13} and {} more", "", n - n_shown));
-    }
+/// Blocks by what they do not have in common: numbers, where all stand in one list.
+pub(super) fn short_blocks<'a>(blocks: impl Iterator<Item = &'a super::places::Block>) -> Vec<String> {
+    let blocks: Vec<_> = blocks.collect();
+    let paths: Vec<&str> =
+        blocks.iter().filter(|block| !block.is_alone()).map(|block| block.path()).collect();
+    let dotted = |path: &str| path.replace('.', "/");
+    let names = short(paths.iter().map(|path| dotted(path)).collect::<Vec<_>>().iter().map(String::as_str));
+    let mut names = names.into_iter().map(|name| name.replace('/', "."));
+    let name = |block: &&super::places::Block| match block.is_alone() {
+        true => block.path().to_owned(),
+        false => names.next().unwrap_or_default(),
+    };
+    blocks.iter().map(name).collect()
 }

@@ -1,28 +1,30 @@
 //! A report to be written: which adapters, how it is drawn, and where it goes.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
 use rayon::prelude::*;
 
-use super::csv::tables;
-use super::pictures::pictures;
-use super::scan::ScanSums;
+use super::by::By;
+use super::colors::{Colors, End};
+use super::json::Json;
+use super::pictures::{PICTURES, pictures};
+use super::scan::{Reading, ScanSums};
 use super::summary::findings;
+use super::tables::{edges, pairs, tables};
 use super::text::text;
-use crate::error::{Error, Fault, Result};
+use super::{labels, matrix};
+use crate::error::{Error, Result};
 use crate::figure::{Output, Style};
 use crate::files::{Durability, replace_atomically};
-use crate::text::quoted;
 
 /// A report of a scan that is done, as tables and pictures: what is alike, where in the model, what stands apart.
 ///
 /// ```no_run
-/// use lorascope::report::Report;
+/// use lorascope::report::{By, Report};
 ///
-/// let report = Report::of("out").adapters(["*/seed0/*"])?.write("seed0-report")?;
+/// let report = Report::of("out").adapters(["*/seed0/*"]).by(By::LinearCka).write("seed0-report")?;
 /// println!("{}", report.text);
 /// # Ok::<(), lorascope::Error>(())
 /// ```
@@ -30,9 +32,11 @@ use crate::text::quoted;
 #[must_use = "a report is written by `write`"]
 pub struct Report {
     scan: PathBuf,
-    adapters: Vec<Pattern>,
+    reading: Reading,
+    labels: Option<PathBuf>,
     n_listed: usize,
     style: Style,
+    colors: Colors,
     output: Output,
 }
 
@@ -55,26 +59,38 @@ impl Report {
     pub fn of(scan: impl Into<PathBuf>) -> Self {
         Self {
             scan: scan.into(),
-            adapters: vec![],
+            reading: Reading::default(),
+            labels: None,
             n_listed: 100,
             style: Style::default(),
+            colors: Colors::default(),
             output: Output::default(),
         }
     }
 
-    /// Only adapters whose path matches one of these globs, with `*`, `?` and `[...]`.
-    ///
-    /// # Errors
-    /// `Invalid` for a glob that cannot be read.
-    pub fn adapters<S: AsRef<str>>(mut self, globs: impl IntoIterator<Item = S>) -> Result<Self> {
-        for glob in globs {
-            let pattern = Pattern::new(glob.as_ref()).map_err(|error| {
-                let found = format!("{} ({} at position {})", quoted(glob.as_ref()), error.msg, error.pos);
-                Fault::new(found, "a glob such as `*/seed0/*`").of("adapter").invalid()
-            })?;
-            self.adapters.push(pattern);
-        }
-        Ok(self)
+    /// Only adapters that one of these names means: a path, the end of one, a glob with `*`, `?` and `[...]` on the path or
+    /// its end, or the adapter's number.
+    pub fn adapters<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.reading.names.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// What pairs are compared by.
+    pub fn by(mut self, by: By) -> Self {
+        self.reading.by = by;
+        self
+    }
+
+    /// Whether the scan need not be finished: then the report is of what is there, and says so.
+    pub fn partial(mut self, partial: bool) -> Self {
+        self.reading.partial = partial;
+        self
+    }
+
+    /// A CSV file with a line CHECKPOINT,LABEL for each checkpoint, or for several that one name means: how well the labels
+    /// part the adapters.
+    pub fn labels(self, path: impl Into<PathBuf>) -> Self {
+        Self { labels: Some(path.into()), ..self }
     }
 
     /// How many pairs the lists of the most and the least alike have at most: 100 by default.
@@ -82,9 +98,22 @@ impl Report {
         Self { n_listed, ..self }
     }
 
-    /// How the pictures are drawn. Their titles and ranges are the report's own.
+    /// How the pictures are drawn. Their titles are the report's own, and so are their ranges, but for the ends of the colours
+    /// that [`vmin`](Self::vmin) and [`vmax`](Self::vmax) set.
     pub fn style(self, style: Style) -> Self {
         Self { style, ..self }
+    }
+
+    /// The value at the dark end of the colours: 0 by default, or the least where a cosine is negative.
+    pub fn vmin(mut self, vmin: End) -> Self {
+        self.colors.vmin = Some(vmin);
+        self
+    }
+
+    /// The value at the light end of the colours: the largest by default, rounded up.
+    pub fn vmax(mut self, vmax: End) -> Self {
+        self.colors.vmax = Some(vmax);
+        self
     }
 
     /// The format of the pictures.
@@ -93,38 +122,66 @@ impl Report {
     }
 
     /// Reads the scan and writes pictures, tables and `report.json` into a folder, which is made. A file that is there is
-    /// replaced in one step.
+    /// replaced in one step; files that an earlier report left and this one does not have are removed. Nothing is touched
+    /// before all has been read and laid out.
     ///
     /// # Errors
-    /// `Invalid` for a folder that does not hold a finished scan, or for a style that cannot be drawn; `Limit` for more
-    /// than 5,000 adapters; `Malformed` for damaged files; `Io` when the system refuses.
+    /// `Invalid` for a folder that does not hold a finished scan, for a name or a label that fits no adapter, for a quantity
+    /// that the scan did not keep, or for a style that cannot be drawn; `Limit` for more than 5,000 adapters; `Malformed` for
+    /// damaged files; `Io` when the system refuses.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<WrittenReport> {
         let dir = dir.as_ref();
-        let scan = ScanSums::read(&self.scan, &self.adapters)?;
-        let findings = findings(&scan, self.n_listed);
+        let scan = ScanSums::read(&self.scan, &self.reading)?;
+        let labels = self.labels.as_ref().map(|path| labels::read(path, &scan.all_adapters)).transpose()?;
+        let findings = findings(&scan, self.n_listed, labels.as_ref());
+        let pictures = pictures(&scan, &findings, &self.style, self.colors)?;
+        for (_, picture) in &pictures {
+            picture.scene()?;
+        }
         fs::create_dir_all(dir).map_err(|error| Error::io("make the folder", dir, error))?;
 
-        let pictures = pictures(&scan, &findings, &self.style)?;
         let named = |name: &str| format!("{name}.{}", self.output.suffix());
         pictures.par_iter().try_for_each(|(name, picture)| {
             write(&dir.join(named(name)), |writer| picture.write(self.output, writer))
         })?;
-        let tables = tables(&scan, &findings);
-        for (name, fill) in &tables {
-            write(&dir.join(name), |writer| fill(writer))?;
+        let is_drawn = |name: &&&str| pictures.iter().any(|(drawn, _)| drawn == *name);
+        // Only next to a report of our own: other folders may have files of these names.
+        if dir.join("report.json").exists() {
+            PICTURES
+                .iter()
+                .filter(|name| !is_drawn(name))
+                .try_for_each(|name| remove(&dir.join(named(name))))?;
         }
-        let json =
-            serde_json::to_string_pretty(&findings).expect("numbers, strings and lists are JSON") + "\n";
+        let side = scan.side.map_or(String::new(), |side| side.to_string());
+        let of_json = tables(&scan, &findings);
+        let mut names = vec![];
+        for table in [pairs(&scan), edges(&scan)].iter().chain(&of_json) {
+            names.push(format!("{}.csv", table.name));
+            write(&dir.join(&names[names.len() - 1]), |writer| table.write(&side, writer))?;
+        }
+        write(&dir.join("matrix.npy"), |writer| matrix::npy(&scan, &findings, writer))?;
+        write(&dir.join("names.txt"), |writer| matrix::names(&scan, &findings, writer))?;
+        names.extend(["matrix.npy", "names.txt"].map(str::to_owned));
+        let json = Json { scan: &scan, findings: &findings, tables: &of_json };
+        let json = serde_json::to_string_pretty(&json).expect("numbers, strings and lists are JSON") + "\n";
         let path = dir.join("report.json");
         write(&path, |writer| {
             writer.write_all(json.as_bytes()).map_err(|error| Error::io("write", &path, error))
         })?;
         Ok(WrittenReport {
             pictures: pictures.iter().map(|(name, _)| named(name)).collect(),
-            tables: tables.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            text: text(&findings),
+            tables: names,
+            text: text(&scan, &findings),
             json,
         })
+    }
+}
+
+/// Removes what an earlier report left.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
     }
 }
 

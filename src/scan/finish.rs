@@ -101,27 +101,32 @@ pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<M
 pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>> {
     let mut problems = vec![];
     let records = Journal::open(folder)?;
-    let rows = (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
+    let rows = adapter_rows(plan, &records).inspect(|row| {
+        let missing = |problem: &String| MissingBases { path: row.path.clone(), problem: problem.clone() };
+        problems.extend(row.problem.as_ref().map(missing));
+    });
+    write_adapters(&folder.adapters_file(), rows.map(Ok))?;
+    Ok(problems)
+}
+
+/// The adapters of a plan, as far as they are known.
+pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = AdapterRow> {
+    (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
         let record = records.get(id);
         let layout = &plan.layouts[adapter.layout as usize].modules;
-        let path = adapter.path.display().to_string();
-        let problem = record.as_ref().and_then(|record| problem(&record.missing));
-        problems.extend(problem.clone().map(|problem| MissingBases { path: path.clone(), problem }));
-        Ok(AdapterRow {
+        AdapterRow {
             id: id as i32,
-            path,
+            path: adapter.path.display().to_string(),
             run: plan.run(id).display().to_string(),
             step: adapter.step.and_then(|step| i64::try_from(step).ok()),
             base_model: plan.base_model(id).map(str::to_owned),
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
+            problem: record.as_ref().and_then(|record| problem(&record.missing)),
             digest: record.map(|record| record.digest),
-            problem,
-        })
-    });
-    write_adapters(&folder.adapters_file(), rows)?;
-    Ok(problems)
+        }
+    })
 }
 
 fn problem(missing: &[(String, String)]) -> Option<String> {

@@ -1,13 +1,19 @@
-//! Two adapters of a scan that is there, and their bases from the cache.
+//! A scan that is there: how far it is, its adapters, and their bases from the cache.
 
 use std::path::Path;
 
+use super::absent::Absences;
+use super::again;
+use super::blocks::Blocks;
 use super::cache::{Cache, CachedModule, Entry};
+use super::finish::adapter_rows;
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::naming::numbered;
 use super::plan::Plan;
+use super::table::AdapterRow;
 use crate::compare::Factorised;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
 use crate::select::ModulePair;
 use crate::text::{quoted, some_of};
@@ -38,23 +44,46 @@ impl FinishedScan {
         &self.folder
     }
 
-    /// The adapter that a user means: by its number in the table, its path, or the end of one path alone.
+    /// How many blocks the scan has, and how many of them are not there yet.
+    ///
+    /// # Errors
+    /// As [`Blocks::of`].
+    pub(crate) fn blocks_left(&self) -> Result<[u64; 2]> {
+        let blocks = Blocks::of(&self.plan)?;
+        let is_left = |name: &String| !self.folder.block_file(name).exists();
+        let names = || blocks.iter().map(|block| block.name());
+        Ok([names().count() as u64, names().filter(is_left).count() as u64])
+    }
+
+    /// The error for a scan that is not finished: how far it is, and the way to go on.
+    pub(crate) fn unfinished(&self, found: String) -> Error {
+        let remedy = again::remedy(&self.plan, &self.folder);
+        Fault::new(found, "a finished scan").at(self.folder.path()).remedy(remedy).invalid()
+    }
+
+    /// The adapters, as far as they are known.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read.
+    pub(crate) fn adapters(&self) -> Result<Vec<AdapterRow>> {
+        Ok(adapter_rows(&self.plan, &Journal::open(&self.folder)?).collect())
+    }
+
+    /// What tells why pairs are absent from the table.
+    ///
+    /// # Errors
+    /// `Invalid` when the plan's pairs name no adapter; `Io` when the system refuses to read.
+    pub(crate) fn absences(&self, is_complete: bool) -> Result<Absences<'_>> {
+        Absences::of(&self.plan, &Journal::open(&self.folder)?, is_complete)
+    }
+
+    /// The adapter that a user means: by its path, the end of it or a glob on it, or by its number in the table.
     ///
     /// # Errors
     /// `Invalid` when there is none such, or several.
     pub fn find(&self, name: &str) -> Result<u32> {
-        let adapters = || (0u32..).zip(&self.plan.adapters);
-        let by_path = |matches: &dyn Fn(&Path) -> bool| -> Vec<u32> {
-            adapters().filter(|(_, adapter)| matches(&adapter.path)).map(|(number, _)| number).collect()
-        };
-        let exact = by_path(&|path| path == Path::new(name));
-        if let [number] = exact[..] {
-            return Ok(number);
-        }
-        let number = name.parse::<u32>().ok().filter(|&number| (number as usize) < self.plan.adapters.len());
-        if let Some(number) = number {
-            return Ok(number);
-        }
+        let paths = || self.plan.adapters.iter().map(|adapter| adapter.path.as_path());
+        let places = numbered(paths(), 0.., name)?;
         let wrong = |found: String, hint: String| {
             Fault::new(found, "one checkpoint of the scan")
                 .at(self.folder.path())
@@ -62,22 +91,18 @@ impl FinishedScan {
                 .hint(hint)
                 .invalid()
         };
-        match by_path(&|path| path.ends_with(name))[..] {
-            [number] => Ok(number),
+        match places[..] {
+            [place] => Ok(place as u32),
             [] => {
-                let some = some_of(adapters().map(|(_, adapter)| adapter.path.display().to_string()));
-                Err(wrong(
-                    format!("none that ends with {}", quoted(name)),
-                    format!("give a number or a path: {some}"),
-                ))
+                let some = some_of(paths().map(|path| path.display().to_string()));
+                let found = format!("none named {}", quoted(name));
+                Err(wrong(found, format!("give a path, the end of one, or a number: {some}")))
             }
             ref several => {
-                let paths = several.iter().map(|&number| self.plan.adapters[number as usize].path.display());
-                let some = some_of(paths.map(|path| path.to_string()));
-                Err(wrong(
-                    format!("{} that end with {}", several.len(), quoted(name)),
-                    format!("give more of it: {some}"),
-                ))
+                let paths = several.iter().map(|&place| &self.plan.adapters[place].path);
+                let some = some_of(paths.map(|path| path.display().to_string()));
+                let found = format!("{} named {}", several.len(), quoted(name));
+                Err(wrong(found, format!("give more of it: {some}")))
             }
         }
     }

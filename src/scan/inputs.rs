@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::event::{Event, SkippedInput};
 use super::header::{HeaderSummary, ModuleLists};
+use super::naming::named;
 use super::plan::PairChoice;
 use super::side_modules::SideModules;
 use crate::Limits;
@@ -59,13 +60,7 @@ impl NamedInputs {
             emit(&Event::Ignored { path, what });
         }
         if let PairChoice::Against(references) = &mut pairs {
-            let of_references = finder.find(references)?;
-            // A reference that is also an input may have been named in another way.
-            let places: HashSet<PathBuf> =
-                of_references.runs.iter().map(|run| canonical_path(&run.path)).collect();
-            found.join(of_references);
-            let chosen = found.runs.iter().filter(|run| places.contains(&canonical_path(&run.path)));
-            *references = chosen.map(|run| run.path.clone()).collect();
+            *references = of_references(&finder, references, &mut found)?;
         }
         let mut skipped = vec![];
         for (path, error) in found.bad {
@@ -80,6 +75,31 @@ impl NamedInputs {
         }
         Ok(Self { opened: found.runs, pairs, skipped, n_ignored })
     }
+}
+
+/// The paths of the adapters that references name: those of the inputs, else checkpoints of their own, which become inputs.
+///
+/// # Errors
+/// As [`Finder::find`].
+fn of_references(finder: &Finder<'_>, references: &[PathBuf], found: &mut Inputs) -> Result<Vec<PathBuf>> {
+    let (mut chosen, mut others) = (HashSet::new(), vec![]);
+    for reference in references {
+        let places = named(found.runs.iter().map(|run| run.path.as_path()), &reference.to_string_lossy());
+        match places {
+            Ok(places) if !places.is_empty() => {
+                chosen.extend(places.into_iter().map(|place| canonical_path(&found.runs[place].path)));
+            }
+            _ => others.push(reference.clone()),
+        }
+    }
+    if !others.is_empty() {
+        let of_others = finder.find(&others)?;
+        // A reference that is also an input may have been named in another way.
+        chosen.extend(of_others.runs.iter().map(|run| canonical_path(&run.path)));
+        found.join(of_others);
+    }
+    let is_chosen = |run: &&HeaderSummary| chosen.contains(&canonical_path(&run.path));
+    Ok(found.runs.iter().filter(is_chosen).map(|run| run.path.clone()).collect())
 }
 
 /// Finds checkpoints and opens their headers, each once.

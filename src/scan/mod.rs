@@ -26,6 +26,8 @@
 //! A plan is a pure function of headers and options. A block is the unit of work, of resuming and of sharding: its result
 //! is one file, which is whole or not there.
 
+pub(crate) mod absent;
+mod again;
 mod bases;
 pub(crate) mod blocks;
 mod builder;
@@ -43,6 +45,7 @@ pub(crate) mod inputs;
 mod journal;
 mod keep;
 mod memory;
+pub(crate) mod naming;
 mod outcome;
 mod pairing;
 mod perform;

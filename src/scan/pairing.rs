@@ -1,10 +1,9 @@
 //! Who is paired with whom: from what was asked for to lists of adapters.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use glob::Pattern;
-
+use super::naming::named;
 use super::plan::{PairChoice, Plan};
 use crate::error::{Fault, Remedy, Result};
 
@@ -46,13 +45,14 @@ impl PairingRule {
             }
             PairChoice::LeftRight(left, right) => {
                 let matching = |glob: &str| -> Result<Vec<u32>> {
-                    let wrong = |found: &str| {
-                        Fault::new(found, "adapters on each side").of(glob.to_owned()).invalid()
-                    };
-                    let pattern = Pattern::new(glob).map_err(|error| wrong(error.msg))?;
-                    let fits = |&adapter: &u32| fits(&pattern, &plan.adapters[adapter as usize].path);
-                    let found: Vec<u32> = all.clone().filter(fits).collect();
-                    if found.is_empty() { Err(wrong("no adapter whose path matches")) } else { Ok(found) }
+                    let paths = plan.adapters.iter().map(|adapter| adapter.path.as_path());
+                    let found = named(paths, glob)?;
+                    match found.is_empty() {
+                        false => Ok(found.into_iter().map(|place| place as u32).collect()),
+                        true => Err(Fault::new("no adapter whose path matches", "adapters on each side")
+                            .of(glob.to_owned())
+                            .invalid()),
+                    }
                 };
                 Self::Bipartite(matching(left)?, matching(right)?)
             }
@@ -73,13 +73,6 @@ impl PairingRule {
             }
         }
     }
-}
-
-/// Whether a glob matches a path: the whole, or its end behind a slash.
-fn fits(pattern: &Pattern, path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let ends = text.match_indices('/').map(|(at, _)| &text[at + 1..]);
-    std::iter::once(text.as_ref()).chain(ends).any(|end| pattern.matches(end))
 }
 
 /// Each checkpoint of a run with the next one, in the order of generations and then of adapters.

@@ -64,6 +64,17 @@ impl TableFile {
         groups.map(|group| group.num_rows().max(0) as u64).fold(0, u64::saturating_add)
     }
 
+    /// The names of the columns that lie at the top.
+    pub(crate) fn column_names(&self) -> Vec<String> {
+        let columns = self.columns().iter().filter(|column| column.max_rep_level() == 0);
+        columns.map(|column| column.path().string()).collect()
+    }
+
+    /// Whether there is a column of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.column_names().iter().any(|column| column == name)
+    }
+
     /// What the file's metadata has for a key.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         let entries = self.reader.metadata().file_metadata().key_value_metadata()?;

@@ -1,9 +1,12 @@
 //! A matrix of any values: rows and columns with names, a colour bar, and the tree of a clustering.
 
 mod labels;
+mod numbers;
 mod plan;
+mod strip;
 mod tree;
 
+pub use strip::Strip;
 pub use tree::Merge;
 
 use self::plan::Plan;
@@ -30,6 +33,9 @@ pub struct Heatmap {
     cols: Option<Vec<String>>,
     axes: Option<(String, String)>,
     tree: Vec<Merge>,
+    strip: Option<Strip>,
+    /// A text for each cell, or none.
+    numbers: Vec<String>,
     style: Style,
 }
 
@@ -56,8 +62,17 @@ impl Heatmap {
             let found = format!("{} values for {} × {n_cols} cells", values.len(), rows.len());
             return Err(Fault::new(found, "one for each, and a cell").of("heatmap").invalid());
         }
-        let style = Style::default();
-        Ok(Self { note: String::new(), values, rows, cols, axes: None, tree: vec![], style })
+        Ok(Self {
+            note: String::new(),
+            values,
+            rows,
+            cols,
+            axes: None,
+            tree: vec![],
+            strip: None,
+            numbers: vec![],
+            style: Style::default(),
+        })
     }
 
     /// A line under the picture, in small type.
@@ -72,7 +87,19 @@ impl Heatmap {
         self
     }
 
-    /// The tree that joins the rows, in the order of the merges.
+    /// What each cell says of itself, in the order of the values. It is drawn where all cells have room for it.
+    pub fn numbers(mut self, numbers: Vec<String>) -> Self {
+        self.numbers = numbers;
+        self
+    }
+
+    /// Colours of the rows' groups, between the tree and the rows.
+    pub fn strip(mut self, strip: Strip) -> Self {
+        self.strip = Some(strip);
+        self
+    }
+
+    /// The trees that join the rows, in the order of the merges. Rows that no merge joins stand in trees of their own.
     pub fn tree(mut self, merges: Vec<Merge>) -> Self {
         self.tree = merges;
         self
@@ -106,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::figure::Palette;
+    use crate::figure::scene::Item;
 
     fn names(n: usize, chars: usize) -> Vec<String> {
         (0..n).map(|k| format!("{}{k}", "runs/".repeat(chars / 5))).collect()
@@ -119,6 +147,11 @@ mod tests {
             similarity: 0.9 / (k + 1) as f64,
         };
         (0..n - 1).map(merge).collect()
+    }
+
+    fn strip_of(n: usize, n_groups: usize) -> Strip {
+        let of = (0..n).map(|row| (row % 4 != 3).then_some(row % n_groups)).collect();
+        Strip { names: (0..n_groups).map(|group| format!("group {group}")).collect(), of }
     }
 
     fn square(n: usize, chars: usize) -> Heatmap {
@@ -163,6 +196,45 @@ mod tests {
                 assert_eq!(pixel, Some(expected), "({x}, {y})");
             }
         }
+    }
+
+    #[test]
+    fn numbers_stand_in_cells_that_have_room_for_all_of_them() {
+        let with = |n: usize| square(n, 5).numbers(vec!["0.25".to_owned(); n * n]);
+        assert_eq!(texts(&with(12)).iter().filter(|text| *text == "0.25").count(), 144);
+        assert_eq!(texts(&with(60)).iter().filter(|text| *text == "0.25").count(), 0);
+        // A missing value has none, and numbers on dark cells are light.
+        let values = vec![1.0, f32::NAN, 0.0, 1.0];
+        let numbers = ["1.00", "", "0.00", "1.00"].map(str::to_owned).into();
+        let style = Style::new().palette(Palette::Grey);
+        let heatmap = Heatmap::square(names(2, 0), values).unwrap().numbers(numbers).style(style);
+        let scene = heatmap.scene().unwrap();
+        let colors: Vec<[u8; 3]> = scene
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Text { text, .. } if text.pieces[0].text.contains(".00") => Some(text.color),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(colors, [[0; 3], [255; 3], [0; 3]]);
+    }
+
+    #[test]
+    fn a_strip_has_a_colour_for_each_group_and_a_legend() {
+        let heatmap = square(9, 5).strip(strip_of(9, 2));
+        let scene = heatmap.scene().unwrap();
+        let strip = scene.panels()[1];
+        assert_eq!(strip.height_px, scene.panels()[0].height_px);
+        assert!(strip.x_px + strip.width_px <= scene.panels()[0].x_px);
+        let pixels = heatmap.pixels().unwrap();
+        let color =
+            |row: usize| pixels.pixel(strip.x_px + 1, strip.y_px + (2 * row + 1) * strip.height_px / 18);
+        assert!(color(0) == color(2) && color(0) != color(1) && color(1) == color(5));
+        assert_eq!(color(3), Some([216; 3]), "no group");
+        assert!(texts(&heatmap).contains(&"group 1".to_owned()));
+        let many = texts(&square(80, 5).strip(strip_of(80, 40)));
+        assert!(many.iter().any(|text| text.starts_with("and ")), "{many:?}");
     }
 
     #[test]
@@ -218,9 +290,11 @@ mod tests {
             dpi in 30.0..300.0f64,
             vmax in 0.001..2.0f64,
             is_square: bool,
+            n_groups in 0usize..50,
         ) {
             let heatmap = match is_square {
-                true => square(n_rows, chars),
+                true if n_groups > 0 => square(n_rows, chars).strip(strip_of(n_rows, n_groups)),
+                true => square(n_rows, chars).numbers(vec!["0.50".to_owned(); n_rows * n_rows]),
                 false => Heatmap::named(names(n_rows, 0), names(n_cols, chars), vec![0.0; n_rows * n_cols])
                     .unwrap()
                     .axes("layer", "projection"),

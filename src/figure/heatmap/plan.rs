@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use super::Heatmap;
 use super::labels::{Labels, width};
+use super::numbers;
+use super::strip::{STRIP_GAP_PT, STRIP_PT};
 use super::tree::{self, TREE_GAP_PT, TREE_PT};
 use crate::error::Result;
 use crate::figure::canvas::{Canvas, too_narrow};
@@ -73,6 +75,8 @@ impl<'a> Plan<'a> {
             None if of.tree.is_empty() => (0.0, labels_pt),
             None => (TREE_PT + TREE_GAP_PT, labels_pt),
         };
+        let strip_pt = if of.strip.is_some() { STRIP_PT + STRIP_GAP_PT } else { 0.0 };
+        let left_pt = left_pt + strip_pt;
         let panel_pt = (of.n_cols() as f64 * cell_w, of.rows.len() as f64 * cell_h);
         let bar_pt = GAP_PT + BAR_WIDTH_PT + colors.labels_pt();
         let content_pt = left_pt + panel_pt.0 + right_pt + bar_pt;
@@ -115,15 +119,25 @@ impl<'a> Plan<'a> {
             has_gaps: true,
             colors: colors.table(),
         });
+        numbers::draw(&mut page, rect, self.of, colors);
+        let mut left_pt = rect.x_pt;
+        if let Some(strip) = &self.of.strip {
+            let width_pt = canvas.snap(STRIP_PT).max(canvas.px_pt());
+            left_pt = canvas.snap(left_pt - STRIP_GAP_PT) - width_pt;
+            strip.draw(&mut page, Rect { x_pt: left_pt, width_pt, ..rect }, self.of)?;
+        }
         self.labels.draw_rows(&mut page, rect, self.of);
         let mut end_pt = self.labels.draw_cols(&mut page, rect, self.of);
         if !self.of.tree.is_empty() {
-            let width_pt = rect.x_pt - TREE_GAP_PT - x_pt;
+            let width_pt = left_pt - TREE_GAP_PT - x_pt;
             let tree = Rect { x_pt, width_pt, ..rect };
             end_pt = end_pt.max(tree::draw(&mut page, tree, self.of.rows.len(), &self.of.tree));
         }
         let bar_x_pt = rect.right_pt() + self.right_pt + GAP_PT;
         end_pt = end_pt.max(colors.draw_bar(&mut page, bar_x_pt, top_pt, rect.height_pt));
+        if let Some(strip) = &self.of.strip {
+            end_pt = strip.legend(&mut page, end_pt + 6.0)?;
+        }
         if !self.of.note.is_empty() {
             let note_pt = end_pt + 4.0 + self.note.ascent_pt();
             end_pt = note_pt + self.note.descent_pt();
@@ -140,6 +154,7 @@ fn cell_pt(of: &Heatmap) -> (f64, f64) {
         None => (side_pt.min(LARGEST_CELL_PT), side_pt.min(LARGEST_CELL_PT)),
         Some(names) => {
             let widest_pt = names.iter().map(|name| width(name)).fold(0.0, f64::max);
+            let widest_pt = widest_pt.max(numbers::width_pt(of));
             let (least_pt, most_pt) = NAMED_CELL_PT;
             let width_pt = (widest_pt + 2.0 * LABEL_GAP_PT).clamp(least_pt, most_pt);
             (width_pt, side_pt.min(HIGHEST_NAMED_CELL_PT))

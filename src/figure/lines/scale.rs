@@ -22,9 +22,10 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The x axis of a frame.
+    /// The x axis of a frame; all frames of a chart have the same.
     pub(super) fn x(chart: &LineChart, rect: Rect) -> Self {
-        let points = chart.lines.iter().flat_map(|line| &line.points);
+        let lines = chart.panels.iter().flat_map(|panel| panel.all_lines());
+        let points = lines.flat_map(|line| &line.points);
         let (low, high) =
             points.fold((f64::MAX, f64::MIN), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
         // A single step stands in the middle.
@@ -48,12 +49,14 @@ impl Scale {
     }
 }
 
-/// 0, or the lowest value under it, and the highest value; wider where the style's range is.
+/// Of the frames whose y has this name: 0, or the lowest value under it, and the highest value; wider where the style's range
+/// is.
 ///
 /// # Errors
 /// `Invalid` for a range that is not finite.
-pub(super) fn y_ends(chart: &LineChart) -> Result<(f64, f64)> {
-    let points = chart.lines.iter().flat_map(|line| &line.points);
+pub(super) fn y_ends(chart: &LineChart, y_name: &str) -> Result<(f64, f64)> {
+    let panels = chart.panels.iter().filter(|panel| panel.y_name == y_name);
+    let points = panels.flat_map(|panel| panel.all_lines()).flat_map(|line| &line.points);
     let (low, high) = points.fold((0.0, 0.0), |(low, high): (f64, f64), (_, y)| (low.min(*y), high.max(*y)));
     let (vmin, vmax) = chart.style.range_or((low, high));
     if !(vmin.is_finite() && vmax.is_finite()) {

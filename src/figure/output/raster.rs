@@ -161,11 +161,11 @@ impl Raster<'_> {
             return;
         }
         for piece in &text.pieces {
-            self.piece(x_pt + piece.x_pt, y_pt + piece.y_pt, piece, strip);
+            self.piece(x_pt + piece.x_pt, y_pt + piece.y_pt, piece, text.color, strip);
         }
     }
 
-    fn piece(&self, x_pt: f64, y_pt: f64, piece: &Piece, strip: &mut PixelRows<'_>) {
+    fn piece(&self, x_pt: f64, y_pt: f64, piece: &Piece, color: [u8; 3], strip: &mut PixelRows<'_>) {
         let size_px = self.px(piece.size_pt);
         // Baselines on whole pixels: digits of one line must not differ in sharpness.
         let baseline = self.px(y_pt).round() as i64;
@@ -176,7 +176,7 @@ impl Raster<'_> {
                 Outline { path: PathBuilder::new(), scale: size_px as f32, x_px: (x_px - left) as f32 };
             piece.face.outline(character, &mut outline);
             if let Some(path) = outline.path.finish() {
-                strip.cover(&path, left as i64, baseline, [0; 3]);
+                strip.cover(&path, left as i64, baseline, color);
             }
         }
     }

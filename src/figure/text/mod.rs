@@ -10,6 +10,8 @@ pub(super) struct Text {
     pub pieces: Vec<Piece>,
     /// Where the next piece goes: the width of the line.
     pub width_pt: f64,
+    /// Black, unless it stands on cells.
+    pub color: [u8; 3],
 }
 
 /// A run of characters in one face and size.
@@ -41,6 +43,11 @@ impl Text {
         Self::default().upright(text, size_pt)
     }
 
+    /// The same text in another colour.
+    pub fn colored(self, color: [u8; 3]) -> Self {
+        Self { color, ..self }
+    }
+
     /// An italic letter.
     pub fn letter(text: &str, size_pt: f64) -> Self {
         Self::default().italic(text, size_pt)
@@ -61,11 +68,13 @@ impl Text {
     /// A title in words: upright, but for ϕ and the letters in the parentheses that follow it.
     pub fn title(text: &str, size_pt: f64) -> Self {
         let mut title = Self::default();
-        let mut in_cell = false;
+        let (mut in_cell, mut before) = (false, ' ');
         let mut run = (Face::Upright, String::new());
         for letter in text.chars() {
-            in_cell = letter == 'ϕ' || (in_cell && letter != ')');
-            let face = if in_cell && letter.is_alphabetic() { Face::Italic } else { Face::Upright };
+            in_cell = (before == 'ϕ' && letter == '(') || (in_cell && letter != ')');
+            let is_letter = letter == 'ϕ' || (in_cell && letter.is_alphabetic());
+            before = letter;
+            let face = if is_letter { Face::Italic } else { Face::Upright };
             if face != run.0 {
                 title.push(&run.1, run.0, size_pt, 0.0);
                 run = (face, String::new());

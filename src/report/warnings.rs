@@ -1,0 +1,74 @@
+//! What to be careful of with a report.
+
+use serde::Serialize;
+
+use super::scan::ScanSums;
+use super::summary::ReportCounts;
+use crate::adapter::Side;
+use crate::text::{counted, some_of};
+
+/// The code of a drift that the scan's side does not show.
+pub(super) const DRIFT_NOT_VISIBLE: &str = "drift-not-visible";
+
+/// One thing to be careful of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Warning {
+    /// For machines.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// Everything to be careful of, each kind once.
+pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) -> Vec<Warning> {
+    let mut warnings = vec![];
+    let mut warn = |code, message| warnings.push(Warning { code, message });
+    if let Some(unfinished) = scan.unfinished {
+        warn(
+            "unfinished",
+            format!("the scan is not finished: {}; what follows is of the others", unfinished.words()),
+        );
+    }
+    let pairs = |n: u64, one: &str, many: &str| {
+        let verb = if n == 1 { one } else { many };
+        format!("{n} of {} {verb}", counted(counts.pairs as usize, "pair"))
+    };
+    if counts.shared_init_pairs > 0 {
+        let meaning = match (scan.side, scan.start_shows()) {
+            (Some(Side::B | Side::DwLeft), _) => "which side a would show; this side holds what was learnt",
+            (_, false) => "which the cosine of the updates does not show",
+            (Some(_), true) => {
+                "so they look alike on this side whatever was learnt: side b, which starts at zero, does not"
+            }
+            (None, true) => {
+                "so they look alike on side a whatever was learnt: side b, which starts at zero, does not"
+            }
+        };
+        let share = pairs(counts.shared_init_pairs, "shares", "share");
+        warn("shared-init", format!("{share} the random start of A in some module, {meaning}"));
+    }
+    if counts.other_base_pairs > 0 {
+        let compare = pairs(counts.other_base_pairs, "compares", "compare");
+        warn("base-models-differ", format!("{compare} adapters of different base models"));
+    }
+    if !scan.problems.is_empty() {
+        let lines = scan
+            .problems
+            .iter()
+            .map(|adapter| format!("{}: {}", adapter.path, adapter.problem.as_deref().unwrap_or_default()));
+        let have = if scan.problems.len() == 1 { "has" } else { "have" };
+        let adapters = counted(scan.problems.len(), "adapter");
+        warn("missing-modules", format!("{adapters} {have} modules that were left out: {}", some_of(lines)));
+    }
+    if counts.skipped_rows > 0 {
+        let rows = counted(counts.skipped_rows as usize, "row");
+        let (has, quantity, why) =
+            (if counts.skipped_rows == 1 { "has" } else { "have" }, scan.by.words(), scan.by.without_value());
+        warn("rows-without-value", format!("{rows} {has} no value of {quantity} and count nowhere: {why}"));
+    }
+    if has_drift && scan.start_shows() && counts.shared_init_pairs > 0 {
+        let message = "A hardly leaves the start that the checkpoints of a run share, so the drift on this side is small \
+                       whatever was learnt: side b shows it";
+        warn(DRIFT_NOT_VISIBLE, message.to_owned());
+    }
+    warnings
+}
