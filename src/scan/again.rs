@@ -50,7 +50,7 @@ fn common_folder(paths: &BTreeSet<&Path>) -> Option<PathBuf> {
 
 /// What was asked for besides what a scan does by itself: names of options with their values.
 fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
-    let ScanOptions { side, pairs, same_base, modules, keep, angles, precision } = options;
+    let ScanOptions { side, pairs, same_base, modules, keep, angles, update, precision } = options;
     let mut stated = vec![];
     if *side != Side::A {
         stated.push(("side", vec![side.to_string()]));
@@ -75,5 +75,6 @@ fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
     }
     stated.extend(same_base.then(|| ("same-base", vec![])));
     stated.extend(angles.then(|| ("angles", vec![])));
+    stated.extend(update.then(|| ("update", vec![])));
     stated
 }

@@ -117,6 +117,7 @@ pub fn write_planned(
         modules: vec![],
         keep: Keep::Cells(vec![(1, 1)]),
         angles: false,
+        update: false,
         precision: Precision::F32,
     };
     let plan = Plan {
