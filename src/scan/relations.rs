@@ -175,6 +175,8 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
         floats(&|row| match row.relation {
             Relation::Scaled { factor } => Some(factor),
             Relation::Negated { factor } => Some(-factor),
+            Relation::Resized { smaller_is_b: true, share } => Some(share.sqrt()),
+            Relation::Resized { smaller_is_b: false, share } => Some(1.0 / share.sqrt()),
             _ => None,
         }),
         floats(&|row| match row.relation {
