@@ -9,6 +9,8 @@ pub mod files;
 pub mod image;
 pub mod oracle;
 #[cfg(feature = "cli")]
+pub mod reports;
+#[cfg(feature = "cli")]
 pub mod scans;
 #[cfg(feature = "cli")]
 pub mod tables;
