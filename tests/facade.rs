@@ -158,7 +158,7 @@ fn a_report_is_written_and_says_what_it_wrote() {
     place.scan("out").run().unwrap();
     let dir = place.path("report");
     let written = Report::of(place.path("out")).top(3).write(&dir).unwrap();
-    assert_eq!(written.pictures, ["adapters.png", "layers.png", "drift.png"]);
+    assert_eq!(written.pictures, ["adapters.png", "layers.png", "drift.png", "drift_projections.png"]);
     for name in written.pictures.iter().chain(&written.tables) {
         assert!(dir.join(name).is_file(), "{name}");
     }
@@ -166,10 +166,10 @@ fn a_report_is_written_and_says_what_it_wrote() {
     let found: serde_json::Value = serde_json::from_str(&written.json).unwrap();
     assert_eq!((&found["counts"]["pairs"], found["most_alike"].as_array().unwrap().len()), (&28.into(), 3));
     assert!(written.text.contains("8 adapters, 28 pairs"), "{}", written.text);
-    let some = Report::of(place.path("out")).adapters(["*/checkpoint-[0-2]"]).unwrap().write(&dir).unwrap();
+    let some = Report::of(place.path("out")).adapters(["*/checkpoint-[0-2]"]).write(&dir).unwrap();
     assert!(some.text.contains("3 adapters, 3 pairs"), "{}", some.text);
-    let error = Report::of("out").adapters(["a[b"]).unwrap_err();
-    assert!(error.to_string().starts_with("adapter: found `a[b` ("), "{error}");
+    let error = Report::of(place.path("out")).adapters(["a[b"]).write(&dir).unwrap_err();
+    assert!(error.to_string().starts_with("checkpoint: found `a[b` ("), "{error}");
     let error = Report::of(place.path("runs")).write(&dir).unwrap_err();
     assert_eq!(error.remedy(), Some(&Remedy::MakeScan));
 }

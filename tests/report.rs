@@ -1,78 +1,16 @@
-//! `lorascope report`: its numbers beside plain sums, its marks, its pictures, and folders that are no whole scan.
+//! `lorascope report`: its numbers next to plain sums, its marks, and folders that are not a whole scan.
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use common::image::assert_golden;
+use common::reports::*;
 use common::tables::{BASELINE, Row, adapter, adjusted, all_pairs, write, write_cosines, write_planned};
 use lorascope::Side;
 use lorascope::internals::table::AdapterRow;
 use serde_json::Value;
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
-
-fn report(scan: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
-    command.arg("report").arg(scan).args(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// The report's JSON.
-fn findings(scan: &Path, args: &[&str]) -> Value {
-    let output = report(scan, &[&["--json", "-q"], args].concat());
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The error's lines.
-fn failure(scan: &Path, args: &[&str]) -> Vec<String> {
-    let output = report(scan, args);
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
-    text(&output.stderr).lines().map(str::to_owned).collect()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
-}
-
-fn assert_near(found: &Value, expected: f64) {
-    assert!((number(found) - expected).abs() < 1e-6, "{found} is not {expected}");
-}
-
-/// Numbers in [0, 1) that look random and are the same everywhere.
-fn phi(module: usize, a: i32, b: i32) -> f32 {
-    let mixed = (module as u64 * 7919 + a as u64 * 104_729 + b as u64 * 1_299_709)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 40) as f32 / (1u64 << 24) as f32
-}
-
-fn modules(layers: usize, projections: &[&str]) -> Vec<String> {
-    let name = |layer: usize, projection: &&str| format!("model.layers.{layer}.self_attn.{projection}");
-    (0..layers).flat_map(|layer| projections.iter().map(move |projection| name(layer, projection))).collect()
-}
-
-/// The same rows for every module.
-fn everywhere(
-    modules: &[String],
-    row: impl Fn(usize, i32, i32) -> Row,
-    n: i32,
-) -> BTreeMap<String, Vec<Row>> {
-    let rows = |m: usize| all_pairs(n).into_iter().map(|(a, b)| row(m, a, b)).collect();
-    modules.iter().enumerate().map(|(m, module)| (module.clone(), rows(m))).collect()
-}
-
-fn seeds(n: i32) -> Vec<AdapterRow> {
-    (0..n).map(|id| adapter(id, &format!("seed{id}"), None)).collect()
-}
 
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let values: Vec<f64> = values.into_iter().collect();
@@ -334,25 +272,13 @@ fn averages_over_other_pairs_say_over_how_many() {
         .collect();
     assert_eq!(layers, [("model.layers.0", 1, 3), ("lm_head", 1, 1)]);
     let summary = report(folder.path(), &["-q"]).stdout;
-    for expected in
-        ["k +0.886 (1 pair), v ", "modules were not all compared in the same pairs", "(3 modules)"]
-    {
+    for expected in [
+        "k +0.886 (1 module, 1 pair each), v ",
+        "modules were not all compared in the same pairs",
+        "(3 modules)",
+    ] {
         assert!(text(&summary).contains(expected), "{}", text(&summary));
     }
-}
-
-/// Four groups dealt out in turn, and a last adapter that is like none.
-fn planted(folder: &Path, n: i32) {
-    let row = |m: usize, a: i32, b: i32| {
-        let (noise, rise) = (0.02 * phi(m, a, b), 0.02 * m as f32);
-        let phi = match (a % 4 == b % 4, b == n - 1) {
-            (_, true) => BASELINE as f32,
-            (true, _) => 0.6 + rise,
-            (false, _) => 0.3 + rise,
-        };
-        Row::new(a, b, phi + noise)
-    };
-    write(folder, &seeds(n), &everywhere(&modules(4, &["q_proj", "v_proj", "up_proj"]), row, n));
 }
 
 #[test]
@@ -448,30 +374,6 @@ fn adapters_without_pairs_are_counted_and_stand_in_no_picture() {
     assert_eq!(found["adapters"].as_array().unwrap().len(), 4);
     let output = report(folder.path(), &["-q"]);
     assert!(text(&output.stdout).contains("not among these: 1 adapter without a pair"));
-}
-
-/// Two runs of four checkpoints in an order that is not numeric by name, the second of which a sort by letters would put
-/// first, and a checkpoint without a step.
-fn runs(folder: &Path) {
-    let mut adapters = vec![];
-    for run in ["seed9", "seed10"] {
-        for step in [1000, 50, 200, 100] {
-            adapters.push(adapter(adapters.len() as i32, run, Some(step)));
-        }
-    }
-    adapters.push(adapter(8, "seed9", None));
-    let steps: Vec<Option<i64>> = adapters.iter().map(|adapter| adapter.step).collect();
-    let row = |m: usize, a: i32, b: i32| {
-        let apart = match (steps[a as usize], steps[b as usize]) {
-            (Some(a), Some(b)) => (a as f32 / b as f32).ln().abs(),
-            _ => 4.0,
-        };
-        let is_one_run = a / 4 == b / 4;
-        let phi = if is_one_run { 1.0 - 0.05 * apart * (1 + a / 4 + m as i32) as f32 } else { 0.2 };
-        Row { shared_init: is_one_run, ..Row::new(a, b, phi) }
-    };
-    let modules = ["layers.0.q_proj", "layers.1.k_proj"].map(str::to_owned);
-    write(folder, &adapters, &everywhere(&modules, row, 9));
 }
 
 #[test]
@@ -640,43 +542,6 @@ fn too_many_adapters_are_refused_before_their_pairs_are_read() {
         findings(folder.path(), &["--adapter", "runs/seed1?"])["counts"]["adapters_without_pairs"],
         10
     );
-}
-
-fn assert_picture(scan: &Path, picture: &str, golden: &str) {
-    let output = report(scan, &["--dpi", "60", "-q"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_golden(golden, &fs::read(scan.join("report").join(picture)).unwrap());
-}
-
-#[test]
-fn the_picture_of_adapters_is_as_it_was() {
-    let folder = folder();
-    planted(folder.path(), 21);
-    assert_picture(folder.path(), "adapters.png", "report_adapters");
-}
-
-#[test]
-fn the_picture_of_layers_is_as_it_was() {
-    let folder = folder();
-    planted(folder.path(), 21);
-    assert_picture(folder.path(), "layers.png", "report_layers");
-}
-
-#[test]
-fn the_picture_of_drift_is_as_it_was() {
-    let folder = folder();
-    runs(folder.path());
-    assert_picture(folder.path(), "drift.png", "report_drift");
-}
-
-#[test]
-fn pairs_that_were_not_compared_part_the_tree_and_are_grey() {
-    let folder = folder();
-    let rows = vec![Row::new(0, 1, 0.5), Row::new(1, 2, 0.4), Row::new(3, 4, 0.9)];
-    write(folder.path(), &seeds(5), &BTreeMap::from([("model.layers.3.attn.weird".to_owned(), rows)]));
-    let found = findings(folder.path(), &[]);
-    assert_eq!((found["merges"].as_array().unwrap().len(), &found["n_trees"]), (3, &2.into()));
-    assert_picture(folder.path(), "adapters.png", "report_few");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use super::colors::Colors;
 use super::drift_pictures;
 use super::names::{fitted, short};
+use super::places::short_blocks;
 use super::scan::ScanSums;
 use super::summary::Findings;
-use super::text::{short_blocks, side};
+use super::text::side;
 use crate::error::Result;
 use crate::figure::{Heatmap, Plot, Strip, Style};
 use crate::text::counted;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::names::short;
 use crate::names::{Projection, block, last_part, natural_cmp, parent, role};
 
 /// A row of the averages: a block, or a module that stands in none.
@@ -15,10 +16,6 @@ pub(crate) struct Block {
 impl Block {
     pub(super) fn path(&self) -> &str {
         &self.path
-    }
-
-    pub(super) fn is_alone(&self) -> bool {
-        self.is_alone
     }
 }
 
@@ -69,12 +66,44 @@ pub(super) fn places(modules: &[String]) -> Vec<(Block, Kind)> {
     modules.iter().zip(&roles).map(place).collect()
 }
 
+/// Blocks by what they do not have in common: their numbers, where all stand in one list.
+pub(super) fn short_blocks<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> Vec<String> {
+    // A number stays with the name of its list.
+    let units = |path: &str| {
+        let mut units: Vec<String> = vec![];
+        for part in path.split('.') {
+            match units.last_mut() {
+                Some(list) if part.parse::<u64>().is_ok() => *list = format!("{list}.{part}"),
+                _ => units.push(part.to_owned()),
+            }
+        }
+        units.join("/")
+    };
+    let paths: Vec<String> =
+        blocks.clone().filter(|block| !block.is_alone).map(|block| units(&block.path)).collect();
+    let names = short(paths.iter().map(String::as_str));
+    let has_number = |name: &String| name.ends_with(|c: char| c.is_ascii_digit());
+    // Which block it is must not be cut off.
+    let names = if names.iter().all(has_number) { names } else { paths };
+    let list = |name: &String| name.rsplit_once('.').map(|(list, _)| list.to_owned());
+    let first = names.first().and_then(list).filter(|list| !list.contains(['/', '.']));
+    let is_one_list = first.is_some() && names.iter().all(|name| list(name) == first);
+    let mut names = names.iter().map(|name| match name.rsplit_once('.') {
+        Some((_, number)) if is_one_list => number.to_owned(),
+        _ => name.replace('/', "."),
+    });
+    let name = |block: &Block| {
+        if block.is_alone { block.path.clone() } else { names.next().unwrap_or_default() }
+    };
+    blocks.map(name).collect()
+}
+
 fn order(role: &str) -> usize {
     let is_known = |kind: Projection| Projection::ALL.iter().position(|&known| known == kind);
     Projection::of(role).and_then(is_known).unwrap_or(Projection::ALL.len())
 }
 
-fn short(role: &str) -> &str {
+fn short_role(role: &str) -> &str {
     match Projection::of(role) {
         Some(projection) => projection.name(),
         None => last_part(role),
@@ -87,20 +116,20 @@ fn names<'a>(modules: &[String], roles: &'a [Option<String>]) -> HashMap<&'a str
     let mut in_block: HashMap<(&str, &str), BTreeSet<&str>> = HashMap::new();
     for (module, role) in modules.iter().zip(roles) {
         if let (Some(block), Some(role)) = (block(module), role) {
-            in_block.entry((block, short(role))).or_default().insert(role);
+            in_block.entry((block, short_role(role))).or_default().insert(role);
         }
     }
     let unclear: HashSet<&str> =
         in_block.iter().filter(|(_, roles)| roles.len() > 1).map(|((_, short), _)| *short).collect();
     let mut longer: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for role in roles.iter().flatten() {
-        if unclear.contains(short(role)) {
+        if unclear.contains(short_role(role)) {
             longer.entry(with_parent(role)).or_default().insert(role);
         }
     }
     let name = |role: &'a str| {
-        if !unclear.contains(short(role)) {
-            return short(role).to_owned();
+        if !unclear.contains(short_role(role)) {
+            return short_role(role).to_owned();
         }
         let name = with_parent(role);
         if longer[&name].len() > 1 { role.to_owned() } else { name }
@@ -112,7 +141,7 @@ fn names<'a>(modules: &[String], roles: &'a [Option<String>]) -> HashMap<&'a str
 fn with_parent(role: &str) -> String {
     let front = parent(role);
     let front = front.rsplit('.').find(|part| *part != "*").unwrap_or_default();
-    format!("{front} {}", short(role)).trim_start().to_owned()
+    format!("{front} {}", short_role(role)).trim_start().to_owned()
 }
 
 #[cfg(test)]
@@ -123,6 +152,27 @@ mod tests {
         let modules: Vec<String> = modules.iter().map(|module| (*module).to_owned()).collect();
         let places = places(&modules).into_iter();
         places.map(|(block, kind)| (block.path, kind.name)).collect()
+    }
+
+    #[test]
+    fn blocks_are_numbers_in_one_list_and_keep_their_numbers_in_several() {
+        let short = |paths: &[&str]| {
+            let block = |path: &&str| Block { is_alone: !path.contains('.'), path: (*path).to_owned() };
+            let blocks: Vec<Block> = paths.iter().map(block).collect();
+            short_blocks(blocks.iter())
+        };
+        assert_eq!(short(&["encoder.layer.0", "encoder.layer.11", "lm_head"]), ["0", "11", "lm_head"]);
+        assert_eq!(short(&["layers.7"]), ["7"]);
+        assert_eq!(short(&["encoder.block.0", "decoder.block.0"]), ["encoder.block.0", "decoder.block.0"]);
+        let inner = "attentions.0.transformer_blocks.0";
+        let unet = [format!("down_blocks.1.{inner}"), format!("up_blocks.1.{inner}")];
+        assert_eq!(short(&unet.each_ref().map(String::as_str)), ["down_blocks.1", "up_blocks.1"]);
+        assert_eq!(
+            short(&["layers.0.blocks.1", "layers.1.blocks.0"]),
+            ["layers.0.blocks.1", "layers.1.blocks.0"]
+        );
+        assert_eq!(short(&["lm_head"]), ["lm_head"]);
+        assert_eq!(short(&[]), [] as [&str; 0]);
     }
 
     fn pair(block: &str, kind: &str) -> (String, String) {

@@ -173,13 +173,13 @@ fn first(pairs: impl Iterator<Item = PairMean>, top: usize, key: impl Fn(&PairMe
 fn adapters(sums: &[(u64, f64)]) -> Vec<AdapterFinding> {
     let means: Vec<Option<f64>> = sums.iter().map(|&(n, sum)| finite(sum / n as f64)).collect();
     let scores = robust_z(&means);
-    let finding = |((&(n_pairs, _), mean), z): ((&(u64, f64), Option<f64>), Option<f64>)| AdapterFinding {
+    let finding = |(place, &(n_pairs, _)): (usize, &(u64, f64))| AdapterFinding {
         n_pairs,
-        mean,
-        robust_z: z.and_then(finite),
-        is_outlier: z.is_some_and(is_outlier),
+        mean: means[place],
+        robust_z: scores[place].and_then(finite),
+        is_outlier: scores[place].is_some_and(is_outlier),
     };
-    sums.iter().zip(means).zip(scores).map(finding).collect()
+    sums.iter().enumerate().map(finding).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::groups::Sum;
 use super::names::{fitted, short};
 use super::outliers::median;
 use super::pairs::PairMean;
+use super::places::short_blocks;
 use super::scan::ScanSums;
 use super::summary::Findings;
 use crate::scan::absent::WhyAbsent;
@@ -188,10 +189,13 @@ impl Text<'_> {
         let (by, groups) = (self.scan.by, &self.findings.groups);
         let shown = |name: &str, sum: &Sum| {
             let name = printable(name, 60);
+            let modules = counted(sum.n_modules as usize, "module");
             let pairs = match sum.n_pairs {
                 _ if groups.same_pairs => String::new(),
-                [least, most] if least == most => format!(" ({})", counted(most as usize, "pair")),
-                [least, most] => format!(" ({least} to {most} pairs)"),
+                [least, most] if least == most => {
+                    format!(" ({modules}, {} each)", counted(most as usize, "pair"))
+                }
+                [least, most] => format!(" ({modules}, {least} to {most} pairs each)"),
             };
             format!("{name} {}{pairs}", by.shown(sum.value()))
         };
@@ -211,7 +215,7 @@ impl Text<'_> {
             lines.push(format!("{} by layer, the highest and the lowest: {highest}; {lowest}", by.words()));
         }
         if !groups.same_pairs {
-            lines.push("modules were not all compared in the same pairs, so part of a difference between them may be one of pairs".to_owned());
+            lines.push("modules were not all compared in the same pairs, so a difference between modules may be one between pairs".to_owned());
         }
         self.lines.extend(lines);
     }
@@ -300,7 +304,7 @@ impl Text<'_> {
         for (run, name) in wholes.iter().zip(names).take(N_RUNS) {
             let mut steps = run.iter().filter_map(|point| point.from_previous);
             let first = steps.next();
-            let last = steps.last().or(first);
+            let last = steps.next_back().or(first);
             let whole = run[run.len() - 1].from_first;
             let from = run[0].step_before.unwrap_or(run[0].step);
             let steps = format!("steps {from} to {}", run[run.len() - 1].step);
@@ -349,19 +353,4 @@ fn kinds_of_drift(points: &[DriftPoint]) -> Vec<(String, f64)> {
 /// The side that was compared.
 pub(super) fn side(scan: &ScanSums) -> String {
     scan.side.map_or("side unknown".to_owned(), |side| format!("side {side}"))
-}
-
-/// Blocks by what they do not have in common: numbers, where all stand in one list.
-pub(super) fn short_blocks<'a>(blocks: impl Iterator<Item = &'a super::places::Block>) -> Vec<String> {
-    let blocks: Vec<_> = blocks.collect();
-    let paths: Vec<&str> =
-        blocks.iter().filter(|block| !block.is_alone()).map(|block| block.path()).collect();
-    let dotted = |path: &str| path.replace('.', "/");
-    let names = short(paths.iter().map(|path| dotted(path)).collect::<Vec<_>>().iter().map(String::as_str));
-    let mut names = names.into_iter().map(|name| name.replace('/', "."));
-    let name = |block: &&super::places::Block| match block.is_alone() {
-        true => block.path().to_owned(),
-        false => names.next().unwrap_or_default(),
-    };
-    blocks.iter().map(name).collect()
 }

@@ -11,6 +11,8 @@ pub mod oracle;
 #[cfg(feature = "cli")]
 pub mod planted;
 #[cfg(feature = "cli")]
+pub mod reports;
+#[cfg(feature = "cli")]
 pub mod scans;
 #[cfg(feature = "cli")]
 pub mod tables;
