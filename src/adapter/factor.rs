@@ -162,7 +162,7 @@ impl Axis {
 
     fn cut(mut self, range: Range<usize>) -> Self {
         let place = |at: usize| self.range.start + at.min(self.range.len());
-        self.range = place(range.start)..place(range.end).max(place(range.start));
+        self.range = place(range.start)..place(range.end);
         self.scale = self.scale.map(|scale| Box::new(scale.row_range(range)));
         self
     }

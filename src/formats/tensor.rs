@@ -227,6 +227,31 @@ mod tests {
     }
 
     #[test]
+    fn whole_rows_that_follow_each_other_are_read_as_they_lie() {
+        let whole = counting(&[3, 4], &[4, 1]);
+        assert!(whole.is_dense() && whole.clone().row_range(1..3).is_dense());
+        assert!(!whole.clone().transposed().is_dense());
+        assert!(!whole.transposed().row_range(1..3).transposed().is_dense());
+        assert!(!counting(&[3, 4], &[5, 1]).is_dense() && !counting(&[3, 4], &[4, 2]).is_dense());
+        assert!(counting(&[2, 2, 1, 3], &[6, 3, 3, 1]).is_dense());
+    }
+
+    #[test]
+    fn every_nth_row_is_of_a_whole_plain_dimension() {
+        let whole = counting(&[6, 2], &[2, 1]);
+        let every = |n, first| whole.clone().every(n, first).map(|factor| read(&factor));
+        assert_eq!(every(3, 1), Some(vec![2.0, 3.0, 8.0, 9.0]));
+        assert_eq!(every(1, 0), Some((0..12).map(f64::from).collect()));
+        assert_eq!([every(0, 0), every(4, 0), every(3, 3)], [None, None, None]);
+        // Not of a part, of rows that are scaled, or of two dimensions in one.
+        assert!(whole.clone().row_range(0..4).every(2, 0).is_none());
+        assert!(whole.clone().row_range(2..6).every(2, 0).is_none());
+        let scaled = whole.scaled_by(counting(&[6, 1], &[1, 1])).unwrap();
+        assert!(scaled.every(2, 0).is_none());
+        assert!(counting(&[1, 2, 1, 3], &[6, 1, 6, 2]).transposed().every(2, 0).is_none());
+    }
+
+    #[test]
     fn a_part_of_the_rows_needs_only_its_own_bytes() {
         let mut part = counting(&[3, 2], &[2, 1]).row_range(1..2);
         let cut = |n: usize| {
