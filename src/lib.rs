@@ -70,7 +70,7 @@ pub use compare::{Comparison, Factorised, compare, grids, similarity, statistics
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
-pub use select::{Matching, ModulePair, Selected, Selection};
+pub use select::{Layers, Matching, ModulePair, Selected, Selection};
 
 /// The guide's code runs as a test.
 #[cfg(doctest)]

@@ -3,12 +3,14 @@
 
 mod canonical;
 mod families;
+mod near;
 mod order;
 mod projection;
 mod step;
 mod underscores;
 
 pub use canonical::canonical;
+pub(crate) use near::by_nearness;
 pub use order::natural_cmp;
 pub use projection::Projection;
 pub use step::step;

@@ -61,10 +61,11 @@ impl Scan<'_> {
     /// # Errors
     /// As [`Scan::run`].
     pub fn dry_run(&self) -> Result<DryRun> {
-        let found = self.find_inputs(&self.side_modules()?)?;
+        let modules = self.side_modules()?;
+        let found = self.find_inputs(&modules)?;
         let folder = Folder::at(&self.output);
         let Settled { plan, extension } =
-            extended(folder.read_plan()?, self.options(found.pairs), found.opened)?;
+            extended(&modules, folder.read_plan()?, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
         let counts = BlockCounts::of(&blocks, &folder, |place| shard.has(place));

@@ -9,6 +9,7 @@ use super::plan::Plan;
 use crate::compare::Factorised;
 use crate::error::{Fault, Result};
 use crate::measure::start_projection::init_cosine;
+use crate::names::by_nearness;
 use crate::select::ModulePair;
 use crate::text::{quoted, some_of};
 
@@ -65,7 +66,10 @@ impl FinishedScan {
         match by_path(&|path| path.ends_with(name))[..] {
             [number] => Ok(number),
             [] => {
-                let some = some_of(adapters().map(|(_, adapter)| adapter.path.display().to_string()));
+                let paths: Vec<String> =
+                    adapters().map(|(_, adapter)| adapter.path.display().to_string()).collect();
+                let near = by_nearness(&format!("*{name}"), paths.iter().map(String::as_str));
+                let some = some_of(near.into_iter().map(str::to_owned));
                 Err(wrong(
                     format!("none that ends with {}", quoted(name)),
                     format!("give a number or a path: {some}"),

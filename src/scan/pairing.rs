@@ -7,6 +7,8 @@ use glob::Pattern;
 
 use super::plan::{PairChoice, Plan};
 use crate::error::{Fault, Remedy, Result};
+use crate::names::by_nearness;
+use crate::text::listed;
 
 /// Who is paired with whom.
 #[derive(Debug)]
@@ -46,13 +48,16 @@ impl PairingRule {
             }
             PairChoice::LeftRight(left, right) => {
                 let matching = |glob: &str| -> Result<Vec<u32>> {
-                    let wrong = |found: &str| {
-                        Fault::new(found, "adapters on each side").of(glob.to_owned()).invalid()
-                    };
-                    let pattern = Pattern::new(glob).map_err(|error| wrong(error.msg))?;
+                    let wrong = |found: &str| Fault::new(found, "adapters on each side").of(glob.to_owned());
+                    let pattern = Pattern::new(glob).map_err(|error| wrong(error.msg).invalid())?;
                     let fits = |&adapter: &u32| fits(&pattern, &plan.adapters[adapter as usize].path);
                     let found: Vec<u32> = all.clone().filter(fits).collect();
-                    if found.is_empty() { Err(wrong("no adapter whose path matches")) } else { Ok(found) }
+                    match found.is_empty() {
+                        true => {
+                            Err(wrong("no adapter whose path matches").hint(nearest(plan, glob)).invalid())
+                        }
+                        false => Ok(found),
+                    }
                 };
                 Self::Bipartite(matching(left)?, matching(right)?)
             }
@@ -80,6 +85,13 @@ fn fits(pattern: &Pattern, path: &Path) -> bool {
     let text = path.to_string_lossy();
     let ends = text.match_indices('/').map(|(at, _)| &text[at + 1..]);
     std::iter::once(text.as_ref()).chain(ends).any(|end| pattern.matches(end))
+}
+
+/// Which paths are near to a glob that fits none.
+fn nearest(plan: &Plan, glob: &str) -> String {
+    let paths: Vec<String> = plan.adapters.iter().map(|adapter| adapter.path.display().to_string()).collect();
+    let near = by_nearness(&format!("*{glob}"), paths.iter().map(String::as_str));
+    format!("the nearest are {}", listed(near))
 }
 
 /// Each checkpoint of a run with the next one, in the order of generations and then of adapters.

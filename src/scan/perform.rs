@@ -27,6 +27,7 @@ use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::Result;
 use crate::files::replace_with_bytes;
+use crate::select::{Layers, Narrowing};
 
 /// What this process does of a plan.
 struct Job<'a> {
@@ -79,7 +80,9 @@ impl Scan<'_> {
 
     /// What is read of each checkpoint.
     pub(super) fn side_modules(&self) -> Result<SideModules> {
-        SideModules::new(self.side, &self.modules)
+        let narrowing = Narrowing::default().globs(&self.modules)?;
+        let narrowing = narrowing.layers(self.layers.clone()).projections(&self.projections);
+        Ok(SideModules::new(self.side, narrowing))
     }
 
     /// The checkpoints and what to pair; those that cannot be read are told.
@@ -96,6 +99,8 @@ impl Scan<'_> {
             pairs,
             same_base: self.same_base,
             modules: self.modules.clone(),
+            layers: self.layers.as_ref().map(Layers::to_string),
+            projections: self.projections.clone(),
             keep: self.keep.clone(),
             angles: self.angles,
             precision: self.engine.precision,

@@ -21,6 +21,8 @@ fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
         pairs,
         same_base,
         modules: vec![],
+        layers: None,
+        projections: vec![],
         keep: Keep::Powers,
         angles: false,
         precision: Precision::F32,

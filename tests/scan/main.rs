@@ -9,6 +9,7 @@ mod cache;
 mod growth;
 mod inputs;
 mod messages;
+mod modules;
 mod pairs;
 mod resume;
 mod schema;
