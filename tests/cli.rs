@@ -539,3 +539,20 @@ fn the_precision_is_kept_on_both_engines_and_recorded() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("expected `f32` or `f16`"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_figure_says_how_much_of_each_panel_is_over_its_range() {
+    let folder = folder();
+    let of = |args: &[&str]| {
+        let mut command = lorascope(&["demo", "-o"]);
+        let output = command.arg(folder.path().join("x.png")).args(args).output().unwrap();
+        assert!(output.status.success());
+        stderr(&output).lines().filter(|line| line.contains("--vmax")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Counted in the demo's grids by numpy.
+    assert_eq!(of(&[]), ["note: 3 % of ΔW_q, 38 % of ΔW_v are over 0.5: --vmax auto"]);
+    assert_eq!(of(&["--vmax", "0.7"]), ["note: under 1 % of ΔW_v is over 0.7: --vmax auto"]);
+    assert_eq!(of(&["--vmax", "auto"]), Vec::<String>::new());
+    assert_eq!(of(&["--vmax", "1"]), Vec::<String>::new());
+    assert_eq!(of(&["-q"]), Vec::<String>::new());
+}
