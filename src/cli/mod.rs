@@ -19,6 +19,7 @@ mod picture;
 mod progress;
 mod remedies;
 mod report;
+mod same_file;
 mod scan;
 mod sink;
 mod status;
