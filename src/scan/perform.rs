@@ -59,7 +59,7 @@ impl Scan<'_> {
         let Settled { plan, extension } =
             settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
-        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard);
+        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard)?;
         self.listener.emit(&Event::Planned(facts));
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
@@ -130,7 +130,7 @@ impl Scan<'_> {
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
         let Job { folder, plan, blocks, modules, shard, array_min, mine } = job;
-        let opening = self.engine.open(plan, engines::work(plan, mine.n_pairs_left))?;
+        let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
         let memory_bytes = self.bytes_in_flight();
@@ -155,7 +155,7 @@ impl Scan<'_> {
             tally: &tally,
             profile: &profile,
         };
-        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_pairs_left);
+        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_rows_left);
         let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
         let started = Instant::now();
         watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
@@ -242,20 +242,21 @@ impl PlanFacts {
         blocks: &Blocks<'_>,
         folder: &Folder,
         shard: Shard,
-    ) -> Self {
+    ) -> Result<Self> {
         let whole = BlockCounts::of(blocks, folder, |_| true);
         let mine = match shard {
             Shard::WHOLE => whole,
             shard => BlockCounts::of(blocks, folder, |place| shard.has(place)),
         };
-        Self {
+        Ok(Self {
             n_adapters: plan.adapters.len(),
             n_added: extension.n_added,
             n_modules: plan.modules.len(),
+            n_pairs: plan.n_pairs()?,
             whole,
             mine,
             shard,
-        }
+        })
     }
 }
 

@@ -29,7 +29,7 @@ fn what_is_not_there_is_named() {
     refused(
         &place,
         "runs -o out --module nothing",
-        "module `nothing`: none of 9 checkpoints has it; they have `layers.0.self_attn.q_proj`",
+        "module `nothing`: none of 9 checkpoints has it; they have `layers.7.mlp.down_proj`, `layers.0.self_attn.q_proj`, ",
     );
     refused(&place, "-o out --pairs all", "found no RUN");
     refused(&place, "runs -o out --left nothing --right *", "nothing: found no adapter whose path matches");
