@@ -73,7 +73,7 @@ pub use compare::{Comparison, Factorised, compare, grids, relation_of, similarit
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
-pub use select::{InAll, Matching, ModulePair, Selected, Selection};
+pub use select::{InAll, Layers, Matching, ModulePair, Selected, Selection};
 
 /// The guide's code runs as a test.
 #[cfg(doctest)]

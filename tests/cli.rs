@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::checkpoints::Checkpoint;
 use serde_json::Value;
 
 const RUN_A: &str = "tests/data/adapters/seed0-r8-layer5";
@@ -538,4 +539,83 @@ fn the_precision_is_kept_on_both_engines_and_recorded() {
     let output = run(&["demo", "--precision", "f64"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("expected `f32` or `f16`"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_figure_says_how_much_of_each_panel_is_over_its_range() {
+    let folder = folder();
+    let of = |args: &[&str]| {
+        let mut command = lorascope(&["demo", "-o"]);
+        let output = command.arg(folder.path().join("x.png")).args(args).output().unwrap();
+        assert!(output.status.success());
+        stderr(&output).lines().filter(|line| line.contains("--vmax")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Counted in the demo's grids by numpy.
+    assert_eq!(of(&[]), ["note: 3 % of ΔW_q, 38 % of ΔW_v are over 0.5: --vmax auto"]);
+    assert_eq!(of(&["--vmax", "0.7"]), ["note: under 1 % of ΔW_v is over 0.7: --vmax auto"]);
+    assert_eq!(of(&["--vmax", "auto"]), Vec::<String>::new());
+    assert_eq!(of(&["--vmax", "1"]), Vec::<String>::new());
+    assert_eq!(of(&["-q"]), Vec::<String>::new());
+}
+
+/// The warnings of a comparison, without their labels.
+fn warned(output: &Output) -> Vec<String> {
+    assert!(output.status.success(), "{}", stderr(output));
+    stderr(output).lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn one_file_under_two_names_and_copies_are_said_to_be_that() {
+    let folder = folder();
+    let (root, a, link, copy) =
+        (folder.path(), folder.path().join("a"), folder.path().join("link"), folder.path().join("copy"));
+    let tensors = "adapter_model.safetensors";
+    fs::create_dir_all(&a).unwrap();
+    fs::create_dir_all(&copy).unwrap();
+    fs::create_dir_all(root.join("touched")).unwrap();
+    for name in [tensors, "adapter_config.json"] {
+        fs::copy(Path::new(RUN_A).join(name), a.join(name)).unwrap();
+        fs::copy(Path::new(RUN_A).join(name), copy.join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("a", &link).unwrap();
+    let mut bytes = fs::read(a.join(tensors)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(root.join("touched").join(tensors), bytes).unwrap();
+
+    let of = |command: &str, names: [&str; 2]| {
+        let picture = if command == "figure" { "x.png" } else { "-" };
+        let args = [command, names[0], names[1], "-o", picture, "--side", "b", "--engine", "cpu"];
+        warned(&lorascope(&args).current_dir(root).output().unwrap())
+    };
+    for command in ["figure", "compare"] {
+        for other in ["a", "./a", "link", "a/adapter_model.safetensors"] {
+            assert_eq!(of(command, ["a", other]), [format!("a and {other} are one file, so every φ is 1")]);
+        }
+        assert_eq!(
+            of(command, ["a", "copy"]),
+            ["a and copy are copies, the same in every byte, so every φ is 1"]
+        );
+        let touched = of(command, ["a", "touched"]);
+        assert!(touched.len() == 1 && touched[0].contains("share the random start of A"), "{touched:?}");
+    }
+}
+
+#[test]
+fn modules_with_one_a_are_said_to_be_one_panel_several_times() {
+    let folder = folder();
+    let modules = [("transformer.h.0.attn.c_attn", 24, 72), ("transformer.h.1.attn.c_attn", 24, 72)];
+    for seed in [1, 2] {
+        Checkpoint::new(seed).base(None).modules(&modules).write(&folder.path().join(seed.to_string()));
+    }
+    let of = |args: &[&str]| {
+        let output = lorascope(args).args(["--engine", "cpu"]).current_dir(folder.path()).output().unwrap();
+        warned(&output)
+    };
+    let one = "`h.0.attn.c_attn.q`, `h.0.attn.c_attn.k`, `h.0.attn.c_attn.v` have one A in each file, so they are one \
+               comparison 3 times on this side: compare --side b, where each has a B of its own";
+    assert_eq!(of(&["figure", "1", "2", "--projections", "q,k,v", "--layer", "0", "-o", "x.png"]), [one]);
+    let of_all = of(&["compare", "1", "2", "--projections", "q,k,v"]);
+    assert_eq!(of_all, [format!("{one}; the same holds for 1 other group")]);
+    assert_eq!(of(&["compare", "1", "2", "--side", "b"]), Vec::<String>::new());
+    assert_eq!(of(&["compare", "1", "2", "--projections", "q"]), Vec::<String>::new());
 }

@@ -95,7 +95,7 @@ fn angles_stand_in_the_table_and_in_the_summary_of_a_figure_from_the_smallest_to
     let document = json_of(&[&runs[..], &["--angles"]].concat());
     let table = compare(&[&runs[..], &["--angles", "-q"]].concat());
     let table: Vec<&str> = text(&table.stdout).lines().collect();
-    assert!(table[0].ends_with("  angles, degrees"), "{}", table[0]);
+    assert!(table[0].ends_with("  angles, degrees  geodesic  chordal  angle_max"), "{}", table[0]);
     let mut shown = vec![];
     for (module, row) in document["modules"].as_array().unwrap().iter().zip(&table[1..]) {
         let angles: Vec<f64> =
@@ -108,7 +108,19 @@ fn angles_stand_in_the_table_and_in_the_summary_of_a_figure_from_the_smallest_to
         let mean = angles.iter().map(|angle| angle.to_radians().cos().powi(2)).sum::<f64>() / 8.0;
         assert!(mean > module["phi_r"].as_f64().unwrap(), "{mean}");
         shown.push(format!("{:.1} to {:.1}", angles[0], angles[7]));
-        assert!(row.ends_with(&shown[shown.len() - 1]), "{row}");
+        // Of the definition, from the angles: ‖θ‖₂ in radians, √Σ sin²θ, the last one.
+        let radians = angles.iter().map(|angle| angle.to_radians());
+        let geodesic = radians.clone().map(|angle| angle * angle).sum::<f64>().sqrt();
+        let chordal = radians.map(|angle| angle.sin().powi(2)).sum::<f64>().sqrt();
+        for (key, expected) in [("geodesic", geodesic), ("chordal", chordal), ("angle_max", angles[7])] {
+            let found = module[key].as_f64().unwrap();
+            assert!((found - expected).abs() < 1e-5, "{key} {found}, not {expected}");
+        }
+        let phi_full = module["phi_full"].as_f64().unwrap();
+        assert!((chordal - (8.0 * (1.0 - phi_full)).sqrt()).abs() < 1e-4, "{chordal} of {phi_full}");
+        let end =
+            format!("{}     {geodesic:.3}    {chordal:.3}     {:.3}", shown[shown.len() - 1], angles[7]);
+        assert!(row.ends_with(&end), "{row}, not {end}");
     }
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -133,6 +145,109 @@ fn grids_never_share_an_output_with_the_other_result() {
     };
     refused(&["--save", "-"], "grids cannot go to stdout, which has the other result");
     refused(&["-o", "grids.npz"], "--save");
+    refused(&["-o", "grids.parquet"], "a comparison cannot be written as .parquet; use .txt, .csv or .json");
+    refused(&["-o", "x.csv", "--json"], "--json or --csv, and the suffix of -o, name two formats");
+    refused(&["-o", "x.json", "--csv"], "--json or --csv, and the suffix of -o, name two formats");
+    refused(&["-o", "x.txt", "--csv"], "--json or --csv, and the suffix of -o, name two formats");
+    refused(&["--json", "--csv"], "cannot be used with");
+    refused(&["--grids"], "--grids is for JSON: add --json, or name a .json file with -o");
+    refused(&["--grids", "-o", "x.csv"], "--grids is for JSON");
+}
+
+#[test]
+fn the_suffix_of_the_output_names_its_format() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runs = [SEED_0, SEED_1, "-q"];
+    let of_file = |name: &str, more: &[&str]| {
+        let file = folder.path().join(name);
+        let output = compare(&[&runs[..], more, &["-o", file.to_str().unwrap()]].concat());
+        assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
+        fs::read_to_string(file).unwrap()
+    };
+    let of_stdout = |more: &[&str]| text(&compare(&[&runs[..], more].concat()).stdout).to_owned();
+    assert_eq!(of_file("x.csv", &[]), of_stdout(&["--csv"]));
+    assert_eq!(of_file("x.CSV", &["--csv"]), of_stdout(&["--csv"]));
+    assert_eq!(of_file("x.json", &["--grids"]), of_stdout(&["--json", "--grids"]));
+    assert_eq!(of_file("x.txt", &[]), of_stdout(&[]));
+    assert_eq!(of_file("without", &["--csv"]), of_stdout(&["--csv"]));
+}
+
+#[test]
+fn csv_has_the_numbers_of_json_and_their_mean_in_the_last_row() {
+    // Ranks 1 and 3 of 6 dimensions, and a module without a cosine.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [x, y] = ["x", "y"].map(|name| folder.path().join(format!("{name}.safetensors")));
+    write_run(&x, &[("first", 1), ("second", 5)]);
+    write_run(&y, &[("first", 1), ("second", 3)]);
+    let runs = [x.to_str().unwrap(), y.to_str().unwrap(), "--angles"];
+    let output = compare(&[&runs[..], &["--csv", "-q"]].concat());
+    let rows: Vec<Vec<&str>> =
+        text(&output.stdout).lines().map(|line| line.split(',').collect::<Vec<_>>()).collect();
+    let [header, first, second, mean] = &rows[..] else { panic!("{rows:?}") };
+    assert!(rows.iter().all(|row| row.len() == header.len()), "{rows:?}");
+    assert_eq!([first[0], second[0], mean[0]], ["first", "second", "mean"]);
+    assert_eq!(
+        header[..9],
+        ["module", "r_a", "r_b", "q_a", "q_b", "d", "phi_1", "phi_2", "phi_r"],
+        "{header:?}"
+    );
+    let document = json_of(&runs);
+    for (at, &column) in header.iter().enumerate() {
+        let values = [first[at], second[at]];
+        for (module, value) in document["modules"].as_array().unwrap().iter().zip(values) {
+            if let Some(expected) = module.get(column) {
+                let expected = match expected {
+                    Value::Null => String::new(),
+                    Value::String(text) => text.clone(),
+                    Value::Bool(flag) => flag.to_string(),
+                    number => number.as_f64().unwrap().to_string(),
+                };
+                assert_eq!(value, expected, "{column}");
+            }
+        }
+        let numbers: Vec<f64> = values.iter().filter_map(|value| value.parse().ok()).collect();
+        let expected = match numbers.len() {
+            0 => {
+                if at == 0 {
+                    "mean".to_owned()
+                } else {
+                    String::new()
+                }
+            }
+            n => (numbers.iter().sum::<f64>() / n as f64).to_string(),
+        };
+        assert_eq!(mean[at], expected, "{column}");
+    }
+    let cell =
+        |row: &[&str], column: &str| row[header.iter().position(|name| *name == column).unwrap()].to_owned();
+    // What one module lacks is empty, and the mean is that of the others.
+    assert_eq!(["phi_2", "angle_3", "init_cosine"].map(|name| cell(first, name)), ["", "", "1"]);
+    assert_eq!(["phi_2", "angle_3", "init_cosine"].map(|name| cell(second, name)), ["1", "0", ""]);
+    assert_eq!(["phi_2", "angle_3", "init_cosine"].map(|name| cell(mean, name)), ["1", "0", "1"]);
+    assert_eq!(["r_a", "r_b", "shared_init", "name_a"].map(|name| cell(mean, name)), ["3", "2", "", ""]);
+}
+
+#[test]
+fn nine_tenths_of_the_energy_and_phi_there_follow_from_the_singular_values_and_the_grid() {
+    let document = json_of(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "--grids"]);
+    let table = compare(&[SEED_0, "tests/data/adapters/seed1-r8-layer5", "-q"]);
+    let lines: Vec<&str> = text(&table.stdout).lines().collect();
+    assert!(lines[0].contains("  φ(k90_a, k90_b)  "), "{}", lines[0]);
+    for (module, line) in document["modules"].as_array().unwrap().iter().zip(&lines[1..]) {
+        let k90 = |key: &str| {
+            let energies: Vec<f64> =
+                module[key].as_array().unwrap().iter().map(|sigma| sigma.as_f64().unwrap().powi(2)).collect();
+            let whole: f64 = energies.iter().sum();
+            (1..).find(|&k| energies[..k].iter().sum::<f64>() / whole >= 0.9).unwrap()
+        };
+        let (a, b) = (k90("sigma_a"), k90("sigma_b"));
+        assert!(a > 8 && a < 64 && b < 8, "{a} {b}: the checkpoints do not test it");
+        assert_eq!((&module["k90_a"], &module["k90_b"]), (&a.into(), &b.into()));
+        assert_eq!(module["phi_k90"], module["phi"][a - 1][b - 1]);
+        assert!((module["baseline_k90"].as_f64().unwrap() - a.max(b) as f64 / 384.0).abs() < 1e-12);
+        let shown = format!("  {:.3} at ({a}, {b})  ", module["phi_k90"].as_f64().unwrap());
+        assert!(line.contains(&shown), "{line}, not {shown}");
+    }
 }
 
 #[test]

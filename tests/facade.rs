@@ -66,7 +66,8 @@ fn five_lines_scan_a_folder_with_progress_and_a_stop_flag() {
 
     assert_eq!(outcome.end, ScanEnd::Complete { problems: vec![] });
     assert!(outcome.skipped.is_empty() && !outcome.has_gaps());
-    assert_eq!((outcome.plan.n_adapters, outcome.plan.n_modules, outcome.plan.whole.n_pairs), (8, 2, 56));
+    let plan = outcome.plan;
+    assert_eq!((plan.n_adapters, plan.n_modules, plan.n_pairs, plan.whole.n_rows), (8, 2, 28, 56));
     assert_eq!(outcome.n_blocks, outcome.plan.whole.n_blocks);
     assert!(outcome.adapters_file().is_file());
     assert_eq!(fs::read_dir(outcome.pairs()).unwrap().count() as u64, outcome.n_blocks);
@@ -138,7 +139,7 @@ fn a_dry_run_says_what_it_would_take_and_makes_nothing() {
     let run = scan.dry_run().unwrap();
     assert!(!place.path("out").exists() && !place.path("cache").exists());
     assert_eq!((run.n_adapters, run.n_added, run.n_modules, run.max_rank), (8, 8, 2, 4));
-    assert_eq!((run.counts.n_pairs, run.counts.n_pairs_left, run.counts.n_done), (56, 56, 0));
+    assert_eq!((run.n_pairs, run.counts.n_rows, run.counts.n_rows_left, run.counts.n_done), (28, 56, 56, 0));
     assert_eq!((run.n_ignored, run.skipped.len()), (1, 1));
     assert!(matches!(&run.skipped[0].error, Error::Malformed(_)), "{:?}", run.skipped);
     assert!(run.skipped[0].path.ends_with("broken.safetensors"));
@@ -149,7 +150,7 @@ fn a_dry_run_says_what_it_would_take_and_makes_nothing() {
     // The same scan, made.
     let outcome = scan.run().unwrap();
     assert!(outcome.has_gaps() && outcome.skipped.len() == 1);
-    assert_eq!(scan.dry_run().unwrap().counts.n_pairs_left, 0);
+    assert_eq!(scan.dry_run().unwrap().counts.n_rows_left, 0);
 }
 
 #[test]

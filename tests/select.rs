@@ -4,7 +4,7 @@ mod common;
 
 use common::files::{adapter, data};
 use lorascope::engine::CpuEngine;
-use lorascope::{Adapter, Error, Matching, Remedy, Selected, Selection, Side, compare};
+use lorascope::{Adapter, Error, Layers, Matching, Remedy, Selected, Selection, Side, compare};
 
 /// A BERT with query, key and value in these layers.
 fn bert(label: &str, layers: &[usize]) -> Adapter {
@@ -100,6 +100,83 @@ fn a_layer_alone_means_its_q_and_v() {
     assert_eq!(selected.note, None);
 }
 
+fn layers(text: &str) -> Layers {
+    text.parse().unwrap()
+}
+
+#[test]
+fn layers_are_taken_by_range_by_list_and_all() {
+    let x = bert("x", &[0, 1, 2, 3, 10]);
+    let of = |text: &str| {
+        let selected = Selection::new().layers(layers(text)).select(&x, &x, Side::A).unwrap();
+        let layers = selected.pairs.iter().map(|pair| pair.layer().unwrap());
+        (layers.collect::<Vec<_>>(), selected.note)
+    };
+    // q and v of each.
+    assert_eq!(of("1-3"), (vec![1, 1, 2, 2, 3, 3], None));
+    assert_eq!(of("10,0,2"), (vec![0, 0, 2, 2, 10, 10], None));
+    assert_eq!(of("all"), (vec![0, 0, 1, 1, 2, 2, 3, 3, 10, 10], None));
+    // A range may be longer than the model; what it named in vain is said.
+    assert_eq!(of("2-5"), (vec![2, 2, 3, 3], Some("not in both files: layers 4 to 5".to_owned())));
+    let whole = Selection::new().all().layers(layers("0,10")).select(&x, &x, Side::A).unwrap();
+    assert_eq!(whole.pairs.len(), 6);
+}
+
+#[test]
+fn each_layer_that_is_named_by_itself_must_be_there() {
+    let x = bert("x", &[0, 1, 2]);
+    assert_eq!(
+        refused(&Selection::new().layers(layers("0,7")), &x, &x),
+        "layer 7: neither x nor x has it; both have layers 0 to 2"
+    );
+    assert_eq!(
+        refused(&Selection::new().layers(layers("5-7")), &x, &x),
+        "layers 5 to 7: neither x nor x has it; both have layers 0 to 2"
+    );
+    let y = square("y", &["lm_head"]);
+    assert_eq!(
+        refused(&Selection::new().all().layers(Layers::all()), &y, &y),
+        "layers: neither y nor y has it; both have modules without layer number, `lm_head`"
+    );
+}
+
+#[test]
+fn named_projections_come_in_the_order_given_layer_by_layer() {
+    let x = bert("x", &[0, 1, 10]);
+    let ends = |selected: &Selected| {
+        let end = |name: &&str| name.rsplit(".layer.").next().unwrap().replace(".attention.self", "");
+        names(selected).iter().map(end).collect::<Vec<_>>()
+    };
+    let selection = Selection::new().layers(layers("0,10")).projections(["v", "key", "q"]);
+    assert_eq!(
+        ends(&selection.select(&x, &x, Side::A).unwrap()),
+        ["0.value", "0.key", "0.query", "10.value", "10.key", "10.query"]
+    );
+    // Of the middle block too.
+    let middle = Selection::new().projections(["v", "q"]);
+    assert_eq!(ends(&middle.select(&x, &x, Side::A).unwrap()), ["1.value", "1.query"]);
+    let compared = Selection::new().all().projections(["v", "q"]);
+    assert_eq!(
+        ends(&compared.select(&x, &x, Side::A).unwrap()),
+        ["0.value", "0.query", "1.value", "1.query", "10.value", "10.query"]
+    );
+}
+
+#[test]
+fn what_is_misspelt_is_answered_with_the_nearest_names() {
+    let x = bert("x", &[0, 1, 2, 3, 4, 5]);
+    assert_eq!(
+        refused(&Selection::new().modules(["*layer.4.*.vallue"]).unwrap(), &x, &x),
+        "module `*layer.4.*.vallue`: neither x nor x has it; both have `encoder.layer.4.attention.self.value`, \
+         `encoder.layer.4.attention.self.key`, `encoder.layer.4.attention.self.query`, \
+         `encoder.layer.0.attention.self.value` and 14 more"
+    );
+    assert_eq!(
+        refused(&Selection::new().layer(0).projections(["vv"]), &x, &x),
+        "projection `vv`: neither x nor x has it; both have `v`, `k`, `q`"
+    );
+}
+
 #[test]
 fn a_layer_with_q_but_no_v_gives_q_and_says_so() {
     let (x, y) = (square("x", &["h.0.attn.q_proj", "h.0.attn.v_proj"]), square("y", &["h.0.attn.q_proj"]));
@@ -122,9 +199,7 @@ fn projections_are_found_across_naming_habits() {
         let x = square("x", &modules.each_ref().map(String::as_str));
         for asked in [["q", "v", "o"], ["query", "v_proj", "to_out.0"]] {
             let selected = Selection::new().layer(7).projections(asked).select(&x, &x, Side::A).unwrap();
-            let mut expected: Vec<&str> = modules.iter().map(String::as_str).collect();
-            expected.sort();
-            assert_eq!(names(&selected), expected);
+            assert_eq!(names(&selected), modules);
         }
     }
 }
@@ -211,7 +286,7 @@ fn a_layer_that_is_not_there_is_answered_with_those_that_are() {
 #[test]
 fn a_projection_that_is_not_there_is_answered_with_those_that_are() {
     let x = square("x", &["h.0.attn.c_attn", "h.0.attn.c_proj"]);
-    let message = "neither x nor x has it; both have `c_attn`, `o`";
+    let message = "neither x nor x has it; both have `o`, `c_attn`";
     let asked = Selection::new().projections(["k"]);
     assert_eq!(refused(&asked, &x, &x), format!("projection `k`: {message}"));
     assert_eq!(refused(&asked.layer(0), &x, &x), format!("projection `k`: {message}"));

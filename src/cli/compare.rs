@@ -1,5 +1,7 @@
 //! `lorascope compare`: two checkpoints in numbers, a row for each module that both have.
 
+mod csv;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -10,10 +12,12 @@ use super::console::Console;
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
 use super::options::{ComputeArgs, SelectionArgs};
-use super::output::{self, Destination};
+use super::output::{self, Destination, TextFormat, TextOutput};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
+use super::usage::Usage;
 use super::warnings::Warning;
+use crate::measure::k90::K90;
 use crate::measure::update::{self, WholeUpdate};
 use crate::measure::{PairStatistics, chance};
 use crate::relation::Relation;
@@ -25,9 +29,9 @@ A CHECKPOINT is as for figure. Without --layer, --projections and --module, ever
 
 Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
 directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
-deviations φ(r, r) lies above it. φ(q_a, q_b) is how much of the smaller subspace the larger one contains, and adjusted is the \
-same corrected for chance: 0 for random subspaces, 1 for the same or a contained one. The linear CKA of the two factors weighs \
-each direction by its singular value.
+deviations φ(r, r) lies above it. k90 is the fewest directions with 90 % of the energy Σσ². φ(q_a, q_b) is how much of the smaller \
+subspace the larger one contains, and adjusted is the same corrected for chance: 0 for random subspaces, 1 for the same or a \
+contained one. The linear CKA of the two factors weighs each direction by its singular value.
 
 cos ΔW is the cosine of the two updates s·B·A themselves, from -1 (opposite) over 0 (unrelated) to 1 (the same direction), on \
 every side, with its z; ‖ΔW‖ are their norms. The last row takes all modules as one vector. The init cosine is the cosine of the \
@@ -39,6 +43,7 @@ Examples:
   lorascope compare runs/seed0 runs/seed1
   lorascope compare runs/seed0 runs/seed1 --side b --module '*.v_proj'
   lorascope compare runs/seed0 runs/seed1 --json --grids -o pair.json
+  lorascope compare runs/seed0 runs/seed1 -o pair.csv
   lorascope compare runs/seed0 runs/seed1 --save grids.npz";
 
 #[derive(Debug, ArgGroup)]
@@ -49,16 +54,19 @@ pub(super) struct CompareArgs {
     /// Second checkpoint: its directions are the columns, j
     #[arg(value_name = "CHECKPOINT_B")]
     checkpoint_b: PathBuf,
-    /// Where to write the table or the JSON: a file, or - for stdout
+    /// Where to write the result: a .txt, .csv or .json file, or - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output::text())]
-    output: Destination,
+    output: TextOutput,
     /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
     /// With --json: add the whole grid of each module
-    #[arg(long, requires = "json")]
+    #[arg(long)]
     grids: bool,
-    /// Add the principal angles in degrees: an SVD for each module
+    /// Print the result as CSV, with the mean over the modules as the last row
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Add the principal angles in degrees and the distances that follow from them: an SVD for each module
     #[arg(long)]
     angles: bool,
     #[command(flatten)]
@@ -67,7 +75,32 @@ pub(super) struct CompareArgs {
     compute: ComputeArgs,
 }
 
+impl CompareArgs {
+    /// The format that the options and the output's suffix name.
+    ///
+    /// # Errors
+    /// When they name two.
+    fn format(&self) -> Result<TextFormat, Usage> {
+        let by_option = match (self.compute.json, self.csv) {
+            (true, _) => Some(TextFormat::Json),
+            (_, true) => Some(TextFormat::Csv),
+            _ => None,
+        };
+        let format = match (by_option, self.output.format) {
+            (Some(option), Some(suffix)) if option != suffix => {
+                return Err(Usage("--json or --csv, and the suffix of -o, name two formats"));
+            }
+            (option, suffix) => option.or(suffix).unwrap_or(TextFormat::Table),
+        };
+        match self.grids && format != TextFormat::Json {
+            true => Err(Usage("--grids is for JSON: add --json, or name a .json file with -o")),
+            false => Ok(format),
+        }
+    }
+}
+
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
+    let format = args.format()?;
     args.compute.check()?;
     let (a, b) = (args.selection.open(&args.checkpoint_a)?, args.selection.open(&args.checkpoint_b)?);
     let selection = args.selection.of(Selection::new().all())?;
@@ -85,7 +118,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
             console.detail("only", format!("{}: {}", run.path().display(), module.name));
         }
     }
-    let sink = Sink::open_text(&args.output)?;
+    let sink = Sink::open_text(&args.output.to)?;
     let grids = args.save.as_ref().map(Sink::open).transpose()?;
 
     let job = Job {
@@ -100,7 +133,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
     let same_modules = selected.only.iter().all(Vec::is_empty);
     let relation = relation_of([&a, &b], &done.comparisons, same_modules)?;
     // Digests read the files whole, so only where they are kept.
-    let meta = if args.compute.json || grids.is_some() {
+    let meta = if format == TextFormat::Json || grids.is_some() {
         Some(Meta::new([&a, &b], side, None, done.engine.info())?)
     } else {
         None
@@ -108,26 +141,24 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
     if let (Some(grids), Some(meta)) = (grids, &meta) {
         save(grids, &done, meta)?;
     }
-    match meta.filter(|_| args.compute.json) {
-        Some(meta) => {
-            let modules = done.comparisons.iter().zip(&done.statistics);
-            let modules =
-                modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids)).collect();
+    let modules = done.comparisons.iter().zip(&done.statistics);
+    let modules = modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids));
+    let text = match (format, &meta) {
+        (TextFormat::Json, Some(made_by)) => {
             let document = Document {
-                relation: relation.into(),
                 schema: 1,
-                modules,
+                relation: relation.into(),
+                modules: modules.collect(),
                 whole: whole(&done).into(),
                 warnings: &done.warnings,
-                made_by: &meta,
+                made_by,
             };
-            let mut text = serde_json::to_string_pretty(&document)?;
-            text.push('\n');
-            sink.fill_text(&text)?;
+            serde_json::to_string_pretty(&document)? + "\n"
         }
-        None => sink.fill_text(&format!("{}relation: {relation}\n", table(&done)))?,
-    }
-    Ok(())
+        (TextFormat::Csv, _) => csv::text(&modules.collect::<Vec<_>>())?,
+        _ => format!("{}relation: {relation}\n", table(&done)),
+    };
+    Ok(sink.fill_text(&text)?)
 }
 
 #[derive(Serialize)]
@@ -175,7 +206,7 @@ fn whole(done: &Done) -> WholeUpdate {
     update::whole(done.comparisons.iter().filter_map(|comparison| comparison.factorised.update))
 }
 
-/// One module, as `--json` has it.
+/// One module, as `--json` and `--csv` have it.
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
@@ -188,6 +219,8 @@ struct Row<'a> {
     sigma_b: &'a [f64],
     #[serde(flatten)]
     statistics: &'a PairStatistics,
+    #[serde(flatten)]
+    k90: K90,
     /// φ(k, k) at powers of two and at min(q_a, q_b).
     diagonal: Vec<Cell>,
     /// The whole grid, row by row.
@@ -226,6 +259,7 @@ impl<'a> Row<'a> {
             sigma_a: a.sigma(),
             sigma_b: b.sigma(),
             statistics,
+            k90: K90::of(a, b, grid),
             diagonal: depths.into_iter().filter_map(|k| cell(comparison, k)).collect(),
             phi: with_grid.then(|| (1..=grid.n_rows()).map(phi).collect()),
         }
@@ -265,7 +299,7 @@ fn table(done: &Done) -> String {
     let depths: Vec<usize> = powers(deepest).collect();
     let mut header: Vec<String> = ["module", "r_a", "r_b", "d"].map(String::from).into();
     header.extend(depths.iter().map(|k| format!("φ({k}, {k})")));
-    header.extend(["φ(r, r)", "baseline", "z"].map(String::from));
+    header.extend(["φ(r, r)", "baseline", "z", "φ(k90_a, k90_b)"].map(String::from));
     let texts = done.statistics.first().into_iter().flat_map(PairStatistics::texts);
     header.extend(texts.map(|(text, _)| text.heading.to_owned()));
     let mut rows = vec![header];
@@ -283,6 +317,8 @@ fn table(done: &Done) -> String {
         row.push(phi(last(one)));
         row.push(full.as_ref().map_or(MISSING.to_owned(), |cell| format!("{:.3}", cell.baseline)));
         row.push(shown_z(full.and_then(|cell| cell.z)));
+        let k90 = K90::of(&both.a, &both.b, &one.grid);
+        row.push(format!("{:.3} at ({}, {})", k90.phi_k90, k90.k90_a, k90.k90_b));
         row.extend(statistics.texts().map(|(_, text)| text.unwrap_or_else(|| MISSING.to_owned())));
         rows.push(row);
     }

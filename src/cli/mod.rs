@@ -21,6 +21,7 @@ mod picture;
 mod progress;
 mod remedies;
 mod report;
+mod same_file;
 mod scan;
 mod shared;
 mod sink;

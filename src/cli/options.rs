@@ -8,20 +8,28 @@ use super::matches::MatchArg;
 use super::usage::Usage;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::{Palette, Style};
-use crate::{Adapter, OpenOptions, Selection, Side};
+use crate::{Adapter, Layers, OpenOptions, Selection, Side};
 
+/// What narrows the modules of a checkpoint.
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which modules")]
-pub(super) struct SelectionArgs {
-    /// Layer, by its number in the tensor names, from 0
-    #[arg(long, value_name = "N")]
-    pub(super) layer: Option<usize>,
+pub(super) struct ModuleArgs {
+    /// Layers, by their numbers in the tensor names, from 0: 5, 0-5, 0,2,5 or all
+    #[arg(long, value_name = "LAYERS")]
+    pub(super) layer: Option<Layers>,
     /// Projections, such as q,v, whatever the model calls them (q: query, q_proj, q_lin, to_q, ...)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = projection)]
     pub(super) projections: Vec<String>,
     /// Modules whose name matches this glob (* ? [...]); may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
+}
+
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "Which modules")]
+pub(super) struct SelectionArgs {
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// How to match the modules of two files: canonical, by name without wrapper prefixes; exact, by the names in the files;
     /// or a .csv file with a line FIRST,SECOND for each pair that canonical names do not match
     #[arg(long = "match", value_name = "HOW", default_value = "canonical")]
@@ -39,10 +47,11 @@ impl SelectionArgs {
 
     /// What these select, of `selection`.
     pub(super) fn of(&self, selection: Selection) -> anyhow::Result<Selection> {
-        let selection = selection.projections(&self.projections).modules(&self.module)?;
+        let ModuleArgs { layer, projections, module } = &self.modules;
+        let selection = selection.projections(projections).modules(module)?;
         let selection = selection.matching(self.matching.read()?);
-        Ok(match self.layer {
-            Some(layer) => selection.layer(layer),
+        Ok(match layer {
+            Some(layers) => selection.layers(layers.clone()),
             None => selection,
         })
     }

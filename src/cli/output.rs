@@ -37,13 +37,42 @@ impl PictureOutput {
     }
 }
 
-/// Parses a text's output: a file of any suffix but that of grids, whose option is another.
-pub(super) fn text() -> impl TypedValueParser<Value = Destination> {
-    OsStringValueParser::new().try_map(|name| match Destination::of(name) {
-        Destination::File(path) if has_suffix(&path, "npz") => {
-            Err(".npz is for grids, which --save writes; -o names the table or the JSON")
-        }
-        destination => Ok(destination),
+/// How a comparison is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextFormat {
+    /// A table for people.
+    Table,
+    Json,
+    Csv,
+}
+
+/// Where a text goes, and in which format, if the name's suffix says it.
+#[derive(Debug, Clone)]
+pub(super) struct TextOutput {
+    pub(super) to: Destination,
+    pub(super) format: Option<TextFormat>,
+}
+
+/// Parses a text's output: the suffix names the format, and a pipe or a device needs none.
+pub(super) fn text() -> impl TypedValueParser<Value = TextOutput> {
+    OsStringValueParser::new().try_map(|name| -> Result<_, String> {
+        let to = Destination::of(name);
+        let suffix = match &to {
+            Destination::File(path) => path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase()),
+            Destination::Stdout => None,
+        };
+        let format = match suffix.as_deref() {
+            None => None,
+            Some("txt") => Some(TextFormat::Table),
+            Some("json") => Some(TextFormat::Json),
+            Some("csv") => Some(TextFormat::Csv),
+            Some("npz") => return Err("grids go to --save; -o takes .txt, .csv or .json".to_owned()),
+            Some(suffix) => {
+                let suffix = printable(suffix, 20);
+                return Err(format!("a comparison cannot be written as .{suffix}; use .txt, .csv or .json"));
+            }
+        };
+        Ok(TextOutput { to, format })
     })
 }
 

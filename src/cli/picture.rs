@@ -15,6 +15,7 @@ use super::write_stdout;
 use crate::error::Result as CrateResult;
 use crate::figure::{Figure, Panel, Plot};
 use crate::scan::finished::CachedPair;
+use crate::text::{printable, some_of};
 use crate::{Adapter, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
@@ -75,6 +76,9 @@ impl<'a> Picture<'a> {
             save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;
         }
         let columns = self.columns(&done);
+        if let Some(note) = over_vmax(&figure, &columns) {
+            console.note("note", note);
+        }
         if self.compute.json {
             let document = Document {
                 schema: 1,
@@ -143,6 +147,27 @@ impl<'a> Picture<'a> {
         let control = done.control.iter().map(Column::control);
         with_distinct_titles(modules.chain(control).collect(), self.pairs)
     }
+}
+
+/// Says which panels have cells over the upper end of the colours, where all look the same.
+fn over_vmax(figure: &Figure, columns: &[Column]) -> Option<String> {
+    let (shares, vmax) = figure.over();
+    let over: Vec<String> = columns
+        .iter()
+        .zip(shares)
+        .filter(|(_, share)| *share > 0.0)
+        .map(|(column, share)| {
+            // Rounded, neither none of them nor all.
+            let percent = match (100.0 * share).round() {
+                0.0 => "under 1".to_owned(),
+                100.0 if share < 1.0 => "over 99".to_owned(),
+                percent => percent.to_string(),
+            };
+            format!("{percent} % of {}", printable(&column.title, 40))
+        })
+        .collect();
+    let verb = if over.len() == 1 { "is" } else { "are" };
+    (!over.is_empty()).then(|| format!("{} {verb} over {vmax}: --vmax auto", some_of(over)))
 }
 
 /// Adds the layer to titles that stand on several columns, and a number where that is not enough.

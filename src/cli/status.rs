@@ -45,14 +45,15 @@ pub(super) fn run(args: &StatusArgs, console: &Console) -> Result<()> {
 
 fn text(status: &Status) -> String {
     let counts = status.counts;
-    let done = counts.n_pairs - counts.n_pairs_left;
+    let done = counts.n_rows - counts.n_rows_left;
     let mut text = format!(
-        "{}, {}\nblocks: {} of {} done, pairs: {done} of {}\n",
+        "{}, {}, {}\nblocks: {} of {} done, rows: {done} of {}\n",
         counted(status.n_adapters, "checkpoint"),
         counted(status.n_modules, "module"),
+        counted(status.n_pairs as usize, "pair"),
         counts.n_done,
         counts.n_blocks,
-        counts.n_pairs
+        counts.n_rows
     );
     if !status.missing.is_empty() {
         text += &format!("missing: {}\n", some_of(status.missing.iter().cloned()));

@@ -1,16 +1,19 @@
 //! Warnings that save a wrong conclusion, in words and for machines.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 
+use super::same_file::Same;
 use crate::text::{counted, listed};
 use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `numbered-modules`, `dora`, `shared-init`, `base-models-differ`, `alpha-missing`, `rank-lost`, `near-noise`.
+    /// For machines: `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`, `alpha-missing`, `shared-init`,
+    /// `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -29,7 +32,12 @@ pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> 
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
     warnings.extend(alpha_missing(runs, factorised));
-    warnings.extend(shared_init(side, factorised));
+    // What is one file shares all else too, and on every side.
+    match Same::of(runs) {
+        Some(same) => warnings.push(one_file(same, runs)),
+        None => warnings.extend(shared_init(side, factorised)),
+    }
+    warnings.extend(same_bases(side, factorised));
     let lost = |basis: &Basis| basis.n_dropped() > 0;
     warnings.extend(of_bases(runs, factorised, "rank-lost", lost, |basis| {
         let full = basis.r().min(basis.d());
@@ -57,6 +65,56 @@ fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
         code: "base-models-differ",
         message: format!("the configs name different base models: {}", listed([a, b])),
         modules: vec![],
+    })
+}
+
+fn one_file(same: Same, runs: [&Adapter; 2]) -> Warning {
+    let [a, b] = runs.map(|run| run.path().display());
+    let (code, message) = match same {
+        Same::File => ("same-file", format!("{a} and {b} are one file")),
+        Same::Content => ("same-content", format!("{a} and {b} are copies, the same in every byte")),
+    };
+    Warning { code, message: format!("{message}, so every φ is 1"), modules: vec![] }
+}
+
+/// Modules that have one basis in each of the two files, as those that were cut from a fused weight have one A.
+fn same_bases(side: Side, factorised: &[Factorised]) -> Option<Warning> {
+    let mut groups: Vec<Vec<&Factorised>> = vec![];
+    let mut places: HashMap<Vec<u64>, Vec<usize>> = HashMap::new();
+    for both in factorised {
+        let spectra = both.a.sigma().iter().chain(both.b.sigma()).map(|sigma| sigma.to_bits());
+        let places = places.entry(spectra.collect()).or_default();
+        let is_same = |&&place: &&usize| {
+            let first = groups[place][0];
+            first.a.rows() == both.a.rows() && first.b.rows() == both.b.rows()
+        };
+        match places.iter().find(is_same).copied() {
+            Some(place) => groups[place].push(both),
+            None => {
+                places.push(groups.len());
+                groups.push(vec![both]);
+            }
+        }
+    }
+    groups.retain(|group| group.len() > 1);
+    let first = groups.first()?;
+    let shown = listed(first.iter().map(|both| both.pair.name()));
+    let (n, more) = (first.len(), groups.len() - 1);
+    let more = if more > 0 {
+        format!("; the same holds for {}", counted(more, "other group"))
+    } else {
+        String::new()
+    };
+    let (what, way_out) = match side {
+        Side::A => ("one A", ": compare --side b, where each has a B of its own"),
+        _ => ("one subspace", ""),
+    };
+    Some(Warning {
+        code: "same-bases",
+        message: format!(
+            "{shown} have {what} in each file, so they are one comparison {n} times on this side{way_out}{more}"
+        ),
+        modules: names(groups.iter().flatten().map(|both| &both.pair)),
     })
 }
 

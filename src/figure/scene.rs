@@ -80,6 +80,8 @@ pub(super) enum Item {
     Frame { rect: Rect, width_pt: f64 },
     /// A line through points, in a colour.
     Line { points_pt: Vec<(f64, f64)>, width_pt: f64, color: [u8; 3] },
+    /// A filled shape with straight sides.
+    Polygon { points_pt: Vec<(f64, f64)>, color: [u8; 3] },
     /// A filled circle.
     Dot { x_pt: f64, y_pt: f64, radius_pt: f64, color: [u8; 3] },
 }
@@ -170,18 +172,8 @@ impl Item {
                 width_pt: rect.width_pt + 2.0 * width_pt,
                 height_pt: rect.height_pt + 2.0 * width_pt,
             },
-            Self::Line { points_pt, width_pt, .. } => {
-                let around = |of: fn(&(f64, f64)) -> f64| {
-                    let ends = points_pt
-                        .iter()
-                        .map(of)
-                        .fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
-                    (ends.0 - 0.5 * width_pt, ends.1 - ends.0 + width_pt)
-                };
-                let ((x_pt, width_pt), (y_pt, height_pt)) =
-                    (around(|point| point.0), around(|point| point.1));
-                Rect { x_pt, y_pt, width_pt, height_pt }
-            }
+            Self::Line { points_pt, width_pt, .. } => around(points_pt, *width_pt),
+            Self::Polygon { points_pt, .. } => around(points_pt, 0.0),
             Self::Dot { x_pt, y_pt, radius_pt, .. } => Rect {
                 x_pt: x_pt - radius_pt,
                 y_pt: y_pt - radius_pt,
@@ -190,4 +182,16 @@ impl Item {
             },
         }
     }
+}
+
+/// The rectangle round points that are joined by a line of this width.
+#[cfg(test)]
+fn around(points_pt: &[(f64, f64)], width_pt: f64) -> Rect {
+    let side = |of: fn(&(f64, f64)) -> f64| {
+        let ends =
+            points_pt.iter().map(of).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
+        (ends.0 - 0.5 * width_pt, ends.1 - ends.0 + width_pt)
+    };
+    let ((x_pt, width_pt), (y_pt, height_pt)) = (side(|point| point.0), side(|point| point.1));
+    Rect { x_pt, y_pt, width_pt, height_pt }
 }

@@ -18,6 +18,7 @@ pub(super) const STATISTIC: Statistic = Statistic {
         patterns: &["phi_K", "phi_I_J"],
         kind: Kind::OptionalFloat,
         names: |wanted| wanted.cells.iter().map(|&cell| name(cell)).collect(),
+        also: &[],
     },
     text: None,
     values: |batch| {

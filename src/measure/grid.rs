@@ -19,6 +19,7 @@ pub(super) const STATISTIC: Statistic = Statistic {
         patterns: &["phi"],
         kind: Kind::GridOfFloats,
         names: |wanted| if wanted.grid { vec!["phi".to_owned()] } else { vec![] },
+        also: &[],
     },
     text: None,
     values: |batch| {

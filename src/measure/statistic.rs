@@ -34,8 +34,12 @@ impl Statistic {
                 columns.iter().map(|column| (column.name.to_owned(), column.kind)).collect()
             }
             Columns::Optional { .. } => vec![],
-            Columns::Family { kind, names, .. } => {
-                names(wanted).into_iter().map(|name| (name, kind)).collect()
+            Columns::Family { kind, names, also, .. } => {
+                let mut columns: Vec<_> = names(wanted).into_iter().map(|name| (name, kind)).collect();
+                if !columns.is_empty() {
+                    columns.extend(also.iter().map(|column| (column.name.to_owned(), column.kind)));
+                }
+                columns
             }
         }
     }
@@ -61,6 +65,8 @@ pub enum Columns {
         kind: Kind,
         /// The names.
         names: fn(&Wanted) -> Vec<String>,
+        /// Numbers that follow from the others, in columns after them, where there are any.
+        also: &'static [Column],
     },
 }
 

@@ -4,6 +4,7 @@
 mod block;
 mod canonical;
 mod families;
+mod near;
 mod order;
 mod projection;
 mod step;
@@ -11,6 +12,7 @@ mod underscores;
 
 pub use block::{block, role};
 pub use canonical::canonical;
+pub(crate) use near::by_nearness;
 pub use order::natural_cmp;
 pub use projection::Projection;
 pub use step::step;

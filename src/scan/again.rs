@@ -50,7 +50,8 @@ fn common_folder(paths: &BTreeSet<&Path>) -> Option<PathBuf> {
 
 /// What was asked for besides what a scan does by itself: names of options with their values.
 fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
-    let ScanOptions { side, pairs, same_base, modules, keep, angles, update, precision } = options;
+    let ScanOptions { side, pairs, same_base, modules, layers, projections, keep, angles, update, precision } =
+        options;
     let mut stated = vec![];
     if *side != Side::A {
         stated.push(("side", vec![side.to_string()]));
@@ -67,6 +68,10 @@ fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
         }
     }
     stated.extend(modules.iter().map(|glob| ("module", vec![glob.clone()])));
+    stated.extend(layers.iter().map(|layers| ("layer", vec![layers.clone()])));
+    if !projections.is_empty() {
+        stated.push(("projections", vec![projections.join(",")]));
+    }
     if *keep != Keep::default() {
         stated.push(("keep", vec![keep.to_string()]));
     }

@@ -10,6 +10,7 @@ use super::plan::PairChoice;
 use super::shard::ShardChoice;
 use crate::adapter::Side;
 use crate::engine::{EngineChoice, Precision};
+use crate::select::Layers;
 
 /// A scan to be made: every pair of a folder of checkpoints, as a table.
 ///
@@ -38,6 +39,8 @@ pub struct Scan<'a> {
     pub(super) pairs: PairChoice,
     pub(super) same_base: bool,
     pub(super) modules: Vec<String>,
+    pub(super) layers: Option<Layers>,
+    pub(super) projections: Vec<String>,
     pub(super) keep: Keep,
     pub(super) angles: bool,
     pub(super) update: bool,
@@ -79,6 +82,8 @@ impl<'a> Scan<'a> {
             pairs: PairChoice::All,
             same_base: false,
             modules: vec![],
+            layers: None,
+            projections: vec![],
             keep: Keep::Powers,
             angles: false,
             update: false,
@@ -114,6 +119,17 @@ impl<'a> Scan<'a> {
     /// Compares only modules whose name matches one of these globs, with `*`, `?` and `[...]`.
     pub fn modules<S: Into<String>>(mut self, globs: impl IntoIterator<Item = S>) -> Self {
         self.modules.extend(globs.into_iter().map(Into::into));
+        self
+    }
+
+    /// Compares only modules of these layers, numbered as in the tensor names.
+    pub fn layers(self, layers: impl Into<Layers>) -> Self {
+        Self { layers: Some(layers.into()), ..self }
+    }
+
+    /// Compares only these projections, such as `q` or `down`, found across naming habits, or last parts of module names.
+    pub fn projections<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.projections.extend(names.into_iter().map(Into::into));
         self
     }
 

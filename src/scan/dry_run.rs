@@ -31,6 +31,8 @@ pub struct DryRun {
     pub n_ignored: usize,
     /// Modules that are compared.
     pub n_modules: usize,
+    /// Pairs of adapters that have a module to compare; each gives a row for each of those.
+    pub n_pairs: u64,
     /// The largest rank.
     pub max_rank: usize,
     /// Blocks and rows of this process's share.
@@ -61,15 +63,16 @@ impl Scan<'_> {
     /// # Errors
     /// As [`Scan::run`].
     pub fn dry_run(&self) -> Result<DryRun> {
-        let found = self.find_inputs(&self.side_modules()?)?;
+        let modules = self.side_modules()?;
+        let found = self.find_inputs(&modules)?;
         let folder = Folder::at(&self.output);
         let Settled { plan, extension } =
-            extended(folder.read_plan()?, self.options(found.pairs), found.opened)?;
+            extended(&modules, folder.read_plan()?, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
         let counts = BlockCounts::of(&blocks, &folder, |place| shard.has(place));
         let memory_bytes = self.bytes_in_flight();
-        let work = engines::work(&plan, counts.n_pairs_left);
+        let work = engines::work(&plan, counts.n_rows_left);
         let engines = self.wait(self.engine.open(&plan, work)?)?;
         let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
         Ok(DryRun {
@@ -78,13 +81,14 @@ impl Scan<'_> {
             skipped: found.skipped,
             n_ignored: found.n_ignored,
             n_modules: plan.modules.len(),
+            n_pairs: plan.n_pairs()?,
             max_rank: plan.max_rank,
             counts,
             block_side: plan.block,
             flop: work.flop,
             n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).sum(),
             n_basis_bytes: n_basis_bytes(&plan),
-            n_table_bytes: PairTable::of(&plan).row_bytes() as u64 * counts.n_pairs,
+            n_table_bytes: PairTable::of(&plan).row_bytes() as u64 * counts.n_rows,
             memory_bytes,
             n_in_flight: n_in_flight(&plan, memory_bytes).get(),
             engines: engines.iter().map(|engine| engine.info().clone()).collect(),

@@ -66,6 +66,8 @@ pub struct PlanFacts {
     pub n_added: usize,
     /// Modules that are compared.
     pub n_modules: usize,
+    /// Pairs of adapters that have a module to compare; each gives a row for each of those.
+    pub n_pairs: u64,
     /// Every block.
     pub whole: BlockCounts,
     /// The blocks of this process's share.

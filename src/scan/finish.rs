@@ -23,9 +23,9 @@ pub struct BlockCounts {
     /// Those whose file is there.
     pub n_done: u64,
     /// Rows of the plan: a pair of adapters in a module each.
-    pub n_pairs: u64,
+    pub n_rows: u64,
     /// Those of blocks that are not there.
-    pub n_pairs_left: u64,
+    pub n_rows_left: u64,
 }
 
 impl BlockCounts {
@@ -43,13 +43,13 @@ impl BlockCounts {
     ) -> Self {
         let mut counts = Self::default();
         for (place, block) in blocks.iter().enumerate().filter(|(place, _)| is_counted(*place)) {
-            let (n_pairs, name) = (blocks.n_pairs(&block), block.name());
+            let (n_rows, name) = (blocks.n_pairs(&block), block.name());
             counts.n_blocks += 1;
-            counts.n_pairs += n_pairs;
+            counts.n_rows += n_rows;
             if folder.block_file(&name).exists() {
                 counts.n_done += 1;
             } else {
-                counts.n_pairs_left += n_pairs;
+                counts.n_rows_left += n_rows;
                 missing(place, name);
             }
         }

@@ -15,6 +15,7 @@ use super::table::AdapterRow;
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
+use crate::names::by_nearness;
 use crate::select::ModulePair;
 use crate::text::{quoted, some_of};
 
@@ -94,7 +95,9 @@ impl FinishedScan {
         match places[..] {
             [place] => Ok(place as u32),
             [] => {
-                let some = some_of(paths().map(|path| path.display().to_string()));
+                let paths: Vec<String> = paths().map(|path| path.display().to_string()).collect();
+                let near = by_nearness(&format!("*{name}"), paths.iter().map(String::as_str));
+                let some = some_of(near.into_iter().map(str::to_owned));
                 let found = format!("none named {}", quoted(name));
                 Err(wrong(found, format!("give a path, the end of one, or a number: {some}")))
             }

@@ -33,6 +33,7 @@ pub(crate) mod blocks;
 mod builder;
 pub(crate) mod cache;
 mod compute;
+mod count;
 pub(crate) mod digest;
 mod dry_run;
 pub(crate) mod engines;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::naming::named;
 use super::plan::{PairChoice, Plan};
 use crate::error::{Fault, Remedy, Result};
+use crate::names::by_nearness;
+use crate::text::listed;
 
 /// Who is paired with whom.
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl PairingRule {
                         false => Ok(found.into_iter().map(|place| place as u32).collect()),
                         true => Err(Fault::new("no adapter whose path matches", "adapters on each side")
                             .of(glob.to_owned())
+                            .hint(nearest(plan, glob))
                             .invalid()),
                     }
                 };
@@ -73,6 +76,13 @@ impl PairingRule {
             }
         }
     }
+}
+
+/// Which paths are near to a glob that fits none.
+fn nearest(plan: &Plan, glob: &str) -> String {
+    let paths: Vec<String> = plan.adapters.iter().map(|adapter| adapter.path.display().to_string()).collect();
+    let near = by_nearness(&format!("*{glob}"), paths.iter().map(String::as_str));
+    format!("the nearest are {}", listed(near))
 }
 
 /// Each checkpoint of a run with the next one, in the order of generations and then of adapters.

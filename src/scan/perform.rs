@@ -26,6 +26,7 @@ use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::Result;
 use crate::files::replace_with_bytes;
+use crate::select::{Layers, Narrowing};
 use crate::sync::lock;
 
 /// What this process does of a plan.
@@ -58,7 +59,7 @@ impl Scan<'_> {
         let Settled { plan, extension } =
             settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
-        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard);
+        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard)?;
         self.listener.emit(&Event::Planned(facts));
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
@@ -79,7 +80,9 @@ impl Scan<'_> {
 
     /// What is read of each checkpoint.
     pub(super) fn side_modules(&self) -> Result<SideModules> {
-        Ok(SideModules::new(self.side, &self.modules)?.with_update(self.update))
+        let narrowing = Narrowing::default().globs(&self.modules)?;
+        let narrowing = narrowing.layers(self.layers.clone()).projections(&self.projections);
+        Ok(SideModules::new(self.side, narrowing).with_update(self.update))
     }
 
     /// The checkpoints and what to pair; those that cannot be read are told.
@@ -96,6 +99,8 @@ impl Scan<'_> {
             pairs,
             same_base: self.same_base,
             modules: self.modules.clone(),
+            layers: self.layers.as_ref().map(Layers::to_string),
+            projections: self.projections.clone(),
             keep: self.keep.clone(),
             angles: self.angles,
             update: self.update,
@@ -126,7 +131,7 @@ impl Scan<'_> {
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
         let Job { folder, plan, blocks, modules, shard, array_min, mine } = job;
-        let opening = self.engine.open(plan, engines::work(plan, mine.n_pairs_left))?;
+        let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
         let memory_bytes = self.bytes_in_flight();
@@ -151,7 +156,7 @@ impl Scan<'_> {
             tally: &tally,
             profile: &profile,
         };
-        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_pairs_left);
+        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_rows_left);
         let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
         let started = Instant::now();
         watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
@@ -237,20 +242,21 @@ impl PlanFacts {
         blocks: &Blocks<'_>,
         folder: &Folder,
         shard: Shard,
-    ) -> Self {
+    ) -> Result<Self> {
         let whole = BlockCounts::of(blocks, folder, |_| true);
         let mine = match shard {
             Shard::WHOLE => whole,
             shard => BlockCounts::of(blocks, folder, |place| shard.has(place)),
         };
-        Self {
+        Ok(Self {
             n_adapters: plan.adapters.len(),
             n_added: extension.n_added,
             n_modules: plan.modules.len(),
+            n_pairs: plan.n_pairs()?,
             whole,
             mine,
             shard,
-        }
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Adapters and modules keep their number for ever. A folder that has grown adds a generation of adapters behind the ones
 //! that are there, so that the blocks of earlier generations stay what they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,12 @@ pub struct ScanOptions {
     pub same_base: bool,
     /// Globs on module names; none for all.
     pub modules: Vec<String>,
+    /// Layers, as [`Layers`](crate::Layers) prints them; `None` for all modules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<String>,
+    /// Projections; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projections: Vec<String>,
     /// What is kept of a pair.
     pub keep: Keep,
     /// Whether the principal angles are kept too.
@@ -47,8 +53,13 @@ impl ScanOptions {
         let value = |options: &Self| serde_json::to_value(options).expect("strings and lists are JSON");
         let (now, first) = (value(self), value(first));
         let differs = |key: &&String| now[key.as_str()] != first[key.as_str()];
-        let keys: Vec<&String> =
-            now.as_object().into_iter().flat_map(|now| now.keys()).filter(differs).collect();
+        // What is not asked for is not written.
+        let keys: BTreeSet<&String> = [&now, &first]
+            .into_iter()
+            .flat_map(|options| options.as_object())
+            .flat_map(|options| options.keys())
+            .collect();
+        let keys: Vec<&String> = keys.into_iter().filter(differs).collect();
         let shown = |from: &serde_json::Value| {
             some_of(keys.iter().map(|key| format!("{key} {}", from[key.as_str()])))
         };
@@ -181,9 +192,13 @@ impl Plan {
         };
         plan.append(opened);
         if plan.modules.is_empty() {
-            let globs = plan.options.modules.iter().map(|glob| quoted(glob));
+            let ScanOptions { modules, layers, projections, .. } = &plan.options;
+            let names = modules.iter().map(|glob| quoted(glob));
+            let layers = layers.iter().map(|layers| format!("layers {layers}"));
+            let projections = projections.iter().map(|name| format!("projection {}", quoted(name)));
+            let expected = some_of(names.chain(layers).chain(projections));
             let found = format!("no module of {} that matches", counted(opened.len(), "adapter"));
-            return Err(Fault::new(found, some_of(globs)).of("module").invalid());
+            return Err(Fault::new(found, format!("one of all these: {expected}")).of("module").invalid());
         }
         plan.max_rank = plan.largest_rank(0);
         let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);

@@ -50,7 +50,7 @@ impl Settling<'_> {
         opened: Vec<HeaderSummary>,
     ) -> Result<Settled> {
         if self.fresh || folder.read_plan()?.is_none() {
-            Blocks::of(&Plan::new(options.clone(), &opened)?)?;
+            Blocks::of(&first(self.modules, options.clone(), &opened)?)?;
         }
         if self.fresh {
             folder.clear()?;
@@ -64,7 +64,7 @@ impl Settling<'_> {
             check_options(there, &options)?;
             check_unchanged(folder, there, &opened, self.modules, &Limits::default())?;
         }
-        let settled = extended(there, options, opened)?;
+        let settled = extended(self.modules, there, options, opened)?;
         let n_added = settled.extension.n_added;
         if is_shared && n_added > 0 {
             let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
@@ -86,15 +86,16 @@ impl Settling<'_> {
 /// The plan of a first run, or the one that is there, with what is new.
 ///
 /// # Errors
-/// As [`Plan::new`] and [`Plan::extend`]; `Invalid` when the options are not those of the plan that is there.
+/// As [`first`] and [`Plan::extend`]; `Invalid` when the options are not those of the plan that is there.
 pub(super) fn extended(
+    modules: &SideModules,
     there: Option<Plan>,
     options: ScanOptions,
     opened: Vec<HeaderSummary>,
 ) -> Result<Settled> {
     match there {
         None => {
-            let plan = Plan::new(options, &opened)?;
+            let plan = first(modules, options, &opened)?;
             let extension = Extension { n_before: 0, n_added: plan.adapters.len() };
             Ok(Settled { plan, extension })
         }
@@ -104,6 +105,16 @@ pub(super) fn extended(
             Ok(Settled { plan, extension })
         }
     }
+}
+
+/// The plan of a first run.
+///
+/// # Errors
+/// As [`SideModules::require_all`] and [`Plan::new`].
+fn first(modules: &SideModules, options: ScanOptions, opened: &[HeaderSummary]) -> Result<Plan> {
+    let paths: Vec<&Path> = opened.iter().map(|opened| opened.path.as_path()).collect();
+    modules.require_all(&paths)?;
+    Plan::new(options, opened)
 }
 
 fn check_options(plan: &Plan, options: &ScanOptions) -> Result<()> {

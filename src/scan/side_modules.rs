@@ -1,15 +1,17 @@
 //! What of each checkpoint a scan compares, and so what it reads of it.
 
 use std::path::Path;
-
-use glob::Pattern;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Limits;
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::{Fault, Result};
-use crate::select::fits;
-use crate::text::quoted;
+use crate::names::natural_cmp;
+use crate::scan::plan::ScanOptions;
+use crate::select::{Layers, Narrowing};
+use crate::text::counted;
 
 /// A side of some modules.
 #[derive(Debug, Clone)]
@@ -18,23 +20,30 @@ pub struct SideModules {
     pub side: Side,
     /// Whether the updates themselves are compared too.
     pub update: bool,
-    /// Globs on module names; none for all modules.
-    globs: Vec<Pattern>,
+    narrowing: Narrowing,
+    /// Of each thing that narrows, whether a module of any checkpoint fits it.
+    are_there: Arc<[AtomicBool]>,
 }
 
+/// Checkpoints that are opened again to say which modules there are in place of those that were named.
+const N_ASKED: usize = 64;
+
 impl SideModules {
-    /// The modules whose name matches one of the globs; all for no globs.
+    /// The modules that are left by what narrows them.
+    pub(crate) fn new(side: Side, narrowing: Narrowing) -> Self {
+        let are_there = narrowing.named().iter().map(|_| AtomicBool::new(false)).collect();
+        Self { side, update: false, narrowing, are_there }
+    }
+
+    /// What a plan with these options compares.
     ///
     /// # Errors
-    /// `Invalid` for a glob that cannot be read.
-    pub fn new<S: AsRef<str>>(side: Side, globs: &[S]) -> Result<Self> {
-        let pattern = |glob: &S| {
-            Pattern::new(glob.as_ref()).map_err(|error| {
-                let found = format!("{} ({} at position {})", quoted(glob.as_ref()), error.msg, error.pos);
-                Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
-            })
-        };
-        Ok(Self { side, update: false, globs: globs.iter().map(pattern).collect::<Result<_>>()? })
+    /// `Invalid` for options that no plan has.
+    pub fn of_options(options: &ScanOptions) -> Result<Self> {
+        let layers = options.layers.as_deref().map(str::parse::<Layers>).transpose()?;
+        let narrowing = Narrowing::default().globs(&options.modules)?;
+        let narrowing = narrowing.layers(layers).projections(&options.projections);
+        Ok(Self::new(options.side, narrowing).with_update(options.update))
     }
 
     /// Compares the updates too.
@@ -52,12 +61,34 @@ impl SideModules {
 
     /// The adapter with only the modules that are compared.
     pub fn of(&self, mut adapter: Adapter) -> Adapter {
-        adapter.modules.retain(|module| self.has(module));
+        let here = self.narrowing.keep(&mut adapter.modules);
+        let fitted = self.are_there.iter().zip(here).filter(|(_, is_here)| *is_here);
+        fitted.for_each(|(is_there, _)| is_there.store(true, Ordering::Relaxed));
         adapter
     }
 
-    fn has(&self, module: &Module) -> bool {
-        self.globs.is_empty() || self.globs.iter().any(|glob| fits(glob, module))
+    /// Sees to it that each thing that was named is in one of the checkpoints, all of which have been opened.
+    ///
+    /// # Errors
+    /// `Invalid` for the first that is in none; it says what they have in its place.
+    pub fn require_all(&self, checkpoints: &[&Path]) -> Result<()> {
+        let named = self.narrowing.named();
+        let mut missing =
+            named.iter().zip(&*self.are_there).filter(|(_, is_there)| !is_there.load(Ordering::Relaxed));
+        let Some((missing, _)) = missing.next() else { return Ok(()) };
+        let before = self.narrowing.before(missing);
+        let opened = checkpoints.iter().take(N_ASKED).filter_map(|path| Adapter::open(path).ok());
+        let mut names: Vec<String> = vec![];
+        for mut adapter in opened {
+            before.keep(&mut adapter.modules);
+            names.extend(adapter.modules.iter().map(|module| module.name.clone()));
+        }
+        names.sort_by(|a, b| natural_cmp(a, b));
+        names.dedup();
+        let among = if before.named().is_empty() { "" } else { " among the modules that the rest names" };
+        let who = format!("none of {} has it{among}", counted(checkpoints.len(), "checkpoint"));
+        let instead = missing.instead(names.iter().map(String::as_str));
+        Err(Fault::stating(format!("{who}; they have {instead}")).of(missing.shown()).invalid())
     }
 
     /// The factors of a module that are read: A on every side, since it shows a shared start.

@@ -22,7 +22,9 @@ pub struct Status {
     pub n_adapters: usize,
     /// How many modules.
     pub n_modules: usize,
-    /// Blocks and pairs, done and to do.
+    /// Pairs of checkpoints that have a module to compare; each gives a row for each of those.
+    pub n_pairs: u64,
+    /// Blocks and rows, done and to do.
     pub counts: BlockCounts,
     /// Stems of the blocks that are not there, in the order of the plan.
     pub missing: Vec<String>,
@@ -97,6 +99,7 @@ impl Status {
             digest: plan.digest(),
             n_adapters: plan.adapters.len(),
             n_modules: plan.modules.len(),
+            n_pairs: plan.n_pairs()?,
             counts,
             missing,
             shares: (n > 1).then_some(Shares { n, unfinished }),

@@ -64,8 +64,5 @@ fn blocks(candidates: &Candidates<'_>, asked: &ProjectionQuery, key: Key) -> Vec
         blocks[place].1.push(pair.clone());
     }
     let means = asked.means(candidates);
-    blocks
-        .into_iter()
-        .filter_map(|(path, pairs)| Some((path, ProjectionQuery::all_of(&means, &pairs)?)))
-        .collect()
+    blocks.into_iter().filter_map(|(path, pairs)| Some((path, asked.all_of(&means, &pairs)?))).collect()
 }

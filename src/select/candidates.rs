@@ -1,13 +1,13 @@
 //! The modules that may be chosen, joined by canonical name, and the errors that say what there is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
 use crate::select::matching::{Joined, Matching};
+use crate::select::narrowing::Named;
 use crate::select::{ModulePair, different_models};
-use crate::text::{listed, some_of};
+use crate::text::listed;
 
 /// What is left of both adapters' modules, each part in natural order.
 #[derive(Debug, Clone)]
@@ -42,18 +42,13 @@ impl<'a> Candidates<'a> {
     }
 
     /// Every module that is left, in one file or in both.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &Module> {
+    pub(super) fn modules(&self) -> impl Iterator<Item = &Module> + Clone {
         let alone = self.only.iter().flatten();
         self.pairs.iter().map(|pair| &pair.first).chain(alone).map(Arc::as_ref)
     }
 
-    /// Fails when no module that both have passes. `there_is` says what both have instead.
-    pub(super) fn require(
-        &self,
-        what: &str,
-        pass: impl Fn(&Module) -> bool,
-        there_is: impl FnOnce() -> String,
-    ) -> Result<()> {
+    /// Fails when no module that both have passes, and says what both have instead.
+    pub(super) fn require(&self, what: &Named<'_>, pass: impl Fn(&Module) -> bool) -> Result<()> {
         if self.pairs.iter().any(|pair| pass(&pair.first) || pass(&pair.second)) {
             return Ok(());
         }
@@ -65,22 +60,8 @@ impl<'a> Candidates<'a> {
             [false, true] => format!("only {second} has it"),
             [false, false] => format!("neither {first} nor {second} has it"),
         };
-        Err(Fault::stating(format!("{who}; both have {}", there_is())).of(what).invalid())
-    }
-
-    /// The names that both have, for [`Self::require`].
-    pub(super) fn names(&self) -> String {
-        listed(self.pairs.iter().map(ModulePair::name))
-    }
-
-    /// The layers that both have, for [`Self::require`].
-    pub(super) fn layers(&self) -> String {
-        let layers: BTreeSet<usize> = self.pairs.iter().filter_map(ModulePair::layer).collect();
-        if layers.is_empty() {
-            format!("modules without layer number, {}", self.names())
-        } else {
-            ranges(&layers)
-        }
+        let instead = what.instead(self.pairs.iter().map(ModulePair::name));
+        Err(Fault::stating(format!("{who}; both have {instead}")).of(what.shown()).invalid())
     }
 
     /// Says which modules are left in one file only.
@@ -106,34 +87,6 @@ fn no_match(first: &Adapter, second: &Adapter) -> Remedy {
     }
 }
 
-/// `layers 0 to 5, 7`.
-fn ranges(layers: &BTreeSet<usize>) -> String {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for &layer in layers {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == layer => *last = layer,
-            _ => runs.push((layer, layer)),
-        }
-    }
-    let shown = runs.iter().map(|&(first, last)| match last - first {
-        0 => format!("{first}"),
-        _ => format!("{first} to {last}"),
-    });
-    format!("{} {}", if layers.len() == 1 { "layer" } else { "layers" }, some_of(shown))
-}
-
 fn names_of(modules: &[Arc<Module>]) -> impl Iterator<Item = &str> {
     modules.iter().map(|module| module.name.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layers_are_shown_as_ranges() {
-        assert_eq!(ranges(&BTreeSet::from([7, 0, 1, 2])), "layers 0 to 2, 7");
-        assert_eq!(ranges(&BTreeSet::from([3])), "layer 3");
-        assert_eq!(ranges(&BTreeSet::from([1, 3, 5, 7, 9, 11])), "layers 1, 3, 5, 7 and 2 more");
-    }
 }

@@ -3,29 +3,31 @@
 mod block;
 mod candidates;
 mod in_all;
+mod layers;
 mod matching;
+mod narrowing;
 mod projections;
 
 use std::sync::Arc;
 
-use glob::Pattern;
 pub use in_all::InAll;
+pub use layers::Layers;
 pub use matching::Matching;
+pub(crate) use narrowing::Narrowing;
 
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
 use crate::names;
 use crate::select::candidates::Candidates;
+use crate::select::narrowing::{Named, fits};
 use crate::select::projections::ProjectionQuery;
 use crate::text::{listed, quoted};
 
 /// What the user asked for. Each part that is given narrows the choice.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    layer: Option<usize>,
-    projections: Vec<String>,
-    globs: Vec<Pattern>,
+    narrowing: Narrowing,
     all: bool,
     matching: Matching,
 }
@@ -34,7 +36,7 @@ pub struct Selection {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Selected {
-    /// At least one, in natural order of the names.
+    /// At least one, in natural order of the names; where projections were named, those of each layer in their order.
     pub pairs: Vec<ModulePair>,
     /// What the user should be told of the choice: how it was made, or what is not in both files.
     pub note: Option<String>,
@@ -84,14 +86,21 @@ impl Selection {
 
     /// The modules of one layer, numbered as in the tensor names: q and v of them, unless [`all`](Self::all),
     /// [`projections`](Self::projections) or [`modules`](Self::modules) say otherwise.
-    pub fn layer(mut self, layer: usize) -> Self {
-        self.layer = Some(layer);
+    pub fn layer(self, layer: usize) -> Self {
+        self.layers(layer)
+    }
+
+    /// The same for several layers, such as `"0-5".parse()`, or for one number. A layer that is named by its own number must be
+    /// in both adapters; of a range, those that are.
+    pub fn layers(mut self, layers: impl Into<Layers>) -> Self {
+        self.narrowing.layers = Some(layers.into());
         self
     }
 
-    /// Projections such as `q`, `value` or `down`, found across naming habits, or last parts of module names.
+    /// Projections such as `q`, `value` or `down`, found across naming habits, or last parts of module names. Their order is that
+    /// of the modules of a layer.
     pub fn projections<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.projections.extend(names.into_iter().map(Into::into));
+        self.narrowing.projections.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -106,13 +115,7 @@ impl Selection {
     /// # Errors
     /// `Invalid` when a glob cannot be read.
     pub fn modules<S: AsRef<str>>(mut self, globs: impl IntoIterator<Item = S>) -> Result<Self> {
-        for glob in globs {
-            let pattern = Pattern::new(glob.as_ref()).map_err(|error| {
-                let found = format!("{} ({} at position {})", quoted(glob.as_ref()), error.msg, error.pos);
-                Fault::new(found, "a glob such as `*.layer.5.*.query`").of("module").invalid()
-            })?;
-            self.globs.push(pattern);
-        }
+        self.narrowing = self.narrowing.globs(globs)?;
         Ok(self)
     }
 
@@ -133,8 +136,9 @@ impl Selection {
     /// the side differs for a chosen module.
     pub fn select(&self, first: &Adapter, second: &Adapter, side: Side) -> Result<Selected> {
         let candidates = Candidates::of(first, second, &self.matching)?;
-        let selected = if self.layer.is_none() && self.globs.is_empty() && !self.all {
-            block::middle(candidates, &ProjectionQuery::new(&self.projections))?
+        let Narrowing { globs, layers, projections } = &self.narrowing;
+        let selected = if layers.is_none() && globs.is_empty() && !self.all {
+            block::middle(candidates, &ProjectionQuery::new(projections))?
         } else {
             self.narrow(candidates)?
         };
@@ -143,41 +147,37 @@ impl Selection {
     }
 
     fn narrow(&self, mut candidates: Candidates<'_>) -> Result<Selected> {
-        if !self.globs.is_empty() {
-            for glob in &self.globs {
-                let what = format!("module {}", quoted(glob.as_str()));
-                candidates.require(&what, |module| fits(glob, module), || candidates.names())?;
+        let Narrowing { globs, layers, projections } = &self.narrowing;
+        for glob in globs {
+            candidates.require(&Named::Glob(glob), |module| fits(glob, module))?;
+        }
+        candidates.retain(|module| globs.is_empty() || globs.iter().any(|glob| fits(glob, module)));
+        let mut notes = vec![];
+        if let Some(layers) = layers {
+            for &item in layers.items() {
+                let is_in =
+                    |module: &Module| names::layer(&module.name).is_some_and(|layer| item.contains(layer));
+                candidates.require(&Named::Layers(item), is_in)?;
             }
-            candidates.retain(|module| self.globs.iter().any(|glob| fits(glob, module)));
+            candidates.retain(|module| self.narrowing.has_layer(module));
+            let there = candidates.pairs.iter().filter_map(ModulePair::layer).collect();
+            notes.extend(
+                layers.missing_of_ranges(&there).map(|missing| format!("not in both files: {missing}")),
+            );
         }
-        if let Some(layer) = self.layer {
-            let in_layer = |module: &Module| names::layer(&module.name) == Some(layer);
-            candidates.require(&format!("layer {layer}"), in_layer, || candidates.layers())?;
-            candidates.retain(in_layer);
+        let asked = ProjectionQuery::new(projections);
+        if !projections.is_empty() || (globs.is_empty() && !self.all) {
+            notes.extend(asked.narrow(&mut candidates)?);
         }
-        let asked = ProjectionQuery::new(&self.projections);
-        let missing = match self.projections.is_empty() && (!self.globs.is_empty() || self.all) {
-            true => None,
-            false => asked.narrow(&mut candidates)?,
-        };
         // Of all modules, those in one file alone are too many to name; the caller has them.
-        let only_in_one = candidates.only_in_one().filter(|_| !self.takes_all());
-        let notes: Vec<String> = missing.into_iter().chain(only_in_one).collect();
+        notes.extend(candidates.only_in_one().filter(|_| !self.takes_all()));
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         Ok(Selected { pairs: candidates.pairs, note, only: candidates.only })
     }
 
     fn takes_all(&self) -> bool {
-        self.all && self.layer.is_none() && self.globs.is_empty()
+        self.all && self.narrowing.layers.is_none() && self.narrowing.globs.is_empty()
     }
-}
-
-/// Whether a glob matches the module's canonical name, its path in the file with or without PEFT's wrapping, or the tensor
-/// name of its A.
-pub(crate) fn fits(glob: &Pattern, module: &Module) -> bool {
-    let unwrapped = module.original.strip_prefix("base_model.model.");
-    let names = [Some(module.name.as_str()), Some(&module.original), unwrapped, Some(&module.a.name)];
-    names.into_iter().flatten().any(|name| glob.matches(name))
 }
 
 fn same_d(first: &Adapter, second: &Adapter, pair: &ModulePair, side: Side) -> Result<()> {

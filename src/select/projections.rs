@@ -1,13 +1,13 @@
 //! Narrows the choice to projections, by kind or by the name that the files use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::adapter::Module;
 use crate::error::Result;
 use crate::names::{self, Projection};
 use crate::select::ModulePair;
 use crate::select::candidates::Candidates;
-use crate::text::{listed, quoted};
+use crate::select::narrowing::Named;
 
 /// The projections to take.
 #[derive(Debug, Clone)]
@@ -47,18 +47,35 @@ impl ProjectionQuery {
             if self.by_default && n_there > 0 && !is_there(means) {
                 missing = Some(format!("no {name} in both files"));
             } else {
-                self.require(candidates, name, means)?;
+                candidates.require(&Named::Projection(name), |module| means.fits(module))?;
             }
         }
         candidates.retain(|module| means.iter().any(|means| means.fits(module)));
+        self.order(&means, &mut candidates.pairs);
         Ok(missing)
     }
 
-    /// The modules of these projections, if there is one of each among the pairs.
-    pub(super) fn all_of(means: &[ProjectionMatch], pairs: &[ModulePair]) -> Option<Vec<ModulePair>> {
+    /// Puts the modules of each layer in the order in which the projections were named, if they were.
+    fn order(&self, means: &[ProjectionMatch], pairs: &mut [ModulePair]) {
+        if self.by_default {
+            return;
+        }
+        let mut layers: HashMap<String, usize> = HashMap::new();
+        pairs.sort_by_cached_key(|pair| {
+            let n_before = layers.len();
+            let layer = names::layer_path(pair.name()).unwrap_or_default();
+            let layer = *layers.entry(layer.to_owned()).or_insert(n_before);
+            (layer, means.iter().position(|means| means.fits(&pair.first)))
+        });
+    }
+
+    /// The modules of these projections, if there is one of each among the pairs of a block.
+    pub(super) fn all_of(&self, means: &[ProjectionMatch], pairs: &[ModulePair]) -> Option<Vec<ModulePair>> {
         let each = means.iter().all(|means| pairs.iter().any(|pair| means.fits(&pair.first)));
         let fits = |pair: &&ModulePair| means.iter().any(|means| means.fits(&pair.first));
-        each.then(|| pairs.iter().filter(fits).cloned().collect())
+        let mut found: Vec<ModulePair> = each.then(|| pairs.iter().filter(fits).cloned().collect())?;
+        self.order(means, &mut found);
+        Some(found)
     }
 
     /// `q and v`.
@@ -66,17 +83,9 @@ impl ProjectionQuery {
         self.names.join(" and ")
     }
 
-    fn require(&self, candidates: &Candidates<'_>, name: &str, means: &ProjectionMatch) -> Result<()> {
-        let there_is = || {
-            let labels: BTreeSet<&str> = candidates.pairs.iter().map(ModulePair::label).collect();
-            listed(labels)
-        };
-        candidates.require(&format!("projection {}", quoted(name)), |module| means.fits(module), there_is)
-    }
-
     /// What each name means among these modules.
     pub(super) fn means(&self, candidates: &Candidates<'_>) -> Vec<ProjectionMatch> {
-        self.names.iter().map(|name| ProjectionMatch::of(name, candidates)).collect()
+        self.names.iter().map(|name| ProjectionMatch::of(name, candidates.modules())).collect()
     }
 }
 
@@ -84,19 +93,24 @@ impl ProjectionMatch {
     /// A kind's own name (`q`, `gate`) means the kind where the files have it: a router that is called `gate` must
     /// not win over the gate projections. Any other name means the modules that are called so, and only without
     /// those the kind: `wo` is T5's feed-forward weight, and elsewhere the attention output.
-    fn of(name: &str, candidates: &Candidates<'_>) -> Self {
+    pub(super) fn of<'a>(name: &str, modules: impl Iterator<Item = &'a Module> + Clone) -> Self {
         let last_part = Self::LastPart(name.to_owned());
         let Some(kind) = Projection::from_name(name).map(Self::Kind) else { return last_part };
         let is_own_name = Projection::ALL.iter().any(|kind| kind.name() == name);
         let (preferred, other) = if is_own_name { (kind, last_part) } else { (last_part, kind) };
-        let there = |means: &Self| candidates.modules().any(|module| means.fits(module));
+        let there = |means: &Self| modules.clone().any(|module| means.fits(module));
         if there(&other) && !there(&preferred) { other } else { preferred }
     }
 
-    fn fits(&self, module: &Module) -> bool {
+    pub(super) fn fits(&self, module: &Module) -> bool {
         match self {
             Self::Kind(kind) => Projection::of(&module.name) == Some(*kind),
             Self::LastPart(name) => names::last_part(&module.name) == name,
         }
     }
+}
+
+/// What figures call these modules' weights, each once.
+pub(super) fn labels<'a>(modules: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    modules.map(names::label).collect()
 }

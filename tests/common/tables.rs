@@ -115,6 +115,8 @@ pub fn write_planned(
         pairs: PairChoice::All,
         same_base: false,
         modules: vec![],
+        layers: None,
+        projections: vec![],
         keep: Keep::Cells(vec![(1, 1)]),
         angles: false,
         update: false,

@@ -31,7 +31,7 @@ fn a_truncated_checkpoint_is_reported_and_skipped_and_the_exit_code_is_3() {
     assert_eq!(place.run("runs -o out --dry-run").code, Some(3));
     Checkpoint::new(9).write(&place.path("runs/cut"));
     let ended = place.done("runs -o out");
-    assert!(ended.stderr.contains("added 1, 6 pairs to do"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("added 1, 6 rows to do"), "{}", ended.stderr);
 }
 
 #[test]

@@ -21,6 +21,8 @@ fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
         pairs,
         same_base,
         modules: vec![],
+        layers: None,
+        projections: vec![],
         keep: Keep::Powers,
         angles: false,
         update: false,
@@ -163,6 +165,8 @@ fn check(generations: &[Vec<Drawn>], choice: PairChoice, same_base: bool, block:
         let once: BTreeSet<Pair> = found.iter().copied().collect();
         assert_eq!(found.len(), once.len(), "a pair is there twice: {now:?}");
         assert_eq!(once, expected(&plan, &choice));
+        let pairs: BTreeSet<(u32, u32)> = once.iter().map(|&(_, x, y)| (x, y)).collect();
+        assert_eq!(plan.n_pairs().unwrap(), pairs.len() as u64);
         for (name, pairs) in &before {
             assert_eq!(now.get(name), Some(pairs), "{name} changed when the folder grew");
         }

@@ -45,7 +45,7 @@ fn a_folder_that_has_grown_adds_only_its_new_rows() {
         assert!(planned.stdout.contains(&format!("({to_do} to do)")), "{}", planned.stdout);
         let ended = place.done("runs -o out -v");
         assert!(
-            ended.stderr.contains(&format!("added {added}, {to_do} pairs to do in 2 modules")),
+            ended.stderr.contains(&format!("added {added}, {to_do} rows to do in 2 modules")),
             "{}",
             ended.stderr
         );

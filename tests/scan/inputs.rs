@@ -26,9 +26,16 @@ fn what_is_not_there_is_named() {
     refused(&place, "runs -o out --pairs against", "found no REF");
     refused(&place, "runs -o out --pairs sideways", "found `sideways`, expected `all`, `consecutive`");
     refused(&place, "runs -o out --module [", "module: found `[`");
-    refused(&place, "runs -o out --module nothing", "found no module of 9 adapters that matches");
+    refused(
+        &place,
+        "runs -o out --module nothing",
+        "module `nothing`: none of 9 checkpoints has it; they have `layers.7.mlp.down_proj`, `layers.0.self_attn.q_proj`, ",
+    );
     refused(&place, "-o out --pairs all", "found no RUN");
     refused(&place, "runs -o out --left nothing --right *", "nothing: found no adapter whose path matches");
+    let said =
+        refused(&place, "runs -o out --left step_* --right lon.safetensors", "no adapter whose path matches");
+    assert!(said.contains("hint: the nearest are `runs/lone.safetensors`, "), "{said}");
     assert!(!place.path("out/plan.json").exists());
 }
 

@@ -9,6 +9,7 @@ mod cache;
 mod growth;
 mod inputs;
 mod messages;
+mod modules;
 mod pairs;
 mod relations;
 mod resume;

@@ -6,7 +6,7 @@ use crate::common::checkpoints::Checkpoint;
 use crate::common::scans::Place;
 
 /// Five checkpoints of two modules: blocks of two by two are five a module (the fifth checkpoint
-/// makes no pair with itself), of 20 pairs together.
+/// makes no pair with itself), of 10 pairs and 20 rows together.
 fn planned() -> Place {
     let place = Place::new();
     for seed in 0..5 {
@@ -28,7 +28,7 @@ fn text(place: &Place) -> String {
 }
 
 fn counts(status: &Value) -> [u64; 4] {
-    ["n_blocks", "n_done", "n_pairs", "n_pairs_left"].map(|key| status["counts"][key].as_u64().unwrap())
+    ["n_blocks", "n_done", "n_rows", "n_rows_left"].map(|key| status["counts"][key].as_u64().unwrap())
 }
 
 #[test]
@@ -36,7 +36,10 @@ fn counts_go_from_nothing_over_shares_to_all() {
     let place = planned();
     let before = status(&place);
     assert_eq!(counts(&before), [10, 0, 20, 20]);
-    assert_eq!((&before["n_adapters"], &before["n_modules"]), (&5.into(), &2.into()));
+    assert_eq!(["n_adapters", "n_modules", "n_pairs"].map(|key| before[key].as_u64().unwrap()), [5, 2, 10]);
+    assert!(
+        text(&place).starts_with("5 checkpoints, 2 modules, 10 pairs\nblocks: 0 of 10 done, rows: 0 of 20\n")
+    );
     assert_eq!((before["missing"].as_array().unwrap().len(), &before["shares"]), (10, &Value::Null));
     assert_eq!(before["processes"], Value::Array(vec![]));
 
@@ -56,7 +59,7 @@ fn counts_go_from_nothing_over_shares_to_all() {
     let [process] = &begun["processes"].as_array().unwrap()[..] else { panic!("{begun}") };
     assert_eq!((&process["shard"], &process["n_blocks"]), (&serde_json::json!([3, 5]), &2.into()));
     assert!(
-        text(&place).contains(&format!("blocks: 2 of 10 done, pairs: {rows} of 20\n")),
+        text(&place).contains(&format!("blocks: 2 of 10 done, rows: {rows} of 20\n")),
         "{}",
         text(&place)
     );
@@ -72,5 +75,5 @@ fn counts_go_from_nothing_over_shares_to_all() {
         .collect();
     blocks.sort_unstable();
     assert_eq!(blocks, [2, 8]);
-    assert!(text(&place).contains("blocks: 10 of 10 done, pairs: 20 of 20\n"), "{}", text(&place));
+    assert!(text(&place).contains("blocks: 10 of 10 done, rows: 20 of 20\n"), "{}", text(&place));
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args as ArgGroup;
 
 use crate::Side;
-use crate::cli::options::EngineArg;
+use crate::cli::options::{EngineArg, ModuleArgs};
 use crate::cli::scan::size;
 use crate::engine::Precision;
 use crate::scan::{Gpus, Keep, Scan, ShardChoice};
@@ -47,6 +47,8 @@ pub(in crate::cli) struct ScanArgs {
     #[command(flatten)]
     pub(super) which: WhichArgs,
     #[command(flatten)]
+    pub(super) modules: ModuleArgs,
+    #[command(flatten)]
     pub(super) what: WhatArgs,
     #[command(flatten)]
     pub(super) how: HowArgs,
@@ -63,7 +65,8 @@ impl ScanArgs {
         let (which, what, how) = (&self.which, &self.what, &self.how);
         let mut scan = scan
             .same_base(which.same_base)
-            .modules(&which.module)
+            .modules(&self.modules.module)
+            .projections(&self.modules.projections)
             .side(what.side)
             .keep(what.keep.clone())
             .angles(what.angles)
@@ -73,6 +76,9 @@ impl ScanArgs {
             .gpus(how.gpu.clone())
             .strict(how.strict)
             .fresh(how.fresh);
+        if let Some(layers) = &self.modules.layer {
+            scan = scan.layers(layers.clone());
+        }
         if let Some(shard) = how.shard {
             scan = scan.shard(shard);
         }
@@ -117,9 +123,6 @@ pub(super) struct WhichArgs {
     /// Pair only checkpoints that name the same base model; those that name none are paired with each other
     #[arg(long)]
     pub(super) same_base: bool,
-    /// Modules whose name matches this glob (* ? [...]); may be given several times
-    #[arg(long, value_name = "GLOB")]
-    pub(super) module: Vec<String>,
 }
 
 #[derive(Debug, ArgGroup)]

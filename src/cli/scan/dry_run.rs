@@ -16,11 +16,12 @@ pub(super) fn print(run: &DryRun) -> Result<()> {
         ),
         ("modules", run.n_modules.to_string()),
         ("largest rank", run.max_rank.to_string()),
-        ("pairs", format!("{} ({} to do)", counts.n_pairs, counts.n_pairs_left)),
+        ("pairs", run.n_pairs.to_string()),
+        ("rows", format!("{} ({} to do)", counts.n_rows, counts.n_rows_left)),
         (
             "blocks",
             format!(
-                "{} ({} to do), of up to {}² pairs",
+                "{} ({} to do), of up to {}² rows",
                 counts.n_blocks,
                 counts.n_blocks - counts.n_done,
                 run.block_side

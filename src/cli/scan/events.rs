@@ -80,7 +80,7 @@ fn warning_line(warning: &ScanWarning) -> String {
 
 /// The plan in a line.
 fn plan_line(facts: &PlanFacts) -> String {
-    let PlanFacts { n_adapters, n_added, n_modules, whole, mine, shard, .. } = *facts;
+    let PlanFacts { n_adapters, n_added, n_modules, n_pairs, whole, mine, shard, .. } = *facts;
     let of_shard = match shard {
         Shard::WHOLE => String::new(),
         shard => format!(
@@ -91,17 +91,18 @@ fn plan_line(facts: &PlanFacts) -> String {
     };
     let modules = counted(n_modules, "module");
     if n_added > 0 && n_added < n_adapters {
-        return format!("added {n_added}, {} pairs to do in {modules}{of_shard}", whole.n_pairs_left);
+        return format!("added {n_added}, {} rows to do in {modules}{of_shard}", whole.n_rows_left);
     }
-    let to_do = match whole.n_pairs_left {
-        left if left == whole.n_pairs => String::new(),
+    let to_do = match whole.n_rows_left {
+        left if left == whole.n_rows => String::new(),
         0 => ", all done already".to_owned(),
         left => format!(", {left} to do"),
     };
     format!(
-        "{}, {modules}, {} pairs in {}{to_do}{of_shard}",
+        "{}, {modules}, {}, {} in {}{to_do}{of_shard}",
         counted(n_adapters, "checkpoint"),
-        whole.n_pairs,
+        counted(n_pairs as usize, "pair"),
+        counted(whole.n_rows as usize, "row"),
         counted(whole.n_blocks as usize, "block")
     )
 }

@@ -49,7 +49,7 @@ impl<'a> ProgressLine<'a> {
                 }
                 false => String::new(),
             };
-            let line = format!("{stage} {n_done} of {n_rows} pairs, {rate:.0} a second{left}");
+            let line = format!("{stage} {n_done} of {n_rows} rows, {rate:.0} a second{left}");
             self.console.progress(line, n_done, n_rows);
         }
     }
@@ -67,7 +67,7 @@ impl<'a> ProgressLine<'a> {
 }
 
 fn bar(n_rows: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} pairs, {per_sec}, {eta} left")
+    let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} rows, {per_sec}, {eta} left")
         .expect("the template is a constant with known keys");
     ProgressBar::with_draw_target(Some(n_rows), ProgressDrawTarget::stderr()).with_style(style)
 }

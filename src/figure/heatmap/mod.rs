@@ -111,6 +111,13 @@ impl Heatmap {
         self
     }
 
+    /// The values but those of rows with themselves, which no range of colours is chosen for.
+    fn compared(&self) -> impl Iterator<Item = &f32> {
+        let (is_square, n) = (self.cols.is_none(), self.rows.len());
+        let is_itself = move |at: usize| is_square && at.is_multiple_of(n + 1);
+        self.values.iter().enumerate().filter(move |(at, _)| !is_itself(*at)).map(|(_, value)| value)
+    }
+
     fn n_cols(&self) -> usize {
         self.cols.as_ref().map_or(self.rows.len(), Vec::len)
     }
@@ -118,7 +125,7 @@ impl Heatmap {
 
 impl Plot for Heatmap {
     fn scene(&self) -> Result<Scene<'_>> {
-        let colors = ColorScale::new(&self.style, DEFAULT_RANGE)?;
+        let colors = ColorScale::new(&self.style, DEFAULT_RANGE, self.compared())?;
         // The width follows from what is drawn, so a canvas of any width gives the size of a pixel first.
         let px_pt = Canvas::new(1.0, self.style.dpi)?.px_pt();
         let plan = Plan::new(self, &colors, px_pt)?;
@@ -257,7 +264,7 @@ mod tests {
 
                 let one_more_pt = (area.width_px / n_cols + 1) as f64 * 0.72;
                 let cell_h_pt = if heatmap.cols.is_some() { 10.0 } else { one_more_pt };
-                let colors = ColorScale::new(&heatmap.style, DEFAULT_RANGE).unwrap();
+                let colors = ColorScale::new(&heatmap.style, DEFAULT_RANGE, &[]).unwrap();
                 let needed_pt = Plan::of_cells(&heatmap, &colors, (one_more_pt, cell_h_pt)).needed_pt();
                 assert!(needed_pt > 72.0 * width_in, "{needed_pt} pt would fit into {width_in} in");
             }
@@ -302,5 +309,18 @@ mod tests {
             let heatmap = heatmap.style(titled().range(0.0, vmax).dpi(dpi));
             prop_assert_eq!(heatmap.scene().unwrap().outside(), None);
         }
+    }
+
+    #[test]
+    fn the_bar_has_an_arrow_for_values_past_its_end_but_not_for_rows_with_themselves() {
+        let has_arrow = |heatmap: Heatmap| {
+            let heatmap = heatmap.style(Style::new().range(0.0, 0.5));
+            let scene = heatmap.scene().unwrap();
+            scene.items.iter().any(|item| matches!(item, Item::Polygon { .. }))
+        };
+        let square = |values: [f32; 4]| Heatmap::square(names(2, 0), values.to_vec()).unwrap();
+        assert!(!has_arrow(square([f32::MAX, 0.5, 0.5, 1.0])));
+        assert!(has_arrow(square([1.0, 0.6, 0.5, 1.0])));
+        assert!(has_arrow(Heatmap::named(names(2, 0), names(1, 0), vec![0.6, 0.1]).unwrap()));
     }
 }

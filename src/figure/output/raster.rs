@@ -48,6 +48,7 @@ impl Raster<'_> {
                 Item::Line { points_pt, width_pt, color } => {
                     self.line(points_pt, *width_pt, *color, &mut strip);
                 }
+                Item::Polygon { points_pt, color } => self.polygon(points_pt, *color, &mut strip),
                 Item::Dot { x_pt, y_pt, radius_pt, color } => {
                     let [x, y, radius] = [*x_pt, *y_pt, *radius_pt].map(|pt| self.px(pt) as f32);
                     if let Some(path) = PathBuilder::from_circle(x, y, radius) {
@@ -101,20 +102,34 @@ impl Raster<'_> {
     }
 
     fn line(&self, points_pt: &[(f64, f64)], width_pt: f64, color: [u8; 3], strip: &mut PixelRows<'_>) {
-        let mut path = PathBuilder::new();
-        for (n, &(x_pt, y_pt)) in points_pt.iter().enumerate() {
-            let (x, y) = (self.px(x_pt) as f32, self.px(y_pt) as f32);
-            if n == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
-        }
         let stroke = Stroke {
             width: self.px(width_pt).max(1.0) as f32,
             line_cap: LineCap::Round,
             line_join: LineJoin::Round,
             ..Stroke::default()
         };
-        if let Some(path) = path.finish().and_then(|path| path.stroke(&stroke, 1.0)) {
+        let path = self.path(points_pt).finish();
+        if let Some(path) = path.and_then(|path| path.stroke(&stroke, 1.0)) {
             strip.cover(&path, 0, 0, color);
         }
+    }
+
+    fn polygon(&self, points_pt: &[(f64, f64)], color: [u8; 3], strip: &mut PixelRows<'_>) {
+        let mut path = self.path(points_pt);
+        path.close();
+        if let Some(path) = path.finish() {
+            strip.cover(&path, 0, 0, color);
+        }
+    }
+
+    /// Straight lines from point to point.
+    fn path(&self, points_pt: &[(f64, f64)]) -> PathBuilder {
+        let mut path = PathBuilder::new();
+        for (n, &(x_pt, y_pt)) in points_pt.iter().enumerate() {
+            let (x, y) = (self.px(x_pt) as f32, self.px(y_pt) as f32);
+            if n == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+        }
+        path
     }
 
     /// A line's width in whole pixels: thin lines keep their contrast at any resolution.

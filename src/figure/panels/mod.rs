@@ -8,7 +8,7 @@ mod titles;
 pub use panel::Panel;
 
 use super::canvas::Canvas;
-use super::color_bar::ColorScale;
+use super::color_bar::{ColorScale, is_over};
 use super::plot::Plot;
 use super::scene::Scene;
 use super::style::Style;
@@ -66,6 +66,17 @@ impl Figure {
         values.fold(0.0f32, |largest, &value| largest.max(value)).min(1.0).into()
     }
 
+    /// The share of each panel's cells that are over the upper end of the colours, from 0 to 1, and that end.
+    pub fn over(&self) -> (Vec<f64>, f64) {
+        let (vmin, vmax) = self.style.range_or(DEFAULT_RANGE);
+        let share = |panel: &Panel| {
+            let values = panel.grid.values();
+            let n_over = values.iter().filter(|&&value| is_over(value, vmin, vmax)).count();
+            n_over as f64 / values.len() as f64
+        };
+        (self.panels.iter().map(share).collect(), vmax)
+    }
+
     fn width_in(&self) -> f64 {
         self.style.width_in.unwrap_or(4.0 * self.panels.len().min(layout::MAX_PER_ROW) as f64)
     }
@@ -76,7 +87,11 @@ impl Plot for Figure {
         if self.panels.is_empty() {
             return Err(Fault::new("no panel", "at least one").of("figure").invalid());
         }
-        let colors = ColorScale::new(&self.style, DEFAULT_RANGE)?;
+        let colors = ColorScale::new(
+            &self.style,
+            DEFAULT_RANGE,
+            self.panels.iter().flat_map(|panel| panel.grid.values()),
+        )?;
         let canvas = Canvas::new(self.width_in(), self.style.dpi)?;
         layout::scene(self, canvas, &colors)
     }
@@ -102,5 +117,18 @@ mod tests {
             assert!((vmax(0.0, largest) - expected).abs() < 1e-12, "{largest} gives {}", vmax(0.0, largest));
         }
         assert_eq!(vmax(0.7, 0.55), 0.7 + 0.1);
+    }
+
+    #[test]
+    fn the_share_of_cells_over_the_range_is_that_of_each_panel() {
+        let grid = |values: &[f32]| Grid::new(1, values.len(), 8, values.to_vec()).unwrap();
+        let figure = Figure::new('A')
+            .panel(Panel::module("q", grid(&[0.1, 0.5, 0.500_4, 0.51])))
+            .panel(Panel::control(grid(&[0.6, 0.7])));
+        assert_eq!(figure.over(), (vec![0.25, 1.0], 0.5));
+        let figure = figure.style(Style::new().range(0.0, 0.65));
+        assert_eq!(figure.over(), (vec![0.0, 0.5], 0.65));
+        let largest = figure.largest();
+        assert_eq!(figure.style(Style::new().range_up_to(0.0, largest)).over().0[0], 0.0);
     }
 }

@@ -20,6 +20,7 @@ use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
+use crate::select::Narrowing;
 
 const FILE: &str = "tests/data/adapters/roberta-mrpc/checkpoint-230/adapter_model.safetensors";
 
@@ -37,12 +38,14 @@ impl One {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.safetensors");
         fs::copy(FILE, &file).unwrap();
-        let modules = SideModules::new::<&str>(Side::B, &[]).unwrap();
+        let modules = SideModules::new(Side::B, Narrowing::default());
         let options = ScanOptions {
             side: Side::B,
             pairs: PairChoice::All,
             same_base: false,
             modules: vec![],
+            layers: None,
+            projections: vec![],
             keep: Keep::Powers,
             angles: false,
             update: false,

@@ -191,8 +191,10 @@ mod tests {
                         columns.iter().map(|column| (column.name.to_owned(), column.kind.to_string())),
                     );
                 }
-                Columns::Family { patterns, kind, .. } => {
+                Columns::Family { patterns, kind, also, .. } => {
                     expected.extend(patterns.iter().map(|name| ((*name).to_owned(), kind.to_string())));
+                    expected
+                        .extend(also.iter().map(|column| (column.name.to_owned(), column.kind.to_string())));
                 }
             }
         }
