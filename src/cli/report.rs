@@ -42,7 +42,9 @@ pub(super) struct ReportArgs {
     /// Folder to write to; created if missing [default: OUT/report]
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
-    /// Only adapters whose path matches this glob (* ? [...]); may be given several times
+    /// Only adapters whose path matches this glob
+    ///
+    /// With * ? [...]; may be given several times.
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(super) adapter: Vec<glob::Pattern>,
     /// Number of pairs in the lists of the most and the least alike
