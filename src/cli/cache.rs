@@ -22,8 +22,10 @@ Examples:
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CacheArgs {
-    /// info: show its folder, entries, size and limit; clear: remove all entries
-    #[arg(value_enum)]
+    /// info or clear
+    ///
+    /// info: show its folder, entries, size and limit. clear: remove all entries.
+    #[arg(value_enum, hide_possible_values = true)]
     pub(super) action: CacheAction,
     /// Folder of the cache [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]

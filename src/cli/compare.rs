@@ -54,19 +54,27 @@ pub(super) struct CompareArgs {
     /// Second checkpoint: its directions are the columns, j
     #[arg(value_name = "CHECKPOINT_B")]
     checkpoint_b: PathBuf,
-    /// Where to write the result: a .txt, .csv or .json file, or - for stdout
+    /// .txt, .csv or .json file, or - for stdout
+    ///
+    /// Where to write the result, in the format that the suffix names.
     #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = output::text())]
     output: TextOutput,
-    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta
+    /// Also write all grids to this .npz file
+    ///
+    /// With singular values: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta.
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
     /// With --json: add the whole grid of each module
     #[arg(long)]
     grids: bool,
-    /// Print the result as CSV, with the mean over the modules as the last row
+    /// Print the result as CSV
+    ///
+    /// With the mean over the modules as the last row.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Add the principal angles in degrees and the distances that follow from them: an SVD for each module
+    /// Add the principal angles, and distances from them
+    ///
+    /// The angles in degrees; the geodesic distance ‖θ‖₂ in radians and the chordal one √Σ sin²θ. Takes an SVD for each module.
     #[arg(long)]
     angles: bool,
     #[command(flatten)]

@@ -19,7 +19,7 @@ pub(super) struct CommonArgs {
     /// Also print what is read and compared, and how long it takes
     #[arg(short, long, global = true, display_order = 100)]
     pub(super) verbose: bool,
-    /// Number of CPU threads [default: the cores that this process may use]
+    /// CPU threads [default: the cores that this process may use]
     #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
 }

@@ -42,13 +42,17 @@ pub(super) fn figure_help() -> String {
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
-    /// First checkpoint: its directions are the rows, i. With --pair: the output folder of a scan
+    /// First checkpoint: its directions are the rows, i
+    ///
+    /// With --pair: the output folder of a scan.
     #[arg(value_name = "CHECKPOINT_A")]
     checkpoint_a: PathBuf,
     /// Second checkpoint: its directions are the columns, j
     #[arg(value_name = "CHECKPOINT_B", required_unless_present = "pair", conflicts_with = "pair")]
     checkpoint_b: Option<PathBuf>,
-    /// Two checkpoints of a scan, by number or by the end of their paths; uses the scan's side and its cached bases
+    /// Two checkpoints of a scan
+    ///
+    /// By number or by the end of their paths; uses the scan's side and its cached bases.
     #[arg(long, value_names = ["A", "B"], num_args = 2)]
     pair: Option<Vec<String>>,
     /// Cache that the scan used [default: the user's cache folder]
@@ -57,11 +61,14 @@ pub(super) struct FigureArgs {
     #[arg(short, long, value_name = "FILE", default_value = "lorascope-figure.png")]
     #[arg(value_parser = output::picture(), help = output::picture_help())]
     output: PictureOutput,
-    /// Also write all grids and singular values to this .npz file: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta, and
-    /// phi/control and so on for the control
+    /// Also write all grids to this .npz file
+    ///
+    /// With singular values: phi/MODULE, sigma_a/MODULE, sigma_b/MODULE and meta, and phi/control and so on for the control.
     #[arg(long, value_name = "FILE", value_parser = output::npz())]
     save: Option<Destination>,
-    /// Add the principal angles in degrees: an SVD for each panel
+    /// Add the principal angles, and distances from them
+    ///
+    /// The angles in degrees; the geodesic distance ‖θ‖₂ in radians and the chordal one √Σ sin²θ. Takes an SVD for each panel.
     #[arg(long)]
     angles: bool,
     #[command(flatten)]

@@ -50,37 +50,37 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 done but with skipped inputs,
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Draw the paper's figure from two built-in adapters
-    #[command(after_help = DEMO_HELP)]
+    #[command(after_long_help = DEMO_HELP)]
     Demo(DemoArgs),
     /// Draw the paper's figure for two checkpoints and print a summary of it
-    #[command(after_help = figure_help())]
+    #[command(after_long_help = figure_help())]
     Figure(FigureArgs),
     /// Compare two checkpoints in numbers: one row for each module that both have
-    #[command(after_help = COMPARE_HELP)]
+    #[command(after_long_help = COMPARE_HELP)]
     Compare(CompareArgs),
     /// Show what becomes of checkpoints that are merged: do they add up, cancel, or repeat each other
-    #[command(after_help = MERGE_CHECK_HELP)]
+    #[command(after_long_help = MERGE_CHECK_HELP)]
     MergeCheck(MergeCheckArgs),
     /// Show how much of several checkpoints lies in one space, module by module
-    #[command(after_help = SHARED_HELP)]
+    #[command(after_long_help = SHARED_HELP)]
     Shared(SharedArgs),
     /// Compare every pair of a folder of checkpoints and write Parquet tables
-    #[command(after_help = SCAN_HELP)]
+    #[command(after_long_help = SCAN_HELP)]
     Scan(ScanArgs),
     /// Show a scan's progress, which process did what, and what is missing
-    #[command(after_help = STATUS_HELP)]
+    #[command(after_long_help = STATUS_HELP)]
     Status(StatusArgs),
     /// Show what checkpoints contain: format, base model, modules, ranks, shapes, types, scaling
-    #[command(after_help = INSPECT_HELP)]
+    #[command(after_long_help = INSPECT_HELP)]
     Inspect(InspectArgs),
     /// List the GPUs, test every kernel on each, and show which engine auto takes and why
-    #[command(after_help = DEVICES_HELP)]
+    #[command(after_long_help = DEVICES_HELP)]
     Devices(DevicesArgs),
     /// Summarise a scan in tables and pictures: what is alike, where in the model, what stands out
-    #[command(after_help = REPORT_HELP)]
+    #[command(after_long_help = REPORT_HELP)]
     Report(ReportArgs),
     /// Show what the cache of bases contains, or empty it
-    #[command(after_help = CACHE_HELP)]
+    #[command(after_long_help = CACHE_HELP)]
     Cache(CacheArgs),
     /// Print a shell completion script
     #[command(
@@ -101,5 +101,22 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn short_help_has_one_line_for_each_option_and_no_more_than_that() {
+        let mut grammar = Args::command();
+        grammar.build();
+        for command in grammar.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.clone().term_width(100).render_help().to_string();
+            for line in help.lines() {
+                // Of an option, of an argument, of a command; else it is a heading or the text above.
+                let is_entry = line.trim_start().starts_with(['-', '<', '[']) || name == "help";
+                assert!(is_entry || !line.starts_with(' '), "{name}: an entry goes on with {line:?}");
+                assert!(line.chars().count() <= 100, "{name}: {line}");
+            }
+            assert!(!help.contains("Examples:"), "{name}");
+        }
     }
 }

@@ -14,13 +14,20 @@ use crate::{Adapter, Layers, OpenOptions, Selection, Side};
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which modules")]
 pub(super) struct ModuleArgs {
-    /// Layers, by their numbers in the tensor names, from 0: 5, 0-5, 0,2,5 or all
+    /// Layers: 5, 0-5, 0,2,5 or all
+    ///
+    /// By their numbers in the tensor names, from 0. A layer that is named by itself must be there; of a range, some.
     #[arg(long, value_name = "LAYERS")]
     pub(super) layer: Option<Layers>,
-    /// Projections, such as q,v, whatever the model calls them (q: query, q_proj, q_lin, to_q, ...)
+    /// Projections, such as q,v
+    ///
+    /// Whatever the model calls them (q: query, q_proj, q_lin, to_q, ...), or last parts of module names. figure and compare
+    /// keep their order.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = projection)]
     pub(super) projections: Vec<String>,
-    /// Modules whose name matches this glob (* ? [...]); may be given several times
+    /// Modules whose name matches this glob
+    ///
+    /// With * ? [...]; may be given several times.
     #[arg(long, value_name = "GLOB")]
     pub(super) module: Vec<String>,
 }
@@ -30,8 +37,10 @@ pub(super) struct ModuleArgs {
 pub(super) struct SelectionArgs {
     #[command(flatten)]
     modules: ModuleArgs,
-    /// How to match the modules of two files: canonical, by name without wrapper prefixes; exact, by the names in the files;
-    /// or a .csv file with a line FIRST,SECOND for each pair that canonical names do not match
+    /// Match modules: canonical, exact, or a .csv file
+    ///
+    /// canonical: by name without wrapper prefixes. exact: by the names in the files. A .csv file has a line FIRST,SECOND for each
+    /// pair that canonical names do not match.
     #[arg(long = "match", value_name = "HOW", default_value = "canonical")]
     pub(super) matching: MatchArg,
     /// Name of the adapter, for files that hold several
@@ -68,18 +77,26 @@ pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
 #[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ComputeArgs {
-    /// Subspace to compare: a, right-singular vectors of A (the paper's choice); b, left-singular vectors of B; dw-right and
-    /// dw-left, right- and left-singular vectors of ΔW
+    /// Subspace to compare: a, b, dw-right or dw-left
+    ///
+    /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
+    /// left-singular vectors of ΔW.
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
-    /// What computes; auto takes a GPU if there is one and the work is large enough to pay for opening it
-    #[arg(long, value_enum, default_value = "auto")]
+    /// What computes: auto, gpu or cpu
+    ///
+    /// auto takes a GPU if there is one and the work is large enough to pay for opening it.
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = true)]
     pub(super) engine: EngineArg,
-    /// GPU to use: auto, or an index, a part of a name, or PCI:ADDRESS as listed by `lorascope devices`. auto never takes a
-    /// software GPU, and honours CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS
+    /// GPU to use, as `lorascope devices` lists it
+    ///
+    /// auto, or an index, a part of a name, or PCI:ADDRESS. auto never takes a software GPU, and honours CUDA_VISIBLE_DEVICES,
+    /// ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS.
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub(super) gpu: GpuChoice,
-    /// Storage type of the bases: f32 (φ accurate to 1e-5) or f16 (half the GPU memory, accurate to 5e-4). Sums are in f32
+    /// Storage type of the bases: f32 or f16
+    ///
+    /// f32: φ is accurate to 1e-5. f16: half the GPU memory, accurate to 5e-4. Sums are in f32.
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
     /// Print the result as JSON
@@ -115,8 +132,10 @@ impl ComputeArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ControlArgs {
-    /// Last panel: two random Gaussian matrices of the first panel's shape
-    #[arg(long, value_enum, default_value = "gaussian")]
+    /// Last panel: gaussian, a random pair, or none
+    ///
+    /// Two random Gaussian matrices of the first panel's shape.
+    #[arg(long, value_enum, default_value = "gaussian", hide_possible_values = true)]
     pub(super) control: Control,
     /// Random seed of the control
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -129,10 +148,12 @@ pub(super) struct PictureArgs {
     /// Value at the dark end of the colours
     #[arg(long, value_name = "PHI", default_value = "0.0", allow_negative_numbers = true, value_parser = phi)]
     pub(super) vmin: f64,
-    /// Value at the light end of the colours, or auto for the largest value
+    /// Value at the light end, or auto
+    ///
+    /// auto: the largest value of the modules, rounded up to a tenth.
     #[arg(long, value_name = "PHI", default_value = "0.5", allow_negative_numbers = true)]
     pub(super) vmax: Vmax,
-    /// Width of the picture in inches [default: 4 for each panel in a row]
+    /// Width of the picture [default: 4 for each panel in a row]
     #[arg(long, value_name = "INCHES", value_parser = positive)]
     pub(super) width_in: Option<f64>,
     #[command(flatten)]
@@ -143,7 +164,7 @@ pub(super) struct PictureArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "How it is drawn")]
 pub(super) struct StyleArgs {
-    /// Colours: rocket, viridis, magma, inferno, cividis, grey or coolwarm
+    /// rocket, viridis, magma, inferno, cividis, grey or coolwarm
     #[arg(long, value_name = "NAME", default_value = "rocket")]
     palette: Palette,
     /// Pixels per inch

@@ -54,14 +54,19 @@ pub(super) struct ReportArgs {
     /// Folder to write to; created if missing [default: OUT/report]
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
-    /// What to compare by: adjusted, cosine, linear_cka, phi_full, or a cell that the scan kept, such as phi_1 or phi_8
+    /// What to compare by: adjusted, cosine, linear_cka, phi_full, phi_1, phi_8 ...
+    ///
+    /// phi_N is a cell that the scan kept. adjusted is φ_full corrected for chance; cosine needs a scan with --update.
     #[arg(long, value_name = "QUANTITY", default_value = "adjusted")]
     pub(super) by: By,
-    /// Only these adapters: a path, the end of one, a glob (* ? [...]) on the path or its end, or a number; may be given
-    /// several times
+    /// Only these adapters
+    ///
+    /// A path, the end of one, a glob (* ? [...]) on the path or its end, or a number; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub(super) adapter: Vec<String>,
-    /// Labels of checkpoints: a .csv file with a line CHECKPOINT,LABEL for each; a checkpoint is named as for --adapter
+    /// Labels of checkpoints: a .csv file
+    ///
+    /// A line CHECKPOINT,LABEL for each; a checkpoint is named as for --adapter.
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
     /// Report on what is there of a scan that is not finished

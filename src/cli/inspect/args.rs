@@ -32,7 +32,9 @@ pub(in crate::cli) struct InspectArgs {
     /// Name of the adapter, for files that hold several [default: all of them]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) adapter_name: Option<String>,
-    /// Add ranks and singular values of A, B and ΔW, and the norms of ΔW
+    /// Add ranks, singular values and norms
+    ///
+    /// Of A, B and ΔW, which takes reading the numbers.
     #[arg(long)]
     pub(in crate::cli) spectra: bool,
     /// Print the result as JSON

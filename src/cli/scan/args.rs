@@ -41,7 +41,9 @@ pub(in crate::cli) struct ScanArgs {
     /// Output folder for the table; created if missing
     #[arg(short, long, value_name = "OUT")]
     pub(super) output: PathBuf,
-    /// More checkpoints: a file with one path on each line, or - for stdin
+    /// More checkpoints: a file with a path on each line, or -
+    ///
+    /// - is stdin.
     #[arg(long, value_name = "FILE")]
     pub(super) list: Option<PathBuf>,
     #[command(flatten)]
@@ -110,17 +112,22 @@ impl ScanArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Which pairs")]
 pub(super) struct WhichArgs {
-    /// Pairs to compare: all; consecutive, each checkpoint with the next step of its run; against REF..., each REF with every
-    /// other checkpoint
+    /// all, consecutive, or against REF...
+    ///
+    /// consecutive: each checkpoint with the next step of its run. against REF...: each REF with every other checkpoint.
     #[arg(long, value_name = "PAIRS", num_args = 1.., conflicts_with_all = ["left", "right"])]
     pub(super) pairs: Vec<String>,
-    /// Pair the checkpoints whose path, or the end of it, matches this glob with those that match --right
+    /// Pair checkpoints that match this with those of --right
+    ///
+    /// A glob for the path, or for the end of it.
     #[arg(long, value_name = "GLOB", requires = "right")]
     pub(super) left: Option<String>,
     /// Glob for the other checkpoint of each pair
     #[arg(long, value_name = "GLOB", requires = "left")]
     pub(super) right: Option<String>,
-    /// Pair only checkpoints that name the same base model; those that name none are paired with each other
+    /// Pair only checkpoints that name the same base model
+    ///
+    /// Those that name none are paired with each other.
     #[arg(long)]
     pub(super) same_base: bool,
 }
@@ -128,23 +135,33 @@ pub(super) struct WhichArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "What is kept")]
 pub(super) struct WhatArgs {
-    /// Subspace to compare: a, right-singular vectors of A (the paper's choice); b, left-singular vectors of B; dw-right and
-    /// dw-left, right- and left-singular vectors of ΔW
+    /// Subspace to compare: a, b, dw-right or dw-left
+    ///
+    /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
+    /// left-singular vectors of ΔW.
     #[arg(long, value_name = "SIDE", default_value = "a")]
     pub(super) side: Side,
-    /// Cells to keep besides φ at full rank: powers (φ(k, k) at powers of two), diagonal, grid, or cells=1:1,8:8. top:K keeps
-    /// only pairs that are among the K most similar of either checkpoint, plus histograms of all pairs
+    /// powers, diagonal, grid, cells=1:1,8:8, or top:K
+    ///
+    /// Cells to keep besides φ at full rank; powers is φ(k, k) at powers of two. top:K keeps only pairs that are among the K most
+    /// similar of either checkpoint, plus histograms of all pairs.
     #[arg(long, value_name = "CELLS", default_value = "powers")]
     pub(super) keep: Keep,
-    /// Add the principal angles of each pair, in degrees. Needs an r × r SVD for each pair: about 0.3 ms at r = 64, where the
-    /// rest of a pair takes about 0.1 ms
+    /// Add the principal angles, and distances from them
+    ///
+    /// The angles in degrees; the geodesic distance ‖θ‖₂ in radians and the chordal one √Σ sin²θ. Takes an r × r SVD for each
+    /// pair: about 0.3 ms at r = 64, where the rest of a pair takes about 0.1 ms.
     #[arg(long)]
     pub(super) angles: bool,
-    /// Add the cosine of the updates s·B·A of each pair, from -1 to 1, and their norms: whether two checkpoints do the same,
-    /// the opposite, or nothing in common. Takes a second product for each pair
+    /// Add the cosine of the updates of each pair, and their norms
+    ///
+    /// Of s·B·A, from -1 to 1: whether two checkpoints do the same, the opposite, or nothing in common. Takes a second product
+    /// for each pair. relations.parquet then lists the pairs that are copies, parts, or steps of each other.
     #[arg(long)]
     pub(super) update: bool,
-    /// Storage type of the bases: f32 (φ accurate to 1e-5) or f16 (half the GPU memory, accurate to 5e-4). Sums are in f32
+    /// Storage type of the bases: f32 or f16
+    ///
+    /// f32: φ is accurate to 1e-5. f16: half the GPU memory, accurate to 5e-4. Sums are in f32.
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
 }
@@ -155,32 +172,48 @@ pub(super) struct HowArgs {
     /// Print the plan from headers only, and compute nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Do a share of the blocks: K/N with K from 1 to N, or auto, from the variables of a Slurm array or indexed job
+    /// Do a share of the blocks: K/N, or auto
+    ///
+    /// With K from 1 to N; auto takes both from the variables of a Slurm array or indexed job.
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<ShardChoice>,
-    /// With --shard auto: the number of shares, if the job's variables do not include it
+    /// With --shard auto: the number of shares
+    ///
+    /// If the job's variables do not include it.
     #[arg(long, value_name = "N", requires = "shard")]
     pub(super) shard_count: Option<NonZeroUsize>,
-    /// What computes; auto takes a GPU if there is one and the work is large enough to pay for opening it. A resumed scan
-    /// takes the engine that it began with
-    #[arg(long, value_enum, default_value = "auto")]
+    /// What computes: auto, gpu or cpu
+    ///
+    /// auto takes a GPU if there is one and the work is large enough to pay for opening it. A resumed scan takes the engine that
+    /// it began with.
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = true)]
     pub(super) engine: EngineArg,
-    /// GPU to use: auto, an index, a part of a name, PCI:ADDRESS, or several: all, or indices such as 0,1
+    /// GPUs to use, as `lorascope devices` lists them
+    ///
+    /// auto, an index, a part of a name, PCI:ADDRESS, or several: all, or indices such as 0,1.
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub(super) gpu: Gpus,
-    /// GPU kernel [default: the one that the scan began with, or the fastest: see `lorascope devices --tune`]
+    /// GPU kernel, in place of the fastest
+    ///
+    /// By default the one that the scan began with, or the fastest: see `lorascope devices --tune`.
     #[arg(long, value_name = "NAME")]
     pub(super) kernel: Option<String>,
-    /// Memory for blocks in flight, such as 8G [default: half of the free memory]
+    /// Memory for blocks in flight, such as 8G [default: half]
+    ///
+    /// By default half of what is free.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) memory: Option<u64>,
     /// Folder of the cache of bases [default: the user's cache folder]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub(super) cache: Option<PathBuf>,
-    /// Size limit of the cache, such as 50G; the least recently used bases are removed first
+    /// Size limit of the cache, such as 50G
+    ///
+    /// The least recently used bases are removed first.
     #[arg(long, value_name = "SIZE", conflicts_with = "no_cache", value_parser = size::parse)]
     pub(super) cache_limit: Option<u64>,
-    /// Keep bases only in memory, or in OUT until the scan is complete if several blocks share them
+    /// Keep bases only until the scan is complete
+    ///
+    /// In memory, or in OUT if several blocks share them.
     #[arg(long)]
     pub(super) no_cache: bool,
     /// Stop at a bad checkpoint instead of skipping it
@@ -189,7 +222,9 @@ pub(super) struct HowArgs {
     /// Remove what an earlier scan left in OUT, and start over
     #[arg(long, conflicts_with_all = ["dry_run", "shard"])]
     pub(super) fresh: bool,
-    /// Show where the time went, and write a trace of it to this .json file, which Perfetto opens
+    /// Show where the time went, and write a trace to this file
+    ///
+    /// A .json file, which Perfetto opens.
     #[arg(long, value_name = "FILE")]
     pub(super) profile: Option<PathBuf>,
     /// Write stderr as lines of JSON
