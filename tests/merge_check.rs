@@ -313,7 +313,8 @@ fn a_missing_alpha_modules_of_some_and_bad_files_are_said() {
     assert!(stderr.contains("error: ") && stderr.contains("cut.safetensors"), "{stderr}");
     let stdout = text(&output.stdout);
     assert!(
-        stdout.contains("whole model: independent (") && stdout.contains("modules: 1 independent"),
+        stdout.contains("whole model as one update: independent (")
+            && stdout.contains("modules: 1 independent"),
         "{stdout}"
     );
 

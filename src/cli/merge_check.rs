@@ -262,7 +262,7 @@ fn text(check: &MergeCheck) -> String {
     }
     text.push('\n');
     let Verdict { word, reason } = check.whole.verdict;
-    text += &format!("whole model: {word} ({reason})\n");
+    text += &format!("whole model as one update: {word} ({reason})\n");
     let mut words: BTreeMap<Word, usize> = BTreeMap::new();
     check.modules.iter().for_each(|module| *words.entry(module.merge.verdict.word).or_default() += 1);
     let words: Vec<String> = words.iter().map(|(word, n)| format!("{n} {word}")).collect();
