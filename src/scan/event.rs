@@ -206,7 +206,7 @@ impl<'a> Listener<'a> {
 
     pub(super) fn emit(&self, event: &Event) {
         if let Some(on_event) = &self.0 {
-            lock(&on_event)(event);
+            lock(on_event)(event);
         }
     }
 
