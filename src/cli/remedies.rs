@@ -32,7 +32,7 @@ pub(super) fn hint(remedy: &Remedy) -> String {
             let command = scan_command(inputs, options, output);
             format!("go on with `{command}`, or see what is there with --partial")
         }
-        Remedy::KeepUpdate => "scan again with `lorascope scan` and the update kept".to_owned(),
+        Remedy::KeepUpdate => "scan again with `lorascope scan --update`".to_owned(),
         Remedy::KeepCell { i, j } => format!("scan again with --keep cells={i}:{j} and another output folder"),
         Remedy::StartOver => "start over with --fresh; cached bases are used again".to_owned(),
         Remedy::WaitAndStartOver => {

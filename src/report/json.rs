@@ -1,8 +1,11 @@
 //! The findings as `report.json`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::derived::GroupFacts;
 use super::scan::ScanSums;
 use super::summary::Findings;
 use super::tables::Table;
@@ -29,6 +32,11 @@ impl Serialize for Json<'_, '_> {
         map.serialize_entry("unfinished", &scan.unfinished)?;
         map.serialize_entry("counts", &findings.counts)?;
         map.serialize_entry("warnings", &findings.warnings)?;
+        let derived = &scan.derived;
+        map.serialize_entry("derived_known", &derived.is_known)?;
+        let groups = derived.groups.iter().map(|group| GroupFacts::of(group, &scan.adapters));
+        map.serialize_entry("derived", &groups.collect::<Vec<_>>())?;
+        map.serialize_entry("related_pairs", &derived.others.iter().cloned().collect::<BTreeMap<_, _>>())?;
         map.serialize_entry("problems", &scan.problems.iter().map(Problem::of).collect::<Vec<_>>())?;
         for (by, mean) in scan.by.and_others().into_iter().zip(findings.means) {
             map.serialize_entry(&by.key(), &mean)?;

@@ -15,6 +15,7 @@ mod adapters;
 mod by;
 mod cluster;
 mod colors;
+mod derived;
 mod drift;
 mod drift_pictures;
 mod groups;

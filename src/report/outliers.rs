@@ -12,13 +12,17 @@ pub(super) fn is_outlier(z: f64) -> bool {
     z.abs() > OUTLIER_Z
 }
 
+/// The least spread that is a scale: quantities are shown with three digits.
+const LEAST_SPREAD: f64 = 1e-3;
+
 /// How many robust standard deviations each value lies from the median; `None` for all where most are equal, or under
-/// eight are there.
-pub(super) fn robust_z(values: &[Option<f64>]) -> Vec<Option<f64>> {
-    let known: Vec<f64> = values.iter().copied().flatten().collect();
+/// eight are there. Values that `counts` is false for do not decide the median and the spread: they repeat others.
+pub(super) fn robust_z(values: &[Option<f64>], counts: impl Fn(usize) -> bool) -> Vec<Option<f64>> {
+    let known = values.iter().enumerate().filter(|(place, _)| counts(*place));
+    let known: Vec<f64> = known.filter_map(|(_, value)| *value).collect();
     let middle = median(known.clone());
     let spread = MAD_TO_SIGMA * median(known.iter().map(|value| (value - middle).abs()).collect());
-    let has_scale = spread > 1e-9 && known.len() >= OUTLIERS_FROM;
+    let has_scale = spread > LEAST_SPREAD && known.len() >= OUTLIERS_FROM;
     values.iter().map(|value| value.filter(|_| has_scale).map(|value| (value - middle) / spread)).collect()
 }
 
@@ -43,13 +47,17 @@ mod tests {
     #[test]
     fn the_robust_z_is_by_median_and_mad() {
         let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0].map(Some);
-        let scores = robust_z(&[&values[..], &[None]].concat());
+        let scores = robust_z(&[&values[..], &[None]].concat(), |_| true);
         assert!((scores[7].unwrap() - 95.5 / (2.0 * 1.4826)).abs() < 1e-9);
         assert!(scores[0].unwrap() < 0.0 && scores[8].is_none());
-        assert_eq!(robust_z(&values[1..]), [None; 7], "too few");
+        assert_eq!(robust_z(&values[1..], |_| true), [None; 7], "too few");
         // Most are equal: there is no scale to measure by.
-        assert_eq!(robust_z(&[&[Some(1.0); 8][..], &[Some(9.0)]].concat()), [None; 9]);
-        assert_eq!(robust_z(&[]), []);
+        assert_eq!(robust_z(&[&[Some(1.0); 8][..], &[Some(9.0)]].concat(), |_| true), [None; 9]);
+        assert_eq!(robust_z(&[], |_| true), []);
+        // Copies of the first, which would make the spread zero, leave the scale to the others.
+        let with_copies = [&values[..], &[Some(1.0); 20]].concat();
+        let scores = robust_z(&with_copies, |place| place < 8);
+        assert!((scores[7].unwrap() - 95.5 / (2.0 * 1.4826)).abs() < 1e-9 && scores[0] == scores[27]);
     }
 
     #[test]

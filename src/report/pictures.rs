@@ -68,8 +68,18 @@ fn adapters(scan: &ScanSums, findings: &Findings, style: &Style, colors: Colors)
             values.push(value);
         }
     }
-    let names = short(order.iter().map(|&place| scan.adapters[place].path.as_str()));
+    let names = fitted(short(order.iter().map(|&place| scan.adapters[place].path.as_str())), ROW_CHARS);
     let mut note = "Columns in the order of the rows.".to_owned();
+    // One that another stands for is marked, and named in the text.
+    let stands_for = |place: &usize| scan.derived.stands_for(*place).is_some();
+    let names: Vec<String> = names
+        .into_iter()
+        .zip(order)
+        .map(|(name, place)| if stands_for(place) { format!("{name} *") } else { name })
+        .collect();
+    if order.iter().any(stands_for) {
+        note += " *: a copy, a multiple or a part of another one.";
+    }
     if has_gaps {
         note += " Grey: not compared.";
     }
@@ -84,7 +94,7 @@ fn adapters(scan: &ScanSums, findings: &Findings, style: &Style, colors: Colors)
     let shown = values.iter().copied().filter(|value| *value != f32::MAX);
     let style = colors.style(scan.by, shown, style.clone().title(title));
     let numbers = numbers(&values, order.len() <= MOST_NUMBERED);
-    let mut heatmap = Heatmap::square(fitted(names, ROW_CHARS), values)?
+    let mut heatmap = Heatmap::square(names, values)?
         .note(note)
         .numbers(numbers)
         .tree(findings.clustering.merges.clone())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::MAX_ADAPTERS;
 use super::adapters::AdapterRow;
 use super::by::By;
+use super::derived::Derived;
 use super::drift::DriftRows;
 use super::groups::GroupSums;
 use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
@@ -50,6 +51,8 @@ pub(super) struct ScanSums {
     /// Names of the modules, by the numbers that the groups have for them.
     pub(super) modules: Vec<String>,
     pub(super) groups: GroupSums,
+    /// Copies, multiples and parts among the adapters.
+    pub(super) derived: Derived,
     pub(super) drift: DriftRows,
     /// Rows that counted, and rows without a value of the chosen quantity, which are left out.
     pub(super) n_rows: u64,
@@ -97,6 +100,7 @@ impl ScanSums {
             absent: BTreeMap::new(),
             modules: vec![],
             groups: GroupSums::default(),
+            derived: Derived::default(),
             drift: DriftRows::new(&adapters),
             all_adapters: vec![],
             adapters,
@@ -149,6 +153,8 @@ impl ScanSums {
         }
         scan.modules = modules.names;
         scan.drop_alone();
+        // Its places are those of the adapters that are left.
+        scan.derived = Derived::read(path, &scan.adapters)?;
         scan.count_absent(&source)?;
         scan.all_adapters = source.adapters;
         Ok(scan)

@@ -138,7 +138,7 @@ pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumb
         most_alike_unmarked: first(pairs(), top, |pair| -pair.value()),
         least_alike: first(pairs(), top, PairMean::value),
         groups,
-        adapters: adapters(&of_adapter),
+        adapters: adapters(&of_adapter, |place| scan.derived.stands_for(place).is_none()),
         clustering: cluster(&scan.pairs),
         drift,
         labels: labels.map(|labels| {
@@ -170,9 +170,9 @@ fn first(pairs: impl Iterator<Item = PairMean>, top: usize, key: impl Fn(&PairMe
     kept
 }
 
-fn adapters(sums: &[(u64, f64)]) -> Vec<AdapterFinding> {
+fn adapters(sums: &[(u64, f64)], counts: impl Fn(usize) -> bool) -> Vec<AdapterFinding> {
     let means: Vec<Option<f64>> = sums.iter().map(|&(n, sum)| finite(sum / n as f64)).collect();
-    let scores = robust_z(&means);
+    let scores = robust_z(&means, counts);
     let finding = |(place, &(n_pairs, _)): (usize, &(u64, f64))| AdapterFinding {
         n_pairs,
         mean: means[place],

@@ -1,6 +1,7 @@
 //! The findings in short, for people.
 
 use super::by::By;
+use super::derived::Member;
 use super::drift::DriftPoint;
 use super::groups::Sum;
 use super::names::{fitted, short};
@@ -15,6 +16,7 @@ use crate::text::{counted, printable};
 /// Pairs that the text lists of each kind; the tables have more.
 const N_PAIRS: usize = 5;
 const N_OUTLIERS: usize = 10;
+const N_DERIVED: usize = 10;
 const N_RUNS: usize = 10;
 const N_GROUPS: usize = 12;
 const N_LABELS: usize = 10;
@@ -46,6 +48,7 @@ struct Text<'a> {
 impl Text<'_> {
     fn write(mut self) -> String {
         self.head();
+        self.derived();
         self.left_out();
         self.alike();
         self.groups();
@@ -74,6 +77,51 @@ impl Text<'_> {
         for warning in &self.findings.warnings {
             self.lines.push(format!("warning: {}", printable(&warning.message, 600)));
         }
+    }
+
+    /// Copies first: what follows counts each of them.
+    fn derived(&mut self) {
+        let derived = &self.scan.derived;
+        if !derived.is_known {
+            self.line("");
+            self.line(
+                "identical and derived: not known, since the scan did not keep the updates; copies in another form, multiples, \
+                 negations and parts of another adapter cannot be told",
+            );
+            return;
+        }
+        let names = &self.names;
+        let mut lines = vec![String::new()];
+        match derived.groups.len() {
+            0 => lines.push("identical and derived: none".to_owned()),
+            n => lines.push(format!(
+                "identical and derived: {}, in each of which the first stands for the others; all count in what follows",
+                counted(n, "group")
+            )),
+        }
+        for group in derived.groups.iter().take(N_DERIVED) {
+            let member = |member: &Member| {
+                let factor = member.factor.map_or(String::new(), |factor| format!(" × {factor:.4}"));
+                let to = match member.to == group.keep {
+                    true => String::new(),
+                    false => format!(" to {}", names[member.to]),
+                };
+                format!("{} ({}{factor}{to})", names[member.place], member.relation)
+            };
+            let shown: Vec<String> = group.members.iter().take(N_DERIVED).map(member).collect();
+            let more = group.members.len().saturating_sub(N_DERIVED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            lines.push(format!("{:INDENT$}{}: {}{more}", "", names[group.keep], shown.join(", ")));
+        }
+        let n_groups = derived.groups.len();
+        let others: Vec<String> =
+            derived.others.iter().map(|(word, n)| format!("{} {word}", counted(*n, "pair"))).collect();
+        if !others.is_empty() {
+            lines.push(format!("related in another way: {}", others.join(", ")));
+        }
+        self.lines.extend(lines);
+        self.more(n_groups, N_DERIVED);
+        self.line("");
     }
 
     fn left_out(&mut self) {
