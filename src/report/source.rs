@@ -32,8 +32,8 @@ pub(crate) struct Unfinished {
 impl Unfinished {
     pub(super) fn words(self) -> String {
         match self.blocks_left {
-            0 => "all blocks are there, but the table of adapters is not complete".to_owned(),
-            left => format!("{left} of {} blocks are missing", self.blocks),
+            0 => "all blocks, but not the whole table of adapters".to_owned(),
+            left => format!("{left} of {} blocks missing", self.blocks),
         }
     }
 }
