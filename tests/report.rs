@@ -444,6 +444,19 @@ fn two_checkpoints_of_one_step_are_no_step_of_drift() {
 }
 
 #[test]
+fn a_run_begins_with_the_first_checkpoint_that_was_compared() {
+    let folder = folder();
+    let adapters: Vec<AdapterRow> =
+        (0..4).map(|id| adapter(id, "seed1", Some(i64::from(id) * 100))).collect();
+    let rows = vec![Row::new(1, 2, 0.8), Row::new(2, 3, 0.9), Row::new(1, 3, 0.7)];
+    write(folder.path(), &adapters, &BTreeMap::from([("layers.0.q_proj".to_owned(), rows)]));
+    let found = findings(folder.path(), &[]);
+    let last = &found["drift"][2];
+    assert_eq!((&last["step"], &found["drift"][0]["step"]), (&300.into(), &100.into()));
+    assert_near(&last["from_first"], 1.0 - adjusted(f64::from(0.7f32)));
+}
+
+#[test]
 fn only_the_adapters_that_were_asked_for_count() {
     let folder = folder();
     runs(folder.path());

@@ -87,7 +87,8 @@ impl By {
     /// A value for people; those that may fall below 0 have a sign.
     pub(super) fn shown(self, value: f64) -> String {
         match self {
-            Self::Adjusted | Self::Cosine => format!("{value:+.3}"),
+            // No sign where rounding leaves nothing to be signed.
+            Self::Adjusted | Self::Cosine => format!("{:+.3}", if value.abs() < 5e-4 { 0.0 } else { value }),
             _ => format!("{value:.3}"),
         }
     }

@@ -22,7 +22,8 @@ pub(super) struct Derived {
 /// Adapters of which each is another one in another form.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// The place of the one to keep: the largest of those that were cut down, then the one with the lowest number.
+    /// The place of the one to keep: none that was cut down, then the one whose numbers take most bytes, which are the most
+    /// precise, then the one with the lowest number.
     pub(super) keep: usize,
     /// The others.
     pub(super) members: Vec<Member>,
@@ -52,11 +53,11 @@ struct Row {
 const DERIVED: [&str; 6] = ["same file", "same factors", "same update", "scaled", "negated", "resized"];
 
 impl Derived {
-    /// Reads the table of a scan's relations, for these adapters.
+    /// Reads the table of a scan's relations, for these adapters, whose factors take so many bytes by their numbers.
     ///
     /// # Errors
     /// `Malformed` for a damaged table, `Io` when the system refuses to read.
-    pub(super) fn read(scan: &Path, adapters: &[AdapterRow]) -> Result<Self> {
+    pub(super) fn read(scan: &Path, adapters: &[AdapterRow], n_bytes: impl Fn(i64) -> u64) -> Result<Self> {
         let path = scan.join("relations.parquet");
         if !path.exists() {
             return Ok(Self::default());
@@ -78,11 +79,8 @@ impl Derived {
             }
             Ok(())
         })?;
-        Ok(Self {
-            is_known: true,
-            groups: groups(&rows, adapters.len()),
-            others: others.into_iter().collect(),
-        })
+        let sizes: Vec<u64> = adapters.iter().map(|adapter| n_bytes(adapter.id)).collect();
+        Ok(Self { is_known: true, groups: groups(&rows, &sizes), others: others.into_iter().collect() })
     }
 
     /// The adapter that stands for this one, if another one does.
@@ -93,7 +91,8 @@ impl Derived {
 }
 
 /// The groups that these rows join.
-fn groups(rows: &[Row], n: usize) -> Vec<Group> {
+fn groups(rows: &[Row], sizes: &[u64]) -> Vec<Group> {
+    let n = sizes.len();
     let mut root: Vec<usize> = (0..n).collect();
     fn find(root: &mut [usize], mut place: usize) -> usize {
         while root[place] != place {
@@ -120,11 +119,13 @@ fn groups(rows: &[Row], n: usize) -> Vec<Group> {
     }
     members.retain(|members| members.len() > 1);
     members.sort_by_key(|members| std::cmp::Reverse(members.len()));
-    members.into_iter().map(|members| group(&members, &is_part, rows)).collect()
+    members.into_iter().map(|members| group(&members, &is_part, sizes, rows)).collect()
 }
 
-fn group(places: &[usize], is_part: &[bool], rows: &[Row]) -> Group {
-    let keep = places.iter().copied().find(|&place| !is_part[place]).unwrap_or(places[0]);
+fn group(places: &[usize], is_part: &[bool], sizes: &[u64], rows: &[Row]) -> Group {
+    // Of equal ones the first.
+    let worth = |&place: &usize| (!is_part[place], sizes[place], std::cmp::Reverse(place));
+    let keep = places.iter().copied().max_by_key(worth).unwrap_or_default();
     let member = |place: usize| {
         let between = |to: usize| rows.iter().find(|row| row.pair == [place.min(to), place.max(to)]);
         let others = places.iter().copied().filter(|&other| other != place && other != keep);
@@ -185,7 +186,8 @@ mod tests {
             // 1 is a part of 4.
             row(1, 4, "resized", Some(2.0)),
         ];
-        let found = groups(&rows, 7);
+        // Of 0, 3 and 5, the second takes most bytes.
+        let found = groups(&rows, &[4, 4, 4, 8, 4, 4, 4]);
         assert_eq!(found.len(), 2);
         let member = |place, relation: &str, factor, to| Member {
             place,
@@ -194,10 +196,10 @@ mod tests {
             to,
         };
         let first =
-            Group { keep: 0, members: vec![member(3, "scaled", 0.5, 0), member(5, "negated", -1.0, 3)] };
+            Group { keep: 3, members: vec![member(0, "scaled", 2.0, 3), member(5, "negated", -1.0, 3)] };
         assert_eq!(found[0], first);
         assert_eq!(found[1], Group { keep: 4, members: vec![member(1, "resized", 0.5, 4)] });
         let derived = Derived { is_known: true, groups: found, others: vec![] };
-        assert_eq!([0, 5, 1, 2].map(|place| derived.stands_for(place)), [None, Some(0), Some(4), None]);
+        assert_eq!([0, 5, 1, 2].map(|place| derived.stands_for(place)), [Some(3), Some(3), Some(4), None]);
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct DriftPoint {
 }
 
 /// The pairs of checkpoints that drift is about, with their rows.
+#[derive(Default)]
 pub(super) struct DriftRows {
     /// Numbers and steps of each run's checkpoints, by rising step, a step once.
     runs: Vec<(String, Vec<(i64, i64)>)>,
@@ -42,9 +43,11 @@ pub(super) struct DriftRows {
 }
 
 impl DriftRows {
-    pub(super) fn new(adapters: &[AdapterRow]) -> Self {
+    /// Of the adapters that were compared at all: a run begins with its first such checkpoint, and ends with its last.
+    pub(super) fn new(adapters: &[AdapterRow], is_compared: &[bool]) -> Self {
+        let compared = adapters.iter().zip(is_compared).filter(|(_, is_compared)| **is_compared);
         let mut steps: Vec<(&str, i64, i64)> =
-            adapters.iter().filter_map(|adapter| Some((&*adapter.run, adapter.step?, adapter.id))).collect();
+            compared.filter_map(|(adapter, _)| Some((&*adapter.run, adapter.step?, adapter.id))).collect();
         steps.sort_by(|a, b| natural_cmp(a.0, b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
         let runs: Vec<(String, Vec<(i64, i64)>)> = steps
             .chunk_by(|a, b| a.0 == b.0)

@@ -11,7 +11,7 @@ use super::pairs::PairMean;
 /// Permutations of a test, and the additions that all of them together may take.
 const MOST_PERMUTATIONS: usize = 9999;
 const FEWEST_PERMUTATIONS: usize = 199;
-const MOST_ADDITIONS: usize = 4_000_000_000;
+const MOST_ADDITIONS: usize = 2_000_000_000;
 
 /// What labels say of the pairs that count.
 #[derive(Debug, Clone, PartialEq)]

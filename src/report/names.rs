@@ -57,7 +57,9 @@ fn without_common_folders(names: &[String]) -> Vec<String> {
                 true => {}
             }
         }
-        kept.join("/")
+        let name = kept.join("/");
+        // The root of absolute paths says nothing more.
+        if name.starts_with("/…") { name[1..].to_owned() } else { name }
     };
     names.iter().map(shorter).collect()
 }
@@ -123,7 +125,7 @@ mod tests {
         );
         let mixed =
             ["/data/all/pairs/seed0", "/data/all/pairs/run/step-1", "/data/all/pairs/run/step-2", "copy"];
-        assert_eq!(fitted(&mixed, 20), ["/…/seed0", "/…/run/step-1", "/…/run/step-2", "copy"]);
+        assert_eq!(fitted(&mixed, 20), ["…/seed0", "…/run/step-1", "…/run/step-2", "copy"]);
         let llama = ["llama-3-8b-instruct-math-r64-lora", "llama-3-8b-instruct-code-r8-lora"];
         assert_eq!(fitted(&llama, 12), ["…math-r64…", "…code-r8…"]);
         // Seeds 10 and 11 do not become 0 and 1.

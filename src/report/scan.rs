@@ -101,7 +101,7 @@ impl ScanSums {
             modules: vec![],
             groups: GroupSums::default(),
             derived: Derived::default(),
-            drift: DriftRows::new(&adapters),
+            drift: DriftRows::default(),
             all_adapters: vec![],
             adapters,
             n_rows: 0,
@@ -109,10 +109,12 @@ impl ScanSums {
         };
         let files = pair_files(path)?;
         // A mark of one module is its pair's, so marks come first: else averages over modules would not be over the same pairs.
+        let mut is_compared = vec![false; scan.adapters.len()];
         for file in &files {
             TableFile::open(file)?.read(&MARKS, MARKS.len(), |batch| {
                 (0..batch.n_rows).try_for_each(|row| {
                     let Some((a, b)) = pair(&batch, row, &places, file)? else { return Ok(()) };
+                    (is_compared[a], is_compared[b]) = (true, true);
                     let mark = |c: usize, mark: u8| if batch.flag(c, row) == Some(true) { mark } else { 0 };
                     let marks = mark(2, SHARED_INIT) | mark(3, OTHER_BASE);
                     if a != b && marks != 0 {
@@ -122,6 +124,7 @@ impl ScanSums {
                 })
             })?;
         }
+        scan.drift = DriftRows::new(&scan.adapters, &is_compared);
         let quantities: Vec<String> = reading.by.and_others().into_iter().map(By::column).collect();
         let mut columns = COLUMNS.to_vec();
         columns.extend(quantities.iter().map(String::as_str));
@@ -154,7 +157,7 @@ impl ScanSums {
         scan.modules = modules.names;
         scan.drop_alone();
         // Its places are those of the adapters that are left.
-        scan.derived = Derived::read(path, &scan.adapters)?;
+        scan.derived = Derived::read(path, &scan.adapters, |id| source.n_bytes(id))?;
         scan.count_absent(&source)?;
         scan.all_adapters = source.adapters;
         Ok(scan)

@@ -32,8 +32,8 @@ pub(crate) struct Unfinished {
 impl Unfinished {
     pub(super) fn words(self) -> String {
         match self.blocks_left {
-            0 => "all blocks are there, but the table of adapters is not complete".to_owned(),
-            left => format!("{left} of {} blocks are missing", self.blocks),
+            0 => "all blocks, but not the whole table of adapters".to_owned(),
+            left => format!("{left} of {} blocks missing", self.blocks),
         }
     }
 }
@@ -65,6 +65,13 @@ impl Source {
             Some(_) => planned.adapters()?.into_iter().map(AdapterRow::from).collect(),
         };
         Ok(Self { planned: Some(planned), unfinished, adapters })
+    }
+
+    /// Bytes of an adapter's factors in its file, 0 where nothing is known of it.
+    pub(super) fn n_bytes(&self, id: i64) -> u64 {
+        let planned = self.planned.as_ref().map(|planned| &planned.plan.adapters);
+        let adapter = planned.and_then(|adapters| adapters.get(usize::try_from(id).ok()?));
+        adapter.map_or(0, |adapter| adapter.n_bytes)
     }
 
     /// The side that was compared, where it is known.

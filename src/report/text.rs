@@ -298,14 +298,20 @@ impl Text<'_> {
         let mut lines = vec![
             String::new(),
             format!(
-                "labels: {} of {}{without}; mean {} within a label {}, between labels {}",
-                labels.names.len(),
+                "{} of {}{without}; mean {} within a label {}, between labels {}",
+                counted(labels.names.len(), "label"),
                 counted(stats.n_labelled, "adapter"),
                 by.words(),
                 shown(stats.within),
                 shown(stats.between)
             ),
         ];
+        if stats.within.is_none() && self.findings.counts.left_out_pairs.total() > 0 {
+            lines.push(format!(
+                "{:INDENT$}no pair within a label counts: all of them are left out for their marks",
+                ""
+            ));
+        }
         if let Some(p) = stats.p_value {
             lines.push(format!("{:INDENT$}p = {p:.4} that labels dealt out by chance part the pairs as well, of {} permutations", "", stats.n_permutations));
         }

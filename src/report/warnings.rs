@@ -25,7 +25,7 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
     if let Some(unfinished) = scan.unfinished {
         warn(
             "unfinished",
-            format!("the scan is not finished: {}; what follows is of the others", unfinished.words()),
+            format!("the scan is not finished: {}; what follows is of what is there", unfinished.words()),
         );
     }
     let pairs = |n: u64, one: &str, many: &str| {

@@ -12,7 +12,7 @@ use crate::error::Remedy;
 use crate::formats::{Limits, discover};
 
 /// Paths that a message can hold, and checkpoints that a folder is searched for.
-const N_PATHS: usize = 4;
+const N_PATHS: usize = 12;
 const N_SEARCHED: usize = 2000;
 
 /// The way to finish a scan.
