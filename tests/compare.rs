@@ -41,10 +41,10 @@ fn the_table_has_a_row_a_module_and_a_column_a_power_of_two() {
     // The reference grids of these checkpoints say 0.4423, 0.2357, 0.2573 and 0.1910 for query.
     // numpy says 0.029 and 0.118 for adjusted, 0.4635 and 0.5891 for the cosines, and the norms.
     let expected = "\
-module                                r_a  r_b    d  φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline     z  φ(q_a, q_b)  adjusted  linear CKA      cos ΔW (z)       ‖ΔW‖ a, b  init cosine
-encoder.layer.5.attention.self.query   64   64  384    0.442    0.236    0.333    0.257      0.172      0.147      0.191    0.191     0.167   7.9        0.191     0.029       0.411  +0.464 (178.3)  14.537, 13.909       -0.017
-encoder.layer.5.attention.self.value   64   64  384    0.524    0.336    0.452    0.425      0.390      0.306      0.265    0.265     0.167  31.9        0.265     0.118       0.493  +0.589 (226.2)    8.848, 8.793        0.024
-whole model                                                                                                                                                                           +0.499 (247.6)  17.018, 16.455
+module                                r_a  r_b    d  φ(1, 1)  φ(2, 2)  φ(4, 4)  φ(8, 8)  φ(16, 16)  φ(32, 32)  φ(64, 64)  φ(r, r)  baseline     z    φ(k90_a, k90_b)  φ(q_a, q_b)  adjusted  linear CKA      cos ΔW (z)       ‖ΔW‖ a, b  init cosine
+encoder.layer.5.attention.self.query   64   64  384    0.442    0.236    0.333    0.257      0.172      0.147      0.191    0.191     0.167   7.9  0.163 at (46, 45)        0.191     0.029       0.411  +0.464 (178.3)  14.537, 13.909       -0.017
+encoder.layer.5.attention.self.value   64   64  384    0.524    0.336    0.452    0.425      0.390      0.306      0.265    0.265     0.167  31.9  0.269 at (44, 44)        0.265     0.118       0.493  +0.589 (226.2)    8.848, 8.793        0.024
+whole model                                                                                                                                                                                              +0.499 (247.6)  17.018, 16.455
 relation: alike: the updates point the same way by more than chance
 ";
     assert_eq!(text(&output.stdout), expected);
@@ -80,10 +80,10 @@ fn digits_stand_under_digits_and_a_cell_that_one_module_lacks_is_a_dash() {
     // Spans of the same axes: φ = 1. The first pair is equal, so it shares its start and has no z; the other two A have
     // different shapes and no cosine: z = (1 − 3/6)/√(2·3·3·3·3/(36·5·8·9)) = 4.472. Linear CKA: 3/√(5·3) = 0.775.
     let expected = "\
-module         r_a  r_b  d  φ(1, 1)  φ(2, 2)  φ(r, r)  baseline    z  φ(q_a, q_b)  adjusted  linear CKA  cos ΔW (z)     ‖ΔW‖ a, b  init cosine
-first            1    1  6    1.000        –    1.000     0.167    –        1.000     1.000       1.000           –  0.000, 0.000        1.000
-second.longer    5    3  6    1.000    1.000    1.000     0.500  4.5        1.000     1.000       0.775           –  0.000, 0.000            –
-whole model                                                                                                       –  0.000, 0.000
+module         r_a  r_b  d  φ(1, 1)  φ(2, 2)  φ(r, r)  baseline    z  φ(k90_a, k90_b)  φ(q_a, q_b)  adjusted  linear CKA  cos ΔW (z)     ‖ΔW‖ a, b  init cosine
+first            1    1  6    1.000        –    1.000     0.167    –  1.000 at (1, 1)        1.000     1.000       1.000           –  0.000, 0.000        1.000
+second.longer    5    3  6    1.000    1.000    1.000     0.500  4.5  1.000 at (5, 3)        1.000     1.000       0.775           –  0.000, 0.000            –
+whole model                                                                                                                        –  0.000, 0.000
 relation: unknown: an update is zero, or was not read
 ";
     assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));

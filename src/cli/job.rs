@@ -180,7 +180,7 @@ impl<'a> Job<'a> {
                 );
             }
         }
-        let warnings = warnings::of(self.runs, self.side(), factorised);
+        let warnings = warnings::of(self.runs, self.side(), factorised, self.extent != Extent::Grids);
         for warning in &warnings {
             console.warning(warning);
         }

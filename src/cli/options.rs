@@ -164,7 +164,9 @@ pub(super) struct PictureArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "How it is drawn")]
 pub(super) struct StyleArgs {
-    /// rocket, viridis, magma, inferno, cividis, grey or coolwarm
+    /// Colours, such as viridis or coolwarm
+    ///
+    /// rocket, viridis, magma, inferno, cividis, grey or coolwarm.
     #[arg(long, value_name = "NAME", default_value = "rocket")]
     palette: Palette,
     /// Pixels per inch

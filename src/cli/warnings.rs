@@ -26,12 +26,17 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Everything to be careful of, each kind once.
-pub(super) fn of(runs: [&Adapter; 2], side: Side, factorised: &[Factorised]) -> Vec<Warning> {
+/// Everything to be careful of, each kind once. `with_updates`: the updates themselves are shown.
+pub(super) fn of(
+    runs: [&Adapter; 2],
+    side: Side,
+    factorised: &[Factorised],
+    with_updates: bool,
+) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
-    warnings.extend(alpha_missing(runs, factorised));
+    warnings.extend(with_updates.then(|| alpha_missing(runs, factorised)).flatten());
     // What is one file shares all else too, and on every side.
     match Same::of(runs) {
         Some(same) => warnings.push(one_file(same, runs)),
