@@ -25,6 +25,8 @@ pub struct BlockCounts {
     pub n_rows: u64,
     /// Those of blocks that are not there.
     pub n_rows_left: u64,
+    /// Rows that are not of the plan any more, since the file of an adapter was gone before they were computed.
+    pub n_rows_left_out: u64,
 }
 
 impl BlockCounts {
@@ -45,6 +47,7 @@ impl BlockCounts {
             let (n_rows, name) = (blocks.n_pairs(&block), block.name());
             counts.n_blocks += 1;
             counts.n_rows += n_rows;
+            counts.n_rows_left_out += blocks.n_left_out(&block);
             if folder.block_file(&name).exists() {
                 counts.n_done += 1;
             } else {
@@ -101,7 +104,10 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>>
         let record = records.get(id);
         let layout = &plan.layouts[adapter.layout as usize].modules;
         let path = adapter.path.display().to_string();
-        let problem = record.as_ref().and_then(|record| problem(&record.missing));
+        let problem = match plan.has_left_out(id) {
+            true => Some("its file was gone before all its rows were computed".to_owned()),
+            false => record.as_ref().and_then(|record| problem(&record.missing)),
+        };
         problems.extend(problem.clone().map(|problem| MissingBases { path: path.clone(), problem }));
         Ok(AdapterRow {
             id: id as i32,

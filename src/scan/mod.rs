@@ -39,6 +39,7 @@ mod event;
 mod finish;
 pub(crate) mod finished;
 mod folder;
+mod forget;
 pub(crate) mod header;
 mod inputs;
 mod journal;
