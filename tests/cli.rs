@@ -561,7 +561,8 @@ fn a_figure_says_how_much_of_each_panel_is_over_its_range() {
 /// The warnings of a comparison, without their labels, and without what `compare` says where no config has an alpha.
 fn warned(output: &Output) -> Vec<String> {
     assert!(output.status.success(), "{}", stderr(output));
-    let warnings = stderr(output).lines().filter_map(|line| line.strip_prefix("warning: "));
+    let text = stderr(output);
+    let warnings = text.lines().filter_map(|line| line.strip_prefix("warning: "));
     warnings.filter(|warning| !warning.starts_with("no alpha for ")).map(str::to_owned).collect()
 }
 

@@ -235,7 +235,7 @@ fn an_error_carries_its_way_out_as_a_type() {
     let steps = steps.engine(EngineChoice::Cpu).pairs(PairChoice::Consecutive);
     steps.run().unwrap();
     fs::rename(place.path("runs/checkpoint-7"), place.path("later")).unwrap();
-    assert_eq!(refused(&steps).1, Some(Remedy::KeepInputs));
+    assert_eq!(refused(&steps).1, Some(Remedy::ForgetInputs));
     fs::rename(place.path("later"), place.path("runs/checkpoint-7")).unwrap();
     Checkpoint::new(9).write(&place.path("runs/mid/checkpoint-9"));
     fs::write(place.path("out/plan.json"), "{").unwrap();

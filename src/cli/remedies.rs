@@ -44,6 +44,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::KeepInputs => {
             "give every input of the first run again, or start over with --fresh".to_owned()
         }
+        Remedy::ForgetInputs => {
+            "put the files back, or go on without them with --forget, which keeps the rows that are done; --fresh starts over".to_owned()
+        }
         Remedy::KeepInputsOfShares => {
             "give only the inputs of the first share, for example with --list; new ones can be added when all blocks are done".to_owned()
         }
@@ -135,7 +138,8 @@ mod tests {
             Remedy::StartOver => Remedy::WaitAndStartOver,
             Remedy::WaitAndStartOver => Remedy::KeepOptions,
             Remedy::KeepOptions => Remedy::KeepInputs,
-            Remedy::KeepInputs => Remedy::KeepInputsOfShares,
+            Remedy::KeepInputs => Remedy::ForgetInputs,
+            Remedy::ForgetInputs => Remedy::KeepInputsOfShares,
             Remedy::KeepInputsOfShares => Remedy::KeepEngine { kind: "gpu".to_owned() },
             Remedy::KeepEngine { .. } => Remedy::AllowMissing,
             Remedy::AllowMissing => Remedy::NameCache,

@@ -55,6 +55,11 @@ fn text(status: &Status) -> String {
         counts.n_blocks,
         counts.n_rows
     );
+    if status.n_forgotten > 0 {
+        let (checkpoints, rows) =
+            (counted(status.n_forgotten, "checkpoint"), counted(counts.n_rows_left_out as usize, "row"));
+        text += &format!("forgotten: {checkpoints}, {rows} left out\n");
+    }
     if !status.missing.is_empty() {
         text += &format!("missing: {}\n", some_of(status.missing.iter().cloned()));
     }

@@ -72,6 +72,8 @@ pub enum Remedy {
     KeepOptions,
     /// Name every input of the scan's first run, or begin again.
     KeepInputs,
+    /// Name every input of the scan's first run, go on without those that are gone, or begin again.
+    ForgetInputs,
     /// Name the inputs of the first share only, and add new ones when all blocks are done.
     KeepInputsOfShares,
     /// Take the engine that the scan began with, or begin again.
@@ -140,6 +142,9 @@ impl fmt::Display for Remedy {
             Self::WaitAndStartOver => "wait until training has written it, then start the scan over",
             Self::KeepOptions => "give the same options or another output folder, or start the scan over",
             Self::KeepInputs => "name every input of the first run again, or start the scan over",
+            Self::ForgetInputs => {
+                "put the files back; or go on without them, which keeps what is computed; or start the scan over"
+            }
             Self::KeepInputsOfShares => {
                 "name only the inputs of the first share; new ones can be added when all blocks are done"
             }

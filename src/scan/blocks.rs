@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::forget::LeftOut;
 use super::pairing::{PairLists, PairingRule};
 use super::plan::Plan;
 use crate::error::{Fault, Result};
@@ -90,6 +91,7 @@ struct Group {
 pub struct Blocks<'a> {
     plan: &'a Plan,
     groups: Vec<Group>,
+    left_out: Vec<LeftOut>,
 }
 
 impl<'a> Blocks<'a> {
@@ -122,7 +124,7 @@ impl<'a> Blocks<'a> {
             let lists = rule.lists(plan.adapters.len() as u32, |adapter| has(&layouts, adapter));
             Group { modules, lists }
         });
-        let blocks = Self { plan, groups: groups.collect() };
+        let blocks = Self { plan, groups: groups.collect(), left_out: LeftOut::of(plan) };
         if blocks.iter().next().is_none() {
             let found = counted(plan.adapters.len(), "checkpoint");
             return Err(Fault::new(found, "two that have a module in common").of("scan").invalid());
@@ -201,17 +203,37 @@ impl<'a> Blocks<'a> {
     pub fn n_pairs(&self, block: &BlockSpec) -> u64 {
         let n = |range: &Range<u32>| u64::from(range.end - range.start);
         match (&self.groups[block.group].lists, &block.part) {
-            (PairLists::Symmetric { .. }, part) if !self.plan.options.same_base => match part {
-                Part::Rectangle { rows, cols } => n(rows) * n(cols),
-                Part::Triangle(range) => n(range) * (n(range) - 1) / 2,
-                Part::List(range) => n(range),
-            },
+            (PairLists::Symmetric { .. }, part)
+                if !self.plan.options.same_base && self.left_out.is_empty() =>
+            {
+                match part {
+                    Part::Rectangle { rows, cols } => n(rows) * n(cols),
+                    Part::Triangle(range) => n(range) * (n(range) - 1) / 2,
+                    Part::List(range) => n(range),
+                }
+            }
             _ => self.pairs(block).n_pairs() as u64,
+        }
+    }
+
+    /// How many pairs of a block are left out, since an adapter's file was gone.
+    pub fn n_left_out(&self, block: &BlockSpec) -> u64 {
+        match self.left_out.is_empty() {
+            true => 0,
+            false => (self.planned(block).n_pairs() - self.pairs(block).n_pairs()) as u64,
         }
     }
 
     /// The pairs of a block.
     pub fn pairs(&self, block: &BlockSpec) -> BlockPairs {
+        let planned = self.planned(block);
+        let name = block.name();
+        let gone: Vec<_> = self.left_out.iter().filter_map(|left| left.of_block(&name, &planned)).collect();
+        gone.into_iter().fold(planned, BlockPairs::without)
+    }
+
+    /// The pairs of a block, with those that are left out.
+    fn planned(&self, block: &BlockSpec) -> BlockPairs {
         let slice =
             |list: &[u32], range: &Range<u32>| list[range.start as usize..range.end as usize].to_vec();
         match (&self.groups[block.group].lists, &block.part) {

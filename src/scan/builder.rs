@@ -52,6 +52,7 @@ pub struct Scan<'a> {
     pub(super) cache_limit_bytes: Option<u64>,
     pub(super) strict: bool,
     pub(super) fresh: bool,
+    pub(super) forget: bool,
     pub(super) profile: Option<PathBuf>,
     pub(super) listener: Listener<'a>,
     stop: &'a AtomicBool,
@@ -95,6 +96,7 @@ impl<'a> Scan<'a> {
             cache_limit_bytes: None,
             strict: false,
             fresh: false,
+            forget: false,
             profile: None,
             listener: Listener::default(),
             stop: &NEVER,
@@ -211,6 +213,11 @@ impl<'a> Scan<'a> {
     /// Removes what an earlier scan left in the output folder, and starts over.
     pub fn fresh(self, fresh: bool) -> Self {
         Self { fresh, ..self }
+    }
+
+    /// Goes on without inputs whose files are gone: what is computed of them stays, and what is not is left out, for ever.
+    pub fn forget(self, forget: bool) -> Self {
+        Self { forget, ..self }
     }
 
     /// Writes every span of time into this file, in the Trace Event Format that Perfetto opens.

@@ -10,7 +10,7 @@ use super::event::SkippedInput;
 use super::finish::BlockCounts;
 use super::folder::Folder;
 use super::plan::Plan;
-use super::settle::{Settled, extended};
+use super::settle::Settled;
 use super::table::PairTable;
 use crate::adapter::{Matrix, Side};
 use crate::basis::{Basis, gaussian_matrix};
@@ -25,6 +25,8 @@ pub struct DryRun {
     pub n_adapters: usize,
     /// Adapters that are new; all of them in a first run.
     pub n_added: usize,
+    /// Adapters whose files are gone and that the scan goes on without.
+    pub n_forgotten: usize,
     /// Checkpoints that cannot be read and would be left out.
     pub skipped: Vec<SkippedInput>,
     /// Files of searched folders that are not checkpoints.
@@ -66,8 +68,9 @@ impl Scan<'_> {
         let modules = self.side_modules()?;
         let found = self.find_inputs(&modules)?;
         let folder = Folder::at(&self.output);
-        let Settled { plan, extension } =
-            extended(&modules, folder.read_plan()?, self.options(found.pairs), found.opened)?;
+        let settling = self.settling(&modules);
+        let Settled { plan, extension, .. } =
+            settling.extended(&folder, folder.read_plan()?, self.options(found.pairs), found.opened)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
         let counts = BlockCounts::of(&blocks, &folder, |place| shard.has(place));
@@ -78,6 +81,7 @@ impl Scan<'_> {
         Ok(DryRun {
             n_adapters: plan.adapters.len(),
             n_added: extension.n_added,
+            n_forgotten: plan.n_forgotten(),
             skipped: found.skipped,
             n_ignored: found.n_ignored,
             n_modules: plan.modules.len(),

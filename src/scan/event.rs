@@ -27,6 +27,11 @@ pub enum Event {
     },
     /// A checkpoint cannot be read; the scan goes on without it.
     Skipped(SkippedInput),
+    /// The files of some adapters are gone; from now on the scan goes on without them.
+    Forgotten {
+        /// As they were named or found.
+        paths: Vec<PathBuf>,
+    },
     /// The plan is in place.
     Planned(PlanFacts),
     /// An engine is open. One for each GPU, or the CPU engine.
@@ -64,6 +69,8 @@ pub struct PlanFacts {
     pub n_adapters: usize,
     /// Adapters that are new; all of them in a first run.
     pub n_added: usize,
+    /// Adapters whose files are gone and that the scan goes on without.
+    pub n_forgotten: usize,
     /// Modules that are compared.
     pub n_modules: usize,
     /// Pairs of adapters that have a module to compare; each gives a row for each of those.

@@ -26,6 +26,8 @@ pub struct BlockCounts {
     pub n_rows: u64,
     /// Those of blocks that are not there.
     pub n_rows_left: u64,
+    /// Rows that are not of the plan any more, since the file of an adapter was gone before they were computed.
+    pub n_rows_left_out: u64,
 }
 
 impl BlockCounts {
@@ -46,6 +48,7 @@ impl BlockCounts {
             let (n_rows, name) = (blocks.n_pairs(&block), block.name());
             counts.n_blocks += 1;
             counts.n_rows += n_rows;
+            counts.n_rows_left_out += blocks.n_left_out(&block);
             if folder.block_file(&name).exists() {
                 counts.n_done += 1;
             } else {
@@ -123,7 +126,10 @@ pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = Adap
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
-            problem: record.as_ref().and_then(|record| problem(&record.missing)),
+            problem: match plan.has_left_out(id) {
+                true => Some("its file was gone before all its rows were computed".to_owned()),
+                false => record.as_ref().and_then(|record| problem(&record.missing)),
+            },
             digest: record.map(|record| record.digest),
         }
     })

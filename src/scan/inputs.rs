@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
+use glob::Pattern;
 use rayon::prelude::*;
 
 use super::event::{Event, SkippedInput};
 use super::header::{HeaderSummary, ModuleLists};
 use super::naming::named;
-use super::plan::PairChoice;
+use super::plan::{PairChoice, Plan, PlannedAdapter};
 use super::side_modules::SideModules;
 use crate::Limits;
 use crate::adapter::Adapter;
@@ -42,7 +43,8 @@ pub(super) struct NamedInputs {
 }
 
 impl NamedInputs {
-    /// Finds the inputs and the references of `pairs`, and tells what is not a checkpoint or cannot be read.
+    /// Finds the inputs and the references of `pairs`, and tells what is not a checkpoint or cannot be read. With a `plan`, what
+    /// is gone of its inputs may be named still.
     ///
     /// # Errors
     /// As [`Finder::find`]; for `strict`, the first error of a checkpoint.
@@ -50,17 +52,28 @@ impl NamedInputs {
         modules: &SideModules,
         named: &[PathBuf],
         mut pairs: PairChoice,
+        plan: Option<&Plan>,
         strict: bool,
         emit: impl Fn(&Event),
     ) -> Result<Self> {
         let finder = Finder::new(modules, Limits::default());
-        let mut found = finder.find(named)?;
+        let find = |named: &[PathBuf]| match plan {
+            Some(plan) => finder.find_any(&still_there(named, plan)),
+            None => finder.find(named),
+        };
+        let mut found = find(named)?;
         let n_ignored = found.ignored.len();
         for (path, what) in std::mem::take(&mut found.ignored) {
             emit(&Event::Ignored { path, what });
         }
         if let PairChoice::Against(references) = &mut pairs {
-            *references = of_references(&finder, references, &mut found)?;
+            let mut chosen = of_references(find, references, &mut found)?;
+            if let Some(PairChoice::Against(first)) = plan.map(|plan| &plan.options.pairs) {
+                let is_there = |path: &&PathBuf| found.runs.iter().any(|run| run.path == **path);
+                chosen.extend(first.iter().filter(|path| !is_there(path)).cloned());
+                chosen.sort_by(|a, b| by_path(a, b));
+            }
+            *references = chosen;
         }
         let mut skipped = vec![];
         for (path, error) in found.bad {
@@ -81,7 +94,11 @@ impl NamedInputs {
 ///
 /// # Errors
 /// As [`Finder::find`].
-fn of_references(finder: &Finder<'_>, references: &[PathBuf], found: &mut Inputs) -> Result<Vec<PathBuf>> {
+fn of_references(
+    find: impl Fn(&[PathBuf]) -> Result<Inputs>,
+    references: &[PathBuf],
+    found: &mut Inputs,
+) -> Result<Vec<PathBuf>> {
     let (mut chosen, mut others) = (HashSet::new(), vec![]);
     for reference in references {
         let places = named(found.runs.iter().map(|run| run.path.as_path()), &reference.to_string_lossy());
@@ -93,7 +110,7 @@ fn of_references(finder: &Finder<'_>, references: &[PathBuf], found: &mut Inputs
         }
     }
     if !others.is_empty() {
-        let of_others = finder.find(&others)?;
+        let of_others = find(&others)?;
         // A reference that is also an input may have been named in another way.
         chosen.extend(of_others.runs.iter().map(|run| canonical_path(&run.path)));
         found.join(of_others);
@@ -126,6 +143,18 @@ impl<'a> Finder<'a> {
                 .of("scan")
                 .invalid());
         }
+        let inputs = self.find_any(named)?;
+        if inputs.runs.is_empty() && inputs.bad.is_empty() {
+            let shown: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
+            let fact =
+                format!("no checkpoint in {} ({} other files)", shown.join(", "), inputs.ignored.len());
+            return Err(Fault::stating(fact).of("scan").invalid());
+        }
+        Ok(inputs)
+    }
+
+    /// The same, though there may be none.
+    fn find_any(&self, named: &[PathBuf]) -> Result<Inputs> {
         let mut inputs = Inputs::default();
         let mut files = vec![];
         for path in named {
@@ -141,12 +170,6 @@ impl<'a> Finder<'a> {
         let opened: Vec<_> = files.par_iter().map(|file| self.open(file)).collect();
         inputs.add(files, opened);
         inputs.sort();
-        if inputs.runs.is_empty() && inputs.bad.is_empty() {
-            let shown: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
-            let fact =
-                format!("no checkpoint in {} ({} other files)", shown.join(", "), inputs.ignored.len());
-            return Err(Fault::stating(fact).of("scan").invalid());
-        }
         Ok(inputs)
     }
 
@@ -193,12 +216,29 @@ impl Inputs {
     }
 
     fn sort(&mut self) {
-        let by_path = |a: &Path, b: &Path| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy());
         self.runs.sort_by(|a, b| by_path(&a.path, &b.path));
         self.bad.sort_by(|a, b| by_path(&a.0, &b.0));
         each_once(&mut self.runs, |run| &run.path);
         each_once(&mut self.bad, |(path, _)| path);
     }
+}
+
+fn by_path(a: &Path, b: &Path) -> std::cmp::Ordering {
+    natural_cmp(&a.to_string_lossy(), &b.to_string_lossy())
+}
+
+/// What is named without what is gone, if the plan has adapters there.
+fn still_there(named: &[PathBuf], plan: &Plan) -> Vec<PathBuf> {
+    let is_there = |path: &PathBuf| {
+        let known = plain(path);
+        let pattern = Pattern::new(&known.to_string_lossy()).ok();
+        let is_known = |adapter: &PlannedAdapter| {
+            let fits = |pattern: &Pattern| pattern.matches(&adapter.path.to_string_lossy());
+            adapter.path.starts_with(&known) || pattern.as_ref().is_some_and(fits)
+        };
+        expand(path).is_ok() || !plan.adapters.iter().any(is_known)
+    };
+    named.iter().filter(|path| is_there(path)).cloned().collect()
 }
 
 /// Where a path leads to, however it is named; the path itself if the system does not know.

@@ -41,6 +41,7 @@ mod event;
 mod finish;
 pub(crate) mod finished;
 mod folder;
+mod forget;
 pub(crate) mod header;
 pub(crate) mod inputs;
 mod journal;

@@ -55,9 +55,13 @@ impl Scan<'_> {
         let found = self.find_inputs(&modules)?;
         let folder = Folder::at(&self.output);
         let (shard, array_min) = self.share(&folder)?;
-        let settling = Settling { modules: &modules, fresh: self.fresh, is_share: self.shard.is_some() };
-        let Settled { plan, extension } =
+        let settling = self.settling(&modules);
+        let Settled { plan, extension, forgotten } =
             settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
+        if !forgotten.is_empty() {
+            let paths = forgotten.iter().map(|&number| plan.adapters[number as usize].path.clone()).collect();
+            self.listener.emit(&Event::Forgotten { paths });
+        }
         let blocks = Blocks::of(&plan)?;
         let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard)?;
         self.listener.emit(&Event::Planned(facts));
@@ -85,9 +89,16 @@ impl Scan<'_> {
         Ok(SideModules::new(self.side, narrowing).with_update(self.update))
     }
 
+    /// How the plan is settled.
+    pub(super) fn settling<'m>(&self, modules: &'m SideModules) -> Settling<'m> {
+        Settling { modules, fresh: self.fresh, is_share: self.shard.is_some(), forget: self.forget }
+    }
+
     /// The checkpoints and what to pair; those that cannot be read are told.
     pub(super) fn find_inputs(&self, modules: &SideModules) -> Result<NamedInputs> {
-        NamedInputs::find(modules, &self.inputs, self.pairs.clone(), self.strict, |event| {
+        let plan = if self.forget { Folder::at(&self.output).read_plan()? } else { None };
+        let (inputs, pairs) = (&self.inputs, self.pairs.clone());
+        NamedInputs::find(modules, inputs, pairs, plan.as_ref(), self.strict, |event| {
             self.listener.emit(event);
         })
     }
@@ -156,7 +167,7 @@ impl Scan<'_> {
             tally: &tally,
             profile: &profile,
         };
-        let (n_adapters, n_rows) = (plan.adapters.len(), mine.n_rows_left);
+        let (n_adapters, n_rows) = (plan.adapters.len() - plan.n_forgotten(), mine.n_rows_left);
         let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
         let started = Instant::now();
         watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
@@ -252,6 +263,7 @@ impl PlanFacts {
             n_adapters: plan.adapters.len(),
             n_added: extension.n_added,
             n_modules: plan.modules.len(),
+            n_forgotten: plan.n_forgotten(),
             n_pairs: plan.n_pairs()?,
             whole,
             mine,
@@ -265,9 +277,12 @@ fn end(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<ScanEnd> {
     let whole = BlockCounts::of(blocks, folder, |_| true);
     // A process that has added checkpoints in the meantime completes the table.
     let _lock = folder.lock()?;
-    if folder.read_plan()?.is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
+    let now = folder.read_plan()?;
+    if now.as_ref().is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
         return Ok(ScanEnd::Extended);
     }
+    // One that has forgotten some leaves names and places of blocks as they are.
+    let plan = now.as_ref().unwrap_or(plan);
     if !whole.is_complete() {
         return Ok(ScanEnd::Share { n_left: whole.n_blocks - whole.n_done });
     }

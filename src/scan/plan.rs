@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Fingerprint;
+use super::forget::Forgotten;
 use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
 use crate::adapter::Side;
@@ -154,6 +155,9 @@ pub struct Plan {
     pub adapters: Vec<PlannedAdapter>,
     /// How many adapters there were at the end of each generation.
     pub generations: Vec<u32>,
+    /// What runs have gone on without, run by run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<Forgotten>,
 }
 
 /// Numbers of f32 in the bases of one side of a block: 64 MiB.
@@ -189,6 +193,7 @@ impl Plan {
             base_models: vec![],
             adapters: vec![],
             generations: vec![],
+            forgotten: vec![],
         };
         plan.append(opened);
         if plan.modules.is_empty() {
@@ -216,7 +221,12 @@ impl Plan {
         let n_before = self.adapters.len();
         let mut there: HashMap<&Path, &HeaderSummary> =
             opened.iter().map(|opened| (opened.path.as_path(), opened)).collect();
-        for adapter in &self.adapters {
+        for (number, adapter) in (0..).zip(&self.adapters) {
+            // Of one that was forgotten, the same path may have another file now.
+            if self.is_forgotten(number) {
+                there.remove(adapter.path.as_path());
+                continue;
+            }
             let wrong = |found: &str| {
                 Fault::new(found, "the adapter that this scan began with")
                     .at(&adapter.path)
@@ -304,6 +314,13 @@ impl Plan {
                 !bounds.is_sorted_by(|a, b| a < b)
                     || self.generations.last() != Some(&(adapters.len() as u32)),
                 "generations that are not those of its adapters",
+            ),
+            (
+                self.forgotten
+                    .iter()
+                    .flat_map(|forgotten| &forgotten.adapters)
+                    .any(|&adapter| adapter as usize >= adapters.len()),
+                "an unknown adapter that is forgotten",
             ),
         ];
         checks.into_iter().find_map(|(is_wrong, found)| is_wrong.then_some(found))

@@ -28,6 +28,8 @@ pub(super) struct Settling<'a> {
     pub(super) fresh: bool,
     /// Whether this process does a share of the blocks.
     pub(super) is_share: bool,
+    /// Whether the scan goes on without inputs that are gone.
+    pub(super) forget: bool,
 }
 
 /// A plan that is in place.
@@ -35,6 +37,8 @@ pub(super) struct Settling<'a> {
 pub(super) struct Settled {
     pub(super) plan: Plan,
     pub(super) extension: Extension,
+    /// Adapters whose files are gone, and that the plan goes on without from now on.
+    pub(super) forgotten: Vec<u32>,
 }
 
 impl Settling<'_> {
@@ -64,7 +68,7 @@ impl Settling<'_> {
             check_options(there, &options)?;
             check_unchanged(folder, there, &opened, self.modules, &Limits::default())?;
         }
-        let settled = extended(self.modules, there, options, opened)?;
+        let settled = self.extended(folder, there, options, opened)?;
         let n_added = settled.extension.n_added;
         if is_shared && n_added > 0 {
             let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
@@ -73,7 +77,7 @@ impl Settling<'_> {
                 .remedy(Remedy::KeepInputsOfShares)
                 .invalid());
         }
-        if is_first || n_added > 0 {
+        if is_first || n_added > 0 || !settled.forgotten.is_empty() {
             Blocks::of(&settled.plan)?;
             folder.write_plan(&settled.plan)?;
             // For those who read the table before it is complete.
@@ -81,28 +85,31 @@ impl Settling<'_> {
         }
         Ok(settled)
     }
-}
 
-/// The plan of a first run, or the one that is there, with what is new.
-///
-/// # Errors
-/// As [`first`] and [`Plan::extend`]; `Invalid` when the options are not those of the plan that is there.
-pub(super) fn extended(
-    modules: &SideModules,
-    there: Option<Plan>,
-    options: ScanOptions,
-    opened: Vec<HeaderSummary>,
-) -> Result<Settled> {
-    match there {
-        None => {
-            let plan = first(modules, options, &opened)?;
-            let extension = Extension { n_before: 0, n_added: plan.adapters.len() };
-            Ok(Settled { plan, extension })
-        }
-        Some(mut plan) => {
-            check_options(&plan, &options)?;
-            let extension = plan.extend(opened)?;
-            Ok(Settled { plan, extension })
+    /// The plan of a first run, or the one that is there, with what is new and without what is gone.
+    ///
+    /// # Errors
+    /// As [`first`], [`Plan::settle_gone`] and [`Plan::extend`]; `Invalid` when the options are not those of the plan that is
+    /// there.
+    pub(super) fn extended(
+        &self,
+        folder: &Folder,
+        there: Option<Plan>,
+        options: ScanOptions,
+        opened: Vec<HeaderSummary>,
+    ) -> Result<Settled> {
+        match there {
+            None => {
+                let plan = first(self.modules, options, &opened)?;
+                let extension = Extension { n_before: 0, n_added: plan.adapters.len() };
+                Ok(Settled { plan, extension, forgotten: vec![] })
+            }
+            Some(mut plan) => {
+                check_options(&plan, &options)?;
+                let forgotten = plan.settle_gone(&opened, self.forget, folder)?;
+                let extension = plan.extend(opened)?;
+                Ok(Settled { plan, extension, forgotten })
+            }
         }
     }
 }
@@ -149,7 +156,8 @@ fn check_unchanged(
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
     (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
-        let Some(stamp) = stamps.get(adapter.path.as_path()) else { return Ok(()) };
+        let stamp = stamps.get(adapter.path.as_path()).filter(|_| !plan.is_forgotten(number));
+        let Some(stamp) = stamp else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
                 let digest = content_digest(&modules.open(&adapter.path, limits)?, modules)?;

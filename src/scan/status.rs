@@ -20,6 +20,8 @@ pub struct Status {
     pub digest: Fingerprint,
     /// How many checkpoints.
     pub n_adapters: usize,
+    /// Checkpoints whose files are gone and that the scan goes on without.
+    pub n_forgotten: usize,
     /// How many modules.
     pub n_modules: usize,
     /// Pairs of checkpoints that have a module to compare; each gives a row for each of those.
@@ -98,6 +100,7 @@ impl Status {
         Ok(Self {
             digest: plan.digest(),
             n_adapters: plan.adapters.len(),
+            n_forgotten: plan.n_forgotten(),
             n_modules: plan.modules.len(),
             n_pairs: plan.n_pairs()?,
             counts,

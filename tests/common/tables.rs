@@ -134,6 +134,7 @@ pub fn write_planned(
         base_models: vec![],
         adapters: adapters.iter().map(adapter).collect(),
         generations: vec![adapters.len() as u32],
+        forgotten: vec![],
     };
     fs::write(folder.join("plan.json"), serde_json::to_vec(&plan).unwrap()).unwrap();
 }

@@ -6,6 +6,7 @@ mod common;
 mod bad;
 mod blocks;
 mod cache;
+mod forget;
 mod growth;
 mod inputs;
 mod messages;

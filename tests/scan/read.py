@@ -20,6 +20,7 @@ PAIRS += [("adjusted", FLOAT, True), ("linear_cka", FLOAT, False), ("baseline", 
 PAIRS += [(name, FLOAT, True) for name in ("cosine", "cosine_z", "norm_a", "norm_b")] if has_update else []
 PAIRS += [("init_cosine", FLOAT, True), ("shared_init", FLAG, False), ("other_base", FLAG, True)]
 PAIRS += [(f"angle_{k}", FLOAT, True) for k in range(1, n_angles + 1)]
+PAIRS += [(name, FLOAT, True) for name in ("geodesic", "chordal", "angle_max")] if n_angles else []
 PAIRS += [("phi", "FLOAT[]", False)] if has_grids else []
 ADAPTERS = [("id", INT, False), ("path", TEXT, False), ("run", TEXT, False), ("step", LONG, True)]
 ADAPTERS += [("base_model", TEXT, True), ("naming_scheme", TEXT, False), ("n_modules", INT, False), ("rank", INT, False)]

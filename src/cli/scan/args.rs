@@ -16,7 +16,8 @@ A CHECKPOINT is a file or folder as for figure, a folder to search for checkpoin
 Parquet files that DuckDB, Polars and Spark read directly: pairs/*.parquet with one row for each module of each pair, and \
 adapters.parquet with one row for each checkpoint.
 
-The same command resumes wherever it stopped, and computes only what is new when the folder has grown. Ctrl-C and SIGTERM let \
+The same command resumes wherever it stopped, and computes only what is new when the folder has grown. With --forget it goes on \
+without checkpoints that were deleted. Ctrl-C and SIGTERM let \
 the blocks in flight finish. Bases are kept in a cache, so each checkpoint is factorised once.
 
 --shard K/N does every N-th block: any number of machines that share OUT and the cache complete one table. In a Slurm array, \
@@ -77,7 +78,8 @@ impl ScanArgs {
             .engine(how.engine.into())
             .gpus(how.gpu.clone())
             .strict(how.strict)
-            .fresh(how.fresh);
+            .fresh(how.fresh)
+            .forget(how.forget);
         if let Some(layers) = &self.modules.layer {
             scan = scan.layers(layers.clone());
         }
@@ -222,6 +224,12 @@ pub(super) struct HowArgs {
     /// Remove what an earlier scan left in OUT, and start over
     #[arg(long, conflicts_with_all = ["dry_run", "shard"])]
     pub(super) fresh: bool,
+    /// Go on without inputs whose files are gone
+    ///
+    /// Rows of them that are done stay; those that are not are left out, for ever, and adapters.parquet says so. Without it, such
+    /// an input is an error.
+    #[arg(long, conflicts_with = "fresh")]
+    pub(super) forget: bool,
     /// Show where the time went, and write a trace to this file
     ///
     /// A .json file, which Perfetto opens.

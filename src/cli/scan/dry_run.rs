@@ -9,15 +9,26 @@ use crate::scan::DryRun;
 /// Prints a fact a line.
 pub(super) fn print(run: &DryRun) -> Result<()> {
     let (counts, n_bad) = (run.counts, run.skipped.len());
+    let forgotten = match run.n_forgotten {
+        0 => String::new(),
+        n => format!(", {n} forgotten"),
+    };
+    let left_out = match counts.n_rows_left_out {
+        0 => String::new(),
+        n => format!(", {n} left out"),
+    };
     let facts = [
         (
             "checkpoints",
-            format!("{} ({} new, {n_bad} bad, {} other files)", run.n_adapters, run.n_added, run.n_ignored),
+            format!(
+                "{} ({} new, {n_bad} bad, {} other files{})",
+                run.n_adapters, run.n_added, run.n_ignored, forgotten
+            ),
         ),
         ("modules", run.n_modules.to_string()),
         ("largest rank", run.max_rank.to_string()),
         ("pairs", run.n_pairs.to_string()),
-        ("rows", format!("{} ({} to do)", counts.n_rows, counts.n_rows_left)),
+        ("rows", format!("{} ({} to do{left_out})", counts.n_rows, counts.n_rows_left)),
         (
             "blocks",
             format!(

@@ -1,11 +1,13 @@
 //! What a scan tells, on stderr.
 
+use std::path::PathBuf;
+
 use super::progress::ProgressLine;
 use crate::cli::console::Console;
 use crate::cli::warnings::shared_init_means;
 use crate::engine::StageTimes;
 use crate::scan::{Computed, Event, PlanFacts, ScanWarning, Shard};
-use crate::text::counted;
+use crate::text::{counted, some_of};
 
 /// Prints the events of a scan.
 pub(super) struct Events<'a> {
@@ -23,6 +25,7 @@ impl<'a> Events<'a> {
         match event {
             Event::Ignored { path, what } => console.detail("ignored", format!("{}: {what}", path.display())),
             Event::Skipped(input) => console.library_error(&input.error),
+            Event::Forgotten { paths } => console.note("forgot", forgot_line(paths)),
             Event::Planned(facts) => console.note("plan", plan_line(facts)),
             Event::Engine { info, reason, warning } => {
                 console.engine(info, reason.as_deref(), warning.as_ref());
@@ -78,9 +81,15 @@ fn warning_line(warning: &ScanWarning) -> String {
     }
 }
 
+/// What the scan goes on without.
+fn forgot_line(paths: &[PathBuf]) -> String {
+    let shown = some_of(paths.iter().map(|path| path.display().to_string()));
+    format!("{} gone: {shown}; rows that are done stay", counted(paths.len(), "input"))
+}
+
 /// The plan in a line.
 fn plan_line(facts: &PlanFacts) -> String {
-    let PlanFacts { n_adapters, n_added, n_modules, n_pairs, whole, mine, shard, .. } = *facts;
+    let PlanFacts { n_adapters, n_added, n_forgotten, n_modules, n_pairs, whole, mine, shard, .. } = *facts;
     let of_shard = match shard {
         Shard::WHOLE => String::new(),
         shard => format!(
@@ -89,17 +98,24 @@ fn plan_line(facts: &PlanFacts) -> String {
             mine.n_blocks - mine.n_done
         ),
     };
+    let forgotten = match n_forgotten {
+        0 => String::new(),
+        n => format!("; {n} forgotten, {} left out", counted(whole.n_rows_left_out as usize, "row")),
+    };
     let modules = counted(n_modules, "module");
     if n_added > 0 && n_added < n_adapters {
-        return format!("added {n_added}, {} rows to do in {modules}{of_shard}", whole.n_rows_left);
+        return format!(
+            "added {n_added}, {} rows to do in {modules}{forgotten}{of_shard}",
+            whole.n_rows_left
+        );
     }
     let to_do = match whole.n_rows_left {
         left if left == whole.n_rows => String::new(),
         0 => ", all done already".to_owned(),
-        left => format!(", {left} to do"),
+        left => format!(", {} to do", counted(left as usize, "row")),
     };
     format!(
-        "{}, {modules}, {}, {} in {}{to_do}{of_shard}",
+        "{}, {modules}, {}, {} in {}{to_do}{forgotten}{of_shard}",
         counted(n_adapters, "checkpoint"),
         counted(n_pairs as usize, "pair"),
         counted(whole.n_rows as usize, "row"),
