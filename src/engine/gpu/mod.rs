@@ -39,6 +39,9 @@ use crate::measure::Grid;
 use crate::sync::lock;
 
 /// Computes on a GPU, within WebGPU's default limits and without optional features.
+///
+/// Of several engines in one process, drop each only when no other one is at work: NVIDIA's driver 580.159 hangs if a device is
+/// destroyed while another thread uses its own.
 #[derive(Debug)]
 pub struct GpuEngine {
     device: Device,
