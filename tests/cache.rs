@@ -388,7 +388,7 @@ fn child_fills_the_disk() {
     assert_eq!(all(&cache.put(&key(3), &records(3)).unwrap()), records(3));
 }
 
-/// A limit on the size of a file, 8 KiB, stands for the full disk.
+/// A limit on the size of a file, 32 KiB, stands for the full disk.
 #[test]
 #[cfg(unix)]
 fn a_full_disk_is_an_error_that_leaves_the_cache_as_it_was() {
@@ -396,7 +396,7 @@ fn a_full_disk_is_an_error_that_leaves_the_cache_as_it_was() {
     Cache::open(folder.path(), LIMIT).unwrap().put(&key(1), &records(1)).unwrap();
     let child = child("child_fills_the_disk", folder.path());
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]);
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]);
     limited.arg(child.get_program()).args(child.get_args()).env(DIR, folder.path());
     assert!(limited.status().unwrap().success());
     assert_eq!(files(folder.path()).len(), 2);

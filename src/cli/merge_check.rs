@@ -51,7 +51,9 @@ pub(super) struct MergeCheckArgs {
     /// A weight for each checkpoint, in their order [default: 1 for each]
     #[arg(long, value_name = "W,...", value_delimiter = ',', allow_hyphen_values = true)]
     weights: Vec<f64>,
-    /// Draw the cosines to this .png file: modules × pairs, or all pairs of the whole model where there are more than 60
+    /// Draw the cosines to this .png file
+    ///
+    /// Modules × pairs, or all pairs of the whole model if there are more than 60.
     #[arg(short, long, value_name = "FILE", value_parser = output::picture())]
     output: Option<PictureOutput>,
     /// Print the result as JSON

@@ -78,7 +78,9 @@ pub(super) struct ReportArgs {
     /// Print report.json instead of the summary
     #[arg(long)]
     pub(super) json: bool,
-    /// Value at the dark end of the colours, or auto for the least value [default: 0, or below it for cosines]
+    /// Dark end of the colours: a value, or auto
+    ///
+    /// auto is the least value; by default 0, or below it for cosines.
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true, help_heading = "How it is drawn")]
     pub(super) vmin: Option<Vmax>,
     /// Value at the light end of the colours, or auto for the largest value [default: auto]

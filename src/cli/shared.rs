@@ -48,17 +48,23 @@ pub(super) struct SharedArgs {
     /// Checkpoints, folders of them, or globs: two checkpoints or more
     #[arg(value_name = "CHECKPOINT", required = true)]
     checkpoints: Vec<PathBuf>,
-    /// Number of shared directions [default: the largest rank of the module's checkpoints]
+    /// Number of shared directions [default: the largest rank]
+    ///
+    /// The largest rank of the module's checkpoints.
     #[arg(short = 'k', long, value_name = "N")]
     directions: Option<NonZeroUsize>,
-    /// Subspace to compare: a, right-singular vectors of A (the paper's choice); b, left-singular vectors of B; dw-right and
-    /// dw-left, right- and left-singular vectors of ΔW
+    /// Subspace to compare: a, b, dw-right or dw-left
+    ///
+    /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
+    /// left-singular vectors of ΔW.
     #[arg(long, value_name = "SIDE", default_value = "a")]
     side: Side,
     /// Draw the eigenvalues to this .png file, with those of random subspaces
     #[arg(short, long, value_name = "FILE", value_parser = output::picture())]
     output: Option<PictureOutput>,
-    /// Write the shared directions to this .safetensors file: for each module a tensor (k, d) of its name, in f32
+    /// Write the shared directions to this .safetensors file
+    ///
+    /// For each module a tensor (k, d) of its name, in f32.
     #[arg(long, value_name = "FILE", value_parser = output::safetensors())]
     save: Option<Destination>,
     /// Print the result as JSON
