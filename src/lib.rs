@@ -18,7 +18,8 @@
 //!   WGSL kernels of [`internals::kernels`]. Both hold |φ − exact| ≤ 1e-5.
 //! - [`figure::Figure`] draws, [`measure`] holds every statistic of a pair with its formula and what chance
 //!   would give, [`measure::summary::Summary`] the words for what a grid shows.
-//! - `scan::Scan` compares every pair of a folder of checkpoints, `report::Report` sums a scan up.
+//! - `scan::Scan` compares every pair of a folder of checkpoints, `report::Report` sums a scan up,
+//!   `search::Search` finds the adapters of a scan that are the nearest to others.
 //!
 //! ```
 //! use lorascope::engine::CpuEngine;
@@ -57,6 +58,8 @@ pub mod relation;
 pub mod report;
 #[cfg(feature = "scan")]
 pub mod scan;
+#[cfg(feature = "scan")]
+pub mod search;
 mod select;
 pub mod shared_space;
 mod simd;

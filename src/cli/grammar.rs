@@ -13,6 +13,7 @@ use super::inspect::{INSPECT_HELP, InspectArgs};
 use super::merge_check::{MERGE_CHECK_HELP, MergeCheckArgs};
 use super::report::{REPORT_HELP, ReportArgs};
 use super::scan::{SCAN_HELP, ScanArgs};
+use super::search::{SEARCH_HELP, SearchArgs};
 use super::shared::{SHARED_HELP, SharedArgs};
 use super::status::{STATUS_HELP, StatusArgs};
 
@@ -67,6 +68,9 @@ pub(super) enum Command {
     /// Compare every pair of a folder of checkpoints and write Parquet tables
     #[command(after_long_help = SCAN_HELP)]
     Scan(ScanArgs),
+    /// Find the adapters of a finished scan that are the nearest to a checkpoint
+    #[command(after_long_help = SEARCH_HELP)]
+    Search(SearchArgs),
     /// Show a scan's progress, which process did what, and what is missing
     #[command(after_long_help = STATUS_HELP)]
     Status(StatusArgs),

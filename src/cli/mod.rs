@@ -23,6 +23,7 @@ mod remedies;
 mod report;
 mod same_file;
 mod scan;
+mod search;
 mod shared;
 mod sink;
 mod status;
@@ -92,6 +93,7 @@ fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, console),
         Command::Figure(args) => figure::run(&args, console),
         Command::Compare(args) => compare::run(&args, console),
+        Command::Search(args) => search::run(&args, console),
         Command::Report(args) => report::run(&args, console),
         Command::Cache(args) => cache::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -52,6 +52,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         }
         Remedy::KeepEngine { kind } => format!("use --engine {kind}, or start over with --fresh"),
         Remedy::AllowMissing => "without --strict, it is left out of the table".to_owned(),
+        Remedy::RestoreCheckpoint => {
+            "give the cache that the scan used with --cache DIR, or put the checkpoint back in its place".to_owned()
+        }
         Remedy::NameCache => "choose a folder with --cache DIR".to_owned(),
         Remedy::MoveCache => {
             "choose another folder with --cache DIR, or use --no-cache, which keeps bases in OUT until the scan is complete".to_owned()
@@ -142,7 +145,8 @@ mod tests {
             Remedy::ForgetInputs => Remedy::KeepInputsOfShares,
             Remedy::KeepInputsOfShares => Remedy::KeepEngine { kind: "gpu".to_owned() },
             Remedy::KeepEngine { .. } => Remedy::AllowMissing,
-            Remedy::AllowMissing => Remedy::NameCache,
+            Remedy::AllowMissing => Remedy::RestoreCheckpoint,
+            Remedy::RestoreCheckpoint => Remedy::NameCache,
             Remedy::NameCache => Remedy::MoveCache,
             Remedy::MoveCache => Remedy::EnlargeCache,
             Remedy::EnlargeCache => Remedy::NameShare,

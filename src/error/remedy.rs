@@ -83,6 +83,8 @@ pub enum Remedy {
     },
     /// Allow modules without a basis, which are left out of the table.
     AllowMissing,
+    /// Name the cache that the scan used, or put the checkpoint back in its place.
+    RestoreCheckpoint,
     /// Name a folder for the cache.
     NameCache,
     /// Name another folder for the cache, or keep bases in the output folder.
@@ -150,6 +152,7 @@ impl fmt::Display for Remedy {
             }
             Self::KeepEngine { kind } => return write!(f, "use the engine {kind}, or start the scan over"),
             Self::AllowMissing => "a scan that is not strict leaves it out of the table",
+            Self::RestoreCheckpoint => "name the cache that the scan used, or put the checkpoint back in its place",
             Self::NameCache => "name a folder for the cache",
             Self::MoveCache => "name another folder for the cache, or keep bases in the output folder",
             Self::EnlargeCache => "give the cache more room",

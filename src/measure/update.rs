@@ -108,18 +108,46 @@ pub struct WholeUpdate {
 
 /// The updates of these modules, taken as one vector.
 pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
-    let (mut inner, mut squares, mut variance) = (Some(0.0), [0.0; 2], 0.0);
-    for UpdatePair { cosine, norms, n_weights, .. } in pairs {
+    let mut sums = UpdateSums::default();
+    pairs.into_iter().for_each(|pair| sums.add(pair.cosine, pair.norms, pair.n_weights));
+    sums.whole()
+}
+
+/// What the modules of two adapters add up to, for [`whole`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UpdateSums {
+    /// Σ⟨ΔW₁, ΔW₂⟩.
+    inner: Option<f64>,
+    /// Σ‖ΔW‖² of each.
+    squares: [f64; 2],
+    /// Σ(‖ΔW₁‖²·‖ΔW₂‖²/(d_in·d_out)).
+    variance: f64,
+}
+
+impl Default for UpdateSums {
+    fn default() -> Self {
+        Self { inner: Some(0.0), squares: [0.0; 2], variance: 0.0 }
+    }
+}
+
+impl UpdateSums {
+    /// Adds a module.
+    pub(crate) fn add(&mut self, cosine: Option<f64>, norms: [f64; 2], n_weights: usize) {
         let product = norms[0] * norms[1];
         let term = if product == 0.0 { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
-        variance += product * product / n_weights as f64;
-        inner = inner.zip(term).map(|(inner, term): (f64, f64)| inner + term);
-        squares.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm * norm);
+        self.variance += product * product / n_weights as f64;
+        self.inner = self.inner.zip(term).map(|(inner, term)| inner + term);
+        self.squares.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm * norm);
     }
-    let norms = squares.map(f64::sqrt);
-    let cosine = inner.map(|inner| inner / (norms[0] * norms[1])).filter(|cosine| cosine.is_finite());
-    let z = cosine.and(inner).map(|inner| inner / variance.sqrt());
-    WholeUpdate { cosine: cosine.map(|cosine| cosine.clamp(-1.0, 1.0)), norms, z }
+
+    /// Of all modules that were added.
+    pub(crate) fn whole(&self) -> WholeUpdate {
+        let norms = self.squares.map(f64::sqrt);
+        let cosine =
+            self.inner.map(|inner| inner / (norms[0] * norms[1])).filter(|cosine| cosine.is_finite());
+        let z = cosine.and(self.inner).map(|inner| inner / self.variance.sqrt());
+        WholeUpdate { cosine: cosine.map(|cosine| cosine.clamp(-1.0, 1.0)), norms, z }
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl By {
     }
 
     /// The column's name in the scan's table.
-    pub(super) fn column(self) -> String {
+    pub(crate) fn column(self) -> String {
         match self {
             Self::Adjusted => measure::adjusted::STATISTIC.key.to_owned(),
             Self::PhiFull => measure::phi_full::STATISTIC.key.to_owned(),
@@ -51,7 +51,7 @@ impl By {
     }
 
     /// In text for people.
-    pub(super) fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         match self {
             Self::Adjusted => "adjusted φ".to_owned(),
             Self::PhiFull => "φ full".to_owned(),
@@ -72,7 +72,7 @@ impl By {
     }
 
     /// What its values mean.
-    pub(super) fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Adjusted => "0 at chance, 1 where one subspace contains the other, at any rank",
             Self::PhiFull => {
@@ -85,7 +85,7 @@ impl By {
     }
 
     /// A value for people; those that may fall below 0 have a sign.
-    pub(super) fn shown(self, value: f64) -> String {
+    pub(crate) fn shown(self, value: f64) -> String {
         match self {
             // No sign where rounding leaves nothing to be signed.
             Self::Adjusted | Self::Cosine => format!("{:+.3}", if value.abs() < 5e-4 { 0.0 } else { value }),

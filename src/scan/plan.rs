@@ -255,6 +255,13 @@ impl Plan {
         Ok(Extension { n_before, n_added: added.len() })
     }
 
+    /// The plan with these checkpoints after its own adapters, for what is compared with a finished scan.
+    pub(crate) fn with(&self, opened: &[HeaderSummary]) -> Self {
+        let mut plan = self.clone();
+        plan.append(opened);
+        plan
+    }
+
     fn append<'a>(&mut self, added: impl IntoIterator<Item = &'a HeaderSummary>) {
         let mut modules: HashMap<PlannedModule, u32> = numbered(&self.modules);
         let mut layouts: HashMap<Layout, u32> = numbered(&self.layouts);

@@ -2,6 +2,7 @@
 
 mod cached;
 mod files;
+mod finished;
 mod on_demand;
 mod once_map;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 
 use self::cached::Cached;
 pub use self::files::Files;
+pub(crate) use self::finished::FinishedBases;
 use self::on_demand::OnDemand;
 use super::cache::{Cache, CachedModule};
 use super::event::BasesFrom;

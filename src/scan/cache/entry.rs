@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Key;
-use super::format::{self, HEADER_BYTES, IndexLine, WORD};
+use super::format::{self, Checksum, HEADER_BYTES, IndexLine, WORD};
 use super::record::{CachedModule, Summary};
 use crate::basis::{Basis, UpdateFactors};
 use crate::error::{Error, Fault, Result};
@@ -67,7 +67,7 @@ impl Entry {
     pub fn summary(&self, i: usize) -> Result<Summary> {
         let line = self.line(i)?;
         let mut bytes = vec![0; self.size(line.summary_bytes)?];
-        self.fill(&mut bytes, line.offset, line.summary_checksum)?;
+        self.fill([&mut bytes], line.offset, line.summary_checksum)?;
         format::parse_summary(&bytes, line.rows_bytes).ok_or_else(|| self.removed())
     }
 
@@ -83,12 +83,16 @@ impl Entry {
             }
         };
         let line = self.line(i)?;
-        let mut rows = vec![0f32; self.size(line.rows_bytes)? / 4];
-        self.fill(bytemuck::cast_slice_mut(&mut rows), line.rows_offset(), line.rows_checksum)?;
+        // Each in memory of its own: what is cut off a list is copied.
+        let n_rows = sigma.len() * d;
+        let mut rows = vec![0f32; n_rows];
+        let mut of_update = vec![0f32; (self.size(line.rows_bytes)? / 4).saturating_sub(n_rows)];
+        let parts = [&mut rows, &mut of_update].map(|part| bytemuck::cast_slice_mut(part));
+        self.fill(parts, line.rows_offset(), line.rows_checksum)?;
         if cfg!(target_endian = "big") {
-            rows.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+            let values = rows.iter_mut().chain(&mut of_update);
+            values.for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
         }
-        let of_update = rows.split_off(sigma.len() * d);
         let basis = Basis::from_parts(r, d, rows, sigma, n_uncertain).map_err(|_| self.removed())?;
         let update = update.map(|shape| {
             UpdateFactors::from_parts(of_update, [shape.d_in, shape.d_out], shape.norm)
@@ -111,12 +115,18 @@ impl Entry {
         usize::try_from(bytes).map_err(|_| self.removed())
     }
 
-    fn fill(&self, to: &mut [u8], offset: u64, checksum: u64) -> Result<()> {
-        match read(&self.path, &self.file, to, offset) {
-            Ok(()) if format::checksum(to) == checksum => Ok(()),
-            Ok(()) | Err(Error::Malformed(_)) => Err(self.removed()),
-            Err(error) => Err(error),
+    /// Fills one part after another.
+    fn fill<const N: usize>(&self, parts: [&mut [u8]; N], mut offset: u64, checksum: u64) -> Result<()> {
+        let mut sum = Checksum::default();
+        for part in parts {
+            match read(&self.path, &self.file, part, offset) {
+                Err(Error::Malformed(_)) => return Err(self.removed()),
+                read => read?,
+            }
+            sum.add(part);
+            offset += part.len() as u64;
         }
+        if sum.finish() == checksum { Ok(()) } else { Err(self.removed()) }
     }
 
     /// Removes the entry, so that the next one who asks makes it again.

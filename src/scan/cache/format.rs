@@ -48,6 +48,20 @@ impl IndexLine {
     }
 }
 
+/// A checksum of bytes that come in parts.
+#[derive(Default)]
+pub(super) struct Checksum(blake3::Hasher);
+
+impl Checksum {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn finish(&self) -> u64 {
+        first_word(self.0.finalize())
+    }
+}
+
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     first_word(blake3::hash(bytes))
 }

@@ -1,0 +1,129 @@
+//! The bases of a scan that was made before: from the cache, else from the files again.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::cached::Cached;
+use super::files::Files;
+use crate::adapter::{Adapter, Module};
+use crate::error::{Error, Fault, Remedy, Result};
+use crate::scan::cache::{Cache, CachedModule, Entry};
+use crate::scan::finished::FinishedScan;
+use crate::scan::journal::records::Journal;
+use crate::scan::profile::Profile;
+use crate::scan::record::{AdapterRecord, changed, content_digest};
+use crate::scan::shard::Shard;
+use crate::scan::side_modules::SideModules;
+
+/// The bases of a scan's adapters. Threads may share it.
+pub(crate) struct FinishedBases<'a> {
+    scan: &'a FinishedScan,
+    files: Files<'a>,
+    cache: Cache,
+    n_factorised: AtomicUsize,
+}
+
+impl<'a> FinishedBases<'a> {
+    /// Nothing is read yet but what is known of the files.
+    ///
+    /// # Errors
+    /// `Invalid` for a plan with options that no scan has, `Io` when the system refuses to read.
+    pub(crate) fn of(scan: &'a FinishedScan, cache: Cache, profile: &'a Profile) -> Result<Self> {
+        let files = Files {
+            plan: &scan.plan,
+            records: Journal::open(scan.folder())?,
+            modules: SideModules::of_options(&scan.plan.options)?,
+            profile,
+        };
+        Ok(Self { scan, files, cache, n_factorised: AtomicUsize::new(0) })
+    }
+
+    /// What the scan compares of each checkpoint.
+    pub(crate) fn modules(&self) -> &SideModules {
+        &self.files.modules
+    }
+
+    /// Adapters that the cache did not have.
+    pub(crate) fn n_factorised(&self) -> usize {
+        self.n_factorised.load(Ordering::Relaxed)
+    }
+
+    /// The basis of a module of any checkpoint, or why it has none.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read.
+    pub(crate) fn factorise(&self, module: &Module) -> Result<CachedModule> {
+        self.files.factorise(module)
+    }
+
+    /// The records of the modules at these places of the adapter's layout.
+    ///
+    /// # Errors
+    /// `Invalid` where they are not in the cache and the checkpoint is gone or was changed, `Io` when the system refuses.
+    pub(crate) fn read(&self, adapter: u32, places: &[usize]) -> Result<Vec<CachedModule>> {
+        let record = self.files.records.get(adapter);
+        if let Some(key) = record.as_ref().and_then(|record| record.key)
+            && let Some(entry) = self.cache.get(&key.into())?
+            && entry.len() == self.n_modules(adapter)
+        {
+            match read(&entry, places) {
+                // Damaged on the disk, and gone now.
+                Err(Error::Malformed(_)) => {}
+                records => return records,
+            }
+        }
+        self.factorise_again(adapter, record, places)
+    }
+
+    /// From the checkpoint's file. Bases that the scan had in a cache go there again.
+    fn factorise_again(
+        &self,
+        adapter: u32,
+        record: Option<AdapterRecord>,
+        places: &[usize],
+    ) -> Result<Vec<CachedModule>> {
+        let path = &self.scan.plan.adapters[adapter as usize].path;
+        if !path.exists() {
+            let found =
+                format!("nothing there, and no bases of it in the cache {}", self.cache.dir().display());
+            let expected = format!("one of the two, for the scan {}", self.scan.folder().path().display());
+            return Err(Fault::new(found, expected).at(path).remedy(Remedy::RestoreCheckpoint).invalid());
+        }
+        let file = self.files.open(adapter, true)?;
+        self.files.digest(&file, record.as_ref())?;
+        if file.modules().len() != self.n_modules(adapter) {
+            return Err(changed(path));
+        }
+        self.n_factorised.fetch_add(1, Ordering::Relaxed);
+        if let Some(key) = record.and_then(|record| record.key)
+            && let cached = Cached::new(self.cache.clone(), Shard::WHOLE)
+            // A cache that cannot be written is not needed here.
+            && let Ok(entry) = cached.factorise(&self.files, &key.into(), &file)
+        {
+            return read(&entry, places);
+        }
+        let records = places.par_iter().map(|&place| self.files.factorise(&file.modules()[place])).collect();
+        file.check_unchanged()?;
+        records
+    }
+
+    /// Whether a checkpoint of this number that was opened now is the one that was scanned.
+    pub(crate) fn is_unchanged(&self, adapter: u32, opened: &Adapter) -> bool {
+        let Some(record) = self.files.records.get(adapter) else { return true };
+        if record.stamp == opened.stamp() {
+            return true;
+        }
+        let narrowed = self.files.modules.of(opened.clone());
+        content_digest(&narrowed, &self.files.modules).is_ok_and(|digest| digest == record.digest)
+    }
+
+    fn n_modules(&self, adapter: u32) -> usize {
+        let plan = &self.scan.plan;
+        plan.layouts[plan.adapters[adapter as usize].layout as usize].modules.len()
+    }
+}
+
+fn read(entry: &Entry, places: &[usize]) -> Result<Vec<CachedModule>> {
+    places.iter().map(|&place| entry.read(place)).collect()
+}
