@@ -258,7 +258,7 @@ fn compare_takes_pairs_from_a_file_and_adapters_by_name() {
     let two = "tests/data/libraries/peft-several/two.safetensors";
     let (code, table, _) =
         lorascope(&["compare", two, "tests/data/libraries/peft-plain", "--adapter-name", "face"]);
-    assert_eq!((code, table.lines().count()), (Some(0), 5), "{table}");
+    assert_eq!((code, table.lines().count()), (Some(0), 7), "{table}");
     let (code, _, errors) = lorascope(&["compare", two, "tests/data/libraries/peft-plain"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains("hint: choose one, for example with --adapter-name face"), "{errors}");

@@ -12,7 +12,7 @@ pub(super) fn is_outlier(z: f64) -> bool {
     z.abs() > OUTLIER_Z
 }
 
-/// The least spread that is a scale: quantities are shown with three digits.
+/// A smaller spread counts as this one: quantities are shown with three digits.
 const LEAST_SPREAD: f64 = 1e-3;
 
 /// How many robust standard deviations each value lies from the median; `None` for all where most are equal, or under
@@ -22,7 +22,8 @@ pub(super) fn robust_z(values: &[Option<f64>], counts: impl Fn(usize) -> bool) -
     let known: Vec<f64> = known.filter_map(|(_, value)| *value).collect();
     let middle = median(known.clone());
     let spread = MAD_TO_SIGMA * median(known.iter().map(|value| (value - middle).abs()).collect());
-    let has_scale = spread > LEAST_SPREAD && known.len() >= OUTLIERS_FROM;
+    let has_scale = spread > 1e-9 && known.len() >= OUTLIERS_FROM;
+    let spread = spread.max(LEAST_SPREAD);
     values.iter().map(|value| value.filter(|_| has_scale).map(|value| (value - middle) / spread)).collect()
 }
 

@@ -83,10 +83,9 @@ impl Text<'_> {
     fn derived(&mut self) {
         let derived = &self.scan.derived;
         if !derived.is_known {
-            self.line("");
             self.line(
-                "identical and derived: not known, since the scan did not keep the updates; copies in another form, multiples, \
-                 negations and parts of another adapter cannot be told",
+                "identical and derived: not known, since the scan did not keep the updates: copies, multiples, negations and parts \
+                 of another adapter are not told",
             );
             return;
         }
