@@ -201,16 +201,18 @@ fn numbers_are_those_of_a_scan_with_the_query_in_it_over_any_number_of_adapters(
             }
         }
     }
-    // What compare says of the nearest, which shares its start.
+    // What compare says of the nearest. Two of its rank share its start.
     let found = json(&place, "zz-new --in out --top 3");
     assert!(
         found["warnings"][0]["message"]
             .as_str()
             .unwrap()
-            .starts_with("3 of 3 listed share the query's random start of A")
+            .starts_with("2 of 3 listed share the query's random start of A")
     );
     for one in found["queries"][0]["nearest"].as_array().unwrap() {
-        assert_eq!(one["shared_init"], true);
+        // A has as many rows in these.
+        let same_rank = ["runs/4", "runs/124"].map(Value::from).contains(&one["path"]);
+        assert_eq!(one["shared_init"], same_rank, "{one}");
         let path = one["path"].as_str().unwrap();
         let compared =
             place.lorascope(&format!("compare zz-new {path} --json -q --engine cpu")).output().unwrap();
