@@ -5,8 +5,8 @@ use super::drift_pictures;
 use super::names::{fitted, short};
 use super::places::short_blocks;
 use super::scan::ScanSums;
+use super::subject::subject;
 use super::summary::Findings;
-use super::text::side;
 use crate::error::Result;
 use crate::figure::{Heatmap, Plot, Strip, Style};
 use crate::text::counted;
@@ -41,12 +41,6 @@ pub(super) fn pictures(
         pictures.push(("drift_projections", Box::new(picture)));
     }
     Ok(pictures)
-}
-
-/// What every title ends with: the side, and whether the scan is finished.
-pub(super) fn subject(scan: &ScanSums) -> String {
-    let partial = if scan.unfinished.is_some() { ", UNFINISHED SCAN" } else { "" };
-    format!("{}{partial}", side(scan))
 }
 
 /// The N × N matrix of means, in the order of the clustering.

@@ -9,6 +9,7 @@ use super::outliers::median;
 use super::pairs::PairMean;
 use super::places::short_blocks;
 use super::scan::ScanSums;
+use super::subject::side;
 use super::summary::Findings;
 use crate::scan::absent::WhyAbsent;
 use crate::text::{counted, printable};
@@ -401,9 +402,4 @@ fn kinds_of_drift(points: &[DriftPoint]) -> Vec<(String, f64)> {
         }
     }
     kinds.into_iter().map(|(kind, drifts)| (kind, median(drifts))).collect()
-}
-
-/// The side that was compared.
-pub(super) fn side(scan: &ScanSums) -> String {
-    scan.side.map_or("side unknown".to_owned(), |side| format!("side {side}"))
 }

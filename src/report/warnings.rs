@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::counts::ReportCounts;
 use super::scan::ScanSums;
-use super::summary::ReportCounts;
 use crate::adapter::Side;
 use crate::text::{counted, some_of};
 

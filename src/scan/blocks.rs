@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::forget::LeftOut;
+pub use super::block_pairs::{BlockPairs, PairLayout};
+use super::left_out::LeftOut;
 use super::pairing::{PairLists, PairingRule};
 use super::plan::Plan;
 use crate::error::{Fault, Result};
@@ -38,44 +39,6 @@ impl BlockSpec {
             Part::Triangle(range) => format!("m{module:04}-r{0:06}-c{0:06}", range.start),
             Part::List(range) => format!("m{module:04}-p{:08}", range.start),
         }
-    }
-}
-
-/// The pairs of a block, as adapters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockPairs {
-    /// Adapters of the rows.
-    pub a: Vec<u32>,
-    /// Adapters of the columns; empty where they are those of the rows.
-    pub b: Vec<u32>,
-    /// Which of them are pairs.
-    pub which: PairLayout,
-}
-
-/// As [`Pairs`](crate::engine::Pairs), owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PairLayout {
-    /// Every row with every column.
-    All,
-    /// Every row with every later one.
-    Upper,
-    /// These places.
-    List(Vec<(u32, u32)>),
-}
-
-impl BlockPairs {
-    /// How many pairs there are.
-    pub fn n_pairs(&self) -> usize {
-        match &self.which {
-            PairLayout::All => self.a.len() * self.b.len(),
-            PairLayout::Upper => self.a.len() * self.a.len().saturating_sub(1) / 2,
-            PairLayout::List(list) => list.len(),
-        }
-    }
-
-    /// Every adapter of the block.
-    pub fn adapters(&self) -> impl Iterator<Item = u32> {
-        self.a.iter().chain(&self.b).copied()
     }
 }
 

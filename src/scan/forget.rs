@@ -6,28 +6,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde::{Deserialize, Serialize};
-
-use super::blocks::{BlockPairs, Blocks, PairLayout};
+use super::blocks::Blocks;
 use super::folder::Folder;
+use super::forgotten::Forgotten;
 use super::header::HeaderSummary;
 use super::plan::Plan;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::{counted, some_of};
-
-/// Adapters that one run has gone on without.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forgotten {
-    /// Their numbers, in order.
-    pub adapters: Vec<u32>,
-    /// Those that blocks of that time leave out.
-    pub unfinished: Vec<u32>,
-    /// How many adapters there were: blocks with later ones leave all of these out.
-    pub n_adapters: u32,
-    /// Names of the blocks of that time that leave them out.
-    pub blocks: Vec<String>,
-}
 
 impl Plan {
     /// Adapters that runs have gone on without.
@@ -124,72 +110,5 @@ fn is_gone(path: &std::path::Path) -> bool {
         // A folder of a checkpoint without the checkpoint.
         Err(Error::Invalid(_)) => path.is_dir(),
         _ => false,
-    }
-}
-
-/// What blocks leave out, for fast look-up.
-#[derive(Debug)]
-pub(super) struct LeftOut {
-    adapters: HashSet<u32>,
-    n_adapters: u32,
-    blocks: HashSet<String>,
-}
-
-impl LeftOut {
-    pub(super) fn of(plan: &Plan) -> Vec<Self> {
-        let of_run = |forgotten: &Forgotten| Self {
-            adapters: forgotten.adapters.iter().copied().collect(),
-            n_adapters: forgotten.n_adapters,
-            blocks: forgotten.blocks.iter().cloned().collect(),
-        };
-        plan.forgotten.iter().map(of_run).collect()
-    }
-
-    /// The adapters that a block leaves out, for one run that forgot some.
-    pub(super) fn of_block(&self, name: &str, pairs: &BlockPairs) -> Option<&HashSet<u32>> {
-        // A block is of one generation, of which it has an adapter.
-        let is_later = || pairs.adapters().any(|adapter| adapter >= self.n_adapters);
-        (self.blocks.contains(name) || is_later()).then_some(&self.adapters)
-    }
-}
-
-impl BlockPairs {
-    /// The adapters that are in a pair.
-    fn paired(&self) -> HashSet<u32> {
-        match &self.which {
-            _ if self.n_pairs() == 0 => HashSet::new(),
-            PairLayout::All | PairLayout::Upper => self.adapters().collect(),
-            PairLayout::List(list) => {
-                let b = if self.b.is_empty() { &self.a } else { &self.b };
-                list.iter().flat_map(|&(x, y)| [self.a[x as usize], b[y as usize]]).collect()
-            }
-        }
-    }
-
-    /// The block without some adapters.
-    pub(super) fn without(self, gone: &HashSet<u32>) -> Self {
-        let Self { a, b, which } = self;
-        let keep = |adapters: &[u32]| -> Vec<u32> {
-            adapters.iter().copied().filter(|adapter| !gone.contains(adapter)).collect()
-        };
-        let which = match which {
-            PairLayout::List(list) => {
-                // How many adapters before each place stay.
-                let places = |adapters: &[u32]| -> Vec<Option<u32>> {
-                    let mut n = 0;
-                    let place = |adapter: &u32| {
-                        let stays = !gone.contains(adapter);
-                        n += u32::from(stays);
-                        stays.then(|| n - 1)
-                    };
-                    adapters.iter().map(place).collect()
-                };
-                let (of_a, of_b) = (places(&a), places(if b.is_empty() { &a } else { &b }));
-                let moved = |(x, y): (u32, u32)| Some((of_a[x as usize]?, of_b[y as usize]?));
-                PairLayout::List(list.into_iter().filter_map(moved).collect())
-            }
-            whole => whole,
-        };
-        Self { a: keep(&a), b: keep(&b), which }
     }
 }

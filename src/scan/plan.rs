@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Fingerprint;
-use super::forget::Forgotten;
+use super::forgotten::Forgotten;
 use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
+use super::side_modules::SideModules;
 use crate::adapter::Side;
 use crate::engine::{EngineKind, Precision};
 use crate::error::{Fault, Remedy, Result};
 use crate::formats::run_and_step;
+use crate::select::{Layers, Narrowing};
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
@@ -49,6 +51,17 @@ pub struct ScanOptions {
 }
 
 impl ScanOptions {
+    /// What a scan with these options compares.
+    ///
+    /// # Errors
+    /// `Invalid` for options that no scan has.
+    pub fn side_modules(&self) -> Result<SideModules> {
+        let layers = self.layers.as_deref().map(str::parse::<Layers>).transpose()?;
+        let narrowing = Narrowing::default().globs(&self.modules)?;
+        let narrowing = narrowing.layers(layers).projections(&self.projections);
+        Ok(SideModules::new(self.side, narrowing).with_update(self.update))
+    }
+
     /// What of these options is other than in `first`, and what it is there.
     pub fn differing(&self, first: &Self) -> [String; 2] {
         let value = |options: &Self| serde_json::to_value(options).expect("strings and lists are JSON");

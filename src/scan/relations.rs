@@ -76,7 +76,7 @@ pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
             rows.push(Row { a, b, relation, sums, is_exact: true });
         }
     }
-    let modules = SideModules::of_options(&plan.options)?;
+    let modules = plan.options.side_modules()?;
     let again: Vec<Row> = candidates
         .par_iter()
         .enumerate()

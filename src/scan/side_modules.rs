@@ -9,8 +9,7 @@ use crate::adapter::Side;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::{Fault, Result};
 use crate::names::natural_cmp;
-use crate::scan::plan::ScanOptions;
-use crate::select::{Layers, Narrowing};
+use crate::select::Narrowing;
 use crate::text::counted;
 
 /// A side of some modules.
@@ -33,17 +32,6 @@ impl SideModules {
     pub(crate) fn new(side: Side, narrowing: Narrowing) -> Self {
         let are_there = narrowing.named().iter().map(|_| AtomicBool::new(false)).collect();
         Self { side, update: false, narrowing, are_there }
-    }
-
-    /// What a plan with these options compares.
-    ///
-    /// # Errors
-    /// `Invalid` for options that no plan has.
-    pub fn of_options(options: &ScanOptions) -> Result<Self> {
-        let layers = options.layers.as_deref().map(str::parse::<Layers>).transpose()?;
-        let narrowing = Narrowing::default().globs(&options.modules)?;
-        let narrowing = narrowing.layers(layers).projections(&options.projections);
-        Ok(Self::new(options.side, narrowing).with_update(options.update))
     }
 
     /// Compares the updates too.

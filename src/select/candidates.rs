@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
 use crate::select::matching::{Joined, Matching};
-use crate::select::narrowing::Named;
+use crate::select::named::Named;
 use crate::select::{ModulePair, different_models};
 use crate::text::listed;
 

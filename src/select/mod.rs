@@ -5,6 +5,7 @@ mod candidates;
 mod in_all;
 mod layers;
 mod matching;
+mod named;
 mod narrowing;
 mod projections;
 
@@ -20,7 +21,8 @@ use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
 use crate::names;
 use crate::select::candidates::Candidates;
-use crate::select::narrowing::{Named, fits};
+use crate::select::named::Named;
+use crate::select::narrowing::fits;
 use crate::select::projections::ProjectionQuery;
 use crate::text::{listed, quoted};
 

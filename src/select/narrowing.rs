@@ -8,8 +8,9 @@ use crate::adapter::Module;
 use crate::error::{Fault, Result};
 use crate::names;
 use crate::select::layers::{LayerRange, Layers};
-use crate::select::projections::{ProjectionMatch, labels};
-use crate::text::{listed, quoted};
+use crate::select::named::Named;
+use crate::select::projections::ProjectionMatch;
+use crate::text::quoted;
 
 /// What narrows the modules of a checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -17,14 +18,6 @@ pub(crate) struct Narrowing {
     pub(super) globs: Vec<Pattern>,
     pub(super) layers: Option<Layers>,
     pub(super) projections: Vec<String>,
-}
-
-/// One of the things that were named.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Named<'a> {
-    Glob(&'a Pattern),
-    Layers(LayerRange),
-    Projection(&'a str),
 }
 
 impl Narrowing {
@@ -102,32 +95,6 @@ impl Narrowing {
         are_there.extend(means.iter().map(|means| modules.iter().any(|module| means.fits(module))));
         modules.retain(|module| means.is_empty() || means.iter().any(|means| means.fits(module)));
         are_there
-    }
-}
-
-impl Named<'_> {
-    /// How a message names it.
-    pub(crate) fn shown(&self) -> String {
-        match self {
-            Self::Glob(glob) => format!("module {}", quoted(glob.as_str())),
-            Self::Layers(layers) => layers.shown(),
-            Self::Projection(name) => format!("projection {}", quoted(name)),
-        }
-    }
-
-    /// What modules of these names have in its place, the nearest first.
-    pub(crate) fn instead<'a>(&self, modules: impl Iterator<Item = &'a str> + Clone) -> String {
-        match self {
-            Self::Glob(glob) => listed(names::by_nearness(glob.as_str(), modules)),
-            Self::Layers(_) => {
-                let layers = modules.clone().filter_map(names::layer).collect();
-                match modules.clone().any(|name| names::layer(name).is_some()) {
-                    true => super::layers::of_numbers(&layers),
-                    false => format!("modules without layer number, {}", listed(modules)),
-                }
-            }
-            Self::Projection(name) => listed(names::by_nearness(name, labels(modules))),
-        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Narrows the choice to projections, by kind or by the name that the files use.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::adapter::Module;
 use crate::error::Result;
 use crate::names::{self, Projection};
 use crate::select::ModulePair;
 use crate::select::candidates::Candidates;
-use crate::select::narrowing::Named;
+use crate::select::named::Named;
 
 /// The projections to take.
 #[derive(Debug, Clone)]
@@ -108,9 +108,4 @@ impl ProjectionMatch {
             Self::LastPart(name) => names::last_part(&module.name) == name,
         }
     }
-}
-
-/// What figures call these modules' weights, each once.
-pub(super) fn labels<'a>(modules: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
-    modules.map(names::label).collect()
 }

@@ -33,7 +33,7 @@ impl<'a> FinishedBases<'a> {
         let files = Files {
             plan: &scan.plan,
             records: Journal::open(scan.folder())?,
-            modules: SideModules::of_options(&scan.plan.options)?,
+            modules: scan.plan.options.side_modules()?,
             profile,
         };
         Ok(Self { scan, files, cache, n_factorised: AtomicUsize::new(0) })
