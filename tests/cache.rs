@@ -32,7 +32,7 @@ fn update(seed: u64) -> UpdateFactors {
 fn basis(seed: u64) -> CachedModule {
     let basis = Basis::gaussian(5, 40, seed).unwrap();
     let projection = Box::new(std::array::from_fn(|i| i as f32 - seed as f32));
-    CachedModule::Basis { basis, projection, update: (seed % 2 == 0).then(|| update(seed)) }
+    CachedModule::Basis { basis, projection, update: seed.is_multiple_of(2).then(|| update(seed)) }
 }
 
 fn records(seed: u64) -> Vec<CachedModule> {

@@ -309,7 +309,7 @@ fn what_cannot_be_searched_is_an_error_with_the_way_out() {
     assert_eq!(
         error(&place, "new --in out --by cosine"),
         "error: out: found a scan without the updates, expected the cosine of the updates, which a scan keeps when it is asked \
-         for\nhint: scan again with `lorascope scan` and the update kept\n"
+         for\nhint: scan again with `lorascope scan --update`\n"
     );
     write(&place.path("strange"), &[Planted::random("model.layers.0.mlp.up_proj", 4, 48, 64, 1)], 8.0);
     let stderr = error(&place, "strange --in out");

@@ -94,6 +94,7 @@ impl UpdateFactors {
     }
 
     /// Rows and columns of ΔW.
+    #[cfg(feature = "scan")]
     pub(crate) fn shape(&self) -> [usize; 2] {
         [self.d_out, self.d_in()]
     }

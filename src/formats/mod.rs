@@ -16,7 +16,6 @@ mod options;
 mod pairs;
 mod patterns;
 mod read;
-#[cfg(feature = "scan")]
 mod run;
 mod schemes;
 mod source;
@@ -37,7 +36,6 @@ pub use discover::{Discovered, discover};
 pub(crate) use factor_digest::blake3;
 pub use limits::Limits;
 pub use options::OpenOptions;
-#[cfg(feature = "scan")]
 pub(crate) use run::run_and_step;
 
 use crate::adapter::{Adapter, Source};

@@ -36,6 +36,7 @@ pub use batch::{MakeGrids, Member, MemberUpdate, PairBatch, Wanted};
 pub use grid::Grid;
 pub use linear_cka::LINEAR_CKA;
 pub use needs::Needs;
+#[cfg(feature = "cli")]
 pub(crate) use pair::Cell;
 pub use pair::PairStatistics;
 pub use phi_full::PHI_FULL;

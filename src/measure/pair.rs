@@ -98,11 +98,11 @@ fn additional(statistic: &Statistic) -> &'static [Column] {
     }
 }
 
+/// A column's name and the value of the pair.
+type NamedColumn = (String, Values);
+
 /// The columns of a statistic that are one list, and those that follow from them.
-fn split<'a>(
-    statistic: &Statistic,
-    columns: &'a [(String, Values)],
-) -> (&'a [(String, Values)], &'a [(String, Values)]) {
+fn split<'a>(statistic: &Statistic, columns: &'a [NamedColumn]) -> (&'a [NamedColumn], &'a [NamedColumn]) {
     columns.split_at(columns.len().saturating_sub(additional(statistic).len()))
 }
 

@@ -1,5 +1,6 @@
 //! What narrows the modules of a checkpoint: globs, layers and projections, each only where it is named.
 
+#[cfg(feature = "scan")]
 use std::sync::Arc;
 
 use glob::Pattern;
@@ -7,8 +8,12 @@ use glob::Pattern;
 use crate::adapter::Module;
 use crate::error::{Fault, Result};
 use crate::names;
-use crate::select::layers::{LayerRange, Layers};
+#[cfg(feature = "scan")]
+use crate::select::layers::LayerRange;
+use crate::select::layers::Layers;
+#[cfg(feature = "scan")]
 use crate::select::named::Named;
+#[cfg(feature = "scan")]
 use crate::select::projections::ProjectionMatch;
 use crate::text::quoted;
 
@@ -50,6 +55,7 @@ impl Narrowing {
     }
 
     /// Everything that was named, in the order in which it narrows.
+    #[cfg(feature = "scan")]
     pub(crate) fn named(&self) -> Vec<Named<'_>> {
         let layers = self.layers.iter().flat_map(|layers| layers.items());
         let globs = self.globs.iter().map(Named::Glob);

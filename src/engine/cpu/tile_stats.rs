@@ -32,7 +32,8 @@ impl WithSimd for TileStats<'_, '_> {
         let Self { tile, cells, scratch: Scratch { products, sums, due_rows, .. }, values } = self;
         let n_numbers = BlockStats::n_numbers(cells.len());
         let ranks_b = &tile.b.ranks[tile.group_b.bases.clone()];
-        tile.row_runs(simd, [0..tile.a.d], products, |run, [products]| {
+        let whole = std::array::from_fn(|_| 0..tile.a.d);
+        tile.row_runs(simd, whole, products, |run, [products]| {
             for (a, values) in tile.group_a.bases.clone().zip(values.iter_mut()) {
                 let (rows, first_b) = (tile.rows_of(a), tile.first_b(a));
                 let now = rows.start.max(run.start)..rows.end.min(run.end);

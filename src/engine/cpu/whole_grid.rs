@@ -19,7 +19,8 @@ impl WithSimd for WholeGrid<'_> {
         let Self { tile, scratch: Scratch { products, sums, .. }, values } = self;
         let (n_rows, n_cols) = (tile.a.ranks[0], tile.b.ranks[0]);
         sums.restart(tile.group_b.n_rows());
-        tile.row_runs(simd, [0..tile.a.d], products, |run, [products]| {
+        let whole = std::array::from_fn(|_| 0..tile.a.d);
+        tile.row_runs(simd, whole, products, |run, [products]| {
             for i in run.start..run.end.min(n_rows) {
                 sums.add(&tile.rows(i..i + 1, run.start, products), 0);
                 let mut sum = 0.0;
