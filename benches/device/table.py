@@ -203,7 +203,7 @@ def scans():
 
 def phi_of_pairs(name):
     """{(a, b): mean φ over the modules}."""
-    return {(row["a"], row["b"]): float(row["mean_phi"]) for row in csv.DictReader(text(name).splitlines())}
+    return {(row["a"], row["b"]): float(row["mean_phi_full"]) for row in csv.DictReader(text(name).splitlines())}
 
 
 def failed():
