@@ -1,4 +1,4 @@
-"""A whole scan beside the torch program in peers/scan.py: wall and processor time, and peak memory.
+"""A whole scan beside the torch programs in peers/scan.py and peers/updates.py: wall and processor time, and peak memory.
 
     cargo build --release
     python -m venv venv && venv/bin/pip install torch safetensors pyarrow
@@ -23,6 +23,15 @@ for n_adapters, n_modules, r, d in [(40, 4, 64, 768), (200, 24, 16, 1024)]:
             {
                 "lorascope scan": [LORASCOPE, "scan", folder, "-o", ours, "--no-cache", "--engine", "cpu"],
                 "torch": [sys.executable, HERE / "peers" / "scan.py", folder, theirs],
+            },
+            made=[ours, theirs],
+        )
+        in_turn(
+            {
+                "lorascope scan --update": [
+                    LORASCOPE, "scan", folder, "-o", ours, "--no-cache", "--engine", "cpu", "--update"
+                ],
+                "torch, cosines only": [sys.executable, HERE / "peers" / "updates.py", folder, theirs],
             },
             made=[ours, theirs],
         )
