@@ -46,6 +46,18 @@ impl Factorised {
         Ok(Self { pair, a, b, init_cosine, update: Some(update) })
     }
 
+    /// The same without the updates, so that side a reads no B.
+    ///
+    /// # Errors
+    /// As [`Factorised::of`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_update(pair: ModulePair, side: Side) -> Result<Self> {
+        let (first, second) =
+            rayon::join(|| Basis::with_a(&pair.first, side), || Basis::with_a(&pair.second, side));
+        let ((a, a_1), (b, a_2)) = (first?, second?);
+        Ok(Self { pair, a, b, init_cosine: init_cosine::cosine(&a_1, &a_2), update: None })
+    }
+
     /// Whether the two share their random start, [`init_cosine::SHARED_INIT`].
     pub fn has_shared_init(&self) -> bool {
         self.init_cosine.is_some_and(|cosine| cosine > init_cosine::SHARED_INIT)

@@ -136,7 +136,11 @@ impl<'a> Job<'a> {
         let bar = progress::bar(console, "factorising", self.pairs.len(), 20.0 * flop);
         let factorise = |pair: &ModulePair| {
             let cached = self.cached.map(|cached| cached.factorised(pair.clone())).transpose()?.flatten();
-            let factorised = cached.map_or_else(|| Factorised::of(pair.clone(), self.side()), Ok);
+            let make = || match self.extent {
+                Extent::Grids => Factorised::without_update(pair.clone(), self.side()),
+                Extent::Statistics | Extent::Angles => Factorised::of(pair.clone(), self.side()),
+            };
+            let factorised = cached.map_or_else(make, Ok);
             bar.inc(1);
             factorised
         };
