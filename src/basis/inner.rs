@@ -43,15 +43,13 @@ impl<'a> Update<'a> {
     fn rounding(&self) -> f64 {
         let r = self.a.rows.min(self.b.cols);
         let rows_b = transposed(&self.b.values, self.b.cols);
-        let line = |values: &[f64], k: usize, d: usize| values[k * d..(k + 1) * d].to_vec();
-        let error = |values: Vec<f64>, dtype| {
-            noise::rounding_norm(&Matrix { rows: 1, cols: values.len(), dtype, values })
-        };
         let norm = |values: &[f64]| crate::simd::sum(values, |value| value * value).sqrt();
         let term = |k: usize| {
-            let (a, b) = (line(&self.a.values, k, self.a.cols), line(&rows_b, k, self.b.rows));
-            let (norm_a, norm_b) = (norm(&a), norm(&b));
-            (error(b, self.b.dtype) * norm_a).powi(2) + (error(a, self.a.dtype) * norm_b).powi(2)
+            let (a, b) =
+                (&self.a.values[k * self.a.cols..][..self.a.cols], &rows_b[k * self.b.rows..][..self.b.rows]);
+            let errors = [(a, self.a.dtype), (b, self.b.dtype)];
+            let [error_a, error_b] = errors.map(|(values, dtype)| noise::rounding_norm(values, dtype));
+            (error_b * norm(a)).powi(2) + (error_a * norm(b)).powi(2)
         };
         (0..r).map(term).sum::<f64>().sqrt() * self.scaling.abs()
     }

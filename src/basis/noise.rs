@@ -8,7 +8,7 @@ use crate::simd;
 /// ν = ‖E‖_F·(1/√r + 1/√d), ‖E‖²_F = Σ ulp(a)²/12 over the stored entries, exact zeros counting 0: the norm of a random
 /// r × d matrix of that size. 0 for f64.
 pub(super) fn nu(matrix: &Matrix, r: usize, d: usize) -> f64 {
-    rounding_norm(matrix) * (1.0 / (r as f64).sqrt() + 1.0 / (d as f64).sqrt())
+    rounding_norm(&matrix.values, matrix.dtype) * (1.0 / (r as f64).sqrt() + 1.0 / (d as f64).sqrt())
 }
 
 /// Where a spectrum is believed.
@@ -25,16 +25,16 @@ pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> Bounds {
     Bounds { floor: f64::max(2.0 * nu, n as f64 * f64::EPSILON * sigma_1), doubtful: 20.0 * nu }
 }
 
-/// ‖E‖_F of the rounding error that the stored type may have left.
-pub(super) fn rounding_norm(matrix: &Matrix) -> f64 {
-    let (mantissa_bits, least_exponent) = match matrix.dtype {
+/// ‖E‖_F of the rounding error that the stored type may have left in these numbers.
+pub(super) fn rounding_norm(values: &[f64], dtype: Dtype) -> f64 {
+    let (mantissa_bits, least_exponent) = match dtype {
         Dtype::F64 => return 0.0,
         Dtype::F32 => (23, -149),
         Dtype::F16 => (10, -24),
         Dtype::Bf16 => (7, -133),
     };
     let least = 2f64.powi(least_exponent + mantissa_bits);
-    let squares = simd::sum(&matrix.values, |value| power(value, least).powi(2));
+    let squares = simd::sum(values, |value| power(value, least).powi(2));
     (squares / 12.0).sqrt() * 2f64.powi(-mantissa_bits)
 }
 
@@ -53,10 +53,7 @@ mod tests {
 
     #[test]
     fn the_norm_is_that_of_the_spacings_of_the_stored_type() {
-        let norm = |dtype: Dtype, values: &[f64]| {
-            let matrix = Matrix { rows: 1, cols: values.len(), dtype, values: values.to_vec() };
-            rounding_norm(&matrix) * 12f64.sqrt()
-        };
+        let norm = |dtype: Dtype, values: &[f64]| rounding_norm(values, dtype) * 12f64.sqrt();
         let close = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-14, "{found:e}");
         close(norm(Dtype::F32, &[1.0]), f64::from(f32::EPSILON));
         close(norm(Dtype::F32, &[-1.999]), f64::from(f32::EPSILON));

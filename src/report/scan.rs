@@ -10,11 +10,12 @@ use super::derived::Derived;
 use super::drift::DriftRows;
 use super::groups::GroupSums;
 use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
-use super::source::{Source, Unfinished, pair_files};
+use super::source::{Source, Unfinished};
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
 use crate::scan::absent::WhyAbsent;
+use crate::scan::folder::Folder;
 use crate::scan::naming::numbered;
 use crate::table::{Batch, TableFile};
 use crate::text::quoted;
@@ -107,7 +108,7 @@ impl ScanSums {
             n_rows: 0,
             n_skipped: 0,
         };
-        let files = pair_files(path)?;
+        let files = Folder::at(path).pair_files()?;
         // A mark of one module is its pair's, so marks come first: else averages over modules would not be over the same pairs.
         let mut is_compared = vec![false; scan.adapters.len()];
         for file in &files {

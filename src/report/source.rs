@@ -1,13 +1,12 @@
 //! A scan's folder: its adapters, what was asked for, and whether all of it is there.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::adapters::{self, AdapterRow};
 use crate::adapter::Side;
-use crate::error::{Error, Fault, Remedy, Result};
+use crate::error::{Fault, Remedy, Result};
 use crate::scan::finished::FinishedScan;
 
 /// The folder of a scan.
@@ -78,26 +77,4 @@ impl Source {
     pub(super) fn side(&self) -> Option<Side> {
         self.planned.as_ref().map(|planned| planned.plan.options.side)
     }
-}
-
-/// The pairs' files, in the order of their names; none when nothing was compared yet.
-///
-/// # Errors
-/// `Io` when the system refuses to list them.
-pub(super) fn pair_files(scan: &Path) -> Result<Vec<PathBuf>> {
-    let folder = scan.join("pairs");
-    let named = |error| Error::io("list", &folder, error);
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        entries => entries.map_err(named)?,
-    };
-    let mut files = vec![];
-    for entry in entries {
-        let path = entry.map_err(named)?.path();
-        if path.extension().is_some_and(|end| end == "parquet") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

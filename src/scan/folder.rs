@@ -70,6 +70,28 @@ impl Folder {
         self.path.join("pairs")
     }
 
+    /// The files of the table of pairs, in the order of their names; none when nothing was compared yet.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to list them.
+    pub(crate) fn pair_files(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.pairs();
+        let named = |error| Error::io("list", &folder, error);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(named)?,
+        };
+        let mut files = vec![];
+        for entry in entries {
+            let path = entry.map_err(named)?.path();
+            if path.extension().is_some_and(|end| end == "parquet") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// How all pairs are spread, where `top:K` keeps only some.
     pub fn histograms_file(&self) -> PathBuf {
         self.path.join("histograms.parquet")

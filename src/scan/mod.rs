@@ -41,7 +41,7 @@ pub(crate) mod engines;
 mod event;
 mod finish;
 pub(crate) mod finished;
-mod folder;
+pub(crate) mod folder;
 mod forget;
 mod forgotten;
 pub(crate) mod header;

@@ -4,7 +4,6 @@
 //! which is within 1e-5, cannot tell rounding from noise.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -15,7 +14,7 @@ use super::side_modules::SideModules;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::formats::run_and_step;
 use crate::relation::{NEAR, Relation};
 use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
@@ -136,11 +135,7 @@ fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2]) -> Option<Rela
 fn sums_of_pairs(folder: &Folder) -> Result<BTreeMap<(i32, i32), PairSums>> {
     const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
     let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
-    let entries = fs::read_dir(folder.pairs()).map_err(|error| Error::io("list", folder.pairs(), error))?;
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
-    files.sort();
-    for path in files {
+    for path in folder.pair_files()? {
         TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
             for row in 0..batch.n_rows {
                 add(&mut sums, &batch, row);
