@@ -76,16 +76,16 @@ def bases():
             print(f"| {sizes} | {ms:.3f} |" + "".join(f" {at[sizes]:.3f} | {at[sizes] / ms:.1f} |" for at in theirs))
 
 
-def kept():
+def pair_stats():
     """On the first GPU that wgpu finds, a software one too; LORASCOPE_BENCH_GPU=1 says that it is a real one."""
-    ours = divan("kept")
+    ours = divan("pair_stats")
     kernels = sorted({group for group, *_ in ours})
     manifest, target = HERE / "peers" / "wgpu-matmul" / "Cargo.toml", HERE.parent / "target" / "peers"
     command = ["cargo", "run", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]
     choice = ["--", "gpu"] if os.environ.get("LORASCOPE_BENCH_GPU") else []
     out = subprocess.run([*command, *choice], check=True, capture_output=True, text=True).stdout
     burn = {sizes: float(number) for sizes, number in re.findall(r"(\(.+?\)) +([\d.]+)", out)}
-    print("\n## Kept cells on a GPU: pairs a second\n\nEach basis with each other, once; burn is the best of four ways.\n")
+    print("\n## Statistics of pairs on a GPU: pairs a second\n\nEach basis with each other, once; burn is the best of four ways.\n")
     print("| r, d, N | burn |" + "".join(f" {kernel} | ratio |" for kernel in kernels) + "\n|" + " --- |" * (2 + 2 * len(kernels)))
     for sizes, rate in burn.items():
         rates = [1e9 * ours[kernel, "1", sizes][1] for kernel in kernels]
@@ -95,5 +95,5 @@ def kept():
 print(f"{processor()}, {os.cpu_count()} processors; torch {torch.__version__}, numpy {numpy.__version__}")
 pairs()
 bases()
-kept()
+pair_stats()
 print(flush=True)
