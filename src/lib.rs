@@ -69,7 +69,7 @@ mod table;
 mod text;
 
 pub use adapter::{
-    Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
+    Adapter, Dtype, Factor, FileFormat, LeftOut, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
 };
 pub use basis::{Basis, Update, UpdateFactors};
 pub use compare::{Comparison, Factorised, compare, grids, relation_of, similarity, statistics};

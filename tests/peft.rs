@@ -122,7 +122,10 @@ fn tensors_beside_the_pairs_are_left_out_and_counted() {
         ("classifier.weight", &[2, 3]),
     ]);
     let adapter = Adapter::from_bytes("x", bytes).unwrap();
-    assert_eq!((adapter.modules().len(), adapter.n_other_tensors(), adapter.method()), (1, 2, Method::Dora));
+    assert_eq!((adapter.modules().len(), adapter.n_other_tensors(), adapter.method()), (1, 1, Method::Dora));
+    // B's bias is a part of the update.
+    let left_out: Vec<_> = adapter.left_out().iter().map(|one| (one.name.as_str(), one.n_tensors)).collect();
+    assert_eq!(left_out, [("m.lora_B.bias", 1)]);
 }
 
 #[test]
@@ -131,13 +134,22 @@ fn rejects_a_factor_without_its_partner() {
         complaint(zeros(&[("base_model.model.m.lora_A.weight", &[1, 2])])),
         "module `base_model.model.m`: found only `base_model.model.m.lora_A.weight`, expected `base_model.model.m.lora_B.weight` next to it"
     );
+}
+
+#[test]
+fn a_factor_without_its_partner_is_left_out_of_the_rest() {
+    let bytes = zeros(&[
+        ("k.lora_A.default.weight", &[1, 2]),
+        ("k.lora_B.default.weight", &[2, 1]),
+        ("m.lora_B.default.weight", &[2, 1]),
+    ]);
+    let adapter = Adapter::from_bytes("x", bytes).unwrap();
+    assert_eq!(adapter.modules().len(), 1);
+    let [one] = adapter.left_out() else { panic!("{:?}", adapter.left_out()) };
+    assert_eq!((one.name.as_str(), one.reason.as_str()), ("m", "a factor without its partner"));
     assert_eq!(
-        complaint(zeros(&[
-            ("k.lora_A.default.weight", &[1, 2]),
-            ("k.lora_B.default.weight", &[2, 1]),
-            ("m.lora_B.default.weight", &[2, 1]),
-        ])),
-        "module `m`: found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` next to it"
+        one.found.as_deref(),
+        Some("found only `m.lora_B.default.weight`, expected `m.lora_A.default.weight` next to it")
     );
 }
 

@@ -3,6 +3,7 @@
 mod dtype;
 pub(crate) mod factor;
 mod format;
+pub(crate) mod left_out;
 pub(crate) mod side;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub use self::dtype::{Dtype, Matrix};
 pub use self::factor::Factor;
 pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
+pub use self::left_out::LeftOut;
 pub use self::side::Side;
 use crate::files::FileStamp;
 use crate::names::{canonical, natural_cmp};
@@ -31,6 +33,7 @@ pub struct Adapter {
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Arc<Module>>,
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
     pub(crate) source: Source,
@@ -62,7 +65,13 @@ impl Adapter {
         self.adapter_name.as_deref()
     }
 
-    /// How many tensors of the file belong to no module: classifiers and other `modules_to_save`, token vectors, biases.
+    /// Parts of the update that are in the file and are not read, in natural order of their names: modules of another method
+    /// such as LoKr, modules whose tensors do not fit together, alphas that are not numbers.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// How many tensors of the file belong to no update: classifiers and other `modules_to_save`, token vectors, biases.
     pub fn n_other_tensors(&self) -> usize {
         self.n_other
     }

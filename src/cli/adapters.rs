@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::Outcome;
 use super::console::Console;
 use super::options::{SelectionArgs, open_options};
+use super::warnings::list_left_out;
+use crate::adapter::left_out;
 use crate::formats::search;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
@@ -85,8 +87,9 @@ impl Adapters {
         }
     }
 
-    /// What holds for them whatever is computed.
-    pub(super) fn cautions(&self) -> Vec<Caution> {
+    /// What holds for them whatever is computed. Lists every part of an update that is not read, for those who want to know.
+    pub(super) fn cautions(&self, console: &Console) -> Vec<Caution> {
+        self.all.iter().for_each(|adapter| list_left_out(adapter, console));
         let mut cautions = vec![];
         let mut models: Vec<&str> = self.all.iter().filter_map(Adapter::base_model).collect();
         models.sort_unstable();
@@ -106,6 +109,15 @@ impl Adapters {
                     self.all[0].naming_scheme()
                 ),
             });
+        }
+        let unread: Vec<&Adapter> = self.all.iter().filter(|one| !one.left_out().is_empty()).collect();
+        if let Some(summary) = left_out::summary(unread.iter().flat_map(|one| one.left_out())) {
+            let more = match unread.len() - 1 {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let message = format!("{}{more}: {summary}", unread[0].path().display());
+            cautions.push(Caution { code: "parts-left-out", message });
         }
         let dora: Vec<&Adapter> = self.all.iter().filter(|one| one.method() == Method::Dora).collect();
         if let Some(first) = dora.first() {

@@ -184,6 +184,7 @@ impl<'a> Job<'a> {
                 );
             }
         }
+        self.runs.into_iter().for_each(|run| warnings::list_left_out(run, console));
         let warnings = warnings::of(self.runs, self.side(), factorised, self.extent != Extent::Grids);
         for warning in &warnings {
             console.warning(warning);

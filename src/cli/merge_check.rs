@@ -93,7 +93,7 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     bar.finish_and_clear();
     let check = check?;
 
-    let mut cautions = adapters.cautions();
+    let mut cautions = adapters.cautions(console);
     cautions.extend(assumed_scaling(&check));
     cautions.extend(shared_init(&check));
     cautions.iter().for_each(|caution| console.warning(&caution.message));

@@ -12,6 +12,7 @@ use super::console::Console;
 use super::summary_table::{Align, MISSING, aligned_by};
 use super::write_stdout;
 use crate::Side;
+use crate::adapter::left_out;
 use crate::relation::Relation;
 use crate::report::By;
 use crate::scan::inputs::expand;
@@ -109,6 +110,11 @@ fn cautions(found: &Found) -> Vec<Caution> {
         let name = if n_other == 1 { "names" } else { "name" };
         let other = format!("{n_other} of {n_listed} listed {name} another base model than the query");
         warn("base-models-differ", other);
+    }
+    for query in &found.queries {
+        if let Some(summary) = left_out::summary(&query.left_out) {
+            warn("parts-left-out", format!("{}: {summary}", query.path.display()));
+        }
     }
     for query in found.queries.iter().filter(|query| !query.without_basis.is_empty()) {
         let reasons = query.without_basis.iter().map(|(_, reason)| reason.clone());

@@ -103,7 +103,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     for (module, error) in &shared.without_basis {
         console.warning(format!("{module} is left out: {error}"));
     }
-    let mut cautions = adapters.cautions();
+    let mut cautions = adapters.cautions(console);
     cautions.extend(shared_init(&shared));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 

@@ -5,15 +5,17 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::console::Console;
 use super::same_file::Same;
-use crate::text::{counted, listed};
+use crate::adapter::left_out;
+use crate::text::{counted, listed, quoted};
 use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`, `alpha-missing`, `shared-init`,
-    /// `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`, `parts-left-out`, `alpha-missing`,
+    /// `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -36,6 +38,7 @@ pub(super) fn of(
     let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
+    warnings.extend(runs.into_iter().filter_map(parts_left_out));
     warnings.extend(with_updates.then(|| alpha_missing(runs, factorised)).flatten());
     // What is one file shares all else too, and on every side.
     match Same::of(runs) {
@@ -146,6 +149,22 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
         ),
         modules: vec![],
     })
+}
+
+/// Numbers are of what is read, which may not be all of the update.
+pub(super) fn parts_left_out(run: &Adapter) -> Option<Warning> {
+    let summary = left_out::summary(run.left_out())?;
+    let message = format!("{}: {summary}", run.path().display());
+    Some(Warning { code: "parts-left-out", message, modules: vec![] })
+}
+
+/// Every part that is left out, for those who want to know.
+pub(super) fn list_left_out(run: &Adapter, console: &Console) {
+    for part in run.left_out() {
+        let found = part.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
+        let name = quoted(&part.name);
+        console.detail("left out", format!("{}: {name}: {}{found}", run.path().display(), part.reason));
+    }
 }
 
 /// Norms and the whole model's cosine depend on the scaling.

@@ -10,7 +10,9 @@ mod dtype;
 #[cfg(feature = "scan")]
 mod factor_digest;
 mod folder;
+mod left_out;
 mod limits;
+mod low_rank;
 mod modules;
 mod options;
 mod pairs;
@@ -125,6 +127,7 @@ impl OpenOptions {
                 file_format,
                 adapter_name: read.adapter_name,
                 modules,
+                left_out: read.left_out,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 source: source.clone(),

@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::adapter::{Method, Module, NamingScheme};
+use crate::adapter::{LeftOut, Method, Module, NamingScheme};
 use crate::error::Result;
 use crate::formats::config::{Config, Scale};
 use crate::formats::contents::Contents;
 use crate::formats::context::Context;
+use crate::formats::left_out;
 use crate::formats::limits::Limits;
-use crate::formats::pairs;
-use crate::formats::schemes::{self, Claimed, Layout, Pair, Scheme, TensorRole, wrong_module};
+use crate::formats::pairs::{self, Pairs};
+use crate::formats::schemes::{self, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module};
 use crate::names::{canonical, natural_cmp};
 
 /// What the names and shapes of a file's tensors make.
@@ -21,7 +22,9 @@ pub(super) struct Read {
     pub(super) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(super) modules: Vec<Module>,
-    /// Tensors that belong to no module: classifiers, token vectors, biases.
+    /// What of the update is not read.
+    pub(super) left_out: Vec<LeftOut>,
+    /// Tensors that belong to no module and to no update: classifiers, token vectors, biases.
     pub(super) n_other: usize,
     /// Magnitude vectors of DoRA.
     pub(super) n_magnitudes: usize,
@@ -39,12 +42,18 @@ pub(super) fn read(
     name: Option<&str>,
     limits: &Limits,
 ) -> Result<Read> {
-    let (naming_scheme, mut claimed) = schemes::claim(path, &contents.tensors)?;
-    let n_other = contents.tensors.len() - claimed.len();
+    let Claims { naming_scheme, mut claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
+    let mut left_out = left_out::left_out(&contents.tensors, &unclaimed);
+    let n_other = unclaimed.len() - left_out.iter().map(|one| one.n_tensors).sum::<usize>();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, config);
     let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
-    let pairs = pairs::pairs(path, &claimed, limits)?;
+    let Pairs { pairs, left_out: unread, first_error } = pairs::pairs(path, &claimed, limits)?;
+    if let (true, Some(error)) = (pairs.is_empty(), first_error) {
+        return Err(error);
+    }
+    left_out.extend(unread);
+    left_out.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     let context = Context::new(path, config, &contents.metadata)?;
     context.configs().try_for_each(|config| config.check_patterns(pairs.len()))?;
     check_ranks(path, &context, &pairs)?;
@@ -64,7 +73,7 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { naming_scheme, method, adapter_name, modules, n_other, n_magnitudes })
+    Ok(Read { naming_scheme, method, adapter_name, modules, left_out, n_other, n_magnitudes })
 }
 
 /// The names of the adapters in a file, one `None` if tensors have none.
@@ -72,8 +81,8 @@ pub(super) fn read(
 /// # Errors
 /// As [`schemes::claim`].
 pub(super) fn adapter_names(path: &Path, contents: &Contents) -> Result<Vec<Option<String>>> {
-    let (_, claimed) = schemes::claim(path, &contents.tensors)?;
-    Ok(schemes::adapters(&claimed).into_iter().map(|name| name.map(str::to_owned)).collect())
+    let claims = schemes::claim(path, &contents.tensors)?;
+    Ok(schemes::adapters(&claims.claimed).into_iter().map(|name| name.map(str::to_owned)).collect())
 }
 
 /// Checks transposed factors against the rank in MLX's config, since square ones fit both ways round.

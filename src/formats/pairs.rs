@@ -1,21 +1,21 @@
 //! Tensors to pairs: each A finds the B of its module, and the other tensors that belong to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::adapter::Factor;
+use crate::adapter::{Factor, LeftOut};
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limits;
-use crate::formats::schemes::{Claimed, Pair, Scheme, Stored, TensorRole, wrong_module};
+use crate::formats::schemes::{Claimed, Pair, Scheme, Stored, StoredAlpha, TensorRole, wrong_module};
 use crate::formats::tensor::Scalars;
 use crate::text::quoted;
 
 /// The tensors of a module that make its update.
 #[derive(Default)]
-struct Parts<'a>([Option<&'a Claimed<'a>>; 4]);
+struct Parts<'a>([Option<&'a Claimed<'a>>; 3]);
 
 impl<'a> Parts<'a> {
-    const ROLES: [TensorRole; 4] = [TensorRole::A, TensorRole::B, TensorRole::E, TensorRole::Alpha];
+    const ROLES: [TensorRole; 3] = [TensorRole::A, TensorRole::B, TensorRole::E];
 
     fn get(&self, role: TensorRole) -> Option<&'a Claimed<'a>> {
         let at = Self::ROLES.iter().position(|&one| one == role)?;
@@ -23,53 +23,169 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Every pair of the file, with the scheme of its factors.
+/// What the claimed tensors make.
+#[derive(Default)]
+pub(super) struct Pairs {
+    /// Each with the scheme of its factors.
+    pub(super) pairs: Vec<(&'static Scheme, Pair)>,
+    /// Modules that cannot be read, and what cannot be read of others.
+    pub(super) left_out: Vec<LeftOut>,
+    /// What is the matter with the first module that cannot be read.
+    pub(super) first_error: Option<Error>,
+}
+
+/// Every pair of the file. A module that cannot be read is left out, and the rest goes on.
 ///
 /// # Errors
-/// `Malformed` when a factor's partner is missing or of another rank, or is there twice; `Unsupported` for a Tucker
-/// decomposition; those of [`Layout::factors`](crate::formats::schemes::Layout::factors) and [`Scalars::read`].
-pub(super) fn pairs<'a>(
-    path: &Path,
-    claimed: &'a [Claimed<'a>],
-    limits: &Limits,
-) -> Result<Vec<(&'static Scheme, Pair)>> {
-    let mut modules: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
+/// `Limit` for a factor that is too large, `Io` when the system refuses to read an alpha.
+pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Result<Pairs> {
+    // Each module with its factors' scheme; what is not a factor goes with all of them.
+    let mut modules: BTreeMap<(&str, &str), Vec<&Claimed<'_>>> = BTreeMap::new();
+    let mut others: HashMap<&str, Vec<&Claimed<'_>>> = HashMap::new();
     for one in claimed {
+        match one.claim.role.is_factor() {
+            true => modules.entry((&one.claim.module, one.scheme.names.name)).or_default().push(one),
+            false => others.entry(&one.claim.module).or_default().push(one),
+        }
+    }
+    let mut read = Pairs::default();
+    let mut scalars = Scalars::default();
+    for ((module, _), mut tensors) in modules {
+        tensors.extend(others.get(module).into_iter().flatten());
+        match pair(path, module, &tensors, limits) {
+            Ok((scheme, mut pair)) => {
+                let alphas = tensors.iter().find(|one| one.claim.role == TensorRole::Alpha);
+                if let Some(alpha) = alphas.map(|alpha| alpha.stored) {
+                    pair.alpha = stored_alpha(&mut scalars, alpha, &mut read.left_out)?;
+                }
+                read.pairs.push((scheme, pair));
+            }
+            Err(Unread { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
+            Err(unread) => {
+                read.left_out.push(unread.left_out(module, tensors.len()));
+                read.first_error.get_or_insert(unread.error);
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// An alpha that is not one finite number leaves the scaling unknown; the subspaces need none.
+fn stored_alpha<'a>(
+    scalars: &mut Scalars<'a>,
+    alpha: Stored<'a>,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<StoredAlpha> {
+    match scalars.read(alpha.name, alpha.tensor) {
+        Ok(number) => Ok(StoredAlpha::Of(number)),
+        Err(Error::Malformed(fault) | Error::Unsupported(fault)) => {
+            left_out.push(LeftOut {
+                name: alpha.name.to_owned(),
+                reason: "an alpha that cannot be read, so that the scaling is not known".to_owned(),
+                found: Some(fault.found),
+                n_tensors: 1,
+            });
+            Ok(StoredAlpha::Odd)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A module that cannot be read: why, as all of its kind share it, and what is the matter with this one.
+struct Unread {
+    reason: &'static str,
+    error: Error,
+}
+
+/// Names the kind of an error.
+fn because(reason: &'static str) -> impl FnOnce(Error) -> Unread {
+    move |error| Unread { reason, error }
+}
+
+impl Unread {
+    fn left_out(&self, module: &str, n_tensors: usize) -> LeftOut {
+        let found = match &self.error {
+            Error::Malformed(fault) | Error::Unsupported(fault) => {
+                fault.expected.as_ref().map(|expected| format!("found {}, expected {expected}", fault.found))
+            }
+            _ => None,
+        };
+        LeftOut { name: module.to_owned(), reason: self.reason.to_owned(), found, n_tensors }
+    }
+}
+
+/// The pair of a module's tensors, without its alpha.
+///
+/// # Errors
+/// `Malformed` when a factor's partner is missing or of another rank, or is there twice, and when there is nothing in it;
+/// `Unsupported` for a Tucker decomposition; those of
+/// [`Layout::factors`](crate::formats::schemes::Layout::factors).
+fn pair(
+    path: &Path,
+    module: &str,
+    tensors: &[&Claimed<'_>],
+    limits: &Limits,
+) -> Result<(&'static Scheme, Pair), Unread> {
+    let mut parts = Parts::default();
+    for &one in tensors {
         let name = one.stored.name;
         if one.claim.role == TensorRole::Mid {
-            let fault = Fault::new("a Tucker decomposition, whose ΔW is not B·A", "two factors").at(path);
-            return Err(fault.of(format!("tensor {}", quoted(name))).unsupported());
+            let fault = Fault::new(format!("{TUCKER}, whose ΔW is not B·A"), "two factors").at(path);
+            return Err(because(TUCKER)(fault.of(format!("tensor {}", quoted(name))).unsupported()));
         }
         let Some(at) = Parts::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
-        let place = &mut modules.entry(&one.claim.module).or_default().0[at];
-        if let Some(other) = place.replace(one) {
+        if let Some(other) = parts.0[at].replace(one) {
             let found = format!("{} and {}", quoted(other.stored.name), quoted(name));
-            return Err(wrong_module(path, &one.claim.module, found, "one of the two"));
+            return Err(because("a tensor that is there twice")(wrong_module(
+                path,
+                module,
+                found,
+                "one of the two",
+            )));
         }
     }
-    let mut scalars = Scalars::default();
-    let mut pairs = Vec::with_capacity(modules.len());
-    for (module, parts) in modules {
-        let [a, b, e] = [TensorRole::A, TensorRole::B, TensorRole::E].map(|role| parts.get(role));
-        let (a, b) = match (a, b, e) {
-            (Some(a), Some(b), _) => (a, b),
-            (Some(one), None, _) | (None, Some(one), _) | (None, None, Some(one)) => {
-                return Err(without_partner(path, one));
-            }
-            // Scalars and magnitudes of a method that is not read, next to pairs that are.
-            (None, None, None) => continue,
-        };
-        let (mut factor_a, factor_b) = a.scheme.layout.factors(path, module, [a.stored, b.stored], limits)?;
-        if let Some(e) = e {
-            factor_a = scaled(path, module, factor_a, e.stored, limits)?;
+    let [a, b, e] = [TensorRole::A, TensorRole::B, TensorRole::E].map(|role| parts.get(role));
+    let (a, b) = match (a, b, e) {
+        (Some(a), Some(b), _) => (a, b),
+        (Some(one), None, _) | (None, Some(one), _) | (None, None, Some(one)) => {
+            return Err(because(NO_PARTNER)(without_partner(path, one)));
         }
-        let alpha = parts.get(TensorRole::Alpha).map(|alpha| alpha.stored);
-        let alpha = alpha.map(|alpha| scalars.read(alpha.name, alpha.tensor)).transpose()?;
-        let (original, path) = (module.to_owned(), (a.scheme.path)(module));
-        pairs.push((a.scheme, Pair { original, path, a: factor_a, b: factor_b, alpha }));
+        // A module is made of its factors.
+        (None, None, None) => {
+            return Err(because(NO_PARTNER)(wrong_module(path, module, "no factor".into(), "an A and a B")));
+        }
+    };
+    check_not_empty(path, module, [a.stored, b.stored])?;
+    let factors = a.scheme.layout.factors(path, module, [a.stored, b.stored], limits);
+    let (mut factor_a, factor_b) = factors.map_err(because(UNREADABLE))?;
+    if let Some(e) = e {
+        factor_a = scaled(path, module, factor_a, e.stored, limits).map_err(because(UNREADABLE))?;
     }
-    Ok(pairs)
+    let (original, path) = (module.to_owned(), (a.scheme.path)(module));
+    Ok((a.scheme, Pair { original, path, a: factor_a, b: factor_b, alpha: StoredAlpha::Absent }))
 }
+
+/// # Errors
+/// `Malformed` for factors without numbers, with the usual cause; `Unsupported` for a rank of 0.
+fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Result<(), Unread> {
+    let fault = |fact: &str| Fault::stating(fact).at(path).of(format!("module {}", quoted(module)));
+    if factors.iter().any(|one| one.tensor.shape == [0]) {
+        let hint = "save again with the parameters gathered (`stage3_gather_16bit_weights_on_model_save`), or join the \
+                    checkpoint's shards with DeepSpeed's `zero_to_fp32.py`";
+        return Err(because(ZERO_3)(fault(ZERO_3).hint(hint).malformed()));
+    }
+    let is_pruned = factors.iter().all(|one| one.tensor.shape.len() > 1 && one.tensor.shape.contains(&0));
+    match is_pruned {
+        true => Err(because(RANK_0)(fault(RANK_0).unsupported())),
+        false => Ok(()),
+    }
+}
+
+const TUCKER: &str = "a Tucker decomposition";
+const NO_PARTNER: &str = "a factor without its partner";
+const UNREADABLE: &str = "factors of shapes or types that cannot be read";
+const ZERO_3: &str = "shape [0] (saved under DeepSpeed ZeRO-3 without gathering the parameters)";
+const RANK_0: &str = "rank 0, which changes nothing";
 
 /// A with its rows multiplied by AdaLoRA's E.
 fn scaled(path: &Path, module: &str, a: Factor, e: Stored<'_>, limits: &Limits) -> Result<Factor> {

@@ -18,16 +18,18 @@ pub(crate) struct AdapterRow {
     pub(crate) base_model: Option<String>,
     /// Why pairs of it are missing.
     pub(crate) problem: Option<String>,
+    /// What of its update is not read.
+    pub(crate) left_out: Option<String>,
 }
 
 impl From<table::AdapterRow> for AdapterRow {
     fn from(row: table::AdapterRow) -> Self {
-        let table::AdapterRow { id, path, run, step, base_model, problem, .. } = row;
-        Self { id: id.into(), path, run, step, base_model, problem }
+        let table::AdapterRow { id, path, run, step, base_model, problem, left_out, .. } = row;
+        Self { id: id.into(), path, run, step, base_model, problem, left_out }
     }
 }
 
-const COLUMNS: [&str; 6] = ["id", "path", "run", "step", "base_model", "problem"];
+const COLUMNS: [&str; 7] = ["id", "path", "run", "step", "base_model", "problem", "left_out"];
 
 /// All adapters, by rising number.
 ///
@@ -49,6 +51,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<AdapterRow>> {
                 step: batch.integer(3, row),
                 base_model: batch.text(4, row),
                 problem: batch.text(5, row),
+                left_out: batch.text(6, row),
             });
         }
         Ok(())

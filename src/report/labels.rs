@@ -104,6 +104,7 @@ mod tests {
             step: None,
             base_model: None,
             problem: None,
+            left_out: None,
         };
         [(0, "runs/math-1"), (1, "runs/math-2"), (4, "runs/code, 1"), (7, "runs/x")].map(row).into()
     }

@@ -59,6 +59,11 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
         let adapters = counted(scan.problems.len(), "adapter");
         warn("missing-modules", format!("{adapters} {have} modules that were left out: {}", some_of(lines)));
     }
+    let unread = || scan.adapters.iter().filter_map(|one| Some((&one.path, one.left_out.as_ref()?)));
+    if unread().next().is_some() {
+        let lines = unread().map(|(path, left_out)| format!("{path}: {left_out}"));
+        warn("parts-left-out", some_of(lines));
+    }
     if counts.skipped_rows > 0 {
         let rows = counted(counts.skipped_rows as usize, "row");
         let (has, quantity, why) =

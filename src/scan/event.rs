@@ -137,6 +137,15 @@ pub struct Computed {
 pub enum ScanWarning {
     /// Some files number their modules, and not all of them alike.
     NumberedModules,
+    /// Parts of some updates are not read (column `left_out` of the adapters' table).
+    PartsLeftOut {
+        /// How many adapters have such parts.
+        n_adapters: usize,
+        /// The first of them.
+        first: PathBuf,
+        /// What is not read of the first.
+        of_first: String,
+    },
     /// The bases do not fit the cache's limit, which is raised for this scan only.
     CacheLimit {
         /// Bytes of all bases.
@@ -179,6 +188,13 @@ impl fmt::Display for ScanWarning {
                 "some files number their modules, and not all of them alike: these are paired only where every shape of the \
                  two files agrees, and may be other modules even so",
             ),
+            Self::PartsLeftOut { n_adapters, first, of_first } => {
+                write!(f, "{}: {of_first}", first.display())?;
+                match n_adapters - 1 {
+                    0 => Ok(()),
+                    n => write!(f, "; {} too (column left_out)", counted(n, "other adapter has such parts")),
+                }
+            }
             Self::CacheLimit { needed_bytes, limit_bytes } => write!(
                 f,
                 "the bases of this scan take {needed_bytes} bytes, more than the cache's limit of {limit_bytes}; the limit \

@@ -131,6 +131,7 @@ pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = Adap
                 false => record.as_ref().and_then(|record| problem(&record.missing)),
             },
             digest: record.map(|record| record.digest),
+            left_out: adapter.left_out.clone(),
         }
     })
 }

@@ -68,6 +68,7 @@ impl Scan<'_> {
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
         }
+        self.warn_of_left_out(&plan);
 
         let mine = facts.mine;
         let mut n_blocks = 0;
@@ -229,6 +230,13 @@ impl Scan<'_> {
     }
 
     /// Warns of what would mislead a reader of the table.
+    fn warn_of_left_out(&self, plan: &Plan) {
+        let mut parts = plan.adapters.iter().filter_map(|one| Some((&one.path, one.left_out.as_ref()?)));
+        let Some((first, of_first)) = parts.next() else { return };
+        let (first, of_first) = (first.clone(), of_first.clone());
+        self.listener.warn(ScanWarning::PartsLeftOut { n_adapters: parts.count() + 1, first, of_first });
+    }
+
     fn warn_of(&self, tally: &Tally, n_rows: u64) {
         let fallbacks: BTreeSet<String> = lock(&tally.warnings).drain(..).collect();
         for text in fallbacks {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use self::candidates::{Candidates, PairSums};
 use self::queries::Queries;
-use crate::adapter::Side;
+use crate::adapter::{LeftOut, Side};
 use crate::engine::CpuEngine;
 use crate::error::{Fault, Remedy, Result};
 use crate::relation::Relation;
@@ -70,6 +70,8 @@ pub struct FoundQuery {
     pub n_in_scan: usize,
     /// Modules without a basis, and why.
     pub without_basis: Vec<(String, String)>,
+    /// Parts of its update that are not read.
+    pub left_out: Vec<LeftOut>,
     /// How many adapters of the scan have a module in common with it.
     pub n_compared: usize,
     /// The nearest of them, the nearest first.
@@ -165,6 +167,7 @@ impl Search {
                 n_modules: query.n_modules,
                 n_in_scan: query.n_in_scan,
                 without_basis: query.without_basis.clone(),
+                left_out: query.adapter.left_out().to_vec(),
                 n_compared,
                 nearest: all,
             }

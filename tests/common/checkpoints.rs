@@ -28,6 +28,8 @@ pub struct Checkpoint {
     pub untrained: Vec<&'static str>,
     /// Modules whose A has a NaN, by the end of their name.
     pub not_finite: Vec<&'static str>,
+    /// Tensors next to the factors, 2 × 2.
+    pub beside: Vec<&'static str>,
 }
 
 impl Checkpoint {
@@ -41,6 +43,7 @@ impl Checkpoint {
             modules: vec![QUERY, VALUE],
             untrained: vec![],
             not_finite: vec![],
+            beside: vec![],
         }
     }
 
@@ -58,6 +61,10 @@ impl Checkpoint {
 
     pub fn base(self, base: Option<&'static str>) -> Self {
         Self { base, ..self }
+    }
+
+    pub fn beside(self, names: &[&'static str]) -> Self {
+        Self { beside: names.to_vec(), ..self }
     }
 
     pub fn modules(self, modules: &[Shape]) -> Self {
@@ -99,6 +106,8 @@ impl Checkpoint {
             tensors.push((format!("{prefix}.lora_A.weight"), [self.r, d_in], stored(self.dtype, &a)));
             tensors.push((format!("{prefix}.lora_B.weight"), [d_out, self.r], stored(self.dtype, &b)));
         }
+        tensors
+            .extend(self.beside.iter().map(|&name| (name.to_owned(), [2, 2], stored(self.dtype, &[1.0; 4]))));
         let views = tensors.iter().map(|(name, shape, bytes)| {
             (name.clone(), TensorView::new(self.dtype, shape.to_vec(), bytes).unwrap())
         });

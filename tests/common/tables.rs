@@ -61,6 +61,7 @@ pub fn adapter(id: i32, run: &str, step: Option<i64>) -> AdapterRow {
         rank: RANK,
         digest: None,
         problem: None,
+        left_out: None,
     }
 }
 
@@ -109,6 +110,7 @@ pub fn write_planned(
         naming_scheme: "PEFT".to_owned(),
         fingerprint: Fingerprint::of(b""),
         n_bytes: 1,
+        left_out: None,
     };
     let options = ScanOptions {
         side,

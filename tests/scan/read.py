@@ -24,7 +24,7 @@ PAIRS += [(name, FLOAT, False) for name in ("geodesic", "chordal", "angle_max")]
 PAIRS += [("phi", "FLOAT[]", False)] if has_grids else []
 ADAPTERS = [("id", INT, False), ("path", TEXT, False), ("run", TEXT, False), ("step", LONG, True)]
 ADAPTERS += [("base_model", TEXT, True), ("naming_scheme", TEXT, False), ("n_modules", INT, False), ("rank", INT, False)]
-ADAPTERS += [("digest", TEXT, True), ("problem", TEXT, True)]
+ADAPTERS += [("digest", TEXT, True), ("problem", TEXT, True), ("left_out", TEXT, True)]
 
 pairs, adapters = f"{out}/pairs/*.parquet", f"{out}/adapters.parquet"
 

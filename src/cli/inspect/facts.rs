@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::spectrum::Spectra;
 use crate::cli::dates;
-use crate::{Adapter, Method, Module};
+use crate::{Adapter, LeftOut, Method, Module};
 
 /// One adapter.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,9 @@ pub(super) struct Checkpoint {
     pub(super) alphas: Vec<f64>,
     pub(super) dtypes: Vec<String>,
     pub(super) n_modules: usize,
-    /// Tensors that belong to no module.
+    /// Parts of the update that are not read.
+    pub(super) left_out: Vec<Part>,
+    /// Tensors that belong to no update.
     pub(super) n_other_tensors: usize,
     /// Magnitude vectors of DoRA, which are ignored.
     pub(super) n_magnitudes: usize,
@@ -57,6 +59,23 @@ pub(super) struct Row {
     pub(super) scaling: Option<f64>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(super) spectra: Option<Spectra>,
+}
+
+/// A part of the update that is not read.
+#[derive(Debug, Serialize)]
+pub(super) struct Part {
+    /// As the file has it.
+    pub(super) name: String,
+    pub(super) reason: String,
+    pub(super) found: Option<String>,
+    pub(super) n_tensors: usize,
+}
+
+impl Part {
+    fn of(part: &LeftOut) -> Self {
+        let LeftOut { name, reason, found, n_tensors, .. } = part.clone();
+        Self { name, reason, found, n_tensors }
+    }
 }
 
 /// As it is shown to people.
@@ -104,6 +123,7 @@ impl Checkpoint {
             alphas,
             dtypes: dtypes.into_iter().collect(),
             n_modules: modules.len(),
+            left_out: adapter.left_out().iter().map(Part::of).collect(),
             n_other_tensors: adapter.n_other_tensors(),
             n_magnitudes: adapter.n_magnitudes(),
             n_bytes: adapter.n_bytes(),

@@ -16,13 +16,14 @@ pub(super) use self::args::{INSPECT_HELP, InspectArgs};
 use self::facts::{Checkpoint, Detail};
 use super::console::Console;
 use super::options::open_options;
+use super::warnings::{Warning, list_left_out, parts_left_out};
 use super::{Outcome, write_stdout};
 use crate::formats::search;
 use crate::text::counted;
 use crate::{Adapter, Error};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
-    let found = Found::at(args);
+    let found = Found::at(args, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;
     if args.json {
         let document = Document {
@@ -76,10 +77,12 @@ struct Found {
     checkpoints: Vec<Checkpoint>,
     ignored: Vec<(PathBuf, String)>,
     bad: Vec<(PathBuf, Error)>,
+    /// What of the updates is not read, a line for each checkpoint with such parts.
+    unread: Vec<Warning>,
 }
 
 impl Found {
-    fn at(args: &InspectArgs) -> Self {
+    fn at(args: &InspectArgs, console: &Console) -> Self {
         let options = open_options(args.adapter_name.as_deref());
         let mut found = Self::default();
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
@@ -111,6 +114,9 @@ impl Found {
             adapters.iter().map(|adapter| Checkpoint::of(path, adapter, detail)).collect()
         };
         let checkpoints: Vec<_> = opened.par_iter().map(facts).collect();
+        found.unread = opened.iter().flat_map(|(_, adapters)| adapters).filter_map(parts_left_out).collect();
+        let adapters = opened.iter().flat_map(|(_, adapters)| adapters);
+        adapters.for_each(|adapter| list_left_out(adapter, console));
         for ((path, _), checkpoints) in opened.into_iter().zip(checkpoints) {
             match checkpoints {
                 Ok(checkpoints) => found.checkpoints.extend(checkpoints),
@@ -122,6 +128,7 @@ impl Found {
 
     /// Reports what was not shown, and why.
     fn report_skipped(self, console: &Console) -> Result<Outcome> {
+        self.unread.iter().for_each(|warning| console.warning(warning));
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
             console.note("ignored", format!("{files} of other kinds (listed with -v)"));

@@ -63,6 +63,9 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
     if checkpoint.n_magnitudes > 0 {
         left_out.push(counted(checkpoint.n_magnitudes, "DoRA magnitude vector"));
     }
+    if !checkpoint.left_out.is_empty() {
+        left_out.push(format!("{} of the update", counted(checkpoint.left_out.len(), "part")));
+    }
     if checkpoint.n_other_tensors > 0 {
         left_out.push(format!("{} outside the modules", counted(checkpoint.n_other_tensors, "tensor")));
     }

@@ -3,15 +3,27 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::claim::TensorRole;
 use super::scheme::Claimed;
 use crate::error::{Fault, Remedy, Result};
 use crate::text::{quoted, some_of};
 
-/// The names of the adapters in a file; `None` for tensors without one.
+/// The names of the adapters in a file; `None` for tensors without one. A scheme without any name goes with the adapter that
+/// another scheme names.
 pub(in crate::formats) fn adapters<'a>(claimed: &[Claimed<'a>]) -> BTreeSet<Option<&'a str>> {
-    let factors = claimed.iter().filter(|one| one.claim.role != TensorRole::Alpha);
-    factors.map(|one| one.claim.adapter).collect()
+    let unnamed = unnamed_schemes(claimed);
+    let factors = claimed.iter().filter(|one| one.claim.role.is_factor());
+    let named = factors.filter(|one| !unnamed.contains(one.scheme.names.name));
+    let names: BTreeSet<_> = named.map(|one| one.claim.adapter).collect();
+    if names.is_empty() { [None].into() } else { names }
+}
+
+/// The schemes that name no adapter in any of their tensors.
+fn unnamed_schemes(claimed: &[Claimed<'_>]) -> BTreeSet<&'static str> {
+    let schemes = |is_named: bool| {
+        let of = claimed.iter().filter(move |one| !is_named || one.claim.adapter.is_some());
+        of.map(|one| one.scheme.names.name).collect::<BTreeSet<_>>()
+    };
+    &schemes(false) - &schemes(true)
 }
 
 /// Keeps the tensors of the adapter with this name. Without a name there must be only one adapter.
@@ -35,7 +47,12 @@ pub(in crate::formats) fn choose(
             let fault = Fault::new(format!("no adapter {}", quoted(name)), format!("one of {}", shown()));
             return Err(fault.at(path).invalid());
         }
-        claimed.retain(|one| one.claim.adapter == Some(name));
+        let unnamed = unnamed_schemes(claimed);
+        claimed.retain(|one| {
+            let is_unnamed = one.claim.adapter.is_none()
+                && (!one.claim.role.is_factor() || unnamed.contains(one.scheme.names.name));
+            is_unnamed || one.claim.adapter == Some(name)
+        });
         return Ok(Some(name.to_owned()));
     }
     if adapters.len() > 1 {

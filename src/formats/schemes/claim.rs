@@ -21,6 +21,13 @@ pub(in crate::formats) enum TensorRole {
     Mid,
 }
 
+impl TensorRole {
+    /// Whether a module is made of it; all other tensors go with the factors of their module.
+    pub(in crate::formats) fn is_factor(self) -> bool {
+        matches!(self, Self::A | Self::B | Self::E)
+    }
+}
+
 /// A tensor name, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::formats) struct Claim<'a> {

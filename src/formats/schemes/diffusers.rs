@@ -5,8 +5,7 @@ use super::claim::{Claim, TensorRole};
 use super::fused;
 use super::layout::Layout;
 use super::pair::{Pair, whole};
-use super::scaling;
-use super::scaling::by_alpha;
+use super::scaling::{by_alpha, by_component};
 use super::scheme::Scheme;
 use crate::adapter::NamingScheme;
 use crate::formats::config::Scale;
@@ -39,18 +38,23 @@ const PEFT_ENDS: &[(&str, TensorRole)] = &[
     (".lora_A.weight", TensorRole::A),
     (".lora_B.weight", TensorRole::B),
     (".lora_magnitude_vector", TensorRole::Magnitude),
+    (".lora_magnitude_vector.weight", TensorRole::Magnitude),
 ];
 
-/// A pipeline's components. GPT-2's names begin with `transformer.` too, so that one needs its blocks.
+/// A pipeline's components.
 const COMPONENTS: &[&str] = &[
     "unet.",
     "text_encoder.",
     "text_encoder_2.",
     "text_encoder_3.",
-    "transformer.transformer_blocks.",
-    "transformer.single_transformer_blocks.",
-    "transformer.blocks.",
+    "text_encoder_4.",
+    "transformer.",
+    "transformer_2.",
 ];
+
+/// What the names of language models begin with whose body is called `transformer` too: GPT-2, BLOOM, ChatGLM.
+const LANGUAGE_MODELS: &[&str] =
+    &["transformer.h.", "transformer.wte.", "transformer.word_embeddings.", "transformer.encoder.layers."];
 
 /// Projections as attention processors name them, and their modules in a UNet and in CLIP.
 const PROCESSOR: &[(&str, &str, &str)] = &[
@@ -68,7 +72,8 @@ fn claim(name: &str) -> Option<Claim<'_>> {
         let cut = if end.starts_with('_') { end.len() - "_lora".len() } else { end.len() };
         return Claim::new(&name[..name.len() - cut], *role, 2);
     }
-    COMPONENTS.iter().any(|front| name.starts_with(front)).then(|| Claim::by_end(name, PEFT_ENDS, 2))?
+    let begins = |fronts: &[&str]| fronts.iter().any(|front| name.starts_with(front));
+    (begins(COMPONENTS) && !begins(LANGUAGE_MODELS)).then(|| Claim::by_end(name, PEFT_ENDS, 2))?
 }
 
 /// The module of a processor's path.
@@ -87,12 +92,7 @@ fn path(module: &str) -> String {
 
 /// By the config of the pipeline's component, if the file has one, else by alpha.
 fn scaling(pair: &Pair, context: &Context<'_>) -> Scale {
-    let in_component = pair.path.split_once('.');
-    let config = in_component.and_then(|(name, module)| Some((context.components.get(name)?, module)));
-    match config {
-        Some((config, module)) => config.scale(module, scaling::rank(pair)),
-        None => by_alpha(pair, context),
-    }
+    by_component(pair, context).unwrap_or_else(|| by_alpha(pair, context))
 }
 
 #[cfg(test)]

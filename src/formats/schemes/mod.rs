@@ -10,6 +10,7 @@ mod kohya;
 mod layout;
 mod loralib;
 mod megatron;
+mod methods;
 mod mlx;
 mod pair;
 mod peft;
@@ -19,20 +20,23 @@ mod scaling;
 mod scheme;
 mod torchtune;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 pub(super) use self::adapters::{adapters, choose};
-use self::claim::Claim;
 pub(super) use self::claim::{Stored, TensorRole};
 pub(super) use self::layout::Layout;
-pub(super) use self::pair::{Pair, wrong_module};
+pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
+pub(super) use self::pair::{Pair, StoredAlpha, wrong_module};
 use self::refused::refuse;
 pub(super) use self::scheme::{Claimed, Scheme};
 use crate::adapter::NamingScheme;
 use crate::error::Result;
 use crate::formats::contents::Tensors;
+use crate::formats::tensor::Tensor;
 
-/// Every naming scheme. Of two that claim as much, the first one counts.
+/// Every naming scheme. Of two that claim a tensor with as much right, the one that claims more of the file counts, and of
+/// these the first.
 static SCHEMES: &[&Scheme] = &[
     &loralib::SCHEME,
     &peft::SCHEME,
@@ -45,35 +49,84 @@ static SCHEMES: &[&Scheme] = &[
     &sam::SCHEME,
 ];
 
-/// The tensors of a file that belong to modules, and the naming scheme of the file.
+/// What the naming schemes make of a file's tensors.
+pub(super) struct Claims<'a> {
+    /// The naming scheme of most of the factors.
+    pub(super) naming_scheme: NamingScheme,
+    /// The tensors that belong to modules with a factor, each with the scheme that claims it.
+    pub(super) claimed: Vec<Claimed<'a>>,
+    /// The names of all other tensors.
+    pub(super) unclaimed: Vec<&'a str>,
+}
+
+/// Claims tensor by tensor, since a file may hold several schemes.
 ///
 /// # Errors
 /// `Unsupported` when no scheme claims a factor, naming the method or the kind of file that it seems to be.
-pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<(NamingScheme, Vec<Claimed<'a>>)> {
-    let Some(scheme) = leading(tensors) else {
-        return Err(refuse(path, tensors.keys().map(String::as_str)));
-    };
-    // What is read goes by each tensor's own scheme, so that several could share a file; today one claims all of it.
-    let claimed = tensors.iter().filter_map(|(name, tensor)| {
-        Some(Claimed { stored: Stored { name, tensor }, claim: (scheme.claim)(name)?, scheme })
-    });
-    Ok((scheme.names, claimed.collect()))
-}
-
-/// The scheme that claims most of the factors.
-fn leading(tensors: &Tensors) -> Option<&'static Scheme> {
-    let mut best: Option<(usize, &Scheme)> = None;
-    for scheme in SCHEMES {
-        let weight = |name: &String| match (scheme.claim)(name) {
-            Some(Claim { role: TensorRole::A | TensorRole::B | TensorRole::E, weight, .. }) => weight,
-            _ => 0,
-        };
-        let sum = tensors.keys().map(weight).sum();
-        if sum > best.map_or(0, |(most, _)| most) {
-            best = Some((sum, scheme));
+pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>> {
+    let schemes: Vec<&'static Scheme> =
+        SCHEMES.iter().copied().filter(|scheme| (scheme.accepts)(tensors)).collect();
+    let weights = weights(&schemes, tensors);
+    let mut claimed = vec![];
+    let mut rest = vec![];
+    for (name, tensor) in tensors {
+        let factors = schemes.iter().zip(&weights).filter_map(|(&scheme, &sum)| {
+            let claim = (scheme.claim)(name).filter(|claim| claim.role.is_factor())?;
+            Some(((claim.weight, sum), Claimed { stored: Stored { name, tensor }, claim, scheme }))
+        });
+        // `max_by_key` takes the last of equals, and the first scheme counts.
+        match factors.rev().max_by_key(|(key, _)| *key) {
+            Some((_, claim)) => claimed.push(claim),
+            None => rest.push((name, tensor)),
         }
     }
-    best.map(|(_, scheme)| scheme).filter(|scheme| (scheme.accepts)(tensors))
+    if claimed.is_empty() {
+        return Err(refuse(path, tensors));
+    }
+    let naming_scheme = naming_scheme(&schemes, &claimed);
+    let (others, unclaimed) = others(&schemes, &claimed, rest);
+    claimed.extend(others);
+    Ok(Claims { naming_scheme, claimed, unclaimed })
+}
+
+/// How much of the file's factors each scheme claims.
+fn weights(schemes: &[&'static Scheme], tensors: &Tensors) -> Vec<usize> {
+    let weight = |scheme: &Scheme, name: &str| {
+        (scheme.claim)(name).filter(|claim| claim.role.is_factor()).map_or(0, |claim| claim.weight)
+    };
+    schemes.iter().map(|scheme| tensors.keys().map(|name| weight(scheme, name)).sum()).collect()
+}
+
+/// That of most of the factors.
+fn naming_scheme(schemes: &[&'static Scheme], claimed: &[Claimed<'_>]) -> NamingScheme {
+    let count =
+        |scheme: &&&'static Scheme| claimed.iter().filter(|one| std::ptr::eq(one.scheme, **scheme)).count();
+    let first_of_most = schemes.iter().rev().max_by_key(count).unwrap_or(&SCHEMES[0]);
+    NamingScheme {
+        uses_underscores: claimed.iter().any(|one| one.scheme.names.uses_underscores),
+        ..first_of_most.names
+    }
+}
+
+/// Alphas, magnitudes and the like go with the factors of their module, under whatever scheme's name they are stored.
+fn others<'a>(
+    schemes: &[&'static Scheme],
+    factors: &[Claimed<'a>],
+    rest: Vec<(&'a String, &'a Tensor)>,
+) -> (Vec<Claimed<'a>>, Vec<&'a str>) {
+    let modules: HashSet<&str> = factors.iter().map(|one| &*one.claim.module).collect();
+    let (mut others, mut unclaimed) = (vec![], vec![]);
+    for (name, tensor) in rest {
+        let found = schemes.iter().find_map(|&scheme| {
+            let claim = (scheme.claim)(name).filter(|claim| modules.contains(&*claim.module))?;
+            Some(Claimed { stored: Stored { name, tensor }, claim, scheme })
+        });
+        match found {
+            Some(one) => others.push(one),
+            None => unclaimed.push(name.as_str()),
+        }
+    }
+    (others, unclaimed)
 }
 
 #[cfg(test)]

@@ -18,7 +18,18 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) a: Factor,
     pub(in crate::formats) b: Factor,
     /// The alpha that is stored next to the factors.
-    pub(in crate::formats) alpha: Option<f64>,
+    pub(in crate::formats) alpha: StoredAlpha,
+}
+
+/// An alpha that is stored next to the factors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::formats) enum StoredAlpha {
+    /// There is none.
+    Absent,
+    /// It is not one finite number.
+    Odd,
+    /// This one.
+    Of(f64),
 }
 
 impl Pair {

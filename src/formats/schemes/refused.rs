@@ -2,49 +2,58 @@
 
 use std::path::Path;
 
+use super::methods::{glora_modules, method_of, says_lora};
 use crate::error::{Error, Fault};
-use crate::text::{counted, listed};
+use crate::formats::contents::Tensors;
+use crate::formats::low_rank;
+use crate::text::{counted, listed, quoted};
 
-/// Marks in the names of other methods. The first that fits counts.
-const METHODS: &[(&str, &str)] = &[
-    ("lokr_", "LoKr"),
-    ("hada_", "LoHa"),
-    ("unilora_", "Uni-LoRA"),
-    ("vera_", "VeRA"),
-    ("vblora_", "VB-LoRA"),
-    ("randlora_", "RandLoRA"),
-    ("fourierft_", "FourierFT"),
-    ("boft_", "BOFT"),
-    ("oft_", "OFT"),
-    ("ia3_", "(IA)³"),
-    ("hra_", "HRA"),
-    (".on_input", "LyCORIS (IA)³"),
-    ("glora", "GLoRA"),
-    ("prompt_embeddings", "prompt tuning"),
-];
+/// What is read here.
+const EXPECTED: &str = "LoRA factors, an A and a B for each module";
 
 /// The error for a file without LoRA pairs.
-pub(super) fn refuse<'a>(path: &Path, names: impl Iterator<Item = &'a str> + Clone) -> Error {
-    let n_tensors = counted(names.clone().count(), "tensor");
-    let fault = |found: String| Fault::new(found, "LoRA factors, an A and a B for each module").at(path);
-    let method = METHODS.iter().find(|(mark, _)| names.clone().any(|name| name.contains(mark)));
-    if let Some((mark, what)) = method {
-        let shown = listed(names.filter(|name| name.contains(mark)));
-        let hint = "only methods with an A and a B for each module have subspaces to compare";
-        return fault(format!("{n_tensors} of what seems {what} ({shown})")).hint(hint).unsupported();
+pub(super) fn refuse(path: &Path, tensors: &Tensors) -> Error {
+    let names = || tensors.keys().map(String::as_str);
+    let n_tensors = counted(tensors.len(), "tensor");
+    let fault = |found: String| Fault::new(found, EXPECTED).at(path);
+    let method = |name: &str| method_of(name).map(|(method, _)| method);
+    if let Some(first) = names().find_map(method) {
+        let shown = listed(names().filter(|name| method(name) == Some(first)));
+        return fault(format!("{n_tensors} of what seems {first} ({shown})")).hint(ONLY_PAIRS).unsupported();
     }
-    if let Some(kind) = kind_of_state(names.clone()) {
+    if let Some(module) = glora_modules(names()).first() {
+        let shown = quoted(&format!("{module}.a1"));
+        return fault(format!("{n_tensors} of what seems GLoRA ({shown})")).hint(ONLY_PAIRS).unsupported();
+    }
+    if let Some(kind) = kind_of_state(names()) {
         return fault(format!("{n_tensors} of {kind}")).other_kind().unsupported();
     }
-    match names.clone().next() {
+    if let Some(some) = unknown_lora(tensors) {
+        let found = format!("{n_tensors} of a LoRA whose names are not known ({})", listed(some));
+        return fault(found).unsupported();
+    }
+    match names().next() {
         None => fault("no tensors".into()).other_kind().unsupported(),
         Some(_) => {
-            let shown = listed(names);
             let hint = "if this is a full or a merged model, give the adapter's own file";
-            let found = format!("{n_tensors} and no LoRA factor among them ({shown})");
+            let found = format!("{n_tensors} and no LoRA factor among them ({})", listed(names()));
             fault(found).hint(hint).other_kind().unsupported()
         }
     }
+}
+
+const ONLY_PAIRS: &str = "only methods with an A and a B for each module have subspaces to compare";
+
+/// The names that show that a file is a LoRA: those that say so, or else those of its pairs, if most of its matrices are in
+/// pairs of low rank.
+fn unknown_lora(tensors: &Tensors) -> Option<Vec<&str>> {
+    let say_so: Vec<&str> = tensors.keys().map(String::as_str).filter(|name| says_lora(name)).collect();
+    if !say_so.is_empty() {
+        return Some(say_so);
+    }
+    let paired = low_rank::pairs(tensors.iter().map(|(name, tensor)| (name.as_str(), &tensor.shape[..])));
+    let n_matrices = tensors.values().filter(|tensor| tensor.shape.len() == 2).count();
+    (!paired.is_empty() && 2 * 2 * paired.len() > n_matrices).then(|| paired.into_iter().flatten().collect())
 }
 
 /// What training keeps next to a model, known by the names of its tensors.
@@ -63,7 +72,21 @@ fn kind_of_state<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::adapter::Source;
+    use crate::formats::tensor::Tensor;
+
+    /// The message for a file of tensors with these names and shapes.
+    fn message(tensors: &[(&str, &[u64])]) -> String {
+        let source = Source::Memory(Path::new("x").into(), Arc::new(Cow::Borrowed(&[])));
+        let tensor = |shape: &[u64]| Tensor::contiguous("F32".into(), shape.to_vec(), source.clone(), 0, 0);
+        let tensors: Tensors =
+            tensors.iter().map(|(name, shape)| ((*name).to_owned(), tensor(shape))).collect();
+        refuse(Path::new("x"), &tensors).to_string()
+    }
 
     #[test]
     fn names_the_method_that_the_tensors_are_of() {
@@ -75,10 +98,26 @@ mod tests {
             ("base_model.model.q.boft_R", "BOFT"),
             ("base_model.model.q.oft_R.weight", "OFT"),
             ("base_model.model.q.ia3_l", "(IA)³"),
+            ("base_model.model.q.delora_A.weight", "DeLoRA"),
+            ("base_model.model.q.hira_A.weight", "HiRA"),
         ];
         for (name, method) in cases {
-            let message = refuse(Path::new("x"), [name].into_iter()).to_string();
+            let message = message(&[(name, &[2, 8])]);
             assert!(message.contains(&format!("seems {method} ")), "{message}");
         }
+        let glora =
+            ["x.a1.weight", "x.a2.weight", "x.b1.weight", "x.b2.weight"].map(|name| (name, &[4, 4][..]));
+        assert!(message(&glora).contains("seems GLoRA (`x.a1`)"), "{}", message(&glora));
+        assert!(!message(&glora[..3]).contains("GLoRA"));
+    }
+
+    #[test]
+    fn a_lora_under_unknown_names_is_not_a_full_model() {
+        let unknown = "of a LoRA whose names are not known";
+        assert!(message(&[("x.my_lora_left", &[4, 64]), ("x.my_lora_right", &[64, 4])]).contains(unknown));
+        assert!(message(&[("x.left", &[4, 64]), ("x.right", &[128, 4])]).contains(unknown));
+        // A feed-forward layer of a full model has two matrices that fit each other too.
+        let full: &[(&str, &[u64])] = &[("x.wi.weight", &[256, 64]), ("x.wo.weight", &[64, 256])];
+        assert!(message(full).contains("no LoRA factor among them"));
     }
 }

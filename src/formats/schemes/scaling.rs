@@ -1,18 +1,34 @@
 //! The two rules by which most schemes scale an update.
 
-use super::pair::Pair;
+use super::pair::{Pair, StoredAlpha};
 use crate::formats::config::Scale;
 use crate::formats::context::Context;
 
-/// By the config, whose alphas and ranks go by the module's path. Without a config the scaling is not known.
+/// By the config, whose alphas and ranks go by the module's path; by the config of the pipeline's component, if the file has
+/// one; or else by an alpha next to the factors. Without any of them the scaling is not known.
 pub(super) fn by_config(pair: &Pair, context: &Context<'_>) -> Scale {
-    context.config.map_or_else(Scale::default, |config| config.scale(&pair.path, rank(pair)))
+    if let Some(config) = context.config {
+        return config.scale(&pair.path, rank(pair));
+    }
+    by_component(pair, context).unwrap_or_else(|| match pair.alpha {
+        StoredAlpha::Of(_) => by_alpha(pair, context),
+        StoredAlpha::Absent | StoredAlpha::Odd => Scale::default(),
+    })
+}
+
+/// By the config of the pipeline's component whose name the module's path begins with.
+pub(super) fn by_component(pair: &Pair, context: &Context<'_>) -> Option<Scale> {
+    let (component, module) = pair.path.split_once('.')?;
+    Some(context.components.get(component)?.scale(module, rank(pair)))
 }
 
 /// By the alpha next to the factors. Programs that read these names take a missing alpha as the rank.
 pub(super) fn by_alpha(pair: &Pair, _: &Context<'_>) -> Scale {
-    let scaling = pair.alpha.map_or(1.0, |alpha| alpha / rank(pair) as f64);
-    Scale { alpha: pair.alpha, scaling: Some(scaling) }
+    match pair.alpha {
+        StoredAlpha::Of(alpha) => Scale { alpha: Some(alpha), scaling: Some(alpha / rank(pair) as f64) },
+        StoredAlpha::Absent => Scale { alpha: None, scaling: Some(1.0) },
+        StoredAlpha::Odd => Scale::default(),
+    }
 }
 
 /// The rank that an update is scaled by: B's, since A may stack the groups of a `MergedLinear`.

@@ -29,6 +29,8 @@ pub struct AdapterRow {
     pub digest: Option<Digest>,
     /// Why pairs of it are missing from the table.
     pub problem: Option<String>,
+    /// What of its update is not read.
+    pub left_out: Option<String>,
 }
 
 /// Rows of a row group: few enough that a hundred thousand adapters take no memory to speak of.
@@ -47,6 +49,7 @@ pub fn adapters_schema() -> Schema {
         Field::new("rank", ColumnType::Int32),
         Field::new("digest", ColumnType::Text).nullable(),
         Field::new("problem", ColumnType::Text).nullable(),
+        Field::new("left_out", ColumnType::Text).nullable(),
     ])
 }
 
@@ -83,5 +86,6 @@ fn columns(rows: &[AdapterRow]) -> Vec<Values> {
         int(&|row| row.rank),
         optional(&|row| row.digest.map(String::from)),
         optional(&|row| row.problem.clone()),
+        optional(&|row| row.left_out.clone()),
     ]
 }

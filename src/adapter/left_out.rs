@@ -1,0 +1,61 @@
+//! What of an update is in a file and is not read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::text::{counted, listed};
+
+/// A part of an update that the file holds and that is left out: a module of another method, or one that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The module's path in the file, or a tensor's name if no module is known.
+    pub name: String,
+    /// Why, as a noun phrase that all parts of a kind share, such as `LoKr` or `a Tucker decomposition`.
+    pub reason: String,
+    /// What was found, if the reason does not say it.
+    pub found: Option<String>,
+    /// How many tensors it has.
+    pub n_tensors: usize,
+}
+
+/// All parts in a few words, by reason: `3 parts of the update are not read: 2 × LoKr (...), 1 × ...`. `None` if there are
+/// none.
+pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a LeftOut>) -> Option<String> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for part in parts {
+        by_reason.entry(&part.reason).or_default().push(&part.name);
+    }
+    let n = by_reason.values().map(Vec::len).sum();
+    let of_reason = |(reason, names): (&&str, &Vec<&str>)| {
+        // Many adapters leave out the same.
+        let different: BTreeSet<&str> = names.iter().copied().collect();
+        format!("{} × {reason} ({})", names.len(), listed(different))
+    };
+    let reasons: Vec<String> = by_reason.iter().map(of_reason).collect();
+    let are = if n == 1 { "is" } else { "are" };
+    (n > 0).then(|| format!("{} of the update {are} not read: {}", counted(n, "part"), reasons.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_by_reason() {
+        let part = |name: &str, reason: &str| LeftOut {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+            found: None,
+            n_tensors: 2,
+        };
+        assert_eq!(summary(&[]), None);
+        assert_eq!(
+            summary(&[part("x", "LoKr")]).unwrap(),
+            "1 part of the update is not read: 1 × LoKr (`x`)"
+        );
+        assert_eq!(
+            summary(&[part("x", "LoKr"), part("z", "GLoRA"), part("y", "LoKr")]).unwrap(),
+            "3 parts of the update are not read: 1 × GLoRA (`z`), 2 × LoKr (`x`, `y`)"
+        );
+    }
+}
