@@ -182,8 +182,12 @@ impl Error {
         self
     }
 
-    /// The way out, if there is one.
-    pub fn remedy(&self) -> Option<&Remedy> {
+    /// Whether the file is not a checkpoint at all.
+    pub(crate) fn is_other_kind(&self) -> bool {
+        self.fault().is_some_and(|fault| fault.is_other_kind)
+    }
+
+    fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Io { .. } => None,
             Self::NotFound(fault)
@@ -191,8 +195,13 @@ impl Error {
             | Self::Unsupported(fault)
             | Self::Limit(fault)
             | Self::Invalid(fault)
-            | Self::Gpu(fault) => fault.remedy.as_ref(),
+            | Self::Gpu(fault) => Some(fault),
         }
+    }
+
+    /// The way out, if there is one.
+    pub fn remedy(&self) -> Option<&Remedy> {
+        self.fault()?.remedy.as_ref()
     }
 
     /// The way out in words, for a program that has no options of its own to name.

@@ -243,12 +243,12 @@ fn broken_arrays_are_refused() {
         (
             ">f4",
             "(4, 2)",
-            "tensor `m.lora_B.weight`: found numbers of type `>f4`, expected F64, F32, F16 or BF16",
+            "tensor `m.lora_B.weight`: found numbers of type `>f4`, expected F64, F32, F16, BF16 or one of F8",
         ),
         (
             "|O",
             "(4,)",
-            "tensor `m.lora_B.weight`: found numbers of type `|O`, expected F64, F32, F16 or BF16",
+            "tensor `m.lora_B.weight`: found numbers of type `|O`, expected F64, F32, F16, BF16 or one of F8",
         ),
     ] {
         assert_eq!(complaint(arrays(&header(descr, shape))), expected);

@@ -39,10 +39,101 @@ fn a_forbidden_global_is_refused_in_every_form() {
         }
     }
     // INST, OBJ and the extension codes are ways to call a global, too.
-    for opcode in [&b"(ios\nsystem\n"[..], b"(o", b"\x82\x01", b"\x83\x01\x00", b"\x84\x01\x00\x00\x00"] {
+    for (opcodes, name) in [
+        (&b"(ios\nsystem\n"[..], "os.system"),
+        (b"(cos\nsystem\no", "os.system"),
+        (b"cos\nsystem\n)R", "os.system"),
+        (b"cos\nsystem\n)R)R", "os.system"),
+        (b"\x82\x01", "extension 1 of copyreg"),
+        (b"\x83\x01\x02", "extension 513 of copyreg"),
+        (b"\x84\x01\x00\x00\x00)R", "extension 1 of copyreg"),
+    ] {
+        for bytes in [zipped(opcodes), legacy(opcodes)] {
+            let message = complaint(bytes);
+            let expected = format!(
+                "pickle: found a pickle that calls `{name}`, expected only names that dictionaries of tensors need"
+            );
+            assert_eq!(message, expected);
+        }
+    }
+    assert!(complaint(zipped(b"(o")).starts_with("pickle: found a call of nothing"));
+    // Buffers beside the pickle, and references of the oldest protocol.
+    for opcode in [&b"\x97"[..], b"\x98", b"Px\n", b"I1\n"] {
         let message = complaint(zipped(opcode));
         assert!(message.starts_with("pickle: found the opcode 0x"), "{message}");
     }
+}
+
+/// The opcodes of an object of an unknown class, with this state.
+fn object(state: &[u8]) -> Vec<u8> {
+    [b"cmain\nThing\n)\x81", state, b"b"].concat()
+}
+
+#[test]
+fn objects_that_hold_themselves_or_each_other_end() {
+    let itself = [b"cmain\nThing\n)\x81q\x07", &dict(&[("me", b"h\x07".to_vec())])[..], b"b"].concat();
+    let state = [b"cmain\nThing\n)\x81q\x07".to_vec(), b"h\x07b".to_vec()].concat();
+    let parts = [b"cmain\nThing\n)\x81}q\x08", &text("_modules")[..], b"h\x08sb"].concat();
+    let listed = [b"cmain\nThing\n)\x81q\x07h\x07a".to_vec(), b"h\x07h\x07s".to_vec()].concat();
+    for thing in [itself, state, parts, listed] {
+        let opcodes = dict(&[
+            ("m.lora_A.weight", factor_a()),
+            ("thing", thing.clone()),
+            ("m.lora_B.weight", factor_b()),
+        ]);
+        assert_eq!(Adapter::from_bytes("x", zipped(&opcodes)).unwrap().modules().len(), 1);
+        assert!(complaint(zipped(&thing)).starts_with("pickle: found an object of `main.Thing`"));
+    }
+}
+
+#[test]
+fn a_hundred_thousand_levels_of_objects_end() {
+    // Each object is the argument, or the state, of the next.
+    let called = [b"cmain\nThing\n)R".to_vec(), b"\x85q\x00cmain\nThing\nh\x00R".repeat(100_000)].concat();
+    let mut nested = b"N".to_vec();
+    for _ in 0..100_000 {
+        nested.extend(b"q\x00cmain\nThing\n)\x81}U\x01xh\x00sb");
+    }
+    for deep in [called, nested] {
+        let opcodes =
+            dict(&[("m.lora_A.weight", factor_a()), ("deep", deep), ("m.lora_B.weight", factor_b())]);
+        assert_eq!(Adapter::from_bytes("x", zipped(&opcodes)).unwrap().modules().len(), 1);
+    }
+}
+
+#[test]
+fn a_memo_bomb_of_objects_ends_early() {
+    let mut opcodes = [dict(&[("lora", factor_a())]), b"q\x00".to_vec()].concat();
+    for level in 0..30u8 {
+        let twice = [b"}(U\x01ah", &[level][..], b"U\x01bh", &[level], b"u"].concat();
+        opcodes.extend([object(&twice), vec![b'q', level + 1]].concat());
+    }
+    // The tensor has one name there, not 2^30.
+    let message = complaint(zipped(&opcodes));
+    assert!(message.starts_with("1 tensor") || message.contains("found 1 tensor"), "{message}");
+}
+
+#[test]
+fn arguments_of_any_number_are_not_searched_again_and_again() {
+    // A tuple of 200,000 values is the argument of 200,000 calls.
+    let many = [&b"("[..], &b"N".repeat(200_000), b"tq\x00"].concat();
+    let calls = b"cmain\nf\nh\x00R0".repeat(200_000);
+    let opcodes = [many, b"0".to_vec(), calls, pair_with(factor_b())].concat();
+    let started = std::time::Instant::now();
+    assert_eq!(Adapter::from_bytes("x", zipped(&opcodes)).unwrap().modules().len(), 1);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_state_dict_in_wrappers_without_end_is_found_or_refused() {
+    let mut opcodes = pair_with(factor_b());
+    for n in 0..40 {
+        opcodes = dict(&[("model", opcodes)]);
+        let adapter = Adapter::from_bytes("x", zipped(&opcodes)).unwrap();
+        assert_eq!(adapter.modules()[0].original == "m", n < 32, "{n}");
+    }
+    let message = complaint(zipped(&(0..80).fold(opcodes, |inner, _| dict(&[("model", inner)]))));
+    assert_eq!(message, "pickle: found dictionaries more than 32 deep, expected a dictionary of tensors");
 }
 
 #[test]

@@ -438,3 +438,22 @@ fn a_dash_and_a_file_get_the_same_table() {
     assert_eq!(fs::read(file).unwrap(), dash.stdout);
     assert!(!dash.stdout.is_empty());
 }
+
+#[test]
+fn folders_of_other_libraries_are_compared_as_they_are_inspected() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["pytorch_lora_weights.safetensors", "adapters.safetensors", "some/lora.safetensors"];
+    for (name, seed) in names.iter().flat_map(|name| [(name, "seed0-r8-layer5"), (name, "seed1-r8-layer5")]) {
+        let file = folder.path().join(&name[..4]).join(seed).join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(format!("tests/data/adapters/{seed}/adapter_model.safetensors"), file).unwrap();
+    }
+    let whole = json_of(&["tests/data/adapters/seed0-r8-layer5", "tests/data/adapters/seed1-r8-layer5"]);
+    for name in names {
+        let [a, b] = ["seed0-r8-layer5", "seed1-r8-layer5"]
+            .map(|seed| folder.path().join(&name[..4]).join(seed).to_str().unwrap().to_owned());
+        let found = json_of(&[&a, &b]);
+        let of = |document: &Value| document["modules"][0]["phi_r"].clone();
+        assert!(of(&found).is_number() && of(&found) == of(&whole), "{name}: {found}");
+    }
+}

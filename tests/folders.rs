@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::files::{data, zeros};
+use common::files::{container, data, zeros};
 use lorascope::{Adapter, Error};
 use tempfile::TempDir;
 
@@ -102,10 +102,89 @@ fn a_pattern_that_is_not_understood_leaves_the_scaling_unknown() {
 }
 
 #[test]
-fn a_config_with_numbers_of_another_type_is_refused() {
-    let error = scaled(r#"{"lora_alpha": "8"}"#).unwrap_err();
-    assert!(error.to_string().contains("adapter_config.json: found JSON that cannot be read (invalid type"));
-    assert!(matches!(scaled(r#"{"alpha_pattern": ["q"]}"#), Err(Error::Malformed(_))));
+fn a_config_with_numbers_as_text_is_read() {
+    let expected = [[Some(8.0), Some(2.0)], [Some(8.0), Some(0.5)]];
+    assert_eq!(scaled(r#"{"lora_alpha": "8"}"#).unwrap(), expected);
+    assert_eq!(scaled(r#"{"lora_alpha": " 8.0 ", "use_rslora": "false"}"#).unwrap(), expected);
+    let rslora = scaled(r#"{"lora_alpha": "8", "use_rslora": "true"}"#).unwrap();
+    assert_eq!(rslora, [[Some(8.0), Some(4.0)], [Some(8.0), Some(2.0)]]);
+    let config =
+        r#"{"lora_alpha": "8", "alpha_pattern": {"v": "32"}, "rank_pattern": {"x.v": "64"}, "r": "4"}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(2.0)], [Some(32.0), Some(0.5)]]);
+}
+
+#[test]
+fn a_field_that_cannot_be_read_leaves_unknown_what_depends_on_it() {
+    let unknown = [[None, None], [None, None]];
+    for config in
+        [r#"{"lora_alpha": null}"#, r#"{"lora_alpha": "eight"}"#, r#"{"lora_alpha": {"q": 8}}"#, "{}"]
+    {
+        assert_eq!(scaled(config).unwrap(), unknown, "{config}");
+    }
+    // A pattern might have another number for each module.
+    assert_eq!(scaled(r#"{"lora_alpha": 8, "alpha_pattern": ["q"]}"#).unwrap(), unknown);
+    let no_scaling = [[Some(8.0), None], [Some(8.0), None]];
+    assert_eq!(scaled(r#"{"lora_alpha": 8, "rank_pattern": "x"}"#).unwrap(), no_scaling);
+    assert_eq!(scaled(r#"{"lora_alpha": 8, "use_rslora": "perhaps"}"#).unwrap(), no_scaling);
+    // What has nothing to do with the scaling does not change it.
+    let config = r#"{"lora_alpha": 8, "target_modules": 7, "base_model_name_or_path": ["x"], "fan_in_fan_out": "?", "r": [],
+        "target_parameters": 3, "lora_parameters": [], "peft_version": 1, "use_dora": {}, "peft_type": null}"#;
+    assert_eq!(scaled(config).unwrap(), [[Some(8.0), Some(2.0)], [Some(8.0), Some(0.5)]]);
+}
+
+#[test]
+fn a_method_without_a_and_b_is_refused_by_its_name_whatever_else_the_config_has() {
+    let error = scaled(r#"{"peft_type": "OFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_)));
+    assert!(error.to_string().ends_with("peft_type: found `OFT`, expected `LORA` or `ADALORA`"), "{error}");
+    assert_eq!(
+        scaled(r#"{"peft_type": "PeftType.LORA", "lora_alpha": 8}"#).unwrap()[0],
+        [Some(8.0), Some(2.0)]
+    );
+}
+
+#[test]
+fn more_regular_expressions_than_can_be_compiled_in_time_are_refused() {
+    let keys: Vec<String> = (0..1025).map(|n| format!(r#""(q|{n})": 1"#)).collect();
+    let error = scaled(&format!(r#"{{"rank_pattern": {{{}}}}}"#, keys.join(","))).unwrap_err();
+    assert!(matches!(error, Error::Limit(_)));
+    let expected = "found 1025 regular expressions in rank_pattern or alpha_pattern, expected at most 1024";
+    assert!(error.to_string().ends_with(expected), "{error}");
+}
+
+/// What is said about a pair in a safetensors file with this config of diffusers.
+fn with_metadata(config: &str, limits: &lorascope::Limits) -> Result<Adapter, Error> {
+    let config = serde_json::Value::from(config);
+    let header = format!(
+        r#"{{"__metadata__":{{"lora_adapter_metadata":{config}}},
+        "unet.m.lora_A.weight":{{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}},
+        "unet.m.lora_B.weight":{{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]}}}}"#
+    );
+    let folder = folder(&[("x.safetensors", &container(header, 16))]);
+    Adapter::open_with(folder.path().join("x.safetensors"), limits)
+}
+
+#[test]
+fn a_config_in_the_metadata_is_held_to_the_same_limits() {
+    let default = lorascope::Limits::default();
+    let adapter = with_metadata(r#"{"unet.r": "1", "unet.lora_alpha": "3"}"#, &default).unwrap();
+    assert_eq!((adapter.modules()[0].alpha, adapter.modules()[0].scaling), (Some(3.0), Some(3.0)));
+    // The first key that matches counts, as in a config of its own.
+    let first = r#"{"unet.lora_alpha": 3, "unet.alpha_pattern": {"m": 5, "(k|m)": 7}}"#;
+    assert_eq!(with_metadata(first, &default).unwrap().modules()[0].alpha, Some(5.0));
+    let strict = lorascope::Limits { config_bytes: 20, ..default.clone() };
+    let error = with_metadata(first, &strict).unwrap_err();
+    assert!(matches!(error, Error::Limit(_)));
+    assert!(
+        error.to_string().contains("lora_adapter_metadata: found 66 bytes, expected at most 20"),
+        "{error}"
+    );
+    // Those of all components count together.
+    let keys: Vec<String> = (0..300).map(|n| format!(r#""(m|{n})": 1"#)).collect();
+    let patterns = |component: &str| format!(r#""{component}.rank_pattern": {{{}}}"#, keys.join(","));
+    let four = ["a", "b", "c", "d"].map(patterns).join(",");
+    let error = with_metadata(&format!("{{{four}}}"), &default).unwrap_err();
+    assert!(error.to_string().contains("found 1200 regular expressions"), "{error}");
 }
 
 #[test]
@@ -149,7 +228,7 @@ fn a_folder_of_checkpoints_is_answered_with_their_names() {
         ("runs/events.log", b""),
     ]);
     let (error, message) = refused(folder.path());
-    assert_eq!(message, "found no adapter_model.safetensors, expected a PEFT folder");
+    assert_eq!(message, "found 2 adapters, expected one adapter in the folder");
     let [x, y] =
         ["checkpoint-500", "checkpoint-1000"].map(|name| folder.path().join(name).display().to_string());
     assert_eq!(error.hint(), Some(format!("name one of {x}, {y}")));
@@ -166,16 +245,72 @@ fn a_folder_with_a_torch_adapter_is_read_and_safetensors_are_preferred() {
     let both = folder(&[("adapter_model.bin", &torch), (MODEL, &pair()), config]);
     let adapter = Adapter::open(both.path()).unwrap();
     assert_eq!((adapter.file_format().name(), adapter.modules().len()), ("safetensors", 1));
-    let (error, _) = refused(folder(&[("run/adapter_model.bin", &torch)]).path());
-    assert!(error.hint().is_some_and(|hint| hint.ends_with("run")), "{:?}", error.hint());
+}
+
+#[test]
+fn the_only_adapter_in_a_folder_is_the_folders() {
+    let full = zeros(&[("model.embed.weight", &[4, 2])]);
+    for name in [
+        "pytorch_lora_weights.safetensors",
+        "adapters.safetensors",
+        "my-lora.safetensors",
+        "run/checkpoint-5/adapter_model.safetensors",
+        "deep/er/lora",
+    ] {
+        let folder = folder(&[(name, &pair()), ("README.md", b"# x"), ("base/model.safetensors", &full)]);
+        let adapter = Adapter::open(folder.path()).unwrap();
+        assert_eq!((adapter.modules().len(), adapter.path()), (1, folder.path()), "{name}");
+        assert_eq!(adapter.modules()[0].a.path(), folder.path().join(name));
+    }
+    // The last of a run of diffusers, with its checkpoints; and the file in a collection of others.
+    let name = "pytorch_lora_weights.safetensors";
+    let run = folder(&[
+        (name, &pair()),
+        (&format!("checkpoint-5/{name}"), &pair()),
+        ("checkpoint-5/optimizer.bin", b""),
+    ]);
+    assert_eq!(Adapter::open(run.path()).unwrap().modules()[0].a.path(), run.path().join(name));
+    let (error, message) = refused(folder(&[(name, &pair()), ("other.safetensors", &pair())]).path());
+    assert_eq!(message, "found 2 adapters, expected one adapter in the folder");
+    assert!(error.hint().is_some_and(|hint| hint.starts_with("name one of ")));
+}
+
+#[test]
+fn what_cannot_be_read_in_a_folder_is_said() {
+    let (pair, lokr) = (pair(), fs::read(data("bare/lycoris-lokr.safetensors")).unwrap());
+    let one = folder(&[("lokr.safetensors", &lokr)]);
+    let error = Adapter::open(one.path()).unwrap_err();
+    let start = format!("{}: found ", one.path().join("lokr.safetensors").display());
+    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems LoKr"), "{error}");
+    let (error, message) =
+        refused(folder(&[("lokr.safetensors", &lokr), ("plain.safetensors", &pair)]).path());
+    assert_eq!(message, "found 1 adapter and 1 that cannot be read, expected one adapter in the folder");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("plain.safetensors") && hint.contains("lokr.safetensors"))
+    );
 }
 
 #[test]
 fn other_safetensors_in_a_folder_are_offered() {
-    let folder = folder(&[("lora.safetensors", &pair()), ("README.md", b"")]);
-    let (error, _) = refused(folder.path());
-    let file = folder.path().join("lora.safetensors").display().to_string();
+    let folder =
+        folder(&[("model.safetensors", &zeros(&[("model.embed.weight", &[4, 2])])), ("README.md", b"")]);
+    let (error, message) = refused(folder.path());
+    assert_eq!(message, "found no adapter_model.safetensors, expected an adapter's folder");
+    let file = folder.path().join("model.safetensors").display().to_string();
     assert_eq!(error.hint(), Some(format!("if one of these is the adapter, name the file itself: {file}")));
+}
+
+#[test]
+fn a_folder_of_very_many_files_is_not_searched() {
+    let folder = TempDir::new().unwrap();
+    for n in 0..10_001 {
+        fs::write(folder.path().join(n.to_string()), b"").unwrap();
+    }
+    let (error, message) = refused(folder.path());
+    assert_eq!(message, "found more than 10000 files, expected an adapter's folder");
+    assert_eq!(error.hint().as_deref(), Some("name the adapter's own folder or file"));
 }
 
 #[test]

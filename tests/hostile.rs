@@ -1,4 +1,4 @@
-//! Real files of every container, broken at random: 100,000 cases, the same in every run. None may panic, run without
+//! Real files of every container, broken at random: 124,000 cases, the same in every run. None may panic, run without
 //! end, or take more memory than [`MAX_BYTES`]. So are the tables of a scan: 10,000 cases more.
 #![allow(unsafe_code, reason = "an allocator that counts is the only way to see what is allocated")]
 
@@ -26,11 +26,14 @@ const LEGACY: u32 = 9_000;
 const NPZ: u32 = 8_000;
 const PICKLES: u32 = 16_000;
 const HEADERS: u32 = 4_000;
+const OBJECTS: u32 = 8_000;
 #[cfg(feature = "cli")]
 const TABLES: u32 = 10_000;
 
-// Two files of each container but the first.
-const _: () = assert!(SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS == 100_000);
+// Two files of each container but the first, and three with objects.
+const _: () = assert!(
+    SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * OBJECTS == 124_000
+);
 
 /// Counts what each thread holds, and the most that it held.
 struct Counting;
@@ -172,7 +175,7 @@ fn run<S: Strategy>(n_cases: u32, strategy: S, test: impl Fn(S::Value) -> Result
 
 /// Breaks a real file so many times.
 fn mutate(name: &str, n_cases: u32) {
-    let bytes = std::fs::read(data(&format!("torch/{name}"))).unwrap();
+    let bytes = std::fs::read(data(name)).unwrap();
     assert!(bytes.len() < 8 << 10);
     check(bytes.clone()).unwrap();
     run(n_cases, breaks(), |breaks| check(broken(bytes.clone(), &breaks)));
@@ -246,31 +249,38 @@ fn the_counting_allocator_sees_what_is_held() {
 
 #[test]
 fn broken_safetensors_stay_within_bounds() {
-    mutate("tiny-f32.safetensors", SAFETENSORS);
+    mutate("torch/tiny-f32.safetensors", SAFETENSORS);
 }
 
 #[test]
 fn broken_torch_archives_stay_within_bounds() {
-    mutate("tiny-f32-sliced.pt", TORCH_ZIP);
-    mutate("tiny-f32-checkpoint.pt", TORCH_ZIP);
+    mutate("torch/tiny-f32-sliced.pt", TORCH_ZIP);
+    mutate("torch/tiny-f32-checkpoint.pt", TORCH_ZIP);
 }
 
 #[test]
 fn broken_compressed_archives_stay_within_bounds() {
-    mutate("tiny-f32-deflated.pt", DEFLATED);
-    mutate("tiny-f32-deflated.npz", DEFLATED);
+    mutate("torch/tiny-f32-deflated.pt", DEFLATED);
+    mutate("torch/tiny-f32-deflated.npz", DEFLATED);
 }
 
 #[test]
 fn broken_legacy_files_stay_within_bounds() {
-    mutate("tiny-f32-sliced-legacy.pt", LEGACY);
-    mutate("tiny-f32-checkpoint-legacy.pt", LEGACY);
+    mutate("torch/tiny-f32-sliced-legacy.pt", LEGACY);
+    mutate("torch/tiny-f32-checkpoint-legacy.pt", LEGACY);
 }
 
 #[test]
 fn broken_arrays_stay_within_bounds() {
-    mutate("tiny-f32.npz", NPZ);
-    mutate("tiny-f32-versions.npz", NPZ);
+    mutate("torch/tiny-f32.npz", NPZ);
+    mutate("torch/tiny-f32-versions.npz", NPZ);
+}
+
+#[test]
+fn broken_objects_stay_within_bounds() {
+    mutate("training/objects-legacy.pt", OBJECTS);
+    mutate("training/whole-model.pt", OBJECTS);
+    mutate("training/lightning.ckpt", OBJECTS);
 }
 
 /// Opcodes in any order: whole tensors, calls, containers, marks, references and raw bytes, each many times.
@@ -287,6 +297,9 @@ fn opcodes() -> impl Strategy<Value = Vec<u8>> {
         "torch\nfloat16",
         "builtins\nset",
         "os\nsystem",
+        "torch._utils\n_rebuild_sparse_tensor",
+        "copyreg\n_reconstructor",
+        "numpy.core.multiarray\n_reconstruct",
     ]);
     let absurd = prop::sample::select(vec![-1, 0, 1, 2, 3, 6, 8, 32, 1 << 31, 1 << 62, i64::MAX, i64::MIN]);
     let tensors = (
@@ -296,8 +309,16 @@ fn opcodes() -> impl Strategy<Value = Vec<u8>> {
     );
     let tensors =
         tensors.prop_map(|(offset, shape, strides)| common::torch::tensor("0", 6, offset, &shape, &strides));
-    let names =
-        prop::sample::select(vec!["0", "storage", "state_dict", "m.lora_A.weight", "m.lora_B.weight", "\n"]);
+    let names = prop::sample::select(vec![
+        "0",
+        "storage",
+        "state_dict",
+        "ema",
+        "_modules",
+        "m.lora_A.weight",
+        "m.lora_B.weight",
+        "\n",
+    ]);
     let one = prop_oneof![
         2 => tensors,
         1 => Just(factor_a()),
@@ -305,7 +326,10 @@ fn opcodes() -> impl Strategy<Value = Vec<u8>> {
         3 => names.prop_map(text),
         2 => absurd.prop_map(int),
         1 => Just(tuple(&[])),
-        8 => prop::sample::select(b"(]})N\x88\x89012tlduseaRQb\x81\x85\x86\x87\x8f\x90\x91\x93\x94".to_vec()).prop_map(|code| vec![code]),
+        8 => prop::sample::select(b"(]})N\x88\x89012tlduseaRQbo\x81\x85\x86\x87\x8f\x90\x91\x92\x93\x94".to_vec()).prop_map(|code| vec![code]),
+        1 => Just(b"imain\nThing\n".to_vec()),
+        1 => any::<u8>().prop_map(|n| vec![0x82, n]),
+        1 => Just(b"cmain\nThing\n)\x81".to_vec()),
         3 => (prop::sample::select(b"hq".to_vec()), 0..6u8).prop_map(|(code, at)| vec![code, at]),
         1 => prop::collection::vec(any::<u8>(), 1..5),
     ];

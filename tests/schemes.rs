@@ -3,7 +3,7 @@
 mod common;
 
 use common::update::{check, expected, library};
-use lorascope::{Adapter, Error, Method, OpenOptions, Remedy};
+use lorascope::{Adapter, Error, Limits, Method, OpenOptions, Remedy};
 
 /// Opens a file of a case, and compares names, shapes, spaces and singular values.
 fn agrees(case: &str, file: &str, naming_scheme: &str) -> Adapter {
@@ -89,6 +89,43 @@ fn gpt_neoxs_interleaved_weight_is_never_cut() {
     let adapter = peft("peft-neox");
     assert_eq!(adapter.modules().len(), 1);
     assert_eq!(adapter.modules()[0].d_out(), 3 * adapter.modules()[0].d_in());
+}
+
+#[test]
+fn a_module_for_each_of_a_million_rows_is_over_a_limit() {
+    use common::files::zeros;
+    let open = |config: &str, rows: usize, limits: &Limits| {
+        let folder = tempfile::TempDir::new().unwrap();
+        let tensors: [(&str, &[usize]); 2] = [
+            ("base_model.model.mlp.experts.lora_A.weight", &[rows, 1]),
+            ("base_model.model.mlp.experts.lora_B.weight", &[1, rows]),
+        ];
+        std::fs::write(folder.path().join("adapter_model.safetensors"), zeros(&tensors)).unwrap();
+        std::fs::write(folder.path().join("adapter_config.json"), config).unwrap();
+        Adapter::open_with(folder.path(), limits)
+    };
+    let config = r#"{"r": 1, "target_parameters": ["mlp.experts.gate_up_proj"]}"#;
+    let error = open(config, 1_000_000, &Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::Limit(_)));
+    assert!(error.to_string().ends_with("found 1000000 modules or more, expected at most 262144"), "{error}");
+    let few = Limits { n_modules: 8, ..Limits::default() };
+    assert_eq!(open(config, 8, &few).unwrap().modules().len(), 8);
+    assert!(matches!(open(config, 9, &few), Err(Error::Limit(_))));
+    // The groups of a fused weight are modules, too, and so are plain pairs.
+    let grouped = |n: usize| {
+        let tensors: [(&str, &[usize]); 2] = [("m.lora_A", &[n, 2]), ("m.lora_B", &[n, 1])];
+        let folder = tempfile::TempDir::new().unwrap();
+        std::fs::write(folder.path().join("x"), zeros(&tensors)).unwrap();
+        Adapter::open_with(folder.path().join("x"), &few)
+    };
+    assert_eq!(grouped(8).unwrap().modules().len(), 8);
+    assert!(matches!(grouped(9), Err(Error::Limit(_))));
+    let names: Vec<String> =
+        (0..9).flat_map(|n| ["A", "B"].map(|part| format!("m{n}.lora_{part}.weight"))).collect();
+    let pairs: Vec<(&str, &[usize])> = names.iter().map(|name| (name.as_str(), &[1, 1][..])).collect();
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("x"), zeros(&pairs)).unwrap();
+    assert!(matches!(Adapter::open_with(folder.path().join("x"), &few), Err(Error::Limit(_))));
 }
 
 #[test]

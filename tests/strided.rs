@@ -46,6 +46,7 @@ impl Numbers {
             Dtype::F32 => values.flat_map(|value| (*value as f32).to_le_bytes()).collect(),
             Dtype::F16 => values.flat_map(|value| f16::from_f64(*value).to_le_bytes()).collect(),
             Dtype::Bf16 => values.flat_map(|value| bf16::from_f64(*value).to_le_bytes()).collect(),
+            other => panic!("{other} does not have these numbers"),
         }
     }
 }
@@ -65,6 +66,7 @@ fn file(dtype: Dtype, tensors: &[(&str, &Numbers)]) -> Vec<u8> {
         Dtype::F32 => Stored::F32,
         Dtype::F16 => Stored::F16,
         Dtype::Bf16 => Stored::BF16,
+        other => panic!("{other} does not have these numbers"),
     };
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, numbers)| numbers.stored(dtype)).collect();
     let views = tensors.iter().zip(&bytes).map(|((name, numbers), bytes)| {
@@ -226,7 +228,9 @@ fn array(dtype: Dtype, numbers: &Numbers, is_fortran: bool) -> Vec<u8> {
         Dtype::F64 => "<f8",
         Dtype::F32 => "<f4",
         Dtype::F16 => "<f2",
-        Dtype::Bf16 => panic!("numpy has no such type"),
+        // As MLX writes it: numpy has no such type.
+        Dtype::Bf16 => "<V2",
+        other => panic!("{other} does not have these numbers"),
     };
     let shape = format!("({}, {})", numbers.values.len() / numbers.cols, numbers.cols);
     let in_order = if is_fortran { numbers.transposed() } else { numbers.clone() };
@@ -236,7 +240,7 @@ fn array(dtype: Dtype, numbers: &Numbers, is_fortran: bool) -> Vec<u8> {
 #[test]
 fn numpys_arrays_are_read_in_either_order_and_transposed_for_mlx() {
     let (a, b) = (Numbers::new(5, 2, 17), Numbers::new(2, 7, 18));
-    for dtype in [Dtype::F64, Dtype::F32, Dtype::F16] {
+    for dtype in DTYPES {
         for is_fortran in [false, true] {
             for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
                 let [a_npy, b_npy] = [&a, &b].map(|numbers| array(dtype, numbers, is_fortran));

@@ -2,24 +2,11 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
-use common::files::data;
+use common::files::{data, numbers};
 use lorascope::{Adapter, Dtype};
 
 fn torch(name: &str) -> Adapter {
     Adapter::open(data(&format!("torch/{name}"))).unwrap()
-}
-
-/// Every number of every factor, by the factor's name, with its shape and type.
-fn numbers(adapter: &Adapter) -> BTreeMap<String, (usize, usize, Dtype, Vec<f64>)> {
-    let factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
-    let read = factors.map(|factor| {
-        let matrix = factor.read().unwrap();
-        assert_eq!((matrix.rows, matrix.cols, matrix.dtype), (factor.rows, factor.cols, factor.dtype));
-        (factor.name.clone(), (matrix.rows, matrix.cols, matrix.dtype, matrix.values))
-    });
-    read.collect()
 }
 
 fn assert_holds_the_numbers_of(expected: &str, file_format: &str, names: &[&str]) {

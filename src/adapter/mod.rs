@@ -36,7 +36,8 @@ pub struct Adapter {
     pub(crate) left_out: Vec<LeftOut>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
-    pub(crate) source: Source,
+    /// The files with the tensors: one, or the shards in natural order.
+    pub(crate) sources: Vec<Source>,
 }
 
 impl Adapter {
@@ -81,24 +82,29 @@ impl Adapter {
         self.n_magnitudes
     }
 
-    /// Size of the file that holds the tensors.
+    /// Size of the file that holds the tensors, or of all its shards.
     pub fn n_bytes(&self) -> u64 {
-        self.stamp().n_bytes
+        self.stamps().map(|stamp| stamp.n_bytes).sum()
     }
 
-    /// When that file was last written, if the system knows.
+    /// When that file, or the last of the shards, was last written, if the system knows.
     pub fn modified(&self) -> Option<SystemTime> {
-        self.stamp().modified()
+        self.stamps().filter_map(|stamp| stamp.modified()).max()
     }
 
-    /// Size and time of that file when its header was read.
+    /// Size and time of that file, or of all shards, when its header was read.
+    #[cfg(feature = "scan")]
     pub(crate) fn stamp(&self) -> FileStamp {
+        FileStamp::of_all(self.stamps())
+    }
+
+    fn stamps(&self) -> impl Iterator<Item = FileStamp> {
         let untimed = |n_bytes| FileStamp { n_bytes, modified_ns: None };
-        match self.source.whole() {
+        self.sources.iter().map(move |source| match source.whole() {
             Source::File(file) => file.stamp,
             Source::Memory(_, bytes) => untimed(bytes.len() as u64),
             Source::Deflated(part) => untimed(part.n_bytes),
-        }
+        })
     }
 
     /// The naming scheme of the tensors.

@@ -27,12 +27,10 @@ pub(super) fn bounds(nu: f64, n: usize, sigma_1: f64) -> Bounds {
 
 /// ‖E‖_F of the rounding error that the stored type may have left in these numbers.
 pub(super) fn rounding_norm(values: &[f64], dtype: Dtype) -> f64 {
-    let (mantissa_bits, least_exponent) = match dtype {
-        Dtype::F64 => return 0.0,
-        Dtype::F32 => (23, -149),
-        Dtype::F16 => (10, -24),
-        Dtype::Bf16 => (7, -133),
-    };
+    if dtype == Dtype::F64 {
+        return 0.0;
+    }
+    let (mantissa_bits, least_exponent) = dtype.precision();
     let least = 2f64.powi(least_exponent + mantissa_bits);
     let squares = simd::sum(values, |value| power(value, least).powi(2));
     (squares / 12.0).sqrt() * 2f64.powi(-mantissa_bits)
@@ -41,7 +39,7 @@ pub(super) fn rounding_norm(values: &[f64], dtype: Dtype) -> f64 {
 /// The power of two at or below a number's magnitude, at least `least`, which is 2^mantissa_bits ulps of the stored type;
 /// 0 for an exact zero.
 fn power(value: f64, least: f64) -> f64 {
-    // Every stored f32, f16 and bf16, subnormals included, is a normal f64: without its mantissa it is that power.
+    // Every stored number of up to 32 bits, subnormals included, is a normal f64: without its mantissa it is that power.
     let power = f64::from_bits(value.to_bits() & (0x7ff << 52));
     let power = if power < least { least } else { power };
     if value == 0.0 { 0.0 } else { power }
@@ -61,6 +59,14 @@ mod tests {
         close(norm(Dtype::F16, &[1.5]), half::f16::EPSILON.to_f64());
         close(norm(Dtype::F16, &[half::f16::MIN_POSITIVE_SUBNORMAL.to_f64()]), 2f64.powi(-24));
         close(norm(Dtype::Bf16, &[3.0]), 2.0 * half::bf16::EPSILON.to_f64());
+        // The spacings of eight bits: 1/8 and 1/4 of the power of two, and that of the subnormals.
+        close(norm(Dtype::F8E4m3, &[1.75]), 0.125);
+        close(norm(Dtype::F8E4m3, &[2f64.powi(-9)]), 2f64.powi(-9));
+        close(norm(Dtype::F8E4m3, &[2f64.powi(-6)]), 2f64.powi(-9));
+        close(norm(Dtype::F8E5m2, &[-6.0]), 1.0);
+        close(norm(Dtype::F8E5m2, &[2f64.powi(-15)]), 2f64.powi(-16));
+        close(norm(Dtype::F8E4m3Fnuz, &[2f64.powi(-10)]), 2f64.powi(-10));
+        close(norm(Dtype::F8E5m2Fnuz, &[2f64.powi(-17)]), 2f64.powi(-17));
         close(norm(Dtype::F32, &[1.0, 0.0, 1.0, 1.0, 1.0]), 2.0 * f64::from(f32::EPSILON));
         assert_eq!(norm(Dtype::Bf16, &[0.0, -0.0]), 0.0);
     }

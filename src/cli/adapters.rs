@@ -11,7 +11,7 @@ use super::console::Console;
 use super::options::{SelectionArgs, open_options};
 use super::warnings::list_left_out;
 use crate::adapter::left_out;
-use crate::formats::search;
+use crate::formats::{is_adapter_folder, search};
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
 use crate::{Adapter, InAll, Method};
@@ -34,23 +34,23 @@ impl Adapters {
         let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         for name in named {
             for path in expand(name)? {
-                let direct = options.open(&path);
-                let error = match direct {
-                    // A path that is named twice is meant twice.
-                    Ok(adapter) => {
-                        if places.insert(place(&path)) || path == *name {
-                            opened.all.push(adapter);
+                if !path.is_dir() || is_adapter_folder(&path) {
+                    match options.open(&path) {
+                        Ok(adapter) => {
+                            // A path that is named twice is meant twice.
+                            if places.insert(place(&path)) || path == *name {
+                                opened.all.push(adapter);
+                            }
+                            continue;
                         }
-                        continue;
+                        Err(error) if !path.is_dir() => return Err(error.into()),
+                        Err(_) => {}
                     }
-                    Err(error) => error,
-                };
-                if !path.is_dir() {
-                    return Err(error.into());
                 }
                 let (found, adapters) = search(&path, &options, std::convert::identity)?;
                 if found.checkpoints.is_empty() && found.bad.is_empty() {
-                    return Err(error.into());
+                    // Opened as one, it says what it holds.
+                    opened.all.push(options.open(&path)?);
                 }
                 for (path, what) in &found.ignored {
                     console.detail("ignored", format!("{}: {what}", path.display()));

@@ -51,6 +51,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
             "give only the inputs of the first share, for example with --list; new ones can be added when all blocks are done".to_owned()
         }
         Remedy::KeepEngine { kind } => format!("use --engine {kind}, or start over with --fresh"),
+        Remedy::MixBaseModels => {
+            "without --same-base, checkpoints of different base models are paired too".to_owned()
+        }
         Remedy::AllowMissing => "without --strict, it is left out of the table".to_owned(),
         Remedy::RestoreCheckpoint => {
             "give the cache that the scan used with --cache DIR, or put the checkpoint back in its place".to_owned()
@@ -144,7 +147,8 @@ mod tests {
             Remedy::KeepInputs => Remedy::ForgetInputs,
             Remedy::ForgetInputs => Remedy::KeepInputsOfShares,
             Remedy::KeepInputsOfShares => Remedy::KeepEngine { kind: "gpu".to_owned() },
-            Remedy::KeepEngine { .. } => Remedy::AllowMissing,
+            Remedy::KeepEngine { .. } => Remedy::MixBaseModels,
+            Remedy::MixBaseModels => Remedy::AllowMissing,
             Remedy::AllowMissing => Remedy::RestoreCheckpoint,
             Remedy::RestoreCheckpoint => Remedy::NameCache,
             Remedy::NameCache => Remedy::MoveCache,

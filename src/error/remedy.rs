@@ -81,6 +81,8 @@ pub enum Remedy {
         /// `cpu` or `gpu`.
         kind: String,
     },
+    /// Pair checkpoints of different base models too.
+    MixBaseModels,
     /// Allow modules without a basis, which are left out of the table.
     AllowMissing,
     /// Name the cache that the scan used, or put the checkpoint back in its place.
@@ -151,6 +153,7 @@ impl fmt::Display for Remedy {
                 "name only the inputs of the first share; new ones can be added when all blocks are done"
             }
             Self::KeepEngine { kind } => return write!(f, "use the engine {kind}, or start the scan over"),
+            Self::MixBaseModels => "pair checkpoints of different base models too, if they are of one architecture",
             Self::AllowMissing => "a scan that is not strict leaves it out of the table",
             Self::RestoreCheckpoint => "name the cache that the scan used, or put the checkpoint back in its place",
             Self::NameCache => "name a folder for the cache",

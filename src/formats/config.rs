@@ -2,41 +2,65 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::adapter::Source;
 use crate::error::{Fault, Result};
+use crate::formats::lenient::{Field, Object};
 use crate::formats::limits::Limits;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::text::quoted;
 
 /// The fields that are read. All others are ignored.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct Fields {
-    peft_type: Option<String>,
-    peft_version: Option<String>,
-    base_model_name_or_path: Option<String>,
-    r: Option<f64>,
+    peft_type: Field<String>,
+    peft_version: Field<String>,
+    base_model_name_or_path: Field<String>,
+    r: Field<f64>,
     /// AdaLoRA's initial r, by which updates are scaled even when fewer directions remain.
-    init_r: Option<f64>,
-    lora_alpha: Option<f64>,
-    alpha_pattern: Option<Patterns>,
-    rank_pattern: Option<Patterns>,
-    use_rslora: Option<bool>,
-    use_dora: Option<bool>,
-    fan_in_fan_out: Option<bool>,
-    target_parameters: Option<Vec<String>>,
+    init_r: Field<f64>,
+    lora_alpha: Field<f64>,
+    alpha_pattern: Field<Patterns>,
+    rank_pattern: Field<Patterns>,
+    use_rslora: Field<bool>,
+    use_dora: Field<bool>,
+    fan_in_fan_out: Field<bool>,
+    target_parameters: Field<Vec<String>>,
     /// MLX: the base model.
-    model: Option<String>,
+    model: Field<String>,
     /// MLX: `lora`, `dora` or `full`.
-    fine_tune_type: Option<String>,
-    lora_parameters: Option<MlxParameters>,
+    fine_tune_type: Field<String>,
+    lora_parameters: Field<MlxParameters>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 struct MlxParameters {
-    rank: Option<f64>,
-    scale: Option<f64>,
+    rank: Field<f64>,
+    scale: Field<f64>,
+}
+
+impl From<&Object> for Fields {
+    fn from(of: &Object) -> Self {
+        let patterns = |name| of.field(name, |json| serde_json::from_str(json).ok());
+        let parameters = of.field("lora_parameters", |json| serde_json::from_str::<Object>(json).ok());
+        Self {
+            peft_type: of.text("peft_type"),
+            peft_version: of.text("peft_version"),
+            base_model_name_or_path: of.text("base_model_name_or_path"),
+            r: of.number("r"),
+            init_r: of.number("init_r"),
+            lora_alpha: of.number("lora_alpha"),
+            alpha_pattern: patterns("alpha_pattern"),
+            rank_pattern: patterns("rank_pattern"),
+            use_rslora: of.flag("use_rslora"),
+            use_dora: of.flag("use_dora"),
+            fan_in_fan_out: of.flag("fan_in_fan_out"),
+            target_parameters: of.texts("target_parameters"),
+            model: of.text("model"),
+            fine_tune_type: of.text("fine_tune_type"),
+            lora_parameters: parameters
+                .map(|of| MlxParameters { rank: of.number("rank"), scale: of.number("scale") }),
+        }
+    }
 }
 
 /// The config of a method with A and B: LoRA or AdaLoRA.
@@ -64,8 +88,8 @@ impl Config {
     /// Reads the file.
     ///
     /// # Errors
-    /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is not a JSON object with these
-    /// fields, `Unsupported` when the method has no A and B.
+    /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is not a JSON object, `Unsupported` when
+    /// the method has no A and B.
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
         let source = Source::file(path)?;
         let reader = source.open()?;
@@ -74,28 +98,21 @@ impl Config {
             return Err(Fault::new(found, format!("at most {}", limits.config_bytes)).at(path).limit());
         }
         let text = reader.head(reader.n_bytes() as usize)?;
-        let fields = serde_json::from_slice(&text).map_err(|error| {
+        let object = serde_json::from_slice(&text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             let expected = "an object with peft_type and base_model_name_or_path";
             Fault::new(found, expected).at(path).malformed()
         })?;
-        Self::of(path, fields)
+        Self::of(path, &object)
     }
 
-    /// A config from the metadata of `path`, where diffusers keeps it.
+    /// A config from the fields that `path` has of it, in a file of its own or, with diffusers, in its metadata.
     ///
     /// # Errors
-    /// As [`Config::read`], without `Io` and `Limit`.
-    pub(super) fn from_json(path: &Path, json: serde_json::Value) -> Result<Self> {
-        let fields = serde_json::from_value(json).map_err(|error| {
-            let found = format!("JSON that cannot be read ({error})");
-            Fault::new(found, "the fields of a LoraConfig").at(path).of("lora_adapter_metadata").malformed()
-        })?;
-        Self::of(path, fields)
-    }
-
-    fn of(path: &Path, fields: Fields) -> Result<Self> {
-        let method = fields.peft_type.as_deref().unwrap_or("LORA");
+    /// `Unsupported` when the method has no A and B.
+    pub(super) fn of(path: &Path, object: &Object) -> Result<Self> {
+        let fields = Fields::from(object);
+        let method = fields.peft_type.known().map_or("LORA", |method| method.trim_start_matches("PeftType."));
         let is_adalora = method.eq_ignore_ascii_case("ADALORA");
         if !method.eq_ignore_ascii_case("LORA") && !is_adalora {
             let fault = Fault::new(quoted(method), "`LORA` or `ADALORA`").at(path).of("peft_type");
@@ -103,7 +120,7 @@ impl Config {
                 .hint("only methods with an A and a B for each module have subspaces to compare")
                 .unsupported());
         }
-        if fields.fine_tune_type.as_deref() == Some("full") {
+        if fields.fine_tune_type.known().is_some_and(|kind| kind == "full") {
             let fault = Fault::new("`full`", "`lora` or `dora`").at(path).of("fine_tune_type");
             return Err(fault.unsupported());
         }
@@ -112,70 +129,82 @@ impl Config {
 
     pub(super) fn base_model(&self) -> Option<&str> {
         let Fields { base_model_name_or_path, model, .. } = &self.fields;
-        base_model_name_or_path.as_deref().or(model.as_deref().filter(|_| self.is_mlx()))
+        let of_mlx = || model.known().filter(|_| self.is_mlx());
+        base_model_name_or_path.known().or_else(of_mlx).map(String::as_str)
     }
 
     /// The library that wrote it, with its version if known.
     pub(super) fn trainer(&self) -> Option<String> {
-        match &self.fields.peft_version {
+        match self.fields.peft_version.known() {
             Some(version) => Some(format!("PEFT {version}")),
             None => self.is_mlx().then(|| "MLX".to_owned()),
         }
     }
 
     pub(super) fn is_dora(&self) -> bool {
-        self.fields.use_dora == Some(true) || self.fields.fine_tune_type.as_deref() == Some("dora")
+        let Fields { use_dora, fine_tune_type, .. } = &self.fields;
+        *use_dora == Field::Known(true) || fine_tune_type.known().is_some_and(|kind| kind == "dora")
     }
 
     pub(super) fn is_conv1d(&self) -> bool {
-        self.fields.fan_in_fan_out == Some(true)
+        self.fields.fan_in_fan_out == Field::Known(true)
     }
 
     pub(super) fn target_parameters(&self) -> &[String] {
-        self.fields.target_parameters.as_deref().unwrap_or_default()
+        self.fields.target_parameters.known().map_or(&[], Vec::as_slice)
     }
 
     fn is_mlx(&self) -> bool {
-        self.fields.peft_type.is_none() && self.fields.lora_parameters.is_some()
+        self.fields.peft_type.known().is_none() && self.fields.lora_parameters.known().is_some()
     }
 
     /// The rank of every module in MLX's config.
     pub(super) fn mlx_rank(&self) -> Option<f64> {
-        self.fields.lora_parameters.filter(|_| self.is_mlx())?.rank
+        self.fields.lora_parameters.known().filter(|_| self.is_mlx())?.rank.known().copied()
     }
 
-    /// Fails when there are too many patterns to match them with so many modules in reasonable time.
-    ///
-    /// # Errors
-    /// `Limit`.
-    pub(super) fn check_patterns(&self, n_modules: usize) -> Result<()> {
-        let all = [&self.fields.alpha_pattern, &self.fields.rank_pattern];
-        all.into_iter().flatten().try_for_each(|patterns| patterns.check(&self.path, n_modules))
+    /// The file that has it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its alpha_pattern and its rank_pattern, if it has them.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Patterns> {
+        [&self.fields.alpha_pattern, &self.fields.rank_pattern].into_iter().filter_map(Field::known)
     }
 
     /// The rank that the config has for the module of this path.
     pub(super) fn rank(&self, path: &str) -> Option<usize> {
-        let rank = find(&self.fields.rank_pattern, unwrapped(path), self.fields.r)?;
+        let rank = find(&self.fields.rank_pattern, unwrapped(path), self.fields.r.known().copied())?;
         // PEFT writes only whole ranks from 1 on.
         (rank.fract() == 0.0 && (1.0..1e9).contains(&rank)).then_some(rank as usize)
     }
 
     /// How the update of the module of this path is scaled, if it has this rank.
     pub(super) fn scale(&self, path: &str, rank: usize) -> Scale {
-        if let Some(MlxParameters { scale, .. }) = self.fields.lora_parameters.filter(|_| self.is_mlx()) {
-            return Scale { alpha: None, scaling: scale };
+        if let Some(mlx) = self.fields.lora_parameters.known().filter(|_| self.is_mlx()) {
+            return Scale { alpha: None, scaling: mlx.scale.known().copied() };
         }
         let module = unwrapped(path);
-        let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha);
+        let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha.known().copied());
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
-            let initial = self.fields.init_r.unwrap_or(rank);
+            let initial = match self.fields.init_r {
+                Field::Absent => Some(rank),
+                Field::Known(initial) => Some(initial),
+                Field::Unknown => None,
+            };
             // PEFT takes an alpha of 0 as the rank.
-            alpha.map(|alpha| if alpha > 0.0 { alpha } else { initial } / (initial + ADALORA_EPSILON))
+            let alpha = alpha.zip(initial).map(|(alpha, initial)| if alpha > 0.0 { alpha } else { initial });
+            alpha.zip(initial).map(|(alpha, initial)| alpha / (initial + ADALORA_EPSILON))
         } else {
             let rank = find(&self.fields.rank_pattern, module, Some(rank));
-            let is_rslora = self.fields.use_rslora == Some(true);
-            alpha.zip(rank).map(|(alpha, rank)| alpha / if is_rslora { rank.sqrt() } else { rank })
+            let divisor = match self.fields.use_rslora {
+                Field::Known(true) => rank.map(f64::sqrt),
+                Field::Known(false) | Field::Absent => rank,
+                Field::Unknown => None,
+            };
+            alpha.zip(divisor).map(|(alpha, divisor)| alpha / divisor)
         };
         // PEFT writes no rank of 0 or below.
         Scale { alpha, scaling: by_rank.filter(|scaling| scaling.is_finite()) }
@@ -190,8 +219,13 @@ fn unwrapped(mut path: &str) -> &str {
     path
 }
 
-fn find(patterns: &Option<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
-    match patterns.as_ref().map_or(Lookup::Absent, |patterns| patterns.find(module)) {
+fn find(patterns: &Field<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
+    let found = match patterns {
+        Field::Absent => Lookup::Absent,
+        Field::Known(patterns) => patterns.find(module),
+        Field::Unknown => Lookup::Unknown,
+    };
+    match found {
         Lookup::Value(value) => Some(value),
         Lookup::Absent => default,
         Lookup::Unknown => None,

@@ -9,20 +9,24 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::Reader;
 use crate::adapter::Adapter;
+#[cfg(feature = "scan")]
+use crate::adapter::Source;
 use crate::error::Result;
+#[cfg(feature = "scan")]
+use crate::files::FileStamp;
 
 /// Bytes that are read at once, at most: they are still in the second cache when they are digested.
 const CHUNK_BYTES: usize = 1 << 17;
 
 impl Adapter {
-    /// SHA-256 of the file that holds the tensors, 64 hexadecimal digits. Reads the whole file.
+    /// SHA-256 of the file that holds the tensors, 64 hexadecimal digits; of shards, one after the other. Reads all of it.
     ///
     /// # Errors
     /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        if let Some(module) = self.modules.first() {
-            let reader = module.a.source.whole().open()?;
+        for source in &self.sources {
+            let reader = source.whole().open()?;
             each_chunk(&reader, 0..reader.n_bytes(), &mut vec![], |chunk| hash.update(chunk))?;
         }
         Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
@@ -32,10 +36,30 @@ impl Adapter {
         }))
     }
 
-    /// The file that holds the tensors.
+    /// The files that hold the tensors: one, or its shards.
     #[cfg(feature = "scan")]
-    pub(crate) fn model_file(&self) -> &Path {
-        self.modules.first().map_or(&self.path, |module| module.a.path())
+    pub(crate) fn model_files(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(Source::path)
+    }
+
+    /// Whether both are in the same files, however these are named. Files that are not there, such as what is built into the
+    /// binary, are not the same.
+    #[cfg(feature = "scan")]
+    pub(crate) fn has_files_of(&self, other: &Self) -> bool {
+        let places = |adapter: &Self| -> Option<Vec<_>> {
+            adapter.model_files().map(|file| std::fs::canonicalize(file).ok()).collect()
+        };
+        places(self).is_some_and(|own| !own.is_empty() && places(other) == Some(own))
+    }
+
+    /// The stamp of the files as they are now.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    #[cfg(feature = "scan")]
+    pub(crate) fn stamp_now(&self) -> Result<FileStamp> {
+        let stamps = self.model_files().map(FileStamp::of).collect::<Result<Vec<_>>>()?;
+        Ok(FileStamp::of_all(stamps))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Searches a folder for adapters, which are recognised by content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,20 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::adapter::Adapter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::formats::containers::has_suffix;
-use crate::formats::folder::{self, CONFIG};
+use crate::formats::folder::{self, CONFIG, MODELS, Own};
 use crate::formats::limits::Limits;
 use crate::formats::options::OpenOptions;
+use crate::formats::shards::{indexed, shard};
 use crate::names::natural_cmp;
+use crate::text::some_of;
 
 /// What a folder holds, each list in natural order of the paths.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Discovered {
-    /// Adapters, each a path for [`OpenOptions::open_all`]: a PEFT folder, or a file.
+    /// Adapters, each a path for [`OpenOptions::open_all`]: a folder of one, or a file (of one in shards, the first).
     pub checkpoints: Vec<PathBuf>,
     /// Files that are not adapters, with what they are: optimizer states, tokenizers, full models, text, a second link to
     /// a checkpoint.
@@ -31,8 +33,9 @@ pub struct Discovered {
 /// Finds every adapter at and under `path`, within these limits. Reads only headers. Links are followed, and a file counts
 /// once even if several links lead to it.
 ///
-/// A folder with an `adapter_model.safetensors` or `.bin`, or MLX's `adapters.safetensors`, is one adapter, and so is every
-/// other file that opens as one. Other files are recognised by their first bytes. The name decides only if these are of no
+/// A folder with an `adapter_model.safetensors` or `.bin`, MLX's `adapters.safetensors`, the shards of one of these, or
+/// diffusers' `pytorch_lora_weights` as its only safetensors file is one adapter, and so is every other file that opens as
+/// one. Other files are recognised by their first bytes. The name decides only if these are of no
 /// known kind, or show that the content was lost (an empty file, a web page, a Git LFS pointer): with the suffix of a
 /// checkpoint, such as `.safetensors` or `.ckpt`, the file counts as damaged.
 ///
@@ -79,6 +82,35 @@ pub(crate) fn search<T: Send>(
     let (paths, kept) = checkpoints.into_iter().unzip();
     found.checkpoints = paths;
     Ok((found, kept))
+}
+
+/// More files than this are not searched for the one adapter that a folder was named for.
+const MAX_FILES: usize = 10_000;
+
+/// The path of the only adapter in a folder.
+///
+/// # Errors
+/// `Invalid` when there is none, or several; that of a checkpoint that cannot be read, if there is no other; `Io`.
+pub(super) fn only(path: &Path, options: &OpenOptions) -> Result<PathBuf> {
+    if WalkDir::new(path).follow_links(true).into_iter().take(MAX_FILES + 1).count() > MAX_FILES {
+        let fault = Fault::new(format!("more than {MAX_FILES} files"), "an adapter's folder").at(path);
+        return Err(fault.hint("name the adapter's own folder or file").invalid());
+    }
+    let (Discovered { mut checkpoints, mut bad, .. }, _) = search(path, options, drop)?;
+    match (checkpoints.len(), bad.len()) {
+        (1, 0) => Ok(checkpoints.remove(0)),
+        (0, 1) => Err(bad.remove(0).1),
+        (0, 0) => Err(folder::no_adapter(path)?),
+        (n, n_bad) => {
+            let unreadable =
+                if n_bad > 0 { format!(" and {n_bad} that cannot be read") } else { String::new() };
+            let paths = checkpoints.iter().chain(bad.iter().map(|(path, _)| path));
+            let hint = format!("name one of {}", some_of(paths.map(|path| path.display().to_string())));
+            let found =
+                format!("{n} adapters{unreadable}").replacen("1 adapters", "1 adapter", usize::from(n == 1));
+            Err(Fault::new(found, "one adapter in the folder").at(path).hint(hint).invalid())
+        }
+    }
 }
 
 /// A file, or the folder that it is the adapter of.
@@ -134,8 +166,10 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
         }
     }
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
-    let mut candidates: Vec<Candidate> = files.into_par_iter().filter_map(candidate).collect();
-    // A PEFT folder takes precedence over a bare file, and a file over a link to it.
+    let mut candidates: Vec<Candidate> =
+        files.chunk_by(|a, b| a.parent() == b.parent()).flat_map(in_folder).collect();
+    candidates.par_iter_mut().for_each(|candidate| candidate.real = candidate.file.canonicalize().ok());
+    // An adapter's folder takes precedence over a bare file, and a file over a link to it.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let mut taken: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     candidates.sort_by_cached_key(|Candidate { path, file, real }| {
@@ -159,15 +193,35 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     Ok(candidates)
 }
 
-/// `None` for the config of a PEFT folder, and for its older model files.
-fn candidate(file: PathBuf) -> Option<Candidate> {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let path = match folder::model(folder) {
-        Some(model) if model == file => folder,
-        Some(_) if folder::MODELS.iter().chain([&CONFIG]).any(|name| file.ends_with(name)) => return None,
-        _ => &file,
-    };
-    Some(Candidate { path: path.to_owned(), real: file.canonicalize().ok(), file })
+/// What may be an adapter of the files of one folder: without the config of an adapter, its older files, and all shards of a file
+/// but the first.
+fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<String> = files.iter().map(name).collect();
+    let own = folder::own(&names);
+    let mut first_shards: BTreeSet<String> = BTreeSet::new();
+    let is_sharded = |whole: &str| names.iter().any(|name| shard(name).is_some_and(|(of, ..)| of == whole));
+    let mut candidates = vec![];
+    for (file, name) in files.iter().zip(&names) {
+        let whole = shard(name).map(|(whole, ..)| whole).or_else(|| indexed(name).map(str::to_owned));
+        let is_own = match (&own, &whole) {
+            (Some(Own::File(model)), _) => model == name,
+            (Some(Own::Shards(model)), Some(whole)) => model == whole,
+            _ => false,
+        };
+        let is_left_out = match &whole {
+            // The index stands for shards only where there are none.
+            Some(whole) if indexed(name).is_some() && is_sharded(whole) => true,
+            Some(whole) => !first_shards.insert(whole.clone()),
+            None => own.is_some() && !is_own && MODELS.iter().chain([&CONFIG]).any(|other| other == name),
+        };
+        if !is_left_out {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            let path = if is_own { folder } else { file };
+            candidates.push(Candidate { path: path.to_owned(), file: file.clone(), real: None });
+        }
+    }
+    candidates
 }
 
 /// Sorts what the system did not open.

@@ -8,9 +8,12 @@ use crate::adapter::Dtype;
 impl Dtype {
     /// The type with this name in safetensors, if factors can have it.
     pub(super) fn from_safetensors(name: &str) -> Option<Self> {
-        [Self::F64, Self::F32, Self::F16, Self::Bf16].into_iter().find(|dtype| dtype.to_string() == name)
+        Self::ALL.into_iter().find(|dtype| dtype.to_string() == name)
     }
 }
+
+/// The types that factors can have, as messages list them.
+pub(super) const NAMES: &str = "F64, F32, F16, BF16 or one of F8";
 
 /// Little-endian numbers, widened without rounding. An incomplete last number is left out.
 pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
@@ -19,7 +22,29 @@ pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
         Dtype::F32 => bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect(),
         Dtype::F16 => Arch::new().dispatch(Halves(bytes.as_chunks().0)),
         Dtype::Bf16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).into()).collect(),
+        Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {
+            let table: Vec<f64> = (0..=u8::MAX).map(|bits| eighth(bits, dtype)).collect();
+            bytes.iter().map(|&bits| table[usize::from(bits)]).collect()
+        }
     }
+}
+
+/// The number that these eight bits are.
+fn eighth(bits: u8, dtype: Dtype) -> f64 {
+    let (mantissa_bits, least_exponent) = dtype.precision();
+    let magnitude = bits & 0x7f;
+    let (exponent, fraction) =
+        (i32::from(magnitude >> mantissa_bits), i32::from(magnitude & ((1 << mantissa_bits) - 1)));
+    let (top_exponent, top_fraction) = ((1 << (7 - mantissa_bits)) - 1, (1 << mantissa_bits) - 1);
+    let special = match dtype {
+        // What would be -0 is the only NaN.
+        Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => (bits == 0x80).then_some(f64::NAN),
+        Dtype::F8E4m3 => ((exponent, fraction) == (top_exponent, top_fraction)).then_some(f64::NAN),
+        _ => (exponent == top_exponent).then_some(if fraction == 0 { f64::INFINITY } else { f64::NAN }),
+    };
+    let spacing = 2f64.powi(least_exponent + (exponent - 1).max(0));
+    let whole = if exponent == 0 { fraction } else { fraction + (1 << mantissa_bits) };
+    special.unwrap_or(f64::from(whole) * spacing).copysign(if bits & 0x80 == 0 { 1.0 } else { -1.0 })
 }
 
 /// f16 by integer operations and one product, which vectorise.
@@ -49,6 +74,9 @@ pub(super) fn number(bytes: &[u8], dtype: Dtype) -> f64 {
         Dtype::F32 => bytes.first_chunk().map_or(f64::NAN, |raw| f32::from_le_bytes(*raw).into()),
         Dtype::F16 => bytes.first_chunk().map_or(f64::NAN, |raw| f16::from_le_bytes(*raw).into()),
         Dtype::Bf16 => bytes.first_chunk().map_or(f64::NAN, |raw| bf16::from_le_bytes(*raw).into()),
+        Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {
+            bytes.first().map_or(f64::NAN, |&bits| eighth(bits, dtype))
+        }
     }
 }
 
@@ -83,13 +111,43 @@ mod tests {
         };
         for bits in 0..=u16::MAX {
             let bytes = [bits.to_le_bytes(), [0x12, 0x34], [0x56, 0x78], (!bits).to_le_bytes()].concat();
-            for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+            for dtype in Dtype::ALL {
                 same(&bytes, dtype);
             }
         }
-        for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        for dtype in Dtype::ALL {
             assert!(number(&[0; 8][..dtype.size_bytes() - 1], dtype).is_nan());
         }
+    }
+
+    /// Largest, smallest normal and smallest subnormal of the OCP 8-bit formats and of the FNUZ ones (arXiv 2209.05433 and
+    /// 2206.02915), and what torch gives for some other bits.
+    #[test]
+    fn widens_eight_bits_as_the_formats_define_them() {
+        let one = |bits: u8, dtype: Dtype| widen(&[bits], dtype)[0];
+        for (dtype, largest, normal, subnormal) in [
+            (Dtype::F8E4m3, (0x7e, 448.0), (0x08, -6), -9),
+            (Dtype::F8E5m2, (0x7b, 57344.0), (0x04, -14), -16),
+            (Dtype::F8E4m3Fnuz, (0x7f, 240.0), (0x08, -7), -10),
+            (Dtype::F8E5m2Fnuz, (0x7f, 57344.0), (0x04, -15), -17),
+        ] {
+            assert_eq!(one(largest.0, dtype), largest.1, "{dtype}");
+            assert_eq!(one(largest.0 | 0x80, dtype), -largest.1, "{dtype}");
+            assert_eq!(one(normal.0, dtype), 2f64.powi(normal.1), "{dtype}");
+            assert_eq!(one(1, dtype), 2f64.powi(subnormal), "{dtype}");
+            assert_eq!(one(0, dtype), 0.0, "{dtype}");
+            let mut rising = (0..=largest.0).map(|bits| one(bits, dtype));
+            assert!(rising.clone().zip(rising.by_ref().skip(1)).all(|(low, high)| low < high), "{dtype}");
+        }
+        assert_eq!((one(0x38, Dtype::F8E4m3), one(0xb9, Dtype::F8E4m3)), (1.0, -1.125));
+        assert_eq!((one(0x3c, Dtype::F8E5m2), one(0x3d, Dtype::F8E5m2)), (1.0, 1.25));
+        assert_eq!((one(0x40, Dtype::F8E4m3Fnuz), one(0x40, Dtype::F8E5m2Fnuz)), (1.0, 1.0));
+        for (dtype, bits) in
+            [(Dtype::F8E4m3, 0x7f), (Dtype::F8E4m3, 0xff), (Dtype::F8E5m2, 0x7d), (Dtype::F8E4m3Fnuz, 0x80)]
+        {
+            assert!(one(bits, dtype).is_nan(), "{dtype} {bits:#x}");
+        }
+        assert_eq!((one(0x7c, Dtype::F8E5m2), one(0xfc, Dtype::F8E5m2)), (f64::INFINITY, f64::NEG_INFINITY));
     }
 
     #[test]
@@ -101,6 +159,7 @@ mod tests {
     #[test]
     fn knows_the_safetensors_names() {
         assert_eq!(Dtype::from_safetensors("BF16"), Some(Dtype::Bf16));
-        assert_eq!(Dtype::from_safetensors("F8_E4M3"), None);
+        assert_eq!(Dtype::from_safetensors("F8_E4M3"), Some(Dtype::F8E4m3));
+        assert_eq!(Dtype::from_safetensors("F8_E8M0"), None);
     }
 }

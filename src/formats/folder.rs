@@ -5,6 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
 use crate::formats::containers::has_suffix;
+use crate::formats::limits::Limits;
+use crate::formats::shards::{Shards, indexed, shard};
 use crate::names::natural_cmp;
 use crate::text::some_of;
 
@@ -14,31 +16,102 @@ pub(super) const CONFIG: &str = "adapter_config.json";
 const MODEL: &str = "adapter_model.safetensors";
 const MLX_MODEL: &str = "adapters.safetensors";
 
-/// The file with the tensors, if this is a folder of PEFT or MLX.
-pub(super) fn model(folder: &Path) -> Option<PathBuf> {
-    // `symlink_metadata` sees a dangling link; the error on opening it is clearer than "no adapter here".
-    MODELS.iter().map(|name| folder.join(name)).find(|model| model.symlink_metadata().is_ok())
+/// What diffusers calls it. Such a file is the folder's adapter only if no other file could be one, because people collect files
+/// of this name next to others.
+const DIFFUSERS: [&str; 2] = ["pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"];
+
+/// The part of a folder that makes it an adapter by its names alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Own {
+    /// This file.
+    File(String),
+    /// The shards of a file of this name.
+    Shards(String),
+}
+
+/// What makes a folder with these files an adapter: a file of a name that libraries give it, or the shards of one.
+pub(super) fn own(names: &[String]) -> Option<Own> {
+    let is_there = |name: &str| names.iter().any(|other| other == name);
+    if let Some(name) = MODELS.into_iter().find(|name| is_there(name)) {
+        return Some(Own::File(name.to_owned()));
+    }
+    let known = || MODELS.into_iter().chain(DIFFUSERS);
+    let whole = |name: &String| match shard(name) {
+        Some((whole, ..)) => known().find(|model| *model == whole),
+        None => known().find(|model| indexed(name) == Some(*model)),
+    };
+    if let Some(model) = known().find(|model| names.iter().any(|name| whole(name) == Some(model))) {
+        return Some(Own::Shards(model.to_owned()));
+    }
+    let name = DIFFUSERS.into_iter().find(|name| is_there(name))?;
+    let is_other = |other: &String| other.ends_with(".safetensors") && other != name;
+    (!names.iter().any(is_other)).then(|| Own::File(name.to_owned()))
+}
+
+/// Whether the folder is an adapter by the names in it, so that it need not be searched for one.
+#[cfg(feature = "cli")]
+pub(crate) fn is_adapter_folder(path: &Path) -> bool {
+    names(path).is_ok_and(|names| own(&names).is_some())
 }
 
 /// The files of one adapter.
 #[derive(Debug)]
 pub(super) struct Located {
-    pub(super) model: PathBuf,
+    /// With the tensors.
+    pub(super) model: Model,
     /// Not every adapter has one.
     pub(super) config: Option<PathBuf>,
 }
 
-/// Finds the adapter's files.
+#[derive(Debug)]
+pub(super) enum Model {
+    File(PathBuf),
+    Shards(Shards),
+}
+
+/// Finds the adapter's files; `None` for a folder that must be searched for one.
 ///
 /// # Errors
-/// `NotFound` when nothing is at the path, `Invalid` when a folder holds no adapter, `Io` when the system refuses.
-pub(super) fn locate(path: &Path) -> Result<Located> {
+/// `NotFound` when nothing is at the path, `Io` when the system refuses, those of [`Shards::of`].
+pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => in_folder(path),
-        Ok(_) => Ok(Located { model: path.to_owned(), config: mlx_config(path) }),
+        Ok(metadata) if metadata.is_dir() => {
+            let names = names(path)?;
+            let Some(own) = own(&names) else { return Ok(None) };
+            let config = Some(path.join(CONFIG)).filter(|config| config.exists());
+            let model = match own {
+                Own::File(name) => Model::File(path.join(name)),
+                Own::Shards(whole) => Model::Shards(Shards::of(path, &whole, None, &names, limits)?),
+            };
+            Ok(Some(Located { model, config }))
+        }
+        Ok(_) => {
+            let model = match part_of(path) {
+                Some((whole, n)) => {
+                    let folder = folder_of(path);
+                    Model::Shards(Shards::of(folder, &whole, n, &names(folder)?, limits)?)
+                }
+                None => Model::File(path.to_owned()),
+            };
+            Ok(Some(Located { model, config: mlx_config(path) }))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
         Err(error) => Err(Error::io("open", path, error)),
     }
+}
+
+/// The file that is cut into shards of which this is one, with their number, or the index.
+fn part_of(file: &Path) -> Option<(String, Option<u32>)> {
+    let name = file.file_name()?.to_str()?;
+    match shard(name) {
+        Some((_, _, 1)) => None,
+        Some((whole, _, n)) => Some((whole, Some(n))),
+        None => indexed(name).map(|whole| (whole.to_owned(), None)),
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The config next to a checkpoint of an MLX run (`0000100_adapters.safetensors`), which all checkpoints share. It has the
@@ -48,40 +121,34 @@ fn mlx_config(model: &Path) -> Option<PathBuf> {
     Some(model.with_file_name(CONFIG)).filter(|config| is_mlx && config.exists())
 }
 
-fn in_folder(path: &Path) -> Result<Located> {
-    if let Some(model) = model(path) {
-        let config = Some(path.join(CONFIG)).filter(|config| config.exists());
-        return Ok(Located { model, config });
-    }
-    let entries = std::fs::read_dir(path).map_err(|source| Error::io("list", path, source))?;
+/// The names of all that is in a folder, in natural order.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let failed = |source| Error::io("list", folder, source);
     let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(|source| Error::io("list", path, source))?.file_name());
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
     }
-    let mut names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort_by(|a, b| natural_cmp(a, b));
-    Err(no_adapter(path, &names))
+    Ok(names)
 }
 
-/// The error for a folder without an adapter, with a hint at the one that may have been meant.
-fn no_adapter(path: &Path, names: &[String]) -> Error {
-    let sub_folders: Vec<&String> = names.iter().filter(|name| model(&path.join(name)).is_some()).collect();
-    if !sub_folders.is_empty() {
-        let shown = some_of(sub_folders.iter().map(|name| path.join(name).display().to_string()));
-        let found = format!("no {MODEL}");
-        return Fault::new(found, "a PEFT folder").at(path).hint(format!("name one of {shown}")).invalid();
-    }
+/// The error for a folder in which no adapter was found, with a hint at a file that may have been meant.
+///
+/// # Errors
+/// `Io` when the system refuses to list it.
+pub(super) fn no_adapter(path: &Path) -> Result<Error> {
+    let names = names(path)?;
     let others: Vec<&String> = names.iter().filter(|name| has_suffix(Path::new(name))).collect();
     if !others.is_empty() {
         let shown = some_of(others.iter().map(|name| path.join(name).display().to_string()));
         let hint = format!("if one of these is the adapter, name the file itself: {shown}");
-        return Fault::new(format!("no {MODEL}"), "a PEFT folder").at(path).hint(hint).invalid();
+        return Ok(Fault::new(format!("no {MODEL}"), "an adapter's folder").at(path).hint(hint).invalid());
     }
-    let found = match names {
+    let found = match &names[..] {
         [] => "an empty folder".into(),
         names => format!("no {MODEL}, only {}", some_of(names.iter().cloned())),
     };
-    Fault::new(found, "a PEFT folder or an adapter's file").at(path).invalid()
+    Ok(Fault::new(found, "a PEFT folder or an adapter's file").at(path).invalid())
 }
 
 fn missing(path: &Path) -> Error {
@@ -110,4 +177,30 @@ fn hub_name(path: &Path) -> Option<&str> {
     };
     let is_file = has_suffix(path) || path.extension() == Some(OsStr::new("json"));
     (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| name.to_str())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(names: &[&str]) -> Option<Own> {
+        own(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_folder_is_an_adapter_by_the_names_that_libraries_give() {
+        let file = |name: &str| Some(Own::File(name.to_owned()));
+        let shards = |name: &str| Some(Own::Shards(name.to_owned()));
+        assert_eq!(of(&["adapter_model.bin", "adapter_model.safetensors", "x.safetensors"]), file(MODEL));
+        assert_eq!(of(&["0000100_adapters.safetensors", "adapters.safetensors"]), file(MLX_MODEL));
+        assert_eq!(of(&["adapter_model-00001-of-00002.safetensors", "README.md"]), shards(MODEL));
+        assert_eq!(of(&["adapter_model.bin.index.json"]), shards("adapter_model.bin"));
+        assert_eq!(of(&["pytorch_lora_weights-00002-of-00002.safetensors"]), shards(DIFFUSERS[0]));
+        assert_eq!(of(&["optimizer.bin", "pytorch_lora_weights.safetensors"]), file(DIFFUSERS[0]));
+        assert_eq!(of(&["other.safetensors", "pytorch_lora_weights.safetensors"]), None);
+        assert_eq!(
+            of(&["model-00001-of-00002.safetensors", "lora.safetensors", "adapter_config.json"]),
+            None
+        );
+    }
 }

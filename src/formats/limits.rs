@@ -22,8 +22,11 @@ pub struct Limits {
     /// Bytes of one factor, and of a compressed member of an archive after unpacking; 2 GiB. A view of a tensor counts
     /// from its first number to its last.
     pub factor_bytes: u64,
-    /// Bytes of an `adapter_config.json`; 16 MiB.
+    /// Bytes of an `adapter_config.json`, or of a config in the metadata of a file; 16 MiB.
     pub config_bytes: u64,
+    /// Modules of one adapter, of which a tensor may hold thousands (experts, groups of a fused weight). Each takes about a
+    /// kilobyte; 262,144.
+    pub n_modules: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +37,7 @@ impl Default for Limits {
             pickle_steps: 4 << 20,
             factor_bytes: 2 << 30,
             config_bytes: 16 << 20,
+            n_modules: 1 << 18,
         }
     }
 }

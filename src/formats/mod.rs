@@ -11,6 +11,7 @@ mod dtype;
 mod factor_digest;
 mod folder;
 mod left_out;
+mod lenient;
 mod limits;
 mod low_rank;
 mod modules;
@@ -20,6 +21,7 @@ mod patterns;
 mod read;
 mod run;
 mod schemes;
+mod shards;
 mod source;
 mod stored_file;
 mod tensor;
@@ -36,28 +38,34 @@ pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 #[cfg(feature = "scan")]
 pub(crate) use factor_digest::blake3;
+#[cfg(feature = "cli")]
+pub(crate) use folder::is_adapter_folder;
 pub use limits::Limits;
 pub use options::OpenOptions;
 pub(crate) use run::run_and_step;
 
-use crate::adapter::{Adapter, Source};
-use crate::error::Result;
+use crate::adapter::{Adapter, FileFormat, Source};
+use crate::error::{Error, Fault, Result};
 use crate::formats::config::Config;
+use crate::formats::contents::Contents;
+use crate::formats::folder::Model;
 use crate::formats::modules::adapter_names;
+use crate::formats::shards::Shards;
+use crate::text::quoted;
 
 impl Adapter {
-    /// Opens a folder (`adapter_config.json` and its `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`)
-    /// or a file of factors (safetensors, what `torch.save` writes, or `.npz`), within the default [`Limits`]. The file
-    /// format is recognised by the content, the naming scheme by the tensors' names. Reads only headers, and the alphas
-    /// that some schemes keep as tensors. Pickles are never executed.
+    /// Opens a file of factors (safetensors, what `torch.save` writes, or `.npz`), or a folder: with `adapter_config.json` and
+    /// `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`, in shards too, else the only adapter in it. Within
+    /// the default [`Limits`]. The file format is recognised by the content, the naming scheme by the tensors' names. Reads
+    /// only headers, and the alphas that some schemes keep as tensors. Pickles are never executed.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
     /// - `NotFound` when nothing is at the path.
-    /// - `Malformed` when a file breaks its format, or a factor has no partner of its rank.
+    /// - `Malformed` when a file breaks its format, a shard is missing, or a factor has no partner of its rank.
     /// - `Unsupported` when it is of another method, file format or number type, so that it has no LoRA pairs to read.
     /// - `Limit` when it asks for more than [`Limits`] allow.
-    /// - `Invalid` when the folder holds no adapter, or the file holds several: see [`OpenOptions`].
+    /// - `Invalid` when the folder holds no adapter or several, or the file does: see [`OpenOptions`].
     ///
     /// ```
     /// let adapter = lorascope::Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
@@ -86,35 +94,105 @@ impl Adapter {
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let label = label.into();
         let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        Ok(OpenOptions::new().open_source(&label, &source, None, false)?.remove(0))
+        let options = OpenOptions::new();
+        let (file_format, contents) = containers::open(&source, &options.limits)?;
+        let files = Files { label: &label, sources: vec![source], file_format, contents };
+        Ok(options.read(&label, files, None, false)?.remove(0))
     }
+}
+
+/// The opened files of one adapter.
+struct Files<'a> {
+    /// What messages about all of them name.
+    label: &'a Path,
+    sources: Vec<Source>,
+    file_format: FileFormat,
+    contents: Contents,
 }
 
 impl OpenOptions {
     /// Opens the adapter at a path, or all of them.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
-        let files = folder::locate(path)?;
-        let config = files.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
-        let source = Source::file(&files.model)?;
-        self.open_source(path, &source, config.as_ref(), all)
+        let Some(located) = folder::locate(path, &self.limits)? else {
+            let inside = discover::only(path, self)?;
+            let mut adapters = self.open_each(&inside, all)?;
+            adapters.iter_mut().for_each(|adapter| path.clone_into(&mut adapter.path));
+            return Ok(adapters);
+        };
+        let config = located.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
+        let mut shards = match located.model {
+            Model::Shards(shards) => shards,
+            Model::File(file) => {
+                let source = Source::file(&file)?;
+                let (file_format, contents) = containers::open(&source, &self.limits)?;
+                let files = Files { label: &file, sources: vec![source], file_format, contents };
+                return self.read(path, files, config.as_ref(), all);
+            }
+        };
+        let (files, mut wrong) = self.join(path, &mut shards)?;
+        let adapters = self.read(path, files, config.as_ref(), all);
+        match wrong.take() {
+            None => adapters,
+            // Of a split full model that is not whole, it only matters what it is.
+            Some(wrong) => Err(adapters.err().filter(Error::is_other_kind).unwrap_or(wrong)),
+        }
     }
 
-    fn open_source(
+    /// The tensors of all shards, and the first thing that is wrong with them as a whole.
+    fn join<'a>(&self, path: &'a Path, shards: &mut Shards) -> Result<(Files<'a>, Option<Error>)> {
+        let mut wrong = shards.missing.take();
+        let mut joined: Option<Files<'a>> = None;
+        for file in &shards.files {
+            let source = Source::file(file)?;
+            let n_before = joined.as_ref().map_or(0, |files| files.contents.tensors.len());
+            let limits = Limits { n_tensors: self.limits.n_tensors - n_before, ..self.limits.clone() };
+            let (file_format, contents) = containers::open(&source, &limits)?;
+            wrong = wrong.or_else(|| contents.tensors.keys().find_map(|name| shards.misplaced(file, name)));
+            match &mut joined {
+                None => joined = Some(Files { label: path, sources: vec![source], file_format, contents }),
+                Some(files) => {
+                    let twice =
+                        contents.tensors.keys().find(|name| files.contents.tensors.contains_key(*name));
+                    if let Some(name) = twice {
+                        let fault = Fault::new("it in another shard, too", "each tensor once").at(file);
+                        wrong = wrong.or(Some(fault.of(format!("tensor {}", quoted(name))).malformed()));
+                    }
+                    files.sources.push(source);
+                    for (key, word) in contents.metadata {
+                        files.contents.metadata.entry(key).or_insert(word);
+                    }
+                    files.contents.tensors.extend(contents.tensors);
+                }
+            }
+        }
+        match joined {
+            Some(files) => {
+                let tensors = &files.contents.tensors;
+                let wrong = wrong.or_else(|| shards.absent(|name| tensors.contains_key(name)));
+                Ok((files, wrong))
+            }
+            None => {
+                Err(wrong.unwrap_or_else(|| Fault::new("no shards", "an adapter's").at(path).malformed()))
+            }
+        }
+    }
+
+    fn read(
         &self,
         path: &Path,
-        source: &Source,
+        files: Files<'_>,
         config: Option<&Config>,
         all: bool,
     ) -> Result<Vec<Adapter>> {
-        let (file_format, contents) = containers::open(source, &self.limits)?;
-        let (base_model, training) = training::training(config, &contents.metadata);
+        let Files { label, sources, file_format, contents } = files;
+        let (base_model, training) = training::training(config, &contents);
         let names = match (&self.adapter_name, all) {
             (Some(name), _) => vec![Some(name.clone())],
-            (None, true) => adapter_names(source.path(), &contents)?,
+            (None, true) => adapter_names(label, &contents)?,
             (None, false) => vec![None],
         };
         let adapter = |name: Option<String>| {
-            let read = modules::read(source.path(), &contents, config, name.as_deref(), &self.limits)?;
+            let read = modules::read(label, &contents, config, name.as_deref(), &self.limits)?;
             let mut modules: Vec<_> = read.modules.into_iter().map(Arc::new).collect();
             // It is collected in the place of the modules, which is dozens of times as large.
             modules.shrink_to_fit();
@@ -130,7 +208,7 @@ impl OpenOptions {
                 left_out: read.left_out,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
-                source: source.clone(),
+                sources: sources.clone(),
             })
         };
         names.into_iter().map(adapter).collect()

@@ -34,7 +34,7 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// As [`schemes::claim`], [`schemes::choose`], [`pairs::pairs`] and [`Context::new`]; `Malformed` when MLX's config has
-/// another rank than its tensors; `Limit` for too many patterns.
+/// another rank than its tensors; `Limit` for too many patterns or modules.
 pub(super) fn read(
     path: &Path,
     contents: &Contents,
@@ -54,8 +54,8 @@ pub(super) fn read(
     }
     left_out.extend(unread);
     left_out.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    let context = Context::new(path, config, &contents.metadata)?;
-    context.configs().try_for_each(|config| config.check_patterns(pairs.len()))?;
+    let context = Context::new(path, config, &contents.metadata, limits)?;
+    context.check_patterns(pairs.len())?;
     check_ranks(path, &context, &pairs)?;
     let mut modules = Vec::with_capacity(pairs.len());
     for (scheme, pair) in pairs {
@@ -70,6 +70,7 @@ pub(super) fn read(
                 scaling,
             }));
         }
+        context.check_modules(path, modules.len())?;
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));

@@ -5,19 +5,27 @@
 //! "not known", because a guess would be a wrong number.
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::Add;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::error::{Fault, Result};
+use crate::formats::lenient::number;
 
 /// Pattern keys times modules: real adapters with a key for each module stay under a million.
 const MAX_COMPARISONS: usize = 1 << 24;
 
 /// The same for regular expressions, which take longer.
 const MAX_REGEX_COMPARISONS: usize = 1 << 15;
+
+/// Regular expressions of one file: each takes up to a millisecond to compile.
+const MAX_REGEXES: usize = 1 << 10;
 
 /// Regular expressions longer than this are not tried, nor any on longer names, nor those that count to thousands.
 const MAX_REGEX_BYTES: usize = 300;
@@ -33,9 +41,16 @@ pub(super) enum Lookup {
     Unknown,
 }
 
-/// Keys with their numbers, in the file's order.
+/// Keys with their numbers, in the file's order; `None` for a number that cannot be read.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(Vec<(Key, f64)>);
+pub(super) struct Patterns(Vec<(Key, Option<f64>)>);
+
+/// How many keys there are, and how many of them are regular expressions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    n_keys: usize,
+    n_regexes: usize,
+}
 
 #[derive(Debug)]
 enum Key {
@@ -43,8 +58,8 @@ enum Key {
     End(String),
     /// Matches only this name.
     Whole(String),
-    /// `None` for one that cannot be tried.
-    Regex(Option<Regex>),
+    /// Its text, and what it is compiled to when it is first tried; `None` for one that cannot be.
+    Regex(String, OnceLock<Option<Regex>>),
 }
 
 impl Key {
@@ -54,7 +69,7 @@ impl Key {
         let (name, is_whole) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
         let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
         match is_plain {
-            false => Self::Regex(Self::regex(written)),
+            false => Self::Regex(written.to_owned(), OnceLock::new()),
             true if is_whole => Self::Whole(name.to_owned()),
             true => Self::End(name.to_owned()),
         }
@@ -68,9 +83,9 @@ impl Key {
                 Some(front.is_some_and(|front| front.is_empty() || front.ends_with('.')))
             }
             Self::Whole(name) => Some(module == name),
-            Self::Regex(regex) => {
-                let regex = regex.as_ref().filter(|_| module.len() <= MAX_REGEX_BYTES)?;
-                Some(regex.is_match(module))
+            Self::Regex(text, regex) => {
+                let regex = regex.get_or_init(|| Self::regex(text)).as_ref();
+                Some(regex.filter(|_| module.len() <= MAX_REGEX_BYTES)?.is_match(module))
             }
         }
     }
@@ -83,45 +98,58 @@ impl Key {
     }
 }
 
-impl Patterns {
-    /// Fails when there are too many keys to match them with so many modules in reasonable time.
+impl Counts {
+    /// Fails when there are too many keys to match them with so many modules in reasonable time, before any is compiled.
     ///
     /// # Errors
     /// `Limit`.
-    pub(super) fn check(&self, path: &Path, n_modules: usize) -> Result<()> {
-        let n_regex = self.0.iter().filter(|(key, _)| matches!(key, Key::Regex(_))).count();
-        for (n, max) in [(self.0.len(), MAX_COMPARISONS), (n_regex, MAX_REGEX_COMPARISONS)] {
+    pub(super) fn check(self, path: &Path, n_modules: usize) -> Result<()> {
+        let fault = |found: String, expected: String| Err(Fault::new(found, expected).at(path).limit());
+        if self.n_regexes > MAX_REGEXES {
+            let found = format!("{} regular expressions in rank_pattern or alpha_pattern", self.n_regexes);
+            return fault(found, format!("at most {MAX_REGEXES}"));
+        }
+        for (n, max) in [(self.n_keys, MAX_COMPARISONS), (self.n_regexes, MAX_REGEX_COMPARISONS)] {
             if n.saturating_mul(n_modules) > max {
                 let found = format!("{n} keys in rank_pattern or alpha_pattern");
-                let expected = format!("at most {} for {n_modules} modules", max / n_modules);
-                return Err(Fault::new(found, expected).at(path).limit());
+                return fault(found, format!("at most {} for {n_modules} modules", max / n_modules));
             }
         }
         Ok(())
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { n_keys: self.n_keys + other.n_keys, n_regexes: self.n_regexes + other.n_regexes }
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
+    }
+}
+
+impl Patterns {
+    pub(super) fn counts(&self) -> Counts {
+        let n_regexes = self.0.iter().filter(|(key, _)| matches!(key, Key::Regex(..))).count();
+        Counts { n_keys: self.0.len(), n_regexes }
     }
 
     /// The number of the first key that matches.
     pub(super) fn find(&self, module: &str) -> Lookup {
         for (key, value) in &self.0 {
             match key.matches(module) {
-                Some(true) => return Lookup::Value(*value),
+                Some(true) => return value.map_or(Lookup::Unknown, Lookup::Value),
                 Some(false) => {}
                 None => return Lookup::Unknown,
             }
         }
         Lookup::Absent
     }
-}
-
-/// A number, or a mask of the directions that AdaLoRA kept, which the stored factors show too.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a number")]
-enum Value {
-    Number(f64),
-    Mask(
-        #[allow(dead_code, reason = "only its type matters, which sets it apart from other values")]
-        Vec<bool>,
-    ),
 }
 
 impl<'de> Deserialize<'de> for Patterns {
@@ -138,10 +166,10 @@ impl<'de> Deserialize<'de> for Patterns {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Patterns, M::Error> {
                 let mut pairs = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, Value>()? {
-                    match value {
-                        Value::Number(value) => pairs.push((Key::parse(&key), value)),
-                        Value::Mask(_) => {}
+                while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    // AdaLoRA has masks of the directions that it kept, which the stored factors show too.
+                    if !value.get().starts_with('[') {
+                        pairs.push((Key::parse(&key), number(value.get())));
                     }
                 }
                 Ok(Patterns(pairs))
@@ -198,6 +226,34 @@ mod tests {
     #[test]
     fn masks_of_adalora_are_not_numbers() {
         assert_eq!(found(r#"{"q": [true, false], "k": 2}"#, "q"), Lookup::Absent);
-        assert!(serde_json::from_str::<Patterns>(r#"{"q": "8"}"#).is_err());
+    }
+
+    #[test]
+    fn a_number_may_be_text_and_what_is_none_leaves_its_modules_unknown() {
+        assert_eq!(found(r#"{"q": "8"}"#, "q"), Lookup::Value(8.0));
+        let json = r#"{"q": "eight", "k": 2, "v": null, "o": {}}"#;
+        assert_eq!(["q", "v", "o"].map(|name| found(json, name)), [Lookup::Unknown; 3]);
+        assert_eq!([found(json, "k"), found(json, "z")], [Lookup::Value(2.0), Lookup::Absent]);
+        assert!(serde_json::from_str::<Patterns>(r#"["q"]"#).is_err());
+    }
+
+    #[test]
+    fn regular_expressions_are_counted_before_any_is_compiled() {
+        let keys: Vec<String> = (0..=MAX_REGEXES).map(|n| format!(r#""(q|k{n})": 1"#)).collect();
+        let patterns: Patterns = serde_json::from_str(&format!("{{{}}}", keys.join(","))).unwrap();
+        let is_compiled =
+            |(key, _): &(Key, Option<f64>)| matches!(key, Key::Regex(_, regex) if regex.get().is_some());
+        let error = patterns.counts().check(Path::new("x"), 1).unwrap_err();
+        let found =
+            "x: found 1025 regular expressions in rank_pattern or alpha_pattern, expected at most 1024";
+        assert_eq!(error.to_string(), found);
+        assert!(!patterns.0.iter().any(is_compiled));
+        let fewer: Patterns = serde_json::from_str(&format!("{{{}}}", keys[1..].join(","))).unwrap();
+        fewer.counts().check(Path::new("x"), 1).unwrap();
+        // The sum over all configs of a file counts.
+        assert!((fewer.counts() + fewer.counts()).check(Path::new("x"), 1).is_err());
+        assert!(fewer.counts().check(Path::new("x"), 33).is_err());
+        assert_eq!(fewer.find("q"), Lookup::Value(1.0));
+        assert_eq!(fewer.0.iter().filter(|one| is_compiled(one)).count(), 1);
     }
 }

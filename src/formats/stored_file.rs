@@ -27,15 +27,17 @@ impl StoredFile {
 
 #[cfg(feature = "scan")]
 impl Adapter {
-    /// Opens the file once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
+    /// Opens the file, or its shards, once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
     /// where a handle that several threads share cannot be read by position.
     ///
     /// # Errors
     /// `Io` when the system refuses, `Malformed` when the file changed since its header was read.
     pub(crate) fn hold_open(&self) -> Result<()> {
-        if let (Source::File(file), true) = (self.source.whole(), cfg!(any(unix, windows))) {
-            // Whoever was first, it is the same file.
-            let _ = file.held.set(file.handle()?);
+        for source in &self.sources {
+            if let (Source::File(file), true) = (source.whole(), cfg!(any(unix, windows))) {
+                // Whoever was first, it is the same file.
+                let _ = file.held.set(file.handle()?);
+            }
         }
         Ok(())
     }

@@ -24,7 +24,11 @@ pub(super) struct Tensor {
     offset_bytes: u64,
     /// From the first byte of the first number to the end of the last.
     n_bytes: u64,
+    /// What would have to be called to get it; it has neither type nor shape then.
+    made_by: Option<Box<str>>,
 }
+
+const UNREAD: &str = "pickles are never executed: save plain tensors, as safetensors or as a state_dict";
 
 impl Tensor {
     /// A tensor whose numbers are stored row by row and fill `n_bytes` from `offset_bytes` on.
@@ -36,7 +40,7 @@ impl Tensor {
         n_bytes: u64,
     ) -> Self {
         let strides = row_major(&shape);
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
     }
 
     /// A tensor whose numbers are stored column by column.
@@ -49,7 +53,7 @@ impl Tensor {
     ) -> Self {
         let reversed: Vec<u64> = shape.iter().rev().copied().collect();
         let strides = row_major(&reversed).into_iter().rev().collect();
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
     }
 
     /// A tensor with these strides, whose first to last number take `n_bytes` from `offset_bytes` on.
@@ -61,7 +65,13 @@ impl Tensor {
         offset_bytes: u64,
         n_bytes: u64,
     ) -> Self {
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
+    }
+
+    /// What a call of `function` would make, which is not called.
+    pub(super) fn unread(function: &str, source: Source) -> Self {
+        let (dtype, made_by) = (format!("what {function} makes"), Some(function.into()));
+        Self { dtype, shape: vec![], strides: vec![], source, offset_bytes: 0, n_bytes: 0, made_by }
     }
 
     /// The tensor as a matrix, (shape\[0\], product of the rest): factors of convolutions have up to five dimensions.
@@ -73,9 +83,13 @@ impl Tensor {
         let fault = |found: String, expected: &str| {
             Fault::new(found, expected).at(self.source.path()).of(format!("tensor {}", quoted(name)))
         };
+        if let Some(function) = &self.made_by {
+            let found = format!("a tensor that only a call of {} would make", quoted(function));
+            return Err(fault(found, "its numbers").hint(UNREAD).unsupported());
+        }
         let Some(dtype) = Dtype::from_safetensors(&self.dtype) else {
             let found = format!("numbers of type {}", quoted(&self.dtype));
-            return Err(fault(found, "F64, F32, F16 or BF16").unsupported());
+            return Err(fault(found, dtype::NAMES).unsupported());
         };
         let shape = &self.shape;
         if self.n_bytes > limits.factor_bytes {
@@ -140,24 +154,32 @@ impl<'a> Scalars<'a> {
         let n_bytes = match (dtype, tensor.dtype.as_str()) {
             (Some(dtype), _) => dtype.size_bytes(),
             // PyTorch stores a whole alpha as an integer.
-            (None, "I64") => 8,
-            (None, "I32") => 4,
+            (None, "I64" | "U64") => 8,
+            (None, "I32" | "U32") => 4,
+            (None, "I16" | "U16") => 2,
+            (None, "I8" | "U8") => 1,
             _ => {
                 let found = format!("a number of type {}", quoted(&tensor.dtype));
-                return Err(fault(found, "F64, F32, F16, BF16, I64 or I32").unsupported());
+                return Err(fault(found, "a floating-point or a whole number").unsupported());
             }
         };
         reader.read_at(tensor.offset_bytes, &mut bytes[..n_bytes])?;
         let number = match dtype {
             Some(dtype) => dtype::number(&bytes[..n_bytes], dtype),
-            None if n_bytes == 4 => i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
-            None => i64::from_le_bytes(bytes) as f64,
+            None => whole(bytes, n_bytes, tensor.dtype.starts_with('I')),
         };
         match number.is_finite() {
             true => Ok(number),
             false => Err(fault(number.to_string(), "a finite number").malformed()),
         }
     }
+}
+
+/// The whole number in the first bytes, the lowest first.
+fn whole(bytes: [u8; 8], n_bytes: usize, is_signed: bool) -> f64 {
+    let n_unused = 64 - 8 * n_bytes as u32;
+    let aligned = u64::from_le_bytes(bytes) << n_unused;
+    if is_signed { (aligned.cast_signed() >> n_unused) as f64 } else { (aligned >> n_unused) as f64 }
 }
 
 /// The strides of numbers that are stored row by row.
@@ -186,8 +208,7 @@ mod tests {
         (0..n_numbers).for_each(|n| bytes.extend((n as f32).to_le_bytes()));
         let source = Source::Memory(Path::new("x").into(), Arc::new(Cow::Owned(bytes)));
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
-        let tensor =
-            Tensor { dtype: "F32".into(), shape, strides, source, offset_bytes: 4, n_bytes: 4 * n_numbers };
+        let tensor = Tensor::strided("F32".into(), shape, strides, source, 4, 4 * n_numbers);
         tensor.factor("m.lora_A.weight", &Limits::default()).unwrap()
     }
 
@@ -275,7 +296,12 @@ mod tests {
         };
         assert_eq!(read("F32", &[], &8f32.to_le_bytes()), Ok(8.0));
         assert_eq!(read("I64", &[1], &(-3i64).to_le_bytes()), Ok(-3.0));
-        assert_eq!(read("I32", &[], &7i32.to_le_bytes()), Ok(7.0));
+        assert_eq!(read("I32", &[], &(-7i32).to_le_bytes()), Ok(-7.0));
+        assert_eq!(read("I16", &[], &(-300i16).to_le_bytes()), Ok(-300.0));
+        assert_eq!(read("U16", &[], &65_000u16.to_le_bytes()), Ok(65_000.0));
+        assert_eq!([read("U8", &[], &[200]), read("I8", &[], &[200])], [Ok(200.0), Ok(-56.0)]);
+        assert_eq!(read("U64", &[], &u64::MAX.to_le_bytes()), Ok(u64::MAX as f64));
+        assert_eq!(read("F8_E4M3", &[], &[0x50]), Ok(8.0));
         let found = |what: &str, expected: &str| {
             Err(format!("x: tensor `m.alpha`: found {what}, expected {expected}"))
         };
@@ -283,7 +309,7 @@ mod tests {
         assert_eq!(read("F32", &[], &f32::NAN.to_le_bytes()), found("NaN", "a finite number"));
         assert_eq!(
             read("BOOL", &[], &[1]),
-            found("a number of type `BOOL`", "F64, F32, F16, BF16, I64 or I32")
+            found("a number of type `BOOL`", "a floating-point or a whole number")
         );
     }
 

@@ -1,14 +1,33 @@
 //! The blocks of a plan: which pairs of adapters, of which module, are computed and written together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 pub use super::block_pairs::{BlockPairs, PairLayout};
 use super::left_out::LeftOut;
 use super::pairing::{PairLists, PairingRule};
 use super::plan::Plan;
-use crate::error::{Fault, Result};
-use crate::text::counted;
+use crate::error::{Error, Fault, Remedy, Result};
+use crate::text::{counted, quoted, some_of};
+
+/// The error for checkpoints that are to be of one base model, where no two that could be paired are.
+fn no_base_twice(plan: &Plan) -> Error {
+    let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for adapter in 0..plan.adapters.len() as u32 {
+        *counts.entry(plan.base_model(adapter)).or_default() += 1;
+    }
+    let shown = |(name, n): (&Option<&str>, &usize)| match name {
+        Some(name) => format!("{n} of {}", quoted(name)),
+        None => format!("{n} without a known one"),
+    };
+    let found = format!(
+        "{} by their base models: {}",
+        counted(plan.adapters.len(), "checkpoint"),
+        some_of(counts.iter().map(shown))
+    );
+    let expected = "two of one base model that have a module in common";
+    Fault::new(found, expected).of("scan").remedy(Remedy::MixBaseModels).invalid()
+}
 
 /// A block: its result is one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,7 +81,7 @@ impl<'a> Blocks<'a> {
     ///
     /// # Errors
     /// `Invalid` when a reference or a side's glob names no adapter, when the pairs of an earlier generation are none any
-    /// more, or when there is no pair at all.
+    /// more, or when there is no pair at all, of one base model where that is asked for.
     pub fn of(plan: &'a Plan) -> Result<Self> {
         let rule = PairingRule::of(plan)?;
         // Which modules lie in the same layouts: the adapters that have them are the same.
@@ -91,6 +110,9 @@ impl<'a> Blocks<'a> {
         if blocks.iter().next().is_none() {
             let found = counted(plan.adapters.len(), "checkpoint");
             return Err(Fault::new(found, "two that have a module in common").of("scan").invalid());
+        }
+        if plan.options.same_base && plan.n_pairs()? == 0 {
+            return Err(no_base_twice(plan));
         }
         Ok(blocks)
     }

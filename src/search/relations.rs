@@ -1,7 +1,5 @@
 //! What the nearest are to a query, by the files of both.
 
-use std::fs;
-
 use rayon::prelude::*;
 
 use super::Neighbour;
@@ -22,8 +20,7 @@ fn relation(bases: &FinishedBases<'_>, query: &Adapter, neighbour: &Neighbour) -
     if !bases.is_unchanged(neighbour.id, &other) {
         return None;
     }
-    let [own, place] = [query, &other].map(|adapter| fs::canonicalize(adapter.model_file()).ok());
-    if own.is_some() && own == place {
+    if query.has_files_of(&other) {
         return Some(Relation::SameFile);
     }
     Some(evidence_of_files(query, &other).ok()?.relation())

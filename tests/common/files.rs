@@ -1,8 +1,29 @@
 //! Checkpoint files for tests: the real ones, and ones made here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lorascope::{Adapter, Error};
+use lorascope::{Adapter, Dtype, Error};
+
+/// Every number of every factor, by the factor's name, with its shape and type.
+pub type Numbers = BTreeMap<String, (usize, usize, Dtype, Vec<f64>)>;
+
+/// The numbers of an adapter.
+pub fn numbers(adapter: &Adapter) -> Numbers {
+    let factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
+    let read = factors.map(|factor| {
+        let matrix = factor.read().unwrap();
+        assert_eq!((matrix.rows, matrix.cols, matrix.dtype), (factor.rows, factor.cols, factor.dtype));
+        (factor.name.clone(), (matrix.rows, matrix.cols, matrix.dtype, matrix.values))
+    });
+    read.collect()
+}
+
+/// The same numbers, said to be of another type.
+pub fn of_dtype(numbers: Numbers, dtype: Dtype) -> Numbers {
+    let other = |(name, (rows, cols, _, values))| (name, (rows, cols, dtype, values));
+    numbers.into_iter().map(other).collect()
+}
 
 /// A real file or folder under `tests/data/adapters/`.
 pub fn data(name: &str) -> PathBuf {

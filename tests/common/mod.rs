@@ -15,6 +15,8 @@ pub mod reports;
 #[cfg(feature = "cli")]
 pub mod scans;
 #[cfg(feature = "cli")]
+pub mod shards;
+#[cfg(feature = "cli")]
 pub mod tables;
 pub mod torch;
 pub mod update;

@@ -138,6 +138,38 @@ fn an_input_with_other_numbers_is_an_error_when_the_folder_has_grown() {
 }
 
 #[test]
+fn a_change_of_any_shard_of_an_input_is_noticed() {
+    for k in 1..=2 {
+        let place = Place::new();
+        for seed in 0..3 {
+            let folder = place.path(&format!("runs/checkpoint-{seed}"));
+            crate::common::shards::write(&Checkpoint::new(seed).bytes(), &folder, "adapter_model", 2, true);
+        }
+        place.done("runs -o out --no-cache");
+        assert!(place.done("runs -o out --no-cache").stderr.contains("all done already"));
+        // A and B of the modules lie in two files, and the scan of side a reads only one of them.
+        let file = place.path("runs/checkpoint-1").join(crate::common::shards::name(
+            "adapter_model",
+            k,
+            2,
+            "safetensors",
+        ));
+        let mut bytes = fs::read(&file).unwrap();
+        let n = bytes.len();
+        bytes[n - 5] ^= 0x10;
+        // As old as it was, and as large.
+        let before = fs::metadata(&file).unwrap().modified().unwrap() - std::time::Duration::from_secs(3600);
+        fs::write(&file, bytes).unwrap();
+        fs::File::options().append(true).open(&file).unwrap().set_modified(before).unwrap();
+        let again = place.run("runs -o out --no-cache");
+        match k {
+            1 => assert!(again.stderr.contains("runs/checkpoint-1: found other bytes"), "{}", again.stderr),
+            _ => assert!(again.stderr.contains("all done already"), "{}", again.stderr),
+        }
+    }
+}
+
+#[test]
 fn an_input_that_was_only_touched_is_the_same() {
     let place = grown();
     let file = place.path("runs/checkpoint-3/adapter_model.safetensors");

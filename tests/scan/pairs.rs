@@ -142,6 +142,25 @@ fn same_base_leaves_out_pairs_of_other_base_models() {
 }
 
 #[test]
+fn same_base_without_any_pair_says_which_base_models_there_are() {
+    let place = Place::new();
+    for (seed, base) in [(1, Some("base/one")), (2, Some("base/two")), (3, None)] {
+        Checkpoint::new(seed).base(base).write(&place.path(&format!("runs/{seed}")));
+    }
+    for args in ["runs -o out --same-base", "runs -o out --same-base --dry-run"] {
+        let ended = place.run(args);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let found = "error: scan: found 3 checkpoints by their base models: 1 without a known one, 1 of `base/one`, 1 of \
+                     `base/two`, expected two of one base model that have a module in common";
+        assert!(ended.stderr.contains(found), "{}", ended.stderr);
+        assert!(ended.stderr.contains("hint: without --same-base, "), "{}", ended.stderr);
+    }
+    Checkpoint::new(4).base(Some("base/two")).write(&place.path("runs/4"));
+    place.done("runs -o out --same-base");
+    assert_eq!(paths(&place, "out"), pairs(&[("2", "4")]));
+}
+
+#[test]
 fn a_module_glob_leaves_out_all_others() {
     let place = Place::mixed();
     place.done("runs -o out --module *.v_proj --module *.down_proj");

@@ -35,7 +35,7 @@ fn reconstruction(matrix: &Matrix, basis: &Basis) -> f64 {
 #[test]
 fn a_planted_rank_of_8_is_found_in_every_stored_type() {
     let planted = product(&random::gaussian(64, 8, 1, 0), &random::gaussian(8, 384, 2, 0));
-    for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
+    for dtype in Dtype::ALL {
         let basis = Basis::of_matrix(&round(&planted, dtype), Side::A).unwrap();
         assert_eq!((basis.q(), basis.r(), basis.n_dropped()), (8, 64, 56), "{dtype}");
     }
@@ -50,6 +50,20 @@ fn an_untrained_kaiming_factor_has_full_rank_in_every_stored_type() {
     for dtype in [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16] {
         let basis = Basis::of_matrix(&round(&untrained, dtype), Side::A).unwrap();
         assert_eq!((basis.q(), basis.n_uncertain()), (64, 0), "{dtype}");
+    }
+}
+
+#[test]
+fn eight_bits_leave_a_kaiming_factor_its_rank_and_doubts() {
+    let gaussian = random::gaussian(16, 768, 3, 0);
+    let uniform = |value: &f64| (value.abs().fract() * 2.0 - 1.0) / 768f64.sqrt();
+    let untrained = Matrix { values: gaussian.values.iter().map(uniform).collect(), ..gaussian };
+    // The noise of a rounding to 1/8 of a power of two is a thirtieth of these singular values; 1/4 doubles it.
+    for (dtype, n_uncertain) in
+        [(Dtype::F8E4m3, 0), (Dtype::F8E4m3Fnuz, 0), (Dtype::F8E5m2, 16), (Dtype::F8E5m2Fnuz, 16)]
+    {
+        let basis = Basis::of_matrix(&round(&untrained, dtype), Side::A).unwrap();
+        assert_eq!((basis.q(), basis.n_uncertain()), (16, n_uncertain), "{dtype}");
     }
 }
 

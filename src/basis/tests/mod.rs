@@ -17,6 +17,12 @@ fn round(matrix: &Matrix, dtype: Dtype) -> Matrix {
         Dtype::F32 => f64::from(value as f32),
         Dtype::F16 => f16::from_f64(value).to_f64(),
         Dtype::Bf16 => bf16::from_f64(value).to_f64(),
+        _ => {
+            let (mantissa_bits, least_exponent) = dtype.precision();
+            let exponent = value.abs().log2().floor() as i32 - mantissa_bits;
+            let spacing = 2f64.powi(exponent.max(least_exponent));
+            (value / spacing).round_ties_even() * spacing
+        }
     };
     Matrix { dtype, values: matrix.values.iter().map(|&value| store(value)).collect(), ..matrix.clone() }
 }

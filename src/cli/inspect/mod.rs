@@ -18,7 +18,7 @@ use super::console::Console;
 use super::options::open_options;
 use super::warnings::{Warning, list_left_out, parts_left_out};
 use super::{Outcome, write_stdout};
-use crate::formats::search;
+use crate::formats::{is_adapter_folder, search};
 use crate::text::counted;
 use crate::{Adapter, Error};
 
@@ -86,12 +86,14 @@ impl Found {
         let options = open_options(args.adapter_name.as_deref());
         let mut found = Self::default();
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
-        let direct: Vec<_> = args.paths.par_iter().map(|path| options.open_all(path)).collect();
+        // A folder that is an adapter itself is shown without the checkpoints that may be in it.
+        let is_one = |path: &PathBuf| !path.is_dir() || is_adapter_folder(path);
+        let direct: Vec<_> =
+            args.paths.par_iter().map(|path| is_one(path).then(|| options.open_all(path))).collect();
         for (path, direct) in args.paths.iter().zip(direct) {
-            // A folder that is an adapter itself is shown without the checkpoints that may be in it.
             match direct {
-                Ok(adapters) => opened.push((path.clone(), adapters)),
-                Err(_) if path.is_dir() => match search(path, &options, std::convert::identity) {
+                Some(Ok(adapters)) => opened.push((path.clone(), adapters)),
+                _ if path.is_dir() => match search(path, &options, std::convert::identity) {
                     Ok((inside, adapters)) => {
                         opened.extend(inside.checkpoints.into_iter().zip(adapters));
                         found.ignored.extend(inside.ignored);
@@ -100,7 +102,8 @@ impl Found {
                     Err(error) => found.bad.push((path.clone(), error)),
                 },
                 // A bad path does not hide the others.
-                Err(error) => found.bad.push((path.clone(), error)),
+                Some(Err(error)) => found.bad.push((path.clone(), error)),
+                None => {}
             }
         }
         let n_checkpoints: usize = opened.iter().map(|(_, adapters)| adapters.len()).sum();

@@ -25,7 +25,7 @@ pub(super) fn split(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
         return vec![pair];
     };
     let n_experts = pair.a.rows / rank;
-    if n_experts == 1 {
+    if n_experts == 1 || !context.may_split(n_experts) {
         return vec![pair];
     }
     let experts = (0..n_experts).map(|expert| {

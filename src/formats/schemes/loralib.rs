@@ -29,13 +29,13 @@ fn claim(name: &str) -> Option<Claim<'_>> {
 
 /// Cuts a `MergedLinear` into its groups, each with its own rows of A and of B. With one group it looks like any other
 /// module, and is not cut.
-fn cut(pair: Pair, _: &Context<'_>) -> Vec<Pair> {
+fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
     let rank = pair.b.cols;
-    if pair.a.rows == rank {
-        return vec![pair];
-    }
     // The layout was checked: A's rows are a multiple of B's columns.
     let n_groups = pair.a.rows / rank;
+    if n_groups == 1 || !context.may_split(n_groups) {
+        return vec![pair];
+    }
     let d = pair.b.rows / n_groups;
     let names = group_names(n_groups);
     let group = |group: usize| {

@@ -98,10 +98,6 @@ impl OpenFile {
 
     /// Sees to it that nobody has written the file since it was opened.
     pub(super) fn check_unchanged(&self) -> Result<()> {
-        if FileStamp::of(self.adapter.model_file())? == self.stamp {
-            Ok(())
-        } else {
-            Err(changed(self.adapter.path()))
-        }
+        if self.adapter.stamp_now()? == self.stamp { Ok(()) } else { Err(changed(self.adapter.path())) }
     }
 }

@@ -90,6 +90,8 @@ fn numbers(descr: &str) -> (String, Option<u64>) {
         "<f8" => ("F64", 8),
         "<f4" => ("F32", 4),
         "<f2" => ("F16", 2),
+        // numpy has no name for it, and MLX writes it so.
+        "<V2" | "|V2" => ("BF16", 2),
         "<i8" => ("I64", 8),
         "<i4" => ("I32", 4),
         "<i2" => ("I16", 2),
@@ -136,7 +138,9 @@ mod tests {
                 .unwrap()
                 .dtype
         };
+        assert_eq!([descr("'<V2'"), descr("'|V2'")], ["BF16", "BF16"]);
         assert_eq!(descr("'>f4'"), ">f4");
+        assert_eq!(descr("'|V1'"), "|V1");
         assert_eq!(descr("'|O'"), "|O");
         assert_eq!(descr("[('a', '<f4'), ('b', '<i4', (2,))]"), "[('a', '<f4'), ('b', '<i4', (2,))]");
     }

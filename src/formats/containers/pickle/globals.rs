@@ -1,4 +1,7 @@
-//! The names that a pickle may call: what dictionaries of tensors need, and nothing that executes code.
+//! The names of a pickle whose meaning is known: what dictionaries of tensors need, and nothing that executes code. All others
+//! are inert.
+
+use super::inert::Yields;
 
 /// The meaning of a global. Globals are never called: the unpickler knows what each would return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +53,23 @@ pub(super) fn find(module: &str, name: &str) -> Option<Global> {
             | "list" | "dict" | "tuple" | "slice" | "range",
         ) => Global::Other,
         ("numpy", "ndarray" | "dtype") => Global::Other,
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct" | "scalar") => Global::Other,
-        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Global::Other,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Global::Other,
         _ => return None,
     })
 }
 
-/// Modules of other objects that training saves: a pickle that names one is not a checkpoint of tensors.
+/// What calling a name that is not on the list would give, as far as the name says.
+pub(super) fn yields(module: &str, name: &str) -> Yields {
+    let is_rebuilt = name.starts_with("_rebuild") && module.split('.').next() == Some("torch");
+    match (module, name) {
+        _ if is_rebuilt => Yields::Tensor,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Yields::Array,
+        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Yields::Array,
+        _ => Yields::Object,
+    }
+}
+
+/// Modules of other objects that training saves: a pickle of nothing else is not a checkpoint of tensors.
 const OTHER_KINDS: &[(&str, &str)] = &[
     ("transformers.training_args", "a trainer's arguments"),
     ("transformers", "an object of the transformers library"),

@@ -4,14 +4,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::globals;
+use super::inert::{Inert, Made, Name};
 use super::input::Input;
 use super::{Id, Value, Values};
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limits;
-use crate::text::quoted;
-
-const FORBIDDEN: &str = "a checkpoint of tensors does not need this name, and other programs would execute it: save only the \
-                         state_dict, as safetensors, and open this file only if you trust who made it";
 
 /// Reads the pickles of a file one after the other into one table of values.
 pub(in crate::formats) struct Unpickler<'a> {
@@ -23,12 +20,13 @@ pub(in crate::formats) struct Unpickler<'a> {
     memo: HashMap<u32, Id>,
     n_steps: usize,
     max_steps: usize,
+    kind: Option<(&'static str, String)>,
 }
 
 impl<'a> Unpickler<'a> {
     pub(in crate::formats) fn new(input: Input<'a>, limits: &Limits) -> Self {
         let (values, stack, marks, memo) = Default::default();
-        Self { input, values, stack, marks, memo, n_steps: 0, max_steps: limits.pickle_steps }
+        Self { input, values, stack, marks, memo, n_steps: 0, max_steps: limits.pickle_steps, kind: None }
     }
 
     /// Where the last pickle that was read ends.
@@ -38,14 +36,14 @@ impl<'a> Unpickler<'a> {
 
     /// Every value that was read.
     pub(in crate::formats) fn into_values(self) -> Values {
-        Values { bytes: self.input.bytes, values: self.values }
+        Values { bytes: self.input.bytes, values: self.values, kind: self.kind }
     }
 
     /// Reads one pickle and returns its value.
     ///
     /// # Errors
-    /// `Malformed` when it is not of protocol 2 to 5, is cut short, or names or misuses a global in a way that no tensor
-    /// needs; `Unsupported` when it holds an object of another kind; `Limit` when it takes too many steps.
+    /// `Malformed` when it is not of protocol 2 to 5, is cut short, or misuses a name that tensors need; `Limit` when it takes
+    /// too many steps.
     pub(in crate::formats) fn next(&mut self) -> Result<Id> {
         (self.stack, self.marks, self.memo) = Default::default();
         let start = self.input.array::<2>()?;
@@ -75,17 +73,17 @@ impl<'a> Unpickler<'a> {
 
     fn step(&mut self, code: u8) -> Result<()> {
         match code {
-            0x80 | b'K' | b'C' | b'U' | 0x8c | b'h' | b'q' | 0x8a => {
+            0x80 | b'K' | b'C' | b'U' | 0x8c | b'h' | b'q' | 0x8a | 0x82 => {
                 let [n] = self.input.array::<1>()?;
                 self.step_short(code, n)
             }
-            b'M' => {
+            b'M' | 0x83 => {
                 let n = u16::from_le_bytes(self.input.array()?);
-                self.push(Value::Int(n.into()))
+                self.push(if code == b'M' { Value::Int(n.into()) } else { Inert::extension(n.into()) })
             }
-            b'J' => {
+            b'J' | 0x84 => {
                 let n = i32::from_le_bytes(self.input.array()?);
-                self.push(Value::Int(n.into()))
+                self.push(if code == b'J' { Value::Int(n.into()) } else { Inert::extension(n) })
             }
             b'X' | b'T' | b'B' | 0x8b | b'j' | b'r' => {
                 let n = u32::from_le_bytes(self.input.array()?);
@@ -166,9 +164,32 @@ impl<'a> Unpickler<'a> {
                 self.push(Value::Other)
             }
             b'Q' => self.storage(),
-            b'R' | 0x81 => self.call(),
-            // An object's attributes, such as the `_metadata` of a state_dict.
-            b'b' => self.pop().map(drop),
+            b'R' | 0x81 | 0x92 => {
+                if code == 0x92 {
+                    let _keywords = self.pop()?;
+                }
+                let (arguments, function) = (self.pop()?, self.pop()?);
+                self.call(function, arguments, if code == b'R' { Made::Called } else { Made::Instance })
+            }
+            // The class is named by the opcode, or is the first value after the mark.
+            b'i' | b'o' => {
+                let class = match code {
+                    b'i' => Some((self.input.line()?, self.input.line()?)),
+                    _ => None,
+                };
+                let mut arguments = self.pop_to_mark()?;
+                match class {
+                    Some((module, name)) => self.push_global(module, name)?,
+                    None if arguments.is_empty() => {
+                        return Err(self.wrong("a call of nothing".into(), "a class after the mark"));
+                    }
+                    None => self.stack.push(arguments.remove(0)),
+                }
+                let function = self.pop()?;
+                let arguments = self.add(Value::Items(arguments));
+                self.call(function, arguments, Made::Called)
+            }
+            b'b' => self.build(),
             _ => {
                 let found = format!("the opcode 0x{code:02x} at byte {}", self.input.at - 1);
                 Err(self.wrong(found, "one that dictionaries of tensors are written with"))
@@ -182,6 +203,7 @@ impl<'a> Unpickler<'a> {
             b'h' => self.get(n.into()),
             b'q' => self.put(n.into()),
             0x8a => self.push_long(n.into()),
+            0x82 => self.push(Inert::extension(n.into())),
             // The protocol once more.
             0x80 => Ok(()),
             _ => self.push_text(n.into()),
@@ -216,27 +238,28 @@ impl<'a> Unpickler<'a> {
     }
 
     fn push_global(&mut self, module: Range<usize>, name: Range<usize>) -> Result<()> {
-        let text = |place| String::from_utf8_lossy(&self.input.bytes[place]);
-        let (module, name) = (text(module), text(name));
-        let shown = quoted(&format!("{module}.{name}"));
-        match (globals::find(&module, &name), globals::other_kind(&module)) {
-            (Some(global), _) => self.push(Value::Global(global)),
-            (None, Some(kind)) => {
-                let fault = self.fault(format!("{kind} ({shown})"), "a dictionary of tensors");
-                Err(fault.other_kind().unsupported())
-            }
-            (None, None) => {
-                let expected = "only names that dictionaries of tensors need";
-                let found = format!("a pickle that calls {shown}");
-                Err(self.fault(found, expected).hint(FORBIDDEN).malformed())
-            }
+        let text = |place: &Range<usize>| String::from_utf8_lossy(&self.input.bytes[place.clone()]);
+        let (in_module, called) = (text(&module), text(&name));
+        if let Some(global) = globals::find(&in_module, &called) {
+            return self.push(Value::Global(global));
         }
+        if self.kind.is_none() {
+            self.kind = globals::other_kind(&in_module).map(|kind| (kind, format!("{in_module}.{called}")));
+        }
+        let yields = globals::yields(&in_module, &called);
+        self.push(Inert::named(Name::Global(module, name), yields))
     }
 
-    pub(super) fn push(&mut self, value: Value) -> Result<()> {
+    /// Puts a value into the table, but not on the stack.
+    fn add(&mut self, value: Value) -> Id {
         // The number of steps, and so of values, is bounded far under this.
         let id = Id::try_from(self.values.len()).unwrap_or(Id::MAX);
         self.values.push(value);
+        id
+    }
+
+    pub(super) fn push(&mut self, value: Value) -> Result<()> {
+        let id = self.add(value);
         self.stack.push(id);
         Ok(())
     }
@@ -297,6 +320,7 @@ impl<'a> Unpickler<'a> {
         let top = self.top()?;
         match &mut self.values[top as usize] {
             Value::Items(list) => list.append(&mut items),
+            Value::Inert(object) => object.items.append(&mut items),
             Value::Other => {}
             _ => return Err(self.wrong("items for something else than a list".into(), "a list")),
         }
@@ -311,10 +335,20 @@ impl<'a> Unpickler<'a> {
         }
         match &mut self.values[top as usize] {
             Value::Dict(entries) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Value::Inert(object) => object.entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Value::Other => {}
             _ => {
                 return Err(self.wrong("entries for something else than a dictionary".into(), "a dictionary"));
             }
+        }
+        Ok(())
+    }
+
+    /// An object's attributes. Those of a dictionary (the `_metadata` of a state_dict) or a tensor are left out.
+    fn build(&mut self) -> Result<()> {
+        let (state, object) = (self.pop()?, self.top()?);
+        if let Value::Inert(object) = &mut self.values[object as usize] {
+            object.state = Some(state);
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Reads the pickles of torch checkpoints without executing them.
 //!
-//! A pickle is a program for a stack machine. This machine knows the opcodes of protocols 2 to 5 that dictionaries of
-//! tensors need, and a short list of names (`globals`) that they may call, whose results it makes itself. All values are in
-//! one table and refer to each other by number, so that neither loops nor a million levels of nesting matter, and each step
-//! adds a bounded number of bytes.
+//! A pickle is a program for a stack machine. This machine knows the opcodes of protocols 2 to 5 and a short list of names
+//! (`globals`) whose results it makes itself: what dictionaries of tensors need. Every other name, and what comes of calling it,
+//! is inert: kept with what the pickle puts into it, and never called. All values are in one table and refer to each other by
+//! number, so that neither loops nor a million levels of nesting matter, and each step adds a bounded number of bytes.
 
 mod globals;
+mod inert;
 mod input;
 mod machine;
 mod objects;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) use globals::{Global, Numbers};
+pub(super) use inert::{Inert, Made, Yields};
 pub(super) use input::Input;
 pub(super) use machine::Unpickler;
 
@@ -36,6 +38,8 @@ pub(super) enum Value {
     Global(Global),
     Storage(Box<Storage>),
     Tensor(Box<View>),
+    /// A name that is not known, or what comes of it.
+    Inert(Box<Inert>),
     /// What tensors are not made of: None, floats, large numbers, sets.
     Other,
 }
@@ -66,9 +70,16 @@ pub(super) struct View {
 pub(super) struct Values {
     bytes: Vec<u8>,
     values: Vec<Value>,
+    /// The first object of a kind that training saves next to a model, and its name.
+    kind: Option<(&'static str, String)>,
 }
 
 impl Values {
+    /// The kind of the first object that is known to be saved next to a model, and its name.
+    pub(super) fn kind(&self) -> Option<(&'static str, &str)> {
+        self.kind.as_ref().map(|(kind, name)| (*kind, name.as_str()))
+    }
+
     /// The value; `Other` for an unknown number.
     pub(super) fn get(&self, id: Id) -> &Value {
         self.values.get(id as usize).unwrap_or(&Value::Other)

@@ -1,8 +1,18 @@
 //! What the names of a pickle give when they are called: storages, tensors and dictionaries.
 
+use super::inert::{Inert, Made, Yields};
 use super::{Global, Id, MAX_KEY_BYTES, Storage, Unpickler, Value, View};
 use crate::error::Result;
 use crate::formats::tensor::MAX_DIMS;
+
+/// As many arguments of an unknown function as are looked at.
+const MAX_ARGUMENTS: usize = 16;
+
+/// What can be called.
+enum Callee {
+    Global(Global),
+    Inert,
+}
 
 impl Unpickler<'_> {
     /// A reference to a storage: ('storage', type, key, device, count of numbers), and in older files (…, part of it).
@@ -14,6 +24,11 @@ impl Unpickler<'_> {
             _ => &[],
         };
         let at = |n: usize| items.get(n).map(|&id| &self.values[id as usize]);
+        if let Some(Value::Inert(numbers)) = at(1) {
+            // Numbers of a type that only another program knows.
+            let unread = numbers.made(Made::Called, Yields::Tensor);
+            return self.push(unread);
+        }
         let is_storage = matches!(at(0), Some(Value::Text(word)) if self.input.bytes.get(word.clone()) == Some(b"storage"));
         let (Some(Value::Global(Global::Numbers(numbers))), Some(Value::Text(key)), Some(Value::Int(n))) =
             (at(1), at(2), at(4))
@@ -39,25 +54,71 @@ impl Unpickler<'_> {
         self.push(Value::Storage(Box::new(storage)))
     }
 
-    /// A global and its arguments, from the stack.
-    pub(super) fn call(&mut self) -> Result<()> {
-        let (arguments, function) = (self.pop()?, self.pop()?);
-        let Value::Global(global) = self.values[function as usize] else {
-            return Err(self.wrong("a call of something else than a global".into(), "a global"));
-        };
-        match global {
-            Global::Typed => {
+    /// What a function gives for its arguments.
+    pub(super) fn call(&mut self, function: Id, arguments: Id, made: Made) -> Result<()> {
+        match self.callee(function)? {
+            Callee::Inert => self.inert(function, arguments, made),
+            Callee::Global(Global::Typed) => {
                 let (function, arguments) = (self.item(arguments, 0)?, self.item(arguments, 2)?);
-                match self.values[function as usize] {
-                    Value::Global(Global::Typed) | Value::Items(_) => {
+                match self.callee(function)? {
+                    Callee::Global(Global::Typed) => {
                         Err(self.wrong("a tensor type inside another".into(), "one that makes a tensor"))
                     }
-                    Value::Global(global) => self.apply(global, arguments),
-                    _ => Err(self.wrong("a call of something else than a global".into(), "a global")),
+                    Callee::Global(global) => self.apply(global, arguments),
+                    Callee::Inert => self.inert(function, arguments, made),
                 }
             }
-            global => self.apply(global, arguments),
+            Callee::Global(global) => self.apply(global, arguments),
         }
+    }
+
+    fn callee(&self, function: Id) -> Result<Callee> {
+        match &self.values[function as usize] {
+            Value::Global(global) => Ok(Callee::Global(*global)),
+            Value::Inert(_) => Ok(Callee::Inert),
+            _ => Err(self.wrong("a call of something else than a global".into(), "a global")),
+        }
+    }
+
+    /// What an unknown function would give: nothing is called.
+    fn inert(&mut self, function: Id, arguments: Id, made: Made) -> Result<()> {
+        let Value::Inert(called) = &self.values[function as usize] else { return self.push(Value::Other) };
+        let yields = if self.holds_tensor(arguments) { Yields::Tensor } else { called.yields };
+        // `copyreg` makes an object of its first argument.
+        let class = self.item(arguments, 0).ok().map(|id| &self.values[id as usize]);
+        let value = match class {
+            Some(Value::Inert(class)) if self.is_copyreg(called) => {
+                class.made(Made::Instance, Yields::Object)
+            }
+            _ => called.made(made, yields),
+        };
+        self.push(value)
+    }
+
+    fn is_copyreg(&self, function: &Inert) -> bool {
+        function
+            .module()
+            .is_some_and(|module| matches!(self.input.bytes.get(module), Some(b"copyreg" | b"copy_reg")))
+    }
+
+    /// Whether a tensor or a storage is among the first arguments, or among the first of one of them.
+    fn holds_tensor(&self, arguments: Id) -> bool {
+        let is_one = |id: &Id| match &self.values[*id as usize] {
+            Value::Tensor(_) | Value::Storage(_) => true,
+            Value::Inert(inert) => inert.yields == Yields::Tensor && inert.made != Made::Named,
+            _ => false,
+        };
+        let Value::Items(arguments) = &self.values[arguments as usize] else { return false };
+        arguments.iter().take(MAX_ARGUMENTS).any(|id| {
+            is_one(id)
+                || match &self.values[*id as usize] {
+                    Value::Items(items) => items.iter().take(MAX_ARGUMENTS).any(is_one),
+                    Value::Dict(entries) => {
+                        entries.iter().take(MAX_ARGUMENTS).any(|(_, value)| is_one(value))
+                    }
+                    _ => false,
+                }
+        })
     }
 
     fn apply(&mut self, global: Global, arguments: Id) -> Result<()> {
@@ -90,10 +151,16 @@ impl Unpickler<'_> {
 
     /// (storage, offset, shape, strides, …); in the newest form with the type of the numbers as the seventh.
     fn tensor(&mut self, arguments: Id) -> Result<()> {
-        let Value::Storage(storage) = &self.values[self.item(arguments, 0)? as usize] else {
-            return Err(
-                self.wrong("a tensor without a storage".into(), "a storage, an offset, a shape and strides")
-            );
+        let storage = match &self.values[self.item(arguments, 0)? as usize] {
+            Value::Storage(storage) => storage,
+            Value::Inert(inert) => {
+                let unread = inert.made(Made::Called, Yields::Tensor);
+                return self.push(unread);
+            }
+            _ => {
+                let expected = "a storage, an offset, a shape and strides";
+                return Err(self.wrong("a tensor without a storage".into(), expected));
+            }
         };
         let storage = Storage::clone(storage);
         let offset = self.count(self.item(arguments, 1)?)?;

@@ -1,19 +1,20 @@
 //! Flattens nested dictionaries to tensors with names.
 //!
-//! A dictionary under one of the keys of [`WRAPPERS`], the first in their order, replaces the dictionary that contains it,
-//! and so on. Below it, the keys of nested dictionaries and the positions in lists are joined by dots. Other values than
-//! tensors are left out.
+//! The keys of nested dictionaries, the positions in lists and the attributes of objects are joined by dots. The keys of
+//! [`WRAPPERS`] around a state_dict are not a part of the names: the first that holds LoRA gives the tensors, and of what stands
+//! next to it only LoRA that it does not have is taken too. Other values than tensors are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use super::reach::{Holds, Reach, children, is_lora};
 use crate::error::{Error, Fault, Result};
-use crate::formats::containers::pickle::{Id, MAX_KEY_BYTES, Value, Values, View};
+use crate::formats::containers::pickle::{Id, Inert, MAX_KEY_BYTES, Made, Value, Values, View, Yields};
 use crate::formats::limits::Limits;
 use crate::text::quoted;
 
-/// The keys under which trainers store a state_dict.
-const WRAPPERS: [&str; 9] = [
+/// The keys under which trainers store a state_dict, the likeliest first.
+const WRAPPERS: &[&str] = &[
     "state_dict",
     "model_state_dict",
     "lora_state_dict",
@@ -23,10 +24,42 @@ const WRAPPERS: [&str; 9] = [
     "lora",
     "adapter",
     "weights",
+    "net",
+    "network",
+    "params",
+    "model_ema",
+    "ema_state_dict",
+    "ema_model",
+    "ema",
 ];
+
+/// How the keys begin under which trainers store what is not the model.
+const BESIDE: &[&str] = &[
+    "optim",
+    "lr_sched",
+    "sched",
+    "scaler",
+    "grad_scaler",
+    "rng",
+    "random_state",
+    "callbacks",
+    "hyper_parameters",
+    "hparams",
+    "loops",
+    "loss",
+];
+
+/// The attributes in which torch's modules keep their parts.
+const PARTS: &[&str] = &["_modules", "_parameters", "_buffers"];
 
 /// Real files are one to three dictionaries deep.
 const MAX_DEPTH: usize = 32;
+
+/// A tensor, or what only running the pickle would make one of.
+pub(super) enum Leaf<'a> {
+    Tensor(&'a View),
+    Unread(&'a Inert),
+}
 
 /// Every tensor under `root`, by name.
 ///
@@ -38,31 +71,33 @@ pub(super) fn flatten<'a>(
     values: &'a Values,
     root: Id,
     limits: &Limits,
-) -> Result<BTreeMap<String, &'a View>> {
+) -> Result<BTreeMap<String, Leaf<'a>>> {
     // Every value is seen once, except for the few that have several names.
     let n_left = values.len().saturating_mul(2).saturating_add(MAX_DEPTH);
-    let mut walk =
-        Walk { path, values, n_left, n_name_bytes: 0, limits, name: String::new(), found: BTreeMap::new() };
-    walk.visit(unwrap(values, root), 0)?;
+    let mut walk = Walk {
+        path,
+        values,
+        n_left,
+        n_name_bytes: 0,
+        limits,
+        name: String::new(),
+        found: BTreeMap::new(),
+        seen: HashSet::new(),
+        known_under: None,
+    };
+    walk.unwrap(&mut Reach::new(values), root, 0)?;
     Ok(walk.found)
 }
 
-fn unwrap(values: &Values, mut id: Id) -> Id {
-    for _ in 0..MAX_DEPTH {
-        let Value::Dict(entries) = values.get(id) else { break };
-        let under = |wrapper: &str| {
-            entries.iter().find(|(key, value)| values.is_text(*key, wrapper) && holds_any(values, *value))
-        };
-        let Some((_, inner)) = WRAPPERS.iter().find_map(|wrapper| under(wrapper)) else { break };
-        id = *inner;
-    }
-    id
-}
-
-/// Whether this is a dictionary with a tensor or another dictionary in it.
-fn holds_any(values: &Values, id: Id) -> bool {
-    let Value::Dict(entries) = values.get(id) else { return false };
-    entries.iter().any(|(_, value)| matches!(values.get(*value), Value::Tensor(_) | Value::Dict(_)))
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In dictionaries and lists.
+    Plain,
+    /// In an object, whose parts may refer to each other in any way.
+    Object,
+    /// It is the attributes of an object.
+    State,
 }
 
 struct Walk<'a, 'b> {
@@ -73,48 +108,148 @@ struct Walk<'a, 'b> {
     limits: &'b Limits,
     /// The keys so far, joined.
     name: String,
-    found: BTreeMap<String, &'a View>,
+    found: BTreeMap<String, Leaf<'a>>,
+    /// What was met in objects.
+    seen: HashSet<Id>,
+    /// While what stands next to a state_dict is walked: the bytes of its key, without which its names may be known.
+    known_under: Option<usize>,
 }
 
 impl<'a> Walk<'a, '_> {
-    fn visit(&mut self, id: Id, depth: usize) -> Result<()> {
-        let Some(n_left) = self.n_left.checked_sub(1) else {
-            return Err(self.wrong("values that have many names each".into(), "a dictionary of tensors"));
+    /// Takes the tensors of a dictionary that may be wrapped around the state_dict.
+    fn unwrap(&mut self, reach: &mut Reach<'_>, id: Id, level: usize) -> Result<()> {
+        let values = self.values;
+        let entries: Vec<(Id, Id)> = match values.get(id) {
+            Value::Dict(entries) if level < MAX_DEPTH => entries.clone(),
+            // A dictionary of a class of its own.
+            Value::Inert(object) if level < MAX_DEPTH && !object.entries.is_empty() => object.entries.clone(),
+            _ => return self.visit(id, 0, Place::Plain),
         };
-        self.n_left = n_left;
+        let is_beside = |key: Id| matches!(values.get(key), Value::Text(place) if BESIDE.iter().any(|start| values.text(place).starts_with(start)));
+        let mut wrappers: Vec<(Id, Id, Holds)> = vec![];
+        for wrapper in WRAPPERS {
+            let entry = entries.iter().find(|(key, value)| {
+                values.is_text(*key, wrapper)
+                    && matches!(values.get(*value), Value::Dict(_) | Value::Inert(_))
+            });
+            if let Some(&(key, value)) = entry {
+                wrappers.push((key, value, reach.holds(value, is_lora(wrapper))));
+            }
+        }
+        wrappers.retain(|(.., holds)| *holds != Holds::Nothing);
+        let first = wrappers.iter().find(|(.., holds)| *holds == Holds::Lora).or(wrappers.first());
+        let Some(&(chosen, inner, _)) = first else {
+            let mut kept: Vec<(Id, Id)> =
+                entries.iter().filter(|(key, _)| !is_beside(*key)).copied().collect();
+            if kept.iter().all(|&(_, value)| reach.holds(value, false) == Holds::Nothing) {
+                kept = entries;
+            }
+            return self.each(&kept, 0, Place::Plain, Place::Plain);
+        };
+        self.unwrap(reach, inner, level + 1)?;
+        for (key, value) in entries.iter().copied().filter(|(key, _)| *key != chosen && !is_beside(*key)) {
+            let text = self.key(key)?.unwrap_or_default();
+            if reach.holds(value, is_lora(&text)) != Holds::Lora {
+                continue;
+            }
+            let is_wrapper = wrappers.iter().any(|(wrapper, ..)| *wrapper == key);
+            let outer = self.known_under.replace(if is_wrapper { 0 } else { text.len() + 1 });
+            match is_wrapper {
+                true => self.unwrap(reach, value, level + 1)?,
+                false => self.each(&[(key, value)], 0, Place::Plain, Place::Plain)?,
+            }
+            self.known_under = outer;
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, id: Id, depth: usize, place: Place) -> Result<()> {
+        let value = self.values.get(id);
+        let is_plain = place == Place::Plain;
+        if !matches!(value, Value::Tensor(_)) && !is_plain && !self.seen.insert(id) {
+            return Ok(());
+        }
+        let n_left = self.n_left.checked_sub(1);
+        if n_left.is_none() && is_plain {
+            return Err(self.wrong("values that have many names each".into(), "a dictionary of tensors"));
+        }
+        self.n_left = n_left.unwrap_or_default();
         if depth > MAX_DEPTH {
             let found = format!("dictionaries more than {MAX_DEPTH} deep");
-            return Err(self.wrong(found, "a dictionary of tensors"));
+            let error = self.wrong(found, "a dictionary of tensors");
+            return if is_plain { Err(error) } else { Ok(()) };
         }
-        let values = self.values;
-        match values.get(id) {
-            Value::Tensor(view) => self.keep(view),
-            Value::Dict(entries) => {
-                for &(key, value) in entries {
-                    match values.get(key) {
-                        Value::Text(place) if place.len() > MAX_KEY_BYTES => {
-                            let found = format!("a key of {} bytes", place.len());
-                            return Err(self.wrong(found, &format!("at most {MAX_KEY_BYTES}")));
-                        }
-                        Value::Text(place) => self.enter(&values.text(place), value, depth)?,
-                        Value::Int(n) => self.enter(&n.to_string(), value, depth)?,
-                        _ => {}
-                    }
-                }
-                Ok(())
-            }
-            Value::Items(items) => {
-                for (n, &item) in items.iter().enumerate() {
-                    self.enter(&n.to_string(), item, depth)?;
-                }
-                Ok(())
-            }
+        let inner = if is_plain { Place::Plain } else { Place::Object };
+        match value {
+            Value::Tensor(view) => self.keep(Leaf::Tensor(view)),
+            Value::Inert(object) => self.object(id, object, depth, place),
+            Value::Dict(entries) => self.each(entries, depth, place, inner),
+            Value::Items(items) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(n, &item)| self.enter(&n.to_string(), item, depth, inner)),
             _ => Ok(()),
         }
     }
 
-    fn enter(&mut self, key: &str, value: Id, depth: usize) -> Result<()> {
-        if !matches!(self.values.get(value), Value::Tensor(_) | Value::Dict(_) | Value::Items(_)) {
+    fn object(&mut self, id: Id, object: &'a Inert, depth: usize, place: Place) -> Result<()> {
+        match object.yields {
+            _ if object.made == Made::Named => return Ok(()),
+            Yields::Tensor => return self.keep(Leaf::Unread(object)),
+            // Arrays hold the states of random generators, too.
+            Yields::Array if is_lora(&self.name) => return self.keep(Leaf::Unread(object)),
+            Yields::Array => return Ok(()),
+            Yields::Object => {}
+        }
+        if place == Place::Plain && !self.seen.insert(id) {
+            return Ok(());
+        }
+        for (n, &item) in object.items.iter().enumerate() {
+            self.enter(&n.to_string(), item, depth, Place::Object)?;
+        }
+        self.each(&object.entries, depth, Place::Object, Place::Object)?;
+        let states = object.state.into_iter().flat_map(|state| match self.values.get(state) {
+            // Attributes and slots.
+            Value::Items(states) => states.clone(),
+            _ => vec![state],
+        });
+        for state in states.collect::<Vec<_>>() {
+            if matches!(self.values.get(state), Value::Dict(_)) {
+                self.visit(state, depth, Place::State)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a dictionary, each under its key.
+    fn each(&mut self, entries: &[(Id, Id)], depth: usize, place: Place, inner: Place) -> Result<()> {
+        for &(key, value) in entries {
+            let Some(text) = self.key(key)? else { continue };
+            let is_part = place == Place::State && PARTS.contains(&text.as_str());
+            if is_part && matches!(self.values.get(value), Value::Dict(_)) {
+                self.visit(value, depth, Place::Object)?;
+            } else {
+                self.enter(&text, value, depth, inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A key as a part of a name, if it can be one.
+    fn key(&self, key: Id) -> Result<Option<String>> {
+        Ok(match self.values.get(key) {
+            Value::Text(place) if place.len() > MAX_KEY_BYTES => {
+                let found = format!("a key of {} bytes", place.len());
+                return Err(self.wrong(found, &format!("at most {MAX_KEY_BYTES}")));
+            }
+            Value::Text(place) => Some(self.values.text(place).into_owned()),
+            Value::Int(n) => Some(n.to_string()),
+            _ => None,
+        })
+    }
+
+    fn enter(&mut self, key: &str, value: Id, depth: usize, place: Place) -> Result<()> {
+        if children(self.values.get(value)).is_none() && !matches!(self.values.get(value), Value::Tensor(_)) {
             return Ok(());
         }
         let outer = self.name.len();
@@ -122,12 +257,20 @@ impl<'a> Walk<'a, '_> {
             self.name.push('.');
         }
         self.name.push_str(key);
-        self.visit(value, depth + 1)?;
+        self.visit(value, depth + 1, place)?;
         self.name.truncate(outer);
         Ok(())
     }
 
-    fn keep(&mut self, view: &'a View) -> Result<()> {
+    fn keep(&mut self, leaf: Leaf<'a>) -> Result<()> {
+        if let Some(n) = self.known_under
+            && [Some(self.name.as_str()), self.name.get(n..)]
+                .iter()
+                .flatten()
+                .any(|name| self.found.contains_key(*name))
+        {
+            return Ok(());
+        }
         self.n_name_bytes += self.name.len() as u64;
         if self.n_name_bytes > self.limits.header_bytes {
             let expected = format!("at most {}", self.limits.header_bytes);
@@ -137,7 +280,7 @@ impl<'a> Walk<'a, '_> {
             let expected = format!("at most {}", self.limits.n_tensors);
             return Err(self.fault("more tensors".into(), &expected).limit());
         }
-        match self.found.insert(self.name.clone(), view) {
+        match self.found.insert(self.name.clone(), leaf) {
             None => Ok(()),
             Some(_) => {
                 let found = format!("two tensors of the name {}", quoted(&self.name));

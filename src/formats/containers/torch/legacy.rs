@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::flatten::flatten;
-use super::{Place, SUFFIXES, big_endian, tensor};
+use super::flatten::{Leaf, flatten};
+use super::{Place, SUFFIXES, big_endian, tensor, unread, without_tensors};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::containers::container::{Container, Encoding, Plain};
@@ -61,9 +61,22 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
     let Value::Items(keys) = values.get(keys) else {
         return Err(fault("no list of storages".into(), "their keys".into()).malformed());
     };
+    let leaves = flatten(path, &values, dictionary, limits)?;
+    if leaves.is_empty()
+        && let Some(error) = without_tensors(path, &values, dictionary)
+    {
+        return Err(error);
+    }
     let places = places(source, reader, &values, keys, end)?;
     let mut tensors = Tensors::new();
-    for (name, view) in flatten(path, &values, dictionary, limits)? {
+    for (name, leaf) in leaves {
+        let view = match leaf {
+            Leaf::Tensor(view) => view,
+            Leaf::Unread(inert) => {
+                tensors.insert(name, unread(&values, inert, source));
+                continue;
+            }
+        };
         let key = values.text(&view.storage.key).into_owned();
         let Some(place) = places.get(&key) else {
             let fault = fault(format!("no storage {}", quoted(&key)), "the tensor's numbers".into());

@@ -2,6 +2,7 @@
 
 mod flatten;
 mod legacy;
+mod reach;
 mod zip;
 
 use std::path::Path;
@@ -10,13 +11,16 @@ pub(super) use self::legacy::CONTAINER as LEGACY_CONTAINER;
 pub(super) use self::zip::CONTAINER as ZIP_CONTAINER;
 
 use crate::adapter::Source;
-use crate::error::{Fault, Result};
-use crate::formats::containers::pickle::{Storage, View};
+use crate::error::{Error, Fault, Result};
+use crate::formats::containers::pickle::{Id, Inert, Made, Storage, Value, Values, View};
 use crate::formats::tensor::Tensor;
 use crate::text::quoted;
 
 /// How both formats of torch are usually named.
 const SUFFIXES: &[&str] = &["bin", "pt", "pth", "ckpt"];
+
+const FORBIDDEN: &str = "a checkpoint of tensors does not need this name, and other programs would execute it: save only the \
+                         state_dict, as safetensors, and open this file only if you trust who made it";
 
 const BIG_ENDIAN: &str = "save it again on a little-endian machine, as safetensors";
 
@@ -31,6 +35,27 @@ struct Place {
 /// The error for numbers whose highest byte comes first.
 fn big_endian(path: &Path) -> crate::Error {
     Fault::new("big-endian numbers", "little-endian ones").at(path).hint(BIG_ENDIAN).unsupported()
+}
+
+/// The error for a pickle that holds no tensor and is not a dictionary either.
+fn without_tensors(path: &Path, values: &Values, root: Id) -> Option<Error> {
+    let fault = |found: String, expected: &str| Fault::new(found, expected).at(path).of("pickle");
+    let of_kind = |found: String| fault(found, "a dictionary of tensors").other_kind().unsupported();
+    if let Some((kind, name)) = values.kind() {
+        return Some(of_kind(format!("{kind} ({})", quoted(name))));
+    }
+    let Value::Inert(inert) = values.get(root) else { return None };
+    let name = quoted(&values.name(inert));
+    if inert.made == Made::Instance {
+        return Some(of_kind(format!("an object of {name}")));
+    }
+    let expected = "only names that dictionaries of tensors need";
+    Some(fault(format!("a pickle that calls {name}"), expected).hint(FORBIDDEN).malformed())
+}
+
+/// What stands in the place of a tensor that only a call would make.
+fn unread(values: &Values, inert: &Inert, source: &Source) -> Tensor {
+    Tensor::unread(&values.name(inert), source.clone())
 }
 
 /// A view of the storage that was found under `key`, as a tensor.

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::flatten::flatten;
-use super::{Place, SUFFIXES, big_endian, tensor};
+use super::flatten::{Leaf, flatten};
+use super::{Place, SUFFIXES, big_endian, tensor, unread, without_tensors};
 use crate::adapter::FileFormat;
 use crate::error::{Fault, Result};
 use crate::formats::containers::container::{Archive, Container, Encoding};
@@ -64,8 +64,21 @@ fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     let mut unpickler = Unpickler::new(input, limits);
     let dictionary = unpickler.next()?;
     let values = unpickler.into_values();
+    let leaves = flatten(path, &values, dictionary, limits)?;
+    if leaves.is_empty()
+        && let Some(error) = without_tensors(path, &values, dictionary)
+    {
+        return Err(error);
+    }
     let mut tensors = Tensors::new();
-    for (name, view) in flatten(path, &values, dictionary, limits)? {
+    for (name, leaf) in leaves {
+        let view = match leaf {
+            Leaf::Tensor(view) => view,
+            Leaf::Unread(inert) => {
+                tensors.insert(name, unread(&values, inert, &pickle.source));
+                continue;
+            }
+        };
         let key = format!("{root}data/{}", values.text(&view.storage.key));
         let Some(member) = members.get(&key) else {
             let fault = Fault::new(format!("no member {}", quoted(&key)), "the tensor's numbers").at(path);

@@ -1,0 +1,203 @@
+//! What training scripts save around a state_dict: it is opened, and what stands next to the tensors is never called.
+
+mod common;
+
+use common::files::{data, numbers, of_dtype};
+use common::torch::{dict, factor_a, factor_b, int, legacy, pair_with, text, tuple, zipped};
+use lorascope::{Adapter, Dtype, Error};
+
+fn open(name: &str) -> Adapter {
+    Adapter::open(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn message(name: &str) -> String {
+    let error = Adapter::open(data(&format!("training/{name}"))).unwrap_err().to_string();
+    error.rsplit_once(&format!("{name}: ")).unwrap().1.to_owned()
+}
+
+/// Of `n_other` tensors that belong to no module.
+fn assert_holds_tiny(name: &str, n_other: usize) {
+    let adapter = open(&format!("training/{name}"));
+    assert_eq!(numbers(&adapter), numbers(&open("torch/tiny-f32.safetensors")), "{name}");
+    assert_eq!(adapter.n_other_tensors(), n_other, "{name}");
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(names, ["h.2.q", "h.2.v", "h.10.q", "h.10.v"], "{name}");
+}
+
+#[test]
+fn objects_next_to_a_state_dict_do_not_matter() {
+    // argparse.Namespace, pathlib, datetime, OmegaConf, a dataclass, an Enum, a namedtuple, functools.partial, a function, numpy.
+    for name in ["objects.pt", "objects-legacy.pt", "objects-protocol5.pt"] {
+        assert_holds_tiny(name, 0);
+    }
+}
+
+#[test]
+fn a_state_dict_may_be_a_dictionary_of_another_class() {
+    assert_holds_tiny("own-dictionary.pt", 0);
+}
+
+#[test]
+fn a_state_dict_is_found_under_the_names_that_trainers_give_it() {
+    assert_holds_tiny("ema.pt", 0);
+    assert_holds_tiny("weights-and-metadata.pt", 0);
+    // The one that trains, not its average.
+    assert_holds_tiny("model-and-ema.pt", 0);
+    // LoRA has a dictionary of its own next to the model's.
+    assert_holds_tiny("base-and-lora.pt", 0);
+}
+
+#[test]
+fn positions_in_lists_are_parts_of_the_names() {
+    let adapter = open("training/list.pt");
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.original.as_str()).collect();
+    let first = ["q", "v"].map(|name| format!("loras.0.base_model.model.h.10.{name}"));
+    let second = ["q", "v"].map(|name| format!("loras.1.h.2.{name}"));
+    assert_eq!(names, [first, second].concat());
+}
+
+#[test]
+fn a_checkpoint_of_lightning_is_its_state_dict() {
+    let (adapter, expected) = (open("training/lightning.ckpt"), open("training/lightning.safetensors"));
+    assert_eq!(numbers(&adapter), numbers(&expected));
+    // The layer's own weight and bias; no state of the optimizer or of a callback.
+    assert_eq!(adapter.n_other_tensors(), 2);
+}
+
+#[test]
+fn a_model_that_is_saved_as_an_object_has_the_names_of_its_state_dict() {
+    let expected = numbers(&open("training/whole-model.safetensors"));
+    for name in ["whole-model.pt", "whole-model-inside.pt"] {
+        let adapter = open(&format!("training/{name}"));
+        assert_eq!(numbers(&adapter), expected, "{name}");
+        let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+        assert_eq!(names, ["layers.0.query", "layers.1.query"], "{name}");
+    }
+}
+
+#[test]
+fn a_factor_that_only_a_call_would_make_is_named_with_the_call() {
+    for (name, call) in [
+        ("one-unread.pt", "train_lora.metric"),
+        ("one-sparse.pt", "torch._utils._rebuild_sparse_tensor"),
+        ("one-array.pt", "numpy._core.multiarray._reconstruct"),
+    ] {
+        let expected = format!(
+            "tensor `base_model.model.h.10.q.lora_B.weight`: found a tensor that only a call of `{call}` would make, expected \
+             its numbers"
+        );
+        assert_eq!(message(name), expected);
+    }
+}
+
+#[test]
+fn what_is_no_factor_may_need_a_call() {
+    let made = [&b"ctrain\nmake\n"[..], &tuple(&[factor_a()]), b"R"].concat();
+    let opcodes = dict(&[("m.lora_A", factor_a()), ("m.lora_B", factor_b()), ("m.bias", made)]);
+    let adapter = Adapter::from_bytes("x", zipped(&opcodes)).unwrap();
+    assert_eq!((adapter.modules().len(), adapter.n_other_tensors()), (1, 1));
+}
+
+#[test]
+fn an_object_without_tensors_is_not_a_checkpoint() {
+    assert_eq!(
+        message("args.pt"),
+        "pickle: found an object of `argparse.Namespace`, expected a dictionary of tensors"
+    );
+    assert!(matches!(Adapter::open(data("training/args.pt")), Err(Error::Unsupported(_))));
+}
+
+/// Ways to call a function with the text `true`, or to make something of it.
+fn calls() -> Vec<Vec<u8>> {
+    let arguments = tuple(&[text("true")]);
+    let with = |before: &[u8], after: &[u8]| [before, &arguments, after].concat();
+    let stack_global = [text("posix"), text("system"), b"\x93".to_vec()].concat();
+    vec![
+        with(b"cposix\nsystem\n", b"R"),
+        with(b"cposix\nsystem\n", b"\x81"),
+        with(b"cposix\nsystem\n", b"}\x92"),
+        with(&stack_global, b"R"),
+        with(b"cposix\nsystem\n", b"RNb"),
+        [&b"(cposix\nsystem\n"[..], &text("true"), b"o"].concat(),
+        [&b"("[..], &text("true"), b"iposix\nsystem\n"].concat(),
+        with(b"\x82\x05", b"R"),
+        with(b"\x83\x05\x00", b"R"),
+        with(b"\x84\x05\x00\x00\x00", b"R"),
+        // The result of a call is called, given items and entries, and attributes.
+        [with(b"cposix\nsystem\n", b"R"), b")R".to_vec()].concat(),
+        [with(b"cposix\nsystem\n", b"R"), int(1), b"a".to_vec()].concat(),
+        [with(b"cposix\nsystem\n", b"R"), b"(K\x01K\x02e(K\x01K\x02uK\x01K\x02s(K\x01\x90}b".to_vec()]
+            .concat(),
+    ]
+}
+
+#[test]
+fn calls_of_every_form_next_to_tensors_are_inert() {
+    let expected = numbers(&Adapter::from_bytes("x", zipped(&pair_with(factor_b()))).unwrap());
+    for call in calls() {
+        let next_to = dict(&[("state_dict", pair_with(factor_b())), ("call", call.clone())]);
+        let among = [pair_with(factor_b()), text("call"), call.clone(), b"s".to_vec()].concat();
+        let in_list =
+            dict(&[("state_dict", pair_with(factor_b())), ("calls", [b"](", &call[..], b"e"].concat())]);
+        for opcodes in [next_to, among, in_list] {
+            for bytes in [zipped(&opcodes), legacy(&opcodes)] {
+                let adapter = Adapter::from_bytes("x", bytes);
+                let adapter = adapter.unwrap_or_else(|error| panic!("{error}: {}", opcodes.escape_ascii()));
+                assert_eq!(numbers(&adapter), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn tensors_in_an_object_have_the_path_of_its_attributes() {
+    let object = |state: Vec<u8>| [b"ctrain\nState\n)\x81", &state[..], b"b"].concat();
+    let names = |opcodes: &[u8]| -> Vec<String> {
+        let adapter = Adapter::from_bytes("x", zipped(opcodes)).unwrap();
+        adapter.modules().iter().map(|module| module.original.clone()).collect()
+    };
+    assert_eq!(names(&object(pair_with(factor_b()))), ["m"]);
+    assert_eq!(names(&dict(&[("run", object(dict(&[("net", pair_with(factor_b()))])))])), ["run.net.m"]);
+    // Attributes and slots.
+    let slots = tuple(&[b"N".to_vec(), dict(&[("net", pair_with(factor_b()))])]);
+    assert_eq!(names(&object(slots)), ["net.m"]);
+}
+
+#[test]
+fn a_sibling_that_has_lora_of_its_own_is_kept() {
+    let b = factor_b;
+    let other = dict(&[("o.lora_A.weight", factor_a()), ("o.lora_B.weight", b())]);
+    let opcodes = dict(&[
+        ("model", pair_with(b())),
+        ("text_encoder", other),
+        ("best", pair_with(b())),
+        ("ema", pair_with(b())),
+        ("optimizer", pair_with(b())),
+    ]);
+    let adapter = Adapter::from_bytes("x", zipped(&opcodes)).unwrap();
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.original.as_str()).collect();
+    assert_eq!(names, ["m", "text_encoder.o"]);
+}
+
+#[test]
+fn numbers_of_eight_bits_are_those_that_torch_reads() {
+    for (label, dtype) in [
+        ("e4m3fn", Dtype::F8E4m3),
+        ("e5m2", Dtype::F8E5m2),
+        ("e4m3fnuz", Dtype::F8E4m3Fnuz),
+        ("e5m2fnuz", Dtype::F8E5m2Fnuz),
+    ] {
+        let expected = of_dtype(numbers(&open(&format!("training/f8-{label}-as-f32.safetensors"))), dtype);
+        assert_eq!(expected.len(), 8);
+        for end in ["safetensors", "pt"] {
+            assert_eq!(numbers(&open(&format!("training/f8-{label}.{end}"))), expected, "{label} {end}");
+        }
+    }
+}
+
+#[test]
+fn two_bytes_without_a_type_in_an_npz_are_bf16() {
+    let expected = numbers(&open("torch/tiny-bf16.safetensors"));
+    assert_eq!(numbers(&open("training/bf16.npz")), expected);
+    assert!(expected.values().all(|(_, _, dtype, _)| *dtype == Dtype::Bf16));
+}
