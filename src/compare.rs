@@ -1,14 +1,17 @@
 //! Modules of two adapters, factorised and compared: what a library user calls for more than one pair.
 
+use std::ops::Deref;
 #[cfg(feature = "scan")]
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::adapter::{Adapter, Matrix, Module, Side};
-use crate::basis::{Basis, Update};
+#[cfg(feature = "scan")]
+use crate::adapter::Module;
+use crate::adapter::{Adapter, Side};
+use crate::basis::{Basis, Flaw, Numbers, Update, Wanted as WantedFactors};
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::formats::run_and_step;
 use crate::measure::update::UpdatePair;
 use crate::measure::{Grid, Member, MemberUpdate, PairBatch, PairStatistics, Wanted, init_cosine};
@@ -28,40 +31,116 @@ pub struct Factorised {
     pub init_cosine: Option<f64>,
     /// The cosine and the norms of the two updates; `None` where the factors themselves were not read.
     pub update: Option<UpdatePair>,
+    /// Why the update of the first or the second is not known, though the side has a basis of both.
+    pub update_flaws: [Option<Flaw>; 2],
 }
 
 impl Factorised {
     /// Reads and factorises both. A and B are read on every side, for the two cosines.
     ///
     /// # Errors
-    /// As [`Basis::of`].
+    /// As [`Basis::of`]. [`compare`] goes on without a module whose numbers have no subspace.
     pub fn of(pair: ModulePair, side: Side) -> Result<Self> {
-        let (first, second) = rayon::join(
-            || Basis::with_factors(&pair.first, side),
-            || Basis::with_factors(&pair.second, side),
-        );
-        let ((a, [a_1, b_1]), (b, [a_2, b_2])) = (first?, second?);
-        let init_cosine = init_cosine::cosine(&a_1, &a_2);
-        let update = update_of(&pair.first, &a_1, &b_1).pair(update_of(&pair.second, &a_2, &b_2));
-        Ok(Self { pair, a, b, init_cosine, update: Some(update) })
+        Self::or_left_out(pair, side, true)?.map_err(|left_out| nothing_left(&[left_out]))
     }
 
-    /// The same without the updates, so that side a reads no B.
+    /// The same, or why one of the two has no subspace. Without `updates`, side a reads no B.
     ///
     /// # Errors
-    /// As [`Factorised::of`].
-    #[cfg(feature = "cli")]
-    pub(crate) fn without_update(pair: ModulePair, side: Side) -> Result<Self> {
-        let (first, second) =
-            rayon::join(|| Basis::with_a(&pair.first, side), || Basis::with_a(&pair.second, side));
-        let ((a, a_1), (b, a_2)) = (first?, second?);
-        Ok(Self { pair, a, b, init_cosine: init_cosine::cosine(&a_1, &a_2), update: None })
+    /// `Io` when the system refuses to read, `Invalid` when a file changed since it was opened.
+    pub(crate) fn or_left_out(
+        pair: ModulePair,
+        side: Side,
+        updates: bool,
+    ) -> Result<Result<Self, LeftOutPair>> {
+        let wanted = if updates { WantedFactors::Both } else { WantedFactors::SideAndA };
+        let (first, second) = rayon::join(
+            || Numbers::read(&pair.first, side, wanted).map(|numbers| (numbers.basis(side), numbers)),
+            || Numbers::read(&pair.second, side, wanted).map(|numbers| (numbers.basis(side), numbers)),
+        );
+        let ((a, numbers_a), (b, numbers_b)) = (first?, second?);
+        let init_cosine = init_cosine_of(&numbers_a, &numbers_b);
+        let update = updates.then(|| update_pair([&numbers_a, &numbers_b], &pair));
+        let flaw = |numbers: &Numbers<'_>| updates.then(|| numbers.update().err()).flatten();
+        let update_flaws = [&numbers_a, &numbers_b].map(flaw);
+        drop((numbers_a, numbers_b));
+        Ok(match (a, b) {
+            (Ok(a), Ok(b)) => Ok(Self { pair, a, b, init_cosine, update, update_flaws }),
+            (a, b) => Err(LeftOutPair { pair, flaws: [a.err(), b.err()], init_cosine, update }),
+        })
     }
 
     /// Whether the two share their random start, [`init_cosine::SHARED_INIT`].
     pub fn has_shared_init(&self) -> bool {
         self.init_cosine.is_some_and(|cosine| cosine > init_cosine::SHARED_INIT)
     }
+}
+
+/// A module of two adapters that has no subspace to compare in one of them, or in both.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LeftOutPair {
+    /// The module in both adapters.
+    pub pair: ModulePair,
+    /// What is wrong in the first adapter, and in the second; at least one of them.
+    pub flaws: [Option<Flaw>; 2],
+    /// As of a module that is compared.
+    pub init_cosine: Option<f64>,
+    /// As of a module that is compared: an update of zeros is known, one of numbers that are not finite is not.
+    pub update: Option<UpdatePair>,
+}
+
+/// What came of comparing modules of two adapters. It can be used as the list of those that could be compared.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Compared {
+    /// The modules that both adapters have a subspace of, in the order asked for.
+    pub modules: Vec<Comparison>,
+    /// The others, in that order too.
+    pub left_out: Vec<LeftOutPair>,
+}
+
+impl Compared {
+    /// The updates of all modules that were asked for, as far as they were read. Those of modules that are left out on one
+    /// side count for the whole model as on any other.
+    pub fn updates(&self) -> impl Iterator<Item = UpdatePair> + '_ {
+        let compared = self.modules.iter().map(|one| one.factorised.update);
+        compared.chain(self.left_out.iter().map(|one| one.update)).flatten()
+    }
+
+    /// How many modules were asked for.
+    pub fn n_asked(&self) -> usize {
+        self.modules.len() + self.left_out.len()
+    }
+
+    fn init_cosines(&self) -> impl Iterator<Item = Option<f64>> + '_ {
+        let compared = self.modules.iter().map(|one| one.factorised.init_cosine);
+        compared.chain(self.left_out.iter().map(|one| one.init_cosine))
+    }
+}
+
+impl Deref for Compared {
+    type Target = [Comparison];
+
+    fn deref(&self) -> &[Comparison] {
+        &self.modules
+    }
+}
+
+impl IntoIterator for Compared {
+    type Item = Comparison;
+    type IntoIter = std::vec::IntoIter<Comparison>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.modules.into_iter()
+    }
+}
+
+/// The error when no module is left: the first flaw.
+pub(crate) fn nothing_left(left_out: &[LeftOutPair]) -> Error {
+    let first = left_out.iter().flat_map(|pair| &pair.flaws).flatten().next();
+    let first = first.expect("a module is left out for a flaw");
+    first.clone().into_error_of_all(left_out.len())
 }
 
 /// One module of two adapters, compared. It shares the modules with the adapters and outlives them.
@@ -90,12 +169,35 @@ pub struct Comparison {
 /// # Ok::<(), lorascope::Error>(())
 /// ```
 ///
+/// A module whose numbers have no subspace in one of the adapters is [left out](Compared::left_out), and the others are compared.
+///
 /// # Errors
-/// As [`Factorised::of`] and [`Engine::grids`].
-pub fn compare(engine: &dyn Engine, pairs: &[ModulePair], side: Side) -> Result<Vec<Comparison>> {
-    let factorised: Result<Vec<_>> =
-        pairs.par_iter().map(|pair| Factorised::of(pair.clone(), side)).collect();
-    grids(engine, factorised?)
+/// As [`Basis::of`] when no module is left, and as [`Engine::grids`].
+pub fn compare(engine: &dyn Engine, pairs: &[ModulePair], side: Side) -> Result<Compared> {
+    let made: Result<Vec<_>> =
+        pairs.par_iter().map(|pair| Factorised::or_left_out(pair.clone(), side, true)).collect();
+    let (factorised, left_out) = parted(made?)?;
+    Ok(Compared { modules: grids(engine, factorised)?, left_out })
+}
+
+/// Parts the modules that can be compared from those that cannot.
+///
+/// # Errors
+/// The first flaw when there are only such.
+pub(crate) fn parted(
+    made: Vec<Result<Factorised, LeftOutPair>>,
+) -> Result<(Vec<Factorised>, Vec<LeftOutPair>)> {
+    let (mut factorised, mut left_out) = (vec![], vec![]);
+    for one in made {
+        match one {
+            Ok(one) => factorised.push(one),
+            Err(one) => left_out.push(one),
+        }
+    }
+    if factorised.is_empty() && !left_out.is_empty() {
+        return Err(nothing_left(&left_out));
+    }
+    Ok((factorised, left_out))
 }
 
 /// The grids of bases that are there already.
@@ -159,8 +261,8 @@ pub fn statistics(
     statistics_of(engine, &pairs.collect::<Vec<_>>(), angles)
 }
 
-/// What two adapters are to each other, by all modules of these comparisons. `same_modules`: neither adapter has a module
-/// that the other lacks.
+/// What two adapters are to each other, by the updates of all modules that were asked for and are known in both.
+/// `same_modules`: neither adapter has a module that the other lacks.
 ///
 /// ```
 /// use lorascope::engine::CpuEngine;
@@ -178,57 +280,70 @@ pub fn statistics(
 ///
 /// # Errors
 /// `Io` when a file cannot be read.
-pub fn relation_of(
-    adapters: [&Adapter; 2],
-    comparisons: &[Comparison],
-    same_modules: bool,
-) -> Result<Relation> {
-    let factorised = || comparisons.iter().map(|comparison| &comparison.factorised);
-    let updates: Vec<UpdatePair> = factorised().filter_map(|both| both.update).collect();
-    let shared_init = 2 * factorised().filter(|both| both.has_shared_init()).count() > comparisons.len();
-    evidence(adapters, updates, same_modules, shared_init).map(|evidence| evidence.relation())
+pub fn relation_of(adapters: [&Adapter; 2], compared: &Compared, same_modules: bool) -> Result<Relation> {
+    evidence(adapters, compared.updates(), compared.init_cosines(), same_modules)
+        .map(|evidence| evidence.relation())
 }
 
 /// What is known of two adapters, whose files are compared where their factors are equal.
 fn evidence(
     adapters: [&Adapter; 2],
-    updates: Vec<UpdatePair>,
+    updates: impl Iterator<Item = UpdatePair>,
+    init_cosines: impl Iterator<Item = Option<f64>>,
     same_modules: bool,
-    shared_init: bool,
 ) -> Result<Evidence> {
+    let (updates, unknown): (Vec<_>, Vec<_>) = updates.partition(UpdatePair::is_known);
+    let starts: Vec<bool> = init_cosines.map(|cosine| cosine > Some(init_cosine::SHARED_INIT)).collect();
+    let shared_init = 2 * starts.iter().filter(|is_shared| **is_shared).count() > starts.len();
     let all_equal = same_modules && !updates.is_empty() && updates.iter().all(|pair| pair.same_factors);
     let [first, second] = adapters;
     // Digests read both files, so only where their factors are equal.
     let same_file = all_equal && first.n_bytes() == second.n_bytes() && first.digest()? == second.digest()?;
     let [(run_a, step_a), (run_b, step_b)] = adapters.map(|adapter| run_and_step(adapter.path()));
     let steps_of_one_run = run_a == run_b && step_a.zip(step_b).is_some_and(|(a, b)| a != b);
+    // What is not known need not be equal.
+    let same_modules = same_modules && unknown.is_empty();
     Ok(Evidence { same_file, same_modules, steps_of_one_run, shared_init, updates })
 }
 
 /// What is known of two adapters by their files: the modules of one name and shape are compared.
 ///
 /// # Errors
-/// As [`Factorised::of`].
+/// `Io` when a file cannot be read, `Invalid` when one changed since it was opened.
 #[cfg(feature = "scan")]
 pub(crate) fn evidence_of_files(a: &Adapter, b: &Adapter) -> Result<Evidence> {
-    let (mut updates, mut n_shared_init) = (vec![], 0);
+    let (mut updates, mut init_cosines) = (vec![], vec![]);
     for module in a.modules() {
         let is_other = |other: &&Arc<Module>| {
             other.name == module.name && [other.d_in(), other.d_out()] == [module.d_in(), module.d_out()]
         };
         let Some(other) = b.modules().iter().find(is_other) else { continue };
-        let [(a_1, b_1), (a_2, b_2)] =
-            [(module.a.read()?, module.b.read()?), (other.a.read()?, other.b.read()?)];
-        n_shared_init += usize::from(init_cosine::cosine(&a_1, &a_2) > Some(init_cosine::SHARED_INIT));
-        updates.push(update_of(module, &a_1, &b_1).pair(update_of(other, &a_2, &b_2)));
+        let pair = ModulePair { first: Arc::clone(module), second: Arc::clone(other) };
+        let read = |module| Numbers::read(module, Side::A, WantedFactors::Both);
+        let (first, second) = (read(&pair.first)?, read(&pair.second)?);
+        init_cosines.push(init_cosine_of(&first, &second));
+        updates.push(update_pair([&first, &second], &pair));
     }
     let same_modules = updates.len() == a.modules().len() && updates.len() == b.modules().len();
-    let shared_init = 2 * n_shared_init > updates.len();
-    evidence([a, b], updates, same_modules, shared_init)
+    evidence([a, b], updates.into_iter(), init_cosines.into_iter(), same_modules)
 }
 
-fn update_of<'a>(module: &Module, a: &'a Matrix, b: &'a Matrix) -> Update<'a> {
-    Update { a, b, scaling: module.scaling.unwrap_or(1.0) }
+/// The cosine of the two starts; `None` also where one is not known.
+fn init_cosine_of(first: &Numbers<'_>, second: &Numbers<'_>) -> Option<f64> {
+    first.a().zip(second.a()).and_then(|(a_1, a_2)| init_cosine::cosine(a_1, a_2))
+}
+
+/// Both updates; one that is not known has a norm of NaN.
+fn update_pair(numbers: [&Numbers<'_>; 2], pair: &ModulePair) -> UpdatePair {
+    match numbers.map(|numbers| numbers.update().ok()) {
+        [Some(first), Some(second)] => first.pair(second),
+        updates => UpdatePair {
+            norms: updates.map(|update| update.map_or(f64::NAN, Update::norm)),
+            n_weights: pair.first.d_in() * pair.first.d_out(),
+            ranks: [pair.first.rank(), pair.second.rank()],
+            ..UpdatePair::default()
+        },
+    }
 }
 
 /// Two bases of which every statistic is wanted.

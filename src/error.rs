@@ -182,6 +182,21 @@ impl Error {
         self
     }
 
+    /// The same with another way out.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_remedy(mut self, remedy: Remedy) -> Self {
+        match &mut self {
+            Self::Io { .. } => {}
+            Self::NotFound(fault)
+            | Self::Malformed(fault)
+            | Self::Unsupported(fault)
+            | Self::Limit(fault)
+            | Self::Invalid(fault)
+            | Self::Gpu(fault) => fault.remedy = Some(remedy),
+        }
+        self
+    }
+
     /// Whether the file is not a checkpoint at all.
     pub(crate) fn is_other_kind(&self) -> bool {
         self.fault().is_some_and(|fault| fault.is_other_kind)

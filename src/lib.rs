@@ -69,10 +69,12 @@ mod table;
 mod text;
 
 pub use adapter::{
-    Adapter, Dtype, Factor, FileFormat, LeftOut, Matrix, Method, Module, NamingScheme, Side, TrainingInfo,
+    Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Side, TrainingInfo, UnreadPart,
 };
-pub use basis::{Basis, Update, UpdateFactors};
-pub use compare::{Comparison, Factorised, compare, grids, relation_of, similarity, statistics};
+pub use basis::{Basis, Flaw, FlawedModule, Update, UpdateFactors};
+pub use compare::{
+    Compared, Comparison, Factorised, LeftOutPair, compare, grids, relation_of, similarity, statistics,
+};
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;

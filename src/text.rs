@@ -40,6 +40,16 @@ pub(crate) fn some_of(words: impl IntoIterator<Item = String>) -> String {
     }
 }
 
+/// What holds for modules in checkpoints: `B is all zeros in a and b (`x`, `y`)`, with the modules as [`listed`] has them.
+pub(crate) fn in_some(fact: &str, checkpoints: &[&str], modules: &str) -> String {
+    let shown = |path: &str| printable(path, MAX_CHARS);
+    let checkpoints = match checkpoints {
+        [one, other] => format!("{} and {}", shown(one), shown(other)),
+        several => some_of(several.iter().map(|path| shown(path))),
+    };
+    format!("{fact} in {checkpoints} ({modules})")
+}
+
 /// A count with its noun: `1 tensor`, `2 tensors`.
 pub(crate) fn counted(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }

@@ -369,8 +369,8 @@ fn a_factor_of_zeros_is_named_and_never_drawn() {
     assert_eq!(
         failure(&folder, &[&good, &zero, "--side", "b"]),
         "error: zero.safetensors: tensor `base_model.model.h.0.attn.q_proj.lora_B.weight`: found nothing but \
-         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero, so an untrained checkpoint can only be compared \
-         with --side a\n"
+         zeros in 6 × 2, expected a trained factor\nhint: B starts at zero and was not trained in this module: only --side a has \
+         a subspace of it\n"
     );
 }
 

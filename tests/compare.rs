@@ -341,6 +341,7 @@ fn an_untrained_b_is_an_error_on_every_side_that_needs_it() {
         assert_eq!(output.status.code(), Some(1));
         let tensor = "tensor `base_model.model.encoder.layer.5.attention.self.query.lora_B.weight`: found nothing but zeros";
         assert!(text(&output.stderr).contains(tensor), "{side}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("hint: "), "{side}: {}", text(&output.stderr));
     }
 }
 

@@ -16,8 +16,8 @@ fn names(adapter: &Adapter) -> Vec<&str> {
 }
 
 /// Name, reason and number of tensors of everything that is left out.
-fn left_out(adapter: &Adapter) -> Vec<(&str, &str, usize)> {
-    let parts = adapter.left_out().iter();
+fn unread(adapter: &Adapter) -> Vec<(&str, &str, usize)> {
+    let parts = adapter.unread_parts().iter();
     parts.map(|part| (part.name.as_str(), part.reason.as_str(), part.n_tensors)).collect()
 }
 
@@ -37,7 +37,7 @@ fn each_tensor_goes_by_its_own_scheme() {
     ]);
     assert_eq!(adapter.naming_scheme().name(), "kohya", "that of most of the factors");
     assert_eq!(adapter.modules().len(), 4);
-    assert_eq!((left_out(&adapter), adapter.n_other_tensors()), (vec![], 0));
+    assert_eq!((unread(&adapter), adapter.n_other_tensors()), (vec![], 0));
     assert!(names(&adapter).contains(&"mid_block.attentions.0.proj_in"), "{:?}", names(&adapter));
 }
 
@@ -52,7 +52,7 @@ fn what_goes_with_a_pair_may_have_another_schemes_name() {
         ("diffusion_model.blocks.0.k.lora_B.weight", &[8, 2]),
         ("diffusion_model.blocks.0.k.lora_magnitude_vector", &[8]),
     ]);
-    assert_eq!((left_out(&adapter), adapter.n_other_tensors(), adapter.n_magnitudes()), (vec![], 0, 2));
+    assert_eq!((unread(&adapter), adapter.n_other_tensors(), adapter.n_magnitudes()), (vec![], 0, 2));
     // The zeros that all tensors here are made of.
     let q = adapter.modules().iter().find(|module| module.original.ends_with(".q")).unwrap();
     assert_eq!((q.alpha, q.scaling), (Some(0.0), Some(0.0)));
@@ -84,7 +84,7 @@ fn parts_of_other_methods_are_named_by_module_and_method() {
         ("classifier.weight", &[4, 4]),
     ]);
     assert_eq!(
-        left_out(&adapter),
+        unread(&adapter),
         [
             ("d", "OFT", 1),
             ("e", "GLoRA", 4),
@@ -116,7 +116,7 @@ fn a_module_that_cannot_be_read_is_left_out_of_the_rest() {
     ]);
     assert_eq!(names(&adapter), ["ok"]);
     assert_eq!(
-        left_out(&adapter),
+        unread(&adapter),
         [
             ("empty", "shape [0] (saved under DeepSpeed ZeRO-3 without gathering the parameters)", 2),
             ("odd", "factors of shapes or types that cannot be read", 2),
@@ -131,7 +131,7 @@ fn a_module_that_cannot_be_read_is_left_out_of_the_rest() {
         ("lora_unet_conv_in.lora_mid.weight", &[2, 2, 3, 3]),
         ("lora_unet_conv_in.lora_up.weight", &[8, 2, 1, 1]),
     ]);
-    assert_eq!(left_out(&tucker), [("lora_unet_conv_in", "a Tucker decomposition", 3)]);
+    assert_eq!(unread(&tucker), [("lora_unet_conv_in", "a Tucker decomposition", 3)]);
 }
 
 #[test]
@@ -142,9 +142,13 @@ fn a_type_that_is_not_known_leaves_out_its_module() {
         "n.lora_B.weight":{"dtype":"I8","shape":[4,1],"data_offsets":[20,24]}}"#;
     let adapter = Adapter::from_bytes("x", container(header, 24)).unwrap();
     assert_eq!(names(&adapter), ["m"]);
-    assert_eq!(left_out(&adapter), [("n", "factors of shapes or types that cannot be read", 2)]);
+    assert_eq!(unread(&adapter), [("n", "factors of shapes or types that cannot be read", 2)]);
     assert!(
-        adapter.left_out()[0].found.as_deref().unwrap().starts_with("found numbers of type `I8`, expected ")
+        adapter.unread_parts()[0]
+            .found
+            .as_deref()
+            .unwrap()
+            .starts_with("found numbers of type `I8`, expected ")
     );
 }
 
@@ -165,7 +169,7 @@ fn an_alpha_that_is_not_a_number_leaves_the_scaling_unknown() {
     let module = &adapter.modules()[0];
     assert_eq!((module.alpha, module.scaling), (None, None));
     assert_eq!(
-        left_out(&adapter),
+        unread(&adapter),
         [(alpha.as_str(), "an alpha that cannot be read, so that the scaling is not known", 1)]
     );
 }
@@ -236,16 +240,16 @@ fn every_command_says_what_is_left_out() {
     }
     assert_eq!(
         warnings("scan runs -o out --engine cpu --cache cache").0,
-        [format!("warning: runs/seed1: {line}; 1 other adapter has such parts too (column left_out)")]
+        [format!("warning: runs/seed1: {line}; 1 other adapter has such parts too (column unread)")]
     );
     assert_eq!(warnings("search runs/seed1 --in out --cache cache").0, [of_each[0].clone()]);
     let report = warnings("report out");
     assert!(format!("{:?}", report).contains(line), "{report:?}");
-    let left_out: Vec<_> =
-        place.adapters("out").iter().map(|row| row.text("left_out").map(str::to_owned)).collect();
-    assert_eq!(left_out, [Some(line.to_owned()), Some(line.to_owned()), None]);
+    let parts: Vec<_> =
+        place.adapters("out").iter().map(|row| row.text("unread").map(str::to_owned)).collect();
+    assert_eq!(parts, [Some(line.to_owned()), Some(line.to_owned()), None]);
     let (verbose, _) = warnings("inspect -v runs/seed1");
-    assert_eq!(verbose[0], "left out: runs/seed1: `x`: LoKr");
+    assert_eq!(verbose[0], "not read: runs/seed1: `x`: LoKr");
     let json: serde_json::Value = serde_json::from_str(&warnings("inspect --json runs/seed1").1).unwrap();
-    assert_eq!(json["checkpoints"][0]["left_out"][0]["n_tensors"], 2);
+    assert_eq!(json["checkpoints"][0]["unread"][0]["n_tensors"], 2);
 }

@@ -124,7 +124,8 @@ fn tensors_beside_the_pairs_are_left_out_and_counted() {
     let adapter = Adapter::from_bytes("x", bytes).unwrap();
     assert_eq!((adapter.modules().len(), adapter.n_other_tensors(), adapter.method()), (1, 1, Method::Dora));
     // B's bias is a part of the update.
-    let left_out: Vec<_> = adapter.left_out().iter().map(|one| (one.name.as_str(), one.n_tensors)).collect();
+    let left_out: Vec<_> =
+        adapter.unread_parts().iter().map(|one| (one.name.as_str(), one.n_tensors)).collect();
     assert_eq!(left_out, [("m.lora_B.bias", 1)]);
 }
 
@@ -145,7 +146,7 @@ fn a_factor_without_its_partner_is_left_out_of_the_rest() {
     ]);
     let adapter = Adapter::from_bytes("x", bytes).unwrap();
     assert_eq!(adapter.modules().len(), 1);
-    let [one] = adapter.left_out() else { panic!("{:?}", adapter.left_out()) };
+    let [one] = adapter.unread_parts() else { panic!("{:?}", adapter.unread_parts()) };
     assert_eq!((one.name.as_str(), one.reason.as_str()), ("m", "a factor without its partner"));
     assert_eq!(
         one.found.as_deref(),

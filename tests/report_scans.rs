@@ -228,7 +228,9 @@ fn modules_that_were_left_out_stand_in_the_report() {
     assert_eq!(found["same_pairs_in_all_modules"], false);
     let text = report(&place, "out -q").stdout;
     assert!(
-        text.contains("warning: 1 adapter has modules that were left out: runs/s1: no basis of 1 module"),
+        text.contains(
+            "warning: 1 module of 1 of 3 checkpoints left out: B is all zeros in runs/s1 (`layers.0.self_attn.v_proj`)\n"
+        ),
         "{text}"
     );
 }

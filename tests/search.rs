@@ -303,6 +303,33 @@ fn bases_that_the_cache_lost_are_made_again_and_without_their_file_that_is_an_er
 }
 
 #[test]
+fn a_scan_that_is_not_finished_is_searched_only_when_that_is_asked_for() {
+    let place = planted();
+    place.done("runs -o out");
+    let whole = json(&place, "new --in out");
+    let files = common::scans::files(&place.path("out/pairs"));
+    fs::remove_file(&files[0]).unwrap();
+    let n = files.len();
+    assert_eq!(
+        error(&place, "new --in out"),
+        format!(
+            "error: out: found 1 of {n} blocks missing, expected a finished scan\nhint: go on with `lorascope scan runs -o out`, or \
+             see what is there with --partial\n"
+        )
+    );
+    // The bases are there, so that nothing is missing of what is found.
+    let ended = search(&place, "new --in out --partial --json");
+    let warning =
+        format!("the scan is not finished: 1 of {n} blocks missing; all adapters of its plan are searched");
+    assert_eq!((ended.code, ended.stderr), (Some(0), format!("warning: {warning}\n")));
+    let partial: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(partial["queries"], whole["queries"]);
+    assert_eq!(partial["warnings"][0]["code"], "unfinished");
+    place.done("runs -o out");
+    assert_eq!(json(&place, "new --in out"), whole);
+}
+
+#[test]
 fn what_cannot_be_searched_is_an_error_with_the_way_out() {
     let place = planted();
     place.done("runs -o out");

@@ -3,8 +3,8 @@
 mod dtype;
 pub(crate) mod factor;
 mod format;
-pub(crate) mod left_out;
 pub(crate) mod side;
+pub(crate) mod unread;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ pub use self::dtype::{Dtype, Matrix};
 pub use self::factor::Factor;
 pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
-pub use self::left_out::LeftOut;
 pub use self::side::Side;
+pub use self::unread::UnreadPart;
 use crate::files::FileStamp;
 use crate::names::{canonical, natural_cmp};
 
@@ -33,7 +33,7 @@ pub struct Adapter {
     pub(crate) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
     pub(crate) modules: Vec<Arc<Module>>,
-    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) unread: Vec<UnreadPart>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
     /// The files with the tensors: one, or the shards in natural order.
@@ -68,8 +68,8 @@ impl Adapter {
 
     /// Parts of the update that are in the file and are not read, in natural order of their names: modules of another method
     /// such as LoKr, modules whose tensors do not fit together, alphas that are not numbers.
-    pub fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
+    pub fn unread_parts(&self) -> &[UnreadPart] {
+        &self.unread
     }
 
     /// How many tensors of the file belong to no update: classifiers and other `modules_to_save`, token vectors, biases.

@@ -38,6 +38,11 @@ impl<'a> Update<'a> {
         }
     }
 
+    /// ‖ΔW‖_F, or NaN as in [`Update::pair`].
+    pub(crate) fn norm(self) -> f64 {
+        Measured::of(self).norm_with_unit()
+    }
+
     /// √(Σₖ ‖E_B,k‖²·‖a_k‖² + ‖b_k‖²·‖E_A,k‖²), the expected norm of B·E_A + E_B·A times the scaling, for independent
     /// rounding errors E.
     fn rounding(&self) -> f64 {

@@ -1,9 +1,11 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
 mod eigen;
+mod flaw;
 mod gram;
 mod inner;
 mod noise;
+mod numbers;
 mod random;
 mod scale;
 mod svd;
@@ -16,16 +18,18 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
+pub use self::flaw::{Flaw, FlawedModule};
 pub use self::inner::Update;
 use self::noise::Bounds;
+pub(crate) use self::numbers::{Numbers, Wanted};
 use self::scale::Scaled;
 use self::svd::Spectrum;
 use self::update::Vectors;
 pub use self::update_factors::UpdateFactors;
 pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
-use crate::adapter::{Dtype, Factor, Matrix, Module};
-use crate::error::{Error, Fault, Result};
+use crate::adapter::{Dtype, Matrix, Module};
+use crate::error::{Fault, Result};
 
 /// An orthonormal basis of one side of one module, its rows ordered by falling singular value.
 ///
@@ -45,48 +49,10 @@ impl Basis {
     /// Reads what a side of a module needs, A, B or both, and factorises it.
     ///
     /// # Errors
-    /// `Io` and `Malformed` from reading; `Unsupported` for a factor or an update of zeros, naming file and tensor.
+    /// `Io` from reading; `Invalid` when the file changed since it was opened; the error of a [`Flaw`], which names file and
+    /// tensor, for numbers that have no subspace.
     pub fn of(module: &Module, side: Side) -> Result<Self> {
-        match side {
-            // A's numbers are left unread: this side does not need them.
-            Side::B => Self::of_b(module),
-            Side::A | Side::DwLeft | Side::DwRight => Ok(Self::with_a(module, side)?.0),
-        }
-    }
-
-    /// As [`Basis::of`], with the numbers of A and B, which are read once for all.
-    pub(crate) fn with_factors(module: &Module, side: Side) -> Result<(Self, [Matrix; 2])> {
-        let (a, b) = (module.a.read()?, module.b.read()?);
-        Ok((Self::of_factors(module, side, &a, &b)?, [a, b]))
-    }
-
-    /// As [`Basis::of`], of factors that were read before.
-    fn of_factors(module: &Module, side: Side, a: &Matrix, b: &Matrix) -> Result<Self> {
-        match side {
-            Side::A => Self::of_matrix(a, side).map_err(|error| locate(error, &module.a)),
-            Side::B => Self::of_matrix(b, side).map_err(|error| locate(error, &module.b)),
-            Side::DwLeft | Side::DwRight => {
-                Scaled::new(a).map_err(|error| locate(error, &module.a))?;
-                Scaled::of_b(b).map_err(|error| locate(error, &module.b))?;
-                // B is named where both are to blame: it is the one that starts at zero.
-                Self::of_update(a, b, module.scaling, side).map_err(|error| locate(error, &module.b))
-            }
-        }
-    }
-
-    /// As [`Basis::of`], with A's numbers, which are read once for both.
-    pub(crate) fn with_a(module: &Module, side: Side) -> Result<(Self, Matrix)> {
-        let a = module.a.read()?;
-        let basis = match side {
-            Side::A => Self::of_matrix(&a, side).map_err(|error| locate(error, &module.a)),
-            Side::B => Self::of_b(module),
-            Side::DwLeft | Side::DwRight => Self::of_factors(module, side, &a, &module.b.read()?),
-        };
-        Ok((basis?, a))
-    }
-
-    fn of_b(module: &Module) -> Result<Self> {
-        Self::of_matrix(&module.b.read()?, Side::B).map_err(|error| locate(error, &module.b))
+        Numbers::read(module, side, Wanted::Side)?.basis(side).map_err(Flaw::into_error)
     }
 
     /// Factorises a factor: A as (rank, d) for `Side::A`, B as (d, rank) for `Side::B`.
@@ -287,20 +253,6 @@ impl Shape {
         }
         let n_uncertain = sigma.iter().filter(|&&sigma| sigma < bounds.doubtful).count();
         Ok(Basis { r, d, rows: rows(sigma.len()), sigma, n_uncertain })
-    }
-}
-
-/// Adds the file and the tensor to a fault that only knew the numbers.
-fn locate(error: Error, factor: &Factor) -> Error {
-    let at = |mut fault: Box<Fault>| {
-        fault.path = Some(factor.path().to_owned());
-        fault.subject = Some(format!("tensor `{}`", factor.name));
-        fault
-    };
-    match error {
-        Error::Unsupported(fault) => Error::Unsupported(at(fault)),
-        Error::Invalid(fault) => Error::Invalid(at(fault)),
-        other => other,
     }
 }
 

@@ -4,9 +4,10 @@ use faer::Mat;
 
 use super::scale::Scaled;
 use super::update::{self, Vectors};
-use super::{eigen, locate, noise, thin, transposed};
+use super::{Flaw, Numbers, Update, eigen, noise, thin, transposed};
 use crate::adapter::{Matrix, Module};
-use crate::error::{Error, Fault, Result};
+use crate::error::Result;
+use crate::simd;
 
 /// The smallest ratio of eigenvalues that is trusted of a Gram matrix: vectors are orthonormal within 2⁻⁵² over it, 2e-8.
 const LEAST_RATIO: f64 = 1e-8;
@@ -24,36 +25,22 @@ pub(crate) struct UpdateSvd {
 }
 
 impl UpdateSvd {
-    /// Reads both factors and factorises the update, with s = 1 where the files do not determine it; A comes with it.
+    /// Factorises the update.
     ///
     /// # Errors
-    /// `Io` and `Malformed` from reading, `Invalid` for a number that is not finite.
-    pub(crate) fn of(module: &Module) -> Result<(Self, Matrix)> {
-        let (a, b) = (module.a.read()?, module.b.read()?);
-        let scaling = module.scaling.unwrap_or(1.0);
-        if !scaling.is_finite() {
-            let fault = Fault::new(format!("a scaling of {scaling}"), "a finite one");
-            return Err(locate(fault.invalid(), &module.b));
+    /// What is wrong with the numbers; an update of zeros is not an error.
+    pub(crate) fn of(module: &Module, numbers: &Numbers<'_>) -> Result<Self, Flaw> {
+        let Update { a, b, scaling } = numbers.update()?;
+        if scaling == 0.0 || [a, b].iter().any(|factor| simd::largest(&factor.values) == 0.0) {
+            return Ok(Self { sigma: vec![], q: 0, left: vec![], right: vec![] });
         }
-        // A zero factor is not an error here: its update is zero.
-        let mut is_zero = scaling == 0.0;
-        for (factor, found) in [(&module.a, Scaled::new(&a)), (&module.b, Scaled::of_b(&b))] {
-            match found {
-                Ok(_) => {}
-                Err(Error::Unsupported(_)) => is_zero = true,
-                Err(error) => return Err(locate(error, factor)),
-            }
-        }
-        if is_zero {
-            return Ok((Self { sigma: vec![], q: 0, left: vec![], right: vec![] }, a));
-        }
-        let found = through_grams(&a, &b).map_or_else(|| through_qr(&a, &b), Ok);
-        let mut update = found.map_err(|error| locate(error, &module.b))?;
+        let found = through_grams(a, b).map_or_else(|| through_qr(a, b), Ok);
+        let mut update = found.map_err(|error| Flaw::without_basis("ΔW", error, &module.b))?;
         update.sigma.iter_mut().for_each(|sigma| *sigma *= scaling.abs());
         if scaling < 0.0 {
             update.left.iter_mut().for_each(|x| *x = -*x);
         }
-        Ok((update, a))
+        Ok(update)
     }
 }
 

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, open_options};
-use super::warnings::list_left_out;
-use crate::adapter::left_out;
+use super::warnings::list_unread;
+use crate::adapter::unread;
 use crate::formats::{is_adapter_folder, search};
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
@@ -87,10 +88,13 @@ impl Adapters {
         }
     }
 
-    /// What holds for them whatever is computed. Lists every part of an update that is not read, for those who want to know.
-    pub(super) fn cautions(&self, console: &Console) -> Vec<Caution> {
-        self.all.iter().for_each(|adapter| list_left_out(adapter, console));
-        let mut cautions = vec![];
+    /// What holds for them whatever is computed, and which of `n_all` modules could not be measured. Lists every part of an update
+    /// that is not read, for those who want to know.
+    pub(super) fn cautions(&self, unmeasured: &[LeftOut], n_all: usize, console: &Console) -> Vec<Caution> {
+        self.all.iter().for_each(|adapter| list_unread(adapter, console));
+        let left_out = left_out::line(unmeasured, n_all);
+        let mut cautions: Vec<Caution> =
+            left_out.map(|message| Caution { code: "missing-modules", message }).into_iter().collect();
         let mut models: Vec<&str> = self.all.iter().filter_map(Adapter::base_model).collect();
         models.sort_unstable();
         models.dedup();
@@ -110,14 +114,14 @@ impl Adapters {
                 ),
             });
         }
-        let unread: Vec<&Adapter> = self.all.iter().filter(|one| !one.left_out().is_empty()).collect();
-        if let Some(summary) = left_out::summary(unread.iter().flat_map(|one| one.left_out())) {
+        let unread: Vec<&Adapter> = self.all.iter().filter(|one| !one.unread_parts().is_empty()).collect();
+        if let Some(summary) = unread::summary(unread.iter().flat_map(|one| one.unread_parts())) {
             let more = match unread.len() - 1 {
                 0 => String::new(),
                 n => format!(" and {n} more"),
             };
             let message = format!("{}{more}: {summary}", unread[0].path().display());
-            cautions.push(Caution { code: "parts-left-out", message });
+            cautions.push(Caution { code: "parts-unread", message });
         }
         let dora: Vec<&Adapter> = self.all.iter().filter(|one| one.method() == Method::Dora).collect();
         if let Some(first) = dora.first() {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::job::{Done, Extent, Job};
+use super::left_out::LeftOut;
 use super::meta::{Meta, save};
 use super::options::{ComputeArgs, SelectionArgs};
 use super::output::{self, Destination, TextFormat, TextOutput};
@@ -22,7 +23,7 @@ use crate::measure::update::{self, WholeUpdate};
 use crate::measure::{PairStatistics, chance};
 use crate::relation::Relation;
 use crate::text::{counted, printable};
-use crate::{Comparison, Selection, Side, relation_of};
+use crate::{Compared, Comparison, Selection, Side, relation_of};
 
 pub(super) const COMPARE_HELP: &str = "\
 A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared.
@@ -136,6 +137,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
         compute: &args.compute,
         control: None,
         extent: if args.angles { Extent::Angles } else { Extent::Statistics },
+        instead: &|| None,
     };
     let done = job.run(console)?;
     let same_modules = selected.only.iter().all(Vec::is_empty);
@@ -157,6 +159,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
                 schema: 1,
                 relation: relation.into(),
                 modules: modules.collect(),
+                left_out: &done.left_out,
                 whole: whole(&done).into(),
                 warnings: &done.warnings,
                 made_by,
@@ -164,7 +167,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
             serde_json::to_string_pretty(&document)? + "\n"
         }
         (TextFormat::Csv, _) => csv::text(&modules.collect::<Vec<_>>())?,
-        _ => format!("{}relation: {relation}\n", table(&done)),
+        _ => format!("{}relation: {relation}{}\n", table(&done), of_some(&done, relation)),
     };
     Ok(sink.fill_text(&text)?)
 }
@@ -173,6 +176,8 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
 struct Document<'a> {
     schema: u32,
     modules: Vec<Row<'a>>,
+    /// Modules that both have and that have no subspace in one of the two.
+    left_out: &'a [LeftOut],
     whole: Whole,
     relation: Related,
     warnings: &'a [Warning],
@@ -195,6 +200,8 @@ impl From<Relation> for Related {
 /// The updates of all modules as one vector.
 #[derive(Serialize)]
 struct Whole {
+    /// Modules whose updates are known, which may be more than there are rows.
+    n_modules: usize,
     cosine: Option<f64>,
     cosine_z: Option<f64>,
     norm_a: f64,
@@ -204,14 +211,14 @@ struct Whole {
 }
 
 impl From<WholeUpdate> for Whole {
-    fn from(WholeUpdate { cosine, norms: [norm_a, norm_b], z }: WholeUpdate) -> Self {
+    fn from(WholeUpdate { n_modules, cosine, norms: [norm_a, norm_b], z }: WholeUpdate) -> Self {
         let norm_ratio = Some(norm_b / norm_a).filter(|ratio| ratio.is_finite());
-        Self { cosine, cosine_z: z, norm_a, norm_b, norm_ratio }
+        Self { n_modules, cosine, cosine_z: z, norm_a, norm_b, norm_ratio }
     }
 }
 
 fn whole(done: &Done) -> WholeUpdate {
-    update::whole(done.comparisons.iter().filter_map(|comparison| comparison.factorised.update))
+    update::whole(done.comparisons.updates())
 }
 
 /// One module, as `--json` and `--csv` have it.
@@ -287,10 +294,31 @@ fn powers(last: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k <= last)
 }
 
+/// How many modules the relation is judged from, where some updates are not known.
+fn of_some(done: &Done, relation: Relation) -> String {
+    let (n, n_asked) = (whole(done).n_modules, done.comparisons.n_asked());
+    // Of equal files, all is known.
+    if n < n_asked && relation != Relation::SameFile {
+        format!(" (by {n} of {n_asked} modules)")
+    } else {
+        String::new()
+    }
+}
+
+/// `whole model`, and how many modules that is where not all of them are rows.
+fn whole_name(whole: &WholeUpdate, compared: &Compared) -> String {
+    let n_asked = compared.n_asked();
+    match (whole.n_modules, compared.len()) {
+        (n, rows) if n == n_asked && rows == n_asked => "whole model".to_owned(),
+        (n, _) if n == n_asked => format!("whole model (all {n} modules)"),
+        (n, _) => format!("whole model ({n} of {n_asked} modules)"),
+    }
+}
+
 /// The row of the whole model, which has the update only.
-fn whole_row(whole: WholeUpdate, header: &[String]) -> Vec<String> {
+fn whole_row(whole: WholeUpdate, name: &str, header: &[String]) -> Vec<String> {
     let cell = |heading: &String| match heading.as_str() {
-        "module" => "whole model".to_owned(),
+        "module" => name.to_owned(),
         heading if heading == update::COSINE_HEADING => match (whole.cosine, whole.z) {
             (Some(cosine), Some(z)) => update::cosine_text(&[cosine, z]),
             _ => MISSING.to_owned(),
@@ -330,6 +358,7 @@ fn table(done: &Done) -> String {
         row.extend(statistics.texts().map(|(_, text)| text.unwrap_or_else(|| MISSING.to_owned())));
         rows.push(row);
     }
-    rows.push(whole_row(whole(done), &rows[0]));
+    let whole = whole(done);
+    rows.push(whole_row(whole, &whole_name(&whole, &done.comparisons), &rows[0]));
     numbers(&rows)
 }

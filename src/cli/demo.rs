@@ -43,6 +43,7 @@ pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
         control: &args.control,
         picture: &args.picture,
         angles: false,
+        instead: &|| None,
     }
     .draw(console)
 }

@@ -6,15 +6,18 @@ use anyhow::Result;
 use rayon::prelude::*;
 
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::options::ComputeArgs;
 use super::progress;
 use super::warnings::{self, Warning};
-use crate::compare::{Two, statistics_of};
+use crate::compare::{LeftOutPair, Two, parted, statistics_of};
 use crate::engine::{self, Engine, Work};
-use crate::error::Result as CrateResult;
+use crate::error::{Error, Remedy, Result as CrateResult};
 use crate::measure::{Member, PairStatistics};
 use crate::scan::finished::CachedPair;
-use crate::{Adapter, Basis, Comparison, Factorised, Grid, ModulePair, Side, grids, similarity, statistics};
+use crate::{
+    Adapter, Basis, Compared, Comparison, Factorised, Grid, ModulePair, Side, grids, similarity, statistics,
+};
 
 /// What to compare.
 pub(super) struct Job<'a> {
@@ -26,6 +29,8 @@ pub(super) struct Job<'a> {
     /// The seed of a Gaussian control of the first pair's shape, if there is to be one.
     pub(super) control: Option<u64>,
     pub(super) extent: Extent,
+    /// What can be compared instead, for the hint when none of the modules can.
+    pub(super) instead: &'a (dyn Fn() -> Option<Remedy> + Sync),
 }
 
 /// What is computed of every pair.
@@ -42,12 +47,17 @@ pub(super) enum Extent {
 /// What came of it.
 pub(super) struct Done {
     pub(super) engine: Box<dyn Engine>,
-    pub(super) comparisons: Vec<Comparison>,
+    pub(super) comparisons: Compared,
+    /// Modules that are not among them.
+    pub(super) left_out: Vec<LeftOut>,
     /// Of each comparison, where they were asked for.
     pub(super) statistics: Vec<PairStatistics>,
     pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Warning>,
 }
+
+/// A module that can be compared, or one that is left out.
+type Made = CrateResult<Factorised, LeftOutPair>;
 
 /// Two random bases and their grid.
 pub(super) struct Control {
@@ -64,15 +74,18 @@ impl<'a> Job<'a> {
         let opening = engine::open(&self.compute.request(), Work { flop, max_numbers: self.max_numbers() });
 
         let started = Instant::now();
-        let (factorised, control) = self.factorise(console, flop)?;
+        let (made, control) = self.factorise(console, flop)?;
+        let (factorised, left_out_pairs) = parted(made).map_err(|error| self.with_others(error))?;
+        let control = self.of_first(&factorised, control)?;
         console.detail("time", format!("{:.1?} to read and factorise", started.elapsed()));
-        let warnings = self.warn(&factorised, console);
+        let left_out = LeftOut::of_pairs(self.runs, &left_out_pairs);
+        let warnings = self.warn(&factorised, &left_out, console);
         let engine = opening.wait()?;
         console.engine(engine.engine.info(), engine.reason.as_deref(), engine.warning.as_ref());
         let engine = engine.engine;
 
         let started = Instant::now();
-        let comparisons = grids(engine.as_ref(), factorised)?;
+        let comparisons = Compared { modules: grids(engine.as_ref(), factorised)?, left_out: left_out_pairs };
         let statistics = self.statistics(engine.as_ref(), &comparisons)?;
         let control = match control {
             Some([a, b]) => Some(self.control(engine.as_ref(), a, b)?),
@@ -81,7 +94,7 @@ impl<'a> Job<'a> {
         // What the CPU engine had to make in a GPU's place.
         engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
         console.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
-        Ok(Done { engine, comparisons, statistics, control, warnings })
+        Ok(Done { engine, comparisons, left_out, statistics, control, warnings })
     }
 
     fn statistics(
@@ -131,30 +144,49 @@ impl<'a> Job<'a> {
     }
 
     /// Every pair's bases, and the control's.
-    fn factorise(&self, console: &Console, flop: f64) -> Result<(Vec<Factorised>, Option<[Basis; 2]>)> {
+    fn factorise(&self, console: &Console, flop: f64) -> Result<(Vec<Made>, Option<[Basis; 2]>)> {
         // A factorisation costs some tens of r²·d.
         let bar = progress::bar(console, "factorising", self.pairs.len(), 20.0 * flop);
         let factorise = |pair: &ModulePair| {
             let cached = self.cached.map(|cached| cached.factorised(pair.clone())).transpose()?.flatten();
-            let make = || match self.extent {
-                Extent::Grids => Factorised::without_update(pair.clone(), self.side()),
-                Extent::Statistics | Extent::Angles => Factorised::of(pair.clone(), self.side()),
-            };
-            let factorised = cached.map_or_else(make, Ok);
+            let updates = self.extent != Extent::Grids;
+            let make = || Factorised::or_left_out(pair.clone(), self.side(), updates);
+            let factorised = cached.map_or_else(make, |cached| Ok(Ok(cached)));
             bar.inc(1);
             factorised
         };
         let (factorised, control) = rayon::join(
             || self.pairs.par_iter().map(factorise).collect::<CrateResult<Vec<_>>>(),
-            || self.control.map(|seed| self.random_bases(seed)).transpose(),
+            || self.control.map(|seed| self.random_bases(&self.pairs[0], seed)).transpose(),
         );
         bar.finish_and_clear();
         Ok((factorised?, control?))
     }
 
-    /// Two random bases of the first pair's shape.
-    fn random_bases(&self, seed: u64) -> CrateResult<[Basis; 2]> {
-        let shape = &self.pairs[0];
+    /// The control of the first module that is compared, which is another one where the first is left out.
+    fn of_first(
+        &self,
+        factorised: &[Factorised],
+        control: Option<[Basis; 2]>,
+    ) -> CrateResult<Option<[Basis; 2]>> {
+        match (factorised.first(), self.control) {
+            (Some(first), Some(seed)) if first.pair.name() != self.pairs[0].name() => {
+                self.random_bases(&first.pair, seed).map(Some)
+            }
+            _ => Ok(control),
+        }
+    }
+
+    /// The error when no module can be compared, with those that can.
+    fn with_others(&self, error: Error) -> Error {
+        match (self.instead)() {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+
+    /// Two random bases of a module's shape.
+    fn random_bases(&self, shape: &ModulePair, seed: u64) -> CrateResult<[Basis; 2]> {
         let d = self.side().d(&shape.first);
         let (a, b) = rayon::join(
             || Basis::gaussian(shape.first.rank(), d, seed),
@@ -164,7 +196,7 @@ impl<'a> Job<'a> {
     }
 
     /// Says what is compared, and warns of what would mislead.
-    fn warn(&self, factorised: &[Factorised], console: &Console) -> Vec<Warning> {
+    fn warn(&self, factorised: &[Factorised], left_out: &[LeftOut], console: &Console) -> Vec<Warning> {
         for both in factorised {
             let modules = [&both.pair.first, &both.pair.second];
             for ((run, module), basis) in self.runs.iter().zip(modules).zip([&both.a, &both.b]) {
@@ -184,8 +216,10 @@ impl<'a> Job<'a> {
                 );
             }
         }
-        self.runs.into_iter().for_each(|run| warnings::list_left_out(run, console));
-        let warnings = warnings::of(self.runs, self.side(), factorised, self.extent != Extent::Grids);
+        self.runs.into_iter().for_each(|run| warnings::list_unread(run, console));
+        left_out::details(left_out, console);
+        let warnings =
+            warnings::of(self.runs, self.side(), factorised, left_out, self.extent != Extent::Grids);
         for warning in &warnings {
             console.warning(warning);
         }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, positive};
 use super::output::{self, Destination, PictureOutput};
 use super::sink::Sink;
@@ -23,7 +24,7 @@ use crate::{Selection, Side};
 
 pub(super) const MERGE_CHECK_HELP: &str = "\
 A CHECKPOINT is a file or folder as for figure, a folder to search for checkpoints, or a glob. Modules that not all of them \
-have are left out.
+have are left out, and so are those with a number that is not finite in one of them. An update of zeros adds nothing.
 
 `energy` is ‖Σ w·ΔW‖² / Σ ‖w·ΔW‖²: 1 for orthogonal updates, `at most` if all pointed the same way (N for N equally large \
 ones), below 1 if they cancel, 0 if they undo each other. `cosine` is that of two updates, and z = cosine·√(d_in·d_out) its \
@@ -31,6 +32,7 @@ distance from independent ones. `left` and `right` are the overlaps of their out
 for chance: 1 if one contains the other, 0 for random ones.
 
 The word, by the first that holds:
+  no update      no checkpoint changes anything, as in a module that was not trained
   cancelling     two updates are opposite: cosine -0.99995 or less
   redundant      two updates are the same but for their size: cosine 0.99995 or more
   one dominates  the norm of one is 3 times those of all others together, or more
@@ -93,7 +95,9 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     bar.finish_and_clear();
     let check = check?;
 
-    let mut cautions = adapters.cautions(console);
+    let without_update = LeftOut::of_modules(&adapters.all, &check.without_update);
+    left_out::details(&without_update, console);
+    let mut cautions = adapters.cautions(&without_update, modules.modules.len(), console);
     cautions.extend(assumed_scaling(&check));
     cautions.extend(shared_init(&check));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
@@ -105,7 +109,7 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
         }
     }
     if args.json {
-        let document = Document::of(&adapters, &check, &cautions);
+        let document = Document::of(&adapters, &check, &without_update, &cautions);
         write_stdout(|stdout| {
             serde_json::to_writer(&mut *stdout, &document)?;
             writeln!(stdout)
@@ -126,7 +130,10 @@ struct Document<'a> {
     weights: &'a [f64],
     modules: Vec<ModuleFacts<'a>>,
     whole_model: MergeFacts<'a>,
+    /// Modules that not all adapters have.
     left_out: &'a [String],
+    /// Modules in which an update is not known.
+    without_update: &'a [LeftOut],
     warnings: &'a [Caution],
 }
 
@@ -185,7 +192,12 @@ impl<'a> MergeFacts<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn of(adapters: &'a Adapters, check: &'a MergeCheck, warnings: &'a [Caution]) -> Self {
+    fn of(
+        adapters: &'a Adapters,
+        check: &'a MergeCheck,
+        without_update: &'a [LeftOut],
+        warnings: &'a [Caution],
+    ) -> Self {
         let n = check.weights.len();
         let facts = |module: &'a ModuleMerge| ModuleFacts {
             name: &module.name,
@@ -205,6 +217,7 @@ impl<'a> Document<'a> {
             modules: check.modules.iter().map(facts).collect(),
             whole_model: MergeFacts::of(&check.whole),
             left_out: &check.left_out,
+            without_update,
             warnings,
         }
     }
@@ -264,7 +277,7 @@ fn text(check: &MergeCheck) -> String {
     }
     text.push('\n');
     let Verdict { word, reason } = check.whole.verdict;
-    text += &format!("whole model as one update: {word} ({reason})\n");
+    text += &format!("{} as one update: {word} ({reason})\n", whole_name(check));
     let mut words: BTreeMap<Word, usize> = BTreeMap::new();
     check.modules.iter().for_each(|module| *words.entry(module.merge.verdict.word).or_default() += 1);
     let words: Vec<String> = words.iter().map(|(word, n)| format!("{n} {word}")).collect();
@@ -279,7 +292,16 @@ fn shown(value: f64) -> String {
 fn rows(check: &MergeCheck, row: impl Fn(&Merge, Option<&ModuleMerge>) -> Vec<String>) -> Vec<Vec<String>> {
     let named = |name: &str, cells: Vec<String>| [vec![printable(name, 100)], cells].concat();
     let modules = check.modules.iter().map(|module| named(&module.name, row(&module.merge, Some(module))));
-    modules.chain([named("whole model", row(&check.whole, None))]).collect()
+    modules.chain([named(&whole_name(check), row(&check.whole, None))]).collect()
+}
+
+/// `whole model`, and how many modules that is where an update is not known in some.
+fn whole_name(check: &MergeCheck) -> String {
+    let n = check.modules.len();
+    match check.n_without_update() {
+        0 => "whole model".to_owned(),
+        n_unknown => format!("whole model ({n} of {} modules)", n + n_unknown),
+    }
 }
 
 fn of_two(check: &MergeCheck) -> String {
@@ -389,7 +411,7 @@ fn heatmap(check: &MergeCheck, names: &[String], dpi: f64) -> crate::Result<Heat
     };
     if all.len() <= MAX_PAIRS {
         let mut rows: Vec<String> = check.modules.iter().map(|module| module.name.clone()).collect();
-        rows.push("whole model".to_owned());
+        rows.push(whole_name(check));
         let values: Vec<f64> = cosines.flatten().copied().collect();
         let end = largest(&mut values.iter().copied());
         let values = values.into_iter().map(|x| x as f32).collect();

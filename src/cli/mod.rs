@@ -11,6 +11,7 @@ mod figure;
 mod grammar;
 mod inspect;
 mod job;
+mod left_out;
 mod matches;
 mod merge_check;
 mod meta;

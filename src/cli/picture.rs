@@ -12,7 +12,7 @@ use super::output::{Destination, PictureOutput};
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
-use crate::error::Result as CrateResult;
+use crate::error::{Remedy, Result as CrateResult};
 use crate::figure::{Figure, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::text::{printable, some_of};
@@ -31,6 +31,8 @@ pub(super) struct Picture<'a> {
     pub(super) picture: &'a PictureArgs,
     /// Principal angles too.
     pub(super) angles: bool,
+    /// As a [`Job`] has it.
+    pub(super) instead: &'a (dyn Fn() -> Option<Remedy> + Sync),
 }
 
 impl<'a> Picture<'a> {
@@ -46,7 +48,7 @@ impl<'a> Picture<'a> {
             (false, true) => Extent::Statistics,
             (false, false) => Extent::Grids,
         };
-        let job = Job { runs, pairs, cached, compute, control, extent };
+        let job = Job { runs, pairs, cached, compute, control, extent, instead: self.instead };
         let done = job.run(console)?;
 
         let started = Instant::now();
@@ -59,7 +61,8 @@ impl<'a> Picture<'a> {
             .map(|one| &one.grid)
             .chain(done.control.iter().map(|control| &control.grid))
             .collect();
-        let figure = self.figure(&ranks, &grids);
+        let drawn: Vec<&ModulePair> = done.comparisons.iter().map(|one| &one.factorised.pair).collect();
+        let figure = self.figure(&drawn, &ranks, &grids);
         let scene = figure.scene()?;
         sink.fill(|writer| self.output.format.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
@@ -90,6 +93,7 @@ impl<'a> Picture<'a> {
                 side: self.compute.side.to_string(),
                 seed: control,
                 panels: &columns,
+                left_out: &done.left_out,
                 warnings: &done.warnings,
             };
             write_stdout(|stdout| {
@@ -116,7 +120,8 @@ impl<'a> Picture<'a> {
         let ranks = |pair: &ModulePair| (pair.first.rank(), pair.second.rank());
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
         let grids = grids?;
-        self.figure(&ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
+        let pairs: Vec<&ModulePair> = self.pairs.iter().collect();
+        self.figure(&pairs, &ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
     }
 
     fn has_control(&self) -> bool {
@@ -127,10 +132,10 @@ impl<'a> Picture<'a> {
         self.compute.side
     }
 
-    fn figure(&self, ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
+    fn figure(&self, pairs: &[&ModulePair], ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
         let mut figure = Figure::new(self.side().symbol());
         for (at, (&(r_a, r_b), &grid)) in ranks.iter().zip(grids).enumerate() {
-            let panel = match self.pairs.get(at) {
+            let panel = match pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
                 None => Panel::control(grid.clone()),
             };
@@ -145,7 +150,9 @@ impl<'a> Picture<'a> {
         let modules =
             done.comparisons.iter().map(|comparison| Column::of(comparison, statistics.next(), self.side()));
         let control = done.control.iter().map(Column::control);
-        with_distinct_titles(modules.chain(control).collect(), self.pairs)
+        let layers: Vec<Option<usize>> =
+            done.comparisons.iter().map(|one| one.factorised.pair.layer()).collect();
+        with_distinct_titles(modules.chain(control).collect(), &layers)
     }
 }
 
@@ -171,8 +178,8 @@ fn over_vmax(figure: &Figure, columns: &[Column]) -> Option<String> {
 }
 
 /// Adds the layer to titles that stand on several columns, and a number where that is not enough.
-fn with_distinct_titles(mut columns: Vec<Column>, pairs: &[ModulePair]) -> Vec<Column> {
-    let layer = |at: usize| pairs.get(at).and_then(ModulePair::layer);
+fn with_distinct_titles(mut columns: Vec<Column>, layers: &[Option<usize>]) -> Vec<Column> {
+    let layer = |at: usize| layers.get(at).copied().flatten();
     tell_apart(&mut columns, |at, _| layer(at).map(|layer| format!(", layer {layer}")));
     tell_apart(&mut columns, |_, nth| Some(format!(" ({nth})")));
     columns

@@ -11,8 +11,14 @@ pub(super) fn hint(remedy: &Remedy) -> String {
             format!("--side {side} uses {dimension}, which is {d} in both")
         }
         Remedy::CompareSideA => {
-            "B starts at zero, so an untrained checkpoint can only be compared with --side a".to_owned()
+            "B starts at zero and was not trained in this module: only --side a has a subspace of it".to_owned()
         }
+        Remedy::OtherLayer { layer } => format!("the nearest layer that can be compared on this side: --layer {layer}"),
+        Remedy::OtherBlock { glob, projections } => format!(
+            "a block that can be compared on this side: --module {} --projections {}",
+            word(glob),
+            projections.join(",")
+        ),
         Remedy::NameAdapter { first } => format!("choose one, for example with --adapter-name {first}"),
         Remedy::ListModulePairs { because } => {
             format!("{because}; --match FILE.csv can pair modules by hand")
@@ -124,7 +130,11 @@ mod tests {
         Some(match remedy {
             Remedy::Text(_) => Remedy::CompareSide { side: "b".to_owned(), dimension: "d_out", d: 6 },
             Remedy::CompareSide { .. } => Remedy::CompareSideA,
-            Remedy::CompareSideA => Remedy::NameAdapter { first: "default".to_owned() },
+            Remedy::CompareSideA => Remedy::OtherLayer { layer: 3 },
+            Remedy::OtherLayer { .. } => {
+                Remedy::OtherBlock { glob: "h.3.*".to_owned(), projections: vec!["q".to_owned()] }
+            }
+            Remedy::OtherBlock { .. } => Remedy::NameAdapter { first: "default".to_owned() },
             Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
             Remedy::ListModulePairs { .. } => Remedy::DrawSmaller,
             Remedy::DrawSmaller => Remedy::DrawWider,

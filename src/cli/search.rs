@@ -9,15 +9,16 @@ use serde::Serialize;
 
 use super::adapters::Caution;
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::summary_table::{Align, MISSING, aligned_by};
 use super::write_stdout;
 use crate::Side;
-use crate::adapter::left_out;
+use crate::adapter::unread;
 use crate::relation::Relation;
 use crate::report::By;
 use crate::scan::inputs::expand;
 use crate::search::{Found, FoundQuery, Neighbour, Search};
-use crate::text::{counted, printable, some_of};
+use crate::text::{counted, printable};
 
 pub(super) const SEARCH_HELP: &str = "\
 OUT is the output folder of a scan. Each QUERY is compared with all adapters of the scan, on the scan's side and in the modules \
@@ -54,6 +55,9 @@ pub(super) struct SearchArgs {
     /// Cache that the scan used [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Search in a scan that is not finished
+    #[arg(long)]
+    partial: bool,
     /// Print the result as CSV
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -65,7 +69,7 @@ pub(super) struct SearchArgs {
 pub(super) fn run(args: &SearchArgs, console: &Console) -> Result<()> {
     let queries: Vec<Vec<PathBuf>> =
         args.queries.iter().map(|query| expand(query)).collect::<Result<_, _>>()?;
-    let mut search = Search::new(&args.scan).top(args.top.get()).by(args.by);
+    let mut search = Search::new(&args.scan).top(args.top.get()).by(args.by).partial(args.partial);
     if let Some(cache) = &args.cache {
         search = search.cache(cache);
     }
@@ -92,6 +96,12 @@ fn cautions(found: &Found) -> Vec<Caution> {
     let mut cautions = vec![];
     let listed = || found.queries.iter().flat_map(|query| &query.nearest);
     let mut warn = |code, message| cautions.push(Caution { code, message });
+    if let Some(missing) = &found.unfinished {
+        warn(
+            "unfinished",
+            format!("the scan is not finished: {missing}; all adapters of its plan are searched"),
+        );
+    }
     let n_listed = listed().count();
     let n_shared = listed().filter(|one| one.shared_init).count();
     if n_shared > 0 && found.by != By::Cosine && matches!(found.side, Side::A | Side::DwRight) {
@@ -112,16 +122,20 @@ fn cautions(found: &Found) -> Vec<Caution> {
         warn("base-models-differ", other);
     }
     for query in &found.queries {
-        if let Some(summary) = left_out::summary(&query.left_out) {
-            warn("parts-left-out", format!("{}: {summary}", query.path.display()));
+        if let Some(summary) = unread::summary(&query.unread) {
+            warn("parts-unread", format!("{}: {summary}", query.path.display()));
+        }
+        if let Some(line) = left_out::line(&left_out(query), query.n_in_scan) {
+            warn("missing-modules", line);
         }
     }
-    for query in found.queries.iter().filter(|query| !query.without_basis.is_empty()) {
-        let reasons = query.without_basis.iter().map(|(_, reason)| reason.clone());
-        let n = counted(query.without_basis.len(), "module");
-        warn("missing-modules", format!("{}: {n} left out: {}", query.path.display(), some_of(reasons)));
-    }
     cautions
+}
+
+/// The query's modules without a basis.
+fn left_out(query: &FoundQuery) -> Vec<LeftOut> {
+    let path = query.path.display();
+    query.without_basis.iter().map(|(module, reason)| LeftOut::of_reason(module, &path, reason)).collect()
 }
 
 /// A heading for the query, and a row for each neighbour.
@@ -247,6 +261,8 @@ struct QueryFacts {
     n_modules: usize,
     n_in_scan: usize,
     n_compared: usize,
+    /// Modules of the query without a basis.
+    left_out: Vec<LeftOut>,
     nearest: Vec<NeighbourFacts>,
 }
 
@@ -295,6 +311,7 @@ impl QueryFacts {
             n_modules: query.n_modules,
             n_in_scan: query.n_in_scan,
             n_compared: query.n_compared,
+            left_out: left_out(query),
             nearest: query.nearest.iter().map(NeighbourFacts::of).collect(),
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, positive};
 use super::output::{self, Destination, PictureOutput};
 use super::sink::Sink;
@@ -100,10 +101,9 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     bar.finish_and_clear();
     let shared = shared?;
 
-    for (module, error) in &shared.without_basis {
-        console.warning(format!("{module} is left out: {error}"));
-    }
-    let mut cautions = adapters.cautions(console);
+    let without_basis = LeftOut::of_modules(&adapters.all, &shared.without_basis);
+    left_out::details(&without_basis, console);
+    let mut cautions = adapters.cautions(&without_basis, modules.modules.len(), console);
     cautions.extend(shared_init(&shared));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 
@@ -121,7 +121,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
         console.note("wrote", path.display());
     }
     if args.json {
-        let document = Document::of(&adapters, &shared, &cautions);
+        let document = Document::of(&adapters, &shared, &without_basis, &cautions);
         write_stdout(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &document)?;
             writeln!(stdout)
@@ -144,7 +144,7 @@ struct Document<'a> {
     /// Modules that not all adapters have.
     left_out: &'a [String],
     /// Modules in which some adapter has no subspace.
-    without_basis: Vec<WithoutBasis<'a>>,
+    without_basis: &'a [LeftOut],
     warnings: &'a [Caution],
 }
 
@@ -163,14 +163,13 @@ struct DirectionsFor {
     by_chance: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct WithoutBasis<'a> {
-    module: &'a str,
-    reason: String,
-}
-
 impl<'a> Document<'a> {
-    fn of(adapters: &'a Adapters, shared: &'a SharedSpace, warnings: &'a [Caution]) -> Self {
+    fn of(
+        adapters: &'a Adapters,
+        shared: &'a SharedSpace,
+        without_basis: &'a [LeftOut],
+        warnings: &'a [Caution],
+    ) -> Self {
         let needed = |space: &ModuleSpace, share: f64| DirectionsFor {
             share,
             directions: space.directions_for(share),
@@ -180,7 +179,6 @@ impl<'a> Document<'a> {
             space,
             directions_for: SHARES.map(|share| needed(space, share)).into(),
         };
-        let without = shared.without_basis.iter();
         Self {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -188,9 +186,7 @@ impl<'a> Document<'a> {
             adapters: AdapterFacts::of(&adapters.all),
             modules: shared.modules.iter().map(facts).collect(),
             left_out: &shared.left_out,
-            without_basis: without
-                .map(|(module, error)| WithoutBasis { module, reason: error.to_string() })
-                .collect(),
+            without_basis,
             warnings,
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::job::Control;
+use super::left_out::LeftOut;
 use super::warnings::Warning;
 use crate::engine::EngineInfo;
 use crate::measure::PairStatistics;
@@ -81,6 +82,8 @@ pub(super) struct Document<'a> {
     pub(super) side: String,
     pub(super) seed: Option<u64>,
     pub(super) panels: &'a [Column],
+    /// Modules that were chosen and have no subspace in one of the two.
+    pub(super) left_out: &'a [LeftOut],
     pub(super) warnings: &'a [Warning],
 }
 

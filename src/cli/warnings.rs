@@ -6,16 +6,17 @@ use std::fmt;
 use serde::Serialize;
 
 use super::console::Console;
+use super::left_out::{self, LeftOut};
 use super::same_file::Same;
-use crate::adapter::left_out;
+use crate::adapter::unread;
 use crate::text::{counted, listed, quoted};
 use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
-    /// For machines: `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`, `parts-left-out`, `alpha-missing`,
-    /// `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// For machines: `missing-modules`, `updates-unknown`, `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`,
+    /// `parts-unread`, `alpha-missing`, `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -33,12 +34,16 @@ pub(super) fn of(
     runs: [&Adapter; 2],
     side: Side,
     factorised: &[Factorised],
+    left_out: &[LeftOut],
     with_updates: bool,
 ) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = base_models(runs).into_iter().collect();
+    let n_all = factorised.len() + left_out::n_modules(left_out);
+    let mut warnings: Vec<Warning> = modules_left_out(left_out, n_all).into_iter().collect();
+    warnings.extend(updates_unknown(runs, factorised, n_all));
+    warnings.extend(base_models(runs));
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
-    warnings.extend(runs.into_iter().filter_map(parts_left_out));
+    warnings.extend(runs.into_iter().filter_map(parts_unread));
     warnings.extend(with_updates.then(|| alpha_missing(runs, factorised)).flatten());
     // What is one file shares all else too, and on every side.
     match Same::of(runs) {
@@ -65,6 +70,33 @@ pub(super) fn of(
         },
     ));
     warnings
+}
+
+fn modules_left_out(left_out: &[LeftOut], n_all: usize) -> Option<Warning> {
+    let message = left_out::line(left_out, n_all)?;
+    Some(Warning { code: "missing-modules", message, modules: distinct(left_out) })
+}
+
+/// Modules that the side has a subspace of, and whose updates are not known.
+fn updates_unknown(runs: [&Adapter; 2], factorised: &[Factorised], n_all: usize) -> Option<Warning> {
+    let of_module = |both: &Factorised| LeftOut::of_flaws(runs, both.pair.name(), &both.update_flaws);
+    let unknown: Vec<LeftOut> = factorised.iter().flat_map(of_module).collect();
+    let n = left_out::n_modules(&unknown);
+    (n > 0).then(|| Warning {
+        code: "updates-unknown",
+        message: format!(
+            "no update ΔW in {n} of {}: {}",
+            counted(n_all, "module"),
+            left_out::reasons(&unknown)
+        ),
+        modules: distinct(&unknown),
+    })
+}
+
+fn distinct(left_out: &[LeftOut]) -> Vec<String> {
+    let mut names: Vec<String> = left_out.iter().map(|one| one.module.clone()).collect();
+    names.dedup();
+    names
 }
 
 fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {
@@ -152,18 +184,18 @@ fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
 }
 
 /// Numbers are of what is read, which may not be all of the update.
-pub(super) fn parts_left_out(run: &Adapter) -> Option<Warning> {
-    let summary = left_out::summary(run.left_out())?;
+pub(super) fn parts_unread(run: &Adapter) -> Option<Warning> {
+    let summary = unread::summary(run.unread_parts())?;
     let message = format!("{}: {summary}", run.path().display());
-    Some(Warning { code: "parts-left-out", message, modules: vec![] })
+    Some(Warning { code: "parts-unread", message, modules: vec![] })
 }
 
-/// Every part that is left out, for those who want to know.
-pub(super) fn list_left_out(run: &Adapter, console: &Console) {
-    for part in run.left_out() {
+/// Every part that is not read, for those who want to know.
+pub(super) fn list_unread(run: &Adapter, console: &Console) {
+    for part in run.unread_parts() {
         let found = part.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
         let name = quoted(&part.name);
-        console.detail("left out", format!("{}: {name}: {}{found}", run.path().display(), part.reason));
+        console.detail("not read", format!("{}: {name}: {}{found}", run.path().display(), part.reason));
     }
 }
 

@@ -20,8 +20,20 @@ pub enum Remedy {
         /// Its size.
         d: usize,
     },
-    /// Compare side A: B starts at zero, so an untrained checkpoint has nothing else.
+    /// Compare side A: B starts at zero, so a module that was not trained has nothing else.
     CompareSideA,
+    /// Take another layer, whose modules have a subspace in both.
+    OtherLayer {
+        /// The nearest one.
+        layer: usize,
+    },
+    /// Take another block, whose modules have a subspace in both.
+    OtherBlock {
+        /// A glob for its modules.
+        glob: String,
+        /// The projections of it.
+        projections: Vec<String>,
+    },
     /// Name one of the adapters of a file.
     NameAdapter {
         /// The first of them.
@@ -125,7 +137,9 @@ impl fmt::Display for Remedy {
             Self::CompareSide { side, dimension, d } => {
                 return write!(f, "side {side} compares by {dimension}, which is {d} in both");
             }
-            Self::CompareSideA => "compare side a: B starts at zero, so an untrained checkpoint has nothing else",
+            Self::CompareSideA => "B starts at zero and was not trained in this module, which has a subspace only on side a",
+            Self::OtherLayer { layer } => return write!(f, "layer {layer} can be compared on this side"),
+            Self::OtherBlock { glob, .. } => return write!(f, "{glob} can be compared on this side"),
             Self::NameAdapter { first } => return write!(f, "name one of the adapters, such as {first}"),
             Self::ListModulePairs { because } => {
                 return write!(f, "{because}; a list of pairs says which modules are the same");

@@ -22,7 +22,7 @@ impl Adapter {
     /// SHA-256 of the file that holds the tensors, 64 hexadecimal digits; of shards, one after the other. Reads all of it.
     ///
     /// # Errors
-    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for source in &self.sources {

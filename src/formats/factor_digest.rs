@@ -10,7 +10,7 @@ use crate::error::Result;
 /// each factor is and where it is stored.
 ///
 /// # Errors
-/// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
+/// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
 pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Result<[u8; 32]> {
     let (mut facts, mut ranges) = (String::new(), vec![]);
     for factor in factors {

@@ -10,7 +10,6 @@ mod dtype;
 #[cfg(feature = "scan")]
 mod factor_digest;
 mod folder;
-mod left_out;
 mod lenient;
 mod limits;
 mod low_rank;
@@ -26,6 +25,7 @@ mod source;
 mod stored_file;
 mod tensor;
 mod training;
+mod unread;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -205,7 +205,7 @@ impl OpenOptions {
                 file_format,
                 adapter_name: read.adapter_name,
                 modules,
-                left_out: read.left_out,
+                unread: read.unread,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 sources: sources.clone(),

@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::adapter::{LeftOut, Method, Module, NamingScheme};
+use crate::adapter::{Method, Module, NamingScheme, UnreadPart};
 use crate::error::Result;
 use crate::formats::config::{Config, Scale};
 use crate::formats::contents::Contents;
 use crate::formats::context::Context;
-use crate::formats::left_out;
 use crate::formats::limits::Limits;
 use crate::formats::pairs::{self, Pairs};
 use crate::formats::schemes::{self, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module};
+use crate::formats::unread;
 use crate::names::{canonical, natural_cmp};
 
 /// What the names and shapes of a file's tensors make.
@@ -23,7 +23,7 @@ pub(super) struct Read {
     /// In natural order of the names, each name once.
     pub(super) modules: Vec<Module>,
     /// What of the update is not read.
-    pub(super) left_out: Vec<LeftOut>,
+    pub(super) unread: Vec<UnreadPart>,
     /// Tensors that belong to no module and to no update: classifiers, token vectors, biases.
     pub(super) n_other: usize,
     /// Magnitude vectors of DoRA.
@@ -43,17 +43,17 @@ pub(super) fn read(
     limits: &Limits,
 ) -> Result<Read> {
     let Claims { naming_scheme, mut claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
-    let mut left_out = left_out::left_out(&contents.tensors, &unclaimed);
-    let n_other = unclaimed.len() - left_out.iter().map(|one| one.n_tensors).sum::<usize>();
+    let mut unread = unread::unread(&contents.tensors, &unclaimed);
+    let n_other = unclaimed.len() - unread.iter().map(|one| one.n_tensors).sum::<usize>();
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, config);
     let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
-    let Pairs { pairs, left_out: unread, first_error } = pairs::pairs(path, &claimed, limits)?;
+    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, limits)?;
     if let (true, Some(error)) = (pairs.is_empty(), first_error) {
         return Err(error);
     }
-    left_out.extend(unread);
-    left_out.sort_by(|x, y| natural_cmp(&x.name, &y.name));
+    unread.extend(of_modules);
+    unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     let context = Context::new(path, config, &contents.metadata, limits)?;
     context.check_patterns(pairs.len())?;
     check_ranks(path, &context, &pairs)?;
@@ -74,7 +74,7 @@ pub(super) fn read(
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { naming_scheme, method, adapter_name, modules, left_out, n_other, n_magnitudes })
+    Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes })
 }
 
 /// The names of the adapters in a file, one `None` if tensors have none.

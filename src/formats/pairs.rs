@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::adapter::{Factor, LeftOut};
+use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limits;
 use crate::formats::schemes::{Claimed, Pair, Scheme, Stored, StoredAlpha, TensorRole, wrong_module};
@@ -29,7 +29,7 @@ pub(super) struct Pairs {
     /// Each with the scheme of its factors.
     pub(super) pairs: Vec<(&'static Scheme, Pair)>,
     /// Modules that cannot be read, and what cannot be read of others.
-    pub(super) left_out: Vec<LeftOut>,
+    pub(super) unread: Vec<UnreadPart>,
     /// What is the matter with the first module that cannot be read.
     pub(super) first_error: Option<Error>,
 }
@@ -56,14 +56,14 @@ pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Re
             Ok((scheme, mut pair)) => {
                 let alphas = tensors.iter().find(|one| one.claim.role == TensorRole::Alpha);
                 if let Some(alpha) = alphas.map(|alpha| alpha.stored) {
-                    pair.alpha = stored_alpha(&mut scalars, alpha, &mut read.left_out)?;
+                    pair.alpha = stored_alpha(&mut scalars, alpha, &mut read.unread)?;
                 }
                 read.pairs.push((scheme, pair));
             }
-            Err(Unread { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
-            Err(unread) => {
-                read.left_out.push(unread.left_out(module, tensors.len()));
-                read.first_error.get_or_insert(unread.error);
+            Err(NotRead { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
+            Err(not_read) => {
+                read.unread.push(not_read.part(module, tensors.len()));
+                read.first_error.get_or_insert(not_read.error);
             }
         }
     }
@@ -74,12 +74,12 @@ pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Re
 fn stored_alpha<'a>(
     scalars: &mut Scalars<'a>,
     alpha: Stored<'a>,
-    left_out: &mut Vec<LeftOut>,
+    unread: &mut Vec<UnreadPart>,
 ) -> Result<StoredAlpha> {
     match scalars.read(alpha.name, alpha.tensor) {
         Ok(number) => Ok(StoredAlpha::Of(number)),
         Err(Error::Malformed(fault) | Error::Unsupported(fault)) => {
-            left_out.push(LeftOut {
+            unread.push(UnreadPart {
                 name: alpha.name.to_owned(),
                 reason: "an alpha that cannot be read, so that the scaling is not known".to_owned(),
                 found: Some(fault.found),
@@ -92,25 +92,25 @@ fn stored_alpha<'a>(
 }
 
 /// A module that cannot be read: why, as all of its kind share it, and what is the matter with this one.
-struct Unread {
+struct NotRead {
     reason: &'static str,
     error: Error,
 }
 
 /// Names the kind of an error.
-fn because(reason: &'static str) -> impl FnOnce(Error) -> Unread {
-    move |error| Unread { reason, error }
+fn because(reason: &'static str) -> impl FnOnce(Error) -> NotRead {
+    move |error| NotRead { reason, error }
 }
 
-impl Unread {
-    fn left_out(&self, module: &str, n_tensors: usize) -> LeftOut {
+impl NotRead {
+    fn part(&self, module: &str, n_tensors: usize) -> UnreadPart {
         let found = match &self.error {
             Error::Malformed(fault) | Error::Unsupported(fault) => {
                 fault.expected.as_ref().map(|expected| format!("found {}, expected {expected}", fault.found))
             }
             _ => None,
         };
-        LeftOut { name: module.to_owned(), reason: self.reason.to_owned(), found, n_tensors }
+        UnreadPart { name: module.to_owned(), reason: self.reason.to_owned(), found, n_tensors }
     }
 }
 
@@ -125,7 +125,7 @@ fn pair(
     module: &str,
     tensors: &[&Claimed<'_>],
     limits: &Limits,
-) -> Result<(&'static Scheme, Pair), Unread> {
+) -> Result<(&'static Scheme, Pair), NotRead> {
     let mut parts = Parts::default();
     for &one in tensors {
         let name = one.stored.name;
@@ -167,7 +167,7 @@ fn pair(
 
 /// # Errors
 /// `Malformed` for factors without numbers, with the usual cause; `Unsupported` for a rank of 0.
-fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Result<(), Unread> {
+fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Result<(), NotRead> {
     let fault = |fact: &str| Fault::stating(fact).at(path).of(format!("module {}", quoted(module)));
     if factors.iter().any(|one| one.tensor.shape == [0]) {
         let hint = "save again with the parameters gathered (`stage3_gather_16bit_weights_on_model_save`), or join the \

@@ -11,8 +11,8 @@ impl Factor {
     /// member of an archive is unpacked up to the last.
     ///
     /// # Errors
-    /// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened, a compressed
-    /// member is broken, or a number is not finite.
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened, `Malformed` when a compressed
+    /// member is broken or a number is not finite.
     pub fn read(&self) -> Result<Matrix> {
         let (rows, cols, dtype) = (self.row_axis.len(), self.col_axis.len(), self.dtype);
         let mut values = self.stored()?;

@@ -21,7 +21,7 @@ impl StoredFile {
             return Ok(file);
         }
         let fault = Fault::new("the file changed", "it unchanged since its header was read").at(&self.path);
-        Err(fault.hint("wait until training has written it, and start again").malformed())
+        Err(fault.hint("wait until training has written it, and start again").invalid())
     }
 }
 
@@ -31,7 +31,7 @@ impl Adapter {
     /// where a handle that several threads share cannot be read by position.
     ///
     /// # Errors
-    /// `Io` when the system refuses, `Malformed` when the file changed since its header was read.
+    /// `Io` when the system refuses, `Invalid` when the file changed since its header was read.
     pub(crate) fn hold_open(&self) -> Result<()> {
         for source in &self.sources {
             if let (Source::File(file), true) = (source.whole(), cfg!(any(unix, windows))) {
@@ -78,6 +78,6 @@ mod tests {
         adapter.hold_open().unwrap();
         fs::OpenOptions::new().append(true).open(&path).unwrap().set_len(1000).unwrap();
         let error = adapter.modules()[0].a.read().unwrap_err();
-        assert!(matches!(&error, Error::Malformed(fault) if fault.found == "the file changed"), "{error}");
+        assert!(matches!(&error, Error::Invalid(fault) if fault.found == "the file changed"), "{error}");
     }
 }

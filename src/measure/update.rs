@@ -83,7 +83,7 @@ fn cosine(pair: &PairView<'_>) -> f64 {
 pub struct UpdatePair {
     /// cos(ΔW₁, ΔW₂); `None` where one is zero or the shapes differ.
     pub cosine: Option<f64>,
-    /// ‖ΔW₁‖_F and ‖ΔW₂‖_F; NaN where the numbers are not finite.
+    /// ‖ΔW₁‖_F and ‖ΔW₂‖_F; NaN where the numbers are not finite, so that the update is not known.
     pub norms: [f64; 2],
     /// d_in·d_out.
     pub n_weights: usize,
@@ -95,9 +95,18 @@ pub struct UpdatePair {
     pub same_factors: bool,
 }
 
-/// The updates of whole models.
+impl UpdatePair {
+    /// Whether both updates are known, zero or not.
+    pub fn is_known(&self) -> bool {
+        !self.norms.iter().any(|norm| norm.is_nan())
+    }
+}
+
+/// The updates of whole models: of the modules in which both are known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WholeUpdate {
+    /// How many modules that is.
+    pub n_modules: usize,
     /// Σ⟨ΔW₁, ΔW₂⟩ / √(Σ‖ΔW₁‖²·Σ‖ΔW₂‖²); `None` where a module has no cosine, unless an update of it is zero.
     pub cosine: Option<f64>,
     /// √Σ‖ΔW‖² of each.
@@ -106,7 +115,7 @@ pub struct WholeUpdate {
     pub z: Option<f64>,
 }
 
-/// The updates of these modules, taken as one vector.
+/// The updates of these modules, taken as one vector, without those that are not known in one of the two.
 pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
     let mut sums = UpdateSums::default();
     pairs.into_iter().for_each(|pair| sums.add(pair.cosine, pair.norms, pair.n_weights));
@@ -116,6 +125,7 @@ pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
 /// What the modules of two adapters add up to, for [`whole`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UpdateSums {
+    n_modules: usize,
     /// Σ⟨ΔW₁, ΔW₂⟩.
     inner: Option<f64>,
     /// Σ‖ΔW‖² of each.
@@ -126,13 +136,17 @@ pub(crate) struct UpdateSums {
 
 impl Default for UpdateSums {
     fn default() -> Self {
-        Self { inner: Some(0.0), squares: [0.0; 2], variance: 0.0 }
+        Self { n_modules: 0, inner: Some(0.0), squares: [0.0; 2], variance: 0.0 }
     }
 }
 
 impl UpdateSums {
-    /// Adds a module.
+    /// Adds a module, unless an update of it is not known: its norm is NaN.
     pub(crate) fn add(&mut self, cosine: Option<f64>, norms: [f64; 2], n_weights: usize) {
+        if norms.iter().any(|norm| norm.is_nan()) {
+            return;
+        }
+        self.n_modules += 1;
         let product = norms[0] * norms[1];
         let term = if product == 0.0 { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
         self.variance += product * product / n_weights as f64;
@@ -146,7 +160,8 @@ impl UpdateSums {
         let cosine =
             self.inner.map(|inner| inner / (norms[0] * norms[1])).filter(|cosine| cosine.is_finite());
         let z = cosine.and(self.inner).map(|inner| inner / self.variance.sqrt());
-        WholeUpdate { cosine: cosine.map(|cosine| cosine.clamp(-1.0, 1.0)), norms, z }
+        let cosine = cosine.map(|cosine| cosine.clamp(-1.0, 1.0));
+        WholeUpdate { n_modules: self.n_modules, cosine, norms, z }
     }
 }
 
@@ -168,5 +183,16 @@ mod tests {
         assert_eq!(whole([module(None, [4.0, 1.0])]).cosine, None);
         assert_eq!(whole([module(None, [0.0, 0.0])]).cosine, None);
         assert_eq!(whole([]).cosine, None);
+    }
+
+    #[test]
+    fn a_module_whose_update_is_not_known_counts_nowhere_and_a_zero_one_does() {
+        let module = |cosine, norms| UpdatePair { cosine, norms, n_weights: 9, ..UpdatePair::default() };
+        let known = [module(Some(0.5), [3.0, 2.0]), module(None, [4.0, 0.0])];
+        let of_known = whole(known);
+        assert_eq!((of_known.n_modules, of_known.norms), (2, [5.0, 2.0]));
+        for norms in [[f64::NAN, 7.0], [7.0, f64::NAN], [f64::NAN; 2]] {
+            assert_eq!(whole([known[0], module(None, norms), known[1]]), of_known);
+        }
     }
 }

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 
 use self::verdict::Weighted;
 pub use self::verdict::{COPY_COSINE, DOMINANCE, NOTABLE_COSINE, NOTABLE_Z, Reason, Verdict, Word};
-use crate::adapter::{Adapter, Module};
-use crate::basis::UpdateSvd;
+use crate::adapter::{Adapter, Matrix, Module, Side};
+use crate::basis::{FlawedModule, Numbers, UpdateSvd, Wanted};
 use crate::error::{Fault, Result};
 use crate::measure::adjusted::adjusted;
 use crate::measure::chance;
@@ -37,6 +37,9 @@ pub struct MergeCheck {
     pub whole: Merge,
     /// Modules that not all adapters have.
     pub left_out: Vec<String>,
+    /// Modules in which an adapter's update is not known, such as one with NaN in a factor, and why: they are in none of the
+    /// sums. An update of zeros is known.
+    pub without_update: Vec<FlawedModule>,
 }
 
 /// A merge in one module.
@@ -80,6 +83,13 @@ pub struct Merge {
     pub verdict: Verdict,
 }
 
+impl MergeCheck {
+    /// How many modules are in none of the sums, since an update is not known there.
+    pub fn n_without_update(&self) -> usize {
+        self.without_update.chunk_by(|one, next| one.module == next.module).count()
+    }
+}
+
 /// The pairs of n adapters in the order in which values of pairs stand: (0, 1), (0, 2), …, (1, 2), ….
 pub fn pairs(n: usize) -> impl Iterator<Item = [usize; 2]> + Clone {
     (0..n).flat_map(move |a| (a + 1..n).map(move |b| [a, b]))
@@ -107,8 +117,8 @@ fn place(a: usize, b: usize, n: usize) -> usize {
 /// ```
 ///
 /// # Errors
-/// `Io`, `Malformed` and `Invalid` from reading; `Invalid` when an adapter's update has another shape, and unless there is
-/// a finite weight for each adapter that is not 0.
+/// `Io` from reading; the first flaw when no module's updates are known; `Invalid` when a file changed since it was opened, when
+/// an adapter's update has another shape, and unless there is a finite weight for each adapter that is not 0.
 pub fn merge_check(
     adapters: &[Adapter],
     modules: &InAll,
@@ -132,7 +142,21 @@ pub fn merge_check(
         done();
         Ok(module)
     })?;
-    let (modules_done, inner): (Vec<ModuleMerge>, Vec<Vec<f64>>) = found.into_iter().unzip();
+    let (mut modules_done, mut inner, mut without_update) = (vec![], vec![], vec![]);
+    for one in found {
+        match one {
+            Ok((module, products)) => {
+                modules_done.push(module);
+                inner.push(products);
+            }
+            Err(flaws) => without_update.extend(flaws),
+        }
+    }
+    if modules_done.is_empty()
+        && let Some(first) = without_update.first()
+    {
+        return Err(first.flaw.clone().into_error_of_all(modules.modules.len()));
+    }
     let whole = whole(&modules_done, &inner, weights);
     Ok(MergeCheck {
         adapters: adapters.iter().map(|adapter| adapter.path().to_owned()).collect(),
@@ -140,6 +164,7 @@ pub fn merge_check(
         modules: modules_done,
         whole,
         left_out: modules.left_out.clone(),
+        without_update,
     })
 }
 
@@ -156,14 +181,27 @@ fn same_shape(adapters: &[Adapter], group: &[Arc<Module>]) -> Result<()> {
     Ok(())
 }
 
-/// One module, with the inner products.
-fn of_module(group: &[Arc<Module>], weights: &[f64]) -> Result<(ModuleMerge, Vec<f64>)> {
-    let read: Vec<_> = group.par_iter().map(|module| UpdateSvd::of(module)).collect::<Result<_>>()?;
+/// One module, with the inner products; or in which adapters the update is not known.
+fn of_module(
+    group: &[Arc<Module>],
+    weights: &[f64],
+) -> Result<Result<(ModuleMerge, Vec<f64>), Vec<FlawedModule>>> {
+    let read = |module: &Arc<Module>| {
+        let numbers = Numbers::read(module, Side::DwLeft, Wanted::Both)?;
+        Ok(UpdateSvd::of(module, &numbers).map(|update| (update, numbers.into_a())))
+    };
+    let read: Vec<_> = group.par_iter().map(read).collect::<Result<_>>()?;
+    let read = match FlawedModule::none_of(&group[0].name, read) {
+        Ok(read) => read,
+        Err(flaws) => return Ok(Err(flaws)),
+    };
     let (updates, starts): (Vec<UpdateSvd>, Vec<_>) = read.into_iter().unzip();
+    let starts: Vec<Matrix> = starts.into_iter().flatten().collect();
     let (d_in, d_out) = (group[0].d_in(), group[0].d_out());
     let norms: Vec<f64> = updates
         .iter()
-        .map(|update| update.sigma.iter().map(|sigma| sigma * sigma).sum::<f64>().sqrt())
+        // A sum of nothing would be -0.
+        .map(|update| update.sigma.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt())
         .collect();
     let products = products::of_all(&updates);
     let inner: Vec<f64> = products.iter().map(|product| product.inner).collect();
@@ -186,7 +224,7 @@ fn of_module(group: &[Arc<Module>], weights: &[f64]) -> Result<(ModuleMerge, Vec
         shared_init: shared_init::of(&starts),
         assumed_scaling: group.iter().map(|module| module.scaling.is_none()).collect(),
     };
-    Ok((module, inner))
+    Ok(Ok((module, inner)))
 }
 
 /// All modules as one update: inner products and squared norms add up, and so do the variances of the inner products.

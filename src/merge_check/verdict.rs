@@ -34,6 +34,8 @@ pub enum Word {
     Reinforcing,
     /// No two updates have much to do with each other.
     Independent,
+    /// All updates are zero, as in a module that no adapter has trained.
+    NoUpdate,
 }
 
 impl fmt::Display for Word {
@@ -44,6 +46,7 @@ impl fmt::Display for Word {
             Self::OneDominates => "one dominates",
             Self::Reinforcing => "reinforcing",
             Self::Independent => "independent",
+            Self::NoUpdate => "no update",
         })
     }
 }
@@ -142,10 +145,10 @@ impl Verdict {
 
         let Some((adapter, largest)) = norms.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
         else {
-            return verdict(Word::Independent, Reason::NoUpdate);
+            return verdict(Word::NoUpdate, Reason::NoUpdate);
         };
         if largest <= 0.0 {
-            return verdict(Word::Independent, Reason::NoUpdate);
+            return verdict(Word::NoUpdate, Reason::NoUpdate);
         }
         if let Some(copy) = lowest.filter(|found| found.cosine <= -COPY_COSINE) {
             return verdict(Word::Cancelling, multiple(copy));
@@ -191,7 +194,7 @@ mod tests {
         assert_eq!(of([1.0, 3.0], -0.5), text(Word::OneDominates, largest));
         assert_eq!(of([1.0, 2.9], -0.5).0, Word::Cancelling);
         assert_eq!(judged(&[0.0, 2.0], &[], 9.0), text(Word::OneDominates, "only 2 changes anything"));
-        assert_eq!(judged(&[0.0, 0.0], &[], 9.0), text(Word::Independent, "no adapter changes anything"));
+        assert_eq!(judged(&[0.0, 0.0], &[], 9.0), text(Word::NoUpdate, "no adapter changes anything"));
         // A cosine that chance makes in a small module is not notable.
         assert_eq!(judged(&[1.0, 1.0], &[(0, 1, 0.4)], 12.0).0, Word::Independent);
     }

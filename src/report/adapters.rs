@@ -19,17 +19,20 @@ pub(crate) struct AdapterRow {
     /// Why pairs of it are missing.
     pub(crate) problem: Option<String>,
     /// What of its update is not read.
-    pub(crate) left_out: Option<String>,
+    pub(crate) unread: Option<String>,
+    /// How many of its modules have no basis.
+    pub(crate) n_left_out: usize,
 }
 
 impl From<table::AdapterRow> for AdapterRow {
     fn from(row: table::AdapterRow) -> Self {
-        let table::AdapterRow { id, path, run, step, base_model, problem, left_out, .. } = row;
-        Self { id: id.into(), path, run, step, base_model, problem, left_out }
+        let table::AdapterRow { id, path, run, step, base_model, problem, n_left_out, unread, .. } = row;
+        let n_left_out = n_left_out.max(0) as usize;
+        Self { id: id.into(), path, run, step, base_model, problem, unread, n_left_out }
     }
 }
 
-const COLUMNS: [&str; 7] = ["id", "path", "run", "step", "base_model", "problem", "left_out"];
+const COLUMNS: [&str; 8] = ["id", "path", "run", "step", "base_model", "problem", "unread", "n_left_out"];
 
 /// All adapters, by rising number.
 ///
@@ -51,7 +54,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<AdapterRow>> {
                 step: batch.integer(3, row),
                 base_model: batch.text(4, row),
                 problem: batch.text(5, row),
-                left_out: batch.text(6, row),
+                unread: batch.text(6, row),
+                n_left_out: batch.integer(7, row).map_or(0, |n| n.max(0) as usize),
             });
         }
         Ok(())

@@ -98,7 +98,7 @@ impl By {
         match self {
             Self::Adjusted => "the larger subspace is the whole space, which contains everything",
             Self::Cell(..) => "the cell is over the pair's ranks",
-            Self::Cosine => "an update is 0",
+            Self::Cosine => "an update is 0, which has a norm only, or is not known",
             Self::PhiFull | Self::LinearCka => "the table has none",
         }
     }

@@ -10,6 +10,8 @@ pub(crate) struct ReportCounts {
     pub(crate) adapters_without_pairs: usize,
     /// Those with modules that have no basis.
     pub(crate) adapters_with_problems: usize,
+    /// Modules without a basis, of all adapters together: these have no rows.
+    pub(crate) left_out_modules: usize,
     pub(crate) modules: usize,
     pub(crate) pairs: u64,
     /// (module, a, b).

@@ -56,11 +56,17 @@ struct Problem<'a> {
     id: i64,
     path: &'a str,
     problem: Option<&'a str>,
+    n_left_out: usize,
 }
 
 impl<'a> Problem<'a> {
     fn of(adapter: &'a super::adapters::AdapterRow) -> Self {
-        Self { id: adapter.id, path: &adapter.path, problem: adapter.problem.as_deref() }
+        Self {
+            id: adapter.id,
+            path: &adapter.path,
+            problem: adapter.problem.as_deref(),
+            n_left_out: adapter.n_left_out,
+        }
     }
 }
 

@@ -104,7 +104,8 @@ mod tests {
             step: None,
             base_model: None,
             problem: None,
-            left_out: None,
+            unread: None,
+            n_left_out: 0,
         };
         [(0, "runs/math-1"), (1, "runs/math-2"), (4, "runs/code, 1"), (7, "runs/x")].map(row).into()
     }

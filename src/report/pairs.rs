@@ -109,6 +109,19 @@ impl PairSums {
         self.n_modules[place] += 1;
     }
 
+    /// Adds a module without a cosine, since an update of it is zero: it is a part of the whole updates all the same. One that
+    /// is not known counts nowhere.
+    pub(super) fn add_zero(&mut self, a: usize, b: usize, norms: [f64; 2]) {
+        let place = self.place(a, b);
+        if let Some(squares) = self.squares.get_mut(place)
+            && norms[0] * norms[1] == 0.0
+        {
+            let [first, second] = if a < b { norms } else { [norms[1], norms[0]] };
+            squares[0] += first * first;
+            squares[1] += second * second;
+        }
+    }
+
     /// The means of a pair; `None` when it was not compared, or is one adapter twice.
     pub(super) fn get(&self, a: usize, b: usize) -> Option<PairMean> {
         if a == b {
@@ -200,7 +213,11 @@ pub(super) mod tests {
             sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
             sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
         }
-        let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0) * (16.0 + 0.25)).sqrt();
+        // A module that only one has trained, and one of NaN.
+        sums.add_zero(0, 1, [2.0, 0.0]);
+        sums.add_zero(2, 1, [0.0, 2.0]);
+        sums.add_zero(0, 1, [f64::NAN, 1.0]);
+        let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
         for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
             let means = pair.unwrap().means;
             assert!((means[0] - expected).abs() < 1e-12, "{means:?}");

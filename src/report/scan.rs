@@ -10,11 +10,12 @@ use super::derived::Derived;
 use super::drift::DriftRows;
 use super::groups::GroupSums;
 use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
-use super::source::{Source, Unfinished};
+use super::source::Source;
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
 use crate::scan::absent::WhyAbsent;
+use crate::scan::finished::Unfinished;
 use crate::scan::folder::Folder;
 use crate::scan::naming::numbered;
 use crate::table::{Batch, TableFile};
@@ -167,6 +168,9 @@ impl ScanSums {
     fn add(&mut self, (a, b): (usize, usize), module: usize, row: &RowValues) {
         if a == b || !row.values[0].is_finite() {
             self.n_skipped += 1;
+            if a != b {
+                self.pairs.add_zero(a, b, row.norms);
+            }
             return;
         }
         self.n_rows += 1;
@@ -205,6 +209,11 @@ impl ScanSums {
             }
         }
         Ok(())
+    }
+
+    /// How many adapters were chosen.
+    pub(super) fn n_chosen(&self) -> usize {
+        self.adapters.len() + self.n_alone
     }
 
     /// Whether averages are better without the pair.

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::adapters::{self, AdapterRow};
 use crate::adapter::Side;
 use crate::error::{Fault, Remedy, Result};
-use crate::scan::finished::FinishedScan;
+use crate::scan::finished::{FinishedScan, Unfinished};
 
 /// The folder of a scan.
 pub(super) struct Source {
@@ -17,24 +15,6 @@ pub(super) struct Source {
     pub(super) unfinished: Option<Unfinished>,
     /// All adapters, by rising number.
     pub(super) adapters: Vec<AdapterRow>,
-}
-
-/// How far a scan is that is not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Unfinished {
-    /// Blocks of the plan.
-    pub(crate) blocks: u64,
-    /// Those that are not there.
-    pub(crate) blocks_left: u64,
-}
-
-impl Unfinished {
-    pub(super) fn words(self) -> String {
-        match self.blocks_left {
-            0 => "all blocks, but not the whole table of adapters".to_owned(),
-            left => format!("{left} of {} blocks missing", self.blocks),
-        }
-    }
 }
 
 impl Source {
@@ -53,13 +33,9 @@ impl Source {
             return Ok(Self { planned: None, unfinished: None, adapters: adapters::read(&table)? });
         }
         let planned = FinishedScan::open(path)?;
-        let [blocks, blocks_left] = planned.blocks_left()?;
-        let listed = if table.exists() { adapters::read(&table)? } else { vec![] };
-        // The table of adapters is written last, and again when the folder has grown.
-        let is_finished = blocks_left == 0 && listed.len() == planned.plan.adapters.len();
-        let unfinished = (!is_finished).then_some(Unfinished { blocks, blocks_left });
+        let unfinished = planned.missing()?;
         let adapters = match unfinished {
-            None => listed,
+            None => adapters::read(&table)?,
             Some(unfinished) if !partial => return Err(planned.unfinished(unfinished.words())),
             Some(_) => planned.adapters()?.into_iter().map(AdapterRow::from).collect(),
         };

@@ -84,6 +84,7 @@ pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumb
         adapters: scan.adapters.len(),
         adapters_without_pairs: scan.n_alone,
         adapters_with_problems: scan.problems.len(),
+        left_out_modules: scan.problems.iter().map(|adapter| adapter.n_left_out).sum(),
         modules: scan.modules.len(),
         pairs: n_pairs,
         rows: scan.n_rows,

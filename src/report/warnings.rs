@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::counts::ReportCounts;
 use super::scan::ScanSums;
 use crate::adapter::Side;
+use crate::scan::without_basis::{WithoutBasis, line};
 use crate::text::{counted, some_of};
 
 /// The code of a drift that the scan's side does not show.
@@ -50,25 +51,40 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
         let compare = pairs(counts.other_base_pairs, "compares", "compare");
         warn("base-models-differ", format!("{compare} adapters of different base models"));
     }
-    if !scan.problems.is_empty() {
-        let lines = scan
-            .problems
+    let (without_basis, others): (Vec<_>, Vec<_>) =
+        scan.problems.iter().partition(|adapter| adapter.n_left_out > 0);
+    let left_out: Vec<WithoutBasis<'_>> = without_basis
+        .iter()
+        .map(|adapter| WithoutBasis {
+            path: &adapter.path,
+            problem: adapter.problem.as_deref().unwrap_or_default(),
+            n_modules: adapter.n_left_out,
+        })
+        .collect();
+    if let Some(line) = line(&left_out, scan.n_chosen()) {
+        warn("missing-modules", line);
+    }
+    if !others.is_empty() {
+        let lines = others
             .iter()
             .map(|adapter| format!("{}: {}", adapter.path, adapter.problem.as_deref().unwrap_or_default()));
-        let have = if scan.problems.len() == 1 { "has" } else { "have" };
-        let adapters = counted(scan.problems.len(), "adapter");
-        warn("missing-modules", format!("{adapters} {have} modules that were left out: {}", some_of(lines)));
+        let have = if others.len() == 1 { "has" } else { "have" };
+        let adapters = counted(others.len(), "adapter");
+        warn("missing-rows", format!("{adapters} {have} rows that are missing: {}", some_of(lines)));
     }
-    let unread = || scan.adapters.iter().filter_map(|one| Some((&one.path, one.left_out.as_ref()?)));
+    let unread = || scan.adapters.iter().filter_map(|one| Some((&one.path, one.unread.as_ref()?)));
     if unread().next().is_some() {
-        let lines = unread().map(|(path, left_out)| format!("{path}: {left_out}"));
-        warn("parts-left-out", some_of(lines));
+        let lines = unread().map(|(path, parts)| format!("{path}: {parts}"));
+        warn("parts-unread", some_of(lines));
     }
     if counts.skipped_rows > 0 {
         let rows = counted(counts.skipped_rows as usize, "row");
         let (has, quantity, why) =
             (if counts.skipped_rows == 1 { "has" } else { "have" }, scan.by.words(), scan.by.without_value());
-        warn("rows-without-value", format!("{rows} {has} no value of {quantity} and count nowhere: {why}"));
+        warn(
+            "rows-without-value",
+            format!("{rows} {has} no value of {quantity} and count in no mean: {why}"),
+        );
     }
     if has_drift && scan.start_shows() && counts.shared_init_pairs > 0 {
         let message = "A hardly leaves the start that the checkpoints of a run share, so the drift on this side is small \

@@ -137,8 +137,8 @@ pub struct Computed {
 pub enum ScanWarning {
     /// Some files number their modules, and not all of them alike.
     NumberedModules,
-    /// Parts of some updates are not read (column `left_out` of the adapters' table).
-    PartsLeftOut {
+    /// Parts of some updates are not read (column `unread` of the adapters' table).
+    PartsUnread {
         /// How many adapters have such parts.
         n_adapters: usize,
         /// The first of them.
@@ -171,6 +171,13 @@ pub enum ScanWarning {
         /// The side that is compared.
         side: Side,
     },
+    /// Pairs have an update that is not known, though the side has a basis of both.
+    UnknownUpdates {
+        /// Rows that do.
+        n: u64,
+        /// Rows that were done.
+        n_rows: u64,
+    },
     /// Pairs compare adapters of different base models.
     OtherBase {
         /// Rows that do.
@@ -188,11 +195,11 @@ impl fmt::Display for ScanWarning {
                 "some files number their modules, and not all of them alike: these are paired only where every shape of the \
                  two files agrees, and may be other modules even so",
             ),
-            Self::PartsLeftOut { n_adapters, first, of_first } => {
+            Self::PartsUnread { n_adapters, first, of_first } => {
                 write!(f, "{}: {of_first}", first.display())?;
                 match n_adapters - 1 {
                     0 => Ok(()),
-                    n => write!(f, "; {} too (column left_out)", counted(n, "other adapter has such parts")),
+                    n => write!(f, "; {} too (column unread)", counted(n, "other adapter has such parts")),
                 }
             }
             Self::CacheLimit { needed_bytes, limit_bytes } => write!(
@@ -207,6 +214,14 @@ impl fmt::Display for ScanWarning {
             Self::SharedInit { n, n_rows, .. } => {
                 let (share, rows) = (verb(*n, "shares", "share"), counted(*n_rows as usize, "row"));
                 write!(f, "{n} of {rows} {share} the random start of A (column shared_init)")
+            }
+            Self::UnknownUpdates { n, n_rows } => {
+                let (have, rows) = (verb(*n, "has", "have"), counted(*n_rows as usize, "row"));
+                write!(
+                    f,
+                    "{n} of {rows} {have} no cosine: a factor that the side does not need has numbers that are not finite \
+                     (norm_a or norm_b is null)"
+                )
             }
             Self::OtherBase { n, n_rows } => {
                 let (compare, rows) = (verb(*n, "compares", "compare"), counted(*n_rows as usize, "row"));

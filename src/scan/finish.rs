@@ -11,8 +11,8 @@ use super::plan::Plan;
 use super::relations::write_relations;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
+use super::without_basis::problem;
 use crate::error::{Error, Result};
-use crate::text::{counted, some_of};
 
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -73,6 +73,8 @@ pub struct MissingBases {
     pub path: String,
     /// Which modules, and why.
     pub problem: String,
+    /// How many modules have none; 0 for a problem of another kind, such as a file that was gone.
+    pub n_modules: usize,
 }
 
 /// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
@@ -105,7 +107,11 @@ pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>>
     let mut problems = vec![];
     let records = Journal::open(folder)?;
     let rows = adapter_rows(plan, &records).inspect(|row| {
-        let missing = |problem: &String| MissingBases { path: row.path.clone(), problem: problem.clone() };
+        let missing = |problem: &String| MissingBases {
+            path: row.path.clone(),
+            problem: problem.clone(),
+            n_modules: if plan.has_left_out(row.id as u32) { 0 } else { row.n_left_out as usize },
+        };
         problems.extend(row.problem.as_ref().map(missing));
     });
     write_adapters(&folder.adapters_file(), rows.map(Ok))?;
@@ -125,19 +131,14 @@ pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = Adap
             base_model: plan.base_model(id).map(str::to_owned),
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
+            n_left_out: record.as_ref().map_or(0, |record| record.missing.len() as i32),
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
             problem: match plan.has_left_out(id) {
                 true => Some("its file was gone before all its rows were computed".to_owned()),
                 false => record.as_ref().and_then(|record| problem(&record.missing)),
             },
             digest: record.map(|record| record.digest),
-            left_out: adapter.left_out.clone(),
+            unread: adapter.unread.clone(),
         }
     })
-}
-
-fn problem(missing: &[(String, String)]) -> Option<String> {
-    let (_, reason) = missing.first()?;
-    let modules = some_of(missing.iter().map(|(module, _)| module.clone()));
-    Some(format!("no basis of {} ({modules}): {reason}", counted(missing.len(), "module")))
 }

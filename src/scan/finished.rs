@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::absent::Absences;
 use super::again;
 use super::blocks::Blocks;
@@ -17,7 +19,26 @@ use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
 use crate::names::by_nearness;
 use crate::select::ModulePair;
+use crate::table::TableFile;
 use crate::text::{quoted, some_of};
+
+/// How far a scan is that is not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Unfinished {
+    /// Blocks of the plan.
+    pub(crate) blocks: u64,
+    /// Those that are not there.
+    pub(crate) blocks_left: u64,
+}
+
+impl Unfinished {
+    pub(crate) fn words(self) -> String {
+        match self.blocks_left {
+            0 => "all blocks, but not the whole table of adapters".to_owned(),
+            left => format!("{left} of {} blocks missing", self.blocks),
+        }
+    }
+}
 
 /// A scan that was made before.
 #[derive(Debug)]
@@ -45,15 +66,20 @@ impl FinishedScan {
         &self.folder
     }
 
-    /// How many blocks the scan has, and how many of them are not there yet.
+    /// What is missing, if something is.
     ///
     /// # Errors
-    /// As [`Blocks::of`].
-    pub(crate) fn blocks_left(&self) -> Result<[u64; 2]> {
-        let blocks = Blocks::of(&self.plan)?;
+    /// As [`Blocks::of`]; `Malformed` for a damaged table of adapters, `Io` when the system refuses to read.
+    pub(crate) fn missing(&self) -> Result<Option<Unfinished>> {
+        let all = Blocks::of(&self.plan)?;
         let is_left = |name: &String| !self.folder.block_file(name).exists();
-        let names = || blocks.iter().map(|block| block.name());
-        Ok([names().count() as u64, names().filter(is_left).count() as u64])
+        let names = || all.iter().map(|block| block.name());
+        let (blocks, blocks_left) = (names().count() as u64, names().filter(is_left).count() as u64);
+        // The table of adapters is written last, and again when the folder has grown.
+        let table = self.folder.adapters_file();
+        let n_listed = if table.exists() { TableFile::open(&table)?.n_rows() } else { 0 };
+        let is_finished = blocks_left == 0 && n_listed == self.plan.adapters.len() as u64;
+        Ok((!is_finished).then_some(Unfinished { blocks, blocks_left }))
     }
 
     /// The error for a scan that is not finished: how far it is, and the way to go on.
@@ -154,7 +180,8 @@ impl CachedPair<'_> {
             ) => {
                 let cosine = init_cosine([a.r(), b.r()], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);
-                Ok(Some(Factorised { pair, a, b, init_cosine, update: None }))
+                let update_flaws = [None, None];
+                Ok(Some(Factorised { pair, a, b, init_cosine, update: None, update_flaws }))
             }
             _ => Ok(None),
         }

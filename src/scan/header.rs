@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::digest::Fingerprint;
 use super::side_modules::SideModules;
-use crate::adapter::{Adapter, left_out};
+use crate::adapter::{Adapter, unread};
 use crate::error::{Fault, Result};
 use crate::files::FileStamp;
 use crate::sync::lock;
@@ -25,7 +25,7 @@ pub struct HeaderSummary {
     /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
     /// What of the update is not read, in words.
-    pub left_out: Option<String>,
+    pub unread: Option<String>,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
     /// Of names, shapes and types of these modules' factors and the file's size.
@@ -88,7 +88,7 @@ impl HeaderSummary {
             naming_scheme: adapter.naming_scheme().to_string(),
             base_model: adapter.base_model().map(str::to_owned),
             modules: modules.into(),
-            left_out: left_out::summary(adapter.left_out()),
+            unread: unread::summary(adapter.unread_parts()),
             n_bytes,
             stamp,
             fingerprint: hash.finalize().into(),

@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use super::event::{Event, SkippedInput};
 use super::header::{HeaderSummary, ModuleLists};
 use super::naming::named;
+use super::near;
 use super::plan::{PairChoice, Plan, PlannedAdapter};
 use super::side_modules::SideModules;
 use crate::Limits;
 use crate::adapter::Adapter;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::formats::{Discovered, OpenOptions, search};
 use crate::names::natural_cmp;
 use crate::text::{quoted, some_of};
@@ -275,7 +276,11 @@ pub(crate) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         })
         .collect::<Result<_>>()?;
     match paths.is_empty() {
-        true => Err(Fault::stating("no file matches this glob").at(path).not_found()),
+        true => {
+            let mut fault = Fault::stating("no file matches this glob").at(path);
+            fault.remedy = near::instead_of(path).map(Remedy::Text);
+            Err(fault.not_found())
+        }
         false => Ok(paths),
     }
 }
@@ -301,6 +306,7 @@ mod tests {
     fn a_glob_that_matches_nothing_is_an_error() {
         let error = expand(Path::new("src/*.safetensors")).unwrap_err();
         assert_eq!(error.to_string(), "src/*.safetensors: no file matches this glob");
+        assert!(error.hint().unwrap().starts_with("the folder `src` has `"), "{:?}", error.hint());
         assert!(expand(Path::new("src/nothing")).is_err());
         assert!(expand(Path::new("src/*.rs")).unwrap().contains(&PathBuf::from("src/lib.rs")));
     }

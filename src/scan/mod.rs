@@ -51,6 +51,7 @@ mod keep;
 mod left_out;
 mod memory;
 pub(crate) mod naming;
+mod near;
 mod outcome;
 mod pairing;
 mod perform;
@@ -66,6 +67,7 @@ mod status;
 pub(crate) mod table;
 mod top;
 mod watch;
+pub(crate) mod without_basis;
 
 pub use self::builder::Scan;
 pub use self::dry_run::DryRun;

@@ -68,7 +68,7 @@ impl Scan<'_> {
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
         }
-        self.warn_of_left_out(&plan);
+        self.warn_of_unread(&plan);
 
         let mine = facts.mine;
         let mut n_blocks = 0;
@@ -230,11 +230,11 @@ impl Scan<'_> {
     }
 
     /// Warns of what would mislead a reader of the table.
-    fn warn_of_left_out(&self, plan: &Plan) {
-        let mut parts = plan.adapters.iter().filter_map(|one| Some((&one.path, one.left_out.as_ref()?)));
+    fn warn_of_unread(&self, plan: &Plan) {
+        let mut parts = plan.adapters.iter().filter_map(|one| Some((&one.path, one.unread.as_ref()?)));
         let Some((first, of_first)) = parts.next() else { return };
         let (first, of_first) = (first.clone(), of_first.clone());
-        self.listener.warn(ScanWarning::PartsLeftOut { n_adapters: parts.count() + 1, first, of_first });
+        self.listener.warn(ScanWarning::PartsUnread { n_adapters: parts.count() + 1, first, of_first });
     }
 
     fn warn_of(&self, tally: &Tally, n_rows: u64) {
@@ -246,6 +246,10 @@ impl Scan<'_> {
         if n_shared_init > 0 {
             let side = self.side;
             self.listener.warn(ScanWarning::SharedInit { n: n_shared_init, n_rows, side });
+        }
+        let n_unknown = tally.n_unknown_updates.load(Ordering::Relaxed) as u64;
+        if n_unknown > 0 {
+            self.listener.warn(ScanWarning::UnknownUpdates { n: n_unknown, n_rows });
         }
         let n_other_base = tally.n_other_base.load(Ordering::Relaxed) as u64;
         if n_other_base > 0 {

@@ -143,7 +143,7 @@ pub struct PlannedAdapter {
     pub n_bytes: u64,
     /// What of the update is not read, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub left_out: Option<String>,
+    pub unread: Option<String>,
 }
 
 /// The plan of a scan.
@@ -298,7 +298,7 @@ impl Plan {
                 naming_scheme: opened.naming_scheme.clone(),
                 fingerprint: opened.fingerprint,
                 n_bytes: opened.n_bytes,
-                left_out: opened.left_out.clone(),
+                unread: opened.unread.clone(),
             });
         }
         self.generations.push(self.adapters.len() as u32);

@@ -27,7 +27,7 @@ pub struct AdapterRecord {
 /// Digests all that a scan reads of a checkpoint: see [`SideModules::factors`].
 ///
 /// # Errors
-/// `Io` when the system refuses to read, `Malformed` when the file changed since it was opened.
+/// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
 pub fn content_digest(adapter: &Adapter, modules: &SideModules) -> Result<Digest> {
     blake3(adapter.modules().iter().flat_map(|module| modules.factors(module))).map(Digest::from)
 }

@@ -16,7 +16,7 @@ use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
 use crate::error::Result;
 use crate::formats::run_and_step;
-use crate::relation::{NEAR, Relation};
+use crate::relation::{Evidence, NEAR, Relation};
 use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
 
 /// Pairs that are read again, at most.
@@ -80,7 +80,7 @@ pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
         .par_iter()
         .enumerate()
         .filter_map(|(n, &(a, b, sums))| {
-            let exact = (n < MAX_READ_AGAIN).then(|| read_again(plan, &modules, [a, b])).flatten();
+            let exact = (n < MAX_READ_AGAIN).then(|| read_again(plan, &modules, [a, b], sums)).flatten();
             let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly())?;
             relation.is_related().then_some(Row { a, b, relation, sums, is_exact: exact.is_some() })
         })
@@ -93,6 +93,11 @@ pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
 impl PairSums {
     fn cosine(&self) -> f64 {
         self.inner / (self.squares[0] * self.squares[1]).sqrt()
+    }
+
+    /// Whether the two share their start in most of their rows.
+    fn has_shared_init(&self) -> bool {
+        2 * self.n_shared_init > self.n_modules
     }
 
     /// Whether one may be the other up to scale, or a part of it.
@@ -119,16 +124,18 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
     if run_a == run_b && step_a.zip(step_b).is_some_and(|(a, b)| a != b) {
         return Some(Relation::StepsOfOneRun);
     }
-    (2 * sums.n_shared_init > sums.n_modules).then_some(Relation::SharedInit)
+    sums.has_shared_init().then_some(Relation::SharedInit)
 }
 
 /// By the files themselves; `None` where one cannot be read any more.
-fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2]) -> Option<Relation> {
+fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
     let open = |id: i32| -> Option<Adapter> {
         modules.open(&plan.adapters[id as usize].path, &Limits::default()).ok()
     };
     let (a, b) = (open(pair[0])?, open(pair[1])?);
-    Some(evidence_of_files(&a, &b).ok()?.relation())
+    // Of the start, this table says what that of the pairs says.
+    let shared_init = sums.has_shared_init();
+    Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
 }
 
 /// What the table has of each pair of adapters.
@@ -151,9 +158,12 @@ fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
     let sums = sums.entry((a as i32, b as i32)).or_default();
     let [cosine, norm_a, norm_b] = [2, 3, 4].map(|column| batch.number(column, row));
     let product = norm_a * norm_b;
-    sums.inner += if product == 0.0 { 0.0 } else { cosine * product };
-    sums.squares[0] += norm_a * norm_a;
-    sums.squares[1] += norm_b * norm_b;
+    // An update that is not known counts nowhere.
+    if !product.is_nan() {
+        sums.inner += if product == 0.0 { 0.0 } else { cosine * product };
+        sums.squares[0] += norm_a * norm_a;
+        sums.squares[1] += norm_b * norm_b;
+    }
     sums.n_modules += 1;
     sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
 }

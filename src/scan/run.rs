@@ -59,6 +59,8 @@ pub(super) struct Tally {
     pub n_shared_init: AtomicUsize,
     /// Of these, those of different base models.
     pub n_other_base: AtomicUsize,
+    /// Of these, those of an update that is not known.
+    pub n_unknown_updates: AtomicUsize,
     /// What engines mended by smaller work or on the CPU, one line each.
     pub warnings: Mutex<Vec<String>>,
     /// Where the GPUs' time went, all of them together.
@@ -165,6 +167,7 @@ impl Run<'_> {
         let n_pairs = rows.a.len();
         let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);
         let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
+        let n_unknown_updates = rows.n_unknown_updates();
         profile.time(Stage::Write, label, || {
             let rows = top::of_block(&self.plan.options.keep, rows);
             table.write(&self.folder.block_file(&name), rows)
@@ -172,6 +175,7 @@ impl Run<'_> {
         self.log.block(&name);
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
         self.tally.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
+        self.tally.n_unknown_updates.fetch_add(n_unknown_updates, Ordering::Relaxed);
         self.tally.n_rows.fetch_add(n_pairs, Ordering::Relaxed);
         self.tally.n_blocks.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 
 use self::candidates::{Candidates, PairSums};
 use self::queries::Queries;
-use crate::adapter::{LeftOut, Side};
+use crate::adapter::{Side, UnreadPart};
 use crate::engine::CpuEngine;
 use crate::error::{Fault, Remedy, Result};
 use crate::relation::Relation;
 use crate::report::By;
 use crate::scan::bases::FinishedBases;
 use crate::scan::cache::Cache;
-use crate::scan::finished::FinishedScan;
+use crate::scan::finished::{FinishedScan, Unfinished};
 use crate::scan::profile::Profile;
 
 /// A search in a scan.
@@ -40,6 +40,7 @@ pub struct Search {
     cache: Option<PathBuf>,
     by: By,
     top: usize,
+    partial: bool,
 }
 
 /// What a search found.
@@ -50,6 +51,8 @@ pub struct Found {
     pub side: Side,
     /// What neighbours are ranked by.
     pub by: By,
+    /// What is missing of a scan that is not finished, in words.
+    pub unfinished: Option<String>,
     /// How many adapters the scan has.
     pub n_adapters: usize,
     /// How many of them were not in the cache and were factorised again.
@@ -71,7 +74,7 @@ pub struct FoundQuery {
     /// Modules without a basis, and why.
     pub without_basis: Vec<(String, String)>,
     /// Parts of its update that are not read.
-    pub left_out: Vec<LeftOut>,
+    pub unread: Vec<UnreadPart>,
     /// How many adapters of the scan have a module in common with it.
     pub n_compared: usize,
     /// The nearest of them, the nearest first.
@@ -110,7 +113,7 @@ pub struct Neighbour {
 impl Search {
     /// In the scan of this output folder, with the user's own cache.
     pub fn new(scan: impl Into<PathBuf>) -> Self {
-        Self { scan: scan.into(), cache: None, by: By::default(), top: 10 }
+        Self { scan: scan.into(), cache: None, by: By::default(), top: 10, partial: false }
     }
 
     /// The cache that the scan used.
@@ -128,15 +131,24 @@ impl Search {
         Self { top, ..self }
     }
 
+    /// Whether the scan need not be finished: all adapters of its plan are searched, also those that it has not compared yet.
+    pub fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+
     /// Searches for the neighbours of these checkpoints. Computes on the CPU, on all threads.
     ///
     /// # Errors
-    /// `NotFound` and `Invalid` when the folder is not that of a scan; `Invalid` for the cosine where the scan did not keep
+    /// `NotFound` and `Invalid` when the folder is not that of a scan, or the scan is not finished; `Invalid` for the cosine where the scan did not keep
     /// the updates, for a query without any of the scan's modules, and for an adapter that is neither in the cache nor in its
     /// place any more; as [`Adapter::open`](crate::Adapter::open) for queries.
     pub fn run<P: AsRef<Path>>(&self, queries: &[P]) -> Result<Found> {
         let scan = FinishedScan::open(&self.scan)?;
         let plan = &scan.plan;
+        let unfinished = scan.missing()?.map(Unfinished::words);
+        if let Some(missing) = unfinished.clone().filter(|_| !self.partial) {
+            return Err(scan.unfinished(missing));
+        }
         if self.by == By::Cosine && !plan.options.update {
             return Err(Fault::new(
                 "a scan without the updates",
@@ -167,7 +179,7 @@ impl Search {
                 n_modules: query.n_modules,
                 n_in_scan: query.n_in_scan,
                 without_basis: query.without_basis.clone(),
-                left_out: query.adapter.left_out().to_vec(),
+                unread: query.adapter.unread_parts().to_vec(),
                 n_compared,
                 nearest: all,
             }
@@ -175,6 +187,7 @@ impl Search {
         Ok(Found {
             side: plan.options.side,
             by: self.by,
+            unfinished,
             n_adapters: plan.adapters.len(),
             n_factorised: bases.n_factorised(),
             queries: queries.all.iter().enumerate().map(of_query).collect(),

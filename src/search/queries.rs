@@ -13,7 +13,7 @@ use crate::scan::bases::FinishedBases;
 use crate::scan::cache::CachedModule;
 use crate::scan::header::HeaderSummary;
 use crate::scan::plan::Plan;
-use crate::text::{quoted, some_of};
+use crate::text::{counted, quoted, some_of};
 
 /// Queries, as adapters that come after those of the plan.
 pub(super) struct Queries {
@@ -73,11 +73,12 @@ impl Queries {
             records.push(record);
         }
         for query in &queries.all {
-            if let Some((_, reason)) = query.without_basis.first()
+            if let Some((module, reason)) = query.without_basis.first()
                 && query.without_basis.len() == query.n_in_scan
             {
-                let found = format!("no module with a basis: {reason}");
-                return Err(Fault::new(found, "one").at(query.adapter.path()).invalid());
+                let found = format!("no module with a basis: {reason} in {}", quoted(module));
+                let expected = format!("one of {} at least", counted(query.n_in_scan, "module"));
+                return Err(Fault::new(found, expected).at(query.adapter.path()).invalid());
             }
         }
         Ok(queries)

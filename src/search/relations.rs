@@ -11,17 +11,20 @@ use crate::scan::bases::FinishedBases;
 /// Sets the relations of these neighbours.
 pub(super) fn find(bases: &FinishedBases<'_>, query: &Adapter, nearest: &mut [Neighbour]) {
     nearest.par_iter_mut().for_each(|neighbour| {
-        neighbour.relation = relation(bases, query, neighbour);
+        relate(bases, query, neighbour);
     });
 }
 
-fn relation(bases: &FinishedBases<'_>, query: &Adapter, neighbour: &Neighbour) -> Option<Relation> {
-    let other = Adapter::open(&neighbour.path).ok()?;
+/// By the files, whose starts are compared exactly.
+fn relate(bases: &FinishedBases<'_>, query: &Adapter, neighbour: &mut Neighbour) {
+    let Ok(other) = Adapter::open(&neighbour.path) else { return };
     if !bases.is_unchanged(neighbour.id, &other) {
-        return None;
+        return;
     }
     if query.has_files_of(&other) {
-        return Some(Relation::SameFile);
+        neighbour.relation = Some(Relation::SameFile);
+    } else if let Ok(evidence) = evidence_of_files(query, &other) {
+        neighbour.shared_init = evidence.shared_init;
+        neighbour.relation = Some(evidence.relation());
     }
-    Some(evidence_of_files(query, &other).ok()?.relation())
 }

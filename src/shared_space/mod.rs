@@ -11,6 +11,7 @@ pub(crate) mod shared_init;
 mod spectrum;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -18,8 +19,8 @@ use serde::Serialize;
 pub use self::law::Chance;
 use self::spectrum::Spectrum;
 use crate::adapter::{Adapter, Matrix, Module, Side};
-use crate::basis::Basis;
-use crate::error::{Error, Fault, Result};
+use crate::basis::{Basis, FlawedModule, Numbers, Wanted};
+use crate::error::{Fault, Result};
 use crate::measure::chance;
 use crate::select::InAll;
 
@@ -38,8 +39,8 @@ pub struct SharedSpace {
     pub modules: Vec<ModuleSpace>,
     /// Modules that not all adapters have.
     pub left_out: Vec<String>,
-    /// Modules in which some adapter has no subspace, such as a B that was never trained, and the reason.
-    pub without_basis: Vec<(String, Error)>,
+    /// Modules in which an adapter has no subspace, such as one whose B was never trained, and why. They are left out in all.
+    pub without_basis: Vec<FlawedModule>,
 }
 
 /// What the adapters share in one module.
@@ -138,8 +139,8 @@ fn directions_for(eigenvalues: &[f64], share: f64) -> usize {
 /// ```
 ///
 /// # Errors
-/// `Io`, `Malformed` and `Invalid` from reading and factorising; `Unsupported` when every module is without a subspace in
-/// some adapter; `Invalid` for k = 0.
+/// `Io` from reading; `Invalid` when a file changed since it was opened, and for k = 0; the first flaw when every module is without
+/// a subspace in some adapter.
 pub fn shared_space(
     adapters: &[Adapter],
     modules: &InAll,
@@ -150,7 +151,7 @@ pub fn shared_space(
     if k == Some(0) {
         return Err(Fault::new("0", "at least 1").of("shared directions").invalid());
     }
-    let numbers = |group: &[std::sync::Arc<Module>]| {
+    let numbers = |group: &[Arc<Module>]| {
         let rows: usize = group.iter().map(|module| module.rank()).sum();
         let (d, n) = (side.d(&group[0]), rows.min(side.d(&group[0])));
         2 * rows * d + rows * n + 4 * n * n
@@ -158,21 +159,19 @@ pub fn shared_space(
     let found = modules.each(numbers, |group| {
         let space = of_module(group, side, k);
         done();
-        match space {
-            Ok(space) => Ok(Ok(space)),
-            Err(error @ Error::Unsupported(_)) => Ok(Err((group[0].name.clone(), error))),
-            Err(error) => Err(error),
-        }
+        space
     })?;
     let (mut spaces, mut without_basis) = (vec![], vec![]);
     for one in found {
         match one {
             Ok(space) => spaces.push(space),
-            Err(missing) => without_basis.push(missing),
+            Err(flaws) => without_basis.extend(flaws),
         }
     }
-    if spaces.is_empty() && !without_basis.is_empty() {
-        return Err(without_basis.swap_remove(0).1);
+    if spaces.is_empty()
+        && let Some(first) = without_basis.first()
+    {
+        return Err(first.flaw.clone().into_error_of_all(modules.modules.len()));
     }
     add_chance(&mut spaces)?;
     Ok(SharedSpace {
@@ -202,18 +201,23 @@ fn add_chance(spaces: &mut [ModuleSpace]) -> Result<()> {
     Ok(())
 }
 
-fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> Result<ModuleSpace> {
+fn of_module(
+    group: &[Arc<Module>],
+    side: Side,
+    k: Option<usize>,
+) -> Result<Result<ModuleSpace, Vec<FlawedModule>>> {
     // On the other sides a shared start decides nothing.
     let by_start = matches!(side, Side::A | Side::DwRight);
-    let read = |module: &std::sync::Arc<Module>| -> Result<(Basis, Option<Matrix>)> {
-        if by_start {
-            let (basis, a) = Basis::with_a(module, side)?;
-            Ok((basis, Some(a)))
-        } else {
-            Ok((Basis::of(module, side)?, None))
-        }
+    let wanted = if by_start { Wanted::SideAndA } else { Wanted::Side };
+    let read = |module: &Arc<Module>| {
+        let numbers = Numbers::read(module, side, wanted)?;
+        Ok(numbers.basis(side).map(|basis| (basis, numbers.into_a().filter(|_| by_start))))
     };
     let read: Vec<_> = group.par_iter().map(read).collect::<Result<_>>()?;
+    let read = match FlawedModule::none_of(&group[0].name, read) {
+        Ok(read) => read,
+        Err(flaws) => return Ok(Err(flaws)),
+    };
     let (bases, starts): (Vec<Basis>, Vec<Option<Matrix>>) = read.into_iter().unzip();
     let starts: Vec<Matrix> = starts.into_iter().flatten().collect();
     let shared_init = if by_start { shared_init::of(&starts) } else { vec![false; bases.len()] };
@@ -240,7 +244,7 @@ fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> 
             shared_init: shared_init[at],
         }
     };
-    Ok(ModuleSpace {
+    Ok(Ok(ModuleSpace {
         name: group[0].name.clone(),
         d,
         n_above_chance: None,
@@ -250,5 +254,5 @@ fn of_module(group: &[std::sync::Arc<Module>], side: Side, k: Option<usize>) -> 
         directions: (0..k).flat_map(|k| spectrum.vectors.col_as_slice(k).iter().map(|&x| x as f32)).collect(),
         eigenvalues: spectrum.values,
         q,
-    })
+    }))
 }

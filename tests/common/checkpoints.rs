@@ -30,6 +30,16 @@ pub struct Checkpoint {
     pub not_finite: Vec<&'static str>,
     /// Tensors next to the factors, 2 × 2.
     pub beside: Vec<&'static str>,
+    /// Modules with one number of a factor, or all of it where that is 0, replaced: by the end of their name.
+    pub spoiled: Vec<(&'static str, Factor, f64)>,
+    /// More of the config, such as `"lora_alpha": 0`.
+    pub config: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    A,
+    B,
 }
 
 impl Checkpoint {
@@ -44,7 +54,18 @@ impl Checkpoint {
             untrained: vec![],
             not_finite: vec![],
             beside: vec![],
+            spoiled: vec![],
+            config: r#""lora_alpha":8"#,
         }
+    }
+
+    pub fn spoil(mut self, module: &'static str, factor: Factor, number: f64) -> Self {
+        self.spoiled.push((module, factor, number));
+        self
+    }
+
+    pub fn config(self, config: &'static str) -> Self {
+        Self { config, ..self }
     }
 
     pub fn r(self, r: usize) -> Self {
@@ -80,8 +101,8 @@ impl Checkpoint {
         fs::write(file, self.bytes()).unwrap();
         if let (false, Some(base)) = (is_file, self.base) {
             let config = format!(
-                r#"{{"peft_type":"LORA","base_model_name_or_path":"{base}","r":{},"lora_alpha":8}}"#,
-                self.r
+                r#"{{"peft_type":"LORA","base_model_name_or_path":"{base}","r":{},{}}}"#,
+                self.r, self.config
             );
             fs::write(folder.join("adapter_config.json"), config).unwrap();
         }
@@ -98,10 +119,15 @@ impl Checkpoint {
             if ends(&self.not_finite) {
                 a[1] = f64::NAN;
             }
-            let b = match ends(&self.untrained) {
+            let mut b = match ends(&self.untrained) {
                 true => vec![0.0; d_out * self.r],
                 false => numbers(555_000 + 1000 * self.seed + place, d_out * self.r),
             };
+            for &(_, factor, number) in self.spoiled.iter().filter(|(end, ..)| name.ends_with(end)) {
+                let values = if factor == Factor::A { &mut a } else { &mut b };
+                let first = if number == 0.0 { 0 } else { values.len() - 1 };
+                values[first..].fill(number);
+            }
             let prefix = format!("base_model.model.{name}");
             tensors.push((format!("{prefix}.lora_A.weight"), [self.r, d_in], stored(self.dtype, &a)));
             tensors.push((format!("{prefix}.lora_B.weight"), [d_out, self.r], stored(self.dtype, &b)));

@@ -60,8 +60,9 @@ pub fn adapter(id: i32, run: &str, step: Option<i64>) -> AdapterRow {
         n_modules: 1,
         rank: RANK,
         digest: None,
+        n_left_out: 0,
         problem: None,
-        left_out: None,
+        unread: None,
     }
 }
 
@@ -110,7 +111,7 @@ pub fn write_planned(
         naming_scheme: "PEFT".to_owned(),
         fingerprint: Fingerprint::of(b""),
         n_bytes: 1,
-        left_out: None,
+        unread: None,
     };
     let options = ScanOptions {
         side,

@@ -50,7 +50,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         base_model: drawn.base.map(|base| format!("base{base}")),
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
-        left_out: None,
+        unread: None,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
         fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }

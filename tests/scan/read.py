@@ -23,8 +23,9 @@ PAIRS += [(f"angle_{k}", FLOAT, True) for k in range(1, n_angles + 1)]
 PAIRS += [(name, FLOAT, False) for name in ("geodesic", "chordal", "angle_max")] if n_angles else []
 PAIRS += [("phi", "FLOAT[]", False)] if has_grids else []
 ADAPTERS = [("id", INT, False), ("path", TEXT, False), ("run", TEXT, False), ("step", LONG, True)]
-ADAPTERS += [("base_model", TEXT, True), ("naming_scheme", TEXT, False), ("n_modules", INT, False), ("rank", INT, False)]
-ADAPTERS += [("digest", TEXT, True), ("problem", TEXT, True), ("left_out", TEXT, True)]
+ADAPTERS += [("base_model", TEXT, True), ("naming_scheme", TEXT, False), ("n_modules", INT, False)]
+ADAPTERS += [("n_left_out", INT, False), ("rank", INT, False)]
+ADAPTERS += [("digest", TEXT, True), ("problem", TEXT, True), ("unread", TEXT, True)]
 
 pairs, adapters = f"{out}/pairs/*.parquet", f"{out}/adapters.parquet"
 

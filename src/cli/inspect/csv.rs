@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::facts::{Checkpoint, Row, as_text};
-use super::spectrum::Spectra;
+use super::spectrum::{Spectra, Spectrum};
 use crate::Method;
 
 /// One line of the list of checkpoints.
@@ -22,7 +22,7 @@ struct CheckpointLine<'a> {
     alpha_min: Option<f64>,
     alpha_max: Option<f64>,
     n_modules: usize,
-    n_left_out: usize,
+    n_unread: usize,
     n_other_tensors: usize,
     dtypes: String,
     n_bytes: u64,
@@ -74,7 +74,7 @@ pub(super) fn checkpoints(checkpoints: &[Checkpoint]) -> anyhow::Result<Vec<u8>>
         alpha_min: checkpoint.alphas.first().copied(),
         alpha_max: checkpoint.alphas.last().copied(),
         n_modules: checkpoint.n_modules,
-        n_left_out: checkpoint.left_out.len(),
+        n_unread: checkpoint.unread.len(),
         n_other_tensors: checkpoint.n_other_tensors,
         dtypes: checkpoint.dtypes.join(" "),
         n_bytes: checkpoint.n_bytes,
@@ -95,7 +95,9 @@ pub(super) fn modules(checkpoints: &[Checkpoint]) -> anyhow::Result<Vec<u8>> {
 
 fn module<'a>(checkpoint: &'a Checkpoint, row: &'a Row) -> ModuleLine<'a> {
     let spectra = row.spectra.as_ref();
-    let value = |value: fn(&Spectra) -> f64| spectra.map(value);
+    let of = |part: fn(&Spectra) -> Option<&Spectrum>| spectra.and_then(part);
+    let (a, b) = (of(|spectra| spectra.a.as_ref()), of(|spectra| spectra.b.as_ref()));
+    let update = of(|spectra| spectra.update.as_ref());
     ModuleLine {
         path: &checkpoint.path,
         adapter_name: checkpoint.adapter_name.as_deref(),
@@ -108,18 +110,18 @@ fn module<'a>(checkpoint: &'a Checkpoint, row: &'a Row) -> ModuleLine<'a> {
         dtype_b: &row.dtype_b,
         alpha: row.alpha,
         scaling: row.scaling,
-        a_rank: spectra.map(|spectra| spectra.a.numerical_rank),
-        a_sigma_first: value(|spectra| spectra.a.sigma_first),
-        a_sigma_last: value(|spectra| spectra.a.sigma_last),
-        a_effective_rank: value(|spectra| spectra.a.effective_rank),
-        b_rank: spectra.map(|spectra| spectra.b.numerical_rank),
-        b_sigma_first: value(|spectra| spectra.b.sigma_first),
-        b_sigma_last: value(|spectra| spectra.b.sigma_last),
-        b_effective_rank: value(|spectra| spectra.b.effective_rank),
-        update_rank: spectra.map(|spectra| spectra.update.numerical_rank),
-        update_effective_rank: value(|spectra| spectra.update.effective_rank),
-        update_norm_f: value(|spectra| spectra.update_norm_f),
-        update_norm_2: value(|spectra| spectra.update_norm_2),
+        a_rank: a.map(|a| a.numerical_rank),
+        a_sigma_first: a.map(|a| a.sigma_first),
+        a_sigma_last: a.map(|a| a.sigma_last),
+        a_effective_rank: a.map(|a| a.effective_rank),
+        b_rank: b.map(|b| b.numerical_rank),
+        b_sigma_first: b.map(|b| b.sigma_first),
+        b_sigma_last: b.map(|b| b.sigma_last),
+        b_effective_rank: b.map(|b| b.effective_rank),
+        update_rank: update.map(|update| update.numerical_rank),
+        update_effective_rank: update.map(|update| update.effective_rank),
+        update_norm_f: spectra.and_then(|spectra| spectra.update_norm_f),
+        update_norm_2: spectra.and_then(|spectra| spectra.update_norm_2),
     }
 }
 

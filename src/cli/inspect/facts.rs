@@ -10,7 +10,8 @@ use serde::{Serialize, Serializer};
 
 use super::spectrum::Spectra;
 use crate::cli::dates;
-use crate::{Adapter, LeftOut, Method, Module};
+use crate::cli::left_out::LeftOut;
+use crate::{Adapter, Method, Module, UnreadPart};
 
 /// One adapter.
 #[derive(Debug, Serialize)]
@@ -30,7 +31,7 @@ pub(super) struct Checkpoint {
     pub(super) dtypes: Vec<String>,
     pub(super) n_modules: usize,
     /// Parts of the update that are not read.
-    pub(super) left_out: Vec<Part>,
+    pub(super) unread: Vec<Part>,
     /// Tensors that belong to no update.
     pub(super) n_other_tensors: usize,
     /// Magnitude vectors of DoRA, which are ignored.
@@ -41,6 +42,9 @@ pub(super) struct Checkpoint {
     pub(super) training_started: Option<String>,
     pub(super) training_finished: Option<String>,
     pub(super) modules: Vec<Row>,
+    /// Modules whose spectra are missing, all of them or in part, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) without_spectra: Vec<LeftOut>,
 }
 
 /// One module.
@@ -72,8 +76,8 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn of(part: &LeftOut) -> Self {
-        let LeftOut { name, reason, found, n_tensors, .. } = part.clone();
+    fn of(part: &UnreadPart) -> Self {
+        let UnreadPart { name, reason, found, n_tensors, .. } = part.clone();
         Self { name, reason, found, n_tensors }
     }
 }
@@ -93,6 +97,9 @@ pub(super) enum Detail {
 
 impl Checkpoint {
     /// Reads factors only for spectra.
+    ///
+    /// # Errors
+    /// `Io` from reading, and the first flaw where no number can be measured.
     pub(super) fn of(path: &Path, adapter: &Adapter, detail: Detail) -> crate::Result<Self> {
         let modules = adapter.modules();
         let rows = match detail {
@@ -103,6 +110,7 @@ impl Checkpoint {
                 .map(|module| Row::with_spectra(module))
                 .collect::<crate::Result<Vec<_>>>()?,
         };
+        let without_spectra = without_spectra(path, &rows)?;
         let mut alphas: Vec<f64> = modules.iter().filter_map(|module| module.alpha).collect();
         alphas.sort_by(f64::total_cmp);
         alphas.dedup();
@@ -123,7 +131,7 @@ impl Checkpoint {
             alphas,
             dtypes: dtypes.into_iter().collect(),
             n_modules: modules.len(),
-            left_out: adapter.left_out().iter().map(Part::of).collect(),
+            unread: adapter.unread_parts().iter().map(Part::of).collect(),
             n_other_tensors: adapter.n_other_tensors(),
             n_magnitudes: adapter.n_magnitudes(),
             n_bytes: adapter.n_bytes(),
@@ -131,6 +139,7 @@ impl Checkpoint {
             training_started: training.started_s.and_then(dates::stamp),
             training_finished: training.finished_s.and_then(dates::stamp),
             modules: rows,
+            without_spectra,
         })
     }
 
@@ -138,6 +147,24 @@ impl Checkpoint {
     pub(super) fn date(&self) -> Option<&str> {
         self.training_finished.as_ref().or(self.modified.as_ref())?.get(..10)
     }
+}
+
+/// The modules whose numbers cannot be measured.
+///
+/// # Errors
+/// The first flaw where that is every number of every module.
+fn without_spectra(path: &Path, rows: &[Row]) -> crate::Result<Vec<LeftOut>> {
+    let spectra = || rows.iter().filter_map(|row| row.spectra.as_ref());
+    if let Some(flaw) = spectra().flat_map(|spectra| &spectra.flaws).next()
+        && spectra().all(Spectra::is_empty)
+    {
+        return Err(flaw.clone().into_error_of_all(rows.len()));
+    }
+    let of_row = |row: &Row| {
+        let flaws = row.spectra.iter().flat_map(|spectra| &spectra.flaws);
+        flaws.map(|flaw| LeftOut::new(&row.name, path.display(), flaw)).collect::<Vec<_>>()
+    };
+    Ok(rows.iter().flat_map(of_row).collect())
 }
 
 impl Row {

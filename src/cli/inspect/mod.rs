@@ -15,8 +15,9 @@ use serde::Serialize;
 pub(super) use self::args::{INSPECT_HELP, InspectArgs};
 use self::facts::{Checkpoint, Detail};
 use super::console::Console;
+use super::left_out;
 use super::options::open_options;
-use super::warnings::{Warning, list_left_out, parts_left_out};
+use super::warnings::{Warning, list_unread, parts_unread};
 use super::{Outcome, write_stdout};
 use crate::formats::{is_adapter_folder, search};
 use crate::text::counted;
@@ -25,6 +26,12 @@ use crate::{Adapter, Error};
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
     let found = Found::at(args, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;
+    for checkpoint in &found.checkpoints {
+        left_out::details(&checkpoint.without_spectra, console);
+        if let Some(line) = left_out::line(&checkpoint.without_spectra, checkpoint.n_modules) {
+            console.warning(format!("spectra of {line}"));
+        }
+    }
     if args.json {
         let document = Document {
             schema: 1,
@@ -117,9 +124,9 @@ impl Found {
             adapters.iter().map(|adapter| Checkpoint::of(path, adapter, detail)).collect()
         };
         let checkpoints: Vec<_> = opened.par_iter().map(facts).collect();
-        found.unread = opened.iter().flat_map(|(_, adapters)| adapters).filter_map(parts_left_out).collect();
+        found.unread = opened.iter().flat_map(|(_, adapters)| adapters).filter_map(parts_unread).collect();
         let adapters = opened.iter().flat_map(|(_, adapters)| adapters);
-        adapters.for_each(|adapter| list_left_out(adapter, console));
+        adapters.for_each(|adapter| list_unread(adapter, console));
         for ((path, _), checkpoints) in opened.into_iter().zip(checkpoints) {
             match checkpoints {
                 Ok(checkpoints) => found.checkpoints.extend(checkpoints),

@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
+use crate::adapter::Module;
+use crate::basis::{Basis, Flaw, Numbers, Wanted};
+use crate::error::Error;
 use crate::measure::effective_rank;
-use crate::{Basis, Error, Factor, Module, Side};
+use crate::{Matrix, Side};
 
 /// The singular values of one matrix.
 #[derive(Debug, Serialize)]
@@ -16,51 +19,72 @@ pub(super) struct Spectrum {
     pub(super) effective_rank: f64,
 }
 
-/// The spectra of a module.
+/// The spectra of a module. `None` for numbers that are not finite or cannot be read, and for what is made from them.
 #[derive(Debug, Serialize)]
 pub(super) struct Spectra {
     #[serde(rename = "spectrum_a")]
-    pub(super) a: Spectrum,
+    pub(super) a: Option<Spectrum>,
     #[serde(rename = "spectrum_b")]
-    pub(super) b: Spectrum,
+    pub(super) b: Option<Spectrum>,
     /// Of ΔW = s·B·A, with s = 1 where the scaling is not known.
     #[serde(rename = "spectrum_update")]
-    pub(super) update: Spectrum,
-    pub(super) update_norm_f: f64,
-    pub(super) update_norm_2: f64,
+    pub(super) update: Option<Spectrum>,
+    pub(super) update_norm_f: Option<f64>,
+    pub(super) update_norm_2: Option<f64>,
+    /// Why something is missing.
+    #[serde(skip)]
+    pub(super) flaws: Vec<Flaw>,
 }
 
 impl Spectra {
     /// Reads and factorises both factors.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub(super) fn of(module: &Module) -> crate::Result<Self> {
-        let (a, b) = (of_factor(&module.a, Side::A)?, of_factor(&module.b, Side::B)?);
-        // An untrained B is not an error here: its update has no direction.
-        let update = match a.is_empty() || b.is_empty() {
-            true => vec![],
-            false => sigma(Basis::of(module, Side::DwRight))?,
+        let numbers = Numbers::read(module, Side::DwRight, Wanted::Both)?;
+        let mut flaws = vec![];
+        let mut known = |sigma: Result<Vec<f64>, Flaw>| sigma.map_err(|flaw| flaws.push(flaw)).ok();
+        let a = known(numbers.factor(Side::A).and_then(|a| of_factor(a, Side::A, module)));
+        let b = known(numbers.factor(Side::B).and_then(|b| of_factor(b, Side::B, module)));
+        // What is wrong with a factor has been said.
+        let update = match (&a, &b) {
+            (Some(_), Some(_)) => known(of_update(&numbers)),
+            _ => None,
         };
+        let norm_f = |sigma: &Vec<f64>| sigma.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt();
         Ok(Self {
-            // A sum of nothing would be -0.
-            update_norm_f: update.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt(),
-            update_norm_2: update.first().copied().unwrap_or(0.0),
-            a: Spectrum::new(&a),
-            b: Spectrum::new(&b),
-            update: Spectrum::new(&update),
+            update_norm_f: update.as_ref().map(norm_f),
+            update_norm_2: update.as_ref().map(|sigma| sigma.first().copied().unwrap_or(0.0)),
+            a: a.as_deref().map(Spectrum::new),
+            b: b.as_deref().map(Spectrum::new),
+            update: update.as_deref().map(Spectrum::new),
+            flaws,
         })
+    }
+
+    /// Whether not even one factor could be measured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.a.is_none() && self.b.is_none()
     }
 }
 
 /// The singular values of a factor, none for zeros.
-fn of_factor(factor: &Factor, side: Side) -> crate::Result<Vec<f64>> {
-    sigma(Basis::of_matrix(&factor.read()?, side))
-}
-
-/// A basis's singular values; none where no direction is above the rounding noise.
-fn sigma(basis: crate::Result<Basis>) -> crate::Result<Vec<f64>> {
-    match basis {
+fn of_factor(matrix: &Matrix, side: Side, module: &Module) -> Result<Vec<f64>, Flaw> {
+    let factor = side.factors(module)[0];
+    match Basis::of_matrix(matrix, side) {
         Ok(basis) => Ok(basis.sigma().to_vec()),
         Err(Error::Unsupported(_)) => Ok(vec![]),
-        Err(error) => Err(error),
+        Err(error) => Err(Flaw::without_basis(side.symbol(), error, factor)),
+    }
+}
+
+/// The singular values of the update; none where no direction is above the rounding noise, as of a B that was not trained.
+fn of_update(numbers: &Numbers<'_>) -> Result<Vec<f64>, Flaw> {
+    match numbers.basis(Side::DwRight) {
+        Ok(basis) => Ok(basis.sigma().to_vec()),
+        Err(flaw) if flaw.is_without_direction() => Ok(vec![]),
+        Err(flaw) => Err(flaw),
     }
 }
 

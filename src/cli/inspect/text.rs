@@ -63,8 +63,8 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
     if checkpoint.n_magnitudes > 0 {
         left_out.push(counted(checkpoint.n_magnitudes, "DoRA magnitude vector"));
     }
-    if !checkpoint.left_out.is_empty() {
-        left_out.push(format!("{} of the update", counted(checkpoint.left_out.len(), "part")));
+    if !checkpoint.unread.is_empty() {
+        left_out.push(format!("{} of the update", counted(checkpoint.unread.len(), "part")));
     }
     if checkpoint.n_other_tensors > 0 {
         left_out.push(format!("{} outside the modules", counted(checkpoint.n_other_tensors, "tensor")));
@@ -97,12 +97,17 @@ fn module_rows(checkpoint: &Checkpoint, max_chars: usize) -> (Vec<(&'static str,
     let rows = checkpoint.modules.iter().map(|row| {
         let mut cells = row.cells(max_chars);
         if let Some(spectra) = &row.spectra {
-            cells.extend([&spectra.a, &spectra.b].into_iter().flat_map(Spectrum::cells));
+            let missing = || MISSING.to_owned();
+            for factor in [&spectra.a, &spectra.b] {
+                cells.extend(factor.as_ref().map_or_else(|| [(); 4].map(|()| missing()), Spectrum::cells));
+            }
+            let update = spectra.update.as_ref();
+            let norm = |norm: Option<f64>| norm.map_or_else(missing, |norm| format!("{norm:.3e}"));
             cells.extend([
-                spectra.update.numerical_rank.to_string(),
-                format!("{:.1}", spectra.update.effective_rank),
-                format!("{:.3e}", spectra.update_norm_f),
-                format!("{:.3e}", spectra.update_norm_2),
+                update.map_or_else(missing, |update| update.numerical_rank.to_string()),
+                update.map_or_else(missing, |update| format!("{:.1}", update.effective_rank)),
+                norm(spectra.update_norm_f),
+                norm(spectra.update_norm_2),
             ]);
         }
         cells.push(printable(&row.original, max_chars));

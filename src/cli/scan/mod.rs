@@ -15,7 +15,8 @@ use self::events::Events;
 use self::signals::Signals;
 use super::Outcome;
 use super::console::Console;
-use crate::scan::{Scan, ScanEnd, ScanOutcome};
+use crate::scan::without_basis::{WithoutBasis, line};
+use crate::scan::{MissingBases, Scan, ScanEnd, ScanOutcome};
 use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
@@ -56,13 +57,34 @@ fn print_end(
             format!("{n_left} of {} blocks, to other shares: lorascope status {out}", counts.n_blocks),
         ),
         ScanEnd::Complete { problems } => {
-            for missing in problems {
-                console.warning(format!("{}: {}", missing.path, missing.problem));
-            }
+            warn_of_problems(problems, outcome.plan.n_adapters, console);
             let blocks = counted(counts.n_blocks as usize, "block");
             console.note("wrote", format!("{} ({blocks})", outcome.pairs().display()));
             console.note("wrote", outcome.adapters_file().display());
         }
     }
     Ok(if outcome.has_gaps() { Outcome::Skipped } else { Outcome::Done })
+}
+
+/// What is not in the table: modules without a basis in one line, and with -v those of each checkpoint.
+fn warn_of_problems(problems: &[MissingBases], n_adapters: usize, console: &Console) {
+    let (without_basis, others): (Vec<_>, Vec<_>) =
+        problems.iter().partition(|missing| missing.n_modules > 0);
+    for missing in others {
+        console.warning(format!("{}: {}", missing.path, missing.problem));
+    }
+    for missing in &without_basis {
+        console.detail("left out", format!("{}: {}", missing.path, missing.problem));
+    }
+    let adapters: Vec<WithoutBasis<'_>> = without_basis
+        .iter()
+        .map(|missing| WithoutBasis {
+            path: &missing.path,
+            problem: &missing.problem,
+            n_modules: missing.n_modules,
+        })
+        .collect();
+    if let Some(line) = line(&adapters, n_adapters) {
+        console.warning(line);
+    }
 }

@@ -97,7 +97,7 @@ impl Cached {
         let names = file.modules().iter().map(|module| module.name.clone()).collect();
         let mut writer = self.cache.writer(key, names)?;
         for module in file.modules() {
-            writer.push(&files.factorise(module)?)?;
+            writer.push(&file.factorise(files, module)?)?;
         }
         // Else bases that a rewritten file does not have any more would be missing under the key of the old one for ever.
         file.check_unchanged()?;
@@ -167,7 +167,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 fn key(digest: Digest, of: &SideModules, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
     let update = if of.update { " with updates" } else { "" };
-    hash.update(format!("lorascope bases 4\n{digest}\n{}{update}\n", of.side).as_bytes());
+    hash.update(format!("lorascope bases 5\n{digest}\n{}{update}\n", of.side).as_bytes());
     for module in modules {
         let scaling = module.scaling.unwrap_or(1.0).to_bits();
         hash.update(format!("{}\0{scaling:x}\n", module.name).as_bytes());

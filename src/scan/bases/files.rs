@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
-use crate::basis::{Basis, Update, UpdateFactors};
+use crate::basis::{Numbers, UpdateFactors, Wanted};
 use crate::error::{Error, Result};
 use crate::files::FileStamp;
-use crate::measure::start_projection::start_projection;
+use crate::measure::start_projection::{N_PROJECTED, start_projection};
 use crate::scan::cache::CachedModule;
 use crate::scan::digest::Digest;
 use crate::scan::journal::records::Journal;
@@ -58,26 +58,27 @@ impl Files<'_> {
         }
     }
 
-    /// The basis of a module, or why it has none: a factor of zeros or with numbers that are not finite stops no scan.
+    /// The basis of a module, or why it has none: numbers without a subspace stop no scan. A factor that the side does not need
+    /// may be anything: without A's numbers the start is not known, without those of both the update is not.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
-        let factorised = if self.modules.update {
-            Basis::with_factors(module, self.modules.side).and_then(|(basis, [a, b])| {
-                let update = Update { a: &a, b: &b, scaling: module.scaling.unwrap_or(1.0) };
-                // Side a has a basis where B's numbers are not finite.
-                let unknown = |_| UpdateFactors::empty(a.cols, b.rows, f64::NAN);
-                let update = UpdateFactors::of(update).or_else(unknown)?;
-                Ok((basis, a, Some(update)))
-            })
-        } else {
-            Basis::with_a(module, self.modules.side).map(|(basis, a)| (basis, a, None))
+        let SideModules { side, update, .. } = self.modules;
+        let wanted = if update { Wanted::Both } else { Wanted::SideAndA };
+        let numbers = Numbers::read(module, side, wanted)?;
+        let basis = match numbers.basis(side) {
+            Ok(basis) => basis,
+            Err(flaw) => return Ok(CachedModule::Missing(flaw.reason().to_owned())),
         };
-        match factorised {
-            Ok((basis, a, update)) => {
-                Ok(CachedModule::Basis { basis, projection: Box::new(start_projection(&a)), update })
-            }
-            Err(error @ Error::Io { .. }) => Err(error),
-            Err(error) => Ok(CachedModule::Missing(error.to_string())),
-        }
+        let unknown = || UpdateFactors::empty(module.d_in(), module.d_out(), f64::NAN);
+        let of_update = || match numbers.update() {
+            Ok(update) => UpdateFactors::of(update).or_else(|_| unknown()),
+            Err(_) => unknown(),
+        };
+        let update = update.then(of_update).transpose()?;
+        let projection = numbers.a().map_or([0.0; N_PROJECTED], start_projection);
+        Ok(CachedModule::Basis { basis, projection: Box::new(projection), update })
     }
 }
 
@@ -85,6 +86,17 @@ impl OpenFile {
     /// In the order of the adapter's layout in the plan.
     pub(super) fn modules(&self) -> &[Arc<Module>] {
         self.adapter.modules()
+    }
+
+    /// Factorises one of its modules.
+    ///
+    /// # Errors
+    /// As [`Files::factorise`].
+    pub(super) fn factorise(&self, files: &Files<'_>, module: &Module) -> Result<CachedModule> {
+        files.factorise(module).map_err(|error| match error {
+            Error::Invalid(_) => changed(self.adapter.path()),
+            other => other,
+        })
     }
 
     /// As the user named it.

@@ -103,7 +103,8 @@ impl<'a> FinishedBases<'a> {
         {
             return read(&entry, places);
         }
-        let records = places.par_iter().map(|&place| self.files.factorise(&file.modules()[place])).collect();
+        let factorise = |&place: &usize| file.factorise(&self.files, &file.modules()[place]);
+        let records = places.par_iter().map(factorise).collect();
         file.check_unchanged()?;
         records
     }

@@ -52,7 +52,8 @@ impl OnDemand {
     pub(super) fn make(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<CachedModule> {
         let file = self.files.get(adapter).expect("a block ensures its adapters before it reads them");
         let module = &file.modules()[place];
-        let record = files.profile.time(Stage::Factorise, || file.name(), || files.factorise(module))?;
+        let record =
+            files.profile.time(Stage::Factorise, || file.name(), || file.factorise(files, module))?;
         file.check_unchanged()?;
         if let CachedModule::Missing(reason) = &record {
             files.records.add_missing(adapter, module.name.clone(), reason.clone())?;
@@ -65,7 +66,7 @@ impl OnDemand {
 fn missing(files: &Files<'_>, file: &OpenFile) -> Result<Vec<(String, String)>> {
     let mut missing = vec![];
     for module in file.modules() {
-        if let CachedModule::Missing(reason) = files.factorise(module)? {
+        if let CachedModule::Missing(reason) = file.factorise(files, module)? {
             missing.push((module.name.clone(), reason));
         }
     }

@@ -23,6 +23,8 @@ pub struct AdapterRow {
     pub naming_scheme: String,
     /// How many modules the scan compares.
     pub n_modules: i32,
+    /// How many of these have no basis, and so no rows.
+    pub n_left_out: i32,
     /// The largest rank of these.
     pub rank: i32,
     /// Of what the scan reads of the file; `None` before it was read.
@@ -30,7 +32,7 @@ pub struct AdapterRow {
     /// Why pairs of it are missing from the table.
     pub problem: Option<String>,
     /// What of its update is not read.
-    pub left_out: Option<String>,
+    pub unread: Option<String>,
 }
 
 /// Rows of a row group: few enough that a hundred thousand adapters take no memory to speak of.
@@ -46,10 +48,11 @@ pub fn adapters_schema() -> Schema {
         Field::new("base_model", ColumnType::Text).nullable(),
         Field::new("naming_scheme", ColumnType::Text),
         Field::new("n_modules", ColumnType::Int32),
+        Field::new("n_left_out", ColumnType::Int32),
         Field::new("rank", ColumnType::Int32),
         Field::new("digest", ColumnType::Text).nullable(),
         Field::new("problem", ColumnType::Text).nullable(),
-        Field::new("left_out", ColumnType::Text).nullable(),
+        Field::new("unread", ColumnType::Text).nullable(),
     ])
 }
 
@@ -83,9 +86,10 @@ fn columns(rows: &[AdapterRow]) -> Vec<Values> {
         optional(&|row| row.base_model.clone()),
         text(&|row| row.naming_scheme.clone()),
         int(&|row| row.n_modules),
+        int(&|row| row.n_left_out),
         int(&|row| row.rank),
         optional(&|row| row.digest.map(String::from)),
         optional(&|row| row.problem.clone()),
-        optional(&|row| row.left_out.clone()),
+        optional(&|row| row.unread.clone()),
     ]
 }

@@ -146,6 +146,15 @@ impl PairRows {
         self.statistic(name).map_or(0, measure::Values::n_set)
     }
 
+    /// How many rows have an update that is not known, since a factor's numbers are not finite.
+    pub(crate) fn n_unknown_updates(&self) -> usize {
+        let [Some(norm_a), Some(norm_b)] = ["norm_a", "norm_b"].map(|name| self.statistic(name)) else {
+            return 0;
+        };
+        let is_unknown = |row: &usize| norm_a.number(*row).is_nan() || norm_b.number(*row).is_nan();
+        (0..self.a.len()).filter(is_unknown).count()
+    }
+
     /// The rows at these places.
     pub fn only(self, places: &[usize]) -> Self {
         let only = |ids: &[i32]| places.iter().map(|&place| ids[place]).collect();

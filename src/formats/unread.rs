@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::adapter::LeftOut;
+use crate::adapter::UnreadPart;
 use crate::formats::contents::Tensors;
 use crate::formats::low_rank;
 use crate::formats::schemes::{glora_modules, glora_part, method_of, says_lora};
@@ -11,7 +11,7 @@ use crate::formats::schemes::{glora_modules, glora_part, method_of, says_lora};
 const BESIDE: &[&str] = &[".alpha", ".dora_scale", ".scale", ".scalar", ".bias"];
 
 /// The parts of an update among the tensors that no module has, in the order of their names.
-pub(super) fn left_out(tensors: &Tensors, unclaimed: &[&str]) -> Vec<LeftOut> {
+pub(super) fn unread(tensors: &Tensors, unclaimed: &[&str]) -> Vec<UnreadPart> {
     let mut parts: BTreeMap<&str, (String, usize)> = BTreeMap::new();
     let mut add = |module, reason: &str| {
         parts.entry(module).or_insert_with(|| (reason.to_owned(), 0)).1 += 1;
@@ -48,7 +48,7 @@ pub(super) fn left_out(tensors: &Tensors, unclaimed: &[&str]) -> Vec<LeftOut> {
             parts.insert(name, ("a scalar or a vector without factors".to_owned(), 1));
         }
     }
-    let one = |(name, (reason, n_tensors)): (&str, (String, usize))| LeftOut {
+    let one = |(name, (reason, n_tensors)): (&str, (String, usize))| UnreadPart {
         name: name.to_owned(),
         reason,
         found: None,

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::text::{counted, listed};
 
-/// A part of an update that the file holds and that is left out: a module of another method, or one that cannot be read.
+/// A part of an update that the file holds and that is not read: a module of another method, or one that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LeftOut {
+pub struct UnreadPart {
     /// The module's path in the file, or a tensor's name if no module is known.
     pub name: String,
     /// Why, as a noun phrase that all parts of a kind share, such as `LoKr` or `a Tucker decomposition`.
@@ -20,7 +20,7 @@ pub struct LeftOut {
 
 /// All parts in a few words, by reason: `3 parts of the update are not read: 2 × LoKr (...), 1 × ...`. `None` if there are
 /// none.
-pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a LeftOut>) -> Option<String> {
+pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a UnreadPart>) -> Option<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for part in parts {
         by_reason.entry(&part.reason).or_default().push(&part.name);
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn parts_are_counted_by_reason() {
-        let part = |name: &str, reason: &str| LeftOut {
+        let part = |name: &str, reason: &str| UnreadPart {
             name: name.to_owned(),
             reason: reason.to_owned(),
             found: None,

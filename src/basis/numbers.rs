@@ -1,0 +1,147 @@
+//! The numbers of a module, and the one rule for which of them can be measured.
+//!
+//! A factor of zeros has no subspace, but the update that it makes is known: it is zero. Numbers that are not finite, or
+//! cannot be read, leave both unknown. Each factor counts only for what needs it: a side that needs one is measured whatever
+//! the other is.
+
+use super::flaw::Flaw;
+use super::{Basis, Update};
+use crate::adapter::{Factor, Matrix, Module, Side};
+use crate::error::{Error, Remedy, Result};
+use crate::simd;
+
+/// Factors of a module, as they were read.
+pub(crate) struct Numbers<'a> {
+    module: &'a Module,
+    /// `None` for a factor that was not asked for.
+    a: Option<Result<Matrix, Flaw>>,
+    b: Option<Result<Matrix, Flaw>>,
+}
+
+/// Which factors are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// What the side needs.
+    Side,
+    /// Also A, which shows a shared start.
+    SideAndA,
+    /// Both.
+    Both,
+}
+
+impl<'a> Numbers<'a> {
+    /// Reads factors of a module. Those whose numbers are not finite or cannot be unpacked are flaws of the module.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
+    pub(crate) fn read(module: &'a Module, side: Side, wanted: Wanted) -> Result<Self> {
+        let factors = side.factors(module);
+        let needs = |factor: &Factor| factors.iter().any(|needed| std::ptr::eq(*needed, factor));
+        let (reads_a, reads_b) = match wanted {
+            Wanted::Side => (needs(&module.a), needs(&module.b)),
+            Wanted::SideAndA => (true, needs(&module.b)),
+            Wanted::Both => (true, true),
+        };
+        Ok(Self {
+            module,
+            a: reads_a.then(|| read(&module.a, Side::A.symbol())).transpose()?,
+            b: reads_b.then(|| read(&module.b, Side::B.symbol())).transpose()?,
+        })
+    }
+
+    /// A, if it was read and its numbers are known.
+    pub(crate) fn a(&self) -> Option<&Matrix> {
+        self.a.as_ref()?.as_ref().ok()
+    }
+
+    /// The numbers of the factor that a side is of: A or B.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    ///
+    /// # Panics
+    /// If it was not read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn factor(&self, side: Side) -> Result<&Matrix, Flaw> {
+        there(if side == Side::B { &self.b } else { &self.a })
+    }
+
+    /// [`Numbers::a`], handed over.
+    pub(crate) fn into_a(self) -> Option<Matrix> {
+        self.a?.ok()
+    }
+
+    /// Factorises a side.
+    ///
+    /// # Errors
+    /// What is wrong with the factors that it needs.
+    ///
+    /// # Panics
+    /// If a factor that it needs was not read.
+    pub(crate) fn basis(&self, side: Side) -> Result<Basis, Flaw> {
+        let Module { a, b, .. } = self.module;
+        match side {
+            Side::A => {
+                let matrix = self.not_zero(&self.a, a)?;
+                Basis::of_matrix(matrix, side).map_err(|error| Flaw::without_basis("A", error, a))
+            }
+            Side::B => {
+                let matrix = self.not_zero(&self.b, b)?;
+                Basis::of_matrix(matrix, side).map_err(|error| Flaw::without_basis("B", error, b))
+            }
+            Side::DwLeft | Side::DwRight => {
+                // Numbers that are not there first: they can be mended.
+                let update = self.update()?;
+                (self.not_zero(&self.a, a)?, self.not_zero(&self.b, b)?);
+                if update.scaling == 0.0 {
+                    return Err(Flaw::scaling(self.module, update.scaling));
+                }
+                // B is named where both are to blame: it is the one that starts at zero.
+                Basis::of_update(update.a, update.b, Some(update.scaling), side)
+                    .map_err(|error| Flaw::without_basis("ΔW", error, b))
+            }
+        }
+    }
+
+    /// The update, with a scaling of 1 where the files do not determine it. It may be zero.
+    ///
+    /// # Errors
+    /// What is wrong with A, with B, or with the scaling.
+    ///
+    /// # Panics
+    /// If one of the two factors was not read.
+    pub(crate) fn update(&self) -> Result<Update<'_>, Flaw> {
+        let (a, b) = (there(&self.a)?, there(&self.b)?);
+        let scaling = self.module.scaling.unwrap_or(1.0);
+        match scaling.is_finite() {
+            true => Ok(Update { a, b, scaling }),
+            false => Err(Flaw::scaling(self.module, scaling)),
+        }
+    }
+
+    fn not_zero<'n>(
+        &self,
+        read: &'n Option<Result<Matrix, Flaw>>,
+        factor: &Factor,
+    ) -> Result<&'n Matrix, Flaw> {
+        let matrix = there(read)?;
+        if simd::largest(&matrix.values) != 0.0 {
+            return Ok(matrix);
+        }
+        let is_b = std::ptr::eq(factor, &self.module.b);
+        let side = if is_b { Side::B } else { Side::A };
+        Err(Flaw::zeros(side.symbol(), factor, is_b.then_some(Remedy::CompareSideA)))
+    }
+}
+
+fn there(read: &Option<Result<Matrix, Flaw>>) -> Result<&Matrix, Flaw> {
+    read.as_ref().expect("the factors that are used were asked for").as_ref().map_err(Flaw::clone)
+}
+
+fn read(factor: &Factor, symbol: &str) -> Result<Result<Matrix, Flaw>> {
+    match factor.read() {
+        Ok(matrix) => Ok(Ok(matrix)),
+        Err(Error::Malformed(fault)) => Ok(Err(Flaw::unreadable(symbol, fault))),
+        Err(error) => Err(error),
+    }
+}
