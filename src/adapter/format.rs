@@ -44,6 +44,8 @@ pub enum Method {
     Dora,
     /// ΔW = s·B·E·A with a diagonal E; A's rows are read scaled by it.
     AdaLora,
+    /// ΔW = s·B·D·A with a diagonal D; A's rows are read scaled by it.
+    Kasa,
 }
 
 impl fmt::Display for Method {
@@ -52,6 +54,7 @@ impl fmt::Display for Method {
             Self::Lora => "LoRA",
             Self::Dora => "DoRA",
             Self::AdaLora => "AdaLoRA",
+            Self::Kasa => "KaSA",
         })
     }
 }

@@ -36,6 +36,7 @@ pub struct Adapter {
     pub(crate) unread: Vec<UnreadPart>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
+    pub(crate) n_turned: usize,
     /// The files with the tensors: one, or the shards in natural order.
     pub(crate) sources: Vec<Source>,
 }
@@ -80,6 +81,18 @@ impl Adapter {
     /// How many magnitude vectors of DoRA the file has. They are ignored: the subspaces here are those of s·B·A.
     pub fn n_magnitudes(&self) -> usize {
         self.n_magnitudes
+    }
+
+    /// How many modules have factors that lie the other way round than usual in their naming scheme, such as A as (d_in, rank)
+    /// for (rank, d_in). They are read the right way, as far as shapes tell it.
+    pub fn n_turned(&self) -> usize {
+        self.n_turned
+    }
+
+    /// How many modules have a rank above their d_in or d_out: convolutions with few channels, or factors that were taken for
+    /// each other's transposes.
+    pub fn n_above_size(&self) -> usize {
+        self.modules.iter().filter(|module| module.rank() > module.d_in().min(module.d_out())).count()
     }
 
     /// Size of the file that holds the tensors, or of all its shards.

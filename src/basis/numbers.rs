@@ -92,7 +92,8 @@ impl<'a> Numbers<'a> {
             Side::DwLeft | Side::DwRight => {
                 // Numbers that are not there first: they can be mended.
                 let update = self.update()?;
-                (self.not_zero(&self.a, a)?, self.not_zero(&self.b, b)?);
+                self.not_zero(&self.a, a)?;
+                self.not_zero(&self.b, b)?;
                 if update.scaling == 0.0 {
                     return Err(Flaw::scaling(self.module, update.scaling));
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -10,13 +11,14 @@ use super::left_out::{self, LeftOut};
 use super::same_file::Same;
 use crate::adapter::unread;
 use crate::text::{counted, listed, quoted};
-use crate::{Adapter, Basis, Factorised, Method, ModulePair, Side};
+use crate::{Adapter, Basis, Factorised, Method, Module, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
     /// For machines: `missing-modules`, `updates-unknown`, `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`,
-    /// `parts-unread`, `alpha-missing`, `shared-init`, `base-models-differ`, `rank-lost`, `near-noise`.
+    /// `parts-unread`, `transposed`, `rank-above-size`, `alpha-missing`, `shared-init`, `base-models-differ`, `rank-lost`,
+    /// `near-noise`.
     code: &'static str,
     message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
@@ -44,6 +46,8 @@ pub(super) fn of(
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
     warnings.extend(runs.into_iter().filter_map(parts_unread));
+    warnings.extend(transposed(runs));
+    warnings.extend(above_size(runs));
     warnings.extend(with_updates.then(|| alpha_missing(runs, factorised)).flatten());
     // What is one file shares all else too, and on every side.
     match Same::of(runs) {
@@ -197,6 +201,47 @@ pub(super) fn list_unread(run: &Adapter, console: &Console) {
         let name = quoted(&part.name);
         console.detail("not read", format!("{}: {name}: {}{found}", run.path().display(), part.reason));
     }
+}
+
+fn transposed(runs: [&Adapter; 2]) -> Option<Warning> {
+    let of = |run: &Adapter| {
+        let modules = || counted(run.n_turned(), "module");
+        (run.n_turned() > 0).then(|| format!("of {} of {}", modules(), run.path().display()))
+    };
+    let found: Vec<String> = runs.into_iter().filter_map(of).collect();
+    (!found.is_empty()).then(|| Warning {
+        code: "transposed",
+        message: format!(
+            "A and B {} are stored transposed, as their shapes show, and were turned",
+            found.join(" and ")
+        ),
+        modules: vec![],
+    })
+}
+
+fn above_size(runs: [&Adapter; 2]) -> Option<Warning> {
+    let is_above = |module: &&Arc<Module>| module.rank() > module.d_in().min(module.d_out());
+    let found = |run: &Adapter| run.modules().iter().filter(is_above).cloned().collect::<Vec<_>>();
+    let (run, modules) =
+        runs.into_iter().map(|run| (run, found(run))).find(|(_, found)| !found.is_empty())?;
+    let first = &modules[0];
+    let more = match modules.len() {
+        1 => String::new(),
+        n => format!("; the same holds for {}", counted(n - 1, "other module")),
+    };
+    Some(Warning {
+        code: "rank-above-size",
+        message: format!(
+            "{}: {}: rank {} for a weight of {} × {}: right for a convolution with few channels, else A and B may be \
+             stored the other way round{more}",
+            run.path().display(),
+            first.name,
+            first.rank(),
+            first.d_out(),
+            first.d_in()
+        ),
+        modules: modules.iter().map(|module| module.name.clone()).collect(),
+    })
 }
 
 /// Norms and the whole model's cosine depend on the scaling.

@@ -25,11 +25,17 @@ struct Fields {
     use_dora: Field<bool>,
     fan_in_fan_out: Field<bool>,
     target_parameters: Field<Vec<String>>,
+    /// Up to PEFT 0.2: which of the projections of a fused weight are adapted.
+    enable_lora: Field<Vec<bool>>,
     /// MLX: the base model.
     model: Field<String>,
     /// MLX: `lora`, `dora` or `full`.
     fine_tune_type: Field<String>,
     lora_parameters: Field<MlxParameters>,
+    /// mlx-vlm, next to a `rank`. Its versions scale updates by this, and by this over the rank.
+    alpha: Field<f64>,
+    /// AdapterHub's `alpha`, in an object `config`.
+    hub_alpha: Field<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,8 @@ struct MlxParameters {
 impl From<&Object> for Fields {
     fn from(of: &Object) -> Self {
         let patterns = |name| of.field(name, |json| serde_json::from_str(json).ok());
-        let parameters = of.field("lora_parameters", |json| serde_json::from_str::<Object>(json).ok());
+        let object = |name| of.field(name, |json| serde_json::from_str::<Object>(json).ok());
+        let (parameters, hub) = (object("lora_parameters"), object("config"));
         Self {
             peft_type: of.text("peft_type"),
             peft_version: of.text("peft_version"),
@@ -55,10 +62,13 @@ impl From<&Object> for Fields {
             use_dora: of.flag("use_dora"),
             fan_in_fan_out: of.flag("fan_in_fan_out"),
             target_parameters: of.texts("target_parameters"),
+            enable_lora: of.field("enable_lora", |json| serde_json::from_str(json).ok()),
             model: of.text("model"),
             fine_tune_type: of.text("fine_tune_type"),
             lora_parameters: parameters
                 .map(|of| MlxParameters { rank: of.number("rank"), scale: of.number("scale") }),
+            alpha: of.number("alpha"),
+            hub_alpha: hub.known().map_or(Field::Absent, |hub| hub.number("alpha")),
         }
     }
 }
@@ -150,6 +160,10 @@ impl Config {
         self.fields.fan_in_fan_out == Field::Known(true)
     }
 
+    pub(super) fn enable_lora(&self) -> Option<&[bool]> {
+        self.fields.enable_lora.known().map(Vec::as_slice)
+    }
+
     pub(super) fn target_parameters(&self) -> &[String] {
         self.fields.target_parameters.known().map_or(&[], Vec::as_slice)
     }
@@ -185,6 +199,9 @@ impl Config {
         if let Some(mlx) = self.fields.lora_parameters.known().filter(|_| self.is_mlx()) {
             return Scale { alpha: None, scaling: mlx.scale.known().copied() };
         }
+        if let Some(scale) = self.other_scale(rank) {
+            return scale;
+        }
         let module = unwrapped(path);
         let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha.known().copied());
         let rank = rank as f64;
@@ -208,6 +225,18 @@ impl Config {
         };
         // PEFT writes no rank of 0 or below.
         Scale { alpha, scaling: by_rank.filter(|scaling| scaling.is_finite()) }
+    }
+
+    /// Of the configs of mlx-vlm and AdapterHub.
+    fn other_scale(&self, rank: usize) -> Option<Scale> {
+        let Fields { peft_type, alpha, hub_alpha, .. } = &self.fields;
+        if *peft_type != Field::Absent {
+            return None;
+        }
+        if let Field::Known(alpha) = *hub_alpha {
+            return Some(Scale { alpha: Some(alpha), scaling: Some(alpha / rank as f64) });
+        }
+        alpha.known().map(|&alpha| Scale { alpha: Some(alpha), scaling: None })
     }
 }
 
@@ -235,6 +264,18 @@ fn find(patterns: &Field<Patterns>, module: &str, default: Option<f64>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn adapterhub_and_mlx_vlm_have_an_alpha_of_their_own() {
+        let scale =
+            |json| Config::of(Path::new("x"), &serde_json::from_str(json).unwrap()).unwrap().scale("m", 4);
+        let hub = scale(r#"{"config": {"architecture": "lora", "alpha": 8, "r": 4}, "name": "mrpc"}"#);
+        assert_eq!(hub, Scale { alpha: Some(8.0), scaling: Some(2.0) });
+        let vlm = scale(r#"{"rank": 4, "alpha": 16, "dropout": 0.0}"#);
+        assert_eq!(vlm, Scale { alpha: Some(16.0), scaling: None });
+        let peft = scale(r#"{"peft_type": "LORA", "lora_alpha": 8, "alpha": "x", "config": "y"}"#);
+        assert_eq!(peft, Scale { alpha: Some(8.0), scaling: Some(2.0) });
+    }
 
     #[test]
     fn every_wrapping_is_taken_off() {

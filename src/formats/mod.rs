@@ -208,6 +208,7 @@ impl OpenOptions {
                 unread: read.unread,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
+                n_turned: read.n_turned,
                 sources: sources.clone(),
             })
         };

@@ -28,6 +28,8 @@ pub(super) struct Read {
     pub(super) n_other: usize,
     /// Magnitude vectors of DoRA.
     pub(super) n_magnitudes: usize,
+    /// Modules whose factors lie the other way round than usual.
+    pub(super) n_turned: usize,
 }
 
 /// Reads the adapter with this name, or the only one.
@@ -58,23 +60,27 @@ pub(super) fn read(
     context.check_patterns(pairs.len())?;
     check_ranks(path, &context, &pairs)?;
     let mut modules = Vec::with_capacity(pairs.len());
+    let mut n_turned = 0;
     for (scheme, pair) in pairs {
         for pair in (scheme.experts)(pair, &context) {
             let Scale { alpha, scaling } = (scheme.scaling)(&pair, &context);
-            modules.extend((scheme.cut)(pair, &context).into_iter().map(|pair| Module {
+            let is_turned = pair.is_turned;
+            let parts = (scheme.cut)(pair, &context);
+            n_turned += if is_turned { parts.len() } else { 0 };
+            modules.extend(parts.into_iter().map(|pair| Module {
                 name: canonical(&pair.path),
                 original: pair.original,
                 a: pair.a,
                 b: pair.b,
                 alpha,
-                scaling,
+                scaling: scaling.map(|scaling| scaling * pair.rescaled),
             }));
         }
         context.check_modules(path, modules.len())?;
     }
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes })
+    Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes, n_turned })
 }
 
 /// The names of the adapters in a file, one `None` if tensors have none.
@@ -101,7 +107,11 @@ fn check_ranks(path: &Path, context: &Context<'_>, pairs: &[(&Scheme, Pair)]) ->
 
 fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     let has = |role: TensorRole| claimed.iter().any(|one| one.claim.role == role);
-    if has(TensorRole::E) {
+    let is_kasa =
+        |one: &Claimed<'_>| one.claim.role == TensorRole::E && one.stored.name.contains("lora_diag");
+    if claimed.iter().any(is_kasa) {
+        Method::Kasa
+    } else if has(TensorRole::E) {
         Method::AdaLora
     } else if has(TensorRole::Magnitude) || config.is_some_and(Config::is_dora) {
         Method::Dora

@@ -6,22 +6,12 @@ use std::path::Path;
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limits;
-use crate::formats::schemes::{Claimed, Pair, Scheme, Stored, StoredAlpha, TensorRole, wrong_module};
+use crate::formats::schemes::{
+    self, Claimed, Layout, Orientation, Orientations, Pair, Scheme, Sizes, Stack, Stored, StoredAlpha,
+    TensorRole, expert_path, wrong_module,
+};
 use crate::formats::tensor::Scalars;
 use crate::text::quoted;
-
-/// The tensors of a module that make its update.
-#[derive(Default)]
-struct Parts<'a>([Option<&'a Claimed<'a>>; 3]);
-
-impl<'a> Parts<'a> {
-    const ROLES: [TensorRole; 3] = [TensorRole::A, TensorRole::B, TensorRole::E];
-
-    fn get(&self, role: TensorRole) -> Option<&'a Claimed<'a>> {
-        let at = Self::ROLES.iter().position(|&one| one == role)?;
-        self.0[at]
-    }
-}
 
 /// What the claimed tensors make.
 #[derive(Default)]
@@ -37,9 +27,47 @@ pub(super) struct Pairs {
 /// Every pair of the file. A module that cannot be read is left out, and the rest goes on.
 ///
 /// # Errors
-/// `Limit` for a factor that is too large, `Io` when the system refuses to read an alpha.
+/// `Limit` for a factor that is too large or too many modules, `Io` when the system refuses to read an alpha.
 pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Result<Pairs> {
-    // Each module with its factors' scheme; what is not a factor goes with all of them.
+    let all = tensors_by_module(claimed);
+    let modules: Vec<_> = all
+        .into_iter()
+        .map(|(module, tensors)| (module, Parts::of(path, module, &tensors), tensors))
+        .collect();
+    let mut factors: HashMap<&str, [&Claimed<'_>; 2]> = HashMap::new();
+    for (module, parts, _) in &modules {
+        if let Ok(parts) = parts {
+            factors.insert(module, [parts.a, parts.b]);
+        }
+    }
+    let file = FileFacts { path, limits, orientations: Orientations::of(factors.values().copied()), factors };
+
+    let mut read = Pairs::default();
+    let mut scalars = Scalars::default();
+    for (module, parts, tensors) in modules {
+        let made = parts.and_then(|parts| file.pairs(module, &parts, read.pairs.len()));
+        let mut made = match made {
+            Ok(made) => made,
+            Err(NotRead { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
+            Err(not_read) => {
+                read.unread.push(not_read.part(module, tensors.len()));
+                read.first_error.get_or_insert(not_read.error);
+                continue;
+            }
+        };
+        if let Some(alpha) = tensors.iter().find(|one| one.claim.role == TensorRole::Alpha) {
+            let alpha = stored_alpha(&mut scalars, alpha.stored, &mut read.unread)?;
+            made.iter_mut().for_each(|(_, pair)| pair.alpha = alpha);
+        }
+        read.pairs.append(&mut made);
+    }
+    Ok(read)
+}
+
+/// The tensors of each module of each scheme; what is not a factor goes with all modules of its name.
+fn tensors_by_module<'a>(
+    claimed: &'a [Claimed<'a>],
+) -> impl IntoIterator<Item = (&'a str, Vec<&'a Claimed<'a>>)> {
     let mut modules: BTreeMap<(&str, &str), Vec<&Claimed<'_>>> = BTreeMap::new();
     let mut others: HashMap<&str, Vec<&Claimed<'_>>> = HashMap::new();
     for one in claimed {
@@ -48,26 +76,148 @@ pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Re
             false => others.entry(&one.claim.module).or_default().push(one),
         }
     }
-    let mut read = Pairs::default();
-    let mut scalars = Scalars::default();
-    for ((module, _), mut tensors) in modules {
+    modules.into_iter().map(move |((module, _), mut tensors)| {
         tensors.extend(others.get(module).into_iter().flatten());
-        match pair(path, module, &tensors, limits) {
-            Ok((scheme, mut pair)) => {
-                let alphas = tensors.iter().find(|one| one.claim.role == TensorRole::Alpha);
-                if let Some(alpha) = alphas.map(|alpha| alpha.stored) {
-                    pair.alpha = stored_alpha(&mut scalars, alpha, &mut read.unread)?;
-                }
-                read.pairs.push((scheme, pair));
+        (module, tensors)
+    })
+}
+
+/// The tensors of a module that make its update.
+struct Parts<'a> {
+    a: &'a Claimed<'a>,
+    b: &'a Claimed<'a>,
+    /// What scales the rows of A.
+    e: Option<&'a Claimed<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    const ROLES: [TensorRole; 3] = [TensorRole::A, TensorRole::B, TensorRole::E];
+
+    /// # Errors
+    /// `Malformed` when a factor's partner is missing, is there twice, or when there is nothing in it; `Unsupported` for a Tucker
+    /// decomposition and a rank of 0.
+    fn of(path: &Path, module: &str, tensors: &[&'a Claimed<'a>]) -> Result<Self, NotRead> {
+        let mut parts = [None; 3];
+        for &one in tensors {
+            let name = one.stored.name;
+            if one.claim.role == TensorRole::Mid {
+                let fault = Fault::new(format!("{TUCKER}, whose ΔW is not B·A"), "two factors").at(path);
+                return Err(because(TUCKER)(fault.of(format!("tensor {}", quoted(name))).unsupported()));
             }
-            Err(NotRead { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
-            Err(not_read) => {
-                read.unread.push(not_read.part(module, tensors.len()));
-                read.first_error.get_or_insert(not_read.error);
+            let Some(at) = Self::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
+            if let Some(other) = parts[at].replace(one) {
+                let found = format!("{} and {}", quoted(other.stored.name), quoted(name));
+                return Err(because(TWICE)(wrong_module(path, module, found, "one of the two")));
+            }
+        }
+        match parts {
+            [Some(a), Some(b), e] => {
+                check_not_empty(path, module, [a.stored, b.stored])?;
+                Ok(Self { a, b, e })
+            }
+            [Some(one), None, _] | [None, Some(one), _] | [None, None, Some(one)] => {
+                Err(because(NO_PARTNER)(without_partner(path, one)))
+            }
+            // A module is made of its factors.
+            [None, None, None] => {
+                Err(because(NO_PARTNER)(wrong_module(path, module, "no factor".into(), "an A and a B")))
             }
         }
     }
-    Ok(read)
+}
+
+/// What the modules of a file have to do with each other.
+struct FileFacts<'a> {
+    path: &'a Path,
+    limits: &'a Limits,
+    orientations: Orientations,
+    /// A and B of every module that has both.
+    factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
+}
+
+impl FileFacts<'_> {
+    /// The pair of a module without its alpha, or those of all experts in it.
+    ///
+    /// # Errors
+    /// `Malformed` when the factors do not fit together, `Limit` for too many modules; those of [`Layout::factors`].
+    fn pairs(
+        &self,
+        module: &str,
+        parts: &Parts<'_>,
+        n_before: usize,
+    ) -> Result<Vec<(&'static Scheme, Pair)>, NotRead> {
+        let Parts { a, b, e } = *parts;
+        let scheme = a.scheme;
+        if let Some(stack) = Stack::of(scheme.layout, [a.stored, b.stored]) {
+            self.check_n_modules(n_before as u64 + stack.n_experts).map_err(because(UNREADABLE))?;
+            let expert = |expert| Ok((scheme, self.expert(module, [a, b], &stack, expert)?));
+            return (0..stack.n_experts).map(expert).collect::<Result<_>>().map_err(because(UNREADABLE));
+        }
+        let pair = self.pair(module, [a, b], e).map_err(because(UNREADABLE))?;
+        Ok(vec![(scheme, pair)])
+    }
+
+    fn pair(&self, module: &str, [a, b]: [&Claimed<'_>; 2], e: Option<&Claimed<'_>>) -> Result<Pair> {
+        let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
+        let stored = [a.stored, b.stored];
+        let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
+        let q_rows = schemes::output_of(module).and_then(|output| self.columns_of_a(&output));
+        self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
+        if let Some(e) = e {
+            factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;
+        }
+        let is_turned = orientation != layout.usual();
+        let (original, in_model) = (module.to_owned(), (a.scheme.path)(module));
+        Ok(Pair { is_turned, q_rows, ..Pair::new(original, in_model, [factor_a, factor_b]) })
+    }
+
+    fn columns_of_a(&self, module: &str) -> Option<usize> {
+        let [a, _] = self.factors.get(module)?;
+        let (_, columns) = a.stored.tensor.as_matrix()?;
+        usize::try_from(columns).ok()
+    }
+
+    /// Fails when A stacks groups that cannot be told apart in B.
+    fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
+        let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
+        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, None).is_some() {
+            return Ok(());
+        }
+        let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
+        let expected = "the same number for each, or q, k and v of known sizes";
+        Err(wrong_module(self.path, module, found, expected))
+    }
+
+    /// The pair of one of the experts whose factors are stacked.
+    fn expert(&self, module: &str, [a, b]: [&Claimed<'_>; 2], stack: &Stack, expert: u64) -> Result<Pair> {
+        let Some([tensor_a, tensor_b]) = stack.expert(expert) else {
+            // The error is that of the whole tensor.
+            a.stored.tensor.factor(a.stored.name, self.limits)?;
+            b.stored.tensor.factor(b.stored.name, self.limits)?;
+            let found = format!("no expert {expert}");
+            return Err(wrong_module(self.path, module, found, "the factors of each expert"));
+        };
+        let stored = [
+            Stored { name: a.stored.name, tensor: &tensor_a },
+            Stored { name: b.stored.name, tensor: &tensor_b },
+        ];
+        // Those of an expert lie as PyTorch's do.
+        let orientation = Orientation::of(Layout::Loose, stored, None);
+        let in_model = expert_path(&(a.scheme.path)(module), expert);
+        let (a, b) = Layout::Loose.factors(self.path, module, stored, orientation, self.limits)?;
+        let is_turned = orientation != Layout::Loose.usual();
+        Ok(Pair { is_turned, ..Pair::new(format!("{module}.{expert}"), in_model, [a, b]) })
+    }
+
+    /// # Errors
+    /// `Limit` for too many modules.
+    fn check_n_modules(&self, n: u64) -> Result<()> {
+        let most = self.limits.n_modules;
+        if n <= most as u64 {
+            return Ok(());
+        }
+        Err(Fault::new(format!("{n} modules"), format!("at most {most}")).at(self.path).limit())
+    }
 }
 
 /// An alpha that is not one finite number leaves the scaling unknown; the subspaces need none.
@@ -114,57 +264,6 @@ impl NotRead {
     }
 }
 
-/// The pair of a module's tensors, without its alpha.
-///
-/// # Errors
-/// `Malformed` when a factor's partner is missing or of another rank, or is there twice, and when there is nothing in it;
-/// `Unsupported` for a Tucker decomposition; those of
-/// [`Layout::factors`](crate::formats::schemes::Layout::factors).
-fn pair(
-    path: &Path,
-    module: &str,
-    tensors: &[&Claimed<'_>],
-    limits: &Limits,
-) -> Result<(&'static Scheme, Pair), NotRead> {
-    let mut parts = Parts::default();
-    for &one in tensors {
-        let name = one.stored.name;
-        if one.claim.role == TensorRole::Mid {
-            let fault = Fault::new(format!("{TUCKER}, whose ΔW is not B·A"), "two factors").at(path);
-            return Err(because(TUCKER)(fault.of(format!("tensor {}", quoted(name))).unsupported()));
-        }
-        let Some(at) = Parts::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
-        if let Some(other) = parts.0[at].replace(one) {
-            let found = format!("{} and {}", quoted(other.stored.name), quoted(name));
-            return Err(because("a tensor that is there twice")(wrong_module(
-                path,
-                module,
-                found,
-                "one of the two",
-            )));
-        }
-    }
-    let [a, b, e] = [TensorRole::A, TensorRole::B, TensorRole::E].map(|role| parts.get(role));
-    let (a, b) = match (a, b, e) {
-        (Some(a), Some(b), _) => (a, b),
-        (Some(one), None, _) | (None, Some(one), _) | (None, None, Some(one)) => {
-            return Err(because(NO_PARTNER)(without_partner(path, one)));
-        }
-        // A module is made of its factors.
-        (None, None, None) => {
-            return Err(because(NO_PARTNER)(wrong_module(path, module, "no factor".into(), "an A and a B")));
-        }
-    };
-    check_not_empty(path, module, [a.stored, b.stored])?;
-    let factors = a.scheme.layout.factors(path, module, [a.stored, b.stored], limits);
-    let (mut factor_a, factor_b) = factors.map_err(because(UNREADABLE))?;
-    if let Some(e) = e {
-        factor_a = scaled(path, module, factor_a, e.stored, limits).map_err(because(UNREADABLE))?;
-    }
-    let (original, path) = (module.to_owned(), (a.scheme.path)(module));
-    Ok((a.scheme, Pair { original, path, a: factor_a, b: factor_b, alpha: StoredAlpha::Absent }))
-}
-
 /// # Errors
 /// `Malformed` for factors without numbers, with the usual cause; `Unsupported` for a rank of 0.
 fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Result<(), NotRead> {
@@ -182,15 +281,16 @@ fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Resul
 }
 
 const TUCKER: &str = "a Tucker decomposition";
+const TWICE: &str = "a tensor that is there twice";
 const NO_PARTNER: &str = "a factor without its partner";
 const UNREADABLE: &str = "factors of shapes or types that cannot be read";
 const ZERO_3: &str = "shape [0] (saved under DeepSpeed ZeRO-3 without gathering the parameters)";
 const RANK_0: &str = "rank 0, which changes nothing";
 
-/// A with its rows multiplied by AdaLoRA's E.
+/// A with its rows multiplied by AdaLoRA's E or KaSA's diagonal.
 fn scaled(path: &Path, module: &str, a: Factor, e: Stored<'_>, limits: &Limits) -> Result<Factor> {
     let rank = a.rows;
-    a.scaled_by(e.tensor.factor(e.name, limits)?).ok_or_else(|| {
+    a.scaled_by(e.tensor.as_column().factor(e.name, limits)?).ok_or_else(|| {
         let found = format!("{} of shape {:?}", quoted(e.name), e.tensor.shape);
         wrong_module(path, module, found, format!("shape [{rank}, 1]"))
     })

@@ -74,6 +74,53 @@ impl Tensor {
         Self { dtype, shape: vec![], strides: vec![], source, offset_bytes: 0, n_bytes: 0, made_by }
     }
 
+    /// Rows and columns of [`Tensor::factor`]; `None` for a tensor that is not a matrix or has too many numbers.
+    pub(super) fn as_matrix(&self) -> Option<(u64, u64)> {
+        let (&rows, rest) = self.shape.split_first()?;
+        let cols = rest.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim))?;
+        (!rest.is_empty() && rows > 0 && cols > 0).then_some((rows, cols))
+    }
+
+    /// The part with this index in the first dimension, without that dimension.
+    pub(super) fn at(&self, index: u64) -> Option<Self> {
+        let size = Dtype::from_safetensors(&self.dtype)?.size_bytes() as u64;
+        let (&n, shape) = self.shape.split_first()?;
+        let (&stride, strides) = self.strides.split_first()?;
+        let start = index.checked_mul(stride)?.checked_mul(size)?;
+        let last = shape
+            .iter()
+            .zip(strides)
+            .try_fold(0u64, |last, (&n, &stride)| last.checked_add(n.checked_sub(1)?.checked_mul(stride)?))?;
+        let n_bytes = last.checked_add(1)?.checked_mul(size)?;
+        let is_inside = index < n && start.checked_add(n_bytes)? <= self.n_bytes;
+        is_inside.then(|| Self {
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+            offset_bytes: self.offset_bytes + start,
+            n_bytes,
+            ..self.clone()
+        })
+    }
+
+    /// The tensor with its first dimension as two, the first of which is `n`. `None` if it is not a multiple of that.
+    pub(super) fn unflattened(mut self, n: u64) -> Option<Self> {
+        let (&rows, &stride) = (self.shape.first()?, self.strides.first()?);
+        let each = rows.checked_div(n).filter(|_| rows.is_multiple_of(n))?;
+        self.shape.splice(..1, [n, each]);
+        self.strides.splice(..1, [each.checked_mul(stride)?, stride]);
+        Some(self)
+    }
+
+    /// A vector as a matrix of one column; others as they are.
+    pub(super) fn as_column(&self) -> Self {
+        let mut column = self.clone();
+        if self.shape.len() == 1 {
+            column.shape.push(1);
+            column.strides.push(1);
+        }
+        column
+    }
+
     /// The tensor as a matrix, (shape\[0\], product of the rest): factors of convolutions have up to five dimensions.
     ///
     /// # Errors

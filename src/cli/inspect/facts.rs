@@ -36,6 +36,10 @@ pub(super) struct Checkpoint {
     pub(super) n_other_tensors: usize,
     /// Magnitude vectors of DoRA, which are ignored.
     pub(super) n_magnitudes: usize,
+    /// Modules whose factors are stored the other way round than usual.
+    pub(super) n_turned: usize,
+    /// Modules with a rank above their d_in or d_out.
+    pub(super) n_above_size: usize,
     pub(super) n_bytes: u64,
     /// Times are in UTC.
     pub(super) modified: Option<String>,
@@ -134,6 +138,8 @@ impl Checkpoint {
             unread: adapter.unread_parts().iter().map(Part::of).collect(),
             n_other_tensors: adapter.n_other_tensors(),
             n_magnitudes: adapter.n_magnitudes(),
+            n_turned: adapter.n_turned(),
+            n_above_size: adapter.n_above_size(),
             n_bytes: adapter.n_bytes(),
             modified: modified.and_then(|since| dates::stamp(since.as_secs_f64())),
             training_started: training.started_s.and_then(dates::stamp),

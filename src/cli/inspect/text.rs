@@ -72,6 +72,14 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
     if !left_out.is_empty() {
         text += &format!("left out: {}\n", left_out.join(", "));
     }
+    if checkpoint.n_turned > 0 {
+        let modules = counted(checkpoint.n_turned, "module");
+        text += &format!("transposed: A and B of {modules}, as their shapes show\n");
+    }
+    if checkpoint.n_above_size > 0 {
+        let modules = counted(checkpoint.n_above_size, "module");
+        text += &format!("rank above d_in or d_out: {modules}\n");
+    }
     let (header, rows) = module_rows(checkpoint, MAX_NAME_CHARS);
     let mut all = vec![header.iter().map(|(name, _)| (*name).to_owned()).collect()];
     all.extend(rows);

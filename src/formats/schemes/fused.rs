@@ -1,11 +1,12 @@
 //! Cuts fused weights into their projections, if these are known to follow each other.
 //!
-//! The parts share A, and each has its own rows of B. GPT-NeoX's `query_key_value` and Megatron's `linear_qkv` interleave
+//! The parts share A, unless they were merged from adapters of their own, and each has its own rows of B. GPT-NeoX's `query_key_value` and Megatron's `linear_qkv` interleave
 //! q, k and v by head: no range of rows is one of them, so they are never cut.
 
 use std::ops::Range;
 
 use super::pair::Pair;
+use super::split_qkv;
 use crate::formats::config::Config;
 use crate::formats::context::Context;
 
@@ -17,8 +18,21 @@ pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
     // GPT-2's weights have `fan_in_fan_out`; those of its look-alikes, whose `c_attn` may interleave heads, have not.
     let is_conv1d = context.config.is_none_or(Config::is_conv1d);
     match parts(&pair.path, pair.a.cols, pair.b.rows, is_conv1d) {
-        Some(parts) => parts.into_iter().map(|(name, rows)| pair.part(name, rows)).collect(),
+        Some(parts) => cut_to(&pair, &parts),
         None => vec![pair],
+    }
+}
+
+/// Each part with its own A where the parts were adapted one by one, else all with the same.
+fn cut_to(pair: &Pair, parts: &[Rows]) -> Vec<Pair> {
+    let rows: Vec<_> = parts.iter().map(|(_, rows)| rows.clone()).collect();
+    let whole = parts.iter().map(|(name, rows)| pair.part(name, rows.clone()));
+    match split_qkv::blocks(pair, &rows) {
+        None => whole.collect(),
+        Some(blocks) => {
+            let rescaled = split_qkv::rescaled(pair, parts.len());
+            whole.zip(blocks).map(|(part, [a, b])| Pair { a, b, rescaled, ..part }).collect()
+        }
     }
 }
 

@@ -1,35 +1,51 @@
 //! The naming schemes. Each is one row: which tensors it claims, and how they are read.
 
+mod adapterhub;
 mod adapters;
+mod by_hand;
 mod claim;
+mod clip_lora;
 mod cloneofsimo;
+mod control_lora;
 mod diffusers;
 mod experts;
 mod fused;
+mod groups;
 mod kohya;
 mod layout;
+mod llama_adapter;
 mod loralib;
 mod megatron;
 mod methods;
 mod mlx;
+mod orientation;
 mod pair;
 mod peft;
 mod refused;
 mod sam;
+mod samed;
+mod sat;
 mod scaling;
 mod scheme;
+mod speechbrain;
+mod split_qkv;
+mod stacks;
 mod torchtune;
+mod xlabs;
 
 use std::collections::HashSet;
 use std::path::Path;
 
 pub(super) use self::adapters::{adapters, choose};
 pub(super) use self::claim::{Stored, TensorRole};
+pub(super) use self::groups::{Sizes, output_of, parts};
 pub(super) use self::layout::Layout;
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
+pub(super) use self::orientation::{Orientation, Orientations};
 pub(super) use self::pair::{Pair, StoredAlpha, wrong_module};
 use self::refused::refuse;
 pub(super) use self::scheme::{Claimed, Scheme};
+pub(super) use self::stacks::{Stack, expert_path};
 use crate::adapter::NamingScheme;
 use crate::error::Result;
 use crate::formats::contents::Tensors;
@@ -38,8 +54,10 @@ use crate::formats::tensor::Tensor;
 /// Every naming scheme. Of two that claim a tensor with as much right, the one that claims more of the file counts, and of
 /// these the first.
 static SCHEMES: &[&Scheme] = &[
+    &adapterhub::SCHEME,
     &loralib::SCHEME,
     &peft::SCHEME,
+    &xlabs::SCHEME,
     &diffusers::SCHEME,
     &kohya::SCHEME,
     &mlx::SCHEME,
@@ -47,6 +65,13 @@ static SCHEMES: &[&Scheme] = &[
     &megatron::SCHEME,
     &cloneofsimo::SCHEME,
     &sam::SCHEME,
+    &samed::SCHEME,
+    &clip_lora::SCHEME,
+    &sat::SCHEME,
+    &speechbrain::SCHEME,
+    &llama_adapter::SCHEME,
+    &control_lora::SCHEME,
+    &by_hand::SCHEME,
 ];
 
 /// What the naming schemes make of a file's tensors.

@@ -19,6 +19,12 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) b: Factor,
     /// The alpha that is stored next to the factors.
     pub(in crate::formats) alpha: StoredAlpha,
+    /// Whether its factors lie the other way round than usual in its scheme.
+    pub(in crate::formats) is_turned: bool,
+    /// Of a fused weight: how many of its rows are q's, if another module tells.
+    pub(in crate::formats) q_rows: Option<usize>,
+    /// What the scaling by alpha and rank is multiplied by.
+    pub(in crate::formats) rescaled: f64,
 }
 
 /// An alpha that is stored next to the factors.
@@ -33,14 +39,27 @@ pub(in crate::formats) enum StoredAlpha {
 }
 
 impl Pair {
+    /// A pair that is read as its tensors lie.
+    pub(in crate::formats) fn new(original: String, path: String, [a, b]: [Factor; 2]) -> Self {
+        Self {
+            original,
+            path,
+            a,
+            b,
+            alpha: StoredAlpha::Absent,
+            is_turned: false,
+            q_rows: None,
+            rescaled: 1.0,
+        }
+    }
+
     /// The update of some rows of the weight, as a module of its own below this one.
     pub(super) fn part(&self, name: &str, rows: Range<usize>) -> Self {
         Self {
             original: format!("{}.{name}", self.original),
             path: format!("{}.{name}", self.path),
-            a: self.a.clone(),
             b: self.b.clone().row_range(rows),
-            alpha: self.alpha,
+            ..self.clone()
         }
     }
 }
@@ -48,6 +67,17 @@ impl Pair {
 /// For schemes whose pairs are never split.
 pub(super) fn whole(pair: Pair, _: &Context<'_>) -> Vec<Pair> {
     vec![pair]
+}
+
+/// What stands between a module's path and its factors where LoRA is a layer or a parametrization of its own.
+const LAYERS: &[&str] = &[".lora", ".parametrizations.weight.0"];
+
+/// The module's path without those.
+pub(super) fn trimmed(mut module: &str) -> &str {
+    while let Some(outer) = LAYERS.iter().find_map(|layer| module.strip_suffix(layer)) {
+        module = outer;
+    }
+    module
 }
 
 /// The error for a module whose tensors do not fit together.

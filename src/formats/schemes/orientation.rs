@@ -1,0 +1,160 @@
+//! Which way round the factors of a module lie, seen by their shapes.
+//!
+//! Layers of PyTorch keep A as (rank, d_in) and B as (d_out, rank). MLX and many who write LoRA themselves keep A as (d_in,
+//! rank) and B as (rank, d_out), for `x @ A @ B`. The shapes of a square weight allow both, with the rank and d exchanged.
+
+use std::collections::HashMap;
+
+use super::claim::Stored;
+use super::layout::Layout;
+use super::scheme::Claimed;
+
+/// One of the two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::formats) enum Orientation {
+    /// A is (rank, d_in) and B (d_out, rank).
+    Linear,
+    /// A is (d_in, rank) and B (rank, d_out).
+    Transposed,
+}
+
+impl Orientation {
+    /// The way that two tensors lie; `both` is for those that fit both ways, by the lower rank if it is `None`.
+    pub(in crate::formats) fn of(layout: Layout, [a, b]: [Stored<'_>; 2], both: Option<Self>) -> Self {
+        if layout.is_certain(a.name) {
+            return layout.usual();
+        }
+        match Fit::of(layout, [a, b].map(|one| one.tensor.shape.as_slice())) {
+            Fit::Only(orientation) => orientation,
+            Fit::Lower(orientation) => both.unwrap_or(orientation),
+            Fit::Silent => both.unwrap_or(layout.usual()),
+        }
+    }
+}
+
+/// What two shapes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// They fit only this way.
+    Only(Orientation),
+    /// They fit both ways, and this way has the lower rank.
+    Lower(Orientation),
+    /// They fit both ways with the same rank, or neither way.
+    Silent,
+}
+
+impl Fit {
+    fn of(layout: Layout, [a, b]: [&[u64]; 2]) -> Self {
+        let (&[a_rows, a_cols], &[b_rows, b_cols]) = (a, b) else {
+            // Only layers of PyTorch have convolutions.
+            return Self::Only(Orientation::Linear);
+        };
+        let is_low = |rank: u64, d_in: u64, d_out: u64| rank <= d_in.min(d_out);
+        // Only as usual may the rank be above d_in or d_out; else factors of two ranks would be read as one module.
+        let is_usual = |orientation| layout.usual() == orientation;
+        let linear = (a_rows == b_cols || layout.n_groups([a, b]).is_some())
+            && (is_usual(Orientation::Linear) || is_low(b_cols, a_cols, b_rows));
+        let transposed =
+            a_cols == b_rows && (is_usual(Orientation::Transposed) || is_low(a_cols, a_rows, b_cols));
+        match (linear, transposed) {
+            (true, false) => Self::Only(Orientation::Linear),
+            (false, true) => Self::Only(Orientation::Transposed),
+            (true, true) if b_cols < a_cols => Self::Lower(Orientation::Linear),
+            (true, true) if b_cols > a_cols => Self::Lower(Orientation::Transposed),
+            _ => Self::Silent,
+        }
+    }
+}
+
+/// How many modules speak for `Linear`, less those that speak for `Transposed`.
+#[derive(Debug, Default)]
+struct Votes {
+    only: i64,
+    lower: i64,
+}
+
+impl Votes {
+    fn count(&mut self, fit: Fit) {
+        let sign = |orientation| if orientation == Orientation::Linear { 1 } else { -1 };
+        match fit {
+            Fit::Only(orientation) => self.only += sign(orientation),
+            Fit::Lower(orientation) => self.lower += sign(orientation),
+            Fit::Silent => {}
+        }
+    }
+
+    fn winner(&self) -> Option<Orientation> {
+        let sum = if self.only == 0 { self.lower } else { self.only };
+        match sum {
+            0 => None,
+            1.. => Some(Orientation::Linear),
+            _ => Some(Orientation::Transposed),
+        }
+    }
+}
+
+/// The way that each scheme's modules of a file lie where the shapes of a module allow both.
+#[derive(Debug, Default)]
+pub(in crate::formats) struct Orientations(HashMap<&'static str, Votes>);
+
+impl Orientations {
+    /// Counts modules, given by their factors. Those that fit only one way decide; if there are none, the lower rank does.
+    pub(in crate::formats) fn of<'a>(modules: impl Iterator<Item = [&'a Claimed<'a>; 2]>) -> Self {
+        let mut votes = Self::default();
+        for [a, b] in modules {
+            if !a.scheme.layout.is_certain(a.stored.name) {
+                let fit = Fit::of(a.scheme.layout, [a, b].map(|one| one.stored.tensor.shape.as_slice()));
+                votes.0.entry(a.scheme.names.name()).or_default().count(fit);
+            }
+        }
+        votes
+    }
+
+    /// The way that a module's factors lie.
+    pub(in crate::formats) fn get(&self, [a, b]: [&Claimed<'_>; 2]) -> Orientation {
+        let votes = self.0.get(a.scheme.names.name());
+        Orientation::of(a.scheme.layout, [a.stored, b.stored], votes.and_then(Votes::winner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fit(a: [u64; 2], b: [u64; 2]) -> Fit {
+        Fit::of(Layout::Grouped, [&a, &b])
+    }
+
+    #[test]
+    fn only_a_square_weight_fits_both_ways() {
+        use Orientation::{Linear, Transposed};
+        assert_eq!(fit([8, 384], [1152, 8]), Fit::Only(Linear));
+        assert_eq!(fit([384, 8], [8, 1152]), Fit::Only(Transposed));
+        assert_eq!(fit([8, 768], [768, 8]), Fit::Lower(Linear));
+        assert_eq!(fit([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(fit([8, 8], [8, 8]), Fit::Silent);
+        // Two ranks: read the other way round, they would make a weight of 8 × 16 and rank 384.
+        assert_eq!(fit([8, 384], [384, 16]), Fit::Silent);
+        assert_eq!(Fit::of(Layout::Transposed, [&[896, 8], &[16, 896]]), Fit::Silent);
+        assert_eq!(Fit::of(Layout::Transposed, [&[8, 896], &[128, 8]]), Fit::Only(Linear));
+        // Two groups of rank 768, or one of rank 8.
+        assert_eq!(fit([1536, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(fit([16, 4096], [8192, 8]), Fit::Only(Linear));
+        assert_eq!(Fit::of(Layout::Loose, [&[4, 320, 3, 3], &[640, 4, 1, 1]]), Fit::Only(Linear));
+    }
+
+    #[test]
+    fn modules_that_fit_only_one_way_decide_for_the_others() {
+        let votes = |fits: &[Fit]| {
+            let mut votes = Votes::default();
+            fits.iter().for_each(|&fit| votes.count(fit));
+            votes.winner()
+        };
+        use Orientation::{Linear, Transposed};
+        assert_eq!(votes(&[]), None);
+        assert_eq!(votes(&[Fit::Lower(Transposed), Fit::Silent]), Some(Transposed));
+        let lower = Fit::Lower(Transposed);
+        assert_eq!(votes(&[lower, lower, Fit::Only(Linear)]), Some(Linear));
+        assert_eq!(votes(&[Fit::Only(Transposed), Fit::Only(Linear), lower]), Some(Transposed));
+    }
+}
