@@ -78,7 +78,7 @@ pub use compare::{
 pub use error::{Error, Fault, Remedy, Result};
 pub use formats::{Discovered, Limits, OpenOptions, discover};
 pub use measure::Grid;
-pub use select::{InAll, Layers, Matching, ModulePair, Selected, Selection};
+pub use select::{FewMeet, InAll, Layers, Matching, ModulePair, Selected, Selection};
 
 /// The guide's code runs as a test.
 #[cfg(doctest)]

@@ -296,3 +296,23 @@ fn a_part_of_a_fused_weight_is_drawn_by_its_letter() {
     }
     std::fs::remove_file(picture).unwrap();
 }
+
+/// Two spellings of one model that no table has: a file with underscores for dots meets nothing.
+#[test]
+fn files_that_hardly_meet_show_both_spellings() {
+    let here =
+        common::files::adapter("x", &[("tower.0.mix", 4, 4), ("tower.1.mix", 4, 4), ("lm_head", 4, 4)]);
+    let there =
+        common::files::adapter("y", &[("tower_0_mix", 4, 4), ("tower_1_mix", 4, 4), ("lm_head", 4, 4)]);
+    for selection in [Selection::new().all(), Selection::new().all().modules(["lm_head"]).unwrap()] {
+        let few = selection.select(&here, &there, Side::A).unwrap().few_meet.unwrap();
+        assert_eq!((few.n_met, few.n_modules), (1, [3, 3]));
+        assert_eq!(few.examples, ["base_model.model.tower.0.mix", "base_model.model.tower_0_mix"]);
+    }
+    let pairs = Matching::Pairs(vec![["tower.0.mix".into(), "tower_0_mix".into()]]);
+    let by_hand = Selection::new().all().matching(pairs).select(&here, &there, Side::A).unwrap();
+    assert_eq!((by_hand.pairs.len(), by_hand.few_meet), (2, None));
+    let in_all = Selection::new().all().select_in_all(&[here, there.clone(), there], Side::A).unwrap();
+    let places: Vec<usize> = in_all.few_meet.iter().map(|(place, _)| *place).collect();
+    assert_eq!(places, [1, 2]);
+}

@@ -10,7 +10,7 @@ use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, open_options};
-use super::warnings::list_unread;
+use super::warnings::{FEW_MEET, few_meet_line, list_unread};
 use crate::adapter::unread;
 use crate::formats::{is_adapter_folder, search};
 use crate::scan::inputs::expand;
@@ -88,13 +88,26 @@ impl Adapters {
         }
     }
 
-    /// What holds for them whatever is computed, and which of `n_all` modules could not be measured. Lists every part of an update
+    /// What holds for them whatever is computed, and which of these modules could not be measured. Lists every part of an update
     /// that is not read, for those who want to know.
-    pub(super) fn cautions(&self, unmeasured: &[LeftOut], n_all: usize, console: &Console) -> Vec<Caution> {
+    pub(super) fn cautions(
+        &self,
+        unmeasured: &[LeftOut],
+        modules: &InAll,
+        console: &Console,
+    ) -> Vec<Caution> {
         self.all.iter().for_each(|adapter| list_unread(adapter, console));
-        let left_out = left_out::line(unmeasured, n_all);
+        let left_out = left_out::line(unmeasured, modules.modules.len());
         let mut cautions: Vec<Caution> =
             left_out.map(|message| Caution { code: "missing-modules", message }).into_iter().collect();
+        if let Some((place, few)) = modules.few_meet.first() {
+            let more = match modules.few_meet.len() - 1 {
+                0 => String::new(),
+                n => format!("; the same holds for {}", counted(n, "other checkpoint")),
+            };
+            let line = few_meet_line([self.all[0].path(), self.all[*place].path()], few);
+            cautions.push(Caution { code: FEW_MEET, message: format!("{line}{more}") });
+        }
         let mut models: Vec<&str> = self.all.iter().filter_map(Adapter::base_model).collect();
         models.sort_unstable();
         models.dedup();

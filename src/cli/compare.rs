@@ -133,6 +133,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
     let job = Job {
         runs: [&a, &b],
         pairs: &selected.pairs,
+        few_meet: selected.few_meet.as_ref(),
         cached: None,
         compute: &args.compute,
         control: None,

@@ -36,6 +36,7 @@ pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     Picture {
         runs: [&a, &b],
         pairs: &selected.pairs,
+        few_meet: None,
         cached: None,
         output: &args.output,
         save: None,

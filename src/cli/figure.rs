@@ -128,6 +128,7 @@ fn draw(
     Picture {
         runs: [&a, &b],
         pairs: &selected.pairs,
+        few_meet: selected.few_meet.as_ref(),
         cached,
         output: &args.output,
         save: args.save.as_ref(),

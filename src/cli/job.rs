@@ -16,13 +16,15 @@ use crate::error::{Error, Remedy, Result as CrateResult};
 use crate::measure::{Member, PairStatistics};
 use crate::scan::finished::CachedPair;
 use crate::{
-    Adapter, Basis, Compared, Comparison, Factorised, Grid, ModulePair, Side, grids, similarity, statistics,
+    Adapter, Basis, Compared, Comparison, Factorised, FewMeet, Grid, ModulePair, Side, grids, similarity,
+    statistics,
 };
 
 /// What to compare.
 pub(super) struct Job<'a> {
     pub(super) runs: [&'a Adapter; 2],
     pub(super) pairs: &'a [ModulePair],
+    pub(super) few_meet: Option<&'a FewMeet>,
     /// Bases that are there already.
     pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) compute: &'a ComputeArgs,
@@ -218,8 +220,14 @@ impl<'a> Job<'a> {
         }
         self.runs.into_iter().for_each(|run| warnings::list_unread(run, console));
         left_out::details(left_out, console);
-        let warnings =
-            warnings::of(self.runs, self.side(), factorised, left_out, self.extent != Extent::Grids);
+        let warnings = warnings::of(
+            self.runs,
+            self.side(),
+            factorised,
+            left_out,
+            self.extent != Extent::Grids,
+            self.few_meet,
+        );
         for warning in &warnings {
             console.warning(warning);
         }

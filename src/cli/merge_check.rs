@@ -97,7 +97,7 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
 
     let without_update = LeftOut::of_modules(&adapters.all, &check.without_update);
     left_out::details(&without_update, console);
-    let mut cautions = adapters.cautions(&without_update, modules.modules.len(), console);
+    let mut cautions = adapters.cautions(&without_update, &modules, console);
     cautions.extend(assumed_scaling(&check));
     cautions.extend(shared_init(&check));
     cautions.iter().for_each(|caution| console.warning(&caution.message));

@@ -16,12 +16,13 @@ use crate::error::{Remedy, Result as CrateResult};
 use crate::figure::{Figure, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::text::{printable, some_of};
-use crate::{Adapter, Grid, ModulePair, Side};
+use crate::{Adapter, FewMeet, Grid, ModulePair, Side};
 
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
     pub(super) runs: [&'a Adapter; 2],
     pub(super) pairs: &'a [ModulePair],
+    pub(super) few_meet: Option<&'a FewMeet>,
     /// Bases that are there already.
     pub(super) cached: Option<&'a CachedPair<'a>>,
     pub(super) output: &'a PictureOutput,
@@ -42,13 +43,13 @@ impl<'a> Picture<'a> {
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
-        let Self { runs, pairs, cached, compute, .. } = *self;
+        let Self { runs, pairs, few_meet, cached, compute, .. } = *self;
         let extent = match (self.angles, compute.json) {
             (true, _) => Extent::Angles,
             (false, true) => Extent::Statistics,
             (false, false) => Extent::Grids,
         };
-        let job = Job { runs, pairs, cached, compute, control, extent, instead: self.instead };
+        let job = Job { runs, pairs, few_meet, cached, compute, control, extent, instead: self.instead };
         let done = job.run(console)?;
 
         let started = Instant::now();

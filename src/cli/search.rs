@@ -11,6 +11,7 @@ use super::adapters::Caution;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::summary_table::{Align, MISSING, aligned_by};
+use super::warnings::{FEW_MEET, few_meet_names};
 use super::write_stdout;
 use crate::Side;
 use crate::adapter::unread;
@@ -127,6 +128,10 @@ fn cautions(found: &Found) -> Vec<Caution> {
         }
         if let Some(line) = left_out::line(&left_out(query), query.n_in_scan) {
             warn("missing-modules", line);
+        }
+        if let Some((place, few)) = &query.few_meet {
+            let neighbour = &query.nearest[*place].path;
+            warn(FEW_MEET, few_meet_names([&query.path, neighbour], few));
         }
     }
     cautions

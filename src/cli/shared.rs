@@ -103,7 +103,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
 
     let without_basis = LeftOut::of_modules(&adapters.all, &shared.without_basis);
     left_out::details(&without_basis, console);
-    let mut cautions = adapters.cautions(&without_basis, modules.modules.len(), console);
+    let mut cautions = adapters.cautions(&without_basis, &modules, console);
     cautions.extend(shared_init(&shared));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,13 +12,13 @@ use super::left_out::{self, LeftOut};
 use super::same_file::Same;
 use crate::adapter::unread;
 use crate::text::{counted, listed, quoted};
-use crate::{Adapter, Basis, Factorised, Method, Module, ModulePair, Side};
+use crate::{Adapter, Basis, Factorised, FewMeet, Method, Module, ModulePair, Side};
 
 /// One thing to be careful of.
 #[derive(Debug, Serialize)]
 pub(super) struct Warning {
     /// For machines: `missing-modules`, `updates-unknown`, `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`,
-    /// `parts-unread`, `transposed`, `rank-above-size`, `alpha-missing`, `shared-init`, `base-models-differ`, `rank-lost`,
+    /// `parts-unread`, `transposed`, `rank-above-size`, `alpha-missing`, `shared-init`, `base-models-differ`, `few-modules-meet`, `rank-lost`,
     /// `near-noise`.
     code: &'static str,
     message: String,
@@ -38,11 +39,14 @@ pub(super) fn of(
     factorised: &[Factorised],
     left_out: &[LeftOut],
     with_updates: bool,
+    few_meet: Option<&FewMeet>,
 ) -> Vec<Warning> {
     let n_all = factorised.len() + left_out::n_modules(left_out);
     let mut warnings: Vec<Warning> = modules_left_out(left_out, n_all).into_iter().collect();
     warnings.extend(updates_unknown(runs, factorised, n_all));
     warnings.extend(base_models(runs));
+    let few_meet = few_meet.map(|few| few_meet_line(runs.map(Adapter::path), few));
+    warnings.extend(few_meet.map(|message| Warning { code: FEW_MEET, message, modules: vec![] }));
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
     warnings.extend(runs.into_iter().filter_map(parts_unread));
@@ -101,6 +105,25 @@ fn distinct(left_out: &[LeftOut]) -> Vec<String> {
     let mut names: Vec<String> = left_out.iter().map(|one| one.module.clone()).collect();
     names.dedup();
     names
+}
+
+/// The code of [`few_meet_line`].
+pub(super) const FEW_MEET: &str = "few-modules-meet";
+
+/// What is to be said of two checkpoints most of whose modules do not meet, with the way out.
+pub(super) fn few_meet_line(paths: [&Path; 2], few: &FewMeet) -> String {
+    format!("{}; if they are the same, --match FILE.csv pairs them", few_meet_names(paths, few))
+}
+
+/// The same without the way out, for commands that match by canonical names only.
+pub(super) fn few_meet_names(paths: [&Path; 2], few: &FewMeet) -> String {
+    let ([a, b], [n_a, n_b]) = (paths.map(Path::display), few.n_modules);
+    let [here, there] = few.examples.each_ref().map(|name| quoted(name));
+    format!(
+        "only {} of the {n_a} modules of {a} and the {n_b} of {b} meet by name, the others are left out: {a} has {here}, {b} \
+         has {there}",
+        few.n_met
+    )
 }
 
 fn base_models(runs: [&Adapter; 2]) -> Option<Warning> {

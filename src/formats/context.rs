@@ -10,6 +10,7 @@ use crate::formats::contents::Metadata;
 use crate::formats::lenient::Object;
 use crate::formats::limits::Limits;
 use crate::formats::patterns::Counts;
+use crate::names::FileNames;
 
 /// The configs that scalings and cuts go by.
 pub(super) struct Context<'a> {
@@ -21,6 +22,8 @@ pub(super) struct Context<'a> {
     max_modules: usize,
     /// The modules that are made of several in one tensor so far, or were asked for.
     n_split: Cell<usize>,
+    /// What the names of all its modules say.
+    pub(super) names: FileNames,
 }
 
 /// The key in the metadata under which diffusers keeps its configs.
@@ -42,7 +45,13 @@ impl<'a> Context<'a> {
             Some(json) => components(path, json, limits)?,
             None => BTreeMap::new(),
         };
-        Ok(Self { config, components, max_modules: limits.n_modules, n_split: Cell::new(0) })
+        Ok(Self {
+            config,
+            components,
+            max_modules: limits.n_modules,
+            n_split: Cell::new(0),
+            names: FileNames::default(),
+        })
     }
 
     /// Fails when all configs together have too many patterns to match them with so many modules in reasonable time.

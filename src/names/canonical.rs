@@ -1,60 +1,27 @@
 //! One name for one module, in files of every origin: the dotted path without what training wrapped around the model.
 
-use super::families;
-
-/// What wrappers and model classes put before a module's path. They are taken off one after the other, as long as
-/// something is left: PEFT's `base_model.model.`, data parallel and compiled models, and the attribute under which
-/// a model with a head keeps the model without one.
-const FRONTS: &[&str] = &[
-    "base_model.model.",
-    "module.",
-    "_orig_mod.",
-    "_fsdp_wrapped_module.",
-    "model.",
-    "transformer.",
-    "unet.",
-    "diffusion_model.",
-    "gpt_neox.",
-    "roberta.",
-    "bert.",
-    "distilbert.",
-    "deberta.",
-    "electra.",
-    "albert.",
-];
-
-/// PEFT's name for a layer inside a wrapper of its own.
-const INNER: &str = ".base_layer";
+use super::families::Weight;
+use super::file_names::FileNames;
 
 /// The canonical name of a module, from its dotted path.
 ///
-/// - Prefixes such as `base_model.model.`, `model.`, `transformer.` and `unet.` are taken off. Those of text encoders stay
-///   (`text_encoder.`, `text_encoder_2.`), because they distinguish the components of a pipeline; CLIP's `text_model.`
-///   after them is taken off.
-/// - Blocks of Flux and SDXL that have the names of their authors' code get those of diffusers.
+/// - What wraps a model or a layer is taken off: `base_model.model.`, `model.`, `transformer.`, `unet.`, `_orig_mod`,
+///   `language_model.`. Those of text encoders stay (`text_encoder.`, `text_encoder_2.`), because they distinguish the
+///   components of a pipeline; `text_model.` after them is taken off.
+/// - Modules of model families that are listed in `docs/families.md` get the names of diffusers or transformers.
+///
+/// A file says more than one path does: where a path is one of several families', a module of a file may get the name of
+/// another family than here.
 ///
 /// ```
 /// use lorascope::names::canonical;
 ///
 /// assert_eq!(canonical("base_model.model.model.layers.11.self_attn.q_proj"), "layers.11.self_attn.q_proj");
-/// assert_eq!(canonical("unet.mid_block.attentions.0.proj_in"), "mid_block.attentions.0.proj_in");
+/// assert_eq!(canonical("diffusion_model.blocks.0.self_attn.q"), "blocks.0.attn1.to_q");
 /// ```
 pub fn canonical(path: &str) -> String {
-    let mut name = path;
-    while let Some(inner) = FRONTS.iter().find_map(|front| name.strip_prefix(front)) {
-        // The prefix of a numbered module is all the name that it has.
-        if inner.bytes().all(|byte| byte.is_ascii_digit()) {
-            break;
-        }
-        name = inner;
-    }
-    let name = name.replace(INNER, "");
-    if let Some((encoder, inner)) = name.split_once('.')
-        && encoder.starts_with("text_encoder")
-    {
-        return format!("{encoder}.{}", inner.strip_prefix("text_model.").unwrap_or(inner));
-    }
-    families::in_diffusers(&name).unwrap_or(name)
+    let weight = Weight { path, shape: None };
+    FileNames::of(std::iter::once(weight)).canonical(weight)
 }
 
 #[cfg(test)]
@@ -71,6 +38,7 @@ mod tests {
             ("roberta.encoder.layer.0.attention.self.query", "encoder.layer.0.attention.self.query"),
             ("module._orig_mod.model.lm_head", "lm_head"),
             ("base_model.model.lm_head", "lm_head"),
+            ("unet.mid_block.attentions.0.proj_in", "mid_block.attentions.0.proj_in"),
             ("model.diffusion_model.input_blocks.0.0", "input_blocks.0.0"),
             ("layers.0.mlp.experts.base_layer", "layers.0.mlp.experts"),
             ("text_encoder.text_model.encoder.layers.0.mlp.fc1", "text_encoder.encoder.layers.0.mlp.fc1"),

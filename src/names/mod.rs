@@ -4,14 +4,20 @@
 mod block;
 mod canonical;
 mod families;
+mod file_names;
 mod near;
 mod order;
 mod projection;
 mod step;
+mod text_encoders;
 mod underscores;
+mod wrappers;
 
 pub use block::{block, role};
 pub use canonical::canonical;
+pub(crate) use families::Weight;
+pub use families::model_families;
+pub(crate) use file_names::FileNames;
 pub(crate) use near::by_nearness;
 pub use order::natural_cmp;
 pub use projection::Projection;

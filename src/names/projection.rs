@@ -27,13 +27,14 @@ use Projection::{Down, Gate, K, O, Q, Qkv, Up, V};
 
 /// Ends of module paths, in whole components. If several fit, the longest counts.
 const ENDS: &[(Projection, &[&str])] = &[
-    (Q, &["q", "query", "q_proj", "q_lin", "to_q", "wq", "query_proj", "linear_q"]),
-    (K, &["k", "key", "k_proj", "k_lin", "to_k", "wk", "key_proj", "linear_k"]),
-    (V, &["v", "value", "v_proj", "v_lin", "to_v", "wv", "value_proj", "linear_v"]),
+    (Q, &["q", "query", "q_proj", "q_lin", "to_q", "wq", "query_proj", "linear_q", "to_query"]),
+    (K, &["k", "key", "k_proj", "k_lin", "to_k", "wk", "key_proj", "linear_k", "to_key"]),
+    (V, &["v", "value", "v_proj", "v_lin", "to_v", "wv", "value_proj", "linear_v", "to_value"]),
     (O, &["o", "o_proj", "out_proj", "out_lin", "to_out", "to_out.0", "wo", "linear_out"]),
     (O, &["attention.output.dense", "attention.dense", "self_attention.dense", "attn.c_proj", "attn.proj"]),
+    (O, &["self_attention.out_layer", "cross_attention.out_layer"]),
     (Qkv, &["qkv", "qkv_proj", "query_key_value", "c_attn", "Wqkv", "in_proj", "to_qkv", "W_pack"]),
-    (Gate, &["gate_proj", "w1", "wi_0"]),
+    (Gate, &["gate_proj", "w1", "wi_0", "feed_forward.linear_1", "ff.gate"]),
     (
         Up,
         &[
@@ -47,10 +48,12 @@ const ENDS: &[(Projection, &[&str])] = &[
             "c_fc",
             "dense_h_to_4h",
             "intermediate.dense",
+            "feed_forward.linear_3",
+            "ff.up",
         ],
     ),
     (Down, &["down_proj", "w2", "fc2", "lin2", "fc_out", "mlp.c_proj", "dense_4h_to_h", "output.dense"]),
-    (Down, &["DenseReluDense.wo"]),
+    (Down, &["DenseReluDense.wo", "feed_forward.linear_2", "ff.down"]),
 ];
 
 impl Projection {
@@ -99,26 +102,29 @@ mod tests {
     #[test]
     fn knows_the_naming_habits_of_model_families() {
         let cases = [
-            ("encoder.layer.0.attention.self.query", Q),           // BERT
-            ("encoder.layer.0.attention.output.dense", O),         // BERT
-            ("encoder.layer.0.intermediate.dense", Up),            // BERT
-            ("encoder.layer.0.output.dense", Down),                // BERT
-            ("model.layers.0.self_attn.v_proj", V),                // Llama, Qwen
-            ("model.layers.0.mlp.gate_proj", Gate),                // Llama, Qwen
-            ("transformer.layer.0.attention.k_lin", K),            // DistilBERT
-            ("transformer.layer.0.attention.out_lin", O),          // DistilBERT
-            ("transformer.h.0.attn.c_attn", Qkv),                  // GPT-2
-            ("transformer.h.0.attn.c_proj", O),                    // GPT-2
-            ("transformer.h.0.mlp.c_proj", Down),                  // GPT-2
-            ("gpt_neox.layers.0.attention.query_key_value", Qkv),  // GPT-NeoX
-            ("gpt_neox.layers.0.attention.dense", O),              // GPT-NeoX
-            ("gpt_neox.layers.0.mlp.dense_4h_to_h", Down),         // GPT-NeoX
-            ("encoder.block.0.layer.0.SelfAttention.q", Q),        // T5
-            ("encoder.block.0.layer.1.DenseReluDense.wo", Down),   // T5
-            ("layers.0.attention.wo", O),                          // Llama, as Meta names it
-            ("layers.0.feed_forward.w3", Up),                      // Llama, as Meta names it
-            ("unet.down_blocks.0.attentions.0.attn1.to_out.0", O), // diffusers
-            ("unet.down_blocks.0.attentions.0.attn1.to_q", Q),     // diffusers
+            ("encoder.layer.0.attention.self.query", Q),              // BERT
+            ("encoder.layer.0.attention.output.dense", O),            // BERT
+            ("encoder.layer.0.intermediate.dense", Up),               // BERT
+            ("encoder.layer.0.output.dense", Down),                   // BERT
+            ("model.layers.0.self_attn.v_proj", V),                   // Llama, Qwen
+            ("model.layers.0.mlp.gate_proj", Gate),                   // Llama, Qwen
+            ("transformer.layer.0.attention.k_lin", K),               // DistilBERT
+            ("transformer.layer.0.attention.out_lin", O),             // DistilBERT
+            ("transformer.h.0.attn.c_attn", Qkv),                     // GPT-2
+            ("transformer.h.0.attn.c_proj", O),                       // GPT-2
+            ("transformer.h.0.mlp.c_proj", Down),                     // GPT-2
+            ("gpt_neox.layers.0.attention.query_key_value", Qkv),     // GPT-NeoX
+            ("gpt_neox.layers.0.attention.dense", O),                 // GPT-NeoX
+            ("gpt_neox.layers.0.mlp.dense_4h_to_h", Down),            // GPT-NeoX
+            ("encoder.block.0.layer.0.SelfAttention.q", Q),           // T5
+            ("encoder.block.0.layer.1.DenseReluDense.wo", Down),      // T5
+            ("layers.0.attention.wo", O),                             // Llama, as Meta names it
+            ("layers.0.feed_forward.w3", Up),                         // Llama, as Meta names it
+            ("unet.down_blocks.0.attentions.0.attn1.to_out.0", O),    // diffusers
+            ("unet.down_blocks.0.attentions.0.attn1.to_q", Q),        // diffusers
+            ("layers.0.feed_forward.linear_3", Up),                   // Lumina
+            ("visual_transformer_blocks.0.self_attention.to_key", K), // Kandinsky
+            ("transformer_blocks.0.ff.gate", Gate),                   // Krea
         ];
         for (module, kind) in cases {
             assert_eq!(Projection::of(module), Some(kind), "{module}");

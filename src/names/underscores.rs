@@ -1,156 +1,39 @@
-//! Restores the dots of a path for which kohya's names have underscores, if every part of the path is known.
+//! Restores the dots of a path for which kohya's names have underscores, if a model family has such a path or if every part
+//! of it is known.
 //!
 //! `down_blocks_0_attentions_0_proj_in` can be split in many ways, and only the names of the model's own parts show which
-//! one is right. A path with a part that is in neither list here stays as it is.
+//! one is right. A path with a part that no family has stays as it is.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::borrow::Cow;
 
-/// Parts of paths with underscores, of the UNets of SD 1.5 and SDXL, CLIP, T5, Flux, SD 3, Llama and GPT-2.
-const WITH_UNDERSCORES: &[&str] = &[
-    // UNets, as diffusers names them
-    "down_blocks",
-    "mid_block",
-    "up_blocks",
-    "transformer_blocks",
-    "proj_in",
-    "proj_out",
-    "to_q",
-    "to_k",
-    "to_v",
-    "to_out",
-    "time_emb_proj",
-    "conv_shortcut",
-    "conv_in",
-    "conv_out",
-    "time_embedding",
-    "add_embedding",
-    "linear_1",
-    "linear_2",
-    // UNets, as their authors name them
-    "input_blocks",
-    "middle_block",
-    "output_blocks",
-    "in_layers",
-    "emb_layers",
-    "out_layers",
-    "skip_connection",
-    "time_embed",
-    "label_emb",
-    // Flux and SD 3, as their authors name them
-    "double_blocks",
-    "single_blocks",
-    "img_attn",
-    "txt_attn",
-    "img_mlp",
-    "txt_mlp",
-    "img_mod",
-    "txt_mod",
-    "img_in",
-    "txt_in",
-    "time_in",
-    "vector_in",
-    "guidance_in",
-    "in_layer",
-    "out_layer",
-    "final_layer",
-    "adaLN_modulation",
-    "joint_blocks",
-    "x_block",
-    "context_block",
-    // Flux and SD 3, as diffusers names them
-    "single_transformer_blocks",
-    "add_q_proj",
-    "add_k_proj",
-    "add_v_proj",
-    "to_add_out",
-    "ff_context",
-    "norm1_context",
-    "proj_mlp",
-    "norm_out",
-    "context_embedder",
-    "x_embedder",
-    "time_text_embed",
-    "timestep_embedder",
-    "text_embedder",
-    "guidance_embedder",
-    // Text encoders and language models
-    "text_model",
-    "text_projection",
-    "self_attn",
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "o_proj",
-    "out_proj",
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-    "embed_tokens",
-    "lm_head",
-    "wi_0",
-    "wi_1",
-    "c_attn",
-    "c_proj",
-    "c_fc",
-];
-
-/// Parts without underscores.
-const WITHOUT: &[&str] = &[
-    "attentions",
-    "resnets",
-    "downsamplers",
-    "upsamplers",
-    "attn1",
-    "attn2",
-    "ff",
-    "net",
-    "proj",
-    "conv",
-    "conv1",
-    "conv2",
-    "op",
-    "out",
-    "qkv",
-    "lin",
-    "linear",
-    "linear1",
-    "linear2",
-    "modulation",
-    "attn",
-    "norm",
-    "norm1",
-    "mlp",
-    "fc1",
-    "fc2",
-    "encoder",
-    "layers",
-    "layer",
-    "block",
-    "SelfAttention",
-    "DenseReluDense",
-    "q",
-    "k",
-    "v",
-    "o",
-    "wi",
-    "wo",
-    "model",
-    "transformer",
-    "h",
-    "wte",
-];
+use super::families::FAMILIES;
+use super::is_number;
+use super::wrappers::LAYERS;
 
 /// The most words that a known part has.
-const MAX_WORDS: usize = 3;
+const MAX_WORDS: usize = 8;
 
-/// Every known part.
-static PARTS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| WITH_UNDERSCORES.iter().chain(WITHOUT).copied().collect());
-
-/// The dotted path, if every part of it is known. If it can be split in several ways, the one with the longest parts from
-/// the front counts.
+/// The dotted path, as a model family has it, or if every part of it is known. If it can then be split in several ways, the one
+/// with the longest parts from the front counts.
 pub(crate) fn dotted(path: &str) -> Option<String> {
+    let path = without_wrappers(path);
+    FAMILIES.dotted(&path).or_else(|| by_parts(&path))
+}
+
+/// The path without the wrappers of layers that begin with an underscore, of which a path with underscores for dots has two
+/// before them.
+fn without_wrappers(path: &str) -> Cow<'_, str> {
+    let mut path = Cow::Borrowed(path);
+    for wrapper in LAYERS.iter().filter(|wrapper| wrapper.starts_with('_')) {
+        let inside = format!("{wrapper}_");
+        if path.contains(&inside) {
+            path = Cow::Owned(path.replace(&format!("_{inside}"), "_").replace(&inside, ""));
+        }
+    }
+    path
+}
+
+fn by_parts(path: &str) -> Option<String> {
     // Where words begin, and where one more would begin after the end.
     let mut starts = vec![0];
     starts.extend(path.match_indices('_').map(|(at, _)| at + 1));
@@ -178,7 +61,7 @@ pub(crate) fn dotted(path: &str) -> Option<String> {
 }
 
 fn is_part(part: &str) -> bool {
-    PARTS.contains(part) || (!part.is_empty() && part.bytes().all(|byte: u8| byte.is_ascii_digit()))
+    FAMILIES.parts.contains(part) || is_number(part)
 }
 
 #[cfg(test)]
@@ -204,6 +87,14 @@ mod tests {
             "lm_head",
         ] {
             assert_eq!(dotted(&path.replace('.', "_")).as_deref(), Some(path));
+        }
+    }
+
+    #[test]
+    fn wrappers_of_layers_are_left_out() {
+        let path = Some("blocks.0.self_attn.q".to_owned());
+        for joined in ["blocks_0__orig_mod_self_attn_q", "_orig_mod_blocks_0_self_attn_q"] {
+            assert_eq!(dotted(joined), path, "{joined}");
         }
     }
 

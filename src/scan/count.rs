@@ -19,14 +19,14 @@ impl Plan {
 
 /// Adapters that have the same modules, and the same base model where that counts: pairs are counted by class, since there
 /// are few of them.
-struct Classes {
-    of_adapter: Vec<usize>,
+pub(super) struct Classes {
+    pub(super) of_adapter: Vec<usize>,
     /// The modules of each, in order, and its base model.
-    kinds: Vec<(Vec<u32>, Option<Option<u32>>)>,
+    pub(super) kinds: Vec<(Vec<u32>, Option<Option<u32>>)>,
 }
 
 impl Classes {
-    fn of(plan: &Plan) -> Self {
+    pub(super) fn of(plan: &Plan) -> Self {
         let modules = plan.layouts.iter().map(|layout| {
             let mut modules: Vec<u32> = layout.modules.iter().map(|&(module, _)| module).collect();
             modules.sort_unstable();
@@ -66,7 +66,7 @@ impl Classes {
     }
 
     /// How many of these adapters are in each class.
-    fn sizes(&self, adapters: impl IntoIterator<Item = u32>) -> Vec<u64> {
+    pub(super) fn sizes(&self, adapters: impl IntoIterator<Item = u32>) -> Vec<u64> {
         let mut sizes = vec![0; self.kinds.len()];
         adapters.into_iter().for_each(|adapter| sizes[self.of_adapter[adapter as usize]] += 1);
         sizes

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::few_meet::FewMeetPairs;
 use super::finish::BlockCounts;
 use super::profile::Stage;
 use super::shard::Shard;
@@ -146,6 +147,8 @@ pub enum ScanWarning {
         /// What is not read of the first.
         of_first: String,
     },
+    /// Most modules of some pairs have no partner.
+    FewMeet(FewMeetPairs),
     /// The bases do not fit the cache's limit, which is raised for this scan only.
     CacheLimit {
         /// Bytes of all bases.
@@ -201,6 +204,20 @@ impl fmt::Display for ScanWarning {
                     0 => Ok(()),
                     n => write!(f, "; {} too (column unread)", counted(n, "other adapter has such parts")),
                 }
+            }
+            Self::FewMeet(FewMeetPairs { n, n_without, paths: [a, b], first }) => {
+                let (a, b) = (a.display(), b.display());
+                match (n, n_without) {
+                    (1, _) => {}
+                    (n, 0) => {
+                        write!(f, "{n} pairs of checkpoints share fewer than half of their modules; the first: ")?
+                    }
+                    (n, none) => write!(
+                        f,
+                        "{n} pairs of checkpoints share fewer than half of their modules, {none} of them none; the first: "
+                    )?,
+                }
+                write!(f, "{a} and {b}: {first}; the other modules are not compared")
             }
             Self::CacheLimit { needed_bytes, limit_bytes } => write!(
                 f,

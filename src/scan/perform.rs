@@ -69,6 +69,9 @@ impl Scan<'_> {
             self.listener.warn(ScanWarning::NumberedModules);
         }
         self.warn_of_unread(&plan);
+        if let Some(pairs) = plan.few_meet_pairs()? {
+            self.listener.warn(ScanWarning::FewMeet(pairs));
+        }
 
         let mine = facts.mine;
         let mut n_blocks = 0;

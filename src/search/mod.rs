@@ -32,6 +32,7 @@ use crate::scan::bases::FinishedBases;
 use crate::scan::cache::Cache;
 use crate::scan::finished::{FinishedScan, Unfinished};
 use crate::scan::profile::Profile;
+use crate::select::FewMeet;
 
 /// A search in a scan.
 #[derive(Debug, Clone)]
@@ -79,6 +80,8 @@ pub struct FoundQuery {
     pub n_compared: usize,
     /// The nearest of them, the nearest first.
     pub nearest: Vec<Neighbour>,
+    /// The first of these that most modules of the query have no partner in, by its place.
+    pub few_meet: Option<(usize, FewMeet)>,
 }
 
 /// An adapter of the scan next to a query.
@@ -174,6 +177,8 @@ impl Search {
             all.sort_by(nearer);
             all.truncate(self.top);
             relations::find(&bases, &query.adapter, &mut all);
+            let few_meet = |one: &Neighbour| queries.plan.few_meet(queries.n_adapters + n as u32, one.id);
+            let few_meet = all.iter().enumerate().find_map(|(place, one)| Some((place, few_meet(one)?)));
             FoundQuery {
                 path: query.adapter.path().to_owned(),
                 n_modules: query.n_modules,
@@ -182,6 +187,7 @@ impl Search {
                 unread: query.adapter.unread_parts().to_vec(),
                 n_compared,
                 nearest: all,
+                few_meet,
             }
         };
         Ok(Found {

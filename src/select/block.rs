@@ -31,7 +31,12 @@ pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) ->
                 _ => format!("the middle one of {n} blocks that have them in both files"),
             };
             let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(&path));
-            return Ok(Selected { pairs, note: Some(note), only: candidates.only });
+            return Ok(Selected {
+                pairs,
+                note: Some(note),
+                only: candidates.only,
+                few_meet: candidates.few_meet,
+            });
         }
     }
     if !asked.by_default {
@@ -42,7 +47,7 @@ pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) ->
     pairs.truncate(N_FIRST);
     let note =
         format!("no block has {what} in both files: took the first {} of {in_common} in common", pairs.len());
-    Ok(Selected { pairs, note: Some(note), only: candidates.only })
+    Ok(Selected { pairs, note: Some(note), only: candidates.only, few_meet: candidates.few_meet })
 }
 
 /// The modules under one path.

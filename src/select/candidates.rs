@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
+use crate::select::few_meet::FewMeet;
 use crate::select::matching::{Joined, Matching};
 use crate::select::named::Named;
 use crate::select::{ModulePair, different_models};
@@ -16,6 +17,8 @@ pub(super) struct Candidates<'a> {
     pub(super) pairs: Vec<ModulePair>,
     /// Modules of the first adapter that the second does not have, and the reverse.
     pub(super) only: [Vec<Arc<Module>>; 2],
+    /// Whether most modules have no partner, before anything is narrowed.
+    pub(super) few_meet: Option<FewMeet>,
 }
 
 impl<'a> Candidates<'a> {
@@ -32,7 +35,10 @@ impl<'a> Candidates<'a> {
             let fault = Fault::new(found, expected).at(first.path());
             return Err(fault.remedy(no_match(first, second)).invalid());
         }
-        Ok(Self { adapters: [first, second], pairs, only })
+        // As the files have them: canonical names hide what the two spellings are.
+        let left = only.each_ref().map(|only| only.iter().map(|module| module.original.as_str()));
+        let few_meet = FewMeet::of(pairs.len(), left);
+        Ok(Self { adapters: [first, second], pairs, only, few_meet })
     }
 
     /// Keeps the modules that pass.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::adapter::{Adapter, Module, Side};
 use crate::error::{Fault, Result};
 use crate::names::natural_cmp;
-use crate::select::{ModulePair, Selection};
+use crate::select::{FewMeet, ModulePair, Selection};
 
 /// The modules that every adapter has.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct InAll {
     pub modules: Vec<Vec<Arc<Module>>>,
     /// Names of the modules that some of the adapters have, but not all, in natural order.
     pub left_out: Vec<String>,
+    /// The places of adapters most of whose modules do not meet those of the first one.
+    pub few_meet: Vec<(usize, FewMeet)>,
 }
 
 impl Selection {
@@ -36,8 +38,10 @@ impl Selection {
         }
         let mut modules: Vec<Vec<Arc<Module>>> = vec![];
         let mut left_out = BTreeSet::new();
+        let mut few_meet = vec![];
         for (place, other) in (1..).zip(others) {
             let selected = self.select(first, other, side)?;
+            few_meet.extend(selected.few_meet.map(|few| (place, few)));
             left_out.extend(selected.only.iter().flatten().map(|module| module.name.clone()));
             for ModulePair { first, second } in selected.pairs {
                 if place == 1 {
@@ -62,7 +66,7 @@ impl Selection {
         }
         let mut left_out: Vec<String> = left_out.into_iter().collect();
         left_out.sort_by(|a, b| natural_cmp(a, b));
-        Ok(InAll { modules, left_out })
+        Ok(InAll { modules, left_out, few_meet })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod block;
 mod candidates;
+mod few_meet;
 mod in_all;
 mod layers;
 mod matching;
@@ -11,6 +12,7 @@ mod projections;
 
 use std::sync::Arc;
 
+pub use few_meet::FewMeet;
 pub use in_all::InAll;
 pub use layers::Layers;
 pub use matching::Matching;
@@ -44,6 +46,8 @@ pub struct Selected {
     pub note: Option<String>,
     /// The modules of what was asked for that the first adapter alone has, and those that the second alone has.
     pub only: [Vec<Arc<Module>>; 2],
+    /// Whether most modules of the two adapters have no partner, whatever was asked for.
+    pub few_meet: Option<FewMeet>,
 }
 
 /// One module of two adapters, which it shares with them.
@@ -174,7 +178,7 @@ impl Selection {
         // Of all modules, those in one file alone are too many to name; the caller has them.
         notes.extend(candidates.only_in_one().filter(|_| !self.takes_all()));
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Ok(Selected { pairs: candidates.pairs, note, only: candidates.only })
+        Ok(Selected { pairs: candidates.pairs, note, only: candidates.only, few_meet: candidates.few_meet })
     }
 
     fn takes_all(&self) -> bool {

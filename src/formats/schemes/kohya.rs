@@ -45,6 +45,7 @@ const FRONTS: &[(&str, &str)] = &[
     ("lora_te2_", "text_encoder_2."),
     ("lora_te3_", "text_encoder_3."),
     ("lora_te_", "text_encoder."),
+    ("lora_prior_te_", "text_encoder."),
     ("lora_transformer_", ""),
     ("lora_prior_unet_", ""),
     ("lycoris_", ""),
@@ -62,7 +63,9 @@ fn path(module: &str) -> String {
     let Some((front, component)) = FRONTS.iter().find(|(front, _)| module.starts_with(front)) else {
         return module.to_owned();
     };
-    let mut words = &module[front.len()..];
+    // VideoX-Fun joins an empty part to the front, and so has two underscores there.
+    let words = &module[front.len()..];
+    let mut words = words.strip_prefix('_').filter(|_| dotted(words).is_none()).unwrap_or(words);
     for doubled in ["unet_", "transformer_"] {
         // `transformer_blocks` is not a doubled front.
         if let Some(inner) = words.strip_prefix(doubled).filter(|_| dotted(words).is_none()) {
@@ -100,6 +103,8 @@ mod tests {
             ("lycoris_model_layers_3_self_attn_q_proj", "model.layers.3.self_attn.q_proj"),
             ("lora_unet_unet_mid_block_attentions_0_transformer_blocks_0_attn1_processor_to_out", TO_OUT),
             ("lora_unet_my_blocks_0_thing", "my_blocks_0_thing"),
+            ("lora_unet__blocks_0_self_attn_q", "blocks.0.self_attn.q"),
+            ("lora_unet_layers_0_feed_forward_w1", "layers.0.feed_forward.w1"),
             (
                 "diffusion_model.double_blocks.0.img_attn.proj",
                 "diffusion_model.double_blocks.0.img_attn.proj",
