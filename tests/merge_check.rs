@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use common::command::{self, folder, shown, text};
 use common::files::data;
 use common::planted::{Planted, adapter, random, write};
 use faer::Mat;
@@ -270,20 +270,7 @@ fn updates_of_other_shapes_and_lone_adapters_are_refused() {
 }
 
 fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
-    command.arg("merge-check").args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
-
-fn shown(path: &Path) -> &str {
-    path.to_str().unwrap()
+    command::run("merge-check", args)
 }
 
 #[test]

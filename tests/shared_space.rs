@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use common::checkpoints::{Checkpoint, QUERY, VALUE};
+use common::command::{self, folder, shown, text};
 use common::planted::{Planted, adapter, random};
 use faer::Mat;
 use lorascope::shared_space::{N_FOLDS, SharedSpace, shared_space};
@@ -217,20 +217,7 @@ fn a_shared_start_is_marked_on_the_sides_that_it_decides() {
 }
 
 fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lorascope"));
-    command.arg("shared").args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
-
-fn shown(path: &Path) -> &str {
-    path.to_str().unwrap()
+    command::run("shared", args)
 }
 
 #[test]

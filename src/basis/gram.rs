@@ -16,6 +16,8 @@ pub(super) struct Gram {
     pub(super) sigma: Vec<f64>,
     /// W·Σ⁻¹, (r, r): X times this are the left-singular vectors.
     pub(super) weights: Mat<f64>,
+    /// XᵀX itself, the lower half.
+    pub(super) matrix: Mat<f64>,
 }
 
 /// The spectrum of Xᵀ for `rows` of (r, d), row-major with d ≥ r. `None` where [`is_accurate`] says that the error may be
@@ -24,13 +26,14 @@ pub(super) fn factorise(rows: &[f64], r: usize) -> Option<Gram> {
     if rows.len() / r < r {
         return None;
     }
-    let (lambda, w) = eigen::symmetric(&thin::gram(rows, r))?;
+    let matrix = thin::gram(rows, r);
+    let (lambda, w) = eigen::symmetric(&matrix)?;
     if !is_accurate(&lambda) {
         return None;
     }
     let sigma: Vec<f64> = lambda.iter().map(|lambda| lambda.sqrt()).collect();
     let weights = Mat::from_fn(r, r, |i, k| w[(i, k)] / sigma[k]);
-    Some(Gram { sigma, weights })
+    Some(Gram { sigma, weights, matrix })
 }
 
 impl Gram {

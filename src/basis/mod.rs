@@ -19,12 +19,14 @@ use std::borrow::Cow;
 use faer::MatRef;
 
 pub use self::flaw::{Flaw, FlawedModule};
+use self::gram::Gram;
 pub use self::inner::Update;
 use self::noise::Bounds;
 pub(crate) use self::numbers::{Numbers, Wanted};
 use self::scale::Scaled;
 use self::svd::Spectrum;
 use self::update::Vectors;
+pub(crate) use self::update_factors::Part;
 pub use self::update_factors::UpdateFactors;
 pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
@@ -55,6 +57,19 @@ impl Basis {
         Numbers::read(module, side, Wanted::Side)?.basis(side).map_err(Flaw::into_error)
     }
 
+    /// The basis of one factor of an update, and the update, of which the basis is a part where none of its directions is left
+    /// out: `UpdateFactors::part_of`.
+    #[cfg(feature = "scan")]
+    pub(crate) fn and_update(update: Update<'_>, side: Side) -> Result<(Self, UpdateFactors)> {
+        let factor = if side == Side::B { update.b } else { update.a };
+        let (basis, gram) = Self::through_gram(factor, side)?;
+        let factors = match gram {
+            Some(gram) if basis.n_dropped() == 0 => UpdateFactors::on(update, side, &basis, &gram)?,
+            _ => UpdateFactors::of_any(update)?,
+        };
+        Ok((basis, factors))
+    }
+
     /// Factorises a factor: A as (rank, d) for `Side::A`, B as (d, rank) for `Side::B`.
     ///
     /// In f64 on the calling thread: through the Gram matrix where its error bound keeps φ within 1e-6, else QR first and
@@ -64,6 +79,11 @@ impl Basis {
     /// `Unsupported` for a matrix without a direction above its own rounding noise, such as a B that was never trained;
     /// `Invalid` for a number that is not finite, a matrix without entries, or a side that needs both factors.
     pub fn of_matrix(matrix: &Matrix, side: Side) -> Result<Self> {
+        Ok(Self::through_gram(matrix, side)?.0)
+    }
+
+    /// As [`Basis::of_matrix`], with the spectrum of the Gram matrix where it came from there.
+    fn through_gram(matrix: &Matrix, side: Side) -> Result<(Self, Option<Gram>)> {
         let scaled = if side == Side::B { Scaled::of_b(matrix) } else { Scaled::new(matrix) }?;
         // (r, d), whose right-singular vectors are sought: A as it is, or B's transpose.
         let (rows, r) = match side {
@@ -78,11 +98,14 @@ impl Basis {
         let scale = |sigma: &[f64]| sigma.iter().map(|sigma| sigma * scaled.unit).collect();
         let shape = Shape { r, d, dtype: matrix.dtype };
         if let Some(gram) = gram::factorise(&rows, r) {
-            return shape.basis(scale(&gram.sigma), bounds(gram.sigma[0]), |q| gram.vectors(&rows, q));
+            let vectors = |q| gram.vectors(&rows, q);
+            let basis = shape.basis(scale(&gram.sigma), bounds(gram.sigma[0]), vectors)?;
+            return Ok((basis, Some(gram)));
         }
         let x = MatRef::from_row_major_slice(&rows, r, d).transpose();
         let spectrum = svd::left_singular(x)?;
-        shape.basis(scale(&spectrum.sigma), bounds(spectrum.sigma[0]), |q| spectrum.rows(q))
+        let basis = shape.basis(scale(&spectrum.sigma), bounds(spectrum.sigma[0]), |q| spectrum.rows(q))?;
+        Ok((basis, None))
     }
 
     /// Factorises an update ΔW = s·B·A from A, (rank, d_in), and B, (d_out, rank), without forming it: right-singular
@@ -190,6 +213,12 @@ impl Basis {
     /// The basis vectors, (q, d) row-major, by falling singular value. Their signs are arbitrary.
     pub fn rows(&self) -> &[f32] {
         &self.rows
+    }
+
+    /// The memory of the basis vectors, for other numbers.
+    #[cfg(feature = "scan")]
+    pub(crate) fn into_rows(self) -> Vec<f32> {
+        self.rows
     }
 
     /// The q singular values, falling.

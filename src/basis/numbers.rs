@@ -4,6 +4,8 @@
 //! cannot be read, leave both unknown. Each factor counts only for what needs it: a side that needs one is measured whatever
 //! the other is.
 
+#[cfg(feature = "scan")]
+use super::UpdateFactors;
 use super::flaw::Flaw;
 use super::{Basis, Update};
 use crate::adapter::{Factor, Matrix, Module, Side};
@@ -102,6 +104,36 @@ impl<'a> Numbers<'a> {
                     .map_err(|error| Flaw::without_basis("ΔW", error, b))
             }
         }
+    }
+
+    /// As [`Numbers::basis`], with the update itself, whose norm is NaN where it is not known. The basis is a part of it where it is
+    /// one of A's or B's and none of its directions is left out.
+    ///
+    /// # Errors
+    /// As [`Numbers::basis`].
+    ///
+    /// # Panics
+    /// If A or B was not read.
+    #[cfg(feature = "scan")]
+    pub(crate) fn basis_and_update(&self, side: Side) -> Result<(Basis, UpdateFactors), Flaw> {
+        let Module { a, b, .. } = self.module;
+        let together = match side {
+            Side::A => Some(("A", &self.a, a)),
+            Side::B => Some(("B", &self.b, b)),
+            Side::DwLeft | Side::DwRight => None,
+        };
+        let update = self.update();
+        if let (Ok(update), Some((symbol, read, factor))) = (&update, together) {
+            self.not_zero(read, factor)?;
+            return Basis::and_update(*update, side)
+                .map_err(|error| Flaw::without_basis(symbol, error, factor));
+        }
+        let basis = self.basis(side)?;
+        let factors = match update {
+            Ok(update) => UpdateFactors::of_any(update),
+            Err(_) => UpdateFactors::empty(a.cols, b.rows, f64::NAN),
+        };
+        Ok((basis, factors.map_err(|error| Flaw::without_basis("ΔW", error, b))?))
     }
 
     /// The update, with a scaling of 1 where the files do not determine it. It may be zero.

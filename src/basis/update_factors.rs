@@ -1,20 +1,27 @@
-//! An update in the form that engines multiply: ΔW/‖ΔW‖ = Σₖ xₖ·vₖᵀ.
+//! An update in the form that engines multiply: ΔW/‖ΔW‖ = Σₖ xₖ·yₖᵀ, where either the yₖ or the xₖ are orthonormal.
+
+#[cfg(feature = "scan")]
+use std::borrow::Cow;
 
 use faer::Mat;
 
+#[cfg(feature = "scan")]
+use super::gram::Gram;
 use super::scale::Scaled;
 use super::{Basis, Update, eigen, thin, transposed};
-
+#[cfg(feature = "scan")]
+use crate::adapter::Side;
 use crate::error::{Fault, Result};
 use crate::kernels::pair_stats::COLUMNS;
 
-/// An update ΔW = s·B·A of one module, factorised so that its inner products with others lose no digits: the vₖ are
-/// orthonormal in the d_in dimensions of the input, and the xₖ, in the d_out dimensions of the output, have Σ‖xₖ‖² = 1.
+/// An update ΔW = s·B·A of one module, factorised so that its inner products with others lose no digits: ΔW/‖ΔW‖ is the sum of
+/// some xₖ·yₖᵀ. The yₖ are orthonormal in the d_in dimensions of the input, and the xₖ, in the d_out dimensions of the output,
+/// have Σ‖xₖ‖² = 1; or the other way round.
 ///
 /// No direction is left out: what rounding to the stored type made is a part of the update as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateFactors {
-    /// A row xₖ, zeros up to `split`, vₖ for each k; one row of zeros for no update.
+    /// A row xₖ, zeros up to `split`, yₖ for each k; one row of zeros for no update.
     joined: Basis,
     split: usize,
     d_out: usize,
@@ -50,6 +57,52 @@ impl UpdateFactors {
             }
             _ => Self::empty(a.cols, b.rows, 0.0),
         }
+    }
+
+    /// As [`UpdateFactors::of`]; what is not finite has a norm of NaN.
+    ///
+    /// # Errors
+    /// `Invalid` for factors without entries.
+    #[cfg(feature = "scan")]
+    pub(super) fn of_any(update: Update<'_>) -> Result<Self> {
+        Self::of(update).or_else(|_| Self::empty(update.a.cols, update.b.rows, f64::NAN))
+    }
+
+    /// As [`UpdateFactors::of`], of factors of which one, A on side a and B on side b, has this basis of all its directions by
+    /// the spectrum of its Gram matrix. The basis is a part of the rows.
+    ///
+    /// With the r rows X of that factor and O of the other one, X = Σₖ uₖ·σₖ·vₖᵀ, the update is Oᵀ·X or its transpose, which is
+    /// Σₖ (Oᵀ·uₖ·σₖ)·vₖᵀ.
+    ///
+    /// # Errors
+    /// As [`UpdateFactors::of_any`].
+    #[cfg(feature = "scan")]
+    pub(super) fn on(update: Update<'_>, side: Side, basis: &Basis, gram: &Gram) -> Result<Self> {
+        let Update { a, b, scaling } = update;
+        if a.rows != b.cols || !update.is_finite() {
+            return Self::of_any(update);
+        }
+        let (r, is_of_b) = (a.rows, side == Side::B);
+        // A factor of zeros has zeros for its part.
+        let (mut norm, mut weighted) = (0.0, vec![0.0; r * if is_of_b { a.cols } else { b.rows }]);
+        if let Ok(other) = Scaled::new(if is_of_b { a } else { b }) {
+            let rows = match is_of_b {
+                true => Cow::Borrowed(other.values()),
+                false => Cow::Owned(transposed(other.values(), r)),
+            };
+            // Of the update but for its sign and the powers of two that were taken out of the numbers.
+            let of_numbers = product_norm(&gram.matrix, &thin::gram(&rows, r));
+            if of_numbers > 0.0 && scaling != 0.0 {
+                let scale = scaling.signum() / of_numbers;
+                let weight = |i, k| scale * gram.weights[(i, k)] * gram.sigma[k] * gram.sigma[k];
+                weighted = thin::combine(&rows, Mat::from_fn(r, r, weight).as_ref());
+                norm = of_numbers * scaling.abs() * other.unit * (basis.sigma()[0] / gram.sigma[0]);
+            }
+        }
+        let (x, y) = if is_of_b { (basis.rows(), &weighted[..]) } else { (&weighted[..], basis.rows()) };
+        let split = b.rows.next_multiple_of(COLUMNS);
+        let joined = Basis::from_rows(split + a.cols, join(x, b.rows, y, a.cols), vec![1.0; r])?;
+        Ok(Self { joined, split, d_out: b.rows, norm })
     }
 
     /// An update without directions: of zeros, or with a norm of NaN for one that is not known.
@@ -104,20 +157,47 @@ impl UpdateFactors {
         self.joined.q()
     }
 
+    /// Which part of the joined rows these basis vectors are, if they are one and nothing else is there.
+    #[cfg(feature = "scan")]
+    pub(crate) fn part_of(&self, basis: &Basis) -> Option<Part> {
+        let (d, split, n) = (self.joined.d(), self.split, self.n_terms());
+        let is_part = |start: usize, end: usize| {
+            let rows = self.joined.rows().chunks_exact(d).map(|row| &row[start..end]);
+            basis.q() == n && basis.d() == end - start && rows.eq(basis.rows().chunks_exact(basis.d()))
+        };
+        let right = is_part(split, d).then_some(Part::Right);
+        right.or_else(|| is_part(0, self.d_out).then_some(Part::Left))
+    }
+
     /// Whether there is an update, so that it has a cosine with others.
     pub fn is_there(&self) -> bool {
         self.norm > 0.0
     }
 
-    /// The rows xₖ, zeros up to [`UpdateFactors::split`], vₖ.
+    /// The rows xₖ, zeros up to [`UpdateFactors::split`], yₖ.
     pub(crate) fn joined(&self) -> &Basis {
         &self.joined
     }
 
-    /// Where vₖ begins in a row.
+    /// The memory of the joined rows, for other numbers.
+    #[cfg(feature = "scan")]
+    pub(crate) fn into_rows(self) -> Vec<f32> {
+        self.joined.into_rows()
+    }
+
+    /// Where yₖ begins in a row.
     pub(crate) fn split(&self) -> usize {
         self.split
     }
+}
+
+/// A part of the joined rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The xₖ.
+    Left,
+    /// The yₖ.
+    Right,
 }
 
 /// What the two Gram matrices of an update say.
@@ -136,12 +216,7 @@ impl Product {
         let (lambda, u) = eigen::symmetric(&gram_a)?;
         let least = lambda[0] * f64::EPSILON * r as f64;
         let sigma: Vec<f64> = lambda.iter().map(|lambda| lambda.max(least).sqrt()).collect();
-        // Only the lower halves are there.
-        let row = |i: usize| {
-            let below: f64 = (0..i).map(|j| gram_a[(i, j)] * gram_b[(i, j)]).sum();
-            2.0 * below + gram_a[(i, i)] * gram_b[(i, i)]
-        };
-        let norm = (0..r).map(row).sum::<f64>().max(0.0).sqrt();
+        let norm = product_norm(&gram_a, &gram_b);
         let n_kept = r.min(rows_a.len() / r);
         (norm > 0.0).then_some(Self { u, sigma, n_kept, norm })
     }
@@ -157,14 +232,23 @@ impl Product {
     }
 }
 
-/// Each xₖ, filled up with zeros, and vₖ.
-fn join(x: &[f32], d_out: usize, v: &[f32], d_in: usize) -> Vec<f32> {
+/// ‖B·A‖_F of the lower halves of A·Aᵀ and Bᵀ·B.
+fn product_norm(gram_a: &Mat<f64>, gram_b: &Mat<f64>) -> f64 {
+    let row = |i: usize| {
+        let below: f64 = (0..i).map(|j| gram_a[(i, j)] * gram_b[(i, j)]).sum();
+        2.0 * below + gram_a[(i, i)] * gram_b[(i, i)]
+    };
+    (0..gram_a.nrows()).map(row).sum::<f64>().max(0.0).sqrt()
+}
+
+/// Each xₖ, filled up with zeros, and yₖ.
+pub(super) fn join(x: &[f32], d_out: usize, y: &[f32], d_in: usize) -> Vec<f32> {
     let split = d_out.next_multiple_of(COLUMNS);
     let mut joined = Vec::with_capacity(x.len() / d_out * (split + d_in));
-    for (x, v) in x.chunks_exact(d_out).zip(v.chunks_exact(d_in)) {
+    for (x, y) in x.chunks_exact(d_out).zip(y.chunks_exact(d_in)) {
         joined.extend_from_slice(x);
         joined.resize(joined.len() + split - d_out, 0.0);
-        joined.extend_from_slice(v);
+        joined.extend_from_slice(y);
     }
     joined
 }
@@ -202,6 +286,35 @@ mod tests {
                 assert!((factors.norm() / norm - 1.0).abs() < 1e-12);
                 assert_eq!((factors.d_in(), factors.d_out()), (d_in, d_out));
             }
+        }
+    }
+
+    #[cfg(feature = "scan")]
+    #[test]
+    fn a_basis_of_a_factor_is_a_part_of_the_rows_and_the_update_the_same() {
+        let matrix = |rows, cols, seed| {
+            let matrix = random::gaussian(rows, cols, seed, 0);
+            Matrix { dtype: crate::adapter::Dtype::F32, ..matrix }
+        };
+        for (r, d_in, d_out) in [(1, 9, 7), (4, 250, 31), (16, 40, 64)] {
+            let (a, b) = (matrix(r, d_in, 1), matrix(d_out, r, 2));
+            let update = Update { a: &a, b: &b, scaling: -0.5 };
+            let plain = UpdateFactors::of(update).unwrap();
+            for (side, part) in [(Side::A, Part::Right), (Side::B, Part::Left)] {
+                let (basis, factors) = Basis::and_update(update, side).unwrap();
+                assert_eq!((factors.part_of(&basis), plain.n_terms()), (Some(part), factors.n_terms()));
+                assert!((cosine(&factors, &plain) - 1.0).abs() < 1e-6, "{side}");
+                assert!((factors.norm() / plain.norm() - 1.0).abs() < 1e-12, "{side}");
+                let zero = Matrix { values: vec![0.0; b.values.len()], ..b.clone() };
+                let zero = Update { b: &zero, ..update };
+                if side == Side::A {
+                    let (basis, none) = Basis::and_update(zero, side).unwrap();
+                    assert_eq!((none.part_of(&basis), none.norm()), (Some(part), 0.0));
+                    assert!(!none.is_there());
+                }
+            }
+            let other = Basis::of_matrix(&matrix(r, d_in, 3), Side::A).unwrap();
+            assert_eq!(plain.part_of(&other), None);
         }
     }
 

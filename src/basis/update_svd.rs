@@ -4,7 +4,8 @@ use faer::Mat;
 
 use super::scale::Scaled;
 use super::update::{self, Vectors};
-use super::{Flaw, Numbers, Update, eigen, noise, thin, transposed};
+use super::update_factors::join;
+use super::{Basis, Flaw, Numbers, Update, eigen, noise, thin, transposed};
 use crate::adapter::{Matrix, Module};
 use crate::error::Result;
 use crate::simd;
@@ -12,16 +13,25 @@ use crate::simd;
 /// The smallest ratio of eigenvalues that is trusted of a Gram matrix: vectors are orthonormal within 2⁻⁵² over it, 2e-8.
 const LEAST_RATIO: f64 = 1e-8;
 
-/// ΔW = s·B·A of a module as U·diag(σ)·Vᵀ.
+/// ΔW = s·B·A of a module as U·diag(σ)·Vᵀ, all of it: no direction is left out.
 pub(crate) struct UpdateSvd {
-    /// All n singular values, falling, with |s|; none for an update of zeros.
-    pub(crate) sigma: Vec<f64>,
+    /// A row uₖ, with the sign of s, zeros up to `split`, vₖ for each singular value, which are with |s|; one row of zeros for
+    /// an update of zeros.
+    joined: Basis,
+    split: usize,
+    q: usize,
+    norm: f64,
+}
+
+/// But for s.
+struct Svd {
+    sigma: Vec<f64>,
     /// How many of them are above what rounding to the stored type could have made.
-    pub(crate) q: usize,
-    /// Uᵀ, (n, d_out) row-major, with the sign of s.
-    pub(crate) left: Vec<f32>,
+    q: usize,
+    /// Uᵀ, (n, d_out) row-major.
+    left: Vec<f32>,
     /// Vᵀ, (n, d_in) row-major.
-    pub(crate) right: Vec<f32>,
+    right: Vec<f32>,
 }
 
 impl UpdateSvd {
@@ -30,28 +40,56 @@ impl UpdateSvd {
     /// # Errors
     /// What is wrong with the numbers; an update of zeros is not an error.
     pub(crate) fn of(module: &Module, numbers: &Numbers<'_>) -> Result<Self, Flaw> {
+        let flaw = |error| Flaw::without_basis("ΔW", error, &module.b);
         let Update { a, b, scaling } = numbers.update()?;
         if scaling == 0.0 || [a, b].iter().any(|factor| simd::largest(&factor.values) == 0.0) {
-            return Ok(Self { sigma: vec![], q: 0, left: vec![], right: vec![] });
+            let none = Svd { sigma: vec![0.0], q: 0, left: vec![0.0; b.rows], right: vec![0.0; a.cols] };
+            return Self::joined(none, scaling, [a.cols, b.rows]).map_err(flaw);
         }
         let found = through_grams(a, b).map_or_else(|| through_qr(a, b), Ok);
-        let mut update = found.map_err(|error| Flaw::without_basis("ΔW", error, &module.b))?;
-        update.sigma.iter_mut().for_each(|sigma| *sigma *= scaling.abs());
+        Self::joined(found.map_err(flaw)?, scaling, [a.cols, b.rows]).map_err(flaw)
+    }
+
+    fn joined(mut svd: Svd, scaling: f64, [d_in, d_out]: [usize; 2]) -> Result<Self> {
         if scaling < 0.0 {
-            update.left.iter_mut().for_each(|x| *x = -*x);
+            svd.left.iter_mut().for_each(|x| *x = -*x);
         }
-        Ok(update)
+        let sigma: Vec<f64> = svd.sigma.iter().map(|sigma| sigma * scaling.abs()).collect();
+        let norm = sigma.iter().map(|sigma| sigma * sigma).sum::<f64>().sqrt();
+        let rows = join(&svd.left, d_out, &svd.right, d_in);
+        let d = rows.len() / sigma.len();
+        Ok(Self { joined: Basis::from_rows(d, rows, sigma)?, split: d - d_in, q: svd.q, norm })
+    }
+
+    /// The rows uₖ, zeros up to [`UpdateSvd::split`], vₖ, and the singular values.
+    pub(crate) fn rows(&self) -> &Basis {
+        &self.joined
+    }
+
+    /// Where vₖ begins in a row.
+    pub(crate) fn split(&self) -> usize {
+        self.split
+    }
+
+    /// How many directions are above what rounding to the stored type could have made; 0 for an update of zeros.
+    pub(crate) fn q(&self) -> usize {
+        self.q
+    }
+
+    /// ‖ΔW‖_F.
+    pub(crate) fn norm(&self) -> f64 {
+        self.norm
     }
 }
 
 /// By QR of both factors and a small SVD, which lose no digits.
-fn through_qr(a: &Matrix, b: &Matrix) -> Result<UpdateSvd> {
+fn through_qr(a: &Matrix, b: &Matrix) -> Result<Svd> {
     let update = update::singular(a, b)?;
     let rows = |vectors: Mat<f64>| {
         let columns = (0..vectors.ncols()).flat_map(|k| vectors.col_as_slice(k).iter().map(|&x| x as f32));
         columns.collect()
     };
-    Ok(UpdateSvd {
+    Ok(Svd {
         q: update.sigma.iter().filter(|&&sigma| sigma > update.bounds.floor).count(),
         left: rows(update.vectors(Vectors::Left)),
         right: rows(update.vectors(Vectors::Right)),
@@ -64,7 +102,7 @@ fn through_qr(a: &Matrix, b: &Matrix) -> Result<UpdateSvd> {
 ///
 /// With BᵀB = W·Λ·Wᵀ, B = Q·C for C = Λ^(1/2)·Wᵀ and orthonormal Q = B·W·Λ^(−1/2); with C·AAᵀ·Cᵀ = X·Σ²·Xᵀ, ΔW =
 /// (Q·X)·Σ·(Σ⁻¹·Xᵀ·C·A).
-fn through_grams(a: &Matrix, b: &Matrix) -> Option<UpdateSvd> {
+fn through_grams(a: &Matrix, b: &Matrix) -> Option<Svd> {
     let (r, d_in, d_out) = (a.rows, a.cols, b.rows);
     let (scaled_a, scaled_b) = (Scaled::new(a).ok()?, Scaled::of_b(b).ok()?);
     if r > d_in.min(d_out) || [&scaled_a, &scaled_b].iter().any(|scaled| scaled.unit != 1.0) {
@@ -86,7 +124,7 @@ fn through_grams(a: &Matrix, b: &Matrix) -> Option<UpdateSvd> {
     let nu = noise::nu(b, r, d_out) * sigma_a + sigma_b * noise::nu(a, r, d_in);
     let floor = noise::bounds(nu, r.max(d_in).max(d_out), sigma_a * sigma_b).floor;
     let q = sigma.iter().filter(|&&sigma| sigma > floor).count();
-    Some(UpdateSvd { sigma, q, left, right })
+    Some(Svd { sigma, q, left, right })
 }
 
 /// Eigenvalues, falling, and vectors, if the smallest of the values has its digits.
@@ -119,7 +157,7 @@ mod tests {
     }
 
     /// The largest error of U·diag(σ)·Vᵀ and of the products of its vectors with each other.
-    fn error(a: &Matrix, b: &Matrix, found: &UpdateSvd) -> f64 {
+    fn error(a: &Matrix, b: &Matrix, found: &Svd) -> f64 {
         let (n, d_in, d_out) = (found.sigma.len(), a.cols, b.rows);
         let rows = |rows: &[f32], d: usize| Mat::from_fn(n, d, |k, i| f64::from(rows[k * d + i]));
         let (u, v) = (rows(&found.left, d_out), rows(&found.right, d_in));

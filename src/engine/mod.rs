@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use block::{Block, Pairs};
 pub use choice::{EngineChoice, EngineWarning, GpuChoice, OpenedEngine, Opening, Request, Work, open};
 pub use cpu::CpuEngine;
+pub(crate) use cpu::UpdateOverlap;
+#[cfg(feature = "scan")]
+pub(crate) use cpu::{PackedBases, PackedScratch};
 #[cfg(feature = "gpu")]
 pub use gpu::{GpuEngine, tune};
 pub use painter::{CpuPainter, Painter};
@@ -58,6 +61,19 @@ pub trait Engine: Painter {
     /// # Errors
     /// `Invalid` when updates have different shapes; `Gpu` when the device fails.
     fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines>;
+
+    /// [`Engine::pair_stats`] of bases and [`Engine::update_cosines`] of the updates that they belong to, for the same pairs: the
+    /// same numbers, to the last bit, which an engine may make of fewer products than both take.
+    ///
+    /// # Errors
+    /// As those two.
+    fn stats_and_cosines(
+        &self,
+        block: &Block<'_>,
+        updates: &UpdateBlock<'_>,
+    ) -> Result<(BlockStats, BlockCosines)> {
+        Ok((self.pair_stats(block)?, self.update_cosines(updates)?))
+    }
 
     /// What went wrong since the last call and was made good by smaller work or by the CPU engine, one line each.
     fn take_warnings(&self) -> Vec<String> {

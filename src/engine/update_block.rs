@@ -1,7 +1,7 @@
 //! A block of pairs of updates of which the cosines are wanted.
 
 use super::{Block, Pairs};
-use crate::basis::UpdateFactors;
+use crate::basis::{Part, UpdateFactors};
 use crate::error::{Fault, Result};
 
 /// Pairs of updates of one module.
@@ -29,10 +29,10 @@ impl UpdateBlock<'_> {
     ///
     /// # Errors
     /// Those of `cosines`; `Invalid` when the updates have different shapes.
-    pub(super) fn run(
+    pub(super) fn run<T>(
         &self,
-        cosines: impl FnOnce(&Block<'_>, usize) -> Result<(Vec<f32>, Option<String>)>,
-    ) -> Result<BlockCosines> {
+        cosines: impl FnOnce(&Block<'_>, usize) -> Result<(Vec<f32>, T)>,
+    ) -> Result<(Vec<f32>, T)> {
         let shape = |update: &&UpdateFactors| (update.d_out(), update.d_in());
         let mut updates = self.a.iter().chain(self.b);
         let Some(first) = updates.next() else {
@@ -46,12 +46,28 @@ impl UpdateBlock<'_> {
         let bases =
             [self.a, self.b].map(|updates| updates.iter().map(|update| update.joined()).collect::<Vec<_>>());
         let block = Block { a: &bases[0], b: &bases[1], pairs: self.pairs, cells: &[] };
-        let (mut values, fallback) = cosines(&block, first.split())?;
+        let (mut values, other) = cosines(&block, first.split())?;
         for ((a, b), value) in block.places().zip(&mut values) {
             if !self.a[a].is_there() || !self.b[b].is_there() {
                 *value = f32::NAN;
             }
         }
-        Ok(BlockCosines { values, fallback })
+        Ok((values, other))
+    }
+
+    /// Which part of the updates' rows the bases of a block of the same pairs are, if they are the same part of all: its product
+    /// then is that of the bases.
+    pub(super) fn part_of(&self, block: &Block<'_>) -> Option<Part> {
+        if (self.a.len(), self.b.len()) != (block.a.len(), block.b.len()) {
+            return None;
+        }
+        // An upper half has one list.
+        let lists = [(self.a, block.a), (self.b, block.b)];
+        let lists = if matches!(self.pairs, Pairs::Upper) { &lists[..1] } else { &lists };
+        let mut parts = lists.iter().flat_map(|(updates, bases)| {
+            updates.iter().zip(bases.iter()).map(|(update, basis)| update.part_of(basis))
+        });
+        let first = parts.next()??;
+        parts.all(|part| part == Some(first)).then_some(first)
     }
 }

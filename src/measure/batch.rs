@@ -41,6 +41,14 @@ pub struct MemberUpdate {
     pub n_weights: usize,
 }
 
+impl MemberUpdate {
+    /// Of an update in the form that engines multiply.
+    #[cfg(feature = "scan")]
+    pub(crate) fn of(update: &crate::basis::UpdateFactors) -> Self {
+        Self { norm: update.norm(), n_weights: update.d_in() * update.d_out() }
+    }
+}
+
 /// What makes the grids of the pairs at these places, in their order.
 pub type MakeGrids<'a> = dyn Fn(&[(usize, usize)]) -> Result<Vec<Grid>> + 'a;
 

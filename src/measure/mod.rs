@@ -83,6 +83,33 @@ pub fn values(batch: &PairBatch<'_>) -> Result<Vec<Values>> {
     Ok(values?.into_iter().flatten().collect())
 }
 
+/// One column of a statistic, for those who need no other.
+#[cfg(feature = "scan")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OneColumn {
+    statistic: usize,
+    place: usize,
+}
+
+#[cfg(feature = "scan")]
+impl OneColumn {
+    /// The column of this name; `None` where it is not among what is wanted.
+    pub(crate) fn find(name: &str, wanted: &Wanted) -> Option<Self> {
+        STATISTICS.iter().enumerate().find_map(|(at, statistic)| {
+            let place = statistic.columns_for(wanted).iter().position(|(column, _)| column == name)?;
+            Some(Self { statistic: at, place })
+        })
+    }
+
+    /// As that column of [`values`].
+    ///
+    /// # Errors
+    /// As [`values`].
+    pub(crate) fn values(self, batch: &PairBatch<'_>) -> Result<Values> {
+        Ok((STATISTICS[self.statistic].values)(batch)?.swap_remove(self.place))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -123,7 +123,7 @@ pub fn whole(pairs: impl IntoIterator<Item = UpdatePair>) -> WholeUpdate {
 }
 
 /// What the modules of two adapters add up to, for [`whole`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct UpdateSums {
     n_modules: usize,
     /// Σ⟨ΔW₁, ΔW₂⟩.

@@ -5,7 +5,6 @@
 //! ⟨ΔW₁, ΔW₂⟩_F / (‖ΔW₁‖_F·‖ΔW₂‖_F), and z = cosine·√(d_in·d_out): for independent rotations of both sides the cosine has
 //! mean 0 and variance 1/(d_in·d_out). No ΔW is formed.
 
-mod products;
 mod verdict;
 
 use std::path::PathBuf;
@@ -17,6 +16,7 @@ use self::verdict::Weighted;
 pub use self::verdict::{COPY_COSINE, DOMINANCE, NOTABLE_COSINE, NOTABLE_Z, Reason, Verdict, Word};
 use crate::adapter::{Adapter, Matrix, Module, Side};
 use crate::basis::{FlawedModule, Numbers, UpdateSvd, Wanted};
+use crate::engine::{CpuEngine, UpdateOverlap};
 use crate::error::{Fault, Result};
 use crate::measure::adjusted::adjusted;
 use crate::measure::chance;
@@ -95,11 +95,6 @@ pub fn pairs(n: usize) -> impl Iterator<Item = [usize; 2]> + Clone {
     (0..n).flat_map(move |a| (a + 1..n).map(move |b| [a, b]))
 }
 
-/// The place of a pair a < b of n among [`pairs`].
-fn place(a: usize, b: usize, n: usize) -> usize {
-    a * (2 * n - a - 1) / 2 + b - a - 1
-}
-
 /// What becomes of adapters in these modules when they are merged with these weights. `done` is called after each module,
 /// from any thread.
 ///
@@ -137,8 +132,9 @@ pub fn merge_check(
         let rows: usize = group.iter().map(|module| module.rank()).sum();
         2 * rows * (group[0].d_in() + group[0].d_out())
     };
+    let engine = CpuEngine::new();
     let found = modules.each(numbers, |group| {
-        let module = of_module(group, weights)?;
+        let module = of_module(&engine, group, weights)?;
         done();
         Ok(module)
     })?;
@@ -181,11 +177,11 @@ fn same_shape(adapters: &[Adapter], group: &[Arc<Module>]) -> Result<()> {
     Ok(())
 }
 
-/// One module, with the inner products; or in which adapters the update is not known.
-fn of_module(
-    group: &[Arc<Module>],
-    weights: &[f64],
-) -> Result<Result<(ModuleMerge, Vec<f64>), Vec<FlawedModule>>> {
+/// A module with its inner products, or in which adapters the update is not known.
+type Merged = Result<(ModuleMerge, Vec<f64>), Vec<FlawedModule>>;
+
+/// One module.
+fn of_module(engine: &CpuEngine, group: &[Arc<Module>], weights: &[f64]) -> Result<Merged> {
     let read = |module: &Arc<Module>| {
         let numbers = Numbers::read(module, Side::DwLeft, Wanted::Both)?;
         Ok(UpdateSvd::of(module, &numbers).map(|update| (update, numbers.into_a())))
@@ -198,21 +194,18 @@ fn of_module(
     let (updates, starts): (Vec<UpdateSvd>, Vec<_>) = read.into_iter().unzip();
     let starts: Vec<Matrix> = starts.into_iter().flatten().collect();
     let (d_in, d_out) = (group[0].d_in(), group[0].d_out());
-    let norms: Vec<f64> = updates
-        .iter()
-        // A sum of nothing would be -0.
-        .map(|update| update.sigma.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt())
-        .collect();
-    let products = products::of_all(&updates);
-    let inner: Vec<f64> = products.iter().map(|product| product.inner).collect();
+    let norms: Vec<f64> = updates.iter().map(UpdateSvd::norm).collect();
+    let overlaps = engine.update_overlaps(&updates)?;
+    let inner = overlaps.iter().zip(pairs(group.len()));
+    let inner: Vec<f64> = inner.map(|(pair, [a, b])| pair.cosine * (norms[a] * norms[b])).collect();
     let spread = |[a, b]: [usize; 2]| norms[a] * norms[b] / ((d_in * d_out) as f64).sqrt();
     let merge = Merge::of(norms.clone(), &inner, spread, weights);
     let overlap = |side: usize, d: usize| {
-        let of_pair = |(product, [a, b]): (&products::Product, [usize; 2])| {
-            let baseline = chance::baseline(updates[a].q, updates[b].q, d);
-            adjusted(product.phi[side], baseline).unwrap_or(f64::NAN)
+        let of_pair = |(pair, [a, b]): (&UpdateOverlap, [usize; 2])| {
+            let baseline = chance::baseline(updates[a].q(), updates[b].q(), d);
+            adjusted(pair.phi[side], baseline).unwrap_or(f64::NAN)
         };
-        products.iter().zip(pairs(group.len())).map(of_pair).collect()
+        overlaps.iter().zip(pairs(group.len())).map(of_pair).collect()
     };
     let module = ModuleMerge {
         name: group[0].name.clone(),

@@ -6,7 +6,7 @@ use super::keep::Keep;
 use super::plan::Plan;
 use super::table::{PairRows, PairTable};
 use crate::basis::UpdateFactors;
-use crate::engine::{Block, Engine, Pair, Pairs, UpdateBlock};
+use crate::engine::{Block, BlockStats, Engine, Pair, Pairs, UpdateBlock};
 use crate::error::Result;
 use crate::measure::start_projection::init_cosine;
 use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted};
@@ -62,11 +62,13 @@ pub fn rows(
     if block.n_pairs() == 0 {
         return Ok(rows);
     }
-    let stats = engine.pair_stats(&block)?;
     let places: Vec<(usize, usize)> = block.places().collect();
     let init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
-    let (cosines, cosine_fallback) =
-        if wanted.update { update_cosines(engine, &sides, &block, &places)? } else { (vec![], None) };
+    let (stats, cosines, cosine_fallback) = if wanted.update {
+        stats_and_cosines(engine, &sides, &block, &places)?
+    } else {
+        (engine.pair_stats(&block)?, vec![], None)
+    };
     let batch = PairBatch {
         wanted,
         a: &members_a,
@@ -89,25 +91,25 @@ pub fn rows(
     Ok(rows)
 }
 
-/// The cosines of the updates of every pair, and the fallback that made them. Pairs of updates of different shapes have none.
-fn update_cosines(
+/// What engines make of the bases of every pair, the cosines of the updates, and the fallback that made those. Pairs of updates of
+/// different shapes have none.
+fn stats_and_cosines(
     engine: &dyn Engine,
     sides: &Sides<'_>,
     block: &Block<'_>,
     places: &[(usize, usize)],
-) -> Result<(Vec<f64>, Option<String>)> {
+) -> Result<(BlockStats, Vec<f64>, Option<String>)> {
     let updates = [&sides.a, &sides.b]
         .map(|side| side.iter().filter_map(|present| present.update).collect::<Vec<&UpdateFactors>>());
     let [a, b] = &updates;
     let mut shapes: Vec<[usize; 2]> = a.iter().chain(b).map(|update| update.shape()).collect();
     shapes.sort_unstable();
     shapes.dedup();
-    let mut cosines = vec![f64::NAN; places.len()];
     if let [_] = shapes[..] {
-        let made = engine.update_cosines(&UpdateBlock { a, b, pairs: block.pairs })?;
-        cosines.iter_mut().zip(made.values).for_each(|(cosine, value)| *cosine = f64::from(value));
-        return Ok((cosines, made.fallback));
+        let (stats, made) = engine.stats_and_cosines(block, &UpdateBlock { a, b, pairs: block.pairs })?;
+        return Ok((stats, made.values.into_iter().map(f64::from).collect(), made.fallback));
     }
+    let mut cosines = vec![f64::NAN; places.len()];
     // One name and one dimension of the side, but another of the other side.
     let mut fallback = None;
     for shape in shapes {
@@ -124,7 +126,7 @@ fn update_cosines(
         of.iter().zip(made.values).for_each(|(&at, value)| cosines[at] = f64::from(value));
         fallback = fallback.or(made.fallback);
     }
-    Ok((cosines, fallback))
+    Ok((engine.pair_stats(block)?, cosines, fallback))
 }
 
 impl<'a> Sides<'a> {
@@ -166,11 +168,7 @@ impl<'a> Present<'a> {
         match record {
             CachedModule::Basis { basis, projection, update } => {
                 let base_model = plan.adapters[id as usize].base_model;
-                let of_member = |update: &UpdateFactors| MemberUpdate {
-                    norm: update.norm(),
-                    n_weights: update.d_in() * update.d_out(),
-                };
-                let member = Member { basis, base_model, update: update.as_ref().map(of_member) };
+                let member = Member { basis, base_model, update: update.as_ref().map(MemberUpdate::of) };
                 Some(Self { id, member, projection, update: update.as_ref() })
             }
             CachedModule::Missing(_) => None,

@@ -16,7 +16,7 @@ use super::inputs::NamedInputs;
 use super::journal::log::{self, Log};
 use super::journal::records::Journal;
 use super::outcome::{ScanEnd, ScanOutcome};
-use super::plan::{Extension, Plan, ScanOptions};
+use super::plan::{Extension, PairChoice, Plan, ScanOptions};
 use super::profile::{Profile, Stage};
 use super::run::{Run, Tally};
 use super::settle::{Settled, Settling};
@@ -26,7 +26,7 @@ use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::Result;
 use crate::files::replace_with_bytes;
-use crate::select::{Layers, Narrowing};
+use crate::select::Layers;
 use crate::sync::lock;
 
 /// What this process does of a plan.
@@ -88,9 +88,7 @@ impl Scan<'_> {
 
     /// What is read of each checkpoint.
     pub(super) fn side_modules(&self) -> Result<SideModules> {
-        let narrowing = Narrowing::default().globs(&self.modules)?;
-        let narrowing = narrowing.layers(self.layers.clone()).projections(&self.projections);
-        Ok(SideModules::new(self.side, narrowing).with_update(self.update))
+        self.options(PairChoice::All).side_modules()
     }
 
     /// How the plan is settled.
@@ -108,7 +106,7 @@ impl Scan<'_> {
     }
 
     /// What changes the table.
-    pub(super) fn options(&self, pairs: super::plan::PairChoice) -> ScanOptions {
+    pub(super) fn options(&self, pairs: PairChoice) -> ScanOptions {
         ScanOptions {
             side: self.side,
             pairs,

@@ -16,6 +16,7 @@ use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
 use crate::error::Result;
 use crate::formats::run_and_step;
+use crate::measure::update::{UpdateSums, WholeUpdate};
 use crate::relation::{Evidence, NEAR, Relation};
 use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
 
@@ -39,8 +40,7 @@ struct Row {
 /// What the rows of a pair add up to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct PairSums {
-    inner: f64,
-    squares: [f64; 2],
+    updates: UpdateSums,
     n_modules: u32,
     n_shared_init: u32,
 }
@@ -91,10 +91,6 @@ pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
 }
 
 impl PairSums {
-    fn cosine(&self) -> f64 {
-        self.inner / (self.squares[0] * self.squares[1]).sqrt()
-    }
-
     /// Whether the two share their start in most of their rows.
     fn has_shared_init(&self) -> bool {
         2 * self.n_shared_init > self.n_modules
@@ -102,17 +98,22 @@ impl PairSums {
 
     /// Whether one may be the other up to scale, or a part of it.
     fn could_be_derived(&self) -> bool {
+        let WholeUpdate { cosine: Some(cosine), norms: [a, b], .. } = self.updates.whole() else {
+            return false;
+        };
         let least = (1.0 - NEAR * NEAR).sqrt() - SLACK;
-        let smaller = self.squares[0].min(self.squares[1]);
-        self.cosine().abs() >= least || (self.inner / smaller - 1.0).abs() <= 0.01
+        // The inner product over the square of the smaller norm.
+        let part = cosine * a.max(b) / a.min(b);
+        cosine.abs() >= least || (part - 1.0).abs() <= 0.01
     }
 
     /// Without the files, which may be gone.
     fn nearly(&self) -> Option<Relation> {
-        let cosine = self.cosine();
-        let difference = (1.0 - cosine * cosine).max(0.0).sqrt();
+        let WholeUpdate { cosine, norms, .. } = self.updates.whole();
+        let cosine = cosine?;
+        let difference = (1.0 - cosine * cosine).sqrt();
         if cosine < 0.0 && difference <= NEAR {
-            return Some(Relation::Negated { factor: (self.squares[1] / self.squares[0]).sqrt() });
+            return Some(Relation::Negated { factor: norms[1] / norms[0] });
         }
         (difference <= NEAR).then_some(Relation::Near { difference })
     }
@@ -157,13 +158,8 @@ fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
     let (Some(a), Some(b)) = (batch.integer(0, row), batch.integer(1, row)) else { return };
     let sums = sums.entry((a as i32, b as i32)).or_default();
     let [cosine, norm_a, norm_b] = [2, 3, 4].map(|column| batch.number(column, row));
-    let product = norm_a * norm_b;
-    // An update that is not known counts nowhere.
-    if !product.is_nan() {
-        sums.inner += if product == 0.0 { 0.0 } else { cosine * product };
-        sums.squares[0] += norm_a * norm_a;
-        sums.squares[1] += norm_b * norm_b;
-    }
+    // The deviation by chance, which needs the number of weights, is not asked for.
+    sums.updates.add(Some(cosine).filter(|cosine| !cosine.is_nan()), [norm_a, norm_b], 1);
     sums.n_modules += 1;
     sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
 }
@@ -192,7 +188,7 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
             Relation::Near { difference } => Some(difference),
             _ => None,
         }),
-        floats(&|row| Some(row.sums.cosine())),
+        floats(&|row| row.sums.updates.whole().cosine),
         ints(&|row| row.sums.n_modules as i32),
         Values::Bool(Cells::All(rows.iter().map(|row| row.is_exact).collect())),
     ];

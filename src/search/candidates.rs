@@ -1,5 +1,5 @@
-//! Every adapter of the scan next to every query: a few adapters at a time, all modules of each, so that no entry of the cache is
-//! opened twice and memory does not grow with the scan.
+//! Everything about some adapters of the scan next to every query: a few adapters at a time, all modules of each, so that no entry
+//! of the cache is opened twice and memory does not grow with the scan.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ impl PairSums {
     }
 }
 
-/// The comparison of all.
+/// The comparison.
 pub(super) struct Candidates<'a> {
     engine: &'a dyn Engine,
     bases: &'a FinishedBases<'a>,
@@ -74,19 +74,19 @@ impl<'a> Candidates<'a> {
         Self { engine, bases, queries, by, table: PairTable { wanted } }
     }
 
-    /// The sums of each adapter with each query.
+    /// The sums of each of these adapters, in ascending order, with each query.
     ///
     /// # Errors
     /// As [`FinishedBases::read`].
-    pub(super) fn compare(&self) -> Result<Vec<Vec<PairSums>>> {
+    pub(super) fn compare(&self, adapters: &[u32]) -> Result<Vec<Vec<PairSums>>> {
         let plan = &self.queries.plan;
-        let adapters: Vec<u32> = (0..self.queries.n_adapters).collect();
         let numbers = |modules: &[(u32, u32)]| {
             modules.iter().map(|&(m, r)| r as usize * plan.modules[m as usize].d).sum::<usize>()
         };
         let largest = plan.layouts.iter().map(|layout| numbers(&layout.modules)).max().unwrap_or(1);
         let bytes = largest * size_of::<f32>() * if plan.options.update { 3 } else { 1 };
-        let n = (CHUNK_BYTES / bytes.max(1)).clamp(1, MAX_CHUNK);
+        let share = adapters.len().div_ceil(2 * rayon::current_num_threads());
+        let n = (CHUNK_BYTES / bytes.max(1)).min(share).clamp(1, MAX_CHUNK);
         let chunks: Vec<Vec<Vec<PairSums>>> =
             adapters.par_chunks(n).map(|chunk| self.compare_some(chunk)).collect::<Result<_>>()?;
         Ok(chunks.into_iter().flatten().collect())
@@ -115,13 +115,13 @@ impl<'a> Candidates<'a> {
             let pairs = BlockPairs { a: queries.clone(), b: ids, which: PairLayout::All };
             let records = [of_queries.as_slice(), &records];
             let rows = compute::rows(self.engine, plan, &self.table, module, &pairs, records)?;
-            self.add(&mut sums, adapters[0], &rows);
+            self.add(&mut sums, adapters, &rows);
         }
         Ok(sums)
     }
 
-    /// Adds the rows of a module to the sums, the first of which are those of adapter `first`.
-    fn add(&self, sums: &mut [Vec<PairSums>], first: u32, rows: &PairRows) {
+    /// Adds the rows of a module to the sums of these adapters.
+    fn add(&self, sums: &mut [Vec<PairSums>], adapters: &[u32], rows: &PairRows) {
         let column =
             |name: &str| rows.statistics.iter().find(|(of, ..)| of == name).map(|(.., values)| values);
         let number = |values: Option<&Values>, row| values.map_or(f64::NAN, |values| values.number(row));
@@ -135,8 +135,8 @@ impl<'a> Candidates<'a> {
         let update = ["cosine", "norm_a", "norm_b"].map(column);
         let flags = ["shared_init", "other_base"].map(column);
         for (row, (&query, &adapter)) in rows.a.iter().zip(&rows.b).enumerate() {
-            let sums = &mut sums[(adapter as u32 - first) as usize]
-                [(query as u32 - self.queries.n_adapters) as usize];
+            let Ok(place) = adapters.binary_search(&(adapter as u32)) else { continue };
+            let sums = &mut sums[place][(query as u32 - self.queries.n_adapters) as usize];
             sums.n_modules += 1;
             sums.n_shared_init += usize::from(flag(flags[0], row));
             sums.is_other_base |= flag(flags[1], row);

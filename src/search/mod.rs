@@ -12,17 +12,22 @@
 //! ```
 //!
 //! A query joins the scan's plan as one more adapter, so that its modules are matched as those of the scan are, and its
-//! numbers are those that the scan's table would have.
+//! numbers are those that the scan's table would have. All adapters are read once for what they are ranked by; only those that
+//! can be among the nearest are then compared in everything else.
 
 mod candidates;
+mod quantity;
 mod queries;
+mod ranking;
 mod relations;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use self::candidates::{Candidates, PairSums};
 use self::queries::Queries;
+use self::ranking::{Rank, Ranking};
 use crate::adapter::{Side, UnreadPart};
 use crate::engine::CpuEngine;
 use crate::error::{Fault, Remedy, Result};
@@ -166,14 +171,15 @@ impl Search {
         let bases = FinishedBases::of(&scan, Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?, &profile)?;
         let paths: Vec<&Path> = queries.iter().map(AsRef::as_ref).collect();
         let queries = Queries::open(plan, &bases, &paths)?;
+        let ranks = Ranking::new(&bases, &queries, self.by).ranks()?;
+        let adapters = nearest(&ranks, self.top);
         let engine = CpuEngine::with_precision(plan.options.precision);
-        let candidates = Candidates::new(&engine, &bases, &queries, self.by);
-        let pairs = candidates.compare()?;
+        let pairs = Candidates::new(&engine, &bases, &queries, self.by).compare(&adapters)?;
         let of_query = |(n, query): (usize, &queries::Query)| {
-            let adapters = (0..).zip(&pairs).filter(|(_, sums)| sums[n].n_modules > 0);
+            let n_compared = ranks.iter().filter(|ranks| ranks[n].n_modules > 0).count();
+            let compared = adapters.iter().zip(&pairs).filter(|(_, sums)| sums[n].n_modules > 0);
             let mut all: Vec<Neighbour> =
-                adapters.map(|(id, sums)| neighbour(&scan, self.by, id, &sums[n])).collect();
-            let n_compared = all.len();
+                compared.map(|(&id, sums)| neighbour(&scan, self.by, id, &sums[n])).collect();
             all.sort_by(nearer);
             all.truncate(self.top);
             relations::find(&bases, &query.adapter, &mut all);
@@ -219,10 +225,29 @@ fn neighbour(scan: &FinishedScan, by: By, id: u32, sums: &PairSums) -> Neighbour
     }
 }
 
+/// The adapters that can be among the `top` nearest of a query, in ascending order: equal values are told apart by more than
+/// what they are ranked by.
+fn nearest(ranks: &[Vec<Rank>], top: usize) -> Vec<u32> {
+    let mut nearest = BTreeSet::new();
+    for query in 0..ranks.first().map_or(0, Vec::len) {
+        let of_query = (0..).zip(ranks).map(|(id, ranks)| (id, ranks[query]));
+        let compared = of_query.filter(|(_, rank)| rank.n_modules > 0);
+        let mut all: Vec<(i64, u32)> = compared.map(|(id, rank)| (steps(rank.value), id)).collect();
+        all.sort_unstable_by_key(|&(value, _)| std::cmp::Reverse(value));
+        let least = all.get(top.saturating_sub(1)).map_or(i64::MIN, |&(value, _)| value);
+        nearest.extend(all.iter().take_while(|(value, _)| *value >= least).map(|&(_, id)| id));
+    }
+    nearest.into_iter().collect()
+}
+
+/// A value in steps of what an engine may be off by; those without a value last.
+fn steps(value: Option<f64>) -> i64 {
+    value.map_or(i64::MIN, |value| (value * 1e5).round() as i64)
+}
+
 /// The nearest first, those without a value last. Values that are equal but for the error of an engine are ordered by the
 /// cosine and then by the linear CKA, so that a copy stands before a negated one.
 fn nearer(a: &Neighbour, b: &Neighbour) -> Ordering {
-    let steps = |value: Option<f64>| value.map_or(i64::MIN, |value| (value * 1e5).round() as i64);
     let key = |one: &Neighbour| [one.value, one.cosine, one.linear_cka].map(steps);
     key(b).cmp(&key(a)).then(a.id.cmp(&b.id))
 }

@@ -4,6 +4,7 @@ use faer::{Mat, MatRef};
 
 use crate::adapter::Matrix;
 use crate::measure::init_cosine::SHARED_INIT;
+use crate::simd;
 
 /// Of each A, whether its cosine with another of its shape is over [`SHARED_INIT`].
 pub(crate) fn of(starts: &[Matrix]) -> Vec<bool> {
@@ -29,11 +30,11 @@ pub(crate) fn of(starts: &[Matrix]) -> Vec<bool> {
 
 /// The numbers over their norm; zeros for zeros.
 fn direction(matrix: &Matrix) -> Vec<f32> {
-    let largest = matrix.values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    let unit = if largest > 0.0 { largest } else { 1.0 };
-    let norm = matrix.values.iter().map(|x| (x / unit).powi(2)).sum::<f64>().sqrt();
-    let norm = if norm > 0.0 { norm } else { 1.0 };
-    matrix.values.iter().map(|x| (x / unit / norm) as f32).collect()
+    // Its inverse is finite for a matrix of subnormal numbers too.
+    let unit = 1.0 / simd::largest(&matrix.values).max(f64::MIN_POSITIVE);
+    let norm = simd::sum(&matrix.values, |x| (x * unit) * (x * unit)).sqrt();
+    let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+    matrix.values.iter().map(|x| (x * unit * scale) as f32).collect()
 }
 
 #[cfg(test)]

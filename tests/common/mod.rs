@@ -3,6 +3,8 @@
 
 #[cfg(feature = "cli")]
 pub mod checkpoints;
+#[cfg(feature = "cli")]
+pub mod command;
 #[cfg(feature = "gpu")]
 pub mod engines;
 pub mod files;

@@ -1,23 +1,33 @@
 //! The CPU engine: tiles of stacked bases through a product kernel of its own, the sums of a tile while it is in the cache,
 //! tiles in parallel.
 
+#[cfg(feature = "scan")]
+mod packed;
 mod pair_stats;
 mod pool;
 mod product;
+#[cfg(feature = "scan")]
+mod row_product;
 mod stack;
+mod stats_and_cosines;
 mod sums;
 mod tile;
 mod tile_stats;
 mod update_cosines;
+mod update_overlaps;
 mod whole_grid;
 
 use rayon::prelude::*;
 
+#[cfg(feature = "scan")]
+pub(crate) use self::packed::{PackedBases, PackedScratch};
 use self::pool::Buffers;
+pub(crate) use self::update_overlaps::UpdateOverlap;
 use super::{
     Block, BlockCosines, BlockStats, CpuPainter, Engine, EngineInfo, EngineKind, Painter, Pair, Precision,
     UpdateBlock,
 };
+use crate::basis::UpdateSvd;
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 use crate::measure::Grid;
@@ -46,6 +56,17 @@ impl CpuEngine {
     }
 }
 
+impl CpuEngine {
+    /// The cosine and the overlaps of every pair of updates of one shape, i < j, in the order (0, 1), (0, 2), …, (1, 2), …, each
+    /// within 1e-6 of the exact one.
+    ///
+    /// # Errors
+    /// `Invalid` for no updates, and for others than of one shape.
+    pub(crate) fn update_overlaps(&self, updates: &[UpdateSvd]) -> Result<Vec<UpdateOverlap>> {
+        update_overlaps::update_overlaps(updates, &self.buffers)
+    }
+}
+
 impl Default for CpuEngine {
     fn default() -> Self {
         Self::new()
@@ -66,7 +87,29 @@ impl Engine for CpuEngine {
     }
 
     fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {
-        block.run(|joined, split| Ok((update_cosines::update_cosines(joined, split, &self.buffers)?, None)))
+        let cosines = |joined: &Block<'_>, split| {
+            Ok((update_cosines::update_cosines(joined, split, &self.buffers)?, None))
+        };
+        let (values, fallback) = block.run(cosines)?;
+        Ok(BlockCosines { values, fallback })
+    }
+
+    fn stats_and_cosines(
+        &self,
+        block: &Block<'_>,
+        updates: &UpdateBlock<'_>,
+    ) -> Result<(BlockStats, BlockCosines)> {
+        match updates.part_of(block) {
+            // Cosines are made in f32 always.
+            Some(part) if self.info.precision == Precision::F32 => {
+                block.d()?;
+                let (values, stats) = updates.run(|joined, split| {
+                    stats_and_cosines::stats_and_cosines(block, joined, split, part, &self.buffers)
+                })?;
+                Ok((stats, BlockCosines { values, fallback: None }))
+            }
+            _ => Ok((self.pair_stats(block)?, self.update_cosines(updates)?)),
+        }
     }
 }
 

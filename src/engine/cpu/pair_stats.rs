@@ -15,13 +15,11 @@ use crate::measure::Grid;
 /// See [`crate::engine::Engine::pair_stats`].
 pub(super) fn pair_stats(block: &Block<'_>, precision: Precision, buffers: &Buffers) -> Result<BlockStats> {
     block.d()?;
-    let cells = block.cells.iter().enumerate();
-    let mut cells: Vec<Cell> = cells.map(|(place, &(i, j))| Cell { i, j, place }).collect();
-    cells.sort_unstable();
+    let cells = Cell::sorted(block.cells);
     let n_numbers = BlockStats::n_numbers(cells.len());
     let mut values = vec![f32::NAN; block.n_pairs() * n_numbers];
     let sides = Sides::new(block, precision, buffers);
-    for_each_tile(block, &sides, &mut values, n_numbers, |tile, values| {
+    for_each_tile(block, &sides, [(&mut values, n_numbers)], |tile, [values]| {
         buffers.scratches.with(|scratch| {
             Arch::new().dispatch(TileStats { tile, cells: &cells, scratch, values });
         });
@@ -45,58 +43,74 @@ impl Sides {
         Self { a: stack(block.a), b: (!is_one).then(|| stack(block.b)) }
     }
 
+    /// Takes the weights of the rows from the bases of another block of the same pairs and ranks.
+    pub(super) fn weigh(&mut self, block: &Block<'_>) {
+        self.a.weigh(block.a);
+        if let Some(b) = &mut self.b {
+            b.weigh(block.b);
+        }
+    }
+
     pub(super) fn give_back(self, buffers: &Buffers) {
         [Some(self.a), self.b].into_iter().flatten().for_each(|stack| buffers.steps.give_back(stack.steps));
     }
 }
 
-/// Calls `take` for each tile that has pairs, on all threads, with room for the numbers of its pairs: one slice for each
-/// basis of its first group.
-pub(super) fn for_each_tile(
+/// Numbers of all pairs of a block, and how many each pair has.
+pub(super) type Numbers<'a> = (&'a mut [f32], usize);
+
+/// Calls `take` for each tile that has pairs, on all threads, with room for each of these numbers of its pairs: one slice for
+/// each basis of its first group.
+pub(super) fn for_each_tile<const N: usize>(
     block: &Block<'_>,
     sides: &Sides,
-    values: &mut [f32],
-    n_numbers: usize,
-    take: impl Fn(Tile<'_>, &mut [&mut [f32]]) + Sync,
+    numbers: [Numbers<'_>; N],
+    take: impl Fn(Tile<'_>, [&mut [&mut [f32]]; N]) + Sync,
 ) {
     let (a, b) = (&sides.a, sides.b.as_ref().unwrap_or(&sides.a));
     let is_upper = matches!(block.pairs, Pairs::Upper);
     match block.pairs {
         Pairs::List(list) => {
+            let mut chunks = numbers.map(|(numbers, n)| numbers.chunks_exact_mut(n));
+            let next = || chunks.each_mut().map(|chunks| chunks.next().expect("numbers for each pair"));
+            let numbers: Vec<[&mut [f32]; N]> = std::iter::repeat_with(next).take(list.len()).collect();
             // Neighbours in the list run on one thread: what they share stays in its cache.
-            let pairs = list.par_iter().zip(values.par_chunks_exact_mut(n_numbers));
-            pairs.for_each(|(&(at_a, at_b), values)| {
+            list.par_iter().zip(numbers).for_each(|(&(at_a, at_b), mut numbers)| {
                 let (group_a, group_b) = (&a.groups[at_a as usize], &b.groups[at_b as usize]);
-                take(Tile { a, group_a, b, group_b, is_upper }, &mut [values]);
+                let tile = Tile { a, group_a, b, group_b, is_upper };
+                take(tile, numbers.each_mut().map(std::slice::from_mut));
             });
         }
         Pairs::All | Pairs::Upper => {
-            let tiles = tiles(a, b, is_upper, values, n_numbers);
+            let tiles = tiles(a, b, is_upper, numbers);
             // A task each, so that at the end of a block no thread waits for more than a tile.
-            tiles.into_par_iter().with_max_len(1).for_each(|(tile, mut values)| take(tile, &mut values));
+            tiles.into_par_iter().with_max_len(1).for_each(|(tile, mut numbers)| {
+                take(tile, numbers.each_mut().map(|numbers| &mut numbers[..]));
+            });
         }
     }
 }
 
 /// Each two groups that have pairs, with room for these pairs' numbers: one slice for each basis of the first group.
-fn tiles<'a>(
+fn tiles<'a, const N: usize>(
     a: &'a Stack,
     b: &'a Stack,
     is_upper: bool,
-    mut values: &'a mut [f32],
-    n_numbers: usize,
-) -> Vec<(Tile<'a>, Vec<&'a mut [f32]>)> {
+    mut numbers: [Numbers<'a>; N],
+) -> Vec<(Tile<'a>, [Vec<&'a mut [f32]>; N])> {
     let mut tiles = Vec::with_capacity(a.groups.len() * b.groups.len());
     for group_a in &a.groups {
         let first = tiles.len();
         let tile = |group_b| Tile { a, group_a, b, group_b, is_upper };
         let with_pairs = b.groups.iter().map(tile).filter(|tile| tile.n_pairs(group_a.bases.start) > 0);
-        tiles.extend(with_pairs.map(|tile| (tile, Vec::with_capacity(group_a.bases.len()))));
+        let room = || std::array::from_fn(|_| Vec::with_capacity(group_a.bases.len()));
+        tiles.extend(with_pairs.map(|tile| (tile, room())));
         for basis in group_a.bases.clone() {
             for (tile, of_tile) in &mut tiles[first..] {
-                let (own, rest) = values.split_at_mut(tile.n_pairs(basis) * n_numbers);
-                of_tile.push(own);
-                values = rest;
+                for (of_tile, (numbers, n)) in of_tile.iter_mut().zip(&mut numbers) {
+                    let own = numbers.split_off_mut(..tile.n_pairs(basis) * *n);
+                    of_tile.push(own.expect("numbers for each pair"));
+                }
             }
         }
     }

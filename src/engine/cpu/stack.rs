@@ -77,10 +77,8 @@ impl Stack {
         let zeros = vec![0.0; d];
         let mut rows = vec![&zeros[..]; n_panels * PANEL];
         let mut scales = vec![1.0; rows.len()];
-        let mut weights = vec![0.0; rows.len()];
         for ((&basis, &start), rounded) in bases.iter().zip(&starts).zip(&rounded) {
             let place = start..start + basis.q();
-            weights[place.clone()].copy_from_slice(&weights_of(basis.sigma()));
             let numbers = match rounded {
                 None => basis.rows(),
                 Some(rounded) => {
@@ -93,7 +91,17 @@ impl Stack {
         steps.resize(n_panels * d, [0.0; PANEL]);
         let panels = steps.par_chunks_exact_mut(d).zip(rows.par_chunks_exact(PANEL));
         panels.for_each(|(panel, rows)| pack(panel, rows));
-        Self { d, groups, starts, ranks, scales, weights, steps }
+        let weights = vec![0.0; n_panels * PANEL];
+        let mut stack = Self { d, groups, starts, ranks, scales, weights, steps };
+        stack.weigh(bases);
+        stack
+    }
+
+    /// Takes the weights of the rows from these bases, of the ranks of those that were packed.
+    pub(super) fn weigh(&mut self, bases: &[&Basis]) {
+        for (basis, &start) in bases.iter().zip(&self.starts) {
+            self.weights[start..start + basis.q()].copy_from_slice(&weights_of(basis.sigma()));
+        }
     }
 
     /// The panels of a group.
@@ -103,13 +111,13 @@ impl Stack {
 }
 
 /// A basis in f16, and widened again: products of two f16 are exact in f32, as on a GPU.
-struct Rounded {
-    numbers: Vec<f32>,
-    scales: Vec<f32>,
+pub(super) struct Rounded {
+    pub(super) numbers: Vec<f32>,
+    pub(super) scales: Vec<f32>,
 }
 
 impl Rounded {
-    fn of(basis: &Basis) -> Self {
+    pub(super) fn of(basis: &Basis) -> Self {
         let half = HalfRows::of(basis.rows(), basis.d());
         Self { numbers: half.numbers.to_f32_vec(), scales: half.reciprocals }
     }

@@ -34,6 +34,18 @@ pub(super) struct Tile<'a> {
     pub(super) is_upper: bool,
 }
 
+/// A basis of a tile's first group, and what a run has of it.
+pub(super) struct BasisRows {
+    /// Its place in the group.
+    pub(super) place: usize,
+    /// Its rows in the tile.
+    pub(super) rows: Range<usize>,
+    /// Those of them that are in the run.
+    pub(super) now: Range<usize>,
+    /// The first basis of b that makes a pair with it.
+    pub(super) first_b: usize,
+}
+
 impl Tile<'_> {
     /// The first basis of b that makes a pair with basis `a`.
     pub(super) fn first_b(&self, a: usize) -> usize {
@@ -50,6 +62,22 @@ impl Tile<'_> {
     pub(super) fn rows_of(&self, a: usize) -> Range<usize> {
         let start = self.a.starts[a] - self.group_a.panels.start * PANEL;
         start..start + self.a.ranks[a]
+    }
+
+    /// The bases of the first group that have pairs in the tile and rows in this run of its rows.
+    #[inline(always)]
+    pub(super) fn bases_in(&self, run: &Range<usize>) -> impl Iterator<Item = BasisRows> {
+        let (tile, run) = (*self, run.clone());
+        tile.group_a.bases.clone().enumerate().filter_map(move |(place, a)| {
+            let (rows, first_b) = (tile.rows_of(a), tile.first_b(a));
+            let now = rows.start.max(run.start)..rows.end.min(run.end);
+            (!now.is_empty() && first_b < tile.group_b.bases.end).then_some(BasisRows {
+                place,
+                rows,
+                now,
+                first_b,
+            })
+        })
     }
 
     /// Columns of a basis in the tile.

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use super::product::PANEL;
 use super::sums::Sums;
-use super::tile::{Scratch, Tile};
+use super::tile::{BasisRows, Scratch, Tile};
 use crate::measure::{BlockStats, PRODUCT_SUMS, Terms};
 
 /// A wanted cell, counted from 1, and its place among the numbers of a pair. Ordered by i, then j.
@@ -13,6 +13,16 @@ pub(super) struct Cell {
     pub(super) i: usize,
     pub(super) j: usize,
     pub(super) place: usize,
+}
+
+impl Cell {
+    /// These cells in their order.
+    pub(super) fn sorted(cells: &[(usize, usize)]) -> Vec<Self> {
+        let mut sorted: Vec<Self> =
+            cells.iter().enumerate().map(|(place, &(i, j))| Self { i, j, place }).collect();
+        sorted.sort_unstable();
+        sorted
+    }
 }
 
 /// The numbers of all pairs of a tile.
@@ -30,51 +40,63 @@ impl WithSimd for TileStats<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { tile, cells, scratch: Scratch { products, sums, due_rows, .. }, values } = self;
+        let whole = std::array::from_fn(|_| 0..tile.a.d);
+        let mut stats = RunStats { tile, cells, sums, due_rows, values };
+        tile.row_runs(simd, whole, products, |run, [products]| stats.add(run, products));
+    }
+}
+
+/// The same, as the products come.
+pub(super) struct RunStats<'a, 'v> {
+    pub(super) tile: Tile<'a>,
+    pub(super) cells: &'a [Cell],
+    pub(super) sums: &'a mut Sums,
+    pub(super) due_rows: &'a mut Vec<usize>,
+    pub(super) values: &'a mut [&'v mut [f32]],
+}
+
+impl RunStats<'_, '_> {
+    /// Adds the next run of the tile's rows.
+    #[inline(always)]
+    pub(super) fn add(&mut self, run: std::ops::Range<usize>, products: &[f32]) {
+        let Self { tile, cells, sums, due_rows, values } = self;
         let n_numbers = BlockStats::n_numbers(cells.len());
         let ranks_b = &tile.b.ranks[tile.group_b.bases.clone()];
-        let whole = std::array::from_fn(|_| 0..tile.a.d);
-        tile.row_runs(simd, whole, products, |run, [products]| {
-            for (a, values) in tile.group_a.bases.clone().zip(values.iter_mut()) {
-                let (rows, first_b) = (tile.rows_of(a), tile.first_b(a));
-                let now = rows.start.max(run.start)..rows.end.min(run.end);
-                if now.is_empty() || first_b >= tile.group_b.bases.end {
-                    continue;
+        for BasisRows { place, rows, now, first_b } in tile.bases_in(&run) {
+            if now.start == rows.start {
+                sums.restart(tile.group_b.n_rows());
+            }
+            due_rows.clear();
+            due_rows.extend(cells.iter().map(|cell| cell.i));
+            for sum in PRODUCT_SUMS {
+                let ends = ranks_b.iter().map(|&rank| sum.corner.cell(rows.len(), rank).0);
+                due_rows.extend(ends.filter(|&i| i < rows.len()));
+            }
+            due_rows.push(rows.len());
+            due_rows.sort_unstable();
+            let mut done = now.start;
+            while done < now.end {
+                let due = due_rows[due_rows.partition_point(|&i| rows.start + i <= done)];
+                let next = now.end.min(rows.start + due);
+                sums.add(&tile.rows(done..next, run.start, products), tile.panel_of(first_b));
+                done = next;
+                if done < rows.start + due {
+                    break;
                 }
-                if now.start == rows.start {
-                    sums.restart(tile.group_b.n_rows());
-                }
-                due_rows.clear();
-                due_rows.extend(cells.iter().map(|cell| cell.i));
-                for sum in PRODUCT_SUMS {
-                    let ends = ranks_b.iter().map(|&rank| sum.corner.cell(rows.len(), rank).0);
-                    due_rows.extend(ends.filter(|&i| i < rows.len()));
-                }
-                due_rows.push(rows.len());
-                due_rows.sort_unstable();
-                let mut done = now.start;
-                while done < now.end {
-                    let due = due_rows[due_rows.partition_point(|&i| rows.start + i <= done)];
-                    let next = now.end.min(rows.start + due);
-                    sums.add(&tile.rows(done..next, run.start, products), tile.panel_of(first_b));
-                    done = next;
-                    if done < rows.start + due {
-                        break;
-                    }
-                    let cells = &cells[cells.partition_point(|cell| cell.i < due)
-                        ..cells.partition_point(|cell| cell.i <= due)];
-                    for (b, values) in (first_b..).zip(values.chunks_exact_mut(n_numbers)) {
-                        let pair = PairSums {
-                            sums,
-                            i: due,
-                            rank_a: rows.len(),
-                            column: tile.b.starts[b] - tile.group_b.panels.start * PANEL,
-                            weights: &tile.b.weights[tile.b.starts[b]..][..tile.b.ranks[b]],
-                        };
-                        pair.take(cells, values);
-                    }
+                let cells = &cells
+                    [cells.partition_point(|cell| cell.i < due)..cells.partition_point(|cell| cell.i <= due)];
+                for (b, values) in (first_b..).zip(values[place].chunks_exact_mut(n_numbers)) {
+                    let pair = PairSums {
+                        sums,
+                        i: due,
+                        rank_a: rows.len(),
+                        column: tile.b.starts[b] - tile.group_b.panels.start * PANEL,
+                        weights: &tile.b.weights[tile.b.starts[b]..][..tile.b.ranks[b]],
+                    };
+                    pair.take(cells, values);
                 }
             }
-        });
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::pair_stats::{Sides, for_each_tile};
 use super::pool::Buffers;
-use super::tile::{Scratch, Tile};
+use super::tile::{BasisRows, Scratch, Tile};
 use crate::engine::{Block, Precision};
 use crate::error::Result;
 
@@ -13,7 +13,7 @@ pub(super) fn update_cosines(block: &Block<'_>, split: usize, buffers: &Buffers)
     let d = block.d()?;
     let mut values = vec![f32::NAN; block.n_pairs()];
     let sides = Sides::new(block, Precision::F32, buffers);
-    for_each_tile(block, &sides, &mut values, 1, |tile, values| {
+    for_each_tile(block, &sides, [(&mut values, 1)], |tile, [values]| {
         buffers.scratches.with(|scratch| {
             Arch::new().dispatch(TileCosines { tile, parts: [0..split, split..d], scratch, values });
         });
@@ -36,32 +36,43 @@ impl WithSimd for TileCosines<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { tile, parts, scratch: Scratch { products, cosines, .. }, values } = self;
+        let Self { tile, parts, scratch: Scratch { products, cosines: sums, .. }, values } = self;
+        let mut cosines = RunCosines { tile, sums, values };
+        tile.row_runs(simd, parts, products, |run, products| cosines.add(run, products));
+    }
+}
+
+/// The same, as the products come.
+pub(super) struct RunCosines<'a, 'v> {
+    pub(super) tile: Tile<'a>,
+    pub(super) sums: &'a mut Vec<f64>,
+    pub(super) values: &'a mut [&'v mut [f32]],
+}
+
+impl RunCosines<'_, '_> {
+    /// Adds the next run of the tile's rows.
+    #[inline(always)]
+    pub(super) fn add(&mut self, run: std::ops::Range<usize>, [left, right]: [&[f32]; 2]) {
+        let Self { tile, sums, values } = self;
         let width = tile.group_b.n_rows();
-        tile.row_runs(simd, parts, products, |run, [left, right]| {
-            for (a, values) in tile.group_a.bases.clone().zip(values.iter_mut()) {
-                let (rows, first_b) = (tile.rows_of(a), tile.first_b(a));
-                let now = rows.start.max(run.start)..rows.end.min(run.end);
-                if now.is_empty() || first_b >= tile.group_b.bases.end {
-                    continue;
-                }
-                if now.start == rows.start {
-                    cosines.clear();
-                    cosines.resize(values.len(), 0.0);
-                }
-                for row in now.clone() {
-                    let at = (row - run.start) * width;
-                    let (left, right) = (&left[at..at + width], &right[at..at + width]);
-                    for (b, cosine) in (first_b..).zip(cosines.iter_mut()) {
-                        let columns = tile.columns_of(b);
-                        *cosine += dot(&left[columns.clone()], &right[columns]);
-                    }
-                }
-                if now.end == rows.end {
-                    values.iter_mut().zip(cosines.iter()).for_each(|(value, cosine)| *value = *cosine as f32);
+        for BasisRows { place, rows, now, first_b } in tile.bases_in(&run) {
+            let values = &mut *values[place];
+            if now.start == rows.start {
+                sums.clear();
+                sums.resize(values.len(), 0.0);
+            }
+            for row in now.clone() {
+                let at = (row - run.start) * width;
+                let (left, right) = (&left[at..at + width], &right[at..at + width]);
+                for (b, sum) in (first_b..).zip(sums.iter_mut()) {
+                    let columns = tile.columns_of(b);
+                    *sum += dot(&left[columns.clone()], &right[columns]);
                 }
             }
-        });
+            if now.end == rows.end {
+                values.iter_mut().zip(sums.iter()).for_each(|(value, sum)| *value = *sum as f32);
+            }
+        }
     }
 }
 

@@ -209,7 +209,7 @@ impl Engine for GpuEngine {
     }
 
     fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {
-        let cosines = block.run(|joined, split| {
+        let (values, fallback) = block.run(|joined, split| {
             joined.d()?;
             let on_gpu = |limits| self.run_update_cosines(joined, split, limits);
             let on_cpu = |cpu: &CpuEngine| Ok(cpu.update_cosines(block)?.values);
@@ -222,8 +222,8 @@ impl Engine for GpuEngine {
                 done => done,
             }
         })?;
-        self.warn(cosines.fallback.clone());
-        Ok(cosines)
+        self.warn(fallback.clone());
+        Ok(BlockCosines { values, fallback })
     }
 
     fn take_warnings(&self) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
-use crate::basis::{Numbers, UpdateFactors, Wanted};
+use crate::basis::{Numbers, Wanted};
 use crate::error::{Error, Result};
 use crate::files::FileStamp;
 use crate::measure::start_projection::{N_PROJECTED, start_projection};
@@ -65,18 +65,15 @@ impl Files<'_> {
     /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         let SideModules { side, update, .. } = self.modules;
-        let wanted = if update { Wanted::Both } else { Wanted::SideAndA };
-        let numbers = Numbers::read(module, side, wanted)?;
-        let basis = match numbers.basis(side) {
-            Ok(basis) => basis,
+        let numbers = Numbers::read(module, side, if update { Wanted::Both } else { Wanted::SideAndA })?;
+        let factorised = match update {
+            true => numbers.basis_and_update(side).map(|(basis, update)| (basis, Some(update))),
+            false => numbers.basis(side).map(|basis| (basis, None)),
+        };
+        let (basis, update) = match factorised {
+            Ok(factorised) => factorised,
             Err(flaw) => return Ok(CachedModule::Missing(flaw.reason().to_owned())),
         };
-        let unknown = || UpdateFactors::empty(module.d_in(), module.d_out(), f64::NAN);
-        let of_update = || match numbers.update() {
-            Ok(update) => UpdateFactors::of(update).or_else(|_| unknown()),
-            Err(_) => unknown(),
-        };
-        let update = update.then(of_update).transpose()?;
         let projection = numbers.a().map_or([0.0; N_PROJECTED], start_projection);
         Ok(CachedModule::Basis { basis, projection: Box::new(projection), update })
     }

@@ -1,6 +1,7 @@
 //! The bases of a scan that was made before: from the cache, else from the files again.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
@@ -15,13 +16,15 @@ use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
+use crate::sync::lock;
 
 /// The bases of a scan's adapters. Threads may share it.
 pub(crate) struct FinishedBases<'a> {
     scan: &'a FinishedScan,
     files: Files<'a>,
     cache: Cache,
-    n_factorised: AtomicUsize,
+    /// A cache that cannot be written may have the same adapter made more than once.
+    factorised: Mutex<BTreeSet<u32>>,
 }
 
 impl<'a> FinishedBases<'a> {
@@ -36,7 +39,7 @@ impl<'a> FinishedBases<'a> {
             modules: scan.plan.options.side_modules()?,
             profile,
         };
-        Ok(Self { scan, files, cache, n_factorised: AtomicUsize::new(0) })
+        Ok(Self { scan, files, cache, factorised: Mutex::default() })
     }
 
     /// What the scan compares of each checkpoint.
@@ -46,7 +49,7 @@ impl<'a> FinishedBases<'a> {
 
     /// Adapters that the cache did not have.
     pub(crate) fn n_factorised(&self) -> usize {
-        self.n_factorised.load(Ordering::Relaxed)
+        lock(&self.factorised).len()
     }
 
     /// The basis of a module of any checkpoint, or why it has none.
@@ -62,18 +65,26 @@ impl<'a> FinishedBases<'a> {
     /// # Errors
     /// `Invalid` where they are not in the cache and the checkpoint is gone or was changed, `Io` when the system refuses.
     pub(crate) fn read(&self, adapter: u32, places: &[usize]) -> Result<Vec<CachedModule>> {
-        let record = self.files.records.get(adapter);
-        if let Some(key) = record.as_ref().and_then(|record| record.key)
-            && let Some(entry) = self.cache.get(&key.into())?
-            && entry.len() == self.n_modules(adapter)
-        {
+        if let Some(entry) = self.entry(adapter)? {
             match read(&entry, places) {
                 // Damaged on the disk, and gone now.
                 Err(Error::Malformed(_)) => {}
                 records => return records,
             }
         }
-        self.factorise_again(adapter, record, places)
+        self.factorise_again(adapter, self.files.records.get(adapter), places)
+    }
+
+    /// What the cache has of an adapter: a record for each module of its layout.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read what is there.
+    pub(crate) fn entry(&self, adapter: u32) -> Result<Option<Entry>> {
+        let Some(key) = self.files.records.get(adapter).and_then(|record| record.key) else {
+            return Ok(None);
+        };
+        let entry = self.cache.get(&key.into())?;
+        Ok(entry.filter(|entry| entry.len() == self.n_modules(adapter)))
     }
 
     /// From the checkpoint's file. Bases that the scan had in a cache go there again.
@@ -95,7 +106,7 @@ impl<'a> FinishedBases<'a> {
         if file.modules().len() != self.n_modules(adapter) {
             return Err(changed(path));
         }
-        self.n_factorised.fetch_add(1, Ordering::Relaxed);
+        lock(&self.factorised).insert(adapter);
         if let Some(key) = record.and_then(|record| record.key)
             && let cached = Cached::new(self.cache.clone(), Shard::WHOLE)
             // A cache that cannot be written is not needed here.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Key;
-use super::format::{self, Checksum, HEADER_BYTES, IndexLine, WORD};
+use super::format::{self, HEADER_BYTES, IndexLine, Part, WORD};
 use super::record::{CachedModule, Summary};
 use crate::basis::{Basis, UpdateFactors};
 use crate::error::{Error, Fault, Result};
@@ -66,9 +66,10 @@ impl Entry {
     /// so that it can be made again; `Io` when the system refuses to read.
     pub fn summary(&self, i: usize) -> Result<Summary> {
         let line = self.line(i)?;
-        let mut bytes = vec![0; self.size(line.summary_bytes)?];
-        self.fill([&mut bytes], line.offset, line.summary_checksum)?;
-        format::parse_summary(&bytes, line.rows_bytes).ok_or_else(|| self.removed())
+        let mut bytes = vec![0; self.size(line.n_bytes(Part::Summary))?];
+        self.fill(&mut bytes, &line, Part::Summary)?;
+        let rows_bytes = [Part::Basis, Part::Update].map(|part| line.n_bytes(part));
+        format::parse_summary(&bytes, rows_bytes).ok_or_else(|| self.removed())
     }
 
     /// Record `i`, and no other.
@@ -76,29 +77,50 @@ impl Entry {
     /// # Errors
     /// As [`Entry::summary`].
     pub fn read(&self, i: usize) -> Result<CachedModule> {
-        let (r, d, n_uncertain, sigma, projection, update) = match self.summary(i)? {
-            Summary::Missing(reason) => return Ok(CachedModule::Missing(reason)),
-            Summary::Basis { r, d, n_uncertain, sigma, projection, update } => {
-                (r, d, n_uncertain, sigma, projection, update)
+        let summary = self.summary(i)?;
+        let basis = self.basis(i, &summary, vec![])?;
+        let update = self.update(i, &summary, vec![])?;
+        match (summary, basis) {
+            (Summary::Basis { projection, .. }, Some(basis)) => {
+                Ok(CachedModule::Basis { basis, projection, update })
             }
-        };
-        let line = self.line(i)?;
-        // Each in memory of its own: what is cut off a list is copied.
-        let n_rows = sigma.len() * d;
-        let mut rows = vec![0f32; n_rows];
-        let mut of_update = vec![0f32; (self.size(line.rows_bytes)? / 4).saturating_sub(n_rows)];
-        let parts = [&mut rows, &mut of_update].map(|part| bytemuck::cast_slice_mut(part));
-        self.fill(parts, line.rows_offset(), line.rows_checksum)?;
-        if cfg!(target_endian = "big") {
-            let values = rows.iter_mut().chain(&mut of_update);
-            values.for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+            (Summary::Missing(reason), _) => Ok(CachedModule::Missing(reason)),
+            (Summary::Basis { .. }, None) => Err(self.removed()),
         }
-        let basis = Basis::from_parts(r, d, rows, sigma, n_uncertain).map_err(|_| self.removed())?;
-        let update = update.map(|shape| {
-            UpdateFactors::from_parts(of_update, [shape.d_in, shape.d_out], shape.norm)
-                .map_err(|_| self.removed())
-        });
-        Ok(CachedModule::Basis { basis, projection, update: update.transpose()? })
+    }
+
+    /// The basis of record `i`, of this summary, if it has one. Its rows are read into `numbers`, over what is in there: a
+    /// reader of many records takes that memory back out of the basis.
+    ///
+    /// # Errors
+    /// As [`Entry::summary`].
+    pub fn basis(&self, i: usize, summary: &Summary, numbers: Vec<f32>) -> Result<Option<Basis>> {
+        let Summary::Basis { r, d, n_uncertain, sigma, .. } = summary else { return Ok(None) };
+        let rows = self.numbers(i, Part::Basis, numbers)?;
+        let basis = Basis::from_parts(*r, *d, rows, sigma.clone(), *n_uncertain);
+        basis.map(Some).map_err(|_| self.removed())
+    }
+
+    /// The update of record `i`, of this summary, if it has one, as [`Entry::basis`].
+    ///
+    /// # Errors
+    /// As [`Entry::summary`].
+    pub fn update(&self, i: usize, summary: &Summary, numbers: Vec<f32>) -> Result<Option<UpdateFactors>> {
+        let Summary::Basis { update: Some(shape), .. } = summary else { return Ok(None) };
+        let rows = self.numbers(i, Part::Update, numbers)?;
+        let update = UpdateFactors::from_parts(rows, [shape.d_in, shape.d_out], shape.norm);
+        update.map(Some).map_err(|_| self.removed())
+    }
+
+    /// The numbers of a part of record `i`.
+    fn numbers(&self, i: usize, part: Part, mut numbers: Vec<f32>) -> Result<Vec<f32>> {
+        let line = self.line(i)?;
+        numbers.resize(self.size(line.n_bytes(part))? / size_of::<f32>(), 0.0);
+        self.fill(bytemuck::cast_slice_mut(&mut numbers), &line, part)?;
+        if cfg!(target_endian = "big") {
+            numbers.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Ok(numbers)
     }
 
     fn line(&self, i: usize) -> Result<IndexLine> {
@@ -115,18 +137,13 @@ impl Entry {
         usize::try_from(bytes).map_err(|_| self.removed())
     }
 
-    /// Fills one part after another.
-    fn fill<const N: usize>(&self, parts: [&mut [u8]; N], mut offset: u64, checksum: u64) -> Result<()> {
-        let mut sum = Checksum::default();
-        for part in parts {
-            match read(&self.path, &self.file, part, offset) {
-                Err(Error::Malformed(_)) => return Err(self.removed()),
-                read => read?,
-            }
-            sum.add(part);
-            offset += part.len() as u64;
+    /// Reads a part of a record.
+    fn fill(&self, to: &mut [u8], line: &IndexLine, part: Part) -> Result<()> {
+        match read(&self.path, &self.file, to, line.offset(part)) {
+            Err(Error::Malformed(_)) => return Err(self.removed()),
+            read => read?,
         }
-        if sum.finish() == checksum { Ok(()) } else { Err(self.removed()) }
+        if format::checksum(to) == line.checksum(part) { Ok(()) } else { Err(self.removed()) }
     }
 
     /// Removes the entry, so that the next one who asks makes it again.

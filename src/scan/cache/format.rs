@@ -4,79 +4,91 @@
 //! length   of the JSON, a word of 8 bytes
 //! JSON     name, type, shape and place of every tensor, filled up with blanks
 //! index    header   magic, version, n records, bytes of the file, key (4 words), checksum of all of this up to the records
-//!          table    n lines: offset, bytes of the summary, bytes of the rows, checksum of the summary, checksum of the rows
-//! records  of a basis: the summary, which is r, d, n_uncertain, q, σ (q words), the projection (512 f32), and for an update
-//!          its n_terms, d_out, d_in and norm; the rows (q, d) in f32, and those of the update
+//!          table    n lines: offset, then the bytes of each part of the record, then the checksum of each part
+//! records  of a basis, in three parts: the summary, which is r, d, n_uncertain, q, σ (q words), the projection (512 f32), and
+//!          for an update its n_terms, d_out, d_in and norm; the rows (q, d) in f32; those of the update
 //!          or a text: why there is no basis
 //! ```
 //!
 //! All words are little-endian and of 8 bytes. The JSON is for others: an entry is read by its index, which takes no time
-//! for the modules that are not asked for.
+//! for the modules and parts that are not asked for.
+//!
+//! Checksums are XXH3 of 64 bits. They are there for disks, not for enemies: who may write to the cache may write anything
+//! there. Whatever else happens to a part, it goes unseen in one of 2⁶⁴ cases, as with any checksum of that size, and XXH3
+//! takes a sixth of the time that reading takes, where a cryptographic hash takes longer than reading.
+
+use std::hash::Hasher as _;
+
+use twox_hash::XxHash3_64;
 
 use super::Key;
 use super::record::{CachedModule, N_PROJECTED, Summary, UpdateShape};
 use crate::basis::UpdateFactors;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"lorabase");
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 pub(super) const WORD: usize = 8;
 pub(super) const HEADER_BYTES: usize = 9 * WORD;
-pub(super) const LINE_BYTES: usize = 5 * WORD;
+pub(super) const LINE_BYTES: usize = (1 + 2 * N_PARTS) * WORD;
 /// r, d, n_uncertain and q.
 pub(super) const COUNTS: usize = 4;
+
+/// The parts of a record, in the order in which they lie there. A reason why there is no basis has only the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Summary,
+    Basis,
+    Update,
+}
+
+const N_PARTS: usize = 3;
 
 /// Where a record lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IndexLine {
     pub(super) offset: u64,
-    pub(super) summary_bytes: u64,
-    pub(super) rows_bytes: u64,
-    pub(super) summary_checksum: u64,
-    pub(super) rows_checksum: u64,
+    /// Bytes of each part.
+    pub(super) bytes: [u64; N_PARTS],
+    pub(super) checksums: [u64; N_PARTS],
 }
 
 impl IndexLine {
-    pub(super) fn rows_offset(&self) -> u64 {
-        self.offset + self.summary_bytes
+    /// Of parts that follow each other from `offset` on.
+    pub(super) fn of(offset: u64, parts: [&[u8]; N_PARTS]) -> Self {
+        Self { offset, bytes: parts.map(|part| part.len() as u64), checksums: parts.map(checksum) }
+    }
+
+    pub(super) fn n_bytes(&self, part: Part) -> u64 {
+        self.bytes[part as usize]
+    }
+
+    pub(super) fn checksum(&self, part: Part) -> u64 {
+        self.checksums[part as usize]
+    }
+
+    pub(super) fn offset(&self, part: Part) -> u64 {
+        self.offset + self.bytes[..part as usize].iter().sum::<u64>()
     }
 
     /// Whether the record lies past the table and within the file.
     fn fits(&self, start: u64, end: u64) -> bool {
-        let record = self.summary_bytes.checked_add(self.rows_bytes);
-        let last = record.and_then(|bytes| self.offset.checked_add(bytes));
-        self.offset >= start && last.is_some_and(|last| last <= end) && self.rows_bytes.is_multiple_of(4)
-    }
-}
-
-/// A checksum of bytes that come in parts.
-#[derive(Default)]
-pub(super) struct Checksum(blake3::Hasher);
-
-impl Checksum {
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    pub(super) fn finish(&self) -> u64 {
-        first_word(self.0.finalize())
+        let last = self.bytes.iter().try_fold(self.offset, |last, bytes| last.checked_add(*bytes));
+        let [_, basis, update] = self.bytes;
+        let are_numbers = basis.is_multiple_of(4) && update.is_multiple_of(4);
+        self.offset >= start && last.is_some_and(|last| last <= end) && are_numbers
     }
 }
 
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    first_word(blake3::hash(bytes))
+    XxHash3_64::oneshot(bytes)
 }
 
 /// The checksum of what comes before the records: the length, the JSON, and the index without its checksum.
 fn head_checksum(json: &[u8], header: &[u8], table: &[u8]) -> u64 {
-    let mut hash = blake3::Hasher::new();
-    hash.update(&(json.len() as u64).to_le_bytes()).update(json);
-    hash.update(&header[..HEADER_BYTES - WORD]).update(table);
-    first_word(hash.finalize())
-}
-
-fn first_word(hash: blake3::Hash) -> u64 {
-    let (word, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
-    u64::from_le_bytes(*word)
+    let mut hash = XxHash3_64::new();
+    hash.write(&(json.len() as u64).to_le_bytes());
+    [json, &header[..HEADER_BYTES - WORD], table].iter().for_each(|part| hash.write(part));
+    hash.finish()
 }
 
 /// What comes before the records in a file of `n_bytes`.
@@ -86,10 +98,9 @@ pub(super) fn head(json: &[u8], key: &Key, n_bytes: u64, lines: &[IndexLine]) ->
     header.iter().for_each(|word| index.extend(word.to_le_bytes()));
     index.extend(key);
     index.extend([0; WORD]);
-    for line in lines {
-        let IndexLine { offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum } = line;
-        let words = [offset, summary_bytes, rows_bytes, summary_checksum, rows_checksum];
-        words.iter().for_each(|word| index.extend(word.to_le_bytes()));
+    for IndexLine { offset, bytes, checksums } in lines {
+        let words = std::iter::once(offset).chain(bytes).chain(checksums);
+        words.for_each(|word| index.extend(word.to_le_bytes()));
     }
     let (header, table) = index.split_at(HEADER_BYTES);
     let checksum = head_checksum(json, header, table);
@@ -120,14 +131,9 @@ pub(super) fn lines(
     }
     let line = |bytes: &[u8]| {
         let mut words = words(bytes);
-        let mut next = || words.next();
-        let line = IndexLine {
-            offset: next()?,
-            summary_bytes: next()?,
-            rows_bytes: next()?,
-            summary_checksum: next()?,
-            rows_checksum: next()?,
-        };
+        let offset = words.next()?;
+        let mut parts = || Some([words.next()?, words.next()?, words.next()?]);
+        let line = IndexLine { offset, bytes: parts()?, checksums: parts()? };
         line.fits(start, n_bytes).then_some(line)
     };
     table.chunks_exact(LINE_BYTES).map(line).collect()
@@ -153,10 +159,11 @@ pub(super) fn summary(record: &CachedModule) -> Vec<u8> {
     }
 }
 
-/// The record that a summary of `rows_bytes` of rows belongs to; `None` for what no record can be.
-pub(super) fn parse_summary(bytes: &[u8], rows_bytes: u64) -> Option<Summary> {
+/// The record that a summary with so many bytes of rows, of the basis and of the update, belongs to; `None` for what no record
+/// can be.
+pub(super) fn parse_summary(bytes: &[u8], rows_bytes: [u64; 2]) -> Option<Summary> {
     // A basis has at least one row.
-    if rows_bytes == 0 {
+    if rows_bytes[0] == 0 {
         return Some(Summary::Missing(String::from_utf8(bytes.to_vec()).ok()?));
     }
     let (counts, rest) = bytes.split_at_checked(COUNTS * WORD)?;
@@ -176,8 +183,8 @@ pub(super) fn parse_summary(bytes: &[u8], rows_bytes: u64) -> Option<Summary> {
         *value = values.next()?.ok()?;
     }
     let of_update = update.map_or(Some(0), |update| update.n_numbers());
-    let numbers = q.checked_mul(d).zip(of_update).and_then(|(n, m)| n.checked_add(m));
-    let is_whole = numbers.and_then(|n| n.checked_mul(4)).map(|n| n as u64) == Some(rows_bytes);
+    let bytes = |numbers: Option<usize>| numbers.and_then(|n| n.checked_mul(4)).map(|n| n as u64);
+    let is_whole = [q.checked_mul(d), of_update].map(bytes) == rows_bytes.map(Some);
     is_whole.then_some(Summary::Basis { r, d, n_uncertain, sigma, projection: to, update })
 }
 

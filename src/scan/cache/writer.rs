@@ -50,23 +50,19 @@ impl<'a> Writer<'a> {
     /// `Io`, naming the entry's file, when the system refuses to write, a full disk among the causes.
     pub fn push(&mut self, record: &CachedModule) -> Result<()> {
         let summary = format::summary(record);
-        let rows = match record {
-            CachedModule::Basis { basis, update: None, .. } => little_endian(basis.rows()),
-            CachedModule::Basis { basis, update: Some(update), .. } => {
-                [little_endian(basis.rows()), little_endian(update.joined().rows())].concat().into()
+        let (rows, of_update) = match record {
+            CachedModule::Basis { basis, update, .. } => {
+                (basis.rows(), update.as_ref().map_or(&[][..], |update| update.joined().rows()))
             }
-            CachedModule::Missing(_) => Cow::Borrowed(&[][..]),
+            CachedModule::Missing(_) => (&[][..], &[][..]),
         };
-        let line = IndexLine {
-            offset: self.n_bytes,
-            summary_bytes: summary.len() as u64,
-            rows_bytes: rows.len() as u64,
-            summary_checksum: format::checksum(&summary),
-            rows_checksum: format::checksum(&rows),
-        };
-        let written = self.file.write_all(&summary).and_then(|()| self.file.write_all(&rows));
-        written.map_err(|error| Error::io("write", &self.path, error))?;
-        self.n_bytes += line.summary_bytes + line.rows_bytes;
+        let (rows, of_update) = (little_endian(rows), little_endian(of_update));
+        let parts = [&summary[..], &rows, &of_update];
+        let line = IndexLine::of(self.n_bytes, parts);
+        for part in parts {
+            self.file.write_all(part).map_err(|error| Error::io("write", &self.path, error))?;
+            self.n_bytes += part.len() as u64;
+        }
         self.lines.push(line);
         if let Some(name) = self.names.get(self.lines.len() - 1) {
             self.tensors.add(name, record);
