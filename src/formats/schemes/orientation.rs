@@ -24,7 +24,7 @@ impl Orientation {
         if layout.is_certain(a.name) {
             return layout.usual();
         }
-        match Fit::of(layout, [a, b].map(|one| one.tensor.shape.as_slice())) {
+        match Fit::of(layout, [a, b]) {
             Fit::Only(orientation) => orientation,
             Fit::Lower(orientation) => both.unwrap_or(orientation),
             Fit::Silent => both.unwrap_or(layout.usual()),
@@ -43,8 +43,17 @@ enum Fit {
     Silent,
 }
 
+/// By how much the rank must be the lower to speak against names of a layer, `….weight`: PyTorch's are (rank, d_in), and
+/// there are layers with d a little below the rank.
+const LAYER_MARGIN: u64 = 4;
+
 impl Fit {
-    fn of(layout: Layout, [a, b]: [&[u64]; 2]) -> Self {
+    fn of(layout: Layout, [a, b]: [Stored<'_>; 2]) -> Self {
+        let margin = if a.name.ends_with(".weight") { LAYER_MARGIN } else { 1 };
+        Self::of_shapes(layout, margin, [a, b].map(|one| one.tensor.shape.as_slice()))
+    }
+
+    fn of_shapes(layout: Layout, margin: u64, [a, b]: [&[u64]; 2]) -> Self {
         let (&[a_rows, a_cols], &[b_rows, b_cols]) = (a, b) else {
             // Only layers of PyTorch have convolutions.
             return Self::Only(Orientation::Linear);
@@ -60,7 +69,7 @@ impl Fit {
             (true, false) => Self::Only(Orientation::Linear),
             (false, true) => Self::Only(Orientation::Transposed),
             (true, true) if b_cols < a_cols => Self::Lower(Orientation::Linear),
-            (true, true) if b_cols > a_cols => Self::Lower(Orientation::Transposed),
+            (true, true) if b_cols > a_cols.saturating_mul(margin) => Self::Lower(Orientation::Transposed),
             _ => Self::Silent,
         }
     }
@@ -103,7 +112,7 @@ impl Orientations {
         let mut votes = Self::default();
         for [a, b] in modules {
             if !a.scheme.layout.is_certain(a.stored.name) {
-                let fit = Fit::of(a.scheme.layout, [a, b].map(|one| one.stored.tensor.shape.as_slice()));
+                let fit = Fit::of(a.scheme.layout, [a.stored, b.stored]);
                 votes.0.entry(a.scheme.names.name()).or_default().count(fit);
             }
         }
@@ -122,7 +131,7 @@ mod tests {
     use super::*;
 
     fn fit(a: [u64; 2], b: [u64; 2]) -> Fit {
-        Fit::of(Layout::Grouped, [&a, &b])
+        Fit::of_shapes(Layout::Grouped, 1, [&a, &b])
     }
 
     #[test]
@@ -130,17 +139,21 @@ mod tests {
         use Orientation::{Linear, Transposed};
         assert_eq!(fit([8, 384], [1152, 8]), Fit::Only(Linear));
         assert_eq!(fit([384, 8], [8, 1152]), Fit::Only(Transposed));
-        assert_eq!(fit([8, 768], [768, 8]), Fit::Lower(Linear));
+        assert_eq!(fit([8, 768], [768, 8]), Fit::Only(Linear));
         assert_eq!(fit([768, 8], [8, 768]), Fit::Lower(Transposed));
         assert_eq!(fit([8, 8], [8, 8]), Fit::Silent);
         // Two ranks: read the other way round, they would make a weight of 8 × 16 and rank 384.
         assert_eq!(fit([8, 384], [384, 16]), Fit::Silent);
-        assert_eq!(Fit::of(Layout::Transposed, [&[896, 8], &[16, 896]]), Fit::Silent);
-        assert_eq!(Fit::of(Layout::Transposed, [&[8, 896], &[128, 8]]), Fit::Only(Linear));
+        assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[896, 8], &[16, 896]]), Fit::Silent);
+        assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[8, 896], &[128, 8]]), Fit::Only(Linear));
+        let layer = |a: [u64; 2], b: [u64; 2]| Fit::of_shapes(Layout::Loose, LAYER_MARGIN, [&a, &b]);
+        assert_eq!(layer([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(layer([64, 36], [36, 64]), Fit::Silent);
+        assert_eq!(layer([384, 8], [8, 1152]), Fit::Only(Transposed));
         // Two groups of rank 768, or one of rank 8.
         assert_eq!(fit([1536, 8], [8, 768]), Fit::Lower(Transposed));
         assert_eq!(fit([16, 4096], [8192, 8]), Fit::Only(Linear));
-        assert_eq!(Fit::of(Layout::Loose, [&[4, 320, 3, 3], &[640, 4, 1, 1]]), Fit::Only(Linear));
+        assert_eq!(Fit::of_shapes(Layout::Loose, 1, [&[4, 320, 3, 3], &[640, 4, 1, 1]]), Fit::Only(Linear));
     }
 
     #[test]
