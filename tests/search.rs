@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::checkpoints::{Checkpoint, Shape};
 use common::planted::{Planted, random, write};
@@ -200,7 +200,15 @@ fn numbers_are_those_of_a_scan_with_the_query_in_it_over_any_number_of_adapters(
                 assert_eq!(one[by], one["value"]);
             }
         }
+        // A short list is the head of the whole one, though only what is ranked by is read of the others.
+        let short = json(&place, &format!("zz-new --in out --by {by} --top 7"));
+        assert_eq!(short["queries"][0]["n_compared"], found["queries"][0]["n_compared"]);
+        assert_eq!(short["queries"][0]["nearest"].as_array().unwrap()[..], nearest[..7], "{by}");
     }
+    place.done("runs -o half --precision f16 --pairs consecutive");
+    let [whole, short] = ["150", "7"].map(|top| json(&place, &format!("zz-new --in half --top {top}")));
+    let nearest = |found: &Value| found["queries"][0]["nearest"].as_array().unwrap()[..7].to_vec();
+    assert_eq!(nearest(&short), nearest(&whole));
     // What compare says of the nearest. Two of its rank share its start.
     let found = json(&place, "zz-new --in out --top 3");
     assert!(
@@ -327,6 +335,35 @@ fn a_scan_that_is_not_finished_is_searched_only_when_that_is_asked_for() {
     assert_eq!(partial["warnings"][0]["code"], "unfinished");
     place.done("runs -o out");
     assert_eq!(json(&place, "new --in out"), whole);
+}
+
+#[test]
+fn a_damaged_entry_is_made_again_and_changes_no_number() {
+    let place = planted();
+    place.done("runs -o out --side b");
+    let before = search(&place, "new --in out");
+    let entry = |file: &Path| file.extension().is_some_and(|suffix| suffix == "safetensors");
+    let files = fs::read_dir(place.path("cache")).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<PathBuf> = files.filter(|file| entry(file)).collect();
+    assert_eq!(files.len(), 8);
+    for (n, file) in files.iter().enumerate() {
+        let whole = fs::read(file).unwrap();
+        // The head, summaries and rows, in the first, the middle and the last record.
+        for place_of in [100, whole.len() / 3, whole.len() / 2, whole.len() - 1 - 97 * n] {
+            let mut bytes = whole.clone();
+            bytes[place_of] ^= 0x40;
+            fs::write(file, bytes).unwrap();
+            let again = search(&place, "new --in out");
+            assert_eq!(again.stdout, before.stdout, "byte {place_of} of {}", file.display());
+            assert_eq!(
+                again.stderr,
+                "note: 1 of 8 adapters were not in the cache and were factorised again\n",
+                "byte {place_of} of {}",
+                file.display()
+            );
+            assert_eq!(fs::read(file).unwrap(), whole);
+        }
+    }
 }
 
 #[test]

@@ -161,9 +161,11 @@ impl UpdateFactors {
     #[cfg(feature = "scan")]
     pub(crate) fn part_of(&self, basis: &Basis) -> Option<Part> {
         let (d, split, n) = (self.joined.d(), self.split, self.n_terms());
+        let bytes = |row| bytemuck::cast_slice::<f32, u8>(row);
         let is_part = |start: usize, end: usize| {
-            let rows = self.joined.rows().chunks_exact(d).map(|row| &row[start..end]);
-            basis.q() == n && basis.d() == end - start && rows.eq(basis.rows().chunks_exact(basis.d()))
+            let mut both = self.joined.rows().chunks_exact(d).zip(basis.rows().chunks_exact(basis.d()));
+            let is_size = basis.q() == n && basis.d() == end - start;
+            is_size && both.all(|(joined, row)| bytes(&joined[start..end]) == bytes(row))
         };
         let right = is_part(split, d).then_some(Part::Right);
         right.or_else(|| is_part(0, self.d_out).then_some(Part::Left))
