@@ -41,6 +41,7 @@ pub(crate) fn some_of(words: impl IntoIterator<Item = String>) -> String {
 }
 
 /// What holds for modules in checkpoints: `B is all zeros in a and b (`x`, `y`)`, with the modules as [`listed`] has them.
+#[cfg(feature = "scan")]
 pub(crate) fn in_some(fact: &str, checkpoints: &[&str], modules: &str) -> String {
     let shown = |path: &str| printable(path, MAX_CHARS);
     let checkpoints = match checkpoints {

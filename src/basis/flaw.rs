@@ -19,8 +19,7 @@ pub struct Flaw {
 
 impl Flaw {
     /// Whether the numbers are known, and without a direction: the update is zero, or below its own rounding.
-    #[cfg(feature = "cli")]
-    pub(crate) fn is_without_direction(&self) -> bool {
+    pub fn is_without_direction(&self) -> bool {
         self.is_without_direction
     }
 
