@@ -158,7 +158,6 @@ impl UpdateFactors {
     }
 
     /// Which part of the joined rows these basis vectors are, if they are one and nothing else is there.
-    #[cfg(feature = "scan")]
     pub(crate) fn part_of(&self, basis: &Basis) -> Option<Part> {
         let (d, split, n) = (self.joined.d(), self.split, self.n_terms());
         let bytes = |row| bytemuck::cast_slice::<f32, u8>(row);

@@ -29,6 +29,9 @@ pub(super) struct Packed<'a> {
     members: Vec<Member<'a>>,
 }
 
+/// The place of a query among all, and what it has of a module.
+type QueryRows<'a> = (usize, Member<'a>, &'a Basis);
+
 /// What is read of a module of an adapter.
 pub(super) enum Rows {
     Subspace(Basis),
@@ -65,7 +68,7 @@ impl Quantity {
         ids: &[u32],
         records: &'a [CachedModule],
     ) -> Vec<Packed<'a>> {
-        let mut shapes: BTreeMap<Option<[usize; 2]>, Vec<(usize, Member<'a>, &'a Basis)>> = BTreeMap::new();
+        let mut shapes: BTreeMap<Option<[usize; 2]>, Vec<QueryRows<'a>>> = BTreeMap::new();
         for (&id, record) in ids.iter().zip(records) {
             let CachedModule::Basis { basis, update, .. } = record else { continue };
             let (shape, rows) = match (self, update) {

@@ -60,10 +60,10 @@ impl PackedBases {
             }
         };
         let other = Other { rows: &rows, stack };
-        let parts = [0..self.stack.d];
+        let whole = 0..self.stack.d;
         self.each_group(
             &other,
-            parts,
+            [whole],
             scratch,
             &mut values,
             n_numbers,
