@@ -1,7 +1,9 @@
 //! What of an update is in a file and is not read.
 
+#[cfg(feature = "scan")]
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(feature = "scan")]
 use crate::text::{counted, listed};
 
 /// A part of an update that the file holds and that is not read: a module of another method, or one that cannot be read.
@@ -20,6 +22,7 @@ pub struct UnreadPart {
 
 /// All parts in a few words, by reason: `3 parts of the update are not read: 2 × LoKr (...), 1 × ...`. `None` if there are
 /// none.
+#[cfg(feature = "scan")]
 pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a UnreadPart>) -> Option<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for part in parts {
@@ -36,7 +39,7 @@ pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a UnreadPart>) -> Op
     (n > 0).then(|| format!("{} of the update {are} not read: {}", counted(n, "part"), reasons.join(", ")))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "scan"))]
 mod tests {
     use super::*;
 

@@ -17,6 +17,7 @@ pub(super) struct Gram {
     /// W·Σ⁻¹, (r, r): X times this are the left-singular vectors.
     pub(super) weights: Mat<f64>,
     /// XᵀX itself, the lower half.
+    #[cfg(feature = "scan")]
     pub(super) matrix: Mat<f64>,
 }
 
@@ -33,7 +34,12 @@ pub(super) fn factorise(rows: &[f64], r: usize) -> Option<Gram> {
     }
     let sigma: Vec<f64> = lambda.iter().map(|lambda| lambda.sqrt()).collect();
     let weights = Mat::from_fn(r, r, |i, k| w[(i, k)] / sigma[k]);
-    Some(Gram { sigma, weights, matrix })
+    Some(Gram {
+        sigma,
+        weights,
+        #[cfg(feature = "scan")]
+        matrix,
+    })
 }
 
 impl Gram {
