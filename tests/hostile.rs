@@ -7,9 +7,11 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::path::Path;
 
 use common::files::data;
-use common::torch::{archive, factor_a, int, legacy, text, tuple, zipped};
+use common::torch::{archive, dict, factor_a, int, legacy, tensor, text, tuple, zipped};
+use common::update::library;
 use lorascope::Adapter;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -175,10 +177,39 @@ fn run<S: Strategy>(n_cases: u32, strategy: S, test: impl Fn(S::Value) -> Result
 
 /// Breaks a real file so many times.
 fn mutate(name: &str, n_cases: u32) {
-    let bytes = std::fs::read(data(name)).unwrap();
+    mutate_file(&data(name), n_cases);
+}
+
+fn mutate_file(path: &Path, n_cases: u32) {
+    let bytes = std::fs::read(path).unwrap();
     assert!(bytes.len() < 8 << 10);
     check(bytes.clone()).unwrap();
     run(n_cases, breaks(), |breaks| check(broken(bytes.clone(), &breaks)));
+}
+
+/// Files of schemes that make several modules of one tensor, or read a part of one before it is asked for.
+const SCHEMES: [&str; 6] = [
+    "mlx-experts/adapters.safetensors",
+    "litgpt/grouped.pth.lora",
+    "peft02/bloom/adapter_model.bin",
+    "by-hand/kasa/adapter_model.safetensors",
+    "by-hand/sat.pt",
+    "by-hand/split_qkv.safetensors",
+];
+
+#[test]
+fn broken_files_of_schemes_that_cut_tensors_stay_within_bounds() {
+    SCHEMES.iter().for_each(|name| mutate_file(&library(name), 3_000));
+}
+
+#[test]
+fn experts_of_a_tensor_without_bytes_for_each_are_refused() {
+    let a = tensor("0", 6, 0, &[100_000, 1, 3], &[0, 1, 1]);
+    let b = tensor("1", 8, 0, &[100_000, 3, 1], &[0, 1, 1]);
+    let factors = dict(&[("m.lora_a", a), ("m.lora_b", b)]);
+    let error = Adapter::from_bytes("x", zipped(&factors)).unwrap_err().to_string();
+    let found = "x: tensor `m.lora_a`: found shape [100000, 1, 3] with strides [0, 1, 1] over 12 bytes";
+    assert_eq!(error, format!("{found}, expected each number in bytes of its own"));
 }
 
 /// The most that reading a broken table may hold at once: a page is unpacked to at most 16 MiB, in which a column may

@@ -250,6 +250,12 @@ fn flux(r: usize, d: usize, zeros: bool) -> [Vec<Stored>; 2] {
 }
 
 #[test]
+fn merged_parts_are_scaled_as_they_were_trained() {
+    let adapter = agrees("split-qkv", "by-hand/split_qkv.safetensors", "kohya");
+    assert_eq!((adapter.modules()[0].alpha, adapter.modules()[0].scaling), (Some(1.0), Some(0.5)));
+}
+
+#[test]
 fn adapters_of_q_k_and_v_that_were_merged_for_storage_are_cut_with_their_a() {
     for (r, d) in [(1, 8), (2, 12), (3, 16)] {
         let [merged, split] = flux(r, d, false).map(|tensors| open(&tensors));

@@ -81,6 +81,13 @@ impl Tensor {
         (!rest.is_empty() && rows > 0 && cols > 0).then_some((rows, cols))
     }
 
+    /// Whether there is a byte for each that its numbers take. Strides of 0 could make any number of them from a few bytes.
+    pub(super) fn has_own_bytes(&self) -> bool {
+        let n_numbers = self.shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
+        let size = Dtype::from_safetensors(&self.dtype).map_or(1, Dtype::size_bytes);
+        n_numbers.saturating_mul(size as u64) <= self.n_bytes
+    }
+
     /// The part with this index in the first dimension, without that dimension.
     pub(super) fn at(&self, index: u64) -> Option<Self> {
         let size = Dtype::from_safetensors(&self.dtype)?.size_bytes() as u64;
@@ -148,9 +155,7 @@ impl Tensor {
             let expected = "two dimensions, or up to five of a convolution, none of them 0";
             return Err(fault(found, expected).malformed());
         }
-        // Strides of 0 could make any number of them from a few bytes.
-        let n_numbers = shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
-        if n_numbers.saturating_mul(dtype.size_bytes() as u64) > self.n_bytes {
+        if !self.has_own_bytes() {
             let found =
                 format!("shape {shape:?} with strides {:?} over {} bytes", self.strides, self.n_bytes);
             return Err(fault(found, "each number in bytes of its own").malformed());

@@ -233,7 +233,8 @@ def speechbrain():
 
 @case
 def by_hand_schemes():
-    """In the layouts of SAMed, CLIP-LoRA, SwissArmyTransformer, LLaMA-Adapter, KaSA and ComfyUI's Control-LoRA."""
+    """In the layouts of SAMed, CLIP-LoRA, SwissArmyTransformer, LLaMA-Adapter, KaSA, ComfyUI's Control-LoRA, and
+    sd-scripts' `split_qkv`."""
     by_hand = folder("by-hand")
     pair = lambda r, d_in, d_out: (torch.randn(r, d_in) * 0.3, torch.randn(d_out, r) * 0.3)
 
@@ -290,6 +291,15 @@ def by_hand_schemes():
     deltas["input_blocks.1.0.in_layers.2"] = product(up.flatten(1), down.flatten(1))
     save_file(state, by_hand / "control_lora.safetensors")
     expect("control-lora", deltas)
+
+    # As sd-scripts merges the adapters of Flux's q, k and v, each with alpha over its own rank.
+    path, (r, d) = "lora_unet_double_blocks_0_img_attn_qkv", (2, 12)
+    parts = [pair(r, d, d) for _ in "qkv"]
+    up = torch.block_diag(*[b for _, b in parts])
+    state = {f"{path}.lora_down.weight": torch.cat([a for a, _ in parts]), f"{path}.lora_up.weight": up}
+    save_file(state | {f"{path}.alpha": torch.tensor(1.0)}, by_hand / "split_qkv.safetensors")
+    ends = ("to_q", "to_k", "to_v")
+    expect("split-qkv", {f"transformer_blocks.0.attn.{x}": product(b, a) / r for x, (a, b) in zip(ends, parts)})
 
     state, deltas = {}, {}
     for name in ("q_proj", "v_proj"):

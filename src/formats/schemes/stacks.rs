@@ -24,7 +24,9 @@ impl Stack {
             2 => a.tensor.clone().unflattened(n_experts)?,
             _ => a.tensor.clone(),
         };
-        let is_stack = a.shape.len() == 3 && a.shape[0] == n_experts;
+        let is_stack = a.shape.len() == 3
+            && a.shape[0] == n_experts
+            && [&a, b.tensor].iter().all(|tensor| tensor.has_own_bytes());
         is_stack.then(|| Self { a, b: b.tensor.clone(), n_experts })
     }
 
