@@ -26,8 +26,11 @@ fn names(adapter: &Adapter) -> Vec<&str> {
     adapter.modules().iter().map(|module| module.name.as_str()).collect()
 }
 
+/// A tensor's name, shape and numbers.
+type Stored = (String, Vec<usize>, Vec<f64>);
+
 /// A safetensors file of F32 with these names, shapes and numbers.
-fn stored(tensors: &[(String, Vec<usize>, Vec<f64>)]) -> Vec<u8> {
+fn stored(tensors: &[Stored]) -> Vec<u8> {
     let bytes: Vec<(&str, &Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, shape, values)| {
@@ -41,13 +44,13 @@ fn stored(tensors: &[(String, Vec<usize>, Vec<f64>)]) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-fn matrix(name: impl Into<String>, matrix: &Mat<f64>) -> (String, Vec<usize>, Vec<f64>) {
+fn matrix(name: impl Into<String>, matrix: &Mat<f64>) -> Stored {
     let (rows, cols) = matrix.shape();
     let values = (0..rows).flat_map(|i| (0..cols).map(move |j| matrix[(i, j)])).collect();
     (name.into(), vec![rows, cols], values)
 }
 
-fn open(tensors: &[(String, Vec<usize>, Vec<f64>)]) -> Adapter {
+fn open(tensors: &[Stored]) -> Adapter {
     Adapter::from_bytes("x.safetensors", stored(tensors)).unwrap()
 }
 
@@ -414,7 +417,7 @@ fn lorascope(args: &[&str]) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-fn write(folder: &Path, name: &str, tensors: &[(String, Vec<usize>, Vec<f64>)]) -> PathBuf {
+fn write(folder: &Path, name: &str, tensors: &[Stored]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, stored(tensors)).unwrap();
     path

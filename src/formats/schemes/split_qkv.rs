@@ -9,9 +9,8 @@ use std::ops::Range;
 use super::pair::{Pair, StoredAlpha};
 use crate::adapter::{Factor, Source};
 
-/// Rows of B that are read in one go, and how many times in each part: at its start, in the middle and at its end.
+/// Rows of B that are read at the start and at the end of each part.
 const N_ROWS: usize = 4;
-const N_PLACES: usize = 3;
 
 /// The A and B of each part, given by its rows of B; `None` if the parts share one A.
 pub(super) fn blocks(pair: &Pair, parts: &[Range<usize>]) -> Option<Vec<[Factor; 2]>> {
@@ -51,10 +50,8 @@ fn is_cheap(b: &Factor) -> bool {
 
 /// Whether some of a part's rows are not zero; `None` if they are not zero outside these columns, or cannot be read.
 fn is_only_in(b: &Factor, rows: &Range<usize>, columns: Range<usize>) -> Option<bool> {
-    let n_free = rows.len().saturating_sub(N_ROWS);
     let mut is_trained = false;
-    for place in 0..N_PLACES {
-        let start = rows.start + n_free * place / (N_PLACES - 1);
+    for start in [rows.start, rows.end.saturating_sub(N_ROWS).max(rows.start)] {
         let some = b.clone().row_range(start..rows.end.min(start + N_ROWS)).read().ok()?;
         for row in some.values.chunks_exact(some.cols) {
             let (inside, outside): (Vec<_>, Vec<_>) =
