@@ -58,12 +58,17 @@ fn eight_bits_leave_a_kaiming_factor_its_rank_and_doubts() {
     let gaussian = random::gaussian(16, 768, 3, 0);
     let uniform = |value: &f64| (value.abs().fract() * 2.0 - 1.0) / 768f64.sqrt();
     let untrained = Matrix { values: gaussian.values.iter().map(uniform).collect(), ..gaussian };
-    // The noise of a rounding to 1/8 of a power of two is a thirtieth of these singular values; 1/4 doubles it.
-    for (dtype, n_uncertain) in
-        [(Dtype::F8E4m3, 0), (Dtype::F8E4m3Fnuz, 0), (Dtype::F8E5m2, 16), (Dtype::F8E5m2Fnuz, 16)]
-    {
+    // The noise of a rounding to 1/8 of a power of two is about a thirtieth of these singular values; 1/4 doubles it, and what is
+    // less than 20 times the noise is uncertain.
+    for (dtype, n_uncertain) in [
+        (Dtype::F8E4m3, 0..=0),
+        (Dtype::F8E4m3Fnuz, 0..=0),
+        (Dtype::F8E5m2, 13..=16),
+        (Dtype::F8E5m2Fnuz, 13..=16),
+    ] {
         let basis = Basis::of_matrix(&round(&untrained, dtype), Side::A).unwrap();
-        assert_eq!((basis.q(), basis.n_uncertain()), (16, n_uncertain), "{dtype}");
+        assert_eq!(basis.q(), 16, "{dtype}");
+        assert!(n_uncertain.contains(&basis.n_uncertain()), "{dtype}: {}", basis.n_uncertain());
     }
 }
 
