@@ -24,19 +24,27 @@ pub struct UnreadPart {
 /// none.
 #[cfg(feature = "scan")]
 pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a UnreadPart>) -> Option<String> {
-    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<&str, Vec<&UnreadPart>> = BTreeMap::new();
     for part in parts {
-        by_reason.entry(&part.reason).or_default().push(&part.name);
+        by_reason.entry(&part.reason).or_default().push(part);
     }
     let n = by_reason.values().map(Vec::len).sum();
-    let of_reason = |(reason, names): (&&str, &Vec<&str>)| {
-        // Many adapters leave out the same.
-        let different: BTreeSet<&str> = names.iter().copied().collect();
-        format!("{} × {reason} ({})", names.len(), listed(different))
-    };
-    let reasons: Vec<String> = by_reason.iter().map(of_reason).collect();
+    let reasons: Vec<String> = by_reason.values().map(|parts| of_reason(parts)).collect();
     let are = if n == 1 { "is" } else { "are" };
     (n > 0).then(|| format!("{} of the update {are} not read: {}", counted(n, "part"), reasons.join(", ")))
+}
+
+/// Parts of one reason, with what was found if it was the same in all of them.
+#[cfg(feature = "scan")]
+fn of_reason(parts: &[&UnreadPart]) -> String {
+    let first = parts[0];
+    let found = match &first.found {
+        Some(found) if parts.iter().all(|part| part.found == first.found) => format!(": {found}"),
+        _ => String::new(),
+    };
+    // Many adapters leave out the same.
+    let names: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+    format!("{} × {}{found} ({})", parts.len(), first.reason, listed(names))
 }
 
 #[cfg(all(test, feature = "scan"))]

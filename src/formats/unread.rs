@@ -7,6 +7,9 @@ use crate::formats::contents::Tensors;
 use crate::formats::low_rank;
 use crate::formats::schemes::{glora_modules, glora_part, method_of, says_lora};
 
+/// What PEFT calls its copy of a module that `modules_to_save` replaces: it takes no part in the adapted model.
+const REPLACED: &str = ".original_module.";
+
 /// Ends of tensors that are a part of a module of another method, and nothing by themselves.
 const BESIDE: &[&str] = &[".alpha", ".dora_scale", ".scale", ".scalar", ".bias"];
 
@@ -37,7 +40,7 @@ pub(super) fn unread(tensors: &Tensors, unclaimed: &[&str]) -> Vec<UnreadPart> {
             beside.push((name, module));
         } else if name.ends_with(".lora_B.bias") || name.ends_with(".lora_bias") {
             add(name, "a bias of B");
-        } else if says_lora(name) {
+        } else if says_lora(name) && !name.contains(REPLACED) && !shape(name).contains(&0) {
             add(name, "a LoRA tensor under an unknown name");
         }
     }

@@ -197,7 +197,7 @@ def mlx_vlm():
         weights |= {f"{path}.A": layer.A, f"{path}.B": layer.B}
         a, b = (torch.from_numpy(np.array(factor)) for factor in (layer.A, layer.B))
         # Its versions scale by alpha and by alpha over the rank.
-        deltas[path] = product(b.T, a.T)
+        deltas[f"layers.0.self_attn.{name}"] = product(b.T, a.T)
     mx.save_safetensors(str(folder("mlx-vlm") / "adapters.safetensors"), weights)
     (folder("mlx-vlm") / "adapter_config.json").write_text(json.dumps({"rank": 3, "alpha": 6.0, "dropout": 0.1}))
     expect("mlx-vlm", deltas)
@@ -282,13 +282,15 @@ def by_hand_schemes():
     expect("llama-adapter", deltas)
 
     state, deltas = {"lora_controlnet": torch.zeros(0), "zero_convs.0.0.weight": torch.randn(8, 8, 1, 1)}, {}
-    for path, d_in, d_out in (("time_embed.0", 8, 32), ("label_emb.0.0", 24, 32)):
+    for path, name, d_in, d_out in (
+        ("time_embed.0", "time_embedding.linear_1", 8, 32), ("label_emb.0.0", "add_embedding.linear_1", 24, 32)
+    ):
         a, b = pair(2, d_in, d_out)
         state |= {f"{path}.down": a, f"{path}.up": b}
-        deltas[path] = product(b, a)
+        deltas[name] = product(b, a)
     down, up = torch.randn(2, 8, 3, 3) * 0.3, torch.randn(8, 2, 1, 1) * 0.3
     state |= {"input_blocks.1.0.in_layers.2.down": down, "input_blocks.1.0.in_layers.2.up": up}
-    deltas["input_blocks.1.0.in_layers.2"] = product(up.flatten(1), down.flatten(1))
+    deltas["down_blocks.0.resnets.0.conv1"] = product(up.flatten(1), down.flatten(1))
     save_file(state, by_hand / "control_lora.safetensors")
     expect("control-lora", deltas)
 
