@@ -218,9 +218,6 @@ fn research_code_has_names_of_its_own() {
 const PARTS: [(&str, [&str; 3]); 2] =
     [("img", ["to_q", "to_k", "to_v"]), ("txt", ["add_q_proj", "add_k_proj", "add_v_proj"])];
 
-/// Name, shape and numbers.
-type Stored = (String, Vec<usize>, Vec<f64>);
-
 /// One adapter of Flux, merged as sd-scripts' `split_qkv` stores it, and as it was trained.
 fn flux(r: usize, d: usize, zeros: bool) -> [Vec<Stored>; 2] {
     let (mut merged, mut split) = (vec![], vec![]);
