@@ -17,3 +17,5 @@ fi
 cargo build --release --locked --quiet
 "$python" benches/table.py
 "$python" benches/scan.py 3
+"$python" benches/search.py
+"$python" benches/merge_check.py

@@ -30,8 +30,8 @@ const TENSOR_BYTES: usize = 160;
 impl Tensors {
     /// With room for the tensors of these modules, and an index of so many bytes as the first.
     pub(super) fn new<'a>(modules: impl Iterator<Item = &'a str>, index_bytes: usize) -> Self {
-        // A character is at most six bytes of JSON.
-        let room: usize = modules.map(|name| 7 * (TENSOR_BYTES + 6 * name.len())).sum();
+        let length = |name| serde_json::to_string(name).expect("a text is JSON").len();
+        let room: usize = modules.map(|name| 7 * (TENSOR_BYTES + length(name))).sum();
         let mut tensors = Self {
             tensors: BTreeMap::new(),
             end: 0,
