@@ -253,3 +253,17 @@ fn every_command_says_what_is_left_out() {
     let json: serde_json::Value = serde_json::from_str(&warnings("inspect --json runs/seed1").1).unwrap();
     assert_eq!(json["checkpoints"][0]["unread"][0]["n_tensors"], 2);
 }
+
+#[test]
+fn a_report_says_what_is_not_read_of_an_adapter_without_pairs_too() {
+    let place = Place::new();
+    for seed in [1, 2] {
+        Checkpoint::new(seed).start(seed).write(&place.path(&format!("runs/seed{seed}")));
+    }
+    let alone = Checkpoint::new(3).modules(&[("layers.9.mlp.up_proj", 24, 40)]).beside(&["x.lokr_w1"]);
+    alone.write(&place.path("runs/alone"));
+    place.done("runs -o out");
+    let output = place.lorascope("report out").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("warning: runs/alone: 1 part of the update is not read: 1 × LoKr (`x`)"), "{text}");
+}

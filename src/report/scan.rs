@@ -47,6 +47,8 @@ pub(super) struct ScanSums {
     pub(super) n_alone: usize,
     /// Adapters that were chosen and have modules without a basis.
     pub(super) problems: Vec<AdapterRow>,
+    /// Adapters that were chosen and have parts of their update that are not read.
+    pub(super) unread: Vec<AdapterRow>,
     pub(super) pairs: PairSums,
     /// Pairs of chosen adapters that were not compared, by reason.
     pub(super) absent: BTreeMap<WhyAbsent, u64>,
@@ -97,6 +99,7 @@ impl ScanSums {
             side: source.side(),
             unfinished: source.unfinished,
             problems: adapters.iter().filter(|adapter| adapter.problem.is_some()).cloned().collect(),
+            unread: adapters.iter().filter(|adapter| adapter.unread.is_some()).cloned().collect(),
             n_alone: 0,
             pairs: PairSums::new(adapters.len(), reading.by),
             absent: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::adapters::AdapterRow;
 use super::counts::ReportCounts;
 use super::scan::ScanSums;
 use crate::adapter::Side;
@@ -72,10 +73,9 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
         let adapters = counted(others.len(), "adapter");
         warn("missing-rows", format!("{adapters} {have} rows that are missing: {}", some_of(lines)));
     }
-    let unread = || scan.adapters.iter().filter_map(|one| Some((&one.path, one.unread.as_ref()?)));
-    if unread().next().is_some() {
-        let lines = unread().map(|(path, parts)| format!("{path}: {parts}"));
-        warn("parts-unread", some_of(lines));
+    if !scan.unread.is_empty() {
+        let parts = |one: &AdapterRow| format!("{}: {}", one.path, one.unread.as_deref().unwrap_or_default());
+        warn("parts-unread", some_of(scan.unread.iter().map(parts)));
     }
     if counts.skipped_rows > 0 {
         let rows = counted(counts.skipped_rows as usize, "row");
