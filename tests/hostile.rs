@@ -308,6 +308,41 @@ fn broken_arrays_stay_within_bounds() {
 }
 
 #[test]
+fn broken_files_of_eight_bit_numbers_stay_within_bounds() {
+    mutate("training/f8-e4m3fn.safetensors", 3_000);
+    mutate("training/f8-e5m2.pt", 3_000);
+    mutate("training/bf16.npz", 3_000);
+}
+
+#[test]
+fn broken_indexes_and_shards_stay_within_bounds() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let whole = std::fs::read(data("torch/tiny-f32.safetensors")).unwrap();
+    common::shards::write(&whole, folder.path(), "adapter_model", 2, true);
+    let files = ["adapter_model.safetensors.index.json", "adapter_model-00002-of-00002.safetensors"];
+    for name in files {
+        let file = folder.path().join(name);
+        let bytes = std::fs::read(&file).unwrap();
+        run(2_000, breaks(), |breaks| {
+            std::fs::write(&file, broken(bytes.clone(), &breaks)).unwrap();
+            let mut message = None;
+            let peak = peak_bytes(|| {
+                let read = Adapter::open(folder.path()).and_then(|adapter| {
+                    let mut factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
+                    factors.try_for_each(|factor| factor.read().map(drop))
+                });
+                message = read.err().map(|error| error.to_string());
+            });
+            prop_assert!(peak <= MAX_BYTES, "{} bytes: {:?}", peak, message);
+            let is_line = |message: &String| !message.contains(char::is_control);
+            prop_assert!(message.iter().all(is_line), "{:?}", message);
+            Ok(())
+        });
+        std::fs::write(&file, bytes).unwrap();
+    }
+}
+
+#[test]
 fn broken_objects_stay_within_bounds() {
     mutate("training/objects-legacy.pt", OBJECTS);
     mutate("training/whole-model.pt", OBJECTS);
