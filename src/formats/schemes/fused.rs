@@ -1,8 +1,9 @@
 //! Cuts fused weights into their projections, if these are known to follow each other: those of the model families
 //! ([`FileNames::cut`](crate::names::FileNames::cut)), and GPT-2's.
 //!
-//! The parts share A, unless they were merged from adapters of their own, and each has its own rows of B. GPT-NeoX's `query_key_value` and Megatron's `linear_qkv` interleave
-//! q, k and v by head: no range of rows is one of them, so they are never cut.
+//! The parts share A, unless they were merged from adapters of their own, and each has its own rows of B. GPT-NeoX's
+//! `query_key_value` and Megatron's `linear_qkv` interleave q, k and v by head: no range of rows is one of them, so they are
+//! never cut.
 
 use std::ops::Range;
 
