@@ -27,7 +27,7 @@ use self::scale::Scaled;
 use self::svd::Spectrum;
 use self::update::Vectors;
 pub(crate) use self::update_factors::Part;
-pub use self::update_factors::UpdateFactors;
+pub use self::update_factors::{COLUMNS, UpdateFactors};
 pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
 use crate::adapter::{Dtype, Matrix, Module};

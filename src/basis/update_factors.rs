@@ -12,7 +12,10 @@ use super::{Basis, Update, eigen, thin, transposed};
 #[cfg(feature = "scan")]
 use crate::adapter::Side;
 use crate::error::{Fault, Result};
-use crate::kernels::pair_stats::COLUMNS;
+
+/// Rows that engines multiply start and end at a multiple of so many numbers, with zeros after d: the most that a kernel stages
+/// at once.
+pub const COLUMNS: usize = 32;
 
 /// An update ΔW = s·B·A of one module, factorised so that its inner products with others lose no digits: ΔW/‖ΔW‖ is the sum of
 /// some xₖ·yₖᵀ. The yₖ are orthonormal in the d_in dimensions of the input, and the xₖ, in the d_out dimensions of the output,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::claim::Stored;
-use super::orientation::Orientation;
 use super::pair::wrong_module;
 use crate::adapter::Factor;
 use crate::error::{Fault, Result};
@@ -21,6 +20,15 @@ pub(in crate::formats) enum Layout {
     /// Like `Loose`, but A may stack the groups of a `MergedLinear`: (groups·rank, d_in) and (d_out, rank).
     Grouped,
     /// Usually A is (d_in, rank) and B (rank, d_out), but the shapes decide.
+    Transposed,
+}
+
+/// Which way round two factors lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::formats) enum Orientation {
+    /// A is (rank, d_in) and B (d_out, rank).
+    Linear,
+    /// A is (d_in, rank) and B (rank, d_out).
     Transposed,
 }
 

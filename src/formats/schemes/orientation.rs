@@ -6,17 +6,8 @@
 use std::collections::HashMap;
 
 use super::claim::Stored;
-use super::layout::Layout;
+use super::layout::{Layout, Orientation};
 use super::scheme::Claimed;
-
-/// One of the two ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::formats) enum Orientation {
-    /// A is (rank, d_in) and B (d_out, rank).
-    Linear,
-    /// A is (d_in, rank) and B (rank, d_out).
-    Transposed,
-}
 
 impl Orientation {
     /// The way that two tensors lie; `both` is for those that fit both ways, by the lower rank if it is `None`.

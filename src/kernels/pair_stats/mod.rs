@@ -14,12 +14,10 @@ mod variants;
 use crate::kernels::similarity::SLICE;
 use crate::measure::{PRODUCT_SUMS, Terms};
 
+pub use crate::basis::COLUMNS;
 pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted};
 pub use row_params::RowParams;
 pub use variants::{UPDATE_COSINE, VARIANTS, Variant, family, stack_words};
-
-/// Rows start and end at a multiple of so many numbers, with zeros after d: the most that a kernel stages at once.
-pub const COLUMNS: usize = 32;
 
 // A slice that ended within a staged step would count its columns twice.
 const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
