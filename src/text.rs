@@ -51,6 +51,16 @@ pub(crate) fn in_some(fact: &str, checkpoints: &[&str], modules: &str) -> String
     format!("{fact} in {checkpoints} ({modules})")
 }
 
+/// Reasons one after the other: those that differ from thing to thing do not fill the screen.
+#[cfg(feature = "scan")]
+pub(crate) fn some_reasons(reasons: &[String]) -> String {
+    let shown = &reasons[..reasons.len().min(N_SHOWN)];
+    match reasons.len() - shown.len() {
+        0 => shown.join("; "),
+        more => format!("{}; and {}", shown.join("; "), counted(more, "more reason")),
+    }
+}
+
 /// A count with its noun: `1 tensor`, `2 tensors`.
 pub(crate) fn counted(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }

@@ -92,7 +92,7 @@ impl Adapter {
     /// How many modules have a rank above their d_in or d_out: convolutions with few channels, or factors that were taken for
     /// each other's transposes.
     pub fn n_above_size(&self) -> usize {
-        self.modules.iter().filter(|module| module.rank() > module.d_in().min(module.d_out())).count()
+        self.modules.iter().filter(|module| module.is_above_size()).count()
     }
 
     /// Size of the file that holds the tensors, or of all its shards.
@@ -173,6 +173,11 @@ impl Module {
     /// The rank: the rows of A.
     pub fn rank(&self) -> usize {
         self.a.rows
+    }
+
+    /// Whether the rank is above d_in or d_out.
+    pub(crate) fn is_above_size(&self) -> bool {
+        self.rank() > self.d_in().min(self.d_out())
     }
 
     /// Columns of A.

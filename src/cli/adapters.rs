@@ -10,7 +10,7 @@ use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, open_options};
-use super::warnings::{FEW_MEET, few_meet_line, list_unread};
+use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
 use crate::formats::{is_adapter_folder, search};
 use crate::scan::inputs::expand;
@@ -101,10 +101,7 @@ impl Adapters {
         let mut cautions: Vec<Caution> =
             left_out.map(|message| Caution { code: "missing-modules", message }).into_iter().collect();
         if let Some((place, few)) = modules.few_meet.first() {
-            let more = match modules.few_meet.len() - 1 {
-                0 => String::new(),
-                n => format!("; the same holds for {}", counted(n, "other checkpoint")),
-            };
+            let more = same_holds_for(modules.few_meet.len() - 1, "other checkpoint");
             let line = few_meet_line([self.all[0].path(), self.all[*place].path()], few);
             cautions.push(Caution { code: FEW_MEET, message: format!("{line}{more}") });
         }
@@ -129,24 +126,16 @@ impl Adapters {
         }
         let unread: Vec<&Adapter> = self.all.iter().filter(|one| !one.unread_parts().is_empty()).collect();
         if let Some(summary) = unread::summary(unread.iter().flat_map(|one| one.unread_parts())) {
-            let more = match unread.len() - 1 {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            let message = format!("{}{more}: {summary}", unread[0].path().display());
+            let message = format!("{}: {summary}", first_and_more(&unread));
             cautions.push(Caution { code: "parts-unread", message });
         }
         let dora: Vec<&Adapter> = self.all.iter().filter(|one| one.method() == Method::Dora).collect();
-        if let Some(first) = dora.first() {
-            let more = match dora.len() - 1 {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
+        if !dora.is_empty() {
             cautions.push(Caution {
                 code: "dora",
                 message: format!(
-                    "DoRA: {}{more}; magnitude vectors are left out, so ΔW is s·B·A before the rows are rescaled",
-                    first.path().display()
+                    "DoRA: {}; magnitude vectors are left out, so ΔW is s·B·A before the rows are rescaled",
+                    first_and_more(&dora)
                 ),
             });
         }
@@ -162,6 +151,15 @@ impl Adapters {
         let is_common = |at: &usize| parts.iter().all(|path| path[*at] == parts[0][*at]);
         let n_common = (0..least).take_while(is_common).count();
         parts.iter().map(|path| path[n_common..].join("/")).collect()
+    }
+}
+
+/// The first adapter, and how many more there are.
+fn first_and_more(adapters: &[&Adapter]) -> String {
+    let first = adapters[0].path().display();
+    match adapters.len() - 1 {
+        0 => first.to_string(),
+        n => format!("{first} and {n} more"),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::console::Console;
-use crate::text::{counted, in_some, listed};
+use crate::text::{counted, in_some, listed, some_reasons};
 use crate::{Adapter, Flaw, FlawedModule, LeftOutPair};
 
 /// A module that is left out, and what is wrong with it in one checkpoint, as `--json` has it.
@@ -90,13 +90,7 @@ pub(super) fn reasons(left_out: &[LeftOut]) -> String {
     }
     let shown =
         |group: &Group<'_>| in_some(group.reason, &group.checkpoints, &listed(group.modules.iter().copied()));
-    // Flaws that differ from module to module do not fill the screen.
-    const N_GROUPS: usize = 4;
-    let mut parts: Vec<String> = groups.iter().take(N_GROUPS).map(shown).collect();
-    if groups.len() > N_GROUPS {
-        parts.push(format!("and {}", counted(groups.len() - N_GROUPS, "more reason")));
-    }
-    parts.join("; ")
+    some_reasons(&groups.iter().map(shown).collect::<Vec<_>>())
 }
 
 /// Modules with one flaw in the same checkpoints.

@@ -166,12 +166,7 @@ fn same_bases(side: Side, factorised: &[Factorised]) -> Option<Warning> {
     groups.retain(|group| group.len() > 1);
     let first = groups.first()?;
     let shown = listed(first.iter().map(|both| both.pair.name()));
-    let (n, more) = (first.len(), groups.len() - 1);
-    let more = if more > 0 {
-        format!("; the same holds for {}", counted(more, "other group"))
-    } else {
-        String::new()
-    };
+    let (n, more) = (first.len(), same_holds_for(groups.len() - 1, "other group"));
     let (what, way_out) = match side {
         Side::A => ("one A", ": compare --side b, where each has a B of its own"),
         _ => ("one subspace", ""),
@@ -243,15 +238,12 @@ fn transposed(runs: [&Adapter; 2]) -> Option<Warning> {
 }
 
 fn above_size(runs: [&Adapter; 2]) -> Option<Warning> {
-    let is_above = |module: &&Arc<Module>| module.rank() > module.d_in().min(module.d_out());
+    let is_above = |module: &&Arc<Module>| module.is_above_size();
     let found = |run: &Adapter| run.modules().iter().filter(is_above).cloned().collect::<Vec<_>>();
     let (run, modules) =
         runs.into_iter().map(|run| (run, found(run))).find(|(_, found)| !found.is_empty())?;
     let first = &modules[0];
-    let more = match modules.len() {
-        1 => String::new(),
-        n => format!("; the same holds for {}", counted(n - 1, "other module")),
-    };
+    let more = same_holds_for(modules.len() - 1, "other module");
     Some(Warning {
         code: "rank-above-size",
         message: format!(
@@ -310,6 +302,11 @@ fn shared_init(side: Side, factorised: &[Factorised]) -> Option<Warning> {
         ),
         modules: names(marked.iter().map(|both| &both.pair)),
     })
+}
+
+/// The end of a message that describes the first of several.
+pub(super) fn same_holds_for(n: usize, other: &str) -> String {
+    if n == 0 { String::new() } else { format!("; the same holds for {}", counted(n, other)) }
 }
 
 /// One warning for all bases of a kind; the first is described, the others counted.

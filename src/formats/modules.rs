@@ -13,7 +13,7 @@ use crate::formats::limits::Limits;
 use crate::formats::pairs::{self, Pairs};
 use crate::formats::schemes::{self, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module};
 use crate::formats::unread;
-use crate::names::{FileNames, Weight, natural_cmp};
+use crate::names::{FileNames, natural_cmp};
 
 /// What the names and shapes of a file's tensors make.
 pub(super) struct Read {
@@ -57,7 +57,7 @@ pub(super) fn read(
     unread.extend(of_modules);
     unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     let mut context = Context::new(path, config, &contents.metadata, limits)?;
-    context.names = FileNames::of(pairs.iter().map(|(_, pair)| weight(pair)));
+    context.names = FileNames::of(pairs.iter().map(|(_, pair)| pair.weight()));
     context.check_patterns(pairs.len())?;
     check_ranks(path, &context, &pairs)?;
     let mut modules = Vec::with_capacity(pairs.len());
@@ -69,7 +69,7 @@ pub(super) fn read(
             let parts = (scheme.cut)(pair, &context);
             n_turned += if is_turned { parts.len() } else { 0 };
             modules.extend(parts.into_iter().map(|pair| Module {
-                name: context.names.canonical(weight(&pair)),
+                name: context.names.canonical(pair.weight()),
                 original: pair.original,
                 a: pair.a,
                 b: pair.b,
@@ -82,10 +82,6 @@ pub(super) fn read(
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes, n_turned })
-}
-
-fn weight(pair: &Pair) -> Weight<'_> {
-    Weight { path: &pair.path, shape: Some([pair.a.cols, pair.b.rows]) }
 }
 
 /// The names of the adapters in a file, one `None` if tensors have none.

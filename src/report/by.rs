@@ -34,6 +34,14 @@ impl By {
         std::iter::once(self).chain(others).collect()
     }
 
+    /// The cells of φ that a comparison must keep for it.
+    pub(crate) fn cells(self) -> Vec<(usize, usize)> {
+        match self {
+            Self::Cell(i, j) => vec![(i, j)],
+            _ => vec![],
+        }
+    }
+
     /// The column's name in the scan's table.
     pub(crate) fn column(self) -> String {
         match self {

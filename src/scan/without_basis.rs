@@ -1,7 +1,7 @@
 //! The modules of adapters that have no basis, in words: what the column `problem` of `adapters.parquet` says, and the one line
 //! that a scan and a report have for all adapters.
 
-use crate::text::{counted, in_some, listed};
+use crate::text::{counted, in_some, listed, some_reasons};
 
 /// `no basis of 3 modules: B is all zeros (`x`, `y`); A has NaN (`z`)`; `None` where every module has one. Each module comes with
 /// its reason.
@@ -40,16 +40,11 @@ pub(crate) fn line(adapters: &[WithoutBasis<'_>], n_all: usize) -> Option<String
             }
         }
     }
-    /// Reasons that differ from adapter to adapter do not fill the screen.
-    const N_GROUPS: usize = 4;
     let shown = |((reason, modules), paths): &((&str, &str), Vec<&str>)| in_some(reason, paths, modules);
-    let mut parts: Vec<String> = groups.iter().take(N_GROUPS).map(shown).collect();
-    if groups.len() > N_GROUPS {
-        parts.push(format!("and {}", counted(groups.len() - N_GROUPS, "more reason")));
-    }
+    let parts: Vec<String> = groups.iter().map(shown).collect();
     let of = format!("{} of {}", adapters.len(), counted(n_all, "checkpoint"));
     (n_modules > 0)
-        .then(|| format!("{} of {of} left out: {}", counted(n_modules, "module"), parts.join("; ")))
+        .then(|| format!("{} of {of} left out: {}", counted(n_modules, "module"), some_reasons(&parts)))
 }
 
 /// The reasons of a [`problem`], each with the modules that it lists.

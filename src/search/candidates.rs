@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::mean::Mean;
 use super::queries::Queries;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -33,15 +34,13 @@ pub(super) struct PairSums {
     pub(super) n_shared_init: usize,
     pub(super) is_other_base: bool,
     pub(super) updates: UpdateSums,
-    sums: [f64; N_MEANS],
-    counts: [u32; N_MEANS],
+    means: [Mean; N_MEANS],
 }
 
 impl PairSums {
     /// Of adjusted, φ full, linear CKA and what was chosen, over the modules that have a value.
     pub(super) fn means(&self) -> [Option<f64>; N_MEANS] {
-        let mean = |n: usize| (self.counts[n] > 0).then(|| self.sums[n] / f64::from(self.counts[n]));
-        std::array::from_fn(mean)
+        self.means.map(|mean| mean.value())
     }
 }
 
@@ -63,10 +62,7 @@ impl<'a> Candidates<'a> {
     ) -> Self {
         let plan = &queries.plan;
         let wanted = Wanted {
-            cells: match by {
-                By::Cell(i, j) => vec![(i, j)],
-                _ => vec![],
-            },
+            cells: by.cells(),
             max_rank: plan.max_rank,
             update: plan.options.update,
             ..Wanted::default()
@@ -140,12 +136,8 @@ impl<'a> Candidates<'a> {
             sums.n_modules += 1;
             sums.n_shared_init += usize::from(flag(flags[0], row));
             sums.is_other_base |= flag(flags[1], row);
-            for (n, values) in means.iter().enumerate() {
-                let value = number(*values, row);
-                if value.is_finite() {
-                    sums.sums[n] += value;
-                    sums.counts[n] += 1;
-                }
+            for (mean, values) in sums.means.iter_mut().zip(&means) {
+                mean.add(number(*values, row));
             }
             let [cosine, norm_a, norm_b] = update.map(|values| number(values, row));
             let cosine = Some(cosine).filter(|cosine| cosine.is_finite());

@@ -16,6 +16,7 @@
 //! can be among the nearest are then compared in everything else.
 
 mod candidates;
+mod mean;
 mod quantity;
 mod queries;
 mod ranking;

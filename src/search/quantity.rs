@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::mean::Mean;
 use super::queries::Queries;
 use crate::basis::{Basis, UpdateFactors};
 use crate::engine::{PackedBases, PackedScratch, Precision};
@@ -42,19 +43,14 @@ pub(super) enum Rows {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     pub(super) n_modules: usize,
-    sum: f64,
-    count: u32,
+    mean: Mean,
     updates: UpdateSums,
 }
 
 impl Quantity {
     /// `max_rank`: of any adapter and query.
     pub(super) fn of(by: By, max_rank: usize) -> Self {
-        let cells = match by {
-            By::Cell(i, j) => vec![(i, j)],
-            _ => vec![],
-        };
-        let wanted = Wanted { cells, max_rank, ..Wanted::default() };
+        let wanted = Wanted { cells: by.cells(), max_rank, ..Wanted::default() };
         match OneColumn::find(&by.column(), &wanted) {
             Some(column) => Self::Column { column, wanted },
             None => Self::Cosine,
@@ -136,11 +132,7 @@ impl Quantity {
                 };
                 let values = column.values(&batch)?;
                 for (at, &query) in packed.queries.iter().enumerate() {
-                    let value = values.number(at);
-                    if value.is_finite() {
-                        sums[query].sum += value;
-                        sums[query].count += 1;
-                    }
+                    sums[query].mean.add(values.number(at));
                 }
             }
             (Self::Cosine, Rows::Update(update)) => {
@@ -163,7 +155,7 @@ impl Quantity {
     /// What the sums give.
     pub(super) fn value(&self, sums: &Sums) -> Option<f64> {
         match self {
-            Self::Column { .. } => (sums.count > 0).then(|| sums.sum / f64::from(sums.count)),
+            Self::Column { .. } => sums.mean.value(),
             Self::Cosine => sums.updates.whole().cosine,
         }
     }

@@ -11,17 +11,16 @@ use super::pair::Pair;
 use super::split_qkv;
 use crate::formats::config::Config;
 use crate::formats::context::Context;
-use crate::names::Weight;
 
 /// A part of a fused weight: its name, and its rows of B.
 type Rows = (&'static str, Range<usize>);
 
 /// The pair's parts, named `PATH.q` and so on, or the pair itself if it is not a fused weight that can be cut.
 pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
-    let weight = Weight { path: &pair.path, shape: Some([pair.a.cols, pair.b.rows]) };
     // GPT-2's weights have `fan_in_fan_out`; those of its look-alikes, whose `c_attn` may interleave heads, have not.
     let is_conv1d = context.config.is_none_or(Config::is_conv1d);
-    let parts = context.names.cut(weight).or_else(|| gpt2(&pair.path, pair.a.cols, pair.b.rows, is_conv1d));
+    let parts =
+        context.names.cut(pair.weight()).or_else(|| gpt2(&pair.path, pair.a.cols, pair.b.rows, is_conv1d));
     match parts {
         Some(parts) => cut_to(&pair, &parts),
         None => vec![pair],
@@ -50,7 +49,7 @@ fn gpt2(path: &str, d: usize, d_out: usize, is_conv1d: bool) -> Option<Vec<Rows>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::FileNames;
+    use crate::names::{FileNames, Weight};
 
     #[test]
     fn only_weights_whose_parts_follow_each_other_are_cut() {

@@ -37,6 +37,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub(super) use self::adapters::{adapters, choose};
+use self::claim::Claim;
 pub(super) use self::claim::{Stored, TensorRole};
 pub(super) use self::groups::{Sizes, output_of, parts};
 pub(super) use self::layout::{Layout, Orientation};
@@ -91,17 +92,22 @@ pub(super) struct Claims<'a> {
 pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>> {
     let schemes: Vec<&'static Scheme> =
         SCHEMES.iter().copied().filter(|scheme| (scheme.accepts)(tensors)).collect();
-    let weights = weights(&schemes, tensors);
+    let candidates: Vec<Vec<(usize, Claim<'_>)>> =
+        tensors.keys().map(|name| factor_claims(&schemes, name)).collect();
+    // How much of the file's factors each scheme claims.
+    let mut sums = vec![0; schemes.len()];
+    for (scheme, claim) in candidates.iter().flatten() {
+        sums[*scheme] += claim.weight;
+    }
     let mut claimed = vec![];
     let mut rest = vec![];
-    for (name, tensor) in tensors {
-        let factors = schemes.iter().zip(&weights).filter_map(|(&scheme, &sum)| {
-            let claim = (scheme.claim)(name).filter(|claim| claim.role.is_factor())?;
-            Some(((claim.weight, sum), Claimed { stored: Stored { name, tensor }, claim, scheme }))
-        });
+    for ((name, tensor), candidates) in tensors.iter().zip(candidates) {
         // `max_by_key` takes the last of equals, and the first scheme counts.
-        match factors.rev().max_by_key(|(key, _)| *key) {
-            Some((_, claim)) => claimed.push(claim),
+        let best = candidates.into_iter().rev().max_by_key(|(scheme, claim)| (claim.weight, sums[*scheme]));
+        match best {
+            Some((scheme, claim)) => {
+                claimed.push(Claimed { stored: Stored { name, tensor }, claim, scheme: schemes[scheme] });
+            }
             None => rest.push((name, tensor)),
         }
     }
@@ -114,12 +120,12 @@ pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>>
     Ok(Claims { naming_scheme, claimed, unclaimed })
 }
 
-/// How much of the file's factors each scheme claims.
-fn weights(schemes: &[&'static Scheme], tensors: &Tensors) -> Vec<usize> {
-    let weight = |scheme: &Scheme, name: &str| {
-        (scheme.claim)(name).filter(|claim| claim.role.is_factor()).map_or(0, |claim| claim.weight)
+/// What each scheme that takes a name for a factor's makes of it, with the scheme's place.
+fn factor_claims<'a>(schemes: &[&'static Scheme], name: &'a str) -> Vec<(usize, Claim<'a>)> {
+    let claim = |(place, scheme): (usize, &&'static Scheme)| {
+        (scheme.claim)(name).filter(|claim| claim.role.is_factor()).map(|claim| (place, claim))
     };
-    schemes.iter().map(|scheme| tensors.keys().map(|name| weight(scheme, name)).sum()).collect()
+    schemes.iter().enumerate().filter_map(claim).collect()
 }
 
 /// That of most of the factors.

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::adapter::Factor;
 use crate::error::{Error, Fault};
 use crate::formats::context::Context;
+use crate::names::Weight;
 use crate::text::quoted;
 
 /// The factors of a module as the file has them.
@@ -51,6 +52,11 @@ impl Pair {
             q_rows: None,
             rescaled: 1.0,
         }
+    }
+
+    /// The weight that it updates, by path and shape.
+    pub(in crate::formats) fn weight(&self) -> Weight<'_> {
+        Weight { path: &self.path, shape: Some([self.a.cols, self.b.rows]) }
     }
 
     /// The update of some rows of the weight, as a module of its own below this one.
