@@ -83,6 +83,29 @@ fn litgpts_grouped_queries_have_their_true_sizes() {
 }
 
 #[test]
+fn litgpts_yaml_files_have_its_scaling_its_groups_and_their_sizes() {
+    // Qwen3 4B in small: q and v have twice as many rows as the model is wide, of which q's are not half.
+    let path = "transformer.h.0.attn.qkv.lora_";
+    let file = zeros(&[(&format!("{path}A"), &[6, 24][..]), (&format!("{path}B"), &[48, 3])]);
+    let folder = tempfile::tempdir().unwrap();
+    let open = |hyperparameters: &str, model_config: &str| {
+        fs::write(folder.path().join("lit_model.pth.lora"), &file).unwrap();
+        fs::write(folder.path().join("hyperparameters.yaml"), hyperparameters).unwrap();
+        fs::write(folder.path().join("model_config.yaml"), model_config).unwrap();
+        let adapter = Adapter::open(folder.path().join("lit_model.pth.lora")).unwrap();
+        let sizes = adapter.modules().iter().map(|module| (module.name.clone(), module.d_out()));
+        (sizes.collect::<Vec<_>>(), adapter.modules()[0].scaling)
+    };
+    let part = |name: &str, rows| (format!("h.0.attn.qkv.{name}"), rows);
+    let model = "head_size: 8\nn_embd: 24\nn_head: 4\nn_query_groups: 2\n";
+    assert_eq!(open("", model), (vec![part("q", 32), part("v", 16)], None));
+    let said = "lora_alpha: 6\nlora_key: true\nlora_query: true\nlora_r: 3\nlora_value: false\n";
+    assert_eq!(open(said, model), (vec![part("k", 16), part("q", 32)], Some(2.0)));
+    // Without them q is taken to be as wide as the model.
+    assert_eq!(open("", ""), (vec![part("q", 24), part("v", 24)], None));
+}
+
+#[test]
 fn a_fused_weight_of_unknown_parts_is_not_cut_at_all() {
     let path = "transformer.h.0.attn.qkv.lora_";
     let tensors = [(format!("{path}A"), [6, 3584]), (format!("{path}B"), [6144, 3])];

@@ -6,6 +6,7 @@ use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::lenient::{Field, Object};
 use crate::formats::limits::Limits;
+use crate::formats::litgpt::LitGpt;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::text::quoted;
 
@@ -36,6 +37,8 @@ struct Fields {
     alpha: Field<f64>,
     /// AdapterHub's `alpha`, in an object `config`.
     hub_alpha: Field<f64>,
+    /// LitGPT's number of q's rows in a fused weight.
+    q_rows: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +72,7 @@ impl From<&Object> for Fields {
                 .map(|of| MlxParameters { rank: of.number("rank"), scale: of.number("scale") }),
             alpha: of.number("alpha"),
             hub_alpha: hub.known().map_or(Field::Absent, |hub| hub.number("alpha")),
+            q_rows: None,
         }
     }
 }
@@ -137,6 +141,19 @@ impl Config {
         Ok(Self { path: path.to_owned(), fields, is_adalora })
     }
 
+    /// LitGPT's, of the model at `path`.
+    pub(super) fn of_litgpt(path: &Path, litgpt: LitGpt) -> Self {
+        let LitGpt { alpha, enabled, q_rows, base_model } = litgpt;
+        let fields = Fields {
+            lora_alpha: alpha.into(),
+            enable_lora: enabled.map(Vec::from).into(),
+            base_model_name_or_path: base_model.into(),
+            q_rows,
+            ..Fields::default()
+        };
+        Self { path: path.to_owned(), fields, is_adalora: false }
+    }
+
     pub(super) fn base_model(&self) -> Option<&str> {
         let Fields { base_model_name_or_path, model, .. } = &self.fields;
         let of_mlx = || model.known().filter(|_| self.is_mlx());
@@ -162,6 +179,11 @@ impl Config {
 
     pub(super) fn enable_lora(&self) -> Option<&[bool]> {
         self.fields.enable_lora.known().map(Vec::as_slice)
+    }
+
+    /// The rows of a fused weight that are q's.
+    pub(super) fn q_rows(&self) -> Option<usize> {
+        self.fields.q_rows
     }
 
     pub(super) fn target_parameters(&self) -> &[String] {

@@ -50,7 +50,7 @@ pub(super) fn read(
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, config);
     let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
-    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, limits)?;
+    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, config, limits)?;
     if let (true, Some(error)) = (pairs.is_empty(), first_error) {
         return Err(error);
     }

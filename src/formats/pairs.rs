@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
+use crate::formats::config::Config;
 use crate::formats::limits::Limits;
 use crate::formats::schemes::{
     self, Claimed, Layout, Orientation, Orientations, Pair, Scheme, Sizes, Stack, Stored, StoredAlpha,
@@ -28,7 +29,12 @@ pub(super) struct Pairs {
 ///
 /// # Errors
 /// `Limit` for a factor that is too large or too many modules, `Io` when the system refuses to read an alpha.
-pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Result<Pairs> {
+pub(super) fn pairs(
+    path: &Path,
+    claimed: &[Claimed<'_>],
+    config: Option<&Config>,
+    limits: &Limits,
+) -> Result<Pairs> {
     let all = tensors_by_module(claimed);
     let modules: Vec<_> = all
         .into_iter()
@@ -40,7 +46,13 @@ pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Re
             factors.insert(module, [parts.a, parts.b]);
         }
     }
-    let file = FileFacts { path, limits, orientations: Orientations::of(factors.values().copied()), factors };
+    let file = FileFacts {
+        path,
+        limits,
+        config,
+        orientations: Orientations::of(factors.values().copied()),
+        factors,
+    };
 
     let mut read = Pairs::default();
     let mut scalars = Scalars::default();
@@ -130,6 +142,7 @@ impl<'a> Parts<'a> {
 struct FileFacts<'a> {
     path: &'a Path,
     limits: &'a Limits,
+    config: Option<&'a Config>,
     orientations: Orientations,
     /// A and B of every module that has both.
     factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
@@ -161,7 +174,8 @@ impl FileFacts<'_> {
         let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
         let stored = [a.stored, b.stored];
         let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
-        let q_rows = schemes::output_of(module).and_then(|output| self.columns_of_a(&output));
+        let q_rows = schemes::output_of(module)
+            .and_then(|output| self.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output)));
         self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
         if let Some(e) = e {
             factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;
@@ -169,6 +183,10 @@ impl FileFacts<'_> {
         let is_turned = orientation != layout.usual();
         let (original, in_model) = (module.to_owned(), (a.scheme.path)(module));
         Ok(Pair { is_turned, q_rows, ..Pair::new(original, in_model, [factor_a, factor_b]) })
+    }
+
+    fn enabled(&self) -> Option<&[bool]> {
+        self.config.and_then(Config::enable_lora)
     }
 
     fn columns_of_a(&self, module: &str) -> Option<usize> {
@@ -180,7 +198,7 @@ impl FileFacts<'_> {
     /// Fails when A stacks groups that cannot be told apart in B.
     fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
         let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
-        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, None).is_some() {
+        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, self.enabled()).is_some() {
             return Ok(());
         }
         let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
