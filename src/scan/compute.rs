@@ -27,6 +27,9 @@ struct Sides<'a> {
     which: PairLayout,
 }
 
+/// Replaces estimated cosines of starts that are near the threshold, given the adapters of each pair.
+pub type DecideStarts<'a> = dyn Fn(&[[u32; 2]], &mut [f64]) + 'a;
+
 /// The rows of a block. Pairs of an adapter without a basis are left out.
 ///
 /// # Errors
@@ -38,6 +41,7 @@ pub fn rows(
     module: u32,
     pairs: &BlockPairs,
     records: [&[CachedModule]; 2],
+    decide_starts: &DecideStarts<'_>,
 ) -> Result<PairRows> {
     let wanted = &table.wanted;
     let sides = Sides::of(plan, pairs, records);
@@ -63,7 +67,9 @@ pub fn rows(
         return Ok(rows);
     }
     let places: Vec<(usize, usize)> = block.places().collect();
-    let init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
+    let mut init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
+    let pairs_of: Vec<[u32; 2]> = places.iter().map(|&(a, b)| [sides.a[a].id, sides.b[b].id]).collect();
+    decide_starts(&pairs_of, &mut init_cosines);
     let (stats, cosines, cosine_fallback) = if wanted.update {
         stats_and_cosines(engine, &sides, &block, &places)?
     } else {
@@ -85,8 +91,8 @@ pub fn rows(
     for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {
         *column = values;
     }
-    rows.a = places.iter().map(|&(a, _)| sides.a[a].id as i32).collect();
-    rows.b = places.iter().map(|&(_, b)| sides.b[b].id as i32).collect();
+    rows.a = pairs_of.iter().map(|&[a, _]| a as i32).collect();
+    rows.b = pairs_of.iter().map(|&[_, b]| b as i32).collect();
     rows.fallback = stats.fallback().map(str::to_owned).or(cosine_fallback);
     Ok(rows)
 }
