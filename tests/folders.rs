@@ -277,13 +277,13 @@ fn the_only_adapter_in_a_folder_is_the_folders() {
 
 #[test]
 fn what_cannot_be_read_in_a_folder_is_said() {
-    let (pair, lokr) = (pair(), fs::read(data("bare/lycoris-lokr.safetensors")).unwrap());
-    let one = folder(&[("lokr.safetensors", &lokr)]);
+    let (pair, oft) =
+        (pair(), fs::read("tests/data/libraries/refused/oft/adapter_model.safetensors").unwrap());
+    let one = folder(&[("oft.safetensors", &oft)]);
     let error = Adapter::open(one.path()).unwrap_err();
-    let start = format!("{}: found ", one.path().join("lokr.safetensors").display());
-    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems LoKr"), "{error}");
-    let (error, message) =
-        refused(folder(&[("lokr.safetensors", &lokr), ("plain.safetensors", &pair)]).path());
+    let start = format!("{}: found ", one.path().join("oft.safetensors").display());
+    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems OFT"), "{error}");
+    let (error, message) = refused(folder(&[("oft.safetensors", &oft), ("plain.safetensors", &pair)]).path());
     assert_eq!(message, "found 1 adapter and 1 that cannot be read, expected one adapter in the folder");
     assert!(
         error

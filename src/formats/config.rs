@@ -95,6 +95,9 @@ pub(super) struct Scale {
 /// What PEFT puts before a module's path, once for each wrapping.
 pub(super) const WRAPPER: &str = "base_model.model.";
 
+/// PEFT's methods whose updates are read.
+const METHODS: [&str; 4] = ["LORA", "ADALORA", "LOHA", "LOKR"];
+
 /// AdaLoRA divides by its rank plus this.
 const ADALORA_EPSILON: f64 = 1e-5;
 
@@ -127,11 +130,13 @@ impl Config {
     pub(super) fn of(path: &Path, object: &Object) -> Result<Self> {
         let fields = Fields::from(object);
         let method = fields.peft_type.known().map_or("LORA", |method| method.trim_start_matches("PeftType."));
-        let is_adalora = method.eq_ignore_ascii_case("ADALORA");
-        if !method.eq_ignore_ascii_case("LORA") && !is_adalora {
-            let fault = Fault::new(quoted(method), "`LORA` or `ADALORA`").at(path).of("peft_type");
+        let is = |name: &str| method.eq_ignore_ascii_case(name);
+        let is_adalora = is("ADALORA");
+        if !METHODS.into_iter().any(is) {
+            let fault =
+                Fault::new(quoted(method), "`LORA`, `ADALORA`, `LOHA` or `LOKR`").at(path).of("peft_type");
             return Err(fault
-                .hint("only methods with an A and a B for each module have subspaces to compare")
+                .hint("only methods whose file has all that ΔW is made of can be compared")
                 .unsupported());
         }
         if fields.fine_tune_type.known().is_some_and(|kind| kind == "full") {
@@ -225,7 +230,9 @@ impl Config {
             return scale;
         }
         let module = unwrapped(path);
-        let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha.known().copied());
+        // LoHa and LoKr have it as `alpha`.
+        let Fields { lora_alpha, alpha, alpha_pattern, .. } = &self.fields;
+        let alpha = find(alpha_pattern, module, lora_alpha.known().or(alpha.known()).copied());
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
             let initial = match self.fields.init_r {

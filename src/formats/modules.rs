@@ -110,7 +110,17 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     let has = |role: TensorRole| claimed.iter().any(|one| one.claim.role == role);
     let is_kasa =
         |one: &Claimed<'_>| one.claim.role == TensorRole::E && one.stored.name.contains("lora_diag");
-    if claimed.iter().any(is_kasa) {
+    let is_most = |of: fn(TensorRole) -> bool| {
+        let n = claimed.iter().filter(|one| of(one.claim.role)).count();
+        2 * n > claimed.iter().filter(|one| one.claim.role.is_factor()).count()
+    };
+    if is_most(|role| matches!(role, TensorRole::Lokr(_))) {
+        Method::LoKr
+    } else if is_most(|role| matches!(role, TensorRole::Hada(_))) {
+        Method::LoHa
+    } else if is_most(|role| role == TensorRole::Diff) {
+        Method::Difference
+    } else if claimed.iter().any(is_kasa) {
         Method::Kasa
     } else if has(TensorRole::E) {
         Method::AdaLora
