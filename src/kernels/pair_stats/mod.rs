@@ -11,16 +11,16 @@ mod dispatch;
 mod row_params;
 mod variants;
 
-use crate::kernels::similarity::SLICE;
+use crate::kernels::similarity::{CHUNK, SLICE};
 use crate::measure::{PRODUCT_SUMS, Terms};
 
 pub use crate::basis::COLUMNS;
-pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted};
+pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted, n_products};
 pub use row_params::RowParams;
 pub use variants::{UPDATE_COSINE, VARIANTS, Variant, family, stack_words};
 
 // A slice that ended within a staged step would count its columns twice.
-const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
+const _: () = assert!(SLICE.is_multiple_of(COLUMNS) && CHUNK.is_multiple_of(SLICE));
 
 /// Rows and columns that are summed up together: a quarter of a tile of 128, all of one of 64.
 pub const QUADRANT: usize = 64;
@@ -33,6 +33,9 @@ pub const LINEAR_CKA_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
 
 /// What a term of a cosine of updates is counted in.
 pub const COSINE_UNIT: f64 = 1.0 / (1u64 << 30) as f64;
+
+/// Words that the checks of a tile take: the bits of two sums of its products, and a sum of what it added to the sums.
+pub const CHECK_WORDS: usize = 3;
 
 /// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
 pub const MAX_ONE_WORD_RANK: usize = 64;

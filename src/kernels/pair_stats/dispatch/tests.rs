@@ -42,7 +42,7 @@ fn refuses_what_ends_past_a_buffer() {
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 5 * 2, 2, 32));
     let rows = 128 + 2 * 128;
-    let (tables, sums) = (whole.tables.len(), whole.n_sums);
+    let (tables, sums) = (whole.tables.len(), whole.n_words());
     assert!(new(Lengths { rows, tables, sums }).is_ok());
     for (short, message) in [
         (
