@@ -153,7 +153,7 @@ fn hadamard(q: usize, d: usize) -> Basis {
 
 fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine) {
     let mut overall = 0.0f64;
-    for d in [3000, 8191, 12_000, 16_381] {
+    for d in [3000, 8191, 12_000, 16_381, 24_029] {
         let bases = [hadamard(4, d), hadamard(1, d)];
         let cells = [(1, 1), (2, 2), (1, 4), (3, 3)];
         let stats = stats_of(engine, &bases, &bases, Pairs::All, &cells);

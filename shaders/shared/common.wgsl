@@ -25,7 +25,7 @@
 override SIDE: u32 = 16u;
 override STEP: u32 = 16u;
 override SLICE: u32 = 128u;
-override CHUNK: u32 = 16384u;
+override CHUNK: u32 = 12288u;
 override N_CHUNKS: u32 = 16u;
 
 struct Chunk {

@@ -29,7 +29,7 @@
 // invocations share out its rectangles.
 
 override SLICE: u32 = 128u;
-override CHUNK: u32 = 16384u;
+override CHUNK: u32 = 12288u;
 override N_CHUNKS: u32 = 16u; // that are added up before their sum is added to that of others
 
 const QUAD: u32 = 64u;   // rows and columns of a quadrant
