@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::adapters::AdapterRow;
-use super::pairs::RowValues;
+use super::pairs::{RowValues, grown_cosine};
 use super::places::{Kind, places};
 use super::rounding::rounded;
 use crate::names::natural_cmp;
@@ -145,18 +145,16 @@ fn key(a: i64, b: i64) -> (i64, i64) {
 
 /// 1 − the mean of a pair over all of its modules, and over those of each kind.
 fn by_kind<'a>(rows: &[(usize, RowValues)], kinds: &'a [Kind]) -> BTreeMap<Option<&'a Kind>, f64> {
-    let mut sums: BTreeMap<Option<&Kind>, (f64, [f64; 2])> = BTreeMap::new();
+    let mut cosines: BTreeMap<Option<&Kind>, (f64, [f64; 2])> = BTreeMap::new();
     for (module, row) in rows {
         for kind in [None, Some(&kinds[*module])] {
-            let (sum, weights) = sums.entry(kind).or_default();
+            let (cosine, norms) = cosines.entry(kind).or_default();
             // As for pairs: modules count alike, and those of a cosine by the norms of their updates.
-            let [a, b] = if row.norms[0].is_nan() { [1.0; 2] } else { row.norms };
-            *sum += row.values[0] * a * b;
-            weights[0] += a * a;
-            weights[1] += b * b;
+            let added = if row.norms[0].is_nan() { [1.0; 2] } else { row.norms };
+            *cosine = grown_cosine(*cosine, norms, row.values[0], added);
         }
     }
-    sums.into_iter().map(|(kind, (sum, [a, b]))| (kind, 1.0 - sum / (a * b).sqrt())).collect()
+    cosines.into_iter().map(|(kind, (cosine, _))| (kind, 1.0 - cosine)).collect()
 }
 
 #[cfg(test)]

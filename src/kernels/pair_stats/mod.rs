@@ -12,7 +12,7 @@ mod row_params;
 mod variants;
 
 use crate::kernels::similarity::{CHUNK, SLICE};
-use crate::measure::{PRODUCT_SUMS, Terms};
+use crate::measure::{PRODUCT_SUMS, Terms, linear_cka};
 
 pub use crate::basis::COLUMNS;
 pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted, n_products};
@@ -64,15 +64,13 @@ pub fn pair_stats(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) 
         }
         squares[..i].iter().flat_map(|row| &row[..j]).sum::<f64>() / i.min(j) as f64
     };
-    let norm = |sigma: &[f64]| sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>().sqrt();
+    let [weights_a, weights_b] = [a, b].map(|rows| linear_cka::weights(rows.sigma));
     let weighted = |(i, j): (usize, usize)| {
         let mut sum = 0.0;
-        for (row, sigma) in squares[..i].iter().zip(a.sigma) {
-            for (square, tau) in row[..j].iter().zip(b.sigma) {
-                sum += sigma * sigma * tau * tau * square;
-            }
+        for (row, w) in squares[..i].iter().zip(&weights_a) {
+            sum += row[..j].iter().zip(&weights_b).map(|(square, x)| w * x * square).sum::<f64>();
         }
-        sum / (norm(a.sigma) * norm(b.sigma))
+        sum
     };
     let sums = PRODUCT_SUMS.iter().map(|sum| match sum.terms {
         Terms::Phi => phi(sum.corner.cell(q_a, q_b)),
