@@ -30,6 +30,7 @@ with_f16_bases!(
     keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
     sees_every_column_of_long_rows,
     keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way,
+    keeps_the_bound_for_one_direction_next_to_many,
     mends_what_rounding_does_to_a_vectors_length,
     is_the_same_for_vectors_of_any_size,
     gives_each_pair_of_a_mixed_batch_its_own_grid,
@@ -204,6 +205,24 @@ fn keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way(engine: &dyn 
     let plain = phi(&kept, second.rows()) / phi(&kept, &kept).sqrt();
     assert!((plain - phi(first.rows(), second.rows())).abs() >= 4e-4, "{plain}");
     println!("{}: worst |Δφ| of roundings that turn one way: {worst:.1e}", engine.info());
+}
+
+fn keeps_the_bound_for_one_direction_next_to_many(engine: &dyn Engine) {
+    // What rounding does to many vectors adds up along one direction, most in few dimensions, where the fewest roundings cancel.
+    let mut overall = 0.0f64;
+    for (q, d) in [(4, 4), (8, 8), (16, 16), (32, 32), (4, 8), (8, 16), (16, 32), (32, 64), (64, 64)] {
+        for seed in 0..40 {
+            let many = Basis::gaussian(q, d, 1000 * q as u64 + seed).unwrap();
+            let one = Basis::gaussian(1, d, 7_000_000 + seed).unwrap();
+            for (a, b) in [(&one, &many), (&many, &one)] {
+                let grid = lorascope::similarity(engine, a, b).unwrap();
+                let worst = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
+                assert!(worst <= PHI_BOUND_F16, "1 and {q} of {d}: {worst:e}");
+                overall = overall.max(worst);
+            }
+        }
+    }
+    println!("{}: worst |Δφ| of one direction next to many: {overall:.1e}", engine.info());
 }
 
 fn mends_what_rounding_does_to_a_vectors_length(engine: &dyn Engine) {

@@ -171,7 +171,7 @@ impl PairSums {
 }
 
 /// The cosine of two whole updates with one more module: as ratios of norms, whose squares might vanish or overflow.
-pub(super) fn grown_cosine(cosine: f64, norms: &mut [f64; 2], added: f64, added_norms: [f64; 2]) -> f64 {
+fn grown_cosine(cosine: f64, norms: &mut [f64; 2], added: f64, added_norms: [f64; 2]) -> f64 {
     let (mut before, mut now) = (cosine, added);
     for (norm, added) in norms.iter_mut().zip(added_norms) {
         let whole = norm.hypot(added);
