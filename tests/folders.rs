@@ -136,7 +136,10 @@ fn a_field_that_cannot_be_read_leaves_unknown_what_depends_on_it() {
 fn a_method_without_a_and_b_is_refused_by_its_name_whatever_else_the_config_has() {
     let error = scaled(r#"{"peft_type": "OFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
-    assert!(error.to_string().ends_with("peft_type: found `OFT`, expected `LORA` or `ADALORA`"), "{error}");
+    assert!(
+        error.to_string().ends_with("peft_type: found `OFT`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`"),
+        "{error}"
+    );
     assert_eq!(
         scaled(r#"{"peft_type": "PeftType.LORA", "lora_alpha": 8}"#).unwrap()[0],
         [Some(8.0), Some(2.0)]
@@ -288,7 +291,7 @@ fn what_cannot_be_read_in_a_folder_is_said() {
     assert!(
         error
             .hint()
-            .is_some_and(|hint| hint.contains("plain.safetensors") && hint.contains("lokr.safetensors"))
+            .is_some_and(|hint| hint.contains("plain.safetensors") && hint.contains("oft.safetensors"))
     );
 }
 

@@ -285,7 +285,10 @@ fn names_the_method_of_a_peft_folder_that_is_no_lora() {
     let error = Adapter::open(&folder).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{}: peft_type: found `UNILORA`, expected `LORA` or `ADALORA`", config.display())
+        format!(
+            "{}: peft_type: found `UNILORA`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`",
+            config.display()
+        )
     );
     let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
     assert!(error.to_string().contains("found 1 tensor of what seems Uni-LoRA"), "{error}");

@@ -399,7 +399,11 @@ def peft_lycoris():
         model.double()
         expect(
             f"peft-{name}",
-            {short(path): m.get_delta_weight("default").detach() for path, m in model.named_modules() if hasattr(m, "get_delta_weight")},
+            {
+                path.removeprefix("base_model.model."): module.get_delta_weight("default").detach()
+                for path, module in model.named_modules()
+                if hasattr(module, "get_delta_weight")
+            },
         )
 
 

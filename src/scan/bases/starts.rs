@@ -53,8 +53,7 @@ impl Bases<'_> {
             return None;
         }
         let start = file.modules().get(self.place(module, adapter))?.a.read().ok()?;
-        file.check_unchanged().ok()?;
-        Some(start)
+        file.is_unchanged().ok()?.then_some(start)
     }
 }
 
