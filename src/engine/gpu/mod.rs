@@ -30,8 +30,8 @@ use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockCosines, BlockStats, CpuEngine, CpuPainter, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair,
-    Precision, StageTimes, UpdateBlock,
+    Block, BlockCosines, BlockStats, CpuEngine, CpuPainter, Engine, EngineInfo, EngineWarning, GpuChoice,
+    Painter, Pair, Precision, StageTimes, UpdateBlock,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};

@@ -15,7 +15,9 @@ use crate::basis::Basis;
 use crate::engine::{Block, StageTimes};
 use crate::error::Result;
 use crate::kernels::dispatch_line;
-use crate::kernels::pair_stats::{BasisRun, Dispatch, Lengths, Params, RowParams, Variant, Wanted, n_products};
+use crate::kernels::pair_stats::{
+    BasisRun, Dispatch, Lengths, Params, RowParams, Variant, Wanted, n_products,
+};
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
 const N_IN_FLIGHT: usize = 2;
@@ -40,7 +42,8 @@ impl Needs {
         let run_words = plan.run_rows * plan.row_words;
         let n_runs = plan.runs.len().min(max_words / run_words);
         let (tables, sums, n_tiles) = plan.most_words(variant.tile);
-        let products = if plan.may_take_passes() { n_tiles * n_products(variant.tile, plan.wanted) } else { 4 };
+        let products =
+            if plan.may_take_passes() { n_tiles * n_products(variant.tile, plan.wanted) } else { 4 };
         let n_row_params = n_runs * plan.run_rows / 4;
         Self { n_runs, stack_words: n_runs * run_words, n_row_params, tables, sums, products }
     }
@@ -147,7 +150,15 @@ impl BufferSet {
         });
         device.check()?;
         let variant = variant.kernel.name;
-        Ok(Self { variant, capacity: needs, stack, row_params, in_flight, params_of_run: vec![], signed: vec![] })
+        Ok(Self {
+            variant,
+            capacity: needs,
+            stack,
+            row_params,
+            in_flight,
+            params_of_run: vec![],
+            signed: vec![],
+        })
     }
 
     /// Runs a plan and puts the numbers of every pair into `values`.
@@ -303,7 +314,8 @@ impl InFlight {
         let started = Instant::now();
         let (ticks, sums) = view.split_at(Timer::SIZE_BYTES as usize);
         let sums = device.received(bytemuck::cast_slice(sums));
-        let rows = planned.runs.map(|run| signed[run].as_ref().expect("each run is uploaded before it is used"));
+        let rows =
+            planned.runs.map(|run| signed[run].as_ref().expect("each run is uploaded before it is used"));
         check(device, &dispatch, &sums, rows, plan.wanted)?;
         let [a, b] = planned.runs.map(|run| &plan.runs[run]);
         planned.which.for_each(block, [a.len(), b.len()], |index, bases, pair| {
