@@ -1,7 +1,12 @@
-//! Files as the system has them: replaced whole or not at all, read by position, and recognised by size and time.
+//! Files as the system has them: replaced whole or not at all, read by position, locked, and recognised by size and time.
 
 #[cfg(feature = "scan")]
+mod lock;
+#[cfg(feature = "scan")]
 mod npy;
+#[cfg(feature = "scan")]
+mod open_limit;
+mod patience;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 mod replace;
 mod stamp;
@@ -10,8 +15,17 @@ use std::fs::File;
 use std::io;
 
 #[cfg(feature = "scan")]
+pub(crate) use self::lock::{Lock, hold, is_claim_of, is_free, is_refusal};
+#[cfg(feature = "scan")]
 pub(crate) use self::npy::npy_header;
 #[cfg(feature = "cli")]
+pub(crate) use self::open_limit::raise_limit;
+#[cfg(feature = "scan")]
+pub(crate) use self::open_limit::{n_at_work, n_kept_open};
+#[cfg(feature = "scan")]
+pub(crate) use self::patience::has_too_many;
+pub(crate) use self::patience::patiently;
+#[cfg(feature = "scan")]
 pub(crate) use self::replace::parent_dir;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 pub(crate) use self::replace::{Durability, replace_atomically};

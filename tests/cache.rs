@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
-use lorascope::internals::cache::{Cache, CachedModule, Entry, Key, N_PROJECTED, Summary};
+use lorascope::internals::cache::{Cache, CachedModule, Entry, Info, Key, N_PROJECTED, Summary};
 use lorascope::{Basis, Dtype, Error, Matrix, Side, Update, UpdateFactors};
 
 const LIMIT: u64 = Cache::DEFAULT_LIMIT_BYTES;
@@ -225,18 +225,156 @@ fn clear_removes_entries_and_abandoned_parts_and_nothing_else() {
     assert_eq!(cache.clear().unwrap().entries, 0);
     cache.put(&key(1), &records(1)).unwrap();
     cache.put(&key(2), &records(2)).unwrap();
-    let [other, old, new] =
-        ["notes.txt", ".lorascope-old.part", ".lorascope-new.part"].map(|name| folder.path().join(name));
-    [&other, &old, &new].into_iter().for_each(|path| fs::write(path, "x").unwrap());
-    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
-    fs::File::options().write(true).open(&old).unwrap().set_modified(yesterday).unwrap();
+    let [other, left, busy] =
+        ["notes.txt", ".lorascope-left.part", ".lorascope-busy.part"].map(|name| folder.path().join(name));
+    [&other, &left, &busy].into_iter().for_each(|path| fs::write(path, "xyz").unwrap());
+    // Another process is at it, as far as anybody can see.
+    let at_work = fs::File::open(&busy).unwrap();
+    at_work.lock().unwrap();
     let was = cache.info().unwrap();
-    assert_eq!((was.entries, was.limit_bytes), (2, LIMIT));
+    let n_bytes = bytes(folder.path()) - 3;
+    assert_eq!((was.entries, was.bytes, was.limit_bytes), (2, n_bytes, LIMIT), "parts count");
     assert_eq!(cache.clear().unwrap(), was);
-    let mut left = files(folder.path());
-    left.sort();
-    assert_eq!(left, [new, other]);
-    assert_eq!(cache.info().unwrap().entries, 0);
+    let mut there = files(folder.path());
+    there.sort();
+    assert_eq!(there, [busy.clone(), other.clone()]);
+    assert_eq!(cache.info().unwrap(), Info { entries: 0, bytes: 3, limit_bytes: LIMIT });
+    // It is gone when that process is, though there is no entry.
+    drop(at_work);
+    assert_eq!(cache.clear().unwrap().bytes, 3);
+    assert_eq!(files(folder.path()), [other]);
+}
+
+#[test]
+#[ignore = "runs as the process of another test"]
+fn child_is_killed_half_way() {
+    let cache = Cache::open(std::env::var(DIR).unwrap(), LIMIT).unwrap();
+    let mut writer = cache.writer(&key(5), vec!["q".to_owned(), "v".to_owned()]).unwrap();
+    let basis = Basis::gaussian(64, 1024, 0).unwrap();
+    writer.push(&CachedModule::Basis { basis, projection: none(), update: None }).unwrap();
+    println!("half");
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_killed_process_left_is_counted_and_goes_with_the_next_one() {
+    use std::io::{BufRead as _, BufReader};
+    let folder = folder();
+    let cache = Cache::open(folder.path(), LIMIT).unwrap();
+    cache.put(&key(1), &records(1)).unwrap();
+    let whole = cache.info().unwrap();
+    let killed = || {
+        let mut child = child("child_is_killed_half_way", folder.path());
+        let mut child = child.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("half")));
+        // While it lives, nobody takes it away.
+        cache.check_writable().unwrap();
+        assert!(cache.info().unwrap().bytes > whole.bytes + 100_000);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(cache.info().unwrap().bytes > whole.bytes + 100_000);
+    };
+    killed();
+    cache.check_writable().unwrap();
+    assert_eq!(cache.info().unwrap(), whole);
+    // Its bytes are no reason to evict entries.
+    killed();
+    let tight = Cache::open(folder.path(), 3 * whole.bytes).unwrap();
+    fs::remove_file(folder.path().join("lock")).unwrap();
+    tight.put(&key(2), &records(2)).unwrap();
+    assert_eq!((tight.info().unwrap().entries, files(folder.path()).len()), (2, 2));
+}
+
+#[test]
+fn an_entry_from_the_future_goes_first() {
+    let folder = folder();
+    let cache = Cache::open(folder.path(), LIMIT).unwrap();
+    cache.put(&key(0), &records(0)).unwrap();
+    let (size, path) = (bytes(folder.path()), files(folder.path()).remove(0));
+    // The clock was a year ahead when it was used, and nobody has used it since.
+    let ahead = SystemTime::now() + Duration::from_secs(365 * 86_400);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(ahead).unwrap();
+    let cache = Cache::open(folder.path(), 3 * size).unwrap();
+    for n in 1..=3 {
+        cache.put(&key(n), &records(n.into())).unwrap();
+    }
+    assert!(cache.get(&key(0)).unwrap().is_none());
+    assert!(cache.get(&key(3)).unwrap().is_some());
+}
+
+/// What stands in the place of an entry, and cannot be read or not as one.
+#[test]
+#[cfg(unix)]
+fn an_entry_that_cannot_be_read_is_a_miss() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = folder();
+    let cache = Cache::open(folder.path(), LIMIT).unwrap();
+    cache.put(&key(1), &records(1)).unwrap();
+    let path = files(folder.path()).remove(0);
+    // Root reads everything; `tests/scan/sharing.rs` takes another user then.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    if fs::File::open(&path).is_err() {
+        assert!(cache.get(&key(1)).unwrap().is_none());
+    }
+    assert_eq!(all(&cache.put(&key(1), &records(1)).unwrap()), records(1));
+    fs::remove_file(&path).unwrap();
+    symlink(&path, &path).unwrap();
+    assert!(cache.get(&key(1)).unwrap().is_none(), "a link to itself");
+    assert_eq!(all(&cache.put(&key(1), &records(1)).unwrap()), records(1));
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(cache.get(&key(1)).unwrap().is_none(), "a pipe");
+    assert_eq!(all(&cache.put(&key(1), &records(1)).unwrap()), records(1));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(cache.get(&key(1)).unwrap().is_none(), "a folder");
+    assert!(matches!(cache.put(&key(1), &records(1)), Err(Error::Io { .. })));
+    assert_eq!(files(folder.path()), [path]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_in_the_place_of_the_lock_is_not_followed() {
+    let folder = folder();
+    let notes = folder.path().join("notes");
+    fs::write(&notes, "mine").unwrap();
+    let cache = Cache::open(folder.path().join("cache"), LIMIT).unwrap();
+    cache.put(&key(1), &records(1)).unwrap();
+    fs::remove_file(cache.dir().join("lock")).unwrap();
+    for target in [notes.as_path(), Path::new("/nowhere/at/all")] {
+        std::os::unix::fs::symlink(target, cache.dir().join("lock")).unwrap();
+        for refused in
+            [cache.put(&key(2), &records(2)).err(), cache.clear().err(), cache.check_writable().err()]
+        {
+            let refused = refused.expect("it was followed").to_string();
+            assert!(refused.contains("lock: cannot lock: a link or a special file"), "{refused}");
+        }
+        fs::remove_file(cache.dir().join("lock")).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+    assert_eq!(all(&cache.get(&key(1)).unwrap().unwrap()), records(1));
+}
+
+/// Another user made the lock, and may write to it only himself.
+#[test]
+#[cfg(unix)]
+fn a_lock_that_cannot_be_written_is_waited_for_and_the_files_are_counted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    Cache::open(folder.path(), LIMIT).unwrap().put(&key(0), &records(0)).unwrap();
+    let (size, lock) = (bytes(folder.path()), folder.path().join("lock"));
+    for mode in [0o444, 0] {
+        // Root may do anything: there, the sum is kept as usual.
+        fs::set_permissions(&lock, fs::Permissions::from_mode(mode)).unwrap();
+        let cache = Cache::open(folder.path(), 3 * size).unwrap();
+        for n in 1..=6 {
+            cache.put(&key(n), &records(n.into())).unwrap();
+            assert!(cache.info().unwrap().bytes <= 3 * size);
+        }
+        assert!(cache.get(&key(6)).unwrap().is_some());
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ use crate::error::Error;
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    crate::files::raise_limit();
     let console =
         Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
     match run(args, &console) {

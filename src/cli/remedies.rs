@@ -68,7 +68,6 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::MoveCache => {
             "choose another folder with --cache DIR, or use --no-cache, which keeps bases in OUT until the scan is complete".to_owned()
         }
-        Remedy::EnlargeCache => "raise --cache-limit".to_owned(),
         Remedy::NameShare => "give the share: --shard 1/4, 2/4, ...".to_owned(),
         Remedy::CountShares => "add --shard-count N with the job's number of completions".to_owned(),
         Remedy::NumberTasks { n } => {
@@ -162,8 +161,7 @@ mod tests {
             Remedy::AllowMissing => Remedy::RestoreCheckpoint,
             Remedy::RestoreCheckpoint => Remedy::NameCache,
             Remedy::NameCache => Remedy::MoveCache,
-            Remedy::MoveCache => Remedy::EnlargeCache,
-            Remedy::EnlargeCache => Remedy::NameShare,
+            Remedy::MoveCache => Remedy::NameShare,
             Remedy::NameShare => Remedy::CountShares,
             Remedy::CountShares => Remedy::NumberTasks { n: 8 },
             Remedy::NumberTasks { .. } => Remedy::RepeatShare { k: 3, n: 8 },

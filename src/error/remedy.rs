@@ -103,8 +103,6 @@ pub enum Remedy {
     NameCache,
     /// Name another folder for the cache, or keep bases in the output folder.
     MoveCache,
-    /// Give the cache more room.
-    EnlargeCache,
     /// Name the share.
     NameShare,
     /// Give the number of shares.
@@ -172,7 +170,6 @@ impl fmt::Display for Remedy {
             Self::RestoreCheckpoint => "name the cache that the scan used, or put the checkpoint back in its place",
             Self::NameCache => "name a folder for the cache",
             Self::MoveCache => "name another folder for the cache, or keep bases in the output folder",
-            Self::EnlargeCache => "give the cache more room",
             Self::NameShare => "name the share",
             Self::CountShares => "give the number of shares, which is that of the job's completions",
             Self::NumberTasks { n } => {

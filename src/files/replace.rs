@@ -8,6 +8,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use super::patiently;
 use crate::error::{Error, Result};
 
 const TEMP_PREFIX: &str = ".lorascope-";
@@ -72,7 +73,7 @@ pub(crate) fn temp_file_next_to(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(parent_dir(path))
+    patiently(|| builder.tempfile_in(parent_dir(path)))
 }
 
 /// Whether a file of this name is one of [`temp_file_next_to`], which a killed process leaves behind.

@@ -7,17 +7,22 @@ use crate::adapter::factor::StoredFile;
 #[cfg(feature = "scan")]
 use crate::adapter::{Adapter, Source};
 use crate::error::{Error, Fault, Result};
-use crate::files::FileStamp;
+use crate::files::{FileStamp, patiently};
 
 impl StoredFile {
-    /// The handle that is held, or a new one, if nobody has written the file since its header was read.
+    /// The handle that is held, or a new one, if nobody has written the file since its header was read. Of a file that is held
+    /// only the size is looked at here: its time changes when it is touched, too, and who holds it can compare its digest.
     pub(super) fn handle(&self) -> Result<Arc<File>> {
-        let file = match self.held.get() {
-            Some(held) => Arc::clone(held),
-            None => Arc::new(File::open(&self.path).map_err(|source| Error::io("open", &self.path, source))?),
+        let (file, is_held) = match self.held.get() {
+            Some(held) => (Arc::clone(held), true),
+            None => {
+                let opened = patiently(|| File::open(&self.path));
+                (Arc::new(opened.map_err(|source| Error::io("open", &self.path, source))?), false)
+            }
         };
         let metadata = file.metadata().map_err(|source| Error::io("read", &self.path, source))?;
-        if FileStamp::new(&metadata) == self.stamp {
+        let stamp = FileStamp::new(&metadata);
+        if stamp == self.stamp || is_held && stamp.n_bytes == self.stamp.n_bytes {
             return Ok(file);
         }
         let fault = Fault::new("the file changed", "it unchanged since its header was read").at(&self.path);
@@ -27,8 +32,8 @@ impl StoredFile {
 
 #[cfg(feature = "scan")]
 impl Adapter {
-    /// Opens the file, or its shards, once for all reads of its factors, until the adapter and all of its factors are gone. Does nothing
-    /// where a handle that several threads share cannot be read by position.
+    /// Opens the file, or its shards, once for all reads of its factors, until the adapter and all of its factors are gone. Who does
+    /// so sees to it at the end that the bytes were the same all the time. Does nothing where a handle that several threads share cannot be read by position.
     ///
     /// # Errors
     /// `Io` when the system refuses, `Invalid` when the file changed since its header was read.

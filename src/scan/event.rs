@@ -156,6 +156,12 @@ pub enum ScanWarning {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The cache cannot be written: what it has is used, and new bases are kept in the output folder until the scan is
+    /// complete.
+    CacheRefused {
+        /// Where, and why not.
+        cause: String,
+    },
     /// The scan began with another kernel: the last digits may differ.
     OtherKernel {
         /// The one that it began with.
@@ -223,6 +229,10 @@ impl fmt::Display for ScanWarning {
                 f,
                 "the bases of this scan take {needed_bytes} bytes, more than the cache's limit of {limit_bytes}; the limit \
                  is raised for this scan only"
+            ),
+            Self::CacheRefused { cause } => write!(
+                f,
+                "{cause}: new bases are kept in the output folder until the scan is complete"
             ),
             Self::OtherKernel { first, now } => {
                 write!(f, "this scan began with {first} and goes on with {now}: the last digits may differ")

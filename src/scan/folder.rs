@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, is_temp_file, replace_atomically};
+use crate::files::{Durability, Lock, is_claim_of, is_temp_file, replace_atomically};
+
+const LOCK: &str = "lock";
 
 /// An output folder.
 #[derive(Debug, Clone)]
@@ -135,14 +137,13 @@ impl Folder {
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub fn lock(&self) -> Result<File> {
-        let path = self.work().join("lock");
-        let lock = || -> io::Result<File> {
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        lock().map_err(|error| Error::io("lock", &path, error))
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let path = self.lock_file();
+        Lock::wait_for(&path).map_err(|error| Error::io("lock", &path, error))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.work().join(LOCK)
     }
 
     /// The plan, where there is one already.
@@ -232,10 +233,12 @@ impl Folder {
             self.adapters_file(),
             self.histograms_file(),
             self.relations_file(),
-            self.work().join("lock"),
+            self.lock_file(),
             self.plan_file(),
         ];
-        for path in self.blocks().chain(files) {
+        let claims = fs::read_dir(self.work()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let claims = claims.filter(|path| is_claim_of(LOCK, &file_name(path)));
+        for path in self.blocks().chain(claims).chain(files) {
             gone(&path, fs::remove_file(&path))?;
         }
         for path in [self.pairs(), self.work()] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
+use super::bases::{Bases, Files, Stores, n_basis_bytes, n_header_bytes, n_in_flight};
 use super::blocks::Blocks;
 use super::builder::{CacheChoice, Scan};
 use super::cache::Cache;
@@ -24,7 +24,7 @@ use super::shard::{Shard, ShardChoice, from_environment};
 use super::side_modules::SideModules;
 use super::watch::Watch;
 use crate::engine::{Engine, Opening};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::replace_with_bytes;
 use crate::select::Layers;
 use crate::sync::lock;
@@ -153,7 +153,7 @@ impl Scan<'_> {
             self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
         let bases = match is_on_demand && n_header_bytes(plan) <= memory_bytes / 8 {
             true => Bases::on_demand(files, mine.n_done > 0),
-            false => Bases::cached(files, self.open_cache(plan, folder)?, shard),
+            false => Bases::cached(files, self.open_stores(plan, folder)?, shard),
         };
         let tally = Tally::default();
         let run = Run {
@@ -188,6 +188,9 @@ impl Scan<'_> {
             gpu_times: *lock(&tally.gpu_times),
             profile: self.profile.clone(),
         }));
+        if let Some(cause) = bases.cache_refusal() {
+            self.listener.warn(ScanWarning::CacheRefused { cause: cause.to_owned() });
+        }
         self.warn_of(&tally, n_rows);
         Ok(n_blocks)
     }
@@ -213,12 +216,19 @@ impl Scan<'_> {
         Ok(engines)
     }
 
-    /// The cache, with room for every basis of the plan.
-    fn open_cache(&self, plan: &Plan, folder: &Folder) -> Result<Cache> {
+    /// The cache, with room for every basis of the plan, and what takes its place.
+    fn open_stores(&self, plan: &Plan, folder: &Folder) -> Result<Stores> {
+        let spare = Cache::open(folder.bases(), u64::MAX)?;
         let dir = match &self.cache {
-            CacheChoice::None => return Cache::open(folder.bases(), u64::MAX),
+            CacheChoice::None => return Ok(Stores::only(spare)),
             CacheChoice::Dir(dir) => dir.clone(),
-            CacheChoice::OfUser => Cache::default_dir()?,
+            CacheChoice::OfUser => match Cache::default_dir() {
+                Ok(dir) => dir,
+                Err(error) => {
+                    self.listener.warn(ScanWarning::CacheRefused { cause: error.to_string() });
+                    return Ok(Stores::only(spare));
+                }
+            },
         };
         let limit_bytes = self.cache_limit_bytes.unwrap_or(Cache::DEFAULT_LIMIT_BYTES);
         let needed_bytes = n_basis_bytes(plan);
@@ -226,8 +236,15 @@ impl Scan<'_> {
             self.listener.warn(ScanWarning::CacheLimit { needed_bytes, limit_bytes });
         }
         let cache = Cache::open(dir, limit_bytes.max(needed_bytes))?;
-        cache.check_writable()?;
-        Ok(cache)
+        let checked = cache.check_writable();
+        let is_writable = checked.is_ok();
+        match checked {
+            Ok(()) => {}
+            // What cannot be a folder was named by mistake.
+            Err(error @ Error::Invalid(_)) if matches!(self.cache, CacheChoice::Dir(_)) => return Err(error),
+            Err(error) => self.listener.warn(ScanWarning::CacheRefused { cause: error.to_string() }),
+        }
+        Ok(Stores::with_spare(cache, spare, is_writable))
     }
 
     /// Warns of what would mislead a reader of the table.

@@ -109,8 +109,8 @@ impl<'a> Ranking<'a> {
         }
         if let Some(Source::Entry(entry)) = source {
             match self.by.read(entry, place, numbers) {
-                // Damaged on the disk, and gone now.
-                Err(Error::Malformed(_)) => *source = None,
+                // Damaged on the disk, and gone now, or not readable.
+                Err(Error::Malformed(_) | Error::Io { .. }) => *source = None,
                 rows => return rows,
             }
         }

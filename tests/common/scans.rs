@@ -25,6 +25,14 @@ impl Place {
         Self { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() }
     }
 
+    /// In the system's folder for temporary files, where other users can come in.
+    pub fn for_all() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Self { dir }
+    }
+
     /// With the checkpoints of [`mixed`](super::checkpoints::mixed).
     pub fn mixed() -> Self {
         let place = Self::new();

@@ -5,36 +5,46 @@ use std::sync::{Arc, Mutex};
 
 use super::files::{Files, OpenFile};
 use super::once_map::OnceMap;
+use super::stores::Stores;
 use crate::adapter::Module;
-use crate::error::{Error, Fault, Remedy, Result};
-use crate::scan::cache::{Cache, CachedModule, Entry, Key, Summary};
+use crate::error::{Error, Result};
+use crate::files::{n_at_work, n_kept_open};
+use crate::scan::cache::{CachedModule, Entry, Key, Summary};
 use crate::scan::digest::Digest;
 use crate::scan::profile::Stage;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
-use crate::sync::lock;
-
-/// Open entries are kept, but no process may open files without end.
-const MAX_OPEN: usize = 256;
+use crate::sync::{Gate, lock};
 
 pub(super) struct Cached {
-    cache: Cache,
+    stores: Stores,
     shard: Shard,
     keys: OnceMap<Key>,
+    /// The last that were used, as many as this.
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
+    n_kept_open: usize,
+    /// How many checkpoints are worked on at once, for each takes some files.
+    at_work: Gate,
     n_factorised: AtomicUsize,
 }
 
 impl Cached {
-    pub(super) fn new(cache: Cache, shard: Shard) -> Self {
+    pub(super) fn new(stores: Stores, shard: Shard) -> Self {
         Self {
-            cache,
+            stores,
             shard,
             keys: OnceMap::new(),
             open: Mutex::new(vec![]),
+            n_kept_open: n_kept_open(),
+            at_work: Gate::new(n_at_work()),
             n_factorised: AtomicUsize::new(0),
         }
+    }
+
+    /// See [`Stores::refusal`].
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.stores.refusal()
     }
 
     /// Adapters that this process factorised.
@@ -55,68 +65,86 @@ impl Cached {
         };
         let mut wanted = adapters.to_vec();
         wanted.sort_by_key(|&adapter| (share(adapter), adapter));
-        self.keys.ensure(&wanted, |adapter| self.find_or_factorise(files, adapter))
+        self.keys.ensure(&wanted, |adapter| self.find_or_factorise(files, adapter).map(|(key, _)| key))
     }
 
-    fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<Key> {
+    /// The adapter's entry, open: whoever removes it meanwhile does not take it from who reads it.
+    fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<(Key, Entry)> {
+        let _place = self.at_work.enter();
         let record = files.records.find(adapter)?;
         let file = files.open(adapter, true)?;
         if let Some(record) = &record
             && let Some(key) = record.key.map(Key::from)
             && file.stamp() == record.stamp
-            && self.cache.get(&key)?.is_some()
+            && let Some(entry) = self.stores.get(&key)?
         {
-            return Ok(key);
+            return Ok((key, entry));
         }
         let digest = files.digest(&file, record.as_ref())?;
         let key = key(digest, &files.modules, file.modules());
-        let there = match self.cache.get(&key)? {
-            Some(entry) if entry.len() == file.modules().len() => match missing(&file, &entry) {
-                // Damaged on the disk, and gone now: it is made again.
-                Err(Error::Malformed(_)) => None,
-                missing => Some(missing?),
-            },
-            _ => None,
-        };
-        let missing = match there {
-            Some(missing) => missing,
+        let there = self.stores.get(&key)?.filter(|entry| entry.len() == file.modules().len());
+        // Damaged on the disk, or not readable: it is made again.
+        let there = there.and_then(|entry| missing(&file, &entry).ok().map(|missing| (entry, missing)));
+        let (entry, missing) = match there {
+            Some(there) => there,
             None => {
                 self.n_factorised.fetch_add(1, Ordering::Relaxed);
-                let factorise = || self.factorise(files, &key, &file);
+                let factorise = || self.factorise(files, &key, &file, digest);
                 let entry = files.profile.time(Stage::Factorise, || file.name(), factorise)?;
-                missing(&file, &entry)?
+                let missing = missing(&file, &entry)?;
+                (entry, missing)
             }
         };
         files
             .records
             .put(adapter, AdapterRecord { digest, key: Some(key.into()), stamp: file.stamp(), missing })?;
-        Ok(key)
+        Ok((key, entry))
     }
 
-    pub(super) fn factorise(&self, files: &Files<'_>, key: &Key, file: &OpenFile) -> Result<Entry> {
-        let names = file.modules().iter().map(|module| module.name.clone()).collect();
-        let mut writer = self.cache.writer(key, names)?;
-        for module in file.modules() {
-            writer.push(&file.factorise(files, module)?)?;
-        }
-        // Else bases that a rewritten file does not have any more would be missing under the key of the old one for ever.
-        file.check_unchanged()?;
-        writer.finish()
+    /// Puts the bases of a file of this digest in the cache.
+    pub(super) fn factorise(
+        &self,
+        files: &Files<'_>,
+        key: &Key,
+        file: &OpenFile,
+        digest: Digest,
+    ) -> Result<Entry> {
+        self.stores.put(|cache| {
+            let names = file.modules().iter().map(|module| module.name.clone()).collect();
+            let mut writer = match cache.writer(key, names) {
+                Ok(writer) => writer,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            for module in file.modules() {
+                let record = file.factorise(files, module)?;
+                if let Err(refused) = writer.push(&record) {
+                    return Ok(Err(refused));
+                }
+            }
+            // Else bases that a rewritten file does not have any more would be missing under the key of the old one for ever.
+            files.check_same(file, digest)?;
+            Ok(writer.finish())
+        })
     }
 
     /// The record of the module at this place of the adapter's layout.
     pub(super) fn read(&self, files: &Files<'_>, adapter: u32, place: usize) -> Result<CachedModule> {
-        match self.entry(files, adapter)?.read(place) {
-            // Damaged on the disk, and gone now: it is made again.
-            Err(Error::Malformed(_)) => {
-                self.forget(adapter);
-                self.entry(files, adapter)?.read(place)
+        for _ in 0..2 {
+            match self.entry(files, adapter)?.read(place) {
+                // Damaged on the disk, and gone now, or not readable: it is made again.
+                Err(Error::Malformed(_) | Error::Io { .. }) => self.forget(adapter),
+                record => return record,
             }
-            record => record,
         }
+        // The disk does not give back what it takes.
+        let file = files.open(adapter, true)?;
+        let digest = files.digest(&file, files.records.get(adapter).as_ref())?;
+        let record = file.factorise(files, &file.modules()[place])?;
+        files.check_same(&file, digest)?;
+        Ok(record)
     }
 
-    /// The adapter's entry; where it was evicted meanwhile, it is made again.
+    /// The adapter's entry; where it was removed meanwhile, it is made again.
     fn entry(&self, files: &Files<'_>, adapter: u32) -> Result<Arc<Entry>> {
         let open = |entries: &Vec<(u32, Arc<Entry>)>| {
             entries.iter().find(|(number, _)| *number == adapter).map(|(_, entry)| Arc::clone(entry))
@@ -125,28 +153,23 @@ impl Cached {
             return Ok(entry);
         }
         let there = match self.keys.get(adapter) {
-            Some(key) => self.cache.get(&key)?,
+            Some(key) => self.stores.get(&key)?,
             None => None,
         };
         let entry = match there {
             Some(entry) => entry,
-            None => {
-                let key = self.find_or_factorise(files, adapter)?;
-                let gone = || Fault::stating("bases were removed from the cache while they were in use");
-                let error = || gone().at(self.cache.dir()).remedy(Remedy::EnlargeCache).limit();
-                self.cache.get(&key)?.ok_or_else(error)?
-            }
+            None => self.find_or_factorise(files, adapter)?.1,
         };
         let entry = Arc::new(entry);
         let mut entries = lock(&self.open);
-        if entries.len() >= MAX_OPEN {
+        while entries.len() >= self.n_kept_open {
             entries.remove(0);
         }
         entries.push((adapter, Arc::clone(&entry)));
         Ok(entry)
     }
 
-    fn forget(&self, adapter: u32) {
+    pub(super) fn forget(&self, adapter: u32) {
         let mut entries = lock(&self.open);
         entries.retain(|(number, _)| *number != adapter);
     }

@@ -1,5 +1,6 @@
 //! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use crate::Limits;
@@ -16,6 +17,12 @@ use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::side_modules::SideModules;
 
+/// How often a file is opened that is touched in between.
+const N_TRIES: usize = 10;
+
+/// Shards that are held open of one checkpoint, at most.
+const MAX_HELD_OF_ONE: usize = 4;
+
 /// What is asked of the files.
 pub struct Files<'a> {
     /// Whose adapters.
@@ -31,30 +38,67 @@ pub struct Files<'a> {
 /// A checkpoint as it was when it was opened, with the modules that are compared.
 pub(super) struct OpenFile {
     adapter: Adapter,
+    /// Of what was digested.
     stamp: FileStamp,
+    is_held: bool,
 }
 
 impl Files<'_> {
     /// Opens an adapter's header, and with `hold` its file for all that is read of it.
     pub(super) fn open(&self, adapter: u32, hold: bool) -> Result<OpenFile> {
         let path = &self.plan.adapters[adapter as usize].path;
-        // That it opened when the plan was made and does not now is news to the user.
-        let adapter = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
-        let stamp = adapter.stamp();
-        if hold {
-            adapter.hold_open()?;
+        for _ in 0..N_TRIES {
+            // That it opened when the plan was made and does not now is news to the user.
+            let adapter = self.modules.open(path, &Limits::default()).map_err(|error| match error {
+                error @ (Error::Io { .. } | Error::NotFound(_)) => error,
+                _ => changed(path),
+            })?;
+            let is_held = hold && adapter.model_files().count() <= MAX_HELD_OF_ONE;
+            if is_held {
+                match adapter.hold_open() {
+                    // It was touched in between.
+                    Err(Error::Invalid(_)) => continue,
+                    held => held?,
+                }
+            }
+            let stamp = adapter.stamp();
+            return Ok(OpenFile { adapter, stamp, is_held });
         }
-        Ok(OpenFile { adapter, stamp })
+        Err(changed(path))
+    }
+
+    /// The same adapter, without a file that is held. It keeps its stamp: what was written in between is seen by that.
+    pub(super) fn let_go(&self, adapter: u32, file: &OpenFile) -> Result<OpenFile> {
+        Ok(OpenFile { stamp: file.stamp, ..self.open(adapter, false)? })
     }
 
     /// Digests what is read of the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&AdapterRecord>) -> Result<Digest> {
         let path = file.adapter.path();
         let digest = || content_digest(&file.adapter, &self.modules);
-        let digest = self.profile.time(Stage::Read, || file.name(), digest)?;
+        let digest =
+            self.profile.time(Stage::Read, || file.name(), digest).map_err(|error| file.named(error))?;
         match record {
             Some(record) if record.digest != digest => Err(changed(path)),
             _ => Ok(digest),
+        }
+    }
+
+    /// Sees to it that a file still has the bytes of this digest, which were read of it: its time may change without them.
+    ///
+    /// # Errors
+    /// `Invalid` when it has others, `Io` when the system refuses to read.
+    pub(super) fn check_same(&self, file: &OpenFile, digest: Digest) -> Result<()> {
+        if file.is_unchanged()? {
+            return Ok(());
+        }
+        let path = file.adapter.path();
+        let again = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
+        again.hold_open().map_err(|_| changed(path))?;
+        match content_digest(&again, &self.modules) {
+            Ok(now) if now == digest => Ok(()),
+            Ok(_) | Err(Error::Invalid(_)) => Err(changed(path)),
+            Err(error) => Err(error),
         }
     }
 
@@ -90,10 +134,18 @@ impl OpenFile {
     /// # Errors
     /// As [`Files::factorise`].
     pub(super) fn factorise(&self, files: &Files<'_>, module: &Module) -> Result<CachedModule> {
-        files.factorise(module).map_err(|error| match error {
+        files.factorise(module).map_err(|error| self.named(error))
+    }
+
+    /// What is read of a file is `Invalid`, or ends early, only where it changed.
+    fn named(&self, error: Error) -> Error {
+        match error {
             Error::Invalid(_) => changed(self.adapter.path()),
+            Error::Io { cause, .. } if cause.kind() == ErrorKind::UnexpectedEof => {
+                changed(self.adapter.path())
+            }
             other => other,
-        })
+        }
     }
 
     /// As the user named it.
@@ -105,8 +157,13 @@ impl OpenFile {
         self.stamp
     }
 
-    /// Sees to it that nobody has written the file since it was opened.
-    pub(super) fn check_unchanged(&self) -> Result<()> {
-        if self.adapter.stamp_now()? == self.stamp { Ok(()) } else { Err(changed(self.adapter.path())) }
+    /// Whether nobody has written or touched the file since it was opened.
+    pub(super) fn is_unchanged(&self) -> Result<bool> {
+        Ok(self.adapter.stamp_now()? == self.stamp)
+    }
+
+    /// Files that it holds open.
+    pub(super) fn n_held(&self) -> usize {
+        if self.is_held { self.adapter.model_files().count() } else { 0 }
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::cached::Cached;
 use super::files::Files;
+use super::stores::Stores;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry};
@@ -67,8 +68,8 @@ impl<'a> FinishedBases<'a> {
     pub(crate) fn read(&self, adapter: u32, places: &[usize]) -> Result<Vec<CachedModule>> {
         if let Some(entry) = self.entry(adapter)? {
             match read(&entry, places) {
-                // Damaged on the disk, and gone now.
-                Err(Error::Malformed(_)) => {}
+                // Damaged on the disk, and gone now, or not readable.
+                Err(Error::Malformed(_) | Error::Io { .. }) => {}
                 records => return records,
             }
         }
@@ -102,21 +103,22 @@ impl<'a> FinishedBases<'a> {
             return Err(Fault::new(found, expected).at(path).remedy(Remedy::RestoreCheckpoint).invalid());
         }
         let file = self.files.open(adapter, true)?;
-        self.files.digest(&file, record.as_ref())?;
+        let digest = self.files.digest(&file, record.as_ref())?;
         if file.modules().len() != self.n_modules(adapter) {
             return Err(changed(path));
         }
         lock(&self.factorised).insert(adapter);
         if let Some(key) = record.and_then(|record| record.key)
-            && let cached = Cached::new(self.cache.clone(), Shard::WHOLE)
-            // A cache that cannot be written is not needed here.
-            && let Ok(entry) = cached.factorise(&self.files, &key.into(), &file)
+            && let cached = Cached::new(Stores::only(self.cache.clone()), Shard::WHOLE)
+            // A cache that cannot be written is not needed here, nor one that does not give back what it takes.
+            && let Ok(entry) = cached.factorise(&self.files, &key.into(), &file, digest)
+            && let Ok(records) = read(&entry, places)
         {
-            return read(&entry, places);
+            return Ok(records);
         }
         let factorise = |&place: &usize| file.factorise(&self.files, &file.modules()[place]);
         let records = places.par_iter().map(factorise).collect();
-        file.check_unchanged()?;
+        self.files.check_same(&file, digest)?;
         records
     }
 

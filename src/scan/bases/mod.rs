@@ -5,6 +5,7 @@ mod files;
 mod finished;
 mod on_demand;
 mod once_map;
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,8 @@ use self::cached::Cached;
 pub use self::files::Files;
 pub(crate) use self::finished::FinishedBases;
 use self::on_demand::OnDemand;
-use super::cache::{Cache, CachedModule};
+pub use self::stores::Stores;
+use super::cache::CachedModule;
 use super::event::BasesFrom;
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
@@ -36,14 +38,22 @@ enum Store {
 
 impl<'a> Bases<'a> {
     /// Each adapter is factorised once, and its bases kept in a cache. Nothing is read yet.
-    pub fn cached(files: Files<'a>, cache: Cache, shard: Shard) -> Self {
-        Self { files, store: Store::Cached(Cached::new(cache, shard)) }
+    pub fn cached(files: Files<'a>, stores: Stores, shard: Shard) -> Self {
+        Self { files, store: Store::Cached(Cached::new(stores, shard)) }
     }
 
     /// Bases are made when a block needs them, and not kept. Nothing is read yet. `is_resumed`: an earlier run has done
     /// blocks.
     pub fn on_demand(files: Files<'a>, is_resumed: bool) -> Self {
         Self { files, store: Store::OnDemand(OnDemand::new(is_resumed)) }
+    }
+
+    /// Why nothing was put into the cache any more, if it took entries at first.
+    pub fn cache_refusal(&self) -> Option<&str> {
+        match &self.store {
+            Store::Cached(cached) => cached.refusal(),
+            Store::OnDemand(_) => None,
+        }
     }
 
     /// Adapters that this process factorised.

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::cached::Cached;
 use super::files::Files;
 use super::on_demand::OnDemand;
+use super::stores::Stores;
 use crate::adapter::Side;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::scan::cache::Cache;
+use crate::scan::cache::{Cache, CachedModule};
 use crate::scan::digest::Digest;
 use crate::scan::folder::Folder;
 use crate::scan::header::HeaderSummary;
@@ -67,19 +69,43 @@ impl One {
     }
 }
 
-/// A way to write a file again, and its name.
-type Writer = (&'static str, fn(&Path));
+/// Something that is done to a file, and its name.
+type Deed = (&'static str, fn(&Path));
 
-const WRITERS: [Writer; 2] = [
-    ("renamed over", |file| {
-        let other = file.with_extension("new");
-        fs::copy(FILE, &other).unwrap();
-        fs::rename(&other, file).unwrap();
-    }),
-    ("cut and written again", |file| {
+/// The bytes of the file with the last number of a factor changed.
+fn other_bytes() -> Vec<u8> {
+    let mut bytes = fs::read(FILE).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bytes
+}
+
+fn renamed_over(file: &Path, bytes: &[u8]) {
+    let other = file.with_extension("new");
+    fs::write(&other, bytes).unwrap();
+    fs::rename(&other, file).unwrap();
+}
+
+const WRITERS: [Deed; 3] = [
+    ("renamed over", |file| renamed_over(file, &other_bytes())),
+    ("written again", |file| fs::write(file, other_bytes()).unwrap()),
+    ("cut", |file| {
         let whole = fs::read(file).unwrap();
         fs::write(file, &whole[..whole.len() - 4]).unwrap();
     }),
+];
+
+/// What changes the time of a file and leaves its bytes.
+const TOUCHES: [Deed; 4] = [
+    ("touched", |file| {
+        let file = fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
+    }),
+    ("dated back", |file| {
+        let file = fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }),
+    ("renamed over by the same", |file| renamed_over(file, &fs::read(FILE).unwrap())),
+    ("written again as it was", |file| fs::write(file, fs::read(FILE).unwrap()).unwrap()),
 ];
 
 fn assert_changed<T>(result: Result<T>, what: &str) {
@@ -92,32 +118,176 @@ fn assert_changed<T>(result: Result<T>, what: &str) {
     }
 }
 
+fn cached(cache: Cache) -> Cached {
+    Cached::new(Stores::only(cache), Shard::WHOLE)
+}
+
 #[test]
 fn a_file_that_is_written_while_it_is_factorised_leaves_no_bases() {
     for (what, write) in WRITERS {
         let one = One::new();
         let (files, cache) = (one.files(), one.cache());
-        let cached = Cached::new(cache.clone(), Shard::WHOLE);
         let file = files.open(0, true).unwrap();
         let digest = files.digest(&file, None).unwrap();
         write(&one.file);
-        assert_changed(cached.factorise(&files, &digest.into(), &file), what);
+        assert_changed(cached(cache.clone()).factorise(&files, &digest.into(), &file, digest), what);
         assert_eq!(cache.info().unwrap().entries, 0, "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_is_touched_while_it_is_factorised_has_the_bases_that_it_had() {
+    let one = One::new();
+    let files = one.files();
+    let file = files.open(0, true).unwrap();
+    let expected: Vec<CachedModule> =
+        file.modules().iter().map(|module| file.factorise(&files, module).unwrap()).collect();
+    for (what, touch) in TOUCHES {
+        let one = One::new();
+        let files = one.files();
+        let file = files.open(0, true).unwrap();
+        let digest = files.digest(&file, None).unwrap();
+        touch(&one.file);
+        let entry = cached(one.cache()).factorise(&files, &digest.into(), &file, digest).unwrap();
+        let found: Vec<CachedModule> = (0..entry.len()).map(|place| entry.read(place).unwrap()).collect();
+        assert_eq!(found, expected, "{what}");
+        for n_kept_open in [0, 1] {
+            let (one, other) = (One::new(), One::new());
+            let (files, of_other) = (one.files(), other.files());
+            let on_demand = OnDemand::keeping(false, n_kept_open);
+            on_demand.ensure(&files, &[0]).unwrap();
+            for (place, expected) in expected.iter().enumerate() {
+                touch(&one.file);
+                assert_eq!(
+                    on_demand.make(&files, 0, place).unwrap(),
+                    *expected,
+                    "{what}, {n_kept_open} open"
+                );
+            }
+            // Before it is read at all.
+            touch(&other.file);
+            let on_demand = OnDemand::keeping(false, n_kept_open);
+            on_demand.ensure(&of_other, &[0]).unwrap();
+            assert_eq!(on_demand.make(&of_other, 0, 1).unwrap(), expected[1], "{what}, {n_kept_open} open");
+        }
     }
 }
 
 #[test]
 fn a_file_that_is_written_before_its_block_is_computed_is_seen_without_a_cache_too() {
     for (what, write) in WRITERS {
-        let one = One::new();
-        let (files, on_demand) = (one.files(), OnDemand::new(false));
-        on_demand.ensure(&files, &[0]).unwrap();
-        on_demand.make(&files, 0, 0).unwrap();
-        write(&one.file);
-        assert_changed(on_demand.make(&files, 0, 1), what);
-        // A module that could not be read is not one without a basis.
-        assert_eq!(one.files().records.get(0).unwrap().missing, [], "{what}");
+        for n_kept_open in [0, 1] {
+            let one = One::new();
+            let (files, on_demand) = (one.files(), OnDemand::keeping(false, n_kept_open));
+            on_demand.ensure(&files, &[0]).unwrap();
+            on_demand.make(&files, 0, 0).unwrap();
+            write(&one.file);
+            assert_changed(on_demand.make(&files, 0, 1), what);
+            // A module that could not be read is not one without a basis.
+            assert_eq!(one.files().records.get(0).unwrap().missing, [], "{what}");
+        }
     }
+}
+
+#[test]
+fn a_file_that_is_removed_is_an_error_that_names_it() {
+    for n_kept_open in [0, 1] {
+        let one = One::new();
+        let (files, on_demand) = (one.files(), OnDemand::keeping(false, n_kept_open));
+        on_demand.ensure(&files, &[0]).unwrap();
+        fs::remove_file(&one.file).unwrap();
+        for error in
+            [on_demand.make(&files, 0, 1).unwrap_err(), cached(one.cache()).ensure(&files, &[0]).unwrap_err()]
+        {
+            let text = error.to_string();
+            assert!(
+                text.contains("a.safetensors: ") && text.to_lowercase().contains("no such file"),
+                "{text}"
+            );
+        }
+        assert_eq!(one.cache().info().unwrap().entries, 0);
+    }
+}
+
+#[test]
+fn bases_that_are_removed_while_they_are_used_are_made_again() {
+    let one = One::new();
+    let files = one.files();
+    let expected: Vec<CachedModule> = {
+        let cached = cached(one.cache());
+        cached.ensure(&files, &[0]).unwrap();
+        (0..2).map(|place| cached.read(&files, 0, place).unwrap()).collect()
+    };
+    // Cleared between any two steps.
+    let cached_twice = cached(one.cache());
+    one.cache().clear().unwrap();
+    cached_twice.ensure(&files, &[0]).unwrap();
+    for (place, expected) in expected.iter().enumerate() {
+        one.cache().clear().unwrap();
+        assert_eq!(cached_twice.read(&files, 0, place).unwrap(), *expected);
+        cached_twice.forget(0);
+    }
+    // No room for a single one: it is gone before it can be looked for.
+    let tiny = cached(Cache::open(one.dir.path().join("tiny"), 1).unwrap());
+    tiny.ensure(&files, &[0]).unwrap();
+    for (place, expected) in expected.iter().enumerate() {
+        assert_eq!(tiny.read(&files, 0, place).unwrap(), *expected);
+        tiny.forget(0);
+    }
+    assert_eq!(tiny.n_factorised(), 3);
+}
+
+#[test]
+fn a_disk_that_damages_what_it_is_given_is_done_without() {
+    let one = One::new();
+    let files = one.files();
+    let cached = cached(one.cache());
+    cached.ensure(&files, &[0]).unwrap();
+    let expected = cached.read(&files, 0, 1).unwrap();
+    let damage = || {
+        for entry in fs::read_dir(one.cache().dir()).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.extension().is_some_and(|end| end == "safetensors") {
+                let mut bytes = fs::read(&entry).unwrap();
+                // Past the index, so that the entry opens.
+                let n = bytes.len();
+                bytes[n / 2..].fill(0xa5);
+                fs::write(&entry, bytes).unwrap();
+            }
+        }
+    };
+    for _ in 0..3 {
+        damage();
+        assert_eq!(cached.read(&files, 0, 1).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_the_cache_refuses_goes_to_the_spare_one_and_is_told_once() {
+    let one = One::new();
+    let files = one.files();
+    let lock = one.dir.path().join("cache/lock");
+    // A folder in the place of the lock: entries can be written, but not put in place.
+    fs::create_dir_all(&lock).unwrap();
+    let spare = Cache::open(one.dir.path().join("spare"), u64::MAX).unwrap();
+    let stores = Stores::with_spare(one.cache(), spare.clone(), true);
+    assert_eq!(stores.refusal(), None);
+    let cached = Cached::new(stores, Shard::WHOLE);
+    cached.ensure(&files, &[0]).unwrap();
+    cached.read(&files, 0, 1).unwrap();
+    assert!(cached.refusal().unwrap().contains("lock"), "{:?}", cached.refusal());
+    assert_eq!((one.cache().info().unwrap().bytes, spare.info().unwrap().entries), (0, 1));
+    assert_eq!(cached.n_factorised(), 1);
+    // Without a spare one there is nothing else.
+    assert!(
+        self::cached(one.cache())
+            .factorise(
+                &files,
+                &[7; 32],
+                &files.open(0, true).unwrap(),
+                files.digest(&files.open(0, true).unwrap(), None).unwrap()
+            )
+            .is_err()
+    );
 }
 
 #[test]
@@ -134,7 +304,7 @@ fn a_file_of_another_digest_than_its_record_has_is_refused() {
     // As another process left it: with another stamp, so that the file is digested.
     let stamp = crate::files::FileStamp { modified_ns: Some(1), ..file.stamp() };
     files.records.put(0, AdapterRecord { stamp, ..other }).unwrap();
-    assert_changed(Cached::new(one.cache(), Shard::WHOLE).ensure(&files, &[0]), "cached");
+    assert_changed(cached(one.cache()).ensure(&files, &[0]), "cached");
     assert_eq!(one.cache().info().unwrap().entries, 0);
     assert_changed(OnDemand::new(false).ensure(&files, &[0]), "on demand");
 }

@@ -1,29 +1,49 @@
-//! The bytes of a cache's entries, kept in its lock file, and the eviction of entries when they are too many.
+//! The bytes of a cache's files, kept in its lock file, and the eviction of entries when they are too many.
 //!
 //! Counting the files for every new entry would take time that grows with their number, so the lock file holds their sum
 //! as 8 bytes. The sum is raised before a file appears and may stay too large when a process is killed; a count of the
-//! files, whenever it passes the limit, sets it right.
+//! files, whenever it passes the limit, sets it right. A user who may not write to the lock file counts every time.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::files::is_temp_file;
+use crate::files::{Lock, is_free, is_refusal, is_temp_file};
 
 /// How entries end: the hexadecimal key, and this.
 pub(super) const SUFFIX: &str = ".safetensors";
 const LOCK: &str = "lock";
 
-/// Files that are being written and did not change for so long belong to a process that was killed.
+/// Where files cannot be locked, those that are being written and did not change for so long belong to a process that was
+/// killed.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// The file of an entry.
+/// An entry is not used so far in the future: the clock was wrong then, and has been used since by nobody.
+const SKEW: Duration = Duration::from_secs(3600);
+
+/// A file of the cache.
 pub(super) struct Found {
     path: PathBuf,
     pub(super) bytes: u64,
     used: SystemTime,
+}
+
+/// The lock of a cache; `None` where another user keeps it for himself.
+fn lock(dir: &Path) -> Result<Option<Lock>> {
+    match Lock::wait_for(&dir.join(LOCK)) {
+        Ok(lock) => Ok(Some(lock)),
+        // Entries are whole without it, only their sum is not known.
+        Err(error) if is_refusal(&error) => Ok(None),
+        Err(error) => Err(Error::io("lock", dir.join(LOCK), error)),
+    }
+}
+
+/// Sees to it that the lock can be taken, and removes what killed processes left half written.
+pub(super) fn check(dir: &Path) -> Result<()> {
+    let _lock = lock(dir)?;
+    remove_abandoned(dir)
 }
 
 /// Counts `bytes` more, lets `place` put the file there, and evicts entries when the sum is over the limit.
@@ -34,30 +54,41 @@ pub(super) fn add<T>(
     place: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let named = |error: io::Error| Error::io("write", dir.join(LOCK), error);
-    let mut lock = lock(dir).map_err(named)?;
-    let known = match sum(&mut lock) {
+    let mut lock = lock(dir)?;
+    let Some(file) = lock.as_mut().and_then(Lock::file) else {
+        let placed = place()?;
+        evict(dir, limit_bytes)?;
+        return Ok(placed);
+    };
+    let known = match sum(file) {
         Some(known) => known,
-        None => total(&entries(dir)?),
+        None => total(dir)?,
     };
     let sum = known.saturating_add(bytes);
-    set_sum(&mut lock, sum).map_err(named)?;
+    set_sum(file, sum).map_err(named)?;
     let placed = place()?;
     if sum > limit_bytes {
         let left = evict(dir, limit_bytes)?;
-        set_sum(&mut lock, left).map_err(named)?;
+        set_sum(file, left).map_err(named)?;
     }
     Ok(placed)
 }
 
-/// Removes all entries.
+/// Removes all entries, and what killed processes left half written.
 pub(super) fn clear(dir: &Path) -> Result<()> {
     let named = |error: io::Error| Error::io("write", dir.join(LOCK), error);
-    let mut lock = lock(dir).map_err(named)?;
+    let mut lock = lock(dir)?;
     remove_abandoned(dir)?;
     for entry in entries(dir)? {
         remove(&entry.path)?;
     }
-    set_sum(&mut lock, 0).map_err(named)
+    match lock.as_mut().and_then(Lock::file) {
+        Some(file) => {
+            let left = total(dir)?;
+            set_sum(file, left).map_err(named)
+        }
+        None => Ok(()),
+    }
 }
 
 /// The entries in a folder; none where there is no folder.
@@ -65,32 +96,48 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Found>> {
     list(dir, |name| name.ends_with(SUFFIX) && name.len() == 64 + SUFFIX.len())
 }
 
+/// The entries that are being written, or were when their process was killed.
+pub(super) fn parts(dir: &Path) -> Result<Vec<Found>> {
+    list(dir, is_temp_file)
+}
+
 /// Removes the entries that were used the longest ago until a tenth of the limit is free, so that a full cache is not
 /// counted at every entry. Returns the bytes that are left.
 fn evict(dir: &Path, limit_bytes: u64) -> Result<u64> {
-    remove_abandoned(dir)?;
-    let mut entries = entries(dir)?;
-    let mut left = total(&entries);
+    let mut left = total(dir)?;
+    if left > limit_bytes {
+        remove_abandoned(dir)?;
+        left = total(dir)?;
+    }
     if left <= limit_bytes {
         return Ok(left);
     }
-    entries.sort_by_key(|entry| entry.used);
+    let now = SystemTime::now();
+    let mut entries = entries(dir)?;
+    entries.sort_by_key(|entry| if entry.used > now + SKEW { SystemTime::UNIX_EPOCH } else { entry.used });
     for entry in entries {
         if left <= limit_bytes - limit_bytes / 10 {
             break;
         }
         // An entry of another user, or one that is open on Windows, stays.
         if remove(&entry.path).is_ok() {
-            left -= entry.bytes;
+            left = left.saturating_sub(entry.bytes);
         }
     }
     Ok(left)
 }
 
+/// Removes what processes that were killed left half written.
 fn remove_abandoned(dir: &Path) -> Result<()> {
     let now = SystemTime::now();
-    for part in list(dir, is_temp_file)? {
-        if now.duration_since(part.used).is_ok_and(|age| age > ABANDONED) {
+    for part in parts(dir)? {
+        // Clocks differ and jump: what was written in the future is old as well.
+        let age = now.duration_since(part.used).unwrap_or_else(|ahead| ahead.duration());
+        let is_left = match File::open(&part.path).map(|file| is_free(&file)) {
+            Ok(Some(is_free)) => is_free,
+            Ok(None) | Err(_) => age > ABANDONED,
+        };
+        if is_left {
             // A file of another user stays.
             let _ = remove(&part.path);
         }
@@ -120,24 +167,15 @@ fn list(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn total(entries: &[Found]) -> u64 {
-    entries.iter().map(|entry| entry.bytes).sum()
+/// Bytes of entries and parts.
+pub(super) fn total(dir: &Path) -> Result<u64> {
+    Ok(entries(dir)?.iter().chain(&parts(dir)?).map(|found| found.bytes).sum())
 }
 
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
         _ => Ok(()),
-    }
-}
-
-/// The lock file, which is let go when it is dropped.
-fn lock(dir: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(dir.join(LOCK))?;
-    match file.lock() {
-        // Some network file systems have no locks. Entries are still whole there, only their sum may be off.
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-        _ => Ok(file),
     }
 }
 

@@ -13,8 +13,9 @@ mod tensors;
 mod writer;
 
 use std::fs::{self, File, FileTimes};
-use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use etcetera::BaseStrategy as _;
@@ -23,7 +24,7 @@ pub use self::entry::Entry;
 pub use self::record::{CachedModule, N_PROJECTED, Summary, UpdateShape};
 pub use self::writer::Writer;
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::temp_file_next_to;
+use crate::files::{has_too_many, patiently, temp_file_next_to};
 
 /// What an entry is found by: a digest of all that its bases depend on.
 pub type Key = [u8; 32];
@@ -33,6 +34,8 @@ pub type Key = [u8; 32];
 pub struct Cache {
     dir: PathBuf,
     limit_bytes: u64,
+    /// Whose turn it is to add an entry, among the threads of this process.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What a cache holds.
@@ -40,7 +43,7 @@ pub struct Cache {
 pub struct Info {
     /// Entries.
     pub entries: u64,
-    /// Their bytes.
+    /// Their bytes, with those of entries that are being written.
     pub bytes: u64,
     /// The bytes above which the entries that were used the longest ago are removed.
     pub limit_bytes: u64,
@@ -60,7 +63,7 @@ impl Cache {
             Ok(found) if !found.is_dir() => {
                 Err(Fault::new("a file", "a folder for the cache").at(&dir).invalid())
             }
-            _ => Ok(Self { dir, limit_bytes }),
+            _ => Ok(Self { dir, limit_bytes, turn: Arc::default() }),
         }
     }
 
@@ -83,20 +86,25 @@ impl Cache {
         &self.dir
     }
 
-    /// The entry of a key, which counts as used from now on. `None` where there is none; a damaged or foreign file in its
-    /// place is removed.
+    /// The entry of a key, which counts as used from now on. `None` where there is none, or none that this user can read; a
+    /// damaged or foreign file in its place is removed.
     ///
     /// Reads 72 bytes and 40 more a record. The entry stays readable when it is evicted meanwhile (on Windows it is not
     /// evicted while it is open).
     ///
     /// # Errors
-    /// `Io` when the system refuses to read a file that is there.
+    /// `Io` when too many files are open.
     pub fn get(&self, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key);
-        let file = match File::open(&path) {
+        // A pipe in its place would be waited for.
+        if !fs::metadata(&path).is_ok_and(|found| found.is_file()) {
+            return Ok(None);
+        }
+        let file = match patiently(|| File::open(&path)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("open", path, error)),
+            Err(error) if has_too_many(&error) => return Err(Error::io("open", path, error)),
+            // Whatever the disk or another user's rights say against it, it can be made again.
+            Err(_) => return Ok(None),
         };
         // Another user's file cannot be touched, and is evicted a little early then.
         let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
@@ -109,7 +117,7 @@ impl Cache {
                 }
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(_) => Ok(None),
         }
     }
 
@@ -134,18 +142,23 @@ impl Cache {
         Writer::new(self, self.path(key), key, names)
     }
 
-    /// Sees to it that entries can be put here, before there is work to lose.
+    /// Sees to it that entries can be put here, before there is work to lose, and removes what killed processes left half
+    /// written.
     ///
     /// # Errors
-    /// `Invalid`, with the ways out, when the system refuses to make a file.
+    /// `Invalid`, with the ways out, when there cannot be a folder of this name; `Io` when the system refuses to write there.
     pub fn check_writable(&self) -> Result<()> {
         let made = fs::create_dir_all(&self.dir).and_then(|()| temp_file_next_to(&self.dir.join("any")));
-        made.map(drop).map_err(|error| {
-            Fault::new(error.to_string(), "a folder for the cache that can be written")
-                .at(&self.dir)
-                .remedy(Remedy::MoveCache)
-                .invalid()
-        })
+        made.map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                Fault::new(error.to_string(), "a folder for the cache that can be written")
+                    .at(&self.dir)
+                    .remedy(Remedy::MoveCache)
+                    .invalid()
+            }
+            _ => Error::io("write", &self.dir, error),
+        })?;
+        ledger::check(&self.dir)
     }
 
     /// Counts what is there.
@@ -154,17 +167,17 @@ impl Cache {
     /// `Io` when the system refuses to list the folder.
     pub fn info(&self) -> Result<Info> {
         let files = ledger::entries(&self.dir)?;
-        let bytes = files.iter().map(|file| file.bytes).sum();
+        let bytes = ledger::total(&self.dir)?;
         Ok(Info { entries: files.len() as u64, bytes, limit_bytes: self.limit_bytes })
     }
 
-    /// Removes all entries, and returns what there was.
+    /// Removes all entries, and what killed processes left half written, and returns what there was.
     ///
     /// # Errors
     /// `Io` when the system refuses to list the folder or to remove an entry.
     pub fn clear(&self) -> Result<Info> {
         let info = self.info()?;
-        if info.entries > 0 {
+        if self.dir.exists() && (info.entries > 0 || !ledger::parts(&self.dir)?.is_empty()) {
             ledger::clear(&self.dir)?;
         }
         Ok(info)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::{File, FileTimes};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
@@ -15,7 +15,8 @@ use super::record::CachedModule;
 use super::tensors::Tensors;
 use super::{Cache, Key};
 use crate::error::{Error, Fault, Result};
-use crate::files::temp_file_next_to;
+use crate::files::{hold, temp_file_next_to};
+use crate::sync::lock;
 
 /// An entry that is being written. Dropped before [`Writer::finish`], it leaves nothing.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl<'a> Writer<'a> {
         let index_bytes = HEADER_BYTES + names.len() * LINE_BYTES;
         let tensors = Tensors::new(names.iter().map(String::as_str), index_bytes);
         let n_bytes = (WORD + tensors.n_bytes() + index_bytes) as u64;
-        let file = temp_file_next_to(&path).and_then(|mut file| {
+        let file = part(&path).and_then(|mut file| {
             file.seek(SeekFrom::Start(n_bytes))?;
             Ok(BufWriter::with_capacity(1 << 16, file))
         });
@@ -83,10 +84,24 @@ impl<'a> Writer<'a> {
         }
         let named = |error: io::Error| Error::io("write", &path, error);
         let file = whole(file, &format::head(&tensors.json(), &key, n_bytes, &lines)).map_err(named)?;
-        let file = ledger::add(&cache.dir, cache.limit_bytes, n_bytes, || {
-            file.persist(&path).map_err(|error| named(error.error))
-        })?;
+        let file = {
+            // A lock that threads of one process wait for, too, would take a file each.
+            let _turn = lock(&cache.turn);
+            ledger::add(&cache.dir, cache.limit_bytes, n_bytes, || {
+                file.persist(&path).map_err(|error| named(error.error))
+            })?
+        };
         Ok(Entry::written(path, file, lines))
+    }
+}
+
+/// A file that nobody takes for one that a killed process has left.
+fn part(path: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let file = temp_file_next_to(path)?;
+        if hold(file.as_file(), file.path())? {
+            return Ok(file);
+        }
     }
 }
 
