@@ -47,6 +47,9 @@ pub enum Error {
     /// The GPU is missing or failed.
     #[error("{0}")]
     Gpu(Box<Fault>),
+    /// The caller asked for the work to stop.
+    #[error("stopped")]
+    Stopped,
 }
 
 /// The facts of an error: where, what was found, what was expected, and the way out.
@@ -186,7 +189,7 @@ impl Error {
     #[cfg(feature = "cli")]
     pub(crate) fn with_remedy(mut self, remedy: Remedy) -> Self {
         match &mut self {
-            Self::Io { .. } => {}
+            Self::Io { .. } | Self::Stopped => {}
             Self::NotFound(fault)
             | Self::Malformed(fault)
             | Self::Unsupported(fault)
@@ -204,7 +207,7 @@ impl Error {
 
     fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::Stopped => None,
             Self::NotFound(fault)
             | Self::Malformed(fault)
             | Self::Unsupported(fault)

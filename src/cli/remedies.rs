@@ -41,6 +41,15 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         }
         Remedy::KeepUpdate => "scan again with `lorascope scan --update`".to_owned(),
         Remedy::KeepCell { i, j } => format!("scan again with --keep cells={i}:{j} and another output folder"),
+        Remedy::OtherOutput => {
+            "name another output folder: nothing vouches that lorascope made this one".to_owned()
+        }
+        Remedy::WaitForProcess => {
+            "wait until it has ended or end it, or name another output folder with --output".to_owned()
+        }
+        Remedy::RestorePlan => {
+            "put plan.json back, remove the blocks if nothing needs them, or name another output folder with --output".to_owned()
+        }
         Remedy::StartOver => "start over with --fresh; cached bases are used again".to_owned(),
         Remedy::WaitAndStartOver => {
             "wait until training has finished writing it, then start over with --fresh".to_owned()
@@ -151,7 +160,10 @@ mod tests {
             },
             Remedy::FinishScan { .. } => Remedy::KeepUpdate,
             Remedy::KeepUpdate => Remedy::KeepCell { i: 3, j: 4 },
-            Remedy::KeepCell { .. } => Remedy::StartOver,
+            Remedy::KeepCell { .. } => Remedy::OtherOutput,
+            Remedy::OtherOutput => Remedy::WaitForProcess,
+            Remedy::WaitForProcess => Remedy::RestorePlan,
+            Remedy::RestorePlan => Remedy::StartOver,
             Remedy::StartOver => Remedy::WaitAndStartOver,
             Remedy::WaitAndStartOver => Remedy::KeepOptions,
             Remedy::KeepOptions => Remedy::KeepInputs,

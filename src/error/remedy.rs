@@ -78,6 +78,12 @@ pub enum Remedy {
         /// The second ranks.
         j: usize,
     },
+    /// Name another output folder: nothing vouches that a scan made this one.
+    OtherOutput,
+    /// Wait until the process that is at work has ended, or end it, or name another output folder.
+    WaitForProcess,
+    /// Put the plan back, remove the blocks, or name another output folder.
+    RestorePlan,
     /// Remove the scan and begin again; what the cache has of the bases is kept.
     StartOver,
     /// Wait until training has written the checkpoint, then begin again.
@@ -157,6 +163,9 @@ impl fmt::Display for Remedy {
             }
             Self::KeepUpdate => "scan again with the update kept",
             Self::KeepCell { i, j } => return write!(f, "scan again with φ({i}, {j}) kept"),
+            Self::OtherOutput => "name another output folder: nothing vouches that a scan made this one",
+            Self::WaitForProcess => "wait until it has ended or end it, or name another output folder",
+            Self::RestorePlan => "put plan.json back, remove the blocks if nothing needs them, or name another output folder",
             Self::StartOver => "start the scan over; bases in the cache are kept",
             Self::WaitAndStartOver => "wait until training has written it, then start the scan over",
             Self::KeepOptions => "give the same options or another output folder, or start the scan over",

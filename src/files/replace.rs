@@ -9,6 +9,8 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::patiently;
+#[cfg(feature = "scan")]
+use super::{hold, is_free};
 use crate::error::{Error, Result};
 
 const TEMP_PREFIX: &str = ".lorascope-";
@@ -73,7 +75,44 @@ pub(crate) fn temp_file_next_to(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    patiently(|| builder.tempfile_in(parent_dir(path)))
+    loop {
+        let file = patiently(|| builder.tempfile_in(parent_dir(path)))?;
+        // Held as long as it is written to, for those who look for what killed processes left.
+        #[cfg(feature = "scan")]
+        if !hold(file.as_file(), file.path())? {
+            continue;
+        }
+        return Ok(file);
+    }
+}
+
+/// Removes files of [`temp_file_next_to`] in a folder that no process is at any more.
+///
+/// # Errors
+/// `Io` when the system refuses to list the folder or to remove one.
+#[cfg(feature = "scan")]
+pub(crate) fn remove_stale_temp_files(dir: &Path) -> Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| Error::io("list", dir, error))?,
+    };
+    for entry in entries.flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !is_temp_file(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else { continue };
+        if is_free(&file) == Some(true) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file of this name is one of [`temp_file_next_to`], which a killed process leaves behind.

@@ -1,6 +1,6 @@
 //! Reads a scan's folder: its adapters, and the sums of its pairs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::MAX_ADAPTERS;
@@ -16,7 +16,6 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
 use crate::scan::absent::WhyAbsent;
 use crate::scan::finished::Unfinished;
-use crate::scan::folder::Folder;
 use crate::scan::naming::numbered;
 use crate::table::{Batch, TableFile};
 use crate::text::quoted;
@@ -112,7 +111,7 @@ impl ScanSums {
             n_rows: 0,
             n_skipped: 0,
         };
-        let files = Folder::at(path).pair_files()?;
+        let files = source.pair_files(path)?;
         // A mark of one module is its pair's, so marks come first: else averages over modules would not be over the same pairs.
         let mut is_compared = vec![false; scan.adapters.len()];
         for file in &files {
@@ -203,7 +202,10 @@ impl ScanSums {
             return Ok(());
         }
         let planned = source.planned.as_ref();
-        let absences = planned.map(|planned| planned.absences(self.unfinished.is_none())).transpose()?;
+        let with_problem: HashSet<i64> =
+            source.adapters.iter().filter(|adapter| adapter.n_left_out > 0).map(|adapter| adapter.id).collect();
+        let has_problem = |id: u32| with_problem.contains(&i64::from(id));
+        let absences = planned.map(|planned| planned.absences(self.unfinished.is_none(), has_problem)).transpose()?;
         for b in 0..n {
             for a in (0..b).filter(|&a| self.pairs.get(a, b).is_none()) {
                 let [x, y] = [a, b].map(|place| self.adapters[place].id as u32);

@@ -1,11 +1,12 @@
 //! A scan's folder: its adapters, what was asked for, and whether all of it is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::adapters::{self, AdapterRow};
 use crate::adapter::Side;
 use crate::error::{Fault, Remedy, Result};
 use crate::scan::finished::{FinishedScan, Unfinished};
+use crate::scan::folder::Folder;
 
 /// The folder of a scan.
 pub(super) struct Source {
@@ -40,6 +41,17 @@ impl Source {
             Some(_) => planned.adapters()?.into_iter().map(AdapterRow::from).collect(),
         };
         Ok(Self { planned: Some(planned), unfinished, adapters })
+    }
+
+    /// The files of the table of pairs: those of the plan's blocks, where there is one.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to list them.
+    pub(super) fn pair_files(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        match &self.planned {
+            Some(planned) => planned.pair_files(),
+            None => Folder::at(path).pair_files(),
+        }
     }
 
     /// Bytes of an adapter's factors in its file, 0 where nothing is known of it.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::journal::records::Journal;
 use super::keep::Keep;
 use super::pairing::{PairLists, PairingRule};
 use super::plan::Plan;
@@ -74,7 +73,11 @@ enum Asked {
 impl<'a> Absences<'a> {
     /// # Errors
     /// As [`PairingRule::of`].
-    pub(super) fn of(plan: &'a Plan, records: &Journal, is_complete: bool) -> Result<Self> {
+    pub(super) fn of(
+        plan: &'a Plan,
+        has_problem: impl Fn(u32) -> bool,
+        is_complete: bool,
+    ) -> Result<Self> {
         let n = plan.adapters.len() as u32;
         let is_among = |list: Vec<u32>| {
             let mut is_among = vec![false; n as usize];
@@ -96,9 +99,7 @@ impl<'a> Absences<'a> {
             asked,
             layouts: plan.layouts.iter().map(|layout| bits(&layout.modules)).collect(),
             is_complete,
-            has_problem: (0..n)
-                .map(|id| records.get(id).is_some_and(|record| !record.missing.is_empty()))
-                .collect(),
+            has_problem: (0..n).map(has_problem).collect(),
         })
     }
 

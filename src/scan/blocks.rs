@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 pub use super::block_pairs::{BlockPairs, PairLayout};
+use super::digest::Fingerprint;
 use super::left_out::LeftOut;
 use super::pairing::{PairLists, PairingRule};
-use super::plan::Plan;
+use super::plan::{Plan, PlannedAdapter, PlannedModule};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::{counted, quoted, some_of};
 
@@ -50,6 +52,20 @@ enum Part {
 }
 
 impl BlockSpec {
+    /// Whether a block could have this [`BlockSpec::name`].
+    pub fn is_name(name: &str) -> bool {
+        let parts: Vec<&str> = name.split('-').collect();
+        let is = |part: &str, letter: char, n_digits: usize| {
+            let digits = part.strip_prefix(letter).unwrap_or_default();
+            digits.len() >= n_digits && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        match parts[..] {
+            [module, pairs] => is(module, 'm', 4) && is(pairs, 'p', 8),
+            [module, rows, cols] => is(module, 'm', 4) && is(rows, 'r', 6) && is(cols, 'c', 6),
+            _ => false,
+        }
+    }
+
     /// The stem of its file: the same for ever, whatever else is in the plan.
     pub fn name(&self) -> String {
         let module = self.module;
@@ -74,6 +90,14 @@ pub struct Blocks<'a> {
     plan: &'a Plan,
     groups: Vec<Group>,
     left_out: Vec<LeftOut>,
+    marks: OnceLock<Marks>,
+}
+
+/// Digests of what a plan's blocks have in common, and of each adapter.
+#[derive(Debug)]
+struct Marks {
+    plan: blake3::Hasher,
+    adapters: Vec<Fingerprint>,
 }
 
 impl<'a> Blocks<'a> {
@@ -106,7 +130,7 @@ impl<'a> Blocks<'a> {
             let lists = rule.lists(plan.adapters.len() as u32, |adapter| has(&layouts, adapter));
             Group { modules, lists }
         });
-        let blocks = Self { plan, groups: groups.collect(), left_out: LeftOut::of(plan) };
+        let blocks = Self { plan, groups: groups.collect(), left_out: LeftOut::of(plan), marks: OnceLock::new() };
         if blocks.iter().next().is_none() {
             let found = counted(plan.adapters.len(), "checkpoint");
             return Err(Fault::new(found, "two that have a module in common").of("scan").invalid());
@@ -115,6 +139,11 @@ impl<'a> Blocks<'a> {
             return Err(no_base_twice(plan));
         }
         Ok(blocks)
+    }
+
+    /// The plan.
+    pub(super) fn plan(&self) -> &'a Plan {
+        self.plan
     }
 
     /// Every block, in the order in which they are done: modules change fastest, so that bases are needed a few at a
@@ -209,6 +238,28 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// A digest of everything that decides a block's rows but the numbers in the checkpoints: it stays what it is when the plan
+    /// grows, or goes on without adapters.
+    pub(super) fn mark(&self, block: &BlockSpec) -> Fingerprint {
+        let marks = self.marks.get_or_init(|| Marks::of(self.plan));
+        let PlannedModule { name, is_numbered, d } = &self.plan.modules[block.module as usize];
+        let BlockPairs { a, b, which } = self.planned(block);
+        let mut hash = marks.plan.clone();
+        hash.update(format!("{}\n{name}\n{is_numbered} {d}\n{} {}\n", block.name(), a.len(), b.len()).as_bytes());
+        for &adapter in a.iter().chain(&b) {
+            hash.update(&marks.adapters[adapter as usize].to_bytes());
+        }
+        match &which {
+            PairLayout::All => hash.update(b"all"),
+            PairLayout::Upper => hash.update(b"upper"),
+            PairLayout::List(list) => {
+                let places = list.iter().flat_map(|&(x, y)| [x, y]);
+                hash.update(&places.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+            }
+        };
+        hash.finalize().into()
+    }
+
     /// The pairs of a block.
     pub fn pairs(&self, block: &BlockSpec) -> BlockPairs {
         let planned = self.planned(block);
@@ -275,6 +326,20 @@ impl<'a> Blocks<'a> {
         };
         let b = if b.is_empty() { a.clone() } else { b };
         BlockPairs { a, b, which: PairLayout::List(list) }
+    }
+}
+
+impl Marks {
+    fn of(plan: &Plan) -> Self {
+        let options = serde_json::to_vec(&plan.options).expect("strings and lists are JSON");
+        let mut hash = blake3::Hasher::new();
+        hash.update(format!("{} {} {} {}\n", plan.schema, plan.version, plan.block, plan.max_rank).as_bytes());
+        hash.update(&options);
+        let adapter = |adapter: &PlannedAdapter| {
+            let PlannedAdapter { path, fingerprint, .. } = adapter;
+            Fingerprint::of(format!("{fingerprint}\n{}", path.display()).as_bytes())
+        };
+        Self { plan: hash, adapters: plan.adapters.iter().map(adapter).collect() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::event::{Event, Listener};
 use super::keep::Keep;
 use super::plan::PairChoice;
 use super::shard::ShardChoice;
+use super::stop::NEVER;
 use crate::adapter::Side;
 use crate::engine::{EngineChoice, Precision};
 use crate::select::Layers;
@@ -68,9 +69,6 @@ pub(super) enum CacheChoice {
     /// In memory, or in the output folder until the scan is complete.
     None,
 }
-
-/// What a scan looks at that nobody stops.
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl<'a> Scan<'a> {
     /// Every pair of these inputs, into a folder. An input is a checkpoint, a folder that is searched for checkpoints, or a

@@ -11,6 +11,7 @@ use super::finish::BlockCounts;
 use super::folder::Folder;
 use super::plan::Plan;
 use super::settle::Settled;
+use super::survey::Survey;
 use super::table::PairTable;
 use crate::adapter::{Matrix, Side};
 use crate::basis::{Basis, gaussian_matrix};
@@ -74,7 +75,7 @@ impl Scan<'_> {
         self.warn_of_plan(&plan)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
-        let counts = BlockCounts::of(&blocks, &folder, |place| shard.has(place));
+        let counts = BlockCounts::of(&Survey::of(&blocks, &folder), |place| shard.has(place));
         let memory_bytes = self.bytes_in_flight();
         let work = engines::work(&plan, counts.n_rows_left);
         let engines = self.wait(self.engine.open(&plan, work)?)?;
@@ -91,9 +92,9 @@ impl Scan<'_> {
             counts,
             block_side: plan.block,
             flop: work.flop,
-            n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).sum(),
+            n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).fold(0, u64::saturating_add),
             n_basis_bytes: n_basis_bytes(&plan),
-            n_table_bytes: PairTable::of(&plan).row_bytes() as u64 * counts.n_rows,
+            n_table_bytes: (PairTable::of(&plan).row_bytes() as u64).saturating_mul(counts.n_rows),
             memory_bytes,
             n_in_flight: n_in_flight(&plan, memory_bytes).get(),
             engines: engines.iter().map(|engine| engine.info().clone()).collect(),

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 
 use etcetera::BaseStrategy as _;
 
+use super::claim::Claim;
 use super::event::ScanWarning;
 use super::folder::Folder;
 use super::plan::{Plan, PlannedEngine};
@@ -111,15 +113,22 @@ pub(crate) fn kernels_file() -> Option<PathBuf> {
 /// Records in the plan what was taken first. Another kernel than that is worth a warning.
 ///
 /// # Errors
-/// `Invalid` when another share began with another kind of engine; `Io` when the system refuses.
-pub(super) fn record(engine: &EngineInfo, folder: &Folder) -> Result<Option<ScanWarning>> {
+/// `Invalid` when another share began with another kind of engine; `Io` when the system refuses, `Stopped` when it was told to
+/// stop; as [`Claim::check`].
+pub(super) fn record(
+    engine: &EngineInfo,
+    folder: &Folder,
+    claim: &Claim<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<ScanWarning>> {
     let taken = PlannedEngine { kind: engine.kind, variant: engine.variant.to_owned() };
-    let _lock = folder.lock()?;
+    let _lock = folder.lock(stop)?;
+    claim.check()?;
     let Some(mut plan) = folder.read_plan()? else { return Ok(None) };
     match &plan.engine {
         None => {
             plan.engine = Some(taken);
-            folder.write_plan(&plan)?;
+            folder.write_plan(&plan, || claim.check().map(drop))?;
             Ok(None)
         }
         Some(first) if first.kind != taken.kind => Err(other_engine(first.kind, taken.kind)),

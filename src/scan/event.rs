@@ -162,6 +162,20 @@ pub enum ScanWarning {
         /// Where, and why not.
         cause: String,
     },
+    /// Blocks whose files are damaged, or not of this scan: they are done again.
+    DamagedBlocks {
+        /// How many.
+        n: usize,
+        /// The first of them, and what is wrong with it.
+        first: String,
+    },
+    /// Records of what was read of checkpoints were lost or damaged.
+    RecordsLost {
+        /// Of how many checkpoints.
+        n: usize,
+        /// Of how many they were made again; the files of the others are gone.
+        n_restored: usize,
+    },
     /// The scan began with another kernel: the last digits may differ.
     OtherKernel {
         /// The one that it began with.
@@ -234,6 +248,14 @@ impl fmt::Display for ScanWarning {
                 f,
                 "{cause}: new bases are kept in the output folder until the scan is complete"
             ),
+            Self::DamagedBlocks { n, first } => {
+                let (is, blocks) = (verb(*n as u64, "is", "are"), counted(*n, "block"));
+                write!(f, "{blocks} {is} not whole or not of this scan, and {is} done again: {first}")
+            }
+            Self::RecordsLost { n, n_restored } => {
+                let checkpoints = counted(*n, "checkpoint");
+                write!(f, "the records of {checkpoints} were lost or damaged: {n_restored} read again from their files")
+            }
             Self::OtherKernel { first, now } => {
                 write!(f, "this scan began with {first} and goes on with {now}: the last digits may differ")
             }

@@ -1,18 +1,21 @@
 //! The end of a scan: when every block is there, the table of adapters is written and what was only needed on the way is
 //! removed.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
 use super::blocks::Blocks;
+use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
 use super::plan::Plan;
 use super::relations::write_relations;
-use super::table::{AdapterRow, write_adapters};
+use super::survey::Survey;
+use super::table::{AdapterRow, stored_digests, write_adapters, write_unfinished_adapters};
 use super::top;
 use super::without_basis::problem;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::names::natural_cmp;
 
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -20,7 +23,7 @@ use crate::error::{Error, Result};
 pub struct BlockCounts {
     /// Blocks of the plan.
     pub n_blocks: u64,
-    /// Those whose file is there.
+    /// Those whose file is there and whole.
     pub n_done: u64,
     /// Rows of the plan: a pair of adapters in a module each.
     pub n_rows: u64,
@@ -32,24 +35,23 @@ pub struct BlockCounts {
 
 impl BlockCounts {
     /// Counts the blocks of these places of the plan.
-    pub fn of(blocks: &Blocks<'_>, folder: &Folder, is_counted: impl Fn(usize) -> bool) -> Self {
-        Self::with_missing(blocks, folder, is_counted, |_, _| {})
+    pub fn of(survey: &Survey<'_>, is_counted: impl Fn(usize) -> bool) -> Self {
+        Self::with_missing(survey, is_counted, |_, _| {})
     }
 
     /// The same, and hands each block that is not there to `missing`: its place and its name.
     pub fn with_missing(
-        blocks: &Blocks<'_>,
-        folder: &Folder,
+        survey: &Survey<'_>,
         is_counted: impl Fn(usize) -> bool,
         mut missing: impl FnMut(usize, String),
     ) -> Self {
-        let mut counts = Self::default();
+        let (blocks, mut counts) = (survey.blocks, Self::default());
         for (place, block) in blocks.iter().enumerate().filter(|(place, _)| is_counted(*place)) {
             let (n_rows, name) = (blocks.n_pairs(&block), block.name());
             counts.n_blocks += 1;
             counts.n_rows += n_rows;
             counts.n_rows_left_out += blocks.n_left_out(&block);
-            if folder.block_file(&name).exists() {
+            if survey.is_done(&block) {
                 counts.n_done += 1;
             } else {
                 counts.n_rows_left += n_rows;
@@ -77,52 +79,117 @@ pub struct MissingBases {
     pub n_modules: usize,
 }
 
-/// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases that were kept
-/// for this scan alone, and what processes that were killed left half written. Returns what is missing.
-///
-/// # Errors
-/// `Io` when the system refuses.
-pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<MissingBases>> {
-    top::finalise(plan, blocks, folder)?;
-    let problems = adapters_table(plan, folder)?;
-    if plan.options.update {
-        write_relations(plan, folder)?;
-    }
-    folder.remove_parts()?;
-    match fs::remove_dir_all(folder.bases()) {
-        // A share that was started twice is still at work: it removes what it has added when it ends itself.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
-            Ok(problems)
+/// What the end of a scan needs.
+pub(super) struct Finish<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) blocks: &'a Blocks<'a>,
+    pub(super) folder: &'a Folder,
+    pub(super) claim: &'a Claim<'a>,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Finish<'_> {
+    /// Cuts the table down to what `top:K` keeps, writes the table of adapters and removes what was only needed on the way: bases
+    /// that were kept for this scan, and what processes that were killed left half written. Returns what is missing.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses, `Malformed` for a damaged table, `Stopped` when it was told to stop; as [`Claim::check`].
+    pub(super) fn run(&self) -> Result<Vec<MissingBases>> {
+        let &Self { plan, blocks, folder, claim, stop } = self;
+        let records = Journal::open(folder, &plan.id)?;
+        top::finalise(plan, blocks, folder, claim, stop)?;
+        let survey = Survey::of(blocks, folder);
+        if plan.options.update {
+            write_relations(plan, &survey, folder, &records, claim, stop)?;
         }
-        Err(error) => Err(Error::io("remove", folder.bases(), error)),
-        Ok(()) => Ok(problems),
+        // The last: it says that all is there.
+        let without_basis = without_basis(&survey)?;
+        let table = AdaptersTable { is_finished: true, keeps: true };
+        let problems = table.write(plan, folder, &records, &without_basis, claim.refusal())?;
+        claim.check()?;
+        folder.remove_stale_parts()?;
+        folder.remove_bases()?;
+        Ok(problems)
     }
 }
 
-/// Writes the table of adapters as far as they are known. Returns what is missing.
+/// Modules of adapters that have no basis, and why, by the adapters' numbers.
+pub(super) type WithoutBasis = HashMap<u32, Vec<(String, String)>>;
+
+/// What the files of all blocks say of it: they stay when records are lost.
 ///
 /// # Errors
-/// `Io` when the system refuses.
-pub fn adapters_table(plan: &Plan, folder: &Folder) -> Result<Vec<MissingBases>> {
-    let mut problems = vec![];
-    let records = Journal::open(folder)?;
-    let rows = adapter_rows(plan, &records).inspect(|row| {
-        let missing = |problem: &String| MissingBases {
-            path: row.path.clone(),
-            problem: problem.clone(),
-            n_modules: if plan.has_left_out(row.id as u32) { 0 } else { row.n_left_out as usize },
-        };
-        problems.extend(row.problem.as_ref().map(missing));
-    });
-    write_adapters(&folder.adapters_file(), rows.map(Ok))?;
-    Ok(problems)
+/// As [`Survey::check`].
+pub(super) fn without_basis(survey: &Survey<'_>) -> Result<WithoutBasis> {
+    let mut all = WithoutBasis::new();
+    for block in survey.blocks.iter().filter(|block| survey.is_done(block)) {
+        let module = &survey.blocks.plan().modules[block.module as usize].name;
+        for (adapter, reason) in survey.check(&block)?.map_or(vec![], |note| note.without_basis) {
+            all.entry(adapter).or_default().push((module.clone(), reason));
+        }
+    }
+    Ok(all)
+}
+
+/// The table of adapters, to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AdaptersTable {
+    /// Whether all of the scan is there.
+    pub(super) is_finished: bool,
+    /// Whether the digest of an adapter without a record stays what the table has that is there.
+    pub(super) keeps: bool,
+}
+
+impl AdaptersTable {
+    /// Writes the table, as far as adapters are known. Returns what is missing.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses; that of `refusal`, if there is one once the table is written.
+    pub(super) fn write(
+        self,
+        plan: &Plan,
+        folder: &Folder,
+        records: &Journal,
+        without_basis: &WithoutBasis,
+        refusal: impl Iterator<Item = Result<AdapterRow>>,
+    ) -> Result<Vec<MissingBases>> {
+        let mut problems = vec![];
+        let path = folder.adapters_file();
+        let before = if self.keeps { stored_digests(&path, plan) } else { HashMap::new() };
+        let rows = adapter_rows(plan, records, without_basis).map(|row| AdapterRow {
+            digest: row.digest.or_else(|| before.get(&row.id).copied()),
+            ..row
+        });
+        let rows = rows.inspect(|row| {
+            let missing = |problem: &String| MissingBases {
+                path: row.path.clone(),
+                problem: problem.clone(),
+                n_modules: if plan.has_left_out(row.id as u32) { 0 } else { row.n_left_out as usize },
+            };
+            problems.extend(row.problem.as_ref().map(missing));
+        });
+        let rows = rows.map(Ok).chain(refusal);
+        match self.is_finished {
+            true => write_adapters(&path, rows)?,
+            false => write_unfinished_adapters(&path, rows)?,
+        }
+        Ok(problems)
+    }
 }
 
 /// The adapters of a plan, as far as they are known.
-pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = AdapterRow> {
-    (0u32..).zip(&plan.adapters).map(|(id, adapter)| {
+pub(super) fn adapter_rows(
+    plan: &Plan,
+    records: &Journal,
+    without_basis: &WithoutBasis,
+) -> impl Iterator<Item = AdapterRow> {
+    (0u32..).zip(&plan.adapters).map(move |(id, adapter)| {
         let record = records.get(id);
         let layout = &plan.layouts[adapter.layout as usize].modules;
+        let mut missing = without_basis.get(&id).cloned().unwrap_or_default();
+        missing.extend(record.iter().flat_map(|record| record.missing.iter().cloned()));
+        missing.sort_by(|a, b| natural_cmp(&a.0, &b.0).then_with(|| a.1.cmp(&b.1)));
+        missing.dedup_by(|a, b| a.0 == b.0);
         AdapterRow {
             id: id as i32,
             path: adapter.path.display().to_string(),
@@ -131,11 +198,11 @@ pub fn adapter_rows(plan: &Plan, records: &Journal) -> impl Iterator<Item = Adap
             base_model: plan.base_model(id).map(str::to_owned),
             naming_scheme: adapter.naming_scheme.clone(),
             n_modules: layout.len() as i32,
-            n_left_out: record.as_ref().map_or(0, |record| record.missing.len() as i32),
+            n_left_out: missing.len() as i32,
             rank: layout.iter().map(|&(_, r)| r as i32).max().unwrap_or(0),
             problem: match plan.has_left_out(id) {
                 true => Some("its file was gone before all its rows were computed".to_owned()),
-                false => record.as_ref().and_then(|record| problem(&record.missing)),
+                false => problem(&missing),
             },
             digest: record.map(|record| record.digest),
             unread: adapter.unread.clone(),

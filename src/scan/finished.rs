@@ -1,6 +1,6 @@
 //! A scan that is there: how far it is, its adapters, and their bases from the cache.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -8,12 +8,15 @@ use super::absent::Absences;
 use super::again;
 use super::blocks::Blocks;
 use super::cache::{Cache, CachedModule, Entry};
-use super::finish::adapter_rows;
+use super::finish::{BlockCounts, adapter_rows, without_basis};
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::keep::Keep;
 use super::naming::numbered;
 use super::plan::Plan;
-use super::table::AdapterRow;
+use super::relations::relations_schema;
+use super::survey::Survey;
+use super::table::{AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished};
 use crate::adapter::Module;
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
@@ -28,14 +31,17 @@ use crate::text::{quoted, some_of};
 pub(crate) struct Unfinished {
     /// Blocks of the plan.
     pub(crate) blocks: u64,
-    /// Those that are not there.
+    /// Those that are not there, or are damaged.
     pub(crate) blocks_left: u64,
+    /// A table of the whole that is not there, or is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) table_left: Option<&'static str>,
 }
 
 impl Unfinished {
     pub(crate) fn words(self) -> String {
         match self.blocks_left {
-            0 => "all blocks, but not the whole table of adapters".to_owned(),
+            0 => format!("all blocks, but not the whole table of {}", self.table_left.unwrap_or("adapters")),
             left => format!("{left} of {} blocks missing", self.blocks),
         }
     }
@@ -73,14 +79,57 @@ impl FinishedScan {
     /// As [`Blocks::of`]; `Malformed` for a damaged table of adapters, `Io` when the system refuses to read.
     pub(crate) fn missing(&self) -> Result<Option<Unfinished>> {
         let all = Blocks::of(&self.plan)?;
-        let is_left = |name: &String| !self.folder.block_file(name).exists();
-        let names = || all.iter().map(|block| block.name());
-        let (blocks, blocks_left) = (names().count() as u64, names().filter(is_left).count() as u64);
-        // The table of adapters is written last, and again when the folder has grown.
-        let table = self.folder.adapters_file();
-        let n_listed = if table.exists() { TableFile::open(&table)?.n_rows() } else { 0 };
-        let is_finished = blocks_left == 0 && n_listed == self.plan.adapters.len() as u64;
-        Ok((!is_finished).then_some(Unfinished { blocks, blocks_left }))
+        let counts = BlockCounts::of(&self.survey(&all)?, |_| true);
+        let (blocks, blocks_left) = (counts.n_blocks, counts.n_blocks - counts.n_done);
+        // Tables of the whole are written last, and again when the folder has grown. A damaged one is made again too.
+        let is_there = |table: PathBuf, schema: &Schema, n_rows: Option<u64>| {
+            let file = TableFile::open(&table).and_then(|file| file.check(schema).map(|()| file));
+            file.is_ok_and(|file| {
+                !is_marked_unfinished(&file) && n_rows.is_none_or(|n_rows| file.n_rows() == n_rows)
+            })
+        };
+        let options = &self.plan.options;
+        let table_left = match () {
+            () if !is_there(
+                self.folder.adapters_file(),
+                &adapters_schema(),
+                Some(self.plan.adapters.len() as u64),
+            ) =>
+            {
+                Some("adapters")
+            }
+            () if options.update && !is_there(self.folder.relations_file(), &relations_schema(), None) => {
+                Some("relations")
+            }
+            () if matches!(options.keep, Keep::Top(_))
+                && !is_there(self.folder.histograms_file(), &histograms_schema(), None) =>
+            {
+                Some("histograms")
+            }
+            () => None,
+        };
+        let is_finished = blocks_left == 0 && table_left.is_none();
+        Ok((!is_finished).then_some(Unfinished { blocks, blocks_left, table_left }))
+    }
+
+    /// Looks at the blocks of the plan.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read.
+    pub(super) fn survey<'a>(&'a self, blocks: &'a Blocks<'a>) -> Result<Survey<'a>> {
+        let records = Journal::open(&self.folder, &self.plan.id)?;
+        Ok(Survey::of(blocks, &self.folder).with_records(&records))
+    }
+
+    /// The files of the table of pairs that are there and whole, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Blocks::of`]; `Io` when the system refuses to read.
+    pub(crate) fn pair_files(&self) -> Result<Vec<PathBuf>> {
+        let blocks = Blocks::of(&self.plan)?;
+        let mut files: Vec<PathBuf> = self.survey(&blocks)?.files().collect();
+        files.sort();
+        Ok(files)
     }
 
     /// The error for a scan that is not finished: how far it is, and the way to go on.
@@ -94,15 +143,21 @@ impl FinishedScan {
     /// # Errors
     /// `Io` when the system refuses to read.
     pub(crate) fn adapters(&self) -> Result<Vec<AdapterRow>> {
-        Ok(adapter_rows(&self.plan, &Journal::open(&self.folder)?).collect())
+        let blocks = Blocks::of(&self.plan)?;
+        let without_basis = without_basis(&self.survey(&blocks)?)?;
+        Ok(adapter_rows(&self.plan, &Journal::open(&self.folder, &self.plan.id)?, &without_basis).collect())
     }
 
     /// What tells why pairs are absent from the table.
     ///
     /// # Errors
     /// `Invalid` when the plan's pairs name no adapter; `Io` when the system refuses to read.
-    pub(crate) fn absences(&self, is_complete: bool) -> Result<Absences<'_>> {
-        Absences::of(&self.plan, &Journal::open(&self.folder)?, is_complete)
+    pub(crate) fn absences(
+        &self,
+        is_complete: bool,
+        has_problem: impl Fn(u32) -> bool,
+    ) -> Result<Absences<'_>> {
+        Absences::of(&self.plan, has_problem, is_complete)
     }
 
     /// The adapter that a user means: by its path, the end of it or a glob on it, or by its number in the table.
@@ -142,7 +197,7 @@ impl FinishedScan {
     /// # Errors
     /// `Io` when the system refuses to read.
     pub fn cached<'a>(&'a self, cache: &Cache, pair: [u32; 2]) -> Result<Option<CachedPair<'a>>> {
-        let records = Journal::open(&self.folder)?;
+        let records = Journal::open(&self.folder, &self.plan.id)?;
         let entry = |adapter: u32| -> Result<Option<Entry>> {
             match records.get(adapter).and_then(|record| record.key) {
                 Some(key) => cache.get(&key.into()),

@@ -1,15 +1,25 @@
 //! A scan's output folder: where everything lies in it.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::plan::{Plan, SCHEMA};
+use super::stop;
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, is_claim_of, is_temp_file, replace_atomically};
+use crate::files::{Durability, Lock, replace_atomically};
 
 const LOCK: &str = "lock";
+
+/// How often a process that waits for a lock looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// An output folder.
 #[derive(Debug, Clone)]
@@ -28,7 +38,7 @@ impl Folder {
     /// # Errors
     /// `Invalid` when something else has its place, `Io` when the system refuses.
     pub fn make(&self) -> Result<()> {
-        for path in [self.pairs(), self.records(), self.logs()] {
+        for path in [self.pairs(), self.records(), self.logs(), self.presences()] {
             fs::create_dir_all(&path).map_err(|error| match error.kind() {
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                     Fault::new("a file on its way", "a place for a folder").at(&path).invalid()
@@ -109,7 +119,8 @@ impl Folder {
         self.path.join("relations.parquet")
     }
 
-    fn work(&self) -> PathBuf {
+    /// What only runs of the scan need.
+    pub(super) fn work(&self) -> PathBuf {
         self.path.join("work")
     }
 
@@ -123,6 +134,16 @@ impl Folder {
         self.work().join("log")
     }
 
+    /// A file for each process that is at work here.
+    pub(super) fn presences(&self) -> PathBuf {
+        self.work().join("running")
+    }
+
+    /// The plan of a scan that is being removed.
+    pub(super) fn removed_plan(&self) -> PathBuf {
+        self.work().join("removed.json")
+    }
+
     /// Bases that several blocks need, where there is no cache to keep them in.
     pub fn bases(&self) -> PathBuf {
         self.work().join("bases")
@@ -133,13 +154,27 @@ impl Folder {
         self.pairs().join(format!("{name}.parquet"))
     }
 
-    /// Keeps other processes from changing the plan until it is dropped.
+    /// Keeps other processes from changing the plan until it is dropped. Waits for the one that holds it, unless `stop` is set.
     ///
     /// # Errors
-    /// `Io` when the system refuses.
-    pub(crate) fn lock(&self) -> Result<Lock> {
+    /// `Io` when the system refuses, `Stopped` when it was told to stop while it waited.
+    pub(crate) fn lock(&self, stop: &AtomicBool) -> Result<Lock> {
         let path = self.lock_file();
-        Lock::wait_for(&path).map_err(|error| Error::io("lock", &path, error))
+        let (locked, waiting) = mpsc::channel();
+        let of_thread = path.clone();
+        let wait = move || _ = locked.send(Lock::wait_for(&of_thread));
+        // A wait cannot be broken off. Who is told to stop leaves it, and what comes of it is dropped.
+        let spawned = thread::Builder::new().name("wait for lock".to_owned()).spawn(wait);
+        spawned.map_err(|error| Error::io("lock", &path, error))?;
+        loop {
+            match waiting.recv_timeout(LOOK) {
+                Ok(lock) => return lock.map_err(|error| Error::io("lock", &path, error)),
+                Err(RecvTimeoutError::Timeout) => stop::check(stop)?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::io("lock", &path, io::ErrorKind::Other.into()));
+                }
+            }
+        }
     }
 
     fn lock_file(&self) -> PathBuf {
@@ -152,127 +187,115 @@ impl Folder {
     /// `Malformed` when it cannot be read, `Unsupported` when another version wrote another layout.
     pub fn read_plan(&self) -> Result<Option<Plan>> {
         let path = self.plan_file();
-        let open = || File::open(&path).map(BufReader::new);
-        let file = match open() {
-            Ok(file) => file,
-            // A file where the folder should be is reported by whoever makes it.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(Error::io("read", &path, error)),
-        };
-        let wrong =
-            |found: String, expected: &str| Fault::new(found, expected).at(&path).remedy(Remedy::StartOver);
+        let Some(file) = self.open_plan()? else { return Ok(None) };
+        let wrong = |found: String, expected: &str| Fault::new(found, expected).at(&path);
         // From the file as it is read: the text beside the plan would take half a kilobyte an adapter.
         let plan: Plan = match serde_json::from_reader(file) {
             Ok(plan) => plan,
             Err(error) if error.is_io() => return Err(Error::io("read", &path, error.into())),
             Err(error) => {
-                let file = open().map_err(|error| Error::io("read", &path, error))?;
-                let head = serde_json::from_reader::<_, Head>(file).map(|head| head.schema);
-                return Err(match head {
-                    Ok(schema) if schema != Some(SCHEMA.into()) => other_schema(schema, wrong),
-                    Ok(_) => {
+                let head = self.read_head()?;
+                let is_of_scan = head.as_ref().is_some_and(Head::is_of_scan);
+                let way_out = if is_of_scan { Remedy::StartOver } else { Remedy::OtherOutput };
+                let text = format!("JSON that cannot be read ({error})");
+                return Err(match head.map(|head| head.schema()) {
+                    Some(schema) if schema != Some(SCHEMA.into()) => other_schema(schema, &path, way_out),
+                    Some(_) => {
                         let found = format!("a plan that cannot be read ({error})");
-                        wrong(found, "the fields of a plan").malformed()
+                        wrong(found, "the fields of a plan").remedy(way_out).malformed()
                     }
-                    Err(_) => wrong(format!("JSON that cannot be read ({error})"), "a plan").malformed(),
+                    None => wrong(text, "a plan").remedy(way_out).malformed(),
                 });
             }
         };
         if plan.schema != SCHEMA {
-            return Err(other_schema(Some(plan.schema.into()), wrong));
+            return Err(other_schema(Some(plan.schema.into()), &path, Remedy::StartOver));
         }
         if let Some(found) = plan.contradiction() {
-            return Err(wrong(found.to_owned(), "a plan as it was written").malformed());
+            let fault = wrong(found.to_owned(), "a plan as it was written");
+            return Err(fault.remedy(Remedy::StartOver).malformed());
         }
         Ok(Some(plan))
     }
 
-    /// Puts the plan in place.
+    /// What of a plan's file tells whose it is; `None` where it is not JSON, or not there.
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn read_head(&self) -> Result<Option<Head>> {
+        Ok(self.open_plan()?.and_then(|file| serde_json::from_reader(file).ok()))
+    }
+
+    /// The file of the plan; `None` where there is none.
+    fn open_plan(&self) -> Result<Option<BufReader<File>>> {
+        let path = self.plan_file();
+        let opened = fs::metadata(&path).and_then(|found| match found.is_file() {
+            true => File::open(&path),
+            // To open a pipe is to wait for who writes to it.
+            false => Err(io::Error::other("not a file")),
+        });
+        match opened {
+            Ok(file) => Ok(Some(BufReader::new(file))),
+            // A file where the folder should be is reported by whoever makes it.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Puts the plan in place, unless `check` refuses it once it is written.
+    ///
+    /// # Errors
+    /// Those of `check`; `Io` when the system refuses.
+    pub fn write_plan(&self, plan: &Plan, check: impl FnOnce() -> Result<()>) -> Result<()> {
         let path = self.plan_file();
         replace_atomically(&path, Durability::PowerCut, |file| {
             let mut file = BufWriter::new(file);
             let written = serde_json::to_writer_pretty(&mut file, plan).map_err(io::Error::from);
             let written = written.and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
-            written.map_err(|error| Error::io("write", &path, error))
+            written.map_err(|error| Error::io("write", &path, error))?;
+            check()
         })
     }
-
-    /// Removes blocks that were not written to their end, once all are there.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn remove_parts(&self) -> Result<()> {
-        let mut parts = self.blocks().filter(|path| is_temp_file(&file_name(path)));
-        parts.try_for_each(|path| gone(&path, fs::remove_file(&path)))
-    }
-
-    /// The files of blocks, whole or on the way.
-    fn blocks(&self) -> impl Iterator<Item = PathBuf> {
-        let entries = fs::read_dir(self.pairs()).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(|path| is_ours(path))
-    }
-
-    /// Removes what a scan left here. Other files stay, as does everything in a folder that holds no plan.
-    ///
-    /// # Errors
-    /// `Io` when the system refuses.
-    pub fn clear(&self) -> Result<()> {
-        if !self.plan_file().exists() {
-            return Ok(());
-        }
-        for path in [self.bases(), self.records(), self.logs()] {
-            gone(&path, fs::remove_dir_all(&path))?;
-        }
-        let files = [
-            self.adapters_file(),
-            self.histograms_file(),
-            self.relations_file(),
-            self.lock_file(),
-            self.plan_file(),
-        ];
-        let claims = fs::read_dir(self.work()).into_iter().flatten().flatten().map(|entry| entry.path());
-        let claims = claims.filter(|path| is_claim_of(LOCK, &file_name(path)));
-        for path in self.blocks().chain(claims).chain(files) {
-            gone(&path, fs::remove_file(&path))?;
-        }
-        for path in [self.pairs(), self.work()] {
-            // Whatever else lies there is the user's.
-            let _ = fs::remove_dir(&path);
-        }
-        Ok(())
-    }
 }
 
-/// What tells whether the rest of a plan can be read.
+/// What tells whose a plan is, of any version.
 #[derive(serde::Deserialize)]
-struct Head {
-    schema: Option<u64>,
+pub(super) struct Head {
+    schema: Option<Value>,
+    version: Option<Value>,
+    options: Option<Value>,
+    layouts: Option<Kind>,
+    adapters: Option<Kind>,
+    generations: Option<Kind>,
 }
 
-fn other_schema(schema: Option<u64>, wrong: impl Fn(String, &str) -> Fault) -> Error {
-    let found = schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
-    wrong(found, &format!("schema {SCHEMA}")).unsupported()
+/// Whether a value is a list, whatever is in it.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Kind {
+    List(Vec<IgnoredAny>),
+    Other(IgnoredAny),
 }
 
-/// Whether a file of `pairs/` is a block's, or was on the way to be one.
-fn is_ours(path: &Path) -> bool {
-    let name = file_name(path);
-    name.ends_with(".parquet") || is_temp_file(&name)
-}
-
-fn file_name(path: &Path) -> Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-fn gone(path: &Path, removed: io::Result<()>) -> Result<()> {
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
-        _ => Ok(()),
+impl Head {
+    /// Whether a scan wrote it, of this version or of another one.
+    pub(super) fn is_of_scan(&self) -> bool {
+        let is_list = |kind: &Option<Kind>| matches!(kind, Some(Kind::List(list)) if !list.is_empty());
+        let has = |key: &str| self.options.as_ref().is_some_and(|options| options.get(key).is_some());
+        self.schema.as_ref().is_some_and(Value::is_u64)
+            && self.version.as_ref().is_some_and(Value::is_string)
+            && ["side", "pairs", "keep"].into_iter().all(has)
+            && [&self.layouts, &self.adapters, &self.generations].into_iter().all(is_list)
     }
+
+    fn schema(&self) -> Option<u64> {
+        self.schema.as_ref().and_then(Value::as_u64)
+    }
+}
+
+fn other_schema(schema: Option<u64>, path: &Path, way_out: Remedy) -> Error {
+    let found = schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
+    Fault::new(found, format!("schema {SCHEMA}")).at(path).remedy(way_out).unsupported()
 }

@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::forgotten::Forgotten;
 use super::header::HeaderSummary;
 use super::plan::Plan;
+use super::survey::Survey;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::text::{counted, some_of};
@@ -80,11 +81,12 @@ impl Plan {
     /// What is left out when these adapters are forgotten now.
     fn left_out_of(&self, gone: &[u32], folder: &Folder) -> Result<Forgotten> {
         let all = Blocks::of(self)?;
+        let survey = Survey::of(&all, folder);
         let mut unfinished = BTreeSet::new();
         let mut blocks = vec![];
         for block in all.iter() {
             let name = block.name();
-            if folder.block_file(&name).exists() {
+            if survey.is_done(&block) {
                 continue;
             }
             let of_block = all.pairs(&block).paired();

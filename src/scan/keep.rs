@@ -41,6 +41,21 @@ impl Keep {
     }
 }
 
+/// K and the places of cells, at most.
+const MAX_PLACE: usize = 1 << 20;
+
+impl Keep {
+    /// Whether numbers of it are such that no text reads as them.
+    pub(super) fn is_out_of_bounds(&self) -> bool {
+        let is_wrong = |n: &usize| !(1..=MAX_PLACE).contains(n);
+        match self {
+            Self::Powers | Self::Diagonal | Self::Grid => false,
+            Self::Top(k) => is_wrong(k),
+            Self::Cells(cells) => cells.is_empty() || cells.iter().any(|(i, j)| is_wrong(i) || is_wrong(j)),
+        }
+    }
+}
+
 impl FromStr for Keep {
     type Err = Error;
 
@@ -49,7 +64,7 @@ impl FromStr for Keep {
             let expected = "`powers`, `diagonal`, `grid`, `cells=1:1,8:8` or `top:10`";
             Fault::new(quoted(text), expected).of("keep").invalid()
         };
-        let positive = |text: &str| text.parse::<usize>().ok().filter(|&n| n > 0 && n <= 1 << 20);
+        let positive = |text: &str| text.parse::<usize>().ok().filter(|n| (1..=MAX_PLACE).contains(n));
         match text {
             "powers" => return Ok(Self::Powers),
             "diagonal" => return Ok(Self::Diagonal),

@@ -8,9 +8,10 @@ use super::bases::{Bases, Files, Stores, n_basis_bytes, n_header_bytes, n_in_fli
 use super::blocks::Blocks;
 use super::builder::{CacheChoice, Scan};
 use super::cache::Cache;
+use super::claim::Claim;
 use super::engines;
 use super::event::{Computed, Event, PlanFacts, ScanWarning};
-use super::finish::{BlockCounts, finish};
+use super::finish::{BlockCounts, Finish};
 use super::folder::Folder;
 use super::inputs::NamedInputs;
 use super::journal::log::{self, Log};
@@ -18,10 +19,12 @@ use super::journal::records::Journal;
 use super::outcome::{ScanEnd, ScanOutcome};
 use super::plan::{Extension, PairChoice, Plan, ScanOptions};
 use super::profile::{Profile, Stage};
+use super::restore;
 use super::run::{Run, Tally};
 use super::settle::{Settled, Settling};
 use super::shard::{Shard, ShardChoice, from_environment};
 use super::side_modules::SideModules;
+use super::survey::{BlockState, Survey};
 use super::watch::Watch;
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
@@ -33,7 +36,8 @@ use crate::sync::lock;
 struct Job<'a> {
     folder: &'a Folder,
     plan: &'a Plan,
-    blocks: &'a Blocks<'a>,
+    survey: &'a Survey<'a>,
+    claim: &'a Claim<'a>,
     modules: SideModules,
     shard: Shard,
     /// The task id that the first share had, where the share came from an array.
@@ -56,27 +60,37 @@ impl Scan<'_> {
         let folder = Folder::at(&self.output);
         let (shard, array_min) = self.share(&folder)?;
         let settling = self.settling(&modules);
-        let Settled { plan, extension, forgotten } =
-            settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
+        let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened);
+        let Settled { plan, extension, forgotten, presence: _presence } = settled?;
+        let claim = Claim::of(&folder, &plan);
         if !forgotten.is_empty() {
             let paths = forgotten.iter().map(|&number| plan.adapters[number as usize].path.clone()).collect();
             self.listener.emit(&Event::Forgotten { paths });
         }
         let blocks = Blocks::of(&plan)?;
-        let facts = PlanFacts::of(&plan, extension, &blocks, &folder, shard)?;
+        let records = self.restored_records(&plan, &blocks, &folder, &modules)?;
+        let survey = Survey::of(&blocks, &folder).with_records(&records);
+        let facts = PlanFacts::of(&plan, extension, &survey, shard)?;
         self.listener.emit(&Event::Planned(facts));
+        self.warn_of_damage(&survey);
         self.warn_of_plan(&plan)?;
 
         let mine = facts.mine;
         let mut n_blocks = 0;
         if !mine.is_complete() && !self.is_stopped() {
-            let job = Job { folder: &folder, plan: &plan, blocks: &blocks, modules, shard, array_min, mine };
+            let job =
+                Job { folder: &folder, plan: &plan, survey: &survey, claim: &claim, modules, shard, array_min, mine };
             n_blocks = self.compute(job)?;
         }
         let end = match self.is_stopped() {
             true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
-            false => end(&plan, &blocks, &folder)?,
+            false => match self.end(&plan, &survey, &claim, &folder) {
+                Err(Error::Stopped) => ScanEnd::Stopped { n_left: 0 },
+                end => end?,
+            },
         };
+        drop(claim);
+        drop(survey);
         Ok(ScanOutcome { end, plan: facts, n_blocks, skipped: found.skipped, folder })
     }
 
@@ -86,8 +100,14 @@ impl Scan<'_> {
     }
 
     /// How the plan is settled.
-    pub(super) fn settling<'m>(&self, modules: &'m SideModules) -> Settling<'m> {
-        Settling { modules, fresh: self.fresh, is_share: self.shard.is_some(), forget: self.forget }
+    pub(super) fn settling<'m>(&'m self, modules: &'m SideModules) -> Settling<'m> {
+        Settling {
+            modules,
+            fresh: self.fresh,
+            is_share: self.shard.is_some(),
+            forget: self.forget,
+            stop: self.stop_flag(),
+        }
     }
 
     /// The checkpoints and what to pair; those that cannot be read are told.
@@ -137,12 +157,14 @@ impl Scan<'_> {
 
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
-        let Job { folder, plan, blocks, modules, shard, array_min, mine } = job;
+        let Job { folder, plan, survey, claim, modules, shard, array_min, mine } = job;
+        let blocks = survey.blocks;
         let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
         let memory_bytes = self.bytes_in_flight();
-        let files = Files { plan, records: Journal::open(folder)?, modules, profile: &profile };
+        let records = Journal::open(folder, &plan.id)?;
+        let files = Files { plan, records, modules, profile: &profile, stop: self.stop_flag() };
         let is_on_demand =
             self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
         let bases = match is_on_demand && n_header_bytes(plan) <= memory_bytes / 8 {
@@ -152,8 +174,9 @@ impl Scan<'_> {
         let tally = Tally::default();
         let run = Run {
             plan,
-            blocks,
+            survey,
             folder,
+            claim,
             bases: &bases,
             shard,
             n_in_flight: n_in_flight(plan, memory_bytes),
@@ -166,7 +189,7 @@ impl Scan<'_> {
         let (n_adapters, n_rows) = (plan.adapters.len() - plan.n_forgotten(), mine.n_rows_left);
         let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
         let started = Instant::now();
-        watch.during(|| run.run(|| self.wait_for(opening, folder)))?;
+        watch.during(|| run.run(|| self.wait_for(opening, folder, claim)))?;
         let elapsed = started.elapsed();
         if let (Some(path), Some(trace)) = (&self.profile, profile.trace()) {
             replace_with_bytes(path, trace.as_bytes())?;
@@ -190,9 +213,14 @@ impl Scan<'_> {
     }
 
     /// Waits for the engines, tells what they are, and records what was taken first.
-    fn wait_for(&self, opening: Vec<Opening>, folder: &Folder) -> Result<Vec<Box<dyn Engine>>> {
+    fn wait_for(
+        &self,
+        opening: Vec<Opening>,
+        folder: &Folder,
+        claim: &Claim<'_>,
+    ) -> Result<Vec<Box<dyn Engine>>> {
         let engines = self.wait(opening)?;
-        if let Some(warning) = engines::record(engines[0].info(), folder)? {
+        if let Some(warning) = engines::record(engines[0].info(), folder, claim, self.stop_flag())? {
             self.listener.warn(warning);
         }
         Ok(engines)
@@ -241,6 +269,63 @@ impl Scan<'_> {
         Ok(Stores::with_spare(cache, spare, is_writable))
     }
 
+    /// Completes a table whose last block is there, or finds what is left to do.
+    fn end(
+        &self,
+        plan: &Plan,
+        survey: &Survey<'_>,
+        claim: &Claim<'_>,
+        folder: &Folder,
+    ) -> Result<ScanEnd> {
+        let whole = BlockCounts::of(survey, |_| true);
+        // A process that has added checkpoints in the meantime completes the table.
+        let _lock = folder.lock(self.stop_flag())?;
+        // One that has forgotten some leaves names and places of blocks as they are.
+        let now = claim.check()?;
+        if now.as_ref().is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
+            return Ok(ScanEnd::Extended);
+        }
+        if !whole.is_complete() {
+            return Ok(ScanEnd::Share { n_left: whole.n_blocks - whole.n_done });
+        }
+        let plan = now.as_deref().unwrap_or(plan);
+        let blocks = Blocks::of(plan)?;
+        let finish = Finish { plan, blocks: &blocks, folder, claim, stop: self.stop_flag() };
+        Ok(ScanEnd::Complete { problems: finish.run()? })
+    }
+
+    /// The records of the scan's checkpoints. Those of checkpoints that blocks were made of, and that were lost or damaged, are
+    /// made again.
+    fn restored_records(
+        &self,
+        plan: &Plan,
+        blocks: &Blocks<'_>,
+        folder: &Folder,
+        modules: &SideModules,
+    ) -> Result<Journal> {
+        let records = Journal::open(folder, &plan.id)?;
+        let survey = Survey::of(blocks, folder);
+        let lost = restore::lost(&survey, &records);
+        if !lost.is_empty() {
+            let restored = restore::records(plan, folder, modules, &records, &lost, self.stop_flag())?;
+            self.listener.warn(ScanWarning::RecordsLost { n: lost.len(), n_restored: restored });
+        }
+        Ok(records)
+    }
+
+    /// Warns of blocks that are done again, since their files are not whole or not of this scan.
+    fn warn_of_damage(&self, survey: &Survey<'_>) {
+        let damaged = |block| match survey.state(&block) {
+            BlockState::Damaged(error) => Some(error),
+            BlockState::Absent | BlockState::Done => None,
+        };
+        let mut damaged = survey.blocks.iter().filter_map(damaged);
+        if let Some(first) = damaged.next() {
+            let n = damaged.count() + 1;
+            self.listener.warn(ScanWarning::DamagedBlocks { n, first: first.to_string() });
+        }
+    }
+
     /// Warns of what would mislead a reader of the table, as far as headers show it.
     ///
     /// # Errors
@@ -286,14 +371,13 @@ impl PlanFacts {
     pub(super) fn of(
         plan: &Plan,
         extension: Extension,
-        blocks: &Blocks<'_>,
-        folder: &Folder,
+        survey: &Survey<'_>,
         shard: Shard,
     ) -> Result<Self> {
-        let whole = BlockCounts::of(blocks, folder, |_| true);
+        let whole = BlockCounts::of(survey, |_| true);
         let mine = match shard {
             Shard::WHOLE => whole,
-            shard => BlockCounts::of(blocks, folder, |place| shard.has(place)),
+            shard => BlockCounts::of(survey, |place| shard.has(place)),
         };
         Ok(Self {
             n_adapters: plan.adapters.len(),
@@ -306,21 +390,4 @@ impl PlanFacts {
             shard,
         })
     }
-}
-
-/// Completes a table whose last block is there, or finds what is left to do.
-fn end(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<ScanEnd> {
-    let whole = BlockCounts::of(blocks, folder, |_| true);
-    // A process that has added checkpoints in the meantime completes the table.
-    let _lock = folder.lock()?;
-    let now = folder.read_plan()?;
-    if now.as_ref().is_some_and(|now| now.adapters.len() > plan.adapters.len()) {
-        return Ok(ScanEnd::Extended);
-    }
-    // One that has forgotten some leaves names and places of blocks as they are.
-    let plan = now.as_ref().unwrap_or(plan);
-    if !whole.is_complete() {
-        return Ok(ScanEnd::Share { n_left: whole.n_blocks - whole.n_done });
-    }
-    Ok(ScanEnd::Complete { problems: finish(plan, blocks, folder)? })
 }

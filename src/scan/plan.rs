@@ -3,8 +3,10 @@
 //! Adapters and modules keep their number for ever. A folder that has grown adds a generation of adapters behind the ones
 //! that are there, so that the blocks of earlier generations stay what they are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +156,9 @@ pub struct PlannedAdapter {
 pub struct Plan {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// Of this scan and no other, however alike: what a process writes for one is not taken for the other's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// The version that made it.
     pub version: String,
     /// What was asked for.
@@ -185,6 +190,15 @@ const BLOCK_NUMBERS: usize = 16 << 20;
 /// Adapters a side of a block, at most: a quarter of a million pairs.
 const MAX_BLOCK: usize = 512;
 
+/// The dimension of a module, at most.
+const MAX_SIZE: usize = 1 << 30;
+
+/// The rank of a module, at most: a table may have columns for each.
+const MAX_RANK: usize = 1 << 16;
+
+/// Bytes of the factors of an adapter, at most, as a plan may have them: a hundred thousand of them fit into 64 bits.
+const MAX_FACTOR_BYTES: u64 = 1 << 46;
+
 /// What [`Plan::extend`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extension {
@@ -202,6 +216,7 @@ impl Plan {
     pub fn new(options: ScanOptions, opened: &[HeaderSummary]) -> Result<Self> {
         let mut plan = Self {
             schema: SCHEMA,
+            id: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             options,
             engine: None,
@@ -229,7 +244,10 @@ impl Plan {
         let numbers = largest.map(|&(module, r)| plan.modules[module as usize].d * r as usize).max();
         let fits = BLOCK_NUMBERS / numbers.unwrap_or(1).max(1);
         plan.block = if fits < 2 { 1 } else { (1 << fits.ilog2()).min(MAX_BLOCK) };
-        Ok(plan)
+        match plan.contradiction() {
+            Some(found) => Err(Fault::new(found, "a scan that can be planned").of("scan").limit()),
+            None => Ok(plan),
+        }
     }
 
     /// Takes the adapters of another run of the same scan: those that are new become a generation of their own.
@@ -240,6 +258,7 @@ impl Plan {
         let n_before = self.adapters.len();
         let mut there: HashMap<&Path, &HeaderSummary> =
             opened.iter().map(|opened| (opened.path.as_path(), opened)).collect();
+        let mut is_of_layout: HashMap<(u32, *const [HeaderModule]), bool> = HashMap::new();
         for (number, adapter) in (0..).zip(&self.adapters) {
             // Of one that was forgotten, the same path may have another file now.
             if self.is_forgotten(number) {
@@ -255,7 +274,13 @@ impl Plan {
             match there.remove(adapter.path.as_path()) {
                 None => return Err(wrong("no such input any more")),
                 Some(now) if now.fingerprint != adapter.fingerprint => return Err(wrong("another header")),
-                Some(_) => {}
+                Some(now) => {
+                    // Lists of modules are shared by most adapters, as layouts are.
+                    let known = is_of_layout.entry((adapter.layout, Arc::as_ptr(&now.modules)));
+                    if !*known.or_insert_with(|| self.is_layout_of(adapter.layout, now)) {
+                        return Err(wrong("other modules than those of its plan"));
+                    }
+                }
             }
         }
         let added: Vec<&HeaderSummary> =
@@ -272,6 +297,15 @@ impl Plan {
             return Err(Fault::new(found, expected).of("scan").remedy(Remedy::StartOver).invalid());
         }
         Ok(Extension { n_before, n_added: added.len() })
+    }
+
+    /// Whether a layout is that of these modules: a plan may have been damaged.
+    fn is_layout_of(&self, layout: u32, opened: &HeaderSummary) -> bool {
+        let planned = self.layouts[layout as usize].modules.iter().map(|&(module, r)| {
+            let PlannedModule { name, is_numbered, d } = &self.modules[module as usize];
+            (name, *is_numbered, *d, r as usize)
+        });
+        planned.eq(opened.modules.iter().map(|module| (&module.name, module.is_numbered, module.d, module.r)))
     }
 
     /// The plan with these checkpoints after its own adapters, for what is compared with a finished scan.
@@ -318,14 +352,46 @@ impl Plan {
         ranks.map(|&(_, r)| r as usize).max().unwrap_or(0)
     }
 
+    /// An id that no other plan has.
+    pub(super) fn new_id() -> String {
+        let random = || RandomState::new().build_hasher().finish();
+        format!("{:016x}{:016x}", random(), random())
+    }
+
+    /// Whether a plan is this one as other processes may have left it: with more adapters, or without some that are gone.
+    pub(super) fn goes_on_as(&self, now: &Self) -> bool {
+        let is_same = |plan: &Self| (plan.schema, plan.block, plan.max_rank);
+        is_same(self) == is_same(now)
+            && (&self.id, &self.version, &self.options) == (&now.id, &now.version, &now.options)
+            && now.adapters.starts_with(&self.adapters)
+            && now.layouts.starts_with(&self.layouts)
+            && now.modules.starts_with(&self.modules)
+            && now.base_models.starts_with(&self.base_models)
+            && now.generations.starts_with(&self.generations)
+            && now.forgotten.starts_with(&self.forgotten)
+    }
+
     /// What no plan that was written here has, in one that was read: a number that leads nowhere.
+    ///
+    /// Every number is bounded by what the plan lists, or by a limit of its own, before anything is made by it.
     pub fn contradiction(&self) -> Option<&'static str> {
         let layouts = self.layouts.iter().flat_map(|layout| &layout.modules);
         let adapters = &self.adapters;
         let bounds = [0].iter().chain(&self.generations);
+        let is_number = |adapter: &u32| (*adapter as usize) < adapters.len();
+        let has_twice = |layout: &Layout| {
+            let mut seen = HashSet::with_capacity(layout.modules.len());
+            !layout.modules.iter().all(|(module, _)| seen.insert(module))
+        };
         let checks = [
+            (self.schema != SCHEMA, "another schema"),
+            (u32::try_from(adapters.len()).is_err(), "more adapters than a plan numbers"),
+            (self.options.keep.is_out_of_bounds(), "cells or a number of pairs that no scan keeps"),
             (self.block == 0 || self.block > MAX_BLOCK, "blocks of another size than a plan has"),
             (self.modules.iter().any(|module| module.d == 0), "a module of no dimension"),
+            (self.modules.iter().any(|module| module.d > MAX_SIZE), "a module of a dimension that no file has"),
+            (self.layouts.iter().any(has_twice), "a layout that has a module twice"),
+            (self.max_rank > MAX_RANK, "a largest rank that no table has columns for"),
             (
                 layouts.clone().any(|&(module, _)| module as usize >= self.modules.len()),
                 "a layout of unknown modules",
@@ -335,6 +401,7 @@ impl Plan {
                 "a layout with widths of other modules",
             ),
             (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),
+            (layouts.clone().all(|&(_, r)| (r as usize) < self.max_rank), "a largest rank that no module has"),
             (
                 adapters.iter().any(|adapter| adapter.layout as usize >= self.layouts.len()),
                 "an unknown layout",
@@ -352,11 +419,17 @@ impl Plan {
                 "generations that are not those of its adapters",
             ),
             (
-                self.forgotten
-                    .iter()
-                    .flat_map(|forgotten| &forgotten.adapters)
-                    .any(|&adapter| adapter as usize >= adapters.len()),
+                !self.forgotten.iter().all(|forgotten| {
+                    forgotten.n_adapters as usize <= adapters.len()
+                        && [&forgotten.adapters, &forgotten.unfinished]
+                            .iter()
+                            .all(|list| list.iter().all(is_number) && list.is_sorted())
+                }),
                 "an unknown adapter that is forgotten",
+            ),
+            (
+                adapters.iter().any(|adapter| adapter.n_bytes > MAX_FACTOR_BYTES),
+                "an adapter of more bytes than a file has",
             ),
         ];
         checks.into_iter().find_map(|(is_wrong, found)| is_wrong.then_some(found))
@@ -398,7 +471,7 @@ impl Plan {
 
     /// A digest of everything that decides the table's bytes but the engine: equal for equal plans.
     pub fn digest(&self) -> Fingerprint {
-        let plan = Self { engine: None, ..self.clone() };
+        let plan = Self { engine: None, id: String::new(), ..self.clone() };
         let json = serde_json::to_vec(&plan).expect("numbers, strings and lists are JSON");
         Fingerprint::of(&json)
     }
@@ -422,4 +495,84 @@ fn number<T: Clone + Eq + std::hash::Hash>(numbers: &mut HashMap<T, u32>, list: 
     list.push(item.clone());
     numbers.insert(item, number);
     number
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A plan of `n` adapters with a module of rank 4.
+    pub(in crate::scan) fn plan(n: usize) -> Plan {
+        let adapter = |n: usize| PlannedAdapter {
+            path: format!("runs/{n}").into(),
+            layout: 0,
+            base_model: None,
+            step: None,
+            naming_scheme: "PEFT".to_owned(),
+            fingerprint: Fingerprint::of(&n.to_le_bytes()),
+            n_bytes: 96,
+            unread: None,
+        };
+        Plan {
+            schema: SCHEMA,
+            id: String::new(),
+            version: "test".to_owned(),
+            options: ScanOptions {
+                side: Side::A,
+                pairs: PairChoice::All,
+                same_base: false,
+                modules: vec![],
+                layers: None,
+                projections: vec![],
+                keep: Keep::Powers,
+                angles: false,
+                update: false,
+                precision: Precision::F32,
+            },
+            engine: None,
+            block: 2,
+            max_rank: 4,
+            modules: vec![PlannedModule { name: "q".to_owned(), is_numbered: false, d: 6 }],
+            layouts: vec![Layout { modules: vec![(0, 4)] }],
+            base_models: vec![],
+            adapters: (0..n).map(adapter).collect(),
+            generations: vec![n as u32],
+            forgotten: vec![],
+        }
+    }
+
+    #[test]
+    fn every_number_of_a_plan_is_bounded() {
+        assert_eq!(plan(3).contradiction(), None);
+        let big = [1, 16, 31, 32, 62, 63].map(|bits| 1usize << bits);
+        for n in big {
+            let wrong = [
+                Plan { block: n + 511, ..plan(3) },
+                Plan { max_rank: n + 3, ..plan(3) },
+                Plan { max_rank: n + 3, layouts: vec![Layout { modules: vec![(0, n as u32 | 1)] }], ..plan(3) },
+                Plan { layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)] }], ..plan(3) },
+                Plan { generations: vec![3, n as u32 | 4], ..plan(3) },
+            ];
+            for (at, plan) in wrong.iter().enumerate() {
+                assert!(plan.contradiction().is_some(), "{n}, {at}");
+            }
+        }
+        let d = |d| vec![PlannedModule { name: "q".to_owned(), is_numbered: false, d }];
+        let with = |keep| ScanOptions { keep, ..plan(3).options };
+        let wrong = [
+            Plan { modules: d(0), ..plan(3) },
+            Plan { modules: d(usize::MAX), ..plan(3) },
+            Plan { options: with(Keep::Top(0)), ..plan(3) },
+            Plan { options: with(Keep::Top(usize::MAX)), ..plan(3) },
+            Plan { options: with(Keep::Cells(vec![(1, usize::MAX)])), ..plan(3) },
+            Plan { options: with(Keep::Cells(vec![(0, 1)])), ..plan(3) },
+            Plan { options: with(Keep::Cells(vec![])), ..plan(3) },
+            Plan { layouts: vec![Layout { modules: vec![(0, 4), (0, 4)] }], ..plan(3) },
+            Plan { max_rank: 5, ..plan(3) },
+            Plan { block: 0, ..plan(3) },
+        ];
+        for (at, plan) in wrong.iter().enumerate() {
+            assert!(plan.contradiction().is_some(), "{at}");
+        }
+    }
 }

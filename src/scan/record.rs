@@ -24,6 +24,19 @@ pub struct AdapterRecord {
     pub missing: Vec<(String, String)>,
 }
 
+impl AdapterRecord {
+    /// Whether an adapter that was opened is the one of this record, by its stamp, or else by what a scan reads of it.
+    ///
+    /// # Errors
+    /// As [`content_digest`].
+    pub fn is_of(&self, opened: &Adapter, modules: &SideModules) -> Result<bool> {
+        if self.stamp == opened.stamp() {
+            return Ok(true);
+        }
+        Ok(content_digest(&modules.of(opened.clone()), modules)? == self.digest)
+    }
+}
+
 /// Digests all that a scan reads of a checkpoint: see [`SideModules::factors`].
 ///
 /// # Errors

@@ -4,13 +4,18 @@
 //! which is within 1e-5, cannot tell rounding from noise.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::claim::Claim;
 use super::folder::Folder;
+use super::journal::records::Journal;
 use super::plan::Plan;
 use super::side_modules::SideModules;
+use super::stop;
+use super::survey::Survey;
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
@@ -63,9 +68,16 @@ pub fn relations_schema() -> Schema {
 /// Finds and writes the relations of a finished scan that has the updates.
 ///
 /// # Errors
-/// `Io` when the system refuses, `Malformed` for a damaged table.
-pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
-    let pairs = sums_of_pairs(folder)?;
+/// `Io` when the system refuses, `Malformed` for a damaged table, `Stopped` when it was told to stop; as [`Claim::check`].
+pub(super) fn write_relations(
+    plan: &Plan,
+    survey: &Survey<'_>,
+    folder: &Folder,
+    records: &Journal,
+    claim: &Claim<'_>,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let pairs = sums_of_pairs(survey.files())?;
     let mut rows = vec![];
     let mut candidates = vec![];
     for ((a, b), sums) in pairs {
@@ -76,18 +88,18 @@ pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
         }
     }
     let modules = plan.options.side_modules()?;
-    let again: Vec<Row> = candidates
-        .par_iter()
-        .enumerate()
-        .filter_map(|(n, &(a, b, sums))| {
-            let exact = (n < MAX_READ_AGAIN).then(|| read_again(plan, &modules, [a, b], sums)).flatten();
-            let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly())?;
-            relation.is_related().then_some(Row { a, b, relation, sums, is_exact: exact.is_some() })
-        })
-        .collect();
-    rows.extend(again);
+    let inputs = Inputs { plan, modules: &modules, records };
+    let again = candidates.par_iter().enumerate().map(|(n, &(a, b, sums))| {
+        stop::check(stop)?;
+        let exact = (n < MAX_READ_AGAIN).then(|| inputs.read_again([a, b], sums)).flatten();
+        let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly());
+        let relation = relation.filter(|relation| relation.is_related());
+        Ok(relation.map(|relation| Row { a, b, relation, sums, is_exact: exact.is_some() }))
+    });
+    let again: Vec<Option<Row>> = again.collect::<Result<_>>()?;
+    rows.extend(again.into_iter().flatten());
     rows.sort_by_key(|row| (row.a, row.b));
-    write(&folder.relations_file(), &rows)
+    write(&folder.relations_file(), &rows, claim.refusal())
 }
 
 impl PairSums {
@@ -128,22 +140,34 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
     sums.has_shared_init().then_some(Relation::SharedInit)
 }
 
-/// By the files themselves; `None` where one cannot be read any more.
-fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
-    let open = |id: i32| -> Option<Adapter> {
-        modules.open(&plan.adapters[id as usize].path, &Limits::default()).ok()
-    };
-    let (a, b) = (open(pair[0])?, open(pair[1])?);
-    // Of the start, this table says what that of the pairs says.
-    let shared_init = sums.has_shared_init();
-    Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
+/// The checkpoints of a scan, to be read again.
+struct Inputs<'a> {
+    plan: &'a Plan,
+    modules: &'a SideModules,
+    records: &'a Journal,
+}
+
+impl Inputs<'_> {
+    /// By the files themselves; `None` where one cannot be read any more, or has other bytes than those that were scanned.
+    fn read_again(&self, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
+        let open = |id: i32| -> Option<Adapter> {
+            let path = &self.plan.adapters[id as usize].path;
+            let adapter = self.modules.open(path, &Limits::default()).ok()?;
+            let record = self.records.get(id as u32)?;
+            record.is_of(&adapter, self.modules).ok()?.then_some(adapter)
+        };
+        let (a, b) = (open(pair[0])?, open(pair[1])?);
+        // Of the start, this table says what that of the pairs says.
+        let shared_init = sums.has_shared_init();
+        Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
+    }
 }
 
 /// What the table has of each pair of adapters.
-fn sums_of_pairs(folder: &Folder) -> Result<BTreeMap<(i32, i32), PairSums>> {
+fn sums_of_pairs(files: impl Iterator<Item = PathBuf>) -> Result<BTreeMap<(i32, i32), PairSums>> {
     const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
     let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
-    for path in folder.pair_files()? {
+    for path in files {
         TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
             for row in 0..batch.n_rows {
                 add(&mut sums, &batch, row);
@@ -164,7 +188,7 @@ fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
     sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
 }
 
-fn write(path: &Path, rows: &[Row]) -> Result<()> {
+fn write(path: &Path, rows: &[Row], refusal: impl Iterator<Item = Result<Vec<Values>>>) -> Result<()> {
     let ints = |value: &dyn Fn(&Row) -> i32| Values::Int32(Cells::All(rows.iter().map(value).collect()));
     let floats = |value: &dyn Fn(&Row) -> Option<f64>| {
         Values::Float32(rows.iter().map(|row| value(row).map_or(f32::NAN, |value| value as f32)).collect())
@@ -192,5 +216,5 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
         ints(&|row| row.sums.n_modules as i32),
         Values::Bool(Cells::All(rows.iter().map(|row| row.is_exact).collect())),
     ];
-    table::write(path, &relations_schema(), std::iter::once(Ok(columns)), vec![])
+    table::write(path, &relations_schema(), std::iter::once(Ok(columns)).chain(refusal), vec![])
 }

@@ -1,20 +1,24 @@
 //! Runs a plan: a few blocks in flight, bases made ahead of them, each result in place before it counts.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::bases::Bases;
-use super::blocks::{BlockPairs, BlockSpec, Blocks, PairLayout};
+use super::blocks::{BlockPairs, BlockSpec, PairLayout};
 use super::cache::CachedModule;
+use super::claim::Claim;
 use super::compute;
 use super::folder::Folder;
 use super::journal::log::Log;
+use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
-use super::table::PairTable;
+use super::survey::{self, Survey};
+use super::table::{BlockNote, PairRows, PairTable};
 use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
@@ -26,10 +30,12 @@ use crate::text::quoted;
 pub(super) struct Run<'a> {
     /// What to do.
     pub plan: &'a Plan,
-    /// The plan, cut.
-    pub blocks: &'a Blocks<'a>,
+    /// The plan, cut, and what of it is done.
+    pub survey: &'a Survey<'a>,
     /// Where to.
     pub folder: &'a Folder,
+    /// The right to write there.
+    pub claim: &'a Claim<'a>,
     /// The bases.
     pub bases: &'a Bases<'a>,
     /// Which blocks.
@@ -67,6 +73,17 @@ pub(super) struct Tally {
     pub gpu_times: Mutex<Option<StageTimes>>,
 }
 
+/// Stops the other threads when its own one panics.
+struct HaltByPanic<'a>(&'a AtomicBool);
+
+impl Drop for HaltByPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A block to do.
 type Job = (BlockSpec, BlockPairs);
 
@@ -85,10 +102,14 @@ impl Run<'_> {
         let ended = || self.stop.load(Ordering::Relaxed) || halt.load(Ordering::Relaxed);
         let fail = |error: Error| {
             halt.store(true, Ordering::Relaxed);
-            lock(&failed).get_or_insert(error);
+            // Who stopped it knows.
+            if !matches!(error, Error::Stopped) {
+                lock(&failed).get_or_insert(error);
+            }
         };
         let opened: Result<()> = thread::scope(|scope| {
             scope.spawn(|| {
+                let _halt = HaltByPanic(&halt);
                 // Bases are made in the order of the blocks while earlier blocks are computed.
                 let made = self.jobs().take_while(|_| !ended()).try_for_each(|(block, pairs)| {
                     self.ensure(&pairs).or_else(|error| self.unless_done(&block, error))
@@ -97,6 +118,7 @@ impl Run<'_> {
             });
             let engines = open().inspect_err(|_| halt.store(true, Ordering::Relaxed))?;
             let work = |engine: &dyn Engine| {
+                let _halt = HaltByPanic(&halt);
                 while !ended() {
                     let job = lock(&queue).next();
                     let Some((block, pairs)) = job else { return };
@@ -126,10 +148,11 @@ impl Run<'_> {
 
     /// The blocks of the share that are not done.
     fn jobs(&self) -> impl Iterator<Item = Job> + Send {
-        let mine = self.blocks.iter().enumerate().filter(|(place, _)| self.shard.has(*place));
-        let missing = mine.filter(|(_, block)| !self.folder.block_file(&block.name()).exists());
+        let blocks = self.survey.blocks;
+        let mine = blocks.iter().enumerate().filter(|(place, _)| self.shard.has(*place));
+        let missing = mine.filter(|(_, block)| !self.survey.is_done(block));
         missing.map(|(_, block)| {
-            let pairs = self.blocks.pairs(&block);
+            let pairs = blocks.pairs(&block);
             (block, pairs)
         })
     }
@@ -137,7 +160,7 @@ impl Run<'_> {
     /// No error where another process has done the block: the one that does the last removes the bases that a scan without
     /// a cache keeps, and a share may be done twice at once.
     fn unless_done(&self, block: &BlockSpec, error: Error) -> Result<()> {
-        if self.folder.block_file(&block.name()).exists() { Ok(()) } else { Err(error) }
+        if self.survey.is_done(block) { Ok(()) } else { Err(error) }
     }
 
     fn ensure(&self, pairs: &BlockPairs) -> Result<()> {
@@ -164,6 +187,7 @@ impl Run<'_> {
         };
         let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records, &decide);
         let rows = profile.time(Stage::Compute, label, compute)?;
+        let (rows, pairs_now) = self.as_now(block, rows, pairs)?;
         let warnings = engine.take_warnings();
         lock(&self.tally.warnings).extend(warnings);
 
@@ -172,8 +196,9 @@ impl Run<'_> {
         let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
         let n_unknown_updates = rows.n_unknown_updates();
         profile.time(Stage::Write, label, || {
-            let rows = top::of_block(&self.plan.options.keep, rows);
-            table.write(&self.folder.block_file(&name), rows)
+            let note = Some(self.note(block, pairs, &pairs_now, records));
+            let rows = PairRows { note, ..top::of_block(&self.plan.options.keep, rows) };
+            table.write_unless(&self.folder.block_file(&name), rows, self.claim.refusal())
         })?;
         self.log.block(&name);
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
@@ -182,6 +207,39 @@ impl Run<'_> {
         self.tally.n_rows.fetch_add(n_pairs, Ordering::Relaxed);
         self.tally.n_blocks.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The rows and pairs of a block without those of adapters that another process has gone on without meanwhile.
+    fn as_now(&self, block: &BlockSpec, rows: PairRows, pairs: &BlockPairs) -> Result<(PairRows, BlockPairs)> {
+        let Some(now) = self.claim.check()? else { return Ok((rows, pairs.clone())) };
+        let name = block.name();
+        let gone: HashSet<u32> =
+            LeftOut::of(&now).iter().filter_map(|left| left.of_block(&name, pairs)).flatten().copied().collect();
+        let stays = |adapter: &i32| !gone.contains(&(*adapter as u32));
+        let kept: Vec<usize> = (0..rows.a.len()).filter(|&row| stays(&rows.a[row]) && stays(&rows.b[row])).collect();
+        let rows = if kept.len() < rows.a.len() { rows.only(&kept) } else { rows };
+        Ok((rows, pairs.clone().without(&gone)))
+    }
+
+    /// What the file of a block says of itself.
+    fn note(
+        &self,
+        block: &BlockSpec,
+        pairs: &BlockPairs,
+        pairs_now: &BlockPairs,
+        records: [&[CachedModule]; 2],
+    ) -> BlockNote {
+        let adapters = pairs.a.iter().zip(records[0]).chain(pairs.b.iter().zip(records[1]));
+        let missing = adapters.filter_map(|(&adapter, record)| match record {
+            CachedModule::Missing(reason) => Some((adapter, reason.clone())),
+            CachedModule::Basis { .. } => None,
+        });
+        let mut without_basis: Vec<(u32, String)> = missing.collect();
+        without_basis.sort();
+        without_basis.dedup();
+        let inputs = survey::inputs(pairs_now, |adapter| self.bases.digest(adapter));
+        let inputs = inputs.expect("what was read of a block's adapters has a digest");
+        BlockNote { mark: self.survey.blocks.mark(block), inputs, without_basis }
     }
 
     /// The records of the rows and of the columns; none for a block without pairs.

@@ -2,20 +2,24 @@
 //! new.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::blocks::Blocks;
-use super::finish::{BlockCounts, adapters_table};
+use super::blocks::{BlockSpec, Blocks};
+use super::finish::{AdaptersTable, BlockCounts, WithoutBasis};
 use super::folder::Folder;
 use super::header::HeaderSummary;
 use super::journal::records::Journal;
 use super::plan::{Extension, Plan, ScanOptions};
-use super::record::{changed, content_digest};
+use super::presence::Presence;
+use super::record::changed;
 use super::side_modules::SideModules;
+use super::stop;
+use super::survey::Survey;
 use crate::Limits;
-use crate::error::{Fault, Remedy, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileStamp;
 use crate::text::counted;
 
@@ -30,6 +34,8 @@ pub(super) struct Settling<'a> {
     pub(super) is_share: bool,
     /// Whether the scan goes on without inputs that are gone.
     pub(super) forget: bool,
+    /// Set when it is to stop.
+    pub(super) stop: &'a AtomicBool,
 }
 
 /// A plan that is in place.
@@ -39,6 +45,8 @@ pub(super) struct Settled {
     pub(super) extension: Extension,
     /// Adapters whose files are gone, and that the plan goes on without from now on.
     pub(super) forgotten: Vec<u32>,
+    /// This process in the folder; none where nothing was put in place.
+    pub(super) presence: Option<Presence>,
 }
 
 impl Settling<'_> {
@@ -53,22 +61,37 @@ impl Settling<'_> {
         options: ScanOptions,
         opened: Vec<HeaderSummary>,
     ) -> Result<Settled> {
+        // Before anything else is found wrong, and nothing is made in a folder that is another program's.
+        let is_removed = self.fresh && folder.has_removable_scan()?;
         if self.fresh || folder.read_plan()?.is_none() {
             Blocks::of(&first(self.modules, options.clone(), &opened)?)?;
         }
-        if self.fresh {
+        folder.make()?;
+        let _lock = folder.lock(self.stop)?;
+        if is_removed {
+            if let Some(process) = Presence::of_another(folder)? {
+                return Err(at_work(folder, &process));
+            }
             folder.clear()?;
         }
-        folder.make()?;
-        let _lock = folder.lock()?;
+        folder.finish_clear()?;
         let there = folder.read_plan()?;
+        if there.is_none() {
+            refuse_blocks(folder)?;
+        }
+        let presence = Presence::begin(folder)?;
+        folder.remove_stale_parts()?;
         let is_first = there.is_none();
         let is_shared = self.is_share && there.as_ref().is_some_and(|plan| !is_complete(plan, folder));
         if let Some(there) = &there {
             check_options(there, &options)?;
-            check_unchanged(folder, there, &opened, self.modules, &Limits::default())?;
+            check_unchanged(folder, there, &opened, self.modules, self.stop)?;
         }
-        let settled = self.extended(folder, there, options, opened)?;
+        let mut settled = self.extended(folder, there, options, opened)?;
+        settled.presence = Some(presence);
+        if is_first {
+            settled.plan.id = Plan::new_id();
+        }
         let n_added = settled.extension.n_added;
         if is_shared && n_added > 0 {
             let found = format!("{} that the other shares do not have", counted(n_added, "checkpoint"));
@@ -79,9 +102,11 @@ impl Settling<'_> {
         }
         if is_first || n_added > 0 || !settled.forgotten.is_empty() {
             Blocks::of(&settled.plan)?;
-            folder.write_plan(&settled.plan)?;
+            folder.write_plan(&settled.plan, || Ok(()))?;
             // For those who read the table before it is complete.
-            adapters_table(&settled.plan, folder)?;
+            let records = Journal::open(folder, &settled.plan.id)?;
+            let table = AdaptersTable { is_finished: false, keeps: !is_first };
+            table.write(&settled.plan, folder, &records, &WithoutBasis::new(), std::iter::empty())?;
         }
         Ok(settled)
     }
@@ -102,13 +127,13 @@ impl Settling<'_> {
             None => {
                 let plan = first(self.modules, options, &opened)?;
                 let extension = Extension { n_before: 0, n_added: plan.adapters.len() };
-                Ok(Settled { plan, extension, forgotten: vec![] })
+                Ok(Settled { plan, extension, forgotten: vec![], presence: None })
             }
             Some(mut plan) => {
                 check_options(&plan, &options)?;
                 let forgotten = plan.settle_gone(&opened, self.forget, folder)?;
                 let extension = plan.extend(opened)?;
-                Ok(Settled { plan, extension, forgotten })
+                Ok(Settled { plan, extension, forgotten, presence: None })
             }
         }
     }
@@ -137,7 +162,26 @@ fn check_options(plan: &Plan, options: &ScanOptions) -> Result<()> {
 
 /// Whether every block of a plan is done; one that cannot be cut is not.
 fn is_complete(plan: &Plan, folder: &Folder) -> bool {
-    Blocks::of(plan).is_ok_and(|blocks| BlockCounts::of(&blocks, folder, |_| true).is_complete())
+    Blocks::of(plan).is_ok_and(|blocks| BlockCounts::of(&Survey::of(&blocks, folder), |_| true).is_complete())
+}
+
+/// The error for a scan that is not to be removed yet.
+fn at_work(folder: &Folder, process: &str) -> Error {
+    let fault = Fault::new(format!("a scan at work ({process})"), "a folder that no process works in");
+    fault.at(folder.path()).remedy(Remedy::WaitForProcess).invalid()
+}
+
+/// Sees to it that a first plan does not take blocks for its own that are there already: nothing tells what they were made of.
+fn refuse_blocks(folder: &Folder) -> Result<()> {
+    let files = folder.pair_files()?;
+    let is_block = |path: &&PathBuf| path.file_stem().is_some_and(|stem| BlockSpec::is_name(&stem.to_string_lossy()));
+    let n = files.iter().filter(is_block).count();
+    if n == 0 {
+        return Ok(());
+    }
+    let found = format!("{} without the plan that they belong to", counted(n, "block"));
+    let fault = Fault::new(found, "no blocks, or their plan.json");
+    Err(fault.at(folder.pairs()).remedy(Remedy::RestorePlan).invalid())
 }
 
 /// Looks for inputs that were read before and have other bytes now: where size or time differ, what the scan needs of the
@@ -150,9 +194,9 @@ fn check_unchanged(
     plan: &Plan,
     opened: &[HeaderSummary],
     modules: &SideModules,
-    limits: &Limits,
+    stop: &AtomicBool,
 ) -> Result<()> {
-    let records = Journal::open(folder)?;
+    let records = Journal::open(folder, &plan.id)?;
     let stamps: HashMap<&Path, FileStamp> =
         opened.iter().map(|opened| (opened.path.as_path(), opened.stamp)).collect();
     (0u32..).zip(&plan.adapters).par_bridge().try_for_each(|(number, adapter)| {
@@ -160,8 +204,9 @@ fn check_unchanged(
         let Some(stamp) = stamp else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
-                let digest = content_digest(&modules.open(&adapter.path, limits)?, modules)?;
-                if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
+                stop::check(stop)?;
+                let opened = modules.open(&adapter.path, &Limits::default())?;
+                if record.is_of(&opened, modules)? { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),
         }

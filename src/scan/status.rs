@@ -86,9 +86,9 @@ impl Status {
         let n = processes.iter().max_by_key(|process| process.began_s).map_or(1, |process| process.shard.1);
         let mut missing = vec![];
         let mut unfinished: Vec<usize> = vec![];
+        let survey = scanned.survey(&blocks)?;
         let counts = BlockCounts::with_missing(
-            &blocks,
-            scanned.folder(),
+            &survey,
             |_| true,
             |place, name| {
                 missing.push(name);

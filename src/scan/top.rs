@@ -6,11 +6,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use super::blocks::Blocks;
+use super::claim::Claim;
 use super::folder::Folder;
 use super::keep::Keep;
 use super::plan::Plan;
+use super::stop;
 use super::table::{N_CLASSES, PairRows, PairTable, StoredPairs, class_of, write_histograms};
 use crate::error::Result;
 
@@ -30,8 +33,15 @@ pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
 /// Cuts every file down to the most alike pairs of the whole scan, and writes the histograms of all pairs.
 ///
 /// # Errors
-/// `Io` when the system refuses, `Malformed` when a file of the table is damaged.
-pub fn finalise(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()> {
+/// `Io` when the system refuses, `Malformed` when a file of the table is damaged, `Stopped` when it was told to stop; as
+/// [`Claim::check`].
+pub(super) fn finalise(
+    plan: &Plan,
+    blocks: &Blocks<'_>,
+    folder: &Folder,
+    claim: &Claim<'_>,
+    stop: &AtomicBool,
+) -> Result<()> {
     let Keep::Top(k) = plan.options.keep else { return Ok(()) };
     let table = PairTable::of(plan);
     let mut files: Vec<Vec<PathBuf>> = vec![vec![]; plan.modules.len()];
@@ -40,6 +50,7 @@ pub fn finalise(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()>
     }
     let mut histograms = vec![];
     for (module, files) in plan.modules.iter().zip(&files) {
+        stop::check(stop)?;
         let mut tops = Tops::new(k);
         let mut counts = vec![0u64; N_CLASSES];
         for file in files {
@@ -52,12 +63,12 @@ pub fn finalise(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<()>
             let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
             let places: Vec<usize> = stored.pairs().enumerate().filter(is_kept).map(|(row, _)| row).collect();
             if places.len() < stored.n_rows() {
-                stored.rewrite(&places)?;
+                stored.rewrite(&places, claim.refusal())?;
             }
         }
         histograms.push((module.name.clone(), module.d, counts));
     }
-    write_histograms(&folder.histograms_file(), &histograms)
+    write_histograms(&folder.histograms_file(), &histograms, claim.refusal())
 }
 
 /// How many values of φ lie in each class; 1 is in the last.

@@ -14,6 +14,7 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use super::check::{check_footer, check_pages};
 use super::guard::guarded;
 use super::schema::{ColumnType, Schema};
+use super::write::CREATED_BY;
 use super::values::{Cells, Values};
 use crate::error::{Error, Fault, Result};
 use crate::text::quoted;
@@ -92,6 +93,22 @@ impl TableFile {
         });
         let is_it = found.eq(expected.map(|(path, of, is_nullable)| (path, Some(of), is_nullable)));
         if is_it { Ok(()) } else { Err(self.wrong("other columns", "the columns of the scan's tables")) }
+    }
+
+    /// Checks what can be checked without unpacking a value: that lorascope wrote the file, that it has these columns and no
+    /// others, and that their pages lie where and as they should.
+    ///
+    /// # Errors
+    /// `Malformed` when something is not so.
+    pub(crate) fn check(&self, schema: &Schema) -> Result<()> {
+        let metadata = self.reader.metadata();
+        if !metadata.file_metadata().created_by().is_some_and(|by| by.starts_with(CREATED_BY)) {
+            return Err(self.wrong("those of another program", "the columns of the scan's tables"));
+        }
+        self.expect(schema)?;
+        let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+        let check = || columns.clone().try_for_each(|column| check_pages(&self.file, self.n_bytes, column));
+        guarded(check).map_err(|error| failed(&self.path, error))
     }
 
     /// Hands all rows of some columns on, in batches, in the order of the file. The first `n_required` columns must be

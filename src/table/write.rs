@@ -18,6 +18,9 @@ use super::values::{Cells, Values};
 use crate::error::{Error, Fault, Result};
 use crate::files::{Durability, replace_atomically};
 
+/// What the name of the program that wrote a table begins with.
+pub(super) const CREATED_BY: &str = "lorascope ";
+
 /// Writes row groups, each the values of every column, and some entries of the file's metadata, and puts the table in
 /// place. The same values make the same bytes.
 ///
@@ -44,7 +47,7 @@ fn properties(schema: &Schema, metadata: Vec<(&str, String)>) -> WriterPropertie
     let entry = |(key, value): (&str, String)| KeyValue::new(key.to_owned(), value);
     let metadata: Vec<KeyValue> = metadata.into_iter().map(entry).collect();
     let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("lorascope ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_created_by([CREATED_BY, env!("CARGO_PKG_VERSION")].concat())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(MAX_GROUP_ROWS))
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));

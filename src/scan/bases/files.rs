@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
@@ -16,6 +17,7 @@ use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::side_modules::SideModules;
+use crate::scan::stop;
 
 /// How often a file is opened that is touched in between.
 const N_TRIES: usize = 10;
@@ -33,6 +35,8 @@ pub struct Files<'a> {
     pub modules: SideModules,
     /// Where the time goes.
     pub profile: &'a Profile,
+    /// Set when nothing more is to be factorised.
+    pub stop: &'a AtomicBool,
 }
 
 /// A checkpoint as it was when it was opened, with the modules that are compared.
@@ -74,6 +78,7 @@ impl Files<'_> {
 
     /// Digests what is read of the file; it must be what an earlier `record` says.
     pub(super) fn digest(&self, file: &OpenFile, record: Option<&AdapterRecord>) -> Result<Digest> {
+        stop::check(self.stop)?;
         let path = file.adapter.path();
         let digest = || content_digest(&file.adapter, &self.modules);
         let digest =
@@ -106,8 +111,10 @@ impl Files<'_> {
     /// may be anything: without A's numbers the start is not known, without those of both the update is not.
     ///
     /// # Errors
-    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
+    /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened, `Stopped` when nothing more is
+    /// to be done.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
+        stop::check(self.stop)?;
         let SideModules { side, update, .. } = self.modules;
         let numbers = Numbers::read(module, side, if update { Wanted::Both } else { Wanted::SideAndA })?;
         let factorised = match update {

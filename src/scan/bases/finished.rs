@@ -17,6 +17,7 @@ use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
+use crate::scan::stop::NEVER;
 use crate::sync::lock;
 
 /// The bases of a scan's adapters. Threads may share it.
@@ -36,9 +37,10 @@ impl<'a> FinishedBases<'a> {
     pub(crate) fn of(scan: &'a FinishedScan, cache: Cache, profile: &'a Profile) -> Result<Self> {
         let files = Files {
             plan: &scan.plan,
-            records: Journal::open(scan.folder())?,
+            records: Journal::open(scan.folder(), &scan.plan.id)?,
             modules: scan.plan.options.side_modules()?,
             profile,
+            stop: &NEVER,
         };
         Ok(Self { scan, files, cache, factorised: Mutex::default() })
     }

@@ -20,6 +20,7 @@ pub(crate) use self::finished::FinishedBases;
 use self::on_demand::OnDemand;
 pub use self::stores::Stores;
 use super::cache::CachedModule;
+use super::digest::Digest;
 use super::event::BasesFrom;
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
@@ -93,6 +94,11 @@ impl<'a> Bases<'a> {
         }
     }
 
+    /// What was read of an adapter, once it was ensured.
+    pub(super) fn digest(&self, adapter: u32) -> Option<Digest> {
+        self.files.records.digest(adapter)
+    }
+
     /// The records of a module in these adapters, in their order.
     ///
     /// # Errors
@@ -122,14 +128,14 @@ impl<'a> Bases<'a> {
 pub fn n_basis_bytes(plan: &Plan) -> u64 {
     let of_layout = |layout: &Layout| -> u64 {
         let numbers = |&(module, r): &(u32, u32)| u64::from(r) * plan.modules[module as usize].d as u64;
-        layout.modules.iter().map(|module| 4 * numbers(module) + 1024).sum()
+        layout.modules.iter().map(|module| 4 * numbers(module) + 1024).fold(0, u64::saturating_add)
     };
     let of_layouts: Vec<u64> = plan.layouts.iter().map(of_layout).collect();
     // Most files have numbers of 16 bits; padding takes less than those of 32 bits leave.
     let of_update = |n_bytes: u64| if plan.options.update { 2 * n_bytes } else { 0 };
     let bytes =
-        plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize] + of_update(adapter.n_bytes));
-    bytes.sum()
+        plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize].saturating_add(of_update(adapter.n_bytes)));
+    bytes.fold(0, u64::saturating_add)
 }
 
 /// Bytes that the headers of all adapters of a plan take in memory, about.

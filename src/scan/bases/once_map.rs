@@ -1,6 +1,7 @@
 //! Work on adapters that is done once, by whichever thread comes first.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use rayon::prelude::*;
@@ -23,51 +24,66 @@ enum State<T> {
     Ready(T),
 }
 
+/// A thread's work on an adapter, which ends when it is dropped.
+struct Attempt<'a, T> {
+    of: &'a OnceMap<T>,
+    adapter: u32,
+    made: Option<T>,
+}
+
+impl<T> Drop for Attempt<'_, T> {
+    fn drop(&mut self) {
+        let mut states = lock(&self.of.states);
+        match self.made.take() {
+            Some(made) => _ = states.insert(self.adapter, State::Ready(made)),
+            None => _ = states.remove(&self.adapter),
+        }
+        drop(states);
+        self.of.changed.notify_all();
+    }
+}
+
 impl<T: Clone + Send> OnceMap<T> {
     pub(super) fn new() -> Self {
         Self { states: Mutex::new(HashMap::new()), changed: Condvar::new() }
     }
 
-    /// Makes what is not there of these adapters, on all threads, in this order, and waits for what other threads are at.
+    /// Makes what is not there of these adapters, on all threads, in this order, and waits for what other threads are at. What
+    /// another thread failed to make is tried again here, so that this thread has an error of its own to return.
     ///
     /// # Errors
     /// The first of `make`; the adapter is then as if nobody had asked.
     pub(super) fn ensure(&self, adapters: &[u32], make: impl Fn(u32) -> Result<T> + Sync) -> Result<()> {
-        let waiting: Vec<u32> = {
-            let states = self.states();
-            adapters.iter().copied().filter(|adapter| !states.contains_key(adapter)).collect()
-        };
-        waiting.par_iter().try_for_each(|&adapter| self.make(adapter, &make))?;
+        loop {
+            let absent: Vec<u32> = {
+                let states = self.states();
+                adapters.iter().copied().filter(|adapter| !states.contains_key(adapter)).collect()
+            };
+            absent.par_iter().try_for_each(|&adapter| self.make(adapter, &make))?;
+            if self.waited_for(adapters) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn make(&self, adapter: u32, make: impl Fn(u32) -> Result<T>) -> Result<()> {
+        match self.states().entry(adapter) {
+            Entry::Occupied(_) => return Ok(()),
+            Entry::Vacant(place) => _ = place.insert(State::Busy),
+        }
+        // Dropped by an error and by a panic, too: nobody waits for what is not made any more.
+        let mut attempt = Attempt { of: self, adapter, made: None };
+        attempt.made = Some(make(adapter)?);
+        Ok(())
+    }
+
+    /// Waits until no thread is at any of these adapters; whether all of them are there then.
+    fn waited_for(&self, adapters: &[u32]) -> bool {
         let mut states = self.states();
         while adapters.iter().any(|adapter| matches!(states.get(adapter), Some(State::Busy))) {
             states = wait(&self.changed, states);
         }
-        Ok(())
-    }
-
-    fn make(&self, adapter: u32, make: impl Fn(u32) -> Result<T>) -> Result<()> {
-        {
-            let mut states = self.states();
-            if states.contains_key(&adapter) {
-                return Ok(());
-            }
-            states.insert(adapter, State::Busy);
-        }
-        let made = make(adapter);
-        let mut states = self.states();
-        let made = match made {
-            Ok(made) => {
-                states.insert(adapter, State::Ready(made));
-                Ok(())
-            }
-            Err(error) => {
-                states.remove(&adapter);
-                Err(error)
-            }
-        };
-        drop(states);
-        self.changed.notify_all();
-        made
+        adapters.iter().all(|adapter| states.contains_key(adapter))
     }
 
     /// Adapters of which something was made.
@@ -121,5 +137,44 @@ mod tests {
         assert_eq!(once.get(7), None);
         once.ensure(&[7], Ok).unwrap();
         assert_eq!(once.get(7), Some(7));
+    }
+    /// One thread is in `make` while another one asks for the same.
+    fn while_busy<T: Send>(
+        make_first: impl Fn() -> Result<u32> + Sync,
+        ask: impl FnOnce(&OnceMap<u32>) -> T + Send,
+    ) -> T {
+        let (once, is_in) = (OnceMap::new(), AtomicUsize::new(0));
+        let waited = std::time::Duration::from_millis(50);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    once.ensure(&[7], |_| {
+                        is_in.store(1, Ordering::SeqCst);
+                        std::thread::sleep(waited);
+                        make_first()
+                    })
+                }));
+                assert!(!matches!(first, Ok(Ok(()))));
+            });
+            while is_in.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            ask(&once)
+        })
+    }
+
+    #[test]
+    fn who_waits_for_what_failed_has_an_error_too() {
+        let failed = || Err(Fault::new("none", "one").invalid());
+        let error = while_busy(failed, |once| once.ensure(&[7], |_| failed()).unwrap_err());
+        assert_eq!(error.to_string(), "found none, expected one");
+        let made = while_busy(failed, |once| once.ensure(&[7], Ok).map(|()| once.get(7)));
+        assert_eq!(made.unwrap(), Some(7));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked() {
+        let made = while_busy(|| panic!("on purpose"), |once| once.ensure(&[7], Ok).map(|()| once.get(7)));
+        assert_eq!(made.unwrap(), Some(7));
     }
 }

@@ -22,6 +22,7 @@ use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
+use crate::scan::stop::NEVER;
 use crate::select::Narrowing;
 
 const FILE: &str = "tests/data/adapters/roberta-mrpc/checkpoint-230/adapter_model.safetensors";
@@ -60,8 +61,9 @@ impl One {
     }
 
     fn files(&self) -> Files<'_> {
-        let records = Journal::open(&Folder::at(self.dir.path())).unwrap();
-        Files { plan: &self.plan, records, modules: self.modules.clone(), profile: &self.profile }
+        let records = Journal::open(&Folder::at(self.dir.path()), &self.plan.id).unwrap();
+        let (plan, modules, profile) = (&self.plan, self.modules.clone(), &self.profile);
+        Files { plan, records, modules, profile, stop: &NEVER }
     }
 
     fn cache(&self) -> Cache {

@@ -3,3 +3,5 @@
 mod jsonl;
 pub mod log;
 pub mod records;
+
+pub use self::jsonl::host_name;

@@ -1,10 +1,12 @@
 //! `adapters.parquet`: one row for each adapter of a scan.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::Result;
 use crate::scan::digest::Digest;
-use crate::table::{self, Cells, ColumnType, Field, Schema, Values};
+use crate::scan::plan::Plan;
+use crate::table::{self, Cells, ColumnType, Field, Schema, TableFile, Values};
 
 /// One adapter.
 #[derive(Debug, Clone)]
@@ -38,6 +40,9 @@ pub struct AdapterRow {
 /// Rows of a row group: few enough that a hundred thousand adapters take no memory to speak of.
 const N_GROUP_ROWS: usize = 4096;
 
+/// The file's metadata that a table of an unfinished scan has.
+const UNFINISHED: &str = "lorascope.unfinished";
+
 /// The columns of the table.
 pub fn adapters_schema() -> Schema {
     Schema::new([
@@ -60,7 +65,31 @@ pub fn adapters_schema() -> Schema {
 ///
 /// # Errors
 /// `Io` when the system refuses, and any error that stands in place of a row.
-pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<AdapterRow>>) -> Result<()> {
+pub fn write_adapters(path: &Path, rows: impl Iterator<Item = Result<AdapterRow>>) -> Result<()> {
+    write(path, rows, vec![])
+}
+
+/// The same for a scan whose blocks are not all there: the table says so.
+///
+/// # Errors
+/// As [`write_adapters`].
+pub(crate) fn write_unfinished_adapters(
+    path: &Path,
+    rows: impl Iterator<Item = Result<AdapterRow>>,
+) -> Result<()> {
+    write(path, rows, vec![(UNFINISHED, "true".to_owned())])
+}
+
+/// Whether the table was written before all blocks were there.
+pub(crate) fn is_marked_unfinished(table: &TableFile) -> bool {
+    table.metadata(UNFINISHED).is_some()
+}
+
+fn write(
+    path: &Path,
+    mut rows: impl Iterator<Item = Result<AdapterRow>>,
+    metadata: Vec<(&str, String)>,
+) -> Result<()> {
     let mut is_first = true;
     let groups = std::iter::from_fn(|| {
         let rows: Result<Vec<AdapterRow>> = rows.by_ref().take(N_GROUP_ROWS).collect();
@@ -68,7 +97,25 @@ pub fn write_adapters(path: &Path, mut rows: impl Iterator<Item = Result<Adapter
         let is_over = !std::mem::take(&mut is_first) && rows.as_ref().is_ok_and(Vec::is_empty);
         (!is_over).then(|| rows.map(|rows| columns(&rows)))
     });
-    table::write(path, &adapters_schema(), groups, vec![])
+    table::write(path, &adapters_schema(), groups, metadata)
+}
+
+/// The digests of a table that is there, by the adapters' numbers: of those that have the same path in the plan. A table that cannot
+/// be read has none.
+pub(crate) fn stored_digests(path: &Path, plan: &Plan) -> HashMap<i32, Digest> {
+    let mut digests = HashMap::new();
+    let Ok(table) = TableFile::open(path) else { return digests };
+    let read = table.read(&["id", "path", "digest"], 3, |batch| {
+        for row in 0..batch.n_rows {
+            let Some(id) = batch.integer(0, row).and_then(|id| i32::try_from(id).ok()) else { continue };
+            let planned = usize::try_from(id).ok().and_then(|id| plan.adapters.get(id));
+            let is_it = planned.is_some_and(|adapter| batch.text(1, row) == Some(adapter.path.display().to_string()));
+            let digest = batch.text(2, row).and_then(|text| Digest::try_from(text).ok());
+            digests.extend(digest.filter(|_| is_it).map(|digest| (id, digest)));
+        }
+        Ok(())
+    });
+    if read.is_ok() { digests } else { HashMap::new() }
 }
 
 /// In the order of [`adapters_schema`].

@@ -41,8 +41,12 @@ pub fn histograms_schema() -> Schema {
 /// d, and the counts of pairs in the [`N_CLASSES`] from 0 to 1.
 ///
 /// # Errors
-/// `Io` when the system refuses.
-pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -> Result<()> {
+/// That of `refusal`, if there is one once the table is written; `Io` when the system refuses.
+pub(crate) fn write_histograms(
+    path: &Path,
+    histograms: &[(String, usize, Vec<u64>)],
+    refusal: impl Iterator<Item = Result<Vec<Values>>>,
+) -> Result<()> {
     let rows = || {
         histograms.iter().flat_map(|(module, d, counts)| {
             let classes = counts.iter().enumerate().filter(|(_, n)| **n > 0);
@@ -57,7 +61,7 @@ pub fn write_histograms(path: &Path, histograms: &[(String, usize, Vec<u64>)]) -
         Values::Float32(rows().map(|row| row.3).collect()),
         Values::Int64(Cells::Some(rows().map(|row| i64::try_from(row.4).ok()).collect())),
     ];
-    table::write(path, &histograms_schema(), std::iter::once(Ok(columns)), vec![])
+    table::write(path, &histograms_schema(), std::iter::once(Ok(columns)).chain(refusal), vec![])
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::note::{BlockNote, NOTE};
 use crate::error::Result;
 use crate::measure::{self, BlockStats, Kind, Wanted};
 use crate::names::{self, Projection};
@@ -29,6 +30,8 @@ pub struct PairRows {
     pub histogram: Option<Vec<u64>>,
     /// What made them, where it was not the plan's engine.
     pub fallback: Option<String>,
+    /// What the file says of itself.
+    pub note: Option<BlockNote>,
 }
 
 /// The file's metadata that holds the histogram: a list of counts as JSON.
@@ -49,12 +52,26 @@ impl PairTable {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
+        self.write_unless(path, rows, std::iter::empty())
+    }
+
+    /// The same, unless `refusal` has an error once the rows are written.
+    ///
+    /// # Errors
+    /// That of `refusal`; `Io` when the system refuses.
+    pub(crate) fn write_unless(
+        &self,
+        path: &Path,
+        rows: PairRows,
+        refusal: impl Iterator<Item = Result<Vec<Values>>>,
+    ) -> Result<()> {
         let counts = rows.histogram.as_ref();
         let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
-        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram)];
+        let note = rows.note.as_ref().map(BlockNote::to_json);
+        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram), (NOTE, note)];
         let metadata = metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         let (fields, values): (Vec<_>, Vec<_>) = self.columns(rows).into_iter().unzip();
-        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)), metadata)
+        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)).chain(refusal), metadata)
     }
 
     fn columns(&self, rows: PairRows) -> Vec<(Field, Values)> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::histograms::N_CLASSES;
+use super::note::NOTE;
 use super::pairs::{FALLBACK, HISTOGRAM, PairTable};
 use crate::error::{Fault, Result};
 use crate::table::{self, Cells, MAX_GROUP_ROWS, Schema, TableFile, Values};
@@ -31,7 +32,7 @@ impl StoredPairs {
             let found = format!("{} rows", file.n_rows());
             return Err(Fault::new(found, format!("at most {MAX_GROUP_ROWS}")).at(path).malformed());
         }
-        let metadata = [FALLBACK, HISTOGRAM].into_iter();
+        let metadata = [FALLBACK, HISTOGRAM, NOTE].into_iter();
         let metadata = metadata.filter_map(|key| Some((key, file.metadata(key)?.to_owned()))).collect();
         let mut columns: Vec<Values> =
             schema.fields.iter().map(|field| Values::none(field.column_type, field.is_nullable)).collect();
@@ -83,12 +84,17 @@ impl StoredPairs {
         })
     }
 
-    /// Replaces the file by one with only these rows.
+    /// Replaces the file by one with only these rows, unless `refusal` has an error once it is written.
     ///
     /// # Errors
-    /// `Io` when the system refuses.
-    pub fn rewrite(self, rows: &[usize]) -> Result<()> {
+    /// That of `refusal`; `Io` when the system refuses.
+    pub(crate) fn rewrite(
+        self,
+        rows: &[usize],
+        refusal: impl Iterator<Item = Result<Vec<Values>>>,
+    ) -> Result<()> {
         let columns = self.columns.into_iter().map(|column| column.only(rows)).collect();
-        table::write(&self.path, &self.schema, std::iter::once(Ok(columns)), self.metadata)
+        let groups = std::iter::once(Ok(columns)).chain(refusal);
+        table::write(&self.path, &self.schema, groups, self.metadata)
     }
 }

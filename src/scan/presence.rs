@@ -1,0 +1,112 @@
+//! Which processes are at work in an output folder: a file for each, that it holds as long as it lives.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::folder::Folder;
+use super::journal::host_name;
+use crate::error::{Error, Result};
+use crate::files::{hold, is_free};
+
+const SUFFIX: &str = "process";
+
+/// Bytes that are read of what a file says, at most.
+const MAX_BYTES: u64 = 200;
+
+/// This process at work in a folder, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Presence {
+    path: PathBuf,
+    /// Held: a process that is killed lets go of it.
+    _file: File,
+}
+
+impl Presence {
+    /// Begins to be at work, while the folder is locked. What processes left that were killed is removed.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub(super) fn begin(folder: &Folder) -> Result<Self> {
+        for (path, file) in files(folder)? {
+            if is_free(&file) == Some(true) {
+                // Another process may have been faster.
+                let _ = fs::remove_file(path);
+            }
+        }
+        let dir = folder.presences();
+        let named = format!("process {} on {}", std::process::id(), host_name());
+        let make = || -> io::Result<(PathBuf, File)> {
+            let mut builder = tempfile::Builder::new();
+            builder.suffix(".process").prefix("");
+            let (mut file, path) = builder.tempfile_in(&dir)?.keep()?;
+            file.write_all(named.as_bytes())?;
+            hold(&file, &path)?;
+            Ok((path, file))
+        };
+        let (path, file) = make().map_err(|error| Error::io("write", &dir, error))?;
+        Ok(Self { path, _file: file })
+    }
+
+    /// A process that is at work in a folder, in words. Where the file system has no locks, nothing tells that one is.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses.
+    pub(super) fn of_another(folder: &Folder) -> Result<Option<String>> {
+        let held = files(folder)?.into_iter().find(|(_, file)| is_free(file) == Some(false));
+        Ok(held.map(|(_, file)| {
+            let mut text = vec![];
+            // Whatever it says, it is there.
+            let _ = file.take(MAX_BYTES).read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The files of all processes.
+fn files(folder: &Folder) -> Result<Vec<(PathBuf, File)>> {
+    let dir = folder.presences();
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(|error| Error::io("list", &dir, error))?,
+    };
+    let paths = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let paths = paths.map(|entry| entry.path()).filter(|path| is_presence(path));
+    Ok(paths.filter_map(|path| File::open(&path).ok().map(|file| (path, file))).collect())
+}
+
+/// Whether a file of [`Folder::presences`] is one of these.
+pub(super) fn is_presence(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == SUFFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_there_as_long_as_it_holds_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        assert_eq!(Presence::of_another(&folder).unwrap(), None);
+        folder.make().unwrap();
+        let presence = Presence::begin(&folder).unwrap();
+        let said = Presence::of_another(&folder).unwrap().unwrap();
+        assert!(said.starts_with(&format!("process {} on ", std::process::id())), "{said}");
+        drop(presence);
+        assert_eq!(Presence::of_another(&folder).unwrap(), None);
+        // What a killed process leaves.
+        fs::write(folder.presences().join("x.process"), "process 1 on a").unwrap();
+        fs::write(folder.presences().join("notes.txt"), "mine").unwrap();
+        assert_eq!(Presence::of_another(&folder).unwrap(), None);
+        drop(Presence::begin(&folder).unwrap());
+        let left: Vec<_> = fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+    }
+}
