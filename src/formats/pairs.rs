@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
+use crate::formats::budget::Budget;
 use crate::formats::limits::Limits;
 use crate::formats::schemes::{
     self, Claimed, Layout, Orientation, Orientations, Pair, Scheme, Sizes, Stack, Stored, StoredAlpha,
@@ -28,7 +29,12 @@ pub(super) struct Pairs {
 ///
 /// # Errors
 /// `Limit` for a factor that is too large or too many modules, `Io` when the system refuses to read an alpha.
-pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Result<Pairs> {
+pub(super) fn pairs(
+    path: &Path,
+    claimed: &[Claimed<'_>],
+    budget: &Budget<'_>,
+    limits: &Limits,
+) -> Result<Pairs> {
     let all = tensors_by_module(claimed);
     let modules: Vec<_> = all
         .into_iter()
@@ -40,12 +46,13 @@ pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Re
             factors.insert(module, [parts.a, parts.b]);
         }
     }
-    let file = FileFacts { path, limits, orientations: Orientations::of(factors.values().copied()), factors };
+    let orientations = Orientations::of(factors.values().copied());
+    let file = FileFacts { path, limits, budget, orientations, factors };
 
     let mut read = Pairs::default();
     let mut scalars = Scalars::default();
     for (module, parts, tensors) in modules {
-        let made = parts.and_then(|parts| file.pairs(module, &parts, read.pairs.len()));
+        let made = parts.and_then(|parts| file.pairs(module, &parts));
         let mut made = match made {
             Ok(made) => made,
             Err(NotRead { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
@@ -130,6 +137,7 @@ impl<'a> Parts<'a> {
 struct FileFacts<'a> {
     path: &'a Path,
     limits: &'a Limits,
+    budget: &'a Budget<'a>,
     orientations: Orientations,
     /// A and B of every module that has both.
     factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
@@ -140,16 +148,15 @@ impl FileFacts<'_> {
     ///
     /// # Errors
     /// `Malformed` when the factors do not fit together, `Limit` for too many modules; those of [`Layout::factors`].
-    fn pairs(
-        &self,
-        module: &str,
-        parts: &Parts<'_>,
-        n_before: usize,
-    ) -> Result<Vec<(&'static Scheme, Pair)>, NotRead> {
+    fn pairs(&self, module: &str, parts: &Parts<'_>) -> Result<Vec<(&'static Scheme, Pair)>, NotRead> {
         let Parts { a, b, e } = *parts;
         let scheme = a.scheme;
-        if let Some(stack) = Stack::of(scheme.layout, [a.stored, b.stored]) {
-            self.check_n_modules(n_before as u64 + stack.n_experts).map_err(because(UNREADABLE))?;
+        let stack = Stack::of(scheme.layout, [a.stored, b.stored]);
+        let n = stack.as_ref().map_or(1, |stack| stack.n_experts);
+        if !self.budget.may_make(n, module.len()) {
+            self.budget.check(self.path).map_err(because(UNREADABLE))?;
+        }
+        if let Some(stack) = stack {
             let expert = |expert| Ok((scheme, self.expert(module, [a, b], &stack, expert)?));
             return (0..stack.n_experts).map(expert).collect::<Result<_>>().map_err(because(UNREADABLE));
         }
@@ -180,7 +187,7 @@ impl FileFacts<'_> {
     /// Fails when A stacks groups that cannot be told apart in B.
     fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
         let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
-        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, None).is_some() {
+        if a.rows == b.cols || schemes::can_cut(module, a.rows / b.cols, sizes) {
             return Ok(());
         }
         let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
@@ -207,16 +214,6 @@ impl FileFacts<'_> {
         let (a, b) = Layout::Loose.factors(self.path, module, stored, orientation, self.limits)?;
         let is_turned = orientation != Layout::Loose.usual();
         Ok(Pair { is_turned, ..Pair::new(format!("{module}.{expert}"), in_model, [a, b]) })
-    }
-
-    /// # Errors
-    /// `Limit` for too many modules.
-    fn check_n_modules(&self, n: u64) -> Result<()> {
-        let most = self.limits.n_modules;
-        if n <= most as u64 {
-            return Ok(());
-        }
-        Err(Fault::new(format!("{n} modules"), format!("at most {most}")).at(self.path).limit())
     }
 }
 
