@@ -76,7 +76,7 @@ pub use compare::{
     Compared, Comparison, Factorised, LeftOutPair, compare, grids, relation_of, similarity, statistics,
 };
 pub use error::{Error, Fault, Remedy, Result};
-pub use formats::{Discovered, Limits, OpenOptions, discover};
+pub use formats::{Discovered, Limit, Limits, OpenOptions, discover};
 pub use measure::Grid;
 pub use select::{FewMeet, InAll, Layers, Matching, ModulePair, Selected, Selection};
 

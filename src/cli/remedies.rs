@@ -90,6 +90,7 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::ChooseAdapters => {
             "select some with --adapter GLOB, or query the Parquet files with DuckDB or Polars".to_owned()
         }
+        Remedy::RaiseLimit { name } => format!("raise it with --limit {name}=N if you trust the file"),
     }
 }
 
@@ -181,7 +182,8 @@ mod tests {
             Remedy::NumberTasks { .. } => Remedy::RepeatShare { k: 3, n: 8 },
             Remedy::RepeatShare { .. } => Remedy::GuessShare { k: 7 },
             Remedy::GuessShare { .. } => Remedy::ChooseAdapters,
-            Remedy::ChooseAdapters => return None,
+            Remedy::ChooseAdapters => Remedy::RaiseLimit { name: "modules" },
+            Remedy::RaiseLimit { .. } => return None,
         })
     }
 

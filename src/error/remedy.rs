@@ -134,6 +134,11 @@ pub enum Remedy {
     },
     /// Report on fewer adapters, or query the Parquet files.
     ChooseAdapters,
+    /// Allow a file to ask for more, if it is to be trusted.
+    RaiseLimit {
+        /// The name of the [`Limit`](crate::Limit).
+        name: &'static str,
+    },
 }
 
 impl fmt::Display for Remedy {
@@ -194,6 +199,7 @@ impl fmt::Display for Remedy {
                     "if the first array was numbered from 1, this task is share {k}: name it, or give the number of shares"
                 );
             }
+            Self::RaiseLimit { name } => return write!(f, "raise the limit {name} if you trust the file"),
             Self::ChooseAdapters => "choose some adapters, or query the Parquet files with DuckDB or Polars",
         })
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::lenient::{Field, Object};
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::litgpt::LitGpt;
-use crate::formats::patterns::{Lookup, Patterns};
+use crate::formats::patterns::{Lookup, Patterns, Steps};
+use crate::formats::targets::Targets;
 use crate::text::quoted;
 
 /// The fields that are read. All others are ignored.
@@ -25,7 +26,7 @@ struct Fields {
     use_rslora: Field<bool>,
     use_dora: Field<bool>,
     fan_in_fan_out: Field<bool>,
-    target_parameters: Field<Vec<String>>,
+    target_parameters: Field<Targets>,
     /// Up to PEFT 0.2: which of the projections of a fused weight are adapted.
     enable_lora: Field<Vec<bool>>,
     /// MLX: the base model.
@@ -64,7 +65,7 @@ impl From<&Object> for Fields {
             use_rslora: of.flag("use_rslora"),
             use_dora: of.flag("use_dora"),
             fan_in_fan_out: of.flag("fan_in_fan_out"),
-            target_parameters: of.texts("target_parameters"),
+            target_parameters: of.texts("target_parameters").map(Targets::of),
             enable_lora: of.field("enable_lora", |json| serde_json::from_str(json).ok()),
             model: of.text("model"),
             fine_tune_type: of.text("fine_tune_type"),
@@ -110,11 +111,9 @@ impl Config {
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
         let source = Source::file(path)?;
         let reader = source.open()?;
-        if reader.n_bytes() > limits.config_bytes {
-            let found = format!("{} bytes", reader.n_bytes());
-            return Err(Fault::new(found, format!("at most {}", limits.config_bytes)).at(path).limit());
-        }
-        let text = reader.head(reader.n_bytes() as usize)?;
+        let n_bytes = reader.n_bytes();
+        limits.check(Limit::ConfigBytes, n_bytes, path, || format!("{n_bytes} bytes"))?;
+        let text = reader.head(n_bytes as usize)?;
         let object = serde_json::from_slice(&text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             let expected = "an object with peft_type and base_model_name_or_path";
@@ -191,8 +190,9 @@ impl Config {
         self.fields.q_rows
     }
 
-    pub(super) fn target_parameters(&self) -> &[String] {
-        self.fields.target_parameters.known().map_or(&[], Vec::as_slice)
+    /// The parameters that are adapted themselves, if it has any.
+    pub(super) fn target_parameters(&self) -> Option<&Targets> {
+        self.fields.target_parameters.known().filter(|targets| !targets.is_empty())
     }
 
     fn is_mlx(&self) -> bool {
@@ -209,20 +209,22 @@ impl Config {
         &self.path
     }
 
-    /// Its alpha_pattern and its rank_pattern, if it has them.
-    pub(super) fn patterns(&self) -> impl Iterator<Item = &Patterns> {
-        [&self.fields.alpha_pattern, &self.fields.rank_pattern].into_iter().filter_map(Field::known)
+    /// Regular expressions in its alpha_pattern and its rank_pattern.
+    pub(super) fn n_regexes(&self) -> usize {
+        let patterns = [&self.fields.alpha_pattern, &self.fields.rank_pattern].into_iter();
+        patterns.filter_map(Field::known).map(Patterns::n_regexes).sum()
     }
 
     /// The rank that the config has for the module of this path.
-    pub(super) fn rank(&self, path: &str) -> Option<usize> {
-        let rank = find(&self.fields.rank_pattern, unwrapped(path), self.fields.r.known().copied())?;
+    pub(super) fn rank(&self, path: &str, steps: &Steps) -> Option<usize> {
+        let default = self.fields.r.known().copied();
+        let rank = find(&self.fields.rank_pattern, unwrapped(path), default, steps)?;
         // PEFT writes only whole ranks from 1 on.
         (rank.fract() == 0.0 && (1.0..1e9).contains(&rank)).then_some(rank as usize)
     }
 
     /// How the update of the module of this path is scaled, if it has this rank.
-    pub(super) fn scale(&self, path: &str, rank: usize) -> Scale {
+    pub(super) fn scale(&self, path: &str, rank: usize, steps: &Steps) -> Scale {
         if let Some(mlx) = self.fields.lora_parameters.known().filter(|_| self.is_mlx()) {
             return Scale { alpha: None, scaling: mlx.scale.known().copied() };
         }
@@ -232,7 +234,7 @@ impl Config {
         let module = unwrapped(path);
         // LoHa and LoKr have it as `alpha`.
         let Fields { lora_alpha, alpha, alpha_pattern, .. } = &self.fields;
-        let alpha = find(alpha_pattern, module, lora_alpha.known().or(alpha.known()).copied());
+        let alpha = find(alpha_pattern, module, lora_alpha.known().or(alpha.known()).copied(), steps);
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
             let initial = match self.fields.init_r {
@@ -244,7 +246,7 @@ impl Config {
             let alpha = alpha.zip(initial).map(|(alpha, initial)| if alpha > 0.0 { alpha } else { initial });
             alpha.zip(initial).map(|(alpha, initial)| alpha / (initial + ADALORA_EPSILON))
         } else {
-            let rank = find(&self.fields.rank_pattern, module, Some(rank));
+            let rank = find(&self.fields.rank_pattern, module, Some(rank), steps);
             let divisor = match self.fields.use_rslora {
                 Field::Known(true) => rank.map(f64::sqrt),
                 Field::Known(false) | Field::Absent => rank,
@@ -277,10 +279,10 @@ fn unwrapped(mut path: &str) -> &str {
     path
 }
 
-fn find(patterns: &Field<Patterns>, module: &str, default: Option<f64>) -> Option<f64> {
+fn find(patterns: &Field<Patterns>, module: &str, default: Option<f64>, steps: &Steps) -> Option<f64> {
     let found = match patterns {
         Field::Absent => Lookup::Absent,
-        Field::Known(patterns) => patterns.find(module),
+        Field::Known(patterns) => patterns.find(module, steps),
         Field::Unknown => Lookup::Unknown,
     };
     match found {
@@ -296,8 +298,9 @@ mod tests {
 
     #[test]
     fn adapterhub_and_mlx_vlm_have_an_alpha_of_their_own() {
-        let scale =
-            |json| Config::of(Path::new("x"), &serde_json::from_str(json).unwrap()).unwrap().scale("m", 4);
+        let steps = Steps::new(&Limits::default());
+        let config = |json| Config::of(Path::new("x"), &serde_json::from_str(json).unwrap()).unwrap();
+        let scale = |json| config(json).scale("m", 4, &steps);
         let hub = scale(r#"{"config": {"architecture": "lora", "alpha": 8, "r": 4}, "name": "mrpc"}"#);
         assert_eq!(hub, Scale { alpha: Some(8.0), scaling: Some(2.0) });
         let vlm = scale(r#"{"rank": 4, "alpha": 16, "dropout": 0.0}"#);

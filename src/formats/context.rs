@@ -1,28 +1,29 @@
-//! The configs of an adapter, which are kept in a file of their own or in the metadata.
+//! The configs of a file, which are kept in a file of their own or in the metadata, and what its adapters share otherwise.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::error::{Fault, Result};
+use crate::formats::budget::Budget;
 use crate::formats::config::Config;
 use crate::formats::contents::Metadata;
 use crate::formats::lenient::Object;
-use crate::formats::limits::Limits;
-use crate::formats::patterns::Counts;
+use crate::formats::limits::{Limit, Limits};
+use crate::formats::patterns::Steps;
+use crate::formats::schemes::Claimed;
 use crate::names::FileNames;
 
 /// The configs that scalings and cuts go by.
 pub(super) struct Context<'a> {
-    /// Of the whole adapter.
+    /// Of the whole file.
     pub(super) config: Option<&'a Config>,
     /// In files of diffusers, for each component of the pipeline.
     pub(super) components: BTreeMap<String, Config>,
-    /// How many modules a file may make.
-    max_modules: usize,
-    /// The modules that are made of several in one tensor so far, or were asked for.
-    n_split: Cell<usize>,
-    /// What the names of all its modules say.
+    /// The work of matching the configs' patterns so far.
+    pub(super) steps: Steps,
+    /// The modules that are made so far.
+    pub(super) budget: Budget<'a>,
+    /// What the names of all modules of an adapter say.
     pub(super) names: FileNames,
 }
 
@@ -30,75 +31,55 @@ pub(super) struct Context<'a> {
 const COMPONENTS: &str = "lora_adapter_metadata";
 
 impl<'a> Context<'a> {
-    /// The adapter's config and those in the metadata of its file.
+    /// The file's config and those in its metadata, of components that these tensors are of.
     ///
     /// # Errors
     /// `Malformed` when a config in the metadata is not a JSON object, `Unsupported` when its method has no A and B, `Limit`
-    /// when it is too large.
+    /// when it is too large or there are too many regular expressions in all of them.
     pub(super) fn new(
         path: &Path,
         config: Option<&'a Config>,
         metadata: &Metadata,
-        limits: &Limits,
+        claimed: &[Claimed<'_>],
+        limits: &'a Limits,
     ) -> Result<Self> {
         let components = match metadata.get(COMPONENTS) {
-            Some(json) => components(path, json, limits)?,
+            Some(json) => components(path, json, claimed, limits)?,
             None => BTreeMap::new(),
         };
-        Ok(Self {
-            config,
-            components,
-            max_modules: limits.n_modules,
-            n_split: Cell::new(0),
-            names: FileNames::default(),
-        })
-    }
-
-    /// Fails when all configs together have too many patterns to match them with so many modules in reasonable time.
-    ///
-    /// # Errors
-    /// `Limit`.
-    pub(super) fn check_patterns(&self, n_modules: usize) -> Result<()> {
-        let configs = || self.config.into_iter().chain(self.components.values());
-        let Some(first) = configs().next() else { return Ok(()) };
-        let counts = configs().flat_map(Config::patterns).map(|patterns| patterns.counts()).sum::<Counts>();
-        counts.check(first.path(), n_modules)
-    }
-
-    /// Whether one more pair may be split into `n` modules, such as those of its experts. One that may not be is left whole;
-    /// the file is refused then, see [`Context::check_modules`].
-    pub(super) fn may_split(&self, n: usize) -> bool {
-        self.n_split.set(self.n_split.get().saturating_add(n));
-        self.n_split.get() <= self.max_modules
-    }
-
-    /// Fails when there are too many modules, or would be.
-    ///
-    /// # Errors
-    /// `Limit`.
-    pub(super) fn check_modules(&self, path: &Path, n_made: usize) -> Result<()> {
-        let n = n_made.max(self.n_split.get());
-        if n <= self.max_modules {
-            return Ok(());
-        }
-        let found = format!("{n} modules or more");
-        Err(Fault::new(found, format!("at most {}", self.max_modules)).at(path).limit())
+        let n_regexes = config.into_iter().chain(components.values()).map(Config::n_regexes).sum::<usize>();
+        let found = || format!("{n_regexes} regular expressions in rank_pattern or alpha_pattern");
+        limits.check(Limit::Regexes, n_regexes as u64, config.map_or(path, Config::path), found)?;
+        let (steps, budget) = (Steps::new(limits), Budget::new(limits));
+        Ok(Self { config, components, steps, budget, names: FileNames::default() })
     }
 }
 
 /// Configs in one object: `{"unet.r": 4, "unet.lora_alpha": 8, ...}`.
-fn components(path: &Path, json: &str, limits: &Limits) -> Result<BTreeMap<String, Config>> {
-    if json.len() as u64 > limits.config_bytes {
-        let fault = Fault::new(format!("{} bytes", json.len()), format!("at most {}", limits.config_bytes));
+fn components(
+    path: &Path,
+    json: &str,
+    claimed: &[Claimed<'_>],
+    limits: &Limits,
+) -> Result<BTreeMap<String, Config>> {
+    let n_bytes = json.len() as u64;
+    if n_bytes > limits.config_bytes {
+        let fault = limits.over(Limit::ConfigBytes, format!("{n_bytes} bytes"));
         return Err(fault.at(path).of(COMPONENTS).limit());
     }
     let flat: Object = serde_json::from_str(json).map_err(|error| {
         let found = format!("JSON that cannot be read ({error})");
         Fault::new(found, "an object").at(path).of(COMPONENTS).malformed()
     })?;
+    // A config takes far more memory than a few letters of text, of which a file may have millions.
+    let paths = claimed.iter().map(|one| (one.scheme.path)(&one.claim.module));
+    let there: HashSet<String> =
+        paths.filter_map(|path| path.split_once('.').map(|(front, _)| front.to_owned())).collect();
     let mut fields: BTreeMap<String, Object> = BTreeMap::new();
     for (key, value) in flat.0 {
-        if let Some((component, field)) = key.split_once('.') {
+        if let Some((component, field)) = key.split_once('.')
+            && there.contains(component)
+        {
             fields.entry(component.to_owned()).or_default().0.insert(field.to_owned(), value);
         }
     }

@@ -200,7 +200,7 @@ fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
     let names: Vec<String> = files.iter().map(name).collect();
     let own = folder::own(&names);
     let mut first_shards: BTreeSet<String> = BTreeSet::new();
-    let is_sharded = |whole: &str| names.iter().any(|name| shard(name).is_some_and(|(of, ..)| of == whole));
+    let sharded: BTreeSet<String> = names.iter().filter_map(|name| Some(shard(name)?.0)).collect();
     let mut candidates = vec![];
     for (file, name) in files.iter().zip(&names) {
         let whole = shard(name).map(|(whole, ..)| whole).or_else(|| indexed(name).map(str::to_owned));
@@ -211,7 +211,7 @@ fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
         };
         let is_left_out = match &whole {
             // The index stands for shards only where there are none.
-            Some(whole) if indexed(name).is_some() && is_sharded(whole) => true,
+            Some(whole) if indexed(name).is_some() && sharded.contains(whole) => true,
             Some(whole) => !first_shards.insert(whole.clone()),
             None => own.is_some() && !is_own && MODELS.iter().chain([&CONFIG]).any(|other| other == name),
         };

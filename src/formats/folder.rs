@@ -72,7 +72,7 @@ pub(super) enum Model {
 /// Finds the adapter's files; `None` for a folder that must be searched for one.
 ///
 /// # Errors
-/// `NotFound` when nothing is at the path, `Io` when the system refuses, those of [`Shards::of`].
+/// `NotFound` when nothing is at the path, `Io` when the system refuses, those of [`Shards::of_folder`].
 pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -81,16 +81,13 @@ pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
             let config = Some(path.join(CONFIG)).filter(|config| config.exists());
             let model = match own {
                 Own::File(name) => Model::File(path.join(name)),
-                Own::Shards(whole) => Model::Shards(Shards::of(path, &whole, None, &names, limits)?),
+                Own::Shards(whole) => Model::Shards(Shards::of_folder(path, &whole, &names, limits)?),
             };
             Ok(Some(Located { model, config }))
         }
         Ok(_) => {
             let model = match part_of(path) {
-                Some((whole, n)) => {
-                    let folder = folder_of(path);
-                    Model::Shards(Shards::of(folder, &whole, n, &names(folder)?, limits)?)
-                }
+                Some(whole) => Model::Shards(Shards::of_file(path, &whole, limits)?),
                 None => Model::File(path.to_owned()),
             };
             Ok(Some(Located { model, config: mlx_config(path) }))
@@ -100,18 +97,14 @@ pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
     }
 }
 
-/// The file that is cut into shards of which this is one, with their number, or the index.
-fn part_of(file: &Path) -> Option<(String, Option<u32>)> {
+/// The file that is cut into shards of which this is one, or the index.
+fn part_of(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;
     match shard(name) {
         Some((_, _, 1)) => None,
-        Some((whole, _, n)) => Some((whole, Some(n))),
-        None => indexed(name).map(|whole| (whole.to_owned(), None)),
+        Some((whole, ..)) => Some(whole),
+        None => indexed(name).map(str::to_owned),
     }
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The config next to a checkpoint of an MLX run (`0000100_adapters.safetensors`), which all checkpoints share. It has the

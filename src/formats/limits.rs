@@ -1,5 +1,12 @@
 //! How much a file may ask for, because a header of a few bytes can name any size.
 
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::error::{Error, Fault, Remedy, Result};
+use crate::text::quoted;
+
 /// What a file may ask for; more is an [`Error::Limit`](crate::Error::Limit).
 ///
 /// ```
@@ -12,8 +19,11 @@
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a header: the JSON of a safetensors file, the pickle of a torch file, all tensor names; 100 MiB.
+    /// Bytes of a header: the JSON of a safetensors file, the pickle of a torch file, the index of shards, all names of tensors,
+    /// all names of the modules that a tensor is split into; 100 MiB.
     pub header_bytes: u64,
+    /// Bytes of the name of a tensor; 4,096.
+    pub name_bytes: u64,
     /// Tensors in one file, or members of one archive; 1,000,000.
     pub n_tensors: usize,
     /// Steps of the pickle in a torch file, about forty for each tensor. Each takes a few dozen bytes while the file is
@@ -24,8 +34,15 @@ pub struct Limits {
     pub factor_bytes: u64,
     /// Bytes of an `adapter_config.json`, or of a config in the metadata of a file; 16 MiB.
     pub config_bytes: u64,
-    /// Modules of one adapter, of which a tensor may hold thousands (experts, groups of a fused weight). Each takes about a
-    /// kilobyte; 262,144.
+    /// Regular expressions in the `rank_pattern` and `alpha_pattern` of all configs of a file. Each takes some dozens of
+    /// kilobytes; 256.
+    pub n_regexes: usize,
+    /// Steps in which these are matched with names; 268,435,456, which take about a second.
+    pub regex_steps: u64,
+    /// Adapters in one file; 1,024.
+    pub n_adapters: usize,
+    /// Modules of all adapters of a file, of which a tensor may hold thousands (experts, groups of a fused weight). Each takes
+    /// about a kilobyte; 131,072.
     pub n_modules: usize,
 }
 
@@ -33,11 +50,174 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_bytes: 100 << 20,
+            name_bytes: 4096,
             n_tensors: 1_000_000,
             pickle_steps: 4 << 20,
             factor_bytes: 2 << 30,
             config_bytes: 16 << 20,
-            n_modules: 1 << 18,
+            n_regexes: 256,
+            regex_steps: 1 << 28,
+            n_adapters: 1024,
+            n_modules: 1 << 17,
         }
+    }
+}
+
+/// One of the [`Limits`], by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::header_bytes`].
+    HeaderBytes,
+    /// [`Limits::name_bytes`].
+    NameBytes,
+    /// [`Limits::n_tensors`].
+    Tensors,
+    /// [`Limits::pickle_steps`].
+    PickleSteps,
+    /// [`Limits::factor_bytes`].
+    FactorBytes,
+    /// [`Limits::config_bytes`].
+    ConfigBytes,
+    /// [`Limits::n_regexes`].
+    Regexes,
+    /// [`Limits::regex_steps`].
+    RegexSteps,
+    /// [`Limits::n_adapters`].
+    Adapters,
+    /// [`Limits::n_modules`].
+    Modules,
+}
+
+impl Limit {
+    /// Every limit.
+    pub const ALL: [Self; 10] = [
+        Self::HeaderBytes,
+        Self::NameBytes,
+        Self::Tensors,
+        Self::PickleSteps,
+        Self::FactorBytes,
+        Self::ConfigBytes,
+        Self::Regexes,
+        Self::RegexSteps,
+        Self::Adapters,
+        Self::Modules,
+    ];
+
+    /// Its name, such as `factor-bytes`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeaderBytes => "header-bytes",
+            Self::NameBytes => "name-bytes",
+            Self::Tensors => "tensors",
+            Self::PickleSteps => "pickle-steps",
+            Self::FactorBytes => "factor-bytes",
+            Self::ConfigBytes => "config-bytes",
+            Self::Regexes => "regexes",
+            Self::RegexSteps => "regex-steps",
+            Self::Adapters => "adapters",
+            Self::Modules => "modules",
+        }
+    }
+
+    /// Whether it is a number of bytes.
+    pub fn is_bytes(self) -> bool {
+        self.name().ends_with("bytes")
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Limit {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|limit| limit.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Fault::new(quoted(name), format!("one of {names}")).of("limit").invalid()
+        })
+    }
+}
+
+impl Limits {
+    /// What a limit allows at most.
+    pub fn get(&self, limit: Limit) -> u64 {
+        match limit {
+            Limit::HeaderBytes => self.header_bytes,
+            Limit::NameBytes => self.name_bytes,
+            Limit::Tensors => self.n_tensors as u64,
+            Limit::PickleSteps => self.pickle_steps as u64,
+            Limit::FactorBytes => self.factor_bytes,
+            Limit::ConfigBytes => self.config_bytes,
+            Limit::Regexes => self.n_regexes as u64,
+            Limit::RegexSteps => self.regex_steps,
+            Limit::Adapters => self.n_adapters as u64,
+            Limit::Modules => self.n_modules as u64,
+        }
+    }
+
+    /// Allows as much.
+    pub fn set(&mut self, limit: Limit, most: u64) {
+        let count = usize::try_from(most).unwrap_or(usize::MAX);
+        match limit {
+            Limit::HeaderBytes => self.header_bytes = most,
+            Limit::NameBytes => self.name_bytes = most,
+            Limit::Tensors => self.n_tensors = count,
+            Limit::PickleSteps => self.pickle_steps = count,
+            Limit::FactorBytes => self.factor_bytes = most,
+            Limit::ConfigBytes => self.config_bytes = most,
+            Limit::Regexes => self.n_regexes = count,
+            Limit::RegexSteps => self.regex_steps = most,
+            Limit::Adapters => self.n_adapters = count,
+            Limit::Modules => self.n_modules = count,
+        }
+    }
+
+    /// What is wrong with `found`, which is more than a limit allows.
+    pub(super) fn over(&self, limit: Limit, found: impl Into<String>) -> Fault {
+        let expected = format!("at most {}", self.get(limit));
+        Fault::new(found, expected).remedy(Remedy::RaiseLimit { name: limit.name() })
+    }
+
+    /// Fails for more than a limit allows, as `found` says it.
+    ///
+    /// # Errors
+    /// `Limit`, which names the file.
+    pub(super) fn check(
+        &self,
+        limit: Limit,
+        n: u64,
+        path: &Path,
+        found: impl FnOnce() -> String,
+    ) -> Result<()> {
+        if n <= self.get(limit) { Ok(()) } else { Err(self.over(limit, found()).at(path).limit()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_set_and_read_by_its_own_name() {
+        for (n, limit) in (7..).zip(Limit::ALL) {
+            let mut limits = Limits::default();
+            limits.set(limit.name().parse().unwrap(), n);
+            assert_eq!(limits.get(limit), n, "{limit}");
+            let others = Limit::ALL.into_iter().filter(|other| *other != limit);
+            for other in others {
+                assert_eq!(limits.get(other), Limits::default().get(other), "{limit} and {other}");
+            }
+        }
+        let error = "no".parse::<Limit>().unwrap_err().to_string();
+        assert!(
+            error.starts_with("limit: found `no`, expected one of header-bytes, name-bytes, "),
+            "{error}"
+        );
     }
 }

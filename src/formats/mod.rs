@@ -1,5 +1,6 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
+mod budget;
 mod config;
 mod containers;
 mod contents;
@@ -7,6 +8,7 @@ mod context;
 mod digest;
 mod discover;
 mod dtype;
+mod ends;
 #[cfg(feature = "scan")]
 mod factor_digest;
 mod folder;
@@ -26,6 +28,7 @@ mod schemes;
 mod shards;
 mod source;
 mod stored_file;
+mod targets;
 mod tensor;
 mod training;
 mod unread;
@@ -43,7 +46,7 @@ pub use discover::{Discovered, discover};
 pub(crate) use factor_digest::blake3;
 #[cfg(feature = "cli")]
 pub(crate) use folder::is_adapter_folder;
-pub use limits::Limits;
+pub use limits::{Limit, Limits};
 pub use options::OpenOptions;
 pub(crate) use run::run_and_step;
 
@@ -53,7 +56,7 @@ use crate::formats::config::Config;
 use crate::formats::contents::Contents;
 use crate::formats::folder::{Located, Model};
 use crate::formats::litgpt::LitGpt;
-use crate::formats::modules::adapter_names;
+use crate::formats::modules::Which;
 use crate::formats::shards::Shards;
 use crate::text::quoted;
 
@@ -200,17 +203,16 @@ impl OpenOptions {
     ) -> Result<Vec<Adapter>> {
         let Files { label, sources, file_format, contents } = files;
         let (base_model, training) = training::training(config, &contents);
-        let names = match (&self.adapter_name, all) {
-            (Some(name), _) => vec![Some(name.clone())],
-            (None, true) => adapter_names(label, &contents)?,
-            (None, false) => vec![None],
+        let which = match (&self.adapter_name, all) {
+            (Some(name), _) => Which::Named(name),
+            (None, true) => Which::Every,
+            (None, false) => Which::Only,
         };
-        let adapter = |name: Option<String>| {
-            let read = modules::read(label, &contents, config, name.as_deref(), &self.limits)?;
-            let mut modules: Vec<_> = read.modules.into_iter().map(Arc::new).collect();
-            // It is collected in the place of the modules, which is dozens of times as large.
-            modules.shrink_to_fit();
-            Ok(Adapter {
+        let read = modules::read(label, &contents, config, which, &self.limits)?;
+        let adapter = |mut read: modules::Read| {
+            // It was made by doubling.
+            read.modules.shrink_to_fit();
+            Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
                 training: training.clone(),
@@ -218,14 +220,14 @@ impl OpenOptions {
                 method: read.method,
                 file_format,
                 adapter_name: read.adapter_name,
-                modules,
+                modules: read.modules,
                 unread: read.unread,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
                 n_turned: read.n_turned,
                 sources: sources.clone(),
-            })
+            }
         };
-        names.into_iter().map(adapter).collect()
+        Ok(read.into_iter().map(adapter).collect())
     }
 }

@@ -3,25 +3,29 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::adapter::{Method, Module, NamingScheme, UnreadPart};
 use crate::error::Result;
 use crate::formats::config::{Config, Scale};
 use crate::formats::contents::Contents;
 use crate::formats::context::Context;
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::pairs::{self, Pairs};
-use crate::formats::schemes::{self, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module};
+use crate::formats::schemes::{
+    self, Chosen, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module,
+};
 use crate::formats::unread;
 use crate::names::{FileNames, natural_cmp};
 
-/// What the names and shapes of a file's tensors make.
+/// What the names and shapes of a file's tensors make of an adapter.
+#[derive(Clone)]
 pub(super) struct Read {
     pub(super) naming_scheme: NamingScheme,
     pub(super) method: Method,
     pub(super) adapter_name: Option<String>,
     /// In natural order of the names, each name once.
-    pub(super) modules: Vec<Module>,
+    pub(super) modules: Vec<Arc<Module>>,
     /// What of the update is not read.
     pub(super) unread: Vec<UnreadPart>,
     /// Tensors that belong to no module and to no update: classifiers, token vectors, biases.
@@ -32,65 +36,108 @@ pub(super) struct Read {
     pub(super) n_turned: usize,
 }
 
-/// Reads the adapter with this name, or the only one.
+impl Read {
+    /// What is the same for all adapters of a file.
+    fn of_file(naming_scheme: NamingScheme, unread: Vec<UnreadPart>, n_other: usize) -> Self {
+        Self {
+            naming_scheme,
+            method: Method::Lora,
+            adapter_name: None,
+            modules: vec![],
+            unread,
+            n_other,
+            n_magnitudes: 0,
+            n_turned: 0,
+        }
+    }
+}
+
+/// Which of the adapters of a file are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// The only one.
+    Only,
+    /// The one of this name, or the only one of a file without names.
+    Named(&'a str),
+    /// All of them.
+    Every,
+}
+
+/// Reads adapters of a file: at least one.
 ///
 /// # Errors
-/// As [`schemes::claim`], [`schemes::choose`], [`pairs::pairs`] and [`Context::new`]; `Malformed` when MLX's config has
-/// another rank than its tensors; `Limit` for too many patterns or modules.
+/// As [`schemes::claim`], [`schemes::choose`], [`schemes::each`], [`pairs::pairs`] and [`Context::new`]; `Malformed` when MLX's
+/// config has another rank than its tensors; `Limit` for too many modules, or for patterns that take too long to match.
 pub(super) fn read(
     path: &Path,
     contents: &Contents,
     config: Option<&Config>,
-    name: Option<&str>,
+    which: Which<'_>,
+    limits: &Limits,
+) -> Result<Vec<Read>> {
+    let Claims { naming_scheme, claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
+    let unread = unread::unread(&contents.tensors, &unclaimed);
+    let n_other = unclaimed.len() - unread.iter().map(|one| one.n_tensors).sum::<usize>();
+    let mut context = Context::new(path, config, &contents.metadata, &claimed, limits)?;
+    let chosen = match which {
+        Which::Only => vec![schemes::choose(path, claimed, None)?],
+        Which::Named(name) => vec![schemes::choose(path, claimed, Some(name))?],
+        Which::Every => schemes::each(path, claimed, limits)?,
+    };
+    // Each adapter lists them.
+    let n_unread = unread.len() as u64 * chosen.len() as u64;
+    let found = || format!("{n_unread} parts of {} adapters that are not read", chosen.len());
+    limits.check(Limit::Tensors, n_unread, path, found)?;
+    let of_file = Read::of_file(naming_scheme, unread, n_other);
+    let read = |chosen: Chosen<'_>| adapter(path, of_file.clone(), chosen, &mut context, limits);
+    chosen.into_iter().map(read).collect()
+}
+
+/// One of them, from what is the same for all.
+fn adapter(
+    path: &Path,
+    of_file: Read,
+    Chosen { name, claimed }: Chosen<'_>,
+    context: &mut Context<'_>,
     limits: &Limits,
 ) -> Result<Read> {
-    let Claims { naming_scheme, mut claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
-    let mut unread = unread::unread(&contents.tensors, &unclaimed);
-    let n_other = unclaimed.len() - unread.iter().map(|one| one.n_tensors).sum::<usize>();
-    let adapter_name = schemes::choose(path, &mut claimed, name)?;
-    let method = method(&claimed, config);
-    let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
-    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, config, limits)?;
+    let Pairs { pairs, unread, first_error } = pairs::pairs(path, &claimed, context, limits)?;
     if let (true, Some(error)) = (pairs.is_empty(), first_error) {
         return Err(error);
     }
-    unread.extend(of_modules);
-    unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    let mut context = Context::new(path, config, &contents.metadata, limits)?;
+    let mut read = Read {
+        method: method(&claimed, context.config),
+        adapter_name: name,
+        n_magnitudes: claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count(),
+        ..of_file
+    };
+    read.unread.extend(unread);
+    read.unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     context.names = FileNames::of(pairs.iter().map(|(_, pair)| pair.weight()));
-    context.check_patterns(pairs.len())?;
-    check_ranks(path, &context, &pairs)?;
-    let mut modules = Vec::with_capacity(pairs.len());
-    let mut n_turned = 0;
+    check_ranks(path, context, &pairs)?;
     for (scheme, pair) in pairs {
-        for pair in (scheme.experts)(pair, &context) {
-            let Scale { alpha, scaling } = (scheme.scaling)(&pair, &context);
+        for pair in (scheme.experts)(pair, context) {
+            let Scale { alpha, scaling } = (scheme.scaling)(&pair, context);
             let is_turned = pair.is_turned;
-            let parts = (scheme.cut)(pair, &context);
-            n_turned += if is_turned { parts.len() } else { 0 };
-            modules.extend(parts.into_iter().map(|pair| Module {
-                name: context.names.canonical(pair.weight()),
-                original: pair.original,
-                a: pair.a,
-                b: pair.b,
-                alpha,
-                scaling: scaling.map(|scaling| scaling * pair.rescaled),
+            let parts = (scheme.cut)(pair, context);
+            read.n_turned += if is_turned { parts.len() } else { 0 };
+            read.modules.extend(parts.into_iter().map(|pair| {
+                Arc::new(Module {
+                    name: context.names.canonical(pair.weight()),
+                    original: pair.original,
+                    a: pair.a,
+                    b: pair.b,
+                    alpha,
+                    scaling: scaling.map(|scaling| scaling * pair.rescaled),
+                })
             }));
         }
-        context.check_modules(path, modules.len())?;
+        context.budget.check(path)?;
+        context.steps.check(path, limits)?;
     }
-    keep_originals(&mut modules);
-    modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-    Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes, n_turned })
-}
-
-/// The names of the adapters in a file, one `None` if tensors have none.
-///
-/// # Errors
-/// As [`schemes::claim`].
-pub(super) fn adapter_names(path: &Path, contents: &Contents) -> Result<Vec<Option<String>>> {
-    let claims = schemes::claim(path, &contents.tensors)?;
-    Ok(schemes::adapters(&claims.claimed).into_iter().map(|name| name.map(str::to_owned)).collect())
+    keep_originals(&mut read.modules);
+    read.modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
+    Ok(read)
 }
 
 /// Checks transposed factors against the rank in MLX's config, since square ones fit both ways round.
@@ -135,21 +182,27 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
 const MAX_ROUNDS: usize = 8;
 
 /// Gives modules that would share a name the names that the file has for them.
-fn keep_originals(modules: &mut [Module]) {
+fn keep_originals(modules: &mut [Arc<Module>]) {
     for _ in 0..MAX_ROUNDS {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for module in modules.iter() {
             *counts.entry(&module.name).or_default() += 1;
         }
-        let is_shared = |module: &Module| counts[module.name.as_str()] > 1 && module.name != module.original;
+        let is_shared =
+            |module: &Arc<Module>| counts[module.name.as_str()] > 1 && module.name != module.original;
         let shared: Vec<bool> = modules.iter().map(is_shared).collect();
         if !shared.contains(&true) {
             return;
         }
         for (module, _) in modules.iter_mut().zip(shared).filter(|(_, shared)| *shared) {
-            module.name.clone_from(&module.original);
+            take_original(module);
         }
     }
     // The originals are all different.
-    modules.iter_mut().for_each(|module| module.name.clone_from(&module.original));
+    modules.iter_mut().for_each(take_original);
+}
+
+fn take_original(module: &mut Arc<Module>) {
+    let module = Arc::make_mut(module);
+    module.name.clone_from(&module.original);
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
 use crate::formats::config::Config;
+use crate::formats::context::Context;
 use crate::formats::limits::Limits;
 use crate::formats::other_forms;
 use crate::formats::schemes::{
@@ -33,7 +34,7 @@ pub(super) struct Pairs {
 pub(super) fn pairs(
     path: &Path,
     claimed: &[Claimed<'_>],
-    config: Option<&Config>,
+    context: &Context<'_>,
     limits: &Limits,
 ) -> Result<Pairs> {
     let all = tensors_by_module(claimed);
@@ -47,20 +48,16 @@ pub(super) fn pairs(
             factors.insert(module, [parts.a, parts.b]);
         }
     }
-    let file = FileFacts {
-        path,
-        limits,
-        config,
-        orientations: Orientations::of(factors.values().copied()),
-        factors,
-    };
+    let orientations = Orientations::of(factors.values().copied());
+    let file = FileFacts { path, limits, context, orientations, factors };
 
     let mut read = Pairs::default();
     let mut scalars = Scalars::default();
     for (module, update, tensors) in modules {
         let made = update.and_then(|update| match update {
-            Update::Factors(parts) => file.pairs(module, &parts, read.pairs.len()),
+            Update::Factors(parts) => file.pairs(module, &parts),
             Update::OfOtherForm(scheme, pair) => {
+                file.count(1, module)?;
                 read.unread.extend(other_forms::unread(&pair));
                 Ok(vec![(scheme, *pair)])
             }
@@ -167,7 +164,7 @@ impl<'a> Parts<'a> {
 struct FileFacts<'a> {
     path: &'a Path,
     limits: &'a Limits,
-    config: Option<&'a Config>,
+    context: &'a Context<'a>,
     orientations: Orientations,
     /// A and B of every module that has both.
     factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
@@ -178,16 +175,13 @@ impl FileFacts<'_> {
     ///
     /// # Errors
     /// `Malformed` when the factors do not fit together, `Limit` for too many modules; those of [`Layout::factors`].
-    fn pairs(
-        &self,
-        module: &str,
-        parts: &Parts<'_>,
-        n_before: usize,
-    ) -> Result<Vec<(&'static Scheme, Pair)>, NotRead> {
+    fn pairs(&self, module: &str, parts: &Parts<'_>) -> Result<Vec<(&'static Scheme, Pair)>, NotRead> {
         let Parts { a, b, e } = *parts;
         let scheme = a.scheme;
-        if let Some(stack) = Stack::of(scheme.layout, [a.stored, b.stored]) {
-            self.check_n_modules(n_before as u64 + stack.n_experts).map_err(because(UNREADABLE))?;
+        let stack = Stack::of(scheme.layout, [a.stored, b.stored]);
+        let n = stack.as_ref().map_or(1, |stack| stack.n_experts);
+        self.count(n, module)?;
+        if let Some(stack) = stack {
             let expert = |expert| Ok((scheme, self.expert(module, [a, b], &stack, expert)?));
             return (0..stack.n_experts).map(expert).collect::<Result<_>>().map_err(because(UNREADABLE));
         }
@@ -195,12 +189,21 @@ impl FileFacts<'_> {
         Ok(vec![(scheme, pair)])
     }
 
+    /// Counts modules before they are made.
+    ///
+    /// # Errors
+    /// `Limit` for too many.
+    fn count(&self, n: u64, module: &str) -> Result<(), NotRead> {
+        let budget = &self.context.budget;
+        if budget.may_make(n, module.len()) { Ok(()) } else { budget.check(self.path).map_err(because(UNREADABLE)) }
+    }
+
     fn pair(&self, module: &str, [a, b]: [&Claimed<'_>; 2], e: Option<&Claimed<'_>>) -> Result<Pair> {
         let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
         let stored = [a.stored, b.stored];
         let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
         let q_rows = schemes::output_of(module)
-            .and_then(|output| self.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output)));
+            .and_then(|output| self.context.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output)));
         self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
         if let Some(e) = e {
             factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;
@@ -211,7 +214,7 @@ impl FileFacts<'_> {
     }
 
     fn enabled(&self) -> Option<&[bool]> {
-        self.config.and_then(Config::enable_lora)
+        self.context.config.and_then(Config::enable_lora)
     }
 
     fn columns_of_a(&self, module: &str) -> Option<usize> {
@@ -223,7 +226,7 @@ impl FileFacts<'_> {
     /// Fails when A stacks groups that cannot be told apart in B.
     fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
         let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
-        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, self.enabled()).is_some() {
+        if a.rows == b.cols || schemes::can_cut(module, a.rows / b.cols, sizes, self.enabled()) {
             return Ok(());
         }
         let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
@@ -250,16 +253,6 @@ impl FileFacts<'_> {
         let (a, b) = Layout::Loose.factors(self.path, module, stored, orientation, self.limits)?;
         let is_turned = orientation != Layout::Loose.usual();
         Ok(Pair { is_turned, ..Pair::new(format!("{module}.{expert}"), in_model, [a, b]) })
-    }
-
-    /// # Errors
-    /// `Limit` for too many modules.
-    fn check_n_modules(&self, n: u64) -> Result<()> {
-        let most = self.limits.n_modules;
-        if n <= most as u64 {
-            return Ok(());
-        }
-        Err(Fault::new(format!("{n} modules"), format!("at most {most}")).at(self.path).limit())
     }
 }
 

@@ -1,12 +1,12 @@
 //! PEFT's `rank_pattern` and `alpha_pattern`: numbers for the modules whose name a key matches.
 //!
 //! PEFT takes the first key that matches as the regular expression `(.*\.)?(KEY)$`. Plain keys are compared as text, where an
-//! unescaped dot is a dot. A regular expression that the engine here does not support (a look-around) makes the number
-//! "not known", because a guess would be a wrong number.
+//! unescaped dot is a dot, and looked up however many there are. A regular expression that the engine here does not support (a
+//! look-around) makes the number "not known", because a guess would be a wrong number.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
-use std::iter::Sum;
-use std::ops::Add;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -15,21 +15,20 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::formats::ends::Ends;
 use crate::formats::lenient::number;
+use crate::formats::limits::{Limit, Limits};
 
-/// Pattern keys times modules: real adapters with a key for each module stay under a million.
-const MAX_COMPARISONS: usize = 1 << 24;
-
-/// The same for regular expressions, which take longer.
-const MAX_REGEX_COMPARISONS: usize = 1 << 15;
-
-/// Regular expressions of one file: each takes up to a millisecond to compile.
-const MAX_REGEXES: usize = 1 << 10;
-
-/// Regular expressions longer than this are not tried, nor any on longer names, nor those that count to thousands.
+/// Regular expressions longer than this are not tried, nor any on longer names.
 const MAX_REGEX_BYTES: usize = 300;
-const MAX_REGEX_PROGRAM_BYTES: usize = 64 << 10;
+
+/// The sizes of program that a regular expression is compiled within: the first in which it fits. One that counts to hundreds
+/// fits in none and is not tried.
+const PROGRAM_BYTES: [usize; 5] = [1 << 10, 2 << 10, 4 << 10, 8 << 10, 16 << 10];
+
+/// Bytes of a program for each of its states, at least: matching sees each state for each byte of a name.
+const STATE_BYTES: u64 = 24;
 
 /// What the patterns have for a module.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,114 +40,175 @@ pub(super) enum Lookup {
     Unknown,
 }
 
-/// Keys with their numbers, in the file's order; `None` for a number that cannot be read.
+/// Keys with their numbers; of those that match a name, the first of the file counts.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(Vec<(Key, Option<f64>)>);
+pub(super) struct Patterns {
+    /// In the file's order; `None` for a number that cannot be read.
+    values: Vec<Option<f64>>,
+    /// The places of keys that match this name, and any that ends with a dot and this name.
+    ends: Ends<First>,
+    /// The places of keys that match only this name.
+    wholes: HashMap<String, First>,
+    /// The other keys, with their places.
+    regexes: Vec<(usize, Pattern)>,
+}
 
-/// How many keys there are, and how many of them are regular expressions.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
-    n_keys: usize,
-    n_regexes: usize,
+/// The first place of a key that may be there twice.
+#[derive(Debug, Clone, Copy)]
+struct First(usize);
+
+impl Default for First {
+    fn default() -> Self {
+        Self(usize::MAX)
+    }
+}
+
+impl First {
+    fn add(&mut self, place: usize) {
+        self.0 = self.0.min(place);
+    }
+}
+
+/// A regular expression: its text, and what it is compiled to when it is first tried; `None` for one that cannot be.
+#[derive(Debug)]
+struct Pattern {
+    text: String,
+    program: OnceLock<Option<Program>>,
 }
 
 #[derive(Debug)]
-enum Key {
-    /// Matches this name, and any that ends with a dot and this name.
-    End(String),
-    /// Matches only this name.
-    Whole(String),
-    /// Its text, and what it is compiled to when it is first tried; `None` for one that cannot be.
-    Regex(String, OnceLock<Option<Regex>>),
+struct Program {
+    regex: Regex,
+    n_states: u64,
 }
 
-impl Key {
-    fn parse(written: &str) -> Self {
+/// Counts the steps in which the patterns of a file are matched.
+#[derive(Debug)]
+pub(super) struct Steps {
+    n: Cell<u64>,
+    most: u64,
+}
+
+impl Steps {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { n: Cell::new(0), most: limits.regex_steps }
+    }
+
+    /// Counts steps before they are made; false where they are too many.
+    fn spend(&self, n: u64) -> bool {
+        self.n.set(self.n.get().saturating_add(n));
+        self.n.get() <= self.most
+    }
+
+    /// Fails where more would have been needed than the limits allow.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub(super) fn check(&self, path: &Path, limits: &Limits) -> Result<()> {
+        let found = || format!("{} steps or more to match rank_pattern or alpha_pattern", self.n.get());
+        limits.check(Limit::RegexSteps, self.n.get(), path, found)
+    }
+}
+
+impl Pattern {
+    fn program(&self) -> Option<&Program> {
+        self.program.get_or_init(|| self.compiled()).as_ref()
+    }
+
+    fn compiled(&self) -> Option<Program> {
+        if self.text.len() > MAX_REGEX_BYTES {
+            return None;
+        }
+        // Python's `match` starts at the front.
+        let text = format!(r"^(?:.*\.)?(?:{})$", without_groups(&self.text));
+        PROGRAM_BYTES.into_iter().find_map(|n_bytes| {
+            let regex = RegexBuilder::new(&text).size_limit(n_bytes).build().ok()?;
+            Some(Program { regex, n_states: n_bytes as u64 / STATE_BYTES })
+        })
+    }
+
+    /// Whether the module's name matches; `None` if that is not known.
+    fn matches(&self, module: &str, steps: &Steps) -> Option<bool> {
+        let program = self.program().filter(|_| module.len() <= MAX_REGEX_BYTES)?;
+        steps.spend(program.n_states * (module.len() as u64 + 1)).then(|| program.regex.is_match(module))
+    }
+}
+
+/// The expression with groups that remember nothing: what they would remember takes memory for each state of each group.
+fn without_groups(regex: &str) -> String {
+    let mut text = String::with_capacity(regex.len() + 16);
+    let (mut is_escaped, mut in_class) = (false, false);
+    let mut rest = regex;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        text.push(c);
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            // A bracket that closes nothing is one of the characters.
+            '[' if !in_class => {
+                in_class = true;
+                let first = ["^]", "]"].into_iter().find(|first| rest.starts_with(first)).unwrap_or_default();
+                text.push_str(first);
+                rest = &rest[first.len()..];
+            }
+            ']' => in_class = false,
+            '(' if !in_class => {
+                let name = rest.strip_prefix("?P<").or_else(|| rest.strip_prefix("?<"));
+                let named =
+                    name.filter(|name| !name.starts_with(['=', '!'])).and_then(|name| name.split_once('>'));
+                if let Some((_, inner)) = named {
+                    rest = inner;
+                }
+                if named.is_some() || !rest.starts_with('?') {
+                    text.push_str("?:");
+                }
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+impl Patterns {
+    fn add(&mut self, written: &str, value: Option<f64>) {
+        let place = self.values.len();
+        self.values.push(value);
         let text = written.replace("\\.", ".");
         let name = text.strip_suffix('$').unwrap_or(&text);
         let (name, is_whole) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
         let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
-        match is_plain {
-            false => Self::Regex(written.to_owned(), OnceLock::new()),
-            true if is_whole => Self::Whole(name.to_owned()),
-            true => Self::End(name.to_owned()),
-        }
-    }
-
-    /// Whether the module's name matches; `None` if that is not known.
-    fn matches(&self, module: &str) -> Option<bool> {
-        match self {
-            Self::End(end) => {
-                let front = module.strip_suffix(end.as_str());
-                Some(front.is_some_and(|front| front.is_empty() || front.ends_with('.')))
-            }
-            Self::Whole(name) => Some(module == name),
-            Self::Regex(text, regex) => {
-                let regex = regex.get_or_init(|| Self::regex(text)).as_ref();
-                Some(regex.filter(|_| module.len() <= MAX_REGEX_BYTES)?.is_match(module))
+        match (is_plain, is_whole) {
+            (true, true) => self.wholes.entry(name.to_owned()).or_default().add(place),
+            (true, false) => self.ends.entry(name.to_owned()).add(place),
+            (false, _) => {
+                self.regexes.push((place, Pattern { text: written.to_owned(), program: OnceLock::new() }));
             }
         }
     }
 
-    fn regex(key: &str) -> Option<Regex> {
-        // Python's `match` starts at the front.
-        let mut builder = RegexBuilder::new(&format!(r"^(?:.*\.)?(?:{key})$"));
-        let builder = builder.size_limit(MAX_REGEX_PROGRAM_BYTES);
-        (key.len() <= MAX_REGEX_BYTES).then(|| builder.build().ok())?
-    }
-}
-
-impl Counts {
-    /// Fails when there are too many keys to match them with so many modules in reasonable time, before any is compiled.
-    ///
-    /// # Errors
-    /// `Limit`.
-    pub(super) fn check(self, path: &Path, n_modules: usize) -> Result<()> {
-        let fault = |found: String, expected: String| Err(Fault::new(found, expected).at(path).limit());
-        if self.n_regexes > MAX_REGEXES {
-            let found = format!("{} regular expressions in rank_pattern or alpha_pattern", self.n_regexes);
-            return fault(found, format!("at most {MAX_REGEXES}"));
-        }
-        for (n, max) in [(self.n_keys, MAX_COMPARISONS), (self.n_regexes, MAX_REGEX_COMPARISONS)] {
-            if n.saturating_mul(n_modules) > max {
-                let found = format!("{n} keys in rank_pattern or alpha_pattern");
-                return fault(found, format!("at most {} for {n_modules} modules", max / n_modules));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Add for Counts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { n_keys: self.n_keys + other.n_keys, n_regexes: self.n_regexes + other.n_regexes }
-    }
-}
-
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), Add::add)
-    }
-}
-
-impl Patterns {
-    pub(super) fn counts(&self) -> Counts {
-        let n_regexes = self.0.iter().filter(|(key, _)| matches!(key, Key::Regex(..))).count();
-        Counts { n_keys: self.0.len(), n_regexes }
+    /// Keys that have to be matched as regular expressions.
+    pub(super) fn n_regexes(&self) -> usize {
+        self.regexes.len()
     }
 
     /// The number of the first key that matches.
-    pub(super) fn find(&self, module: &str) -> Lookup {
-        for (key, value) in &self.0 {
-            match key.matches(module) {
-                Some(true) => return value.map_or(Lookup::Unknown, Lookup::Value),
+    pub(super) fn find(&self, module: &str, steps: &Steps) -> Lookup {
+        let Some(ends) = self.ends.of(module) else { return Lookup::Unknown };
+        let plain = ends.chain(self.wholes.get(module)).map(|first| first.0).min();
+        let before = |place: usize| plain.is_none_or(|plain| place < plain);
+        for (place, pattern) in self.regexes.iter().take_while(|(place, _)| before(*place)) {
+            match pattern.matches(module, steps) {
+                Some(true) => return self.value(*place),
                 Some(false) => {}
                 None => return Lookup::Unknown,
             }
         }
-        Lookup::Absent
+        plain.map_or(Lookup::Absent, |place| self.value(place))
+    }
+
+    fn value(&self, place: usize) -> Lookup {
+        self.values.get(place).copied().flatten().map_or(Lookup::Unknown, Lookup::Value)
     }
 }
 
@@ -165,14 +225,14 @@ impl<'de> Deserialize<'de> for Patterns {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Patterns, M::Error> {
-                let mut pairs = Vec::new();
+                let mut patterns = Patterns::default();
                 while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     // AdaLoRA has masks of the directions that it kept, which the stored factors show too.
                     if !value.get().starts_with('[') {
-                        pairs.push((Key::parse(&key), number(value.get())));
+                        patterns.add(&key, number(value.get()));
                     }
                 }
-                Ok(Patterns(pairs))
+                Ok(patterns)
             }
         }
 
@@ -185,7 +245,7 @@ mod tests {
     use super::*;
 
     fn found(json: &str, module: &str) -> Lookup {
-        serde_json::from_str::<Patterns>(json).unwrap().find(module)
+        serde_json::from_str::<Patterns>(json).unwrap().find(module, &Steps::new(&Limits::default()))
     }
 
     #[test]
@@ -237,23 +297,53 @@ mod tests {
         assert!(serde_json::from_str::<Patterns>(r#"["q"]"#).is_err());
     }
 
+    fn patterns(keys: impl Iterator<Item = String>) -> Patterns {
+        let keys: Vec<String> = keys.map(|key| format!(r#""{key}": 1"#)).collect();
+        serde_json::from_str(&format!("{{{}}}", keys.join(","))).unwrap()
+    }
+
     #[test]
-    fn regular_expressions_are_counted_before_any_is_compiled() {
-        let keys: Vec<String> = (0..=MAX_REGEXES).map(|n| format!(r#""(q|k{n})": 1"#)).collect();
-        let patterns: Patterns = serde_json::from_str(&format!("{{{}}}", keys.join(","))).unwrap();
-        let is_compiled =
-            |(key, _): &(Key, Option<f64>)| matches!(key, Key::Regex(_, regex) if regex.get().is_some());
-        let error = patterns.counts().check(Path::new("x"), 1).unwrap_err();
-        let found =
-            "x: found 1025 regular expressions in rank_pattern or alpha_pattern, expected at most 1024";
-        assert_eq!(error.to_string(), found);
-        assert!(!patterns.0.iter().any(is_compiled));
-        let fewer: Patterns = serde_json::from_str(&format!("{{{}}}", keys[1..].join(","))).unwrap();
-        fewer.counts().check(Path::new("x"), 1).unwrap();
-        // The sum over all configs of a file counts.
-        assert!((fewer.counts() + fewer.counts()).check(Path::new("x"), 1).is_err());
-        assert!(fewer.counts().check(Path::new("x"), 33).is_err());
-        assert_eq!(fewer.find("q"), Lookup::Value(1.0));
-        assert_eq!(fewer.0.iter().filter(|one| is_compiled(one)).count(), 1);
+    fn a_regular_expression_is_compiled_when_it_is_tried_and_not_before() {
+        let patterns = patterns((0..100).map(|n| format!("(q|k{n})")));
+        let n_compiled =
+            || patterns.regexes.iter().filter(|(_, pattern)| pattern.program.get().is_some()).count();
+        assert_eq!((patterns.n_regexes(), n_compiled()), (100, 0));
+        assert_eq!(patterns.find("q", &Steps::new(&Limits::default())), Lookup::Value(1.0));
+        assert_eq!(n_compiled(), 1);
+    }
+
+    #[test]
+    fn plain_keys_take_no_steps_and_regular_expressions_as_many_as_are_counted_before() {
+        let limits = Limits { regex_steps: 1000, ..Limits::default() };
+        let (plain, steps) = (patterns((0..1000).map(|n| format!("h.{n}.q"))), Steps::new(&limits));
+        (0..1000).for_each(|n| assert_eq!(plain.find(&format!("x.h.{n}.q"), &steps), Lookup::Value(1.0)));
+        assert_eq!((plain.n_regexes(), steps.n.get()), (0, 0));
+        let several = patterns((0..1000).map(|n| format!("x{n}|y")));
+        assert_eq!(several.find("z", &steps), Lookup::Unknown);
+        assert!(several.regexes.iter().filter(|(_, one)| one.program.get().is_some()).count() < 20);
+        let error = steps.check(Path::new("x"), &limits).unwrap_err().to_string();
+        let found = format!(
+            "x: found {} steps or more to match rank_pattern or alpha_pattern, expected at most 1000",
+            steps.n.get()
+        );
+        assert_eq!(error, found);
+    }
+
+    #[test]
+    fn groups_remember_nothing() {
+        for (regex, expected) in [
+            ("(q|(k))+", "(?:q|(?:k))+"),
+            (r"\(q\)", r"\(q\)"),
+            ("[(](?:q)(?!k)", "[(](?:q)(?!k)"),
+            (r"[\](](q)", r"[\](](?:q)"),
+            ("[](](q)[^](](k)", "[](](?:q)[^](](?:k)"),
+            ("(?P<a>q)(?<b>k)(?<=v)", "(?:q)(?:k)(?<=v)"),
+        ] {
+            assert_eq!(without_groups(regex), expected);
+        }
+        // Each group would take memory in each state of the program.
+        let many = format!("{}[a-z]{{60}}", "()".repeat(100));
+        let pattern = Pattern { text: many, program: OnceLock::new() };
+        assert_eq!(pattern.matches(&"a".repeat(60), &Steps::new(&Limits::default())), Some(true));
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::text::{quoted, some_of};
 
 /// What the name of an index ends with, after the name that the whole file would have.
@@ -50,18 +50,31 @@ struct Index {
 }
 
 impl Shards {
-    /// The shards of `whole` in a folder with these names, by its index, else by their names: those of as many as `n`, if the user
-    /// named one.
+    /// The shards of `whole` in a folder with these names, by its index, else by their names.
     ///
     /// # Errors
     /// `Malformed` for an index that is not one or leads out of the folder, `Invalid` for shards of two saves, `Limit` when the
     /// index is too large, `Io`.
-    pub(super) fn of(
+    pub(super) fn of_folder(folder: &Path, whole: &str, names: &[String], limits: &Limits) -> Result<Self> {
+        Self::of(folder, whole, limits, || by_name(folder, whole, names))
+    }
+
+    /// The shards that a file belongs to, one of them or the index of `whole`. Looks only for these, since the folder may have
+    /// thousands of others.
+    ///
+    /// # Errors
+    /// As [`Shards::of_folder`].
+    pub(super) fn of_file(file: &Path, whole: &str, limits: &Limits) -> Result<Self> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Self::of(folder, whole, limits, || Ok(beside(folder, &name)))
+    }
+
+    fn of(
         folder: &Path,
         whole: &str,
-        n: Option<u32>,
-        names: &[String],
         limits: &Limits,
+        without_index: impl FnOnce() -> Result<Found>,
     ) -> Result<Self> {
         let path = folder.join(format!("{whole}{INDEX}"));
         let index = match path.symlink_metadata().is_ok() {
@@ -75,7 +88,7 @@ impl Shards {
                 let missing = all.iter().find(|name| !is_there(name)).map(|name| (path, (**name).clone()));
                 (all.into_iter().filter(|name| is_there(name)).cloned().collect(), missing)
             }
-            None => by_name(folder, whole, n, names)?,
+            None => without_index()?,
         };
         let missing = missing.map(|(path, name)| {
             let fault = Fault::new(format!("no shard {}", quoted(&name)), "every shard next to the others");
@@ -114,8 +127,21 @@ impl Shards {
 /// The names of shards that are there, and the first that is missing, with what says that it should be there.
 type Found = (Vec<String>, Option<(PathBuf, String)>);
 
+/// The shards that a file of this name counts: up to the first that is missing, and it.
+fn beside(folder: &Path, name: &str) -> Found {
+    let Some((_, own, n)) = shard(name) else { return (vec![], None) };
+    let is_there = |name: &String| folder.join(name).symlink_metadata().is_ok();
+    let mut there: Vec<String> = (1..=n).map_while(|k| renumbered(name, k)).take_while(is_there).collect();
+    let missing = u32::try_from(there.len()).ok().filter(|&n_there| n_there < n);
+    if missing.is_some_and(|before| own > before) {
+        there.push(name.to_owned());
+    }
+    let missing = missing.and_then(|before| renumbered(name, before + 1));
+    (there, missing.map(|name| (folder.to_owned(), name)))
+}
+
 /// The shards of these names, and the first that is missing among those that the names count.
-fn by_name(folder: &Path, whole: &str, n: Option<u32>, names: &[String]) -> Result<Found> {
+fn by_name(folder: &Path, whole: &str, names: &[String]) -> Result<Found> {
     let mut there: BTreeMap<u32, BTreeMap<u32, &String>> = BTreeMap::new();
     for name in names {
         if let Some((of, k, n)) = shard(name)
@@ -124,13 +150,12 @@ fn by_name(folder: &Path, whole: &str, n: Option<u32>, names: &[String]) -> Resu
             there.entry(n).or_default().insert(k, name);
         }
     }
-    if let (None, true) = (n, there.len() > 1) {
+    if there.len() > 1 {
         let shown = some_of(there.values().flat_map(BTreeMap::values).map(|name| (*name).clone()));
         let fault = Fault::new(format!("shards of several saves: {shown}"), "those of one").at(folder);
         return Err(fault.hint("name one of the shards that belong together").invalid());
     }
-    let Some(n) = n.or_else(|| there.keys().next().copied()) else { return Ok((vec![], None)) };
-    let there = there.remove(&n).unwrap_or_default();
+    let Some((n, there)) = there.pop_first() else { return Ok((vec![], None)) };
     let missing = (1..=n)
         .find(|k| !there.contains_key(k))
         .and_then(|k| Some((folder.to_owned(), renumbered(there.values().next()?, k)?)));
@@ -155,11 +180,9 @@ impl Index {
         let fault = |found: String, expected: String| Fault::new(found, expected).at(path);
         let source = Source::file(path)?;
         let reader = source.open()?;
-        if reader.n_bytes() > limits.header_bytes {
-            let expected = format!("at most {}", limits.header_bytes);
-            return Err(fault(format!("{} bytes", reader.n_bytes()), expected).limit());
-        }
-        let text = reader.head(reader.n_bytes() as usize)?;
+        let n_bytes = reader.n_bytes();
+        limits.check(Limit::HeaderBytes, n_bytes, path, || format!("{n_bytes} bytes"))?;
+        let text = reader.head(n_bytes as usize)?;
         let IndexFields { weight_map } = serde_json::from_slice(&text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             fault(found, "an index of shards: an object with a weight_map of file names".into()).malformed()

@@ -4,7 +4,7 @@ use crate::adapter::factor::Axis;
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
 use crate::formats::dtype;
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
 use crate::text::quoted;
 
@@ -147,8 +147,8 @@ impl Tensor {
         };
         let shape = &self.shape;
         if self.n_bytes > limits.factor_bytes {
-            let expected = format!("at most {}", limits.factor_bytes);
-            return Err(fault(format!("{} bytes", self.n_bytes), &expected).limit());
+            let over = limits.over(Limit::FactorBytes, format!("{} bytes", self.n_bytes));
+            return Err(over.at(self.source.path()).of(format!("tensor {}", quoted(name))).limit());
         }
         if !(2..=5).contains(&shape.len()) || shape.contains(&0) {
             let found = format!("shape {shape:?}");

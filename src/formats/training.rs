@@ -15,19 +15,31 @@ const UNET: &[&str] =
 /// The base model, the trainer, and when it ran: from the config, else from the metadata.
 pub(super) fn training(config: Option<&Config>, contents: &Contents) -> (Option<String>, TrainingInfo) {
     let metadata = &contents.metadata;
-    let base_model = config.and_then(Config::base_model).map(str::to_owned);
+    let base_model = config.and_then(Config::base_model).filter(|word| is_short(word)).map(str::to_owned);
     let base_model = base_model.or_else(|| {
-        let words = BASE_MODEL.iter().filter_map(|key| metadata.get(*key)).map(|word| word.trim());
+        let words = BASE_MODEL.iter().filter_map(|key| word(metadata, key));
         let mut known = words.filter(|word| !word.is_empty() && *word != "None");
         known.find(|word| !is_said_of_all(word, contents)).map(str::to_owned)
     });
     let time = |key: &str| metadata.get(key)?.parse().ok().filter(|seconds: &f64| seconds.is_finite());
     let training = TrainingInfo {
-        trainer: config.and_then(Config::trainer).or_else(|| trainer(metadata)),
+        trainer: config.and_then(Config::trainer).filter(|word| is_short(word)).or_else(|| trainer(metadata)),
         started_s: time("ss_training_started_at"),
         finished_s: time("ss_training_finished_at"),
     };
     (base_model, training)
+}
+
+/// Real ones are a line of text; each adapter of a file has them.
+const MAX_WORD_BYTES: usize = 4096;
+
+fn is_short(word: &str) -> bool {
+    word.len() <= MAX_WORD_BYTES
+}
+
+/// What the metadata have under a key, if it is as short as a name is.
+fn word<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
+    metadata.get(key).map(|word| word.trim()).filter(|word| is_short(word))
 }
 
 /// Whether the name is what ai-toolkit wrote before August 2025 for every model but SD 2 and SDXL, and the modules are not those
@@ -41,23 +53,23 @@ fn is_said_of_all(base_model: &str, contents: &Contents) -> bool {
 
 /// What ai-toolkit writes about itself: `{"name": "ai-toolkit", "version": "0.1.0", ...}`.
 fn software(metadata: &Metadata, key: &str) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_str(metadata.get("software")?).ok()?;
+    let json: serde_json::Value = serde_json::from_str(word(metadata, "software")?).ok()?;
     Some(json.get(key)?.as_str()?.to_owned())
 }
 
 fn trainer(metadata: &Metadata) -> Option<String> {
-    if let Some(written) = metadata.get("software") {
+    if let Some(written) = word(metadata, "software") {
         return match (software(metadata, "name"), software(metadata, "version")) {
             (Some(name), Some(version)) => Some(format!("{name} {version}")),
             (Some(name), None) => Some(name),
-            _ => Some(written.clone()),
+            _ => Some(written.to_owned()),
         };
     }
     if metadata.keys().any(|key| key.starts_with("ot_")) {
         return Some("OneTrainer".to_owned());
     }
     if metadata.keys().any(|key| key.starts_with("ss_")) {
-        let module = metadata.get("ss_network_module").map(|module| format!(" ({module})"));
+        let module = word(metadata, "ss_network_module").map(|module| format!(" ({module})"));
         return Some(format!("sd-scripts{}", module.unwrap_or_default()));
     }
     None

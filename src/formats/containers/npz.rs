@@ -10,7 +10,7 @@ use super::zip::{Member, Members};
 use crate::adapter::FileFormat;
 use crate::error::{Error, Fault, Result};
 use crate::formats::contents::{Contents, Tensors};
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::tensor::Tensor;
 use crate::text::quoted;
 
@@ -41,8 +41,7 @@ fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     for (file, member) in members {
         let Some(name) = file.strip_suffix(SUFFIX) else { continue };
         if tensors.len() == limits.n_tensors {
-            let fault = Fault::new("more arrays", format!("at most {}", limits.n_tensors));
-            return Err(fault.at(path).limit());
+            return Err(limits.over(Limit::Tensors, "more arrays").at(path).limit());
         }
         tensors.insert(name.to_owned(), tensor(path, name, member)?);
     }

@@ -13,7 +13,7 @@ use super::container::{Container, Encoding, Plain};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::contents::Contents;
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
 use crate::formats::tensor::Tensor;
 use crate::text::quoted;
@@ -42,13 +42,8 @@ pub(super) fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Res
     let path = reader.path();
     let header = read_header(reader, limits)?;
     let data_offset = LENGTH_BYTES + header.len() as u64;
-    let (entries, metadata) = header::entries(path, &header)?;
+    let (entries, metadata) = header::entries(path, &header, limits)?;
     drop(header);
-    if entries.len() > limits.n_tensors {
-        let found = format!("{} tensors", entries.len());
-        let expected = format!("at most {}", limits.n_tensors);
-        return Err(Fault::new(found, expected).at(path).of("header").limit());
-    }
     check_layout(path, &entries, reader.n_bytes() - data_offset)?;
     let placed = entries.into_iter().map(|(name, entry)| {
         let (start, end) = entry.data_offsets;
@@ -75,7 +70,7 @@ fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {
         return Err(fault(found, expected).hint(hint).malformed());
     }
     if n_bytes > limits.header_bytes {
-        return Err(fault(found, format!("at most {}", limits.header_bytes)).limit());
+        return Err(limits.over(Limit::HeaderBytes, found).at(reader.path()).of("header").limit());
     }
     let begin = head.get(LENGTH_BYTES as usize).filter(|_| n_bytes > 0);
     if begin != Some(&b'{') {

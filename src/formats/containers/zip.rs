@@ -17,7 +17,7 @@ use zip::result::ZipError;
 use crate::adapter::Source;
 use crate::adapter::factor::Deflated;
 use crate::error::{Error, Fault, Result};
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
 use crate::text::quoted;
 
@@ -38,13 +38,13 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Reads all of it, at most `limit_bytes`.
+    /// Reads all of it, which is a header.
     ///
     /// # Errors
     /// `Limit` when it is larger, `Malformed` when it cannot be unpacked to its size, `Io`.
-    pub(super) fn read(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>> {
-        if self.n_bytes > limit_bytes {
-            let fault = Fault::new(format!("{} bytes", self.n_bytes), format!("at most {limit_bytes}"));
+    pub(super) fn read(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
+        if self.n_bytes > limits.header_bytes {
+            let fault = limits.over(Limit::HeaderBytes, format!("{} bytes", self.n_bytes));
             return Err(fault.at(self.source.path()).of(format!("member {}", quoted(name))).limit());
         }
         self.start(self.n_bytes)
@@ -81,17 +81,15 @@ pub(super) fn first_member(head: &[u8]) -> Option<Cow<'_, str>> {
 /// `Unsupported` when one is encrypted or compressed by another method; `Limit` when there are too many.
 pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Members> {
     let path = reader.path();
-    let too_many = |found: String, most: u64| {
-        Fault::new(found, format!("at most {most}")).at(path).of("zip archive").limit()
-    };
+    let too_many = |limit: Limit, found: String| limits.over(limit, found).at(path).of("zip archive").limit();
     let n_left = Cell::new(limits.header_bytes);
     let cursor = BufReader::with_capacity(BUFFER_BYTES, Cursor { reader, at: 0, n_left: &n_left });
     let mut archive = ZipArchive::new(cursor).map_err(|error| match n_left.get() {
-        0 => too_many("more bytes of directory".into(), limits.header_bytes),
+        0 => too_many(Limit::HeaderBytes, "more bytes of directory".into()),
         _ => broken(path, &error),
     })?;
     if archive.len() > limits.n_tensors {
-        return Err(too_many(format!("{} members", archive.len()), limits.n_tensors as u64));
+        return Err(too_many(Limit::Tensors, format!("{} members", archive.len())));
     }
     // From here on, what is read is bounded by the number of members.
     n_left.set(u64::MAX);
@@ -109,6 +107,9 @@ pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
         let name = String::from_utf8_lossy(file.name_raw()).into_owned();
         if file.is_dir() {
             continue;
+        }
+        if name.len() as u64 > limits.name_bytes {
+            return Err(too_many(Limit::NameBytes, format!("a name of {} bytes", name.len())));
         }
         let offset_bytes = file.data_start().unwrap_or(u64::MAX);
         let packed = Packed { offset_bytes, n_stored: file.compressed_size(), n_bytes: file.size() };
@@ -131,8 +132,8 @@ pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
         })?;
         // Each of its factors is unpacked from the start of the member on.
         if file.compression() == CompressionMethod::Deflated && member.n_bytes > limits.factor_bytes {
-            let expected = format!("at most {}", limits.factor_bytes);
-            return Err(fault(&format!("{} bytes once unpacked", member.n_bytes), expected).limit());
+            let over = limits.over(Limit::FactorBytes, format!("{} bytes once unpacked", member.n_bytes));
+            return Err(over.at(path).of(format!("member {}", quoted(&name))).limit());
         }
         // Different raw names may become the same as UTF-8.
         if members.insert(name.clone(), member).is_some() {

@@ -6,6 +6,7 @@
 
 use super::pair::Pair;
 use crate::formats::context::Context;
+use crate::formats::targets::Targets;
 
 /// Parameters of mixtures of experts, in the order in which their modules register them.
 const ORDER: &[&str] = &["gate_up_proj", "down_proj"];
@@ -13,19 +14,19 @@ const ORDER: &[&str] = &["gate_up_proj", "down_proj"];
 /// The experts of a pair, named `….experts.N.PARAMETER`, if the config has `target_parameters`; the pair itself if these
 /// did not make it, or if the parameter or the number of experts is not known.
 pub(super) fn split(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
-    let Some(config) = context.config.filter(|config| !config.target_parameters().is_empty()) else {
-        return vec![pair];
-    };
+    let targets = context.config.and_then(|config| Some((config, config.target_parameters()?)));
+    let Some((config, targets)) = targets else { return vec![pair] };
     let depth = pair.path.matches(".base_layer").count();
     let module = pair.path.replace(".base_layer", "");
-    let Some(parameter) = parameter(&module, depth, config.target_parameters()) else { return vec![pair] };
+    let Some(parameter) = parameter(&module, depth, targets) else { return vec![pair] };
     // That of one expert.
-    let rank = config.rank(&pair.path);
+    let rank = config.rank(&pair.path, &context.steps);
     let Some(rank) = rank.filter(|&rank| rank > 0 && pair.a.rows.is_multiple_of(rank)) else {
         return vec![pair];
     };
     let n_experts = pair.a.rows / rank;
-    if n_experts == 1 || !context.may_split(n_experts) {
+    let name_bytes = pair.original.len() + parameter.len();
+    if n_experts == 1 || !context.budget.may_make(n_experts as u64 - 1, name_bytes) {
         return vec![pair];
     }
     let experts = (0..n_experts).map(|expert| {
@@ -42,17 +43,8 @@ pub(super) fn split(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
 }
 
 /// The parameter that a wrapper at this depth adapts.
-fn parameter<'a>(module: &str, depth: usize, targets: &'a [String]) -> Option<&'a str> {
-    let mut here: Vec<&str> = targets
-        .iter()
-        .filter_map(|target| {
-            let (owner, parameter) = target.rsplit_once('.')?;
-            let front = module.strip_suffix(owner)?;
-            (front.is_empty() || front.ends_with('.')).then_some(parameter)
-        })
-        .collect();
-    here.sort_unstable();
-    here.dedup();
+fn parameter<'a>(module: &str, depth: usize, targets: &'a Targets) -> Option<&'a str> {
+    let here = targets.of_module(module);
     match here[..] {
         [one] if depth == 0 => Some(one),
         _ => {
@@ -72,14 +64,16 @@ mod tests {
 
     #[test]
     fn the_innermost_wrapper_is_that_of_the_first_parameter() {
-        let targets = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"].map(String::from);
+        let targets = |names: &[&str]| Targets::of(names.iter().map(|&name| name.to_owned()).collect());
+        let one = targets(&["mlp.experts.gate_up_proj"]);
+        let unknown = targets(&["mlp.experts.w1", "mlp.experts.w2"]);
+        let targets = targets(&["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]);
         let module = "model.layers.0.mlp.experts";
         assert_eq!(parameter(module, 0, &targets), Some("down_proj"));
         assert_eq!(parameter(module, 1, &targets), Some("gate_up_proj"));
         assert_eq!(parameter(module, 2, &targets), None);
-        assert_eq!(parameter(module, 0, &targets[..1]), Some("gate_up_proj"));
+        assert_eq!(parameter(module, 0, &one), Some("gate_up_proj"));
         assert_eq!(parameter("model.layers.0.xmlp.experts", 0, &targets), None);
-        let unknown = ["mlp.experts.w1", "mlp.experts.w2"].map(String::from);
         assert_eq!(parameter(module, 0, &unknown), None);
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
     // The layout was checked: A's rows are a multiple of B's columns.
     let sizes = Sizes { d_in: pair.a.cols, d_out: pair.b.rows, q_rows: pair.q_rows };
     let n_groups = pair.a.rows / rank;
-    if !context.may_split(n_groups) {
+    if !context.budget.may_make(n_groups as u64 - 1, pair.original.len()) {
         return vec![pair];
     }
     let Some(parts) = parts(&pair.path, n_groups, sizes, enabled) else { return vec![pair] };
@@ -52,15 +52,28 @@ pub(in crate::formats) struct Sizes {
     pub(in crate::formats) q_rows: Option<usize>,
 }
 
-/// The groups of a module. `None` where their sizes are not known.
-pub(in crate::formats) fn parts(
+/// Whether the sizes of a module's groups are known.
+pub(in crate::formats) fn can_cut(
     path: &str,
     n_groups: usize,
     sizes: Sizes,
     enabled: Option<&[bool]>,
-) -> Option<Vec<Part>> {
+) -> bool {
+    match is_uneven(path, n_groups, sizes) {
+        true => parts(path, n_groups, sizes, enabled).is_some(),
+        false => sizes.d_out.is_multiple_of(n_groups),
+    }
+}
+
+/// Whether the groups of a module may have other sizes than each other.
+fn is_uneven(path: &str, n_groups: usize, Sizes { d_in, d_out, q_rows }: Sizes) -> bool {
+    is_litgpt(path) && (q_rows.is_some() || Some(d_out) != n_groups.checked_mul(d_in))
+}
+
+/// The groups of a module. `None` where their sizes are not known.
+fn parts(path: &str, n_groups: usize, sizes: Sizes, enabled: Option<&[bool]>) -> Option<Vec<Part>> {
     let Sizes { d_in, d_out, q_rows } = sizes;
-    if is_litgpt(path) && (q_rows.is_some() || d_out != n_groups * d_in) {
+    if is_uneven(path, n_groups, sizes) {
         return litgpt(n_groups, q_rows.unwrap_or(d_in), d_out, enabled);
     }
     let each = d_out.is_multiple_of(n_groups).then_some(d_out / n_groups)?;

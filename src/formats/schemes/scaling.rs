@@ -8,8 +8,8 @@ use crate::formats::context::Context;
 /// one; or else by an alpha next to the factors. Without any of them the scaling is not known.
 pub(super) fn by_config(pair: &Pair, context: &Context<'_>) -> Scale {
     if let Some(config) = context.config {
-        let rank = pair.scale_rank().or_else(|| config.rank(&pair.path));
-        return rank.map_or_else(Scale::default, |rank| config.scale(&pair.path, rank));
+        let rank = pair.scale_rank().or_else(|| config.rank(&pair.path, &context.steps));
+        return rank.map_or_else(Scale::default, |rank| config.scale(&pair.path, rank, &context.steps));
     }
     by_component(pair, context).unwrap_or_else(|| match pair.alpha {
         StoredAlpha::Of(_) => by_alpha(pair, context),
@@ -20,7 +20,7 @@ pub(super) fn by_config(pair: &Pair, context: &Context<'_>) -> Scale {
 /// By the config of the pipeline's component whose name the module's path begins with.
 pub(super) fn by_component(pair: &Pair, context: &Context<'_>) -> Option<Scale> {
     let (component, module) = pair.path.split_once('.')?;
-    Some(context.components.get(component)?.scale(module, pair.scale_rank()?))
+    Some(context.components.get(component)?.scale(module, pair.scale_rank()?, &context.steps))
 }
 
 /// By the alpha next to the factors. Programs that read these names take a missing alpha as the rank.

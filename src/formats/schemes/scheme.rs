@@ -30,6 +30,7 @@ pub(in crate::formats) struct Scheme {
 }
 
 /// A tensor of a module, with the scheme that claims it.
+#[derive(Clone)]
 pub(in crate::formats) struct Claimed<'a> {
     pub(in crate::formats) stored: Stored<'a>,
     pub(in crate::formats) claim: Claim<'a>,

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
+use crate::formats::limits::Limit;
 use crate::formats::source::Reader;
 
 /// Bytes that are fetched at once.
@@ -64,6 +65,7 @@ impl<'a> Input<'a> {
         }
         if end as u64 > limit_bytes {
             let fault = Fault::new("a pickle that does not end", format!("at most {limit_bytes} bytes"));
+            let fault = fault.remedy(Remedy::RaiseLimit { name: Limit::HeaderBytes.name() });
             return Err(fault.at(self.path).limit());
         }
         let start = self.bytes.len();

@@ -7,8 +7,8 @@ use super::globals;
 use super::inert::{Inert, Made, Name};
 use super::input::Input;
 use super::{Id, Value, Values};
-use crate::error::{Error, Fault, Result};
-use crate::formats::limits::Limits;
+use crate::error::{Error, Fault, Remedy, Result};
+use crate::formats::limits::{Limit, Limits};
 
 /// Reads the pickles of a file one after the other into one table of values.
 pub(in crate::formats) struct Unpickler<'a> {
@@ -67,8 +67,9 @@ impl<'a> Unpickler<'a> {
         if self.n_steps <= self.max_steps {
             return Ok(());
         }
+        let remedy = Remedy::RaiseLimit { name: Limit::PickleSteps.name() };
         let expected = format!("at most {}", self.max_steps);
-        Err(self.fault("a pickle of more steps".into(), &expected).limit())
+        Err(self.fault("a pickle of more steps".into(), &expected).remedy(remedy).limit())
     }
 
     fn step(&mut self, code: u8) -> Result<()> {

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use crate::error::{Fault, Result};
 use crate::formats::contents::Metadata;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::tensor::MAX_DIMS;
 use crate::text::quoted;
 
@@ -29,15 +30,23 @@ pub(super) struct Entry {
 /// Every tensor's entry, by name, and the metadata.
 ///
 /// # Errors
-/// `Malformed` when the text is not UTF-8, not JSON, has a name twice, or holds entries of another form.
-pub(super) fn entries(path: &Path, text: &[u8]) -> Result<(BTreeMap<String, Entry>, Metadata)> {
+/// `Malformed` when the text is not UTF-8, not JSON, has a name twice, or holds entries of another form; `Limit` for more tensors,
+/// or for a longer name.
+pub(super) fn entries(
+    path: &Path,
+    text: &[u8],
+    limits: &Limits,
+) -> Result<(BTreeMap<String, Entry>, Metadata)> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let found = format!("a byte that is not UTF-8 at position {}", error.valid_up_to());
         Fault::new(found, "UTF-8 text").at(path).of("header").malformed()
     })?;
-    let mut current = None;
+    let (mut current, mut over) = (None, None);
     let mut json = serde_json::Deserializer::from_str(text);
-    let parsed = Entries { current: &mut current }.deserialize(&mut json);
+    let parsed = Entries { current: &mut current, over: &mut over, limits }.deserialize(&mut json);
+    if let Some((limit, found)) = over {
+        return Err(limits.over(limit, found).at(path).of("header").limit());
+    }
     parsed.and_then(|entries| json.end().map(|()| entries)).map_err(|error| {
         let found = format!("JSON that cannot be read ({error})");
         let (subject, expected) = match &current {
@@ -52,6 +61,9 @@ pub(super) fn entries(path: &Path, text: &[u8]) -> Result<(BTreeMap<String, Entr
 /// Reads the object, and leaves the name of the entry that it stopped at in `current`.
 struct Entries<'a> {
     current: &'a mut Option<String>,
+    /// What is over a limit.
+    over: &'a mut Option<(Limit, String)>,
+    limits: &'a Limits,
 }
 
 impl<'de> DeserializeSeed<'de> for Entries<'_> {
@@ -73,6 +85,15 @@ impl<'de> Visitor<'de> for Entries<'_> {
         let mut entries = BTreeMap::new();
         let mut metadata = None;
         while let Some(name) = map.next_key::<String>()? {
+            let over = match name.len() as u64 > self.limits.name_bytes {
+                true => Some((Limit::NameBytes, format!("a name of {} bytes", name.len()))),
+                false if entries.len() < self.limits.n_tensors || name == METADATA => None,
+                false => Some((Limit::Tensors, "more tensors".to_owned())),
+            };
+            if over.is_some() {
+                *self.over = over;
+                return Err(M::Error::custom("over a limit"));
+            }
             let name = self.current.insert(name);
             let is_new = if name == METADATA {
                 let words = map.next_value::<Option<Metadata>>()?.unwrap_or_default();

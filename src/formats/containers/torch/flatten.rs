@@ -10,7 +10,7 @@ use std::path::Path;
 use super::reach::{Holds, Reach, children, is_lora};
 use crate::error::{Error, Fault, Result};
 use crate::formats::containers::pickle::{Id, Inert, MAX_KEY_BYTES, Made, Value, Values, View, Yields};
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::text::quoted;
 
 /// The keys under which trainers store a state_dict, the likeliest first.
@@ -72,8 +72,9 @@ pub(super) fn flatten<'a>(
     root: Id,
     limits: &Limits,
 ) -> Result<BTreeMap<String, Leaf<'a>>> {
-    // Every value is seen once, except for the few that have several names.
-    let n_left = values.len().saturating_mul(2).saturating_add(MAX_DEPTH);
+    let reach = Reach::of(values);
+    // What holds a value sees it once, except for the few that have several names.
+    let n_left = (values.len() + reach.n_links()).saturating_mul(2).saturating_add(MAX_DEPTH);
     let mut walk = Walk {
         path,
         values,
@@ -85,7 +86,7 @@ pub(super) fn flatten<'a>(
         seen: HashSet::new(),
         known_under: None,
     };
-    walk.unwrap(&mut Reach::new(values), root, 0)?;
+    walk.unwrap(&reach, root, 0)?;
     Ok(walk.found)
 }
 
@@ -117,7 +118,7 @@ struct Walk<'a, 'b> {
 
 impl<'a> Walk<'a, '_> {
     /// Takes the tensors of a dictionary that may be wrapped around the state_dict.
-    fn unwrap(&mut self, reach: &mut Reach<'_>, id: Id, level: usize) -> Result<()> {
+    fn unwrap(&mut self, reach: &Reach, id: Id, level: usize) -> Result<()> {
         let values = self.values;
         let entries: Vec<(Id, Id)> = match values.get(id) {
             Value::Dict(entries) if level < MAX_DEPTH => entries.clone(),
@@ -125,6 +126,7 @@ impl<'a> Walk<'a, '_> {
             Value::Inert(object) if level < MAX_DEPTH && !object.entries.is_empty() => object.entries.clone(),
             _ => return self.visit(id, 0, Place::Plain),
         };
+        self.spend(entries.len(), Place::Plain)?;
         let is_beside = |key: Id| matches!(values.get(key), Value::Text(place) if BESIDE.iter().any(|start| values.text(place).starts_with(start)));
         let mut wrappers: Vec<(Id, Id, Holds)> = vec![];
         for wrapper in WRAPPERS {
@@ -169,11 +171,10 @@ impl<'a> Walk<'a, '_> {
         if !matches!(value, Value::Tensor(_)) && !is_plain && !self.seen.insert(id) {
             return Ok(());
         }
-        let n_left = self.n_left.checked_sub(1);
-        if n_left.is_none() && is_plain {
-            return Err(self.wrong("values that have many names each".into(), "a dictionary of tensors"));
+        let n_inner = children(value).map_or(0, |children| children.size_hint().0);
+        if !self.spend(n_inner.saturating_add(1), place)? {
+            return Ok(());
         }
-        self.n_left = n_left.unwrap_or_default();
         if depth > MAX_DEPTH {
             let found = format!("dictionaries more than {MAX_DEPTH} deep");
             let error = self.wrong(found, "a dictionary of tensors");
@@ -189,6 +190,21 @@ impl<'a> Walk<'a, '_> {
                 .enumerate()
                 .try_for_each(|(n, &item)| self.enter(&n.to_string(), item, depth, inner)),
             _ => Ok(()),
+        }
+    }
+
+    /// Counts work before it is done. What objects hold beyond that is left out, since their parts may refer to each other in any
+    /// way.
+    fn spend(&mut self, n: usize, place: Place) -> Result<bool> {
+        match (self.n_left.checked_sub(n), place) {
+            (Some(n_left), _) => {
+                self.n_left = n_left;
+                Ok(true)
+            }
+            (None, Place::Plain) => {
+                Err(self.wrong("values that have many names each".into(), "a dictionary of tensors"))
+            }
+            (None, _) => Ok(false),
         }
     }
 
@@ -208,12 +224,13 @@ impl<'a> Walk<'a, '_> {
             self.enter(&n.to_string(), item, depth, Place::Object)?;
         }
         self.each(&object.entries, depth, Place::Object, Place::Object)?;
-        let states = object.state.into_iter().flat_map(|state| match self.values.get(state) {
+        let values = self.values;
+        let states = object.state.as_slice().iter().flat_map(|state| match values.get(*state) {
             // Attributes and slots.
-            Value::Items(states) => states.clone(),
-            _ => vec![state],
+            Value::Items(states) => states.get(..2).unwrap_or(states),
+            _ => std::slice::from_ref(state),
         });
-        for state in states.collect::<Vec<_>>() {
+        for &state in states {
             if matches!(self.values.get(state), Value::Dict(_)) {
                 self.visit(state, depth, Place::State)?;
             }
@@ -271,14 +288,15 @@ impl<'a> Walk<'a, '_> {
         {
             return Ok(());
         }
+        if self.name.len() as u64 > self.limits.name_bytes {
+            return Err(self.over(Limit::NameBytes, format!("a name of {} bytes", self.name.len())));
+        }
         self.n_name_bytes += self.name.len() as u64;
         if self.n_name_bytes > self.limits.header_bytes {
-            let expected = format!("at most {}", self.limits.header_bytes);
-            return Err(self.fault("more bytes of tensor names".into(), &expected).limit());
+            return Err(self.over(Limit::HeaderBytes, "more bytes of tensor names".into()));
         }
         if self.found.len() == self.limits.n_tensors {
-            let expected = format!("at most {}", self.limits.n_tensors);
-            return Err(self.fault("more tensors".into(), &expected).limit());
+            return Err(self.over(Limit::Tensors, "more tensors".into()));
         }
         match self.found.insert(self.name.clone(), leaf) {
             None => Ok(()),
@@ -287,6 +305,10 @@ impl<'a> Walk<'a, '_> {
                 Err(self.wrong(found, "each name once"))
             }
         }
+    }
+
+    fn over(&self, limit: Limit, found: String) -> Error {
+        self.limits.over(limit, found).at(self.path).of("pickle").limit()
     }
 
     fn fault(&self, found: String, expected: &str) -> Fault {

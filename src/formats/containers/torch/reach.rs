@@ -1,6 +1,6 @@
 //! Whether tensors lie under a value, and whether their names speak of LoRA, before anything is taken.
 
-use crate::formats::containers::pickle::{Id, Made, Value, Values, Yields};
+use crate::formats::containers::pickle::{Id, MAX_KEY_BYTES, Made, Value, Values, Yields};
 
 /// What lies under a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,51 +11,144 @@ pub(super) enum Holds {
     Lora,
 }
 
-/// Looks below values. Each search sees every value once.
-pub(super) struct Reach<'a> {
-    values: &'a Values,
-    /// The number of the last search that saw a value.
-    seen: Vec<u32>,
-    n_searches: u32,
+/// What lies under every value, found once for all of them, however they share what they hold.
+pub(super) struct Reach {
+    /// For each value, [`TENSORS`] and [`LORA`].
+    marks: Vec<u8>,
+    n_links: usize,
 }
 
-impl<'a> Reach<'a> {
-    pub(super) fn new(values: &'a Values) -> Self {
-        Self { values, seen: vec![0; values.len()], n_searches: 0 }
-    }
+/// A tensor lies under it, or it is one.
+const TENSORS: u8 = 1;
 
-    /// What lies under this value; `named`: its own key speaks of LoRA.
-    pub(super) fn holds(&mut self, id: Id, named: bool) -> Holds {
-        self.n_searches += 1;
-        let mut holds = Holds::Nothing;
-        let mut left = vec![(id, named)];
-        while let Some((id, named)) = left.pop() {
-            let Some(seen) = self.seen.get_mut(id as usize) else { continue };
-            if std::mem::replace(seen, self.n_searches) == self.n_searches {
-                continue;
-            }
-            let value = self.values.get(id);
-            let is_tensor = match value {
-                Value::Tensor(_) => true,
-                Value::Inert(inert) => inert.yields == Yields::Tensor && inert.made != Made::Named,
-                _ => false,
-            };
-            match (is_tensor, named) {
-                (true, true) => return Holds::Lora,
-                (true, false) => holds = Holds::Tensors,
-                (false, _) => {
-                    for (key, value) in children(value).into_iter().flatten() {
-                        let named = named || key.is_some_and(|key| self.is_lora(key));
-                        left.push((value, named));
-                    }
+/// A tensor lies under a key below it that speaks of LoRA.
+const LORA: u8 = 2;
+
+/// As a key, it has been looked at, and speaks of LoRA.
+const SEEN_KEY: u8 = 4;
+const LORA_KEY: u8 = 8;
+
+impl Reach {
+    pub(super) fn of(values: &Values) -> Self {
+        let links = Links::of(values);
+        let mut reach = Self { marks: vec![0; values.len()], n_links: links.parents.len() };
+        let tensors = ids(values).filter(|&id| is_tensor(values.get(id))).collect();
+        reach.spread(TENSORS, tensors, &links);
+        let mut named = vec![];
+        for id in ids(values).filter(|&id| !is_tensor(values.get(id))) {
+            for (key, value) in children(values.get(id)).into_iter().flatten() {
+                if reach.has(value, TENSORS) && key.is_some_and(|key| reach.is_lora_key(values, key)) {
+                    named.push(id);
+                    break;
                 }
             }
         }
-        holds
+        reach.spread(LORA, named, &links);
+        reach
     }
 
-    fn is_lora(&self, key: Id) -> bool {
-        matches!(self.values.get(key), Value::Text(place) if is_lora(&self.values.text(place)))
+    /// How many values are held by others, each time counted.
+    pub(super) fn n_links(&self) -> usize {
+        self.n_links
+    }
+
+    /// What lies under this value; `named`: its own key speaks of LoRA.
+    pub(super) fn holds(&self, id: Id, named: bool) -> Holds {
+        match (self.has(id, TENSORS), named || self.has(id, LORA)) {
+            (false, _) => Holds::Nothing,
+            (true, true) => Holds::Lora,
+            (true, false) => Holds::Tensors,
+        }
+    }
+
+    fn has(&self, id: Id, mark: u8) -> bool {
+        self.marks.get(id as usize).is_some_and(|marks| marks & mark != 0)
+    }
+
+    fn set(&mut self, id: Id, mark: u8) {
+        if let Some(marks) = self.marks.get_mut(id as usize) {
+            *marks |= mark;
+        }
+    }
+
+    /// Marks these values and all that hold them, at any depth.
+    fn spread(&mut self, mark: u8, from: Vec<Id>, links: &Links) {
+        let mut left = from;
+        while let Some(id) = left.pop() {
+            if !self.has(id, mark) {
+                self.set(id, mark);
+                left.extend(links.of_value(id).iter().filter(|&&parent| !self.has(parent, mark)));
+            }
+        }
+    }
+
+    fn is_lora_key(&mut self, values: &Values, key: Id) -> bool {
+        if !self.has(key, SEEN_KEY) {
+            let is_lora = match values.get(key) {
+                Value::Text(place) => place.len() <= MAX_KEY_BYTES && is_lora(&values.text(place)),
+                _ => false,
+            };
+            self.set(key, if is_lora { SEEN_KEY | LORA_KEY } else { SEEN_KEY });
+        }
+        self.has(key, LORA_KEY)
+    }
+}
+
+fn ids(values: &Values) -> impl Iterator<Item = Id> {
+    0..Id::try_from(values.len()).unwrap_or(Id::MAX)
+}
+
+/// Whether it is a tensor, or only running the pickle would make it one: what lies in it is its own.
+fn is_tensor(value: &Value) -> bool {
+    match value {
+        Value::Tensor(_) => true,
+        Value::Inert(inert) => inert.yields == Yields::Tensor && inert.made != Made::Named,
+        _ => false,
+    }
+}
+
+/// Which values hold each value.
+struct Links {
+    /// Where those of each value end.
+    ends: Vec<usize>,
+    parents: Vec<Id>,
+}
+
+impl Links {
+    fn of(values: &Values) -> Self {
+        let each = |take: &mut dyn FnMut(Id, Id)| {
+            for id in ids(values).filter(|&id| !is_tensor(values.get(id))) {
+                children(values.get(id)).into_iter().flatten().for_each(|(_, value)| take(id, value));
+            }
+        };
+        let mut ends = vec![0; values.len()];
+        each(&mut |_, value| {
+            if let Some(n) = ends.get_mut(value as usize) {
+                *n += 1;
+            }
+        });
+        let mut n_links = 0;
+        for end in &mut ends {
+            // Where they begin; filling moves it to where they end.
+            n_links += std::mem::replace(end, n_links);
+        }
+        let mut parents = vec![0; n_links];
+        each(&mut |id, value| {
+            if let Some(at) = ends.get_mut(value as usize)
+                && let Some(place) = parents.get_mut(*at)
+            {
+                *place = id;
+                *at += 1;
+            }
+        });
+        Self { ends, parents }
+    }
+
+    fn of_value(&self, id: Id) -> &[Id] {
+        let id = id as usize;
+        let start = id.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(id).copied().unwrap_or(start);
+        self.parents.get(start..end).unwrap_or_default()
     }
 }
 

@@ -60,7 +60,7 @@ fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     {
         return Err(big_endian(path));
     }
-    let input = Input::whole(path, pickle.read(name, limits.header_bytes)?);
+    let input = Input::whole(path, pickle.read(name, limits)?);
     let mut unpickler = Unpickler::new(input, limits);
     let dictionary = unpickler.next()?;
     let values = unpickler.into_values();

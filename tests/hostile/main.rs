@@ -2,7 +2,10 @@
 //! end, or take more memory than [`MAX_BYTES`]. So are the tables of a scan: 10,000 cases more.
 #![allow(unsafe_code, reason = "an allocator that counts is the only way to see what is allocated")]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod claims;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -37,12 +40,13 @@ const _: () = assert!(
     SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * OBJECTS == 124_000
 );
 
-/// Counts what each thread holds, and the most that it held.
+/// Counts what each thread holds, the most that it held, and how often it asked for memory.
 struct Counting;
 
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    static N_ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(n_bytes: isize) {
@@ -50,6 +54,7 @@ fn count(n_bytes: isize) {
     let _ = HELD.try_with(|held| {
         held.set(held.get() + n_bytes);
         PEAK.with(|peak| peak.set(peak.get().max(held.get())));
+        N_ASKED.with(|n_asked| n_asked.set(n_asked.get() + usize::from(n_bytes > 0)));
     });
 }
 
@@ -77,6 +82,13 @@ fn peak_bytes(work: impl FnOnce()) -> usize {
     PEAK.set(before);
     work();
     (PEAK.get() - before) as usize
+}
+
+/// How often memory was asked for, which grows with the work of all code that makes names.
+fn n_asked(work: impl FnOnce()) -> usize {
+    let before = N_ASKED.get();
+    work();
+    N_ASKED.get() - before
 }
 
 /// Opens the bytes and reads every factor: an error is one line that names the file, and memory stays bounded.
