@@ -9,6 +9,7 @@ use crate::formats::config::Config;
 use crate::formats::contents::Metadata;
 use crate::formats::lenient::Object;
 use crate::formats::limits::Limits;
+use crate::formats::llama_cpp::LlamaCpp;
 use crate::formats::patterns::Counts;
 use crate::names::FileNames;
 
@@ -18,6 +19,8 @@ pub(super) struct Context<'a> {
     pub(super) config: Option<&'a Config>,
     /// In files of diffusers, for each component of the pipeline.
     pub(super) components: BTreeMap<String, Config>,
+    /// In files of llama.cpp.
+    pub(super) llama_cpp: LlamaCpp,
     /// How many modules a file may make.
     max_modules: usize,
     /// The modules that are made of several in one tensor so far, or were asked for.
@@ -48,6 +51,7 @@ impl<'a> Context<'a> {
         Ok(Self {
             config,
             components,
+            llama_cpp: LlamaCpp::of(metadata),
             max_modules: limits.n_modules,
             n_split: Cell::new(0),
             names: FileNames::default(),

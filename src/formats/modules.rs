@@ -55,7 +55,6 @@ pub(super) fn read(
         return Err(error);
     }
     unread.extend(of_modules);
-    unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     let mut context = Context::new(path, config, &contents.metadata, limits)?;
     context.names = FileNames::of(pairs.iter().map(|(_, pair)| pair.weight()));
     context.check_patterns(pairs.len())?;
@@ -66,6 +65,7 @@ pub(super) fn read(
         for pair in (scheme.experts)(pair, &context) {
             let Scale { alpha, scaling } = (scheme.scaling)(&pair, &context);
             let is_turned = pair.is_turned;
+            unread.extend(pair.is_out_of_order.then(|| unread::order_of_rows(&pair.original)));
             let parts = (scheme.cut)(pair, &context);
             n_turned += if is_turned { parts.len() } else { 0 };
             modules.extend(parts.into_iter().map(|pair| Module {
@@ -79,6 +79,7 @@ pub(super) fn read(
         }
         context.check_modules(path, modules.len())?;
     }
+    unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     keep_originals(&mut modules);
     modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     Ok(Read { naming_scheme, method, adapter_name, modules, unread, n_other, n_magnitudes, n_turned })

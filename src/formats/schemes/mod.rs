@@ -14,6 +14,7 @@ mod groups;
 mod kohya;
 mod layout;
 mod llama_adapter;
+mod llama_cpp;
 mod loralib;
 mod megatron;
 mod methods;
@@ -61,6 +62,7 @@ static SCHEMES: &[&Scheme] = &[
     &xlabs::SCHEME,
     &diffusers::SCHEME,
     &kohya::SCHEME,
+    &llama_cpp::SCHEME,
     &mlx::SCHEME,
     &torchtune::SCHEME,
     &megatron::SCHEME,

@@ -26,6 +26,8 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) q_rows: Option<usize>,
     /// What the scaling by alpha and rank is multiplied by.
     pub(in crate::formats) rescaled: f64,
+    /// Whether B's rows are in an order of their own that could not be undone, see [`super::llama_cpp`].
+    pub(in crate::formats) is_out_of_order: bool,
 }
 
 /// An alpha that is stored next to the factors.
@@ -51,6 +53,7 @@ impl Pair {
             is_turned: false,
             q_rows: None,
             rescaled: 1.0,
+            is_out_of_order: false,
         }
     }
 
