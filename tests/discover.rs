@@ -68,6 +68,7 @@ fn runs_are_found_at_any_depth_by_content_and_in_natural_order() {
 
 #[test]
 fn what_training_keeps_beside_is_ignored_and_named() {
+    let gguf = std::fs::read("tests/data/libraries/gguf/model.gguf").unwrap();
     let full = zeros(&[("model.embed_tokens.weight", &[4, 2]), ("lm_head.weight", &[4, 2])]);
     let folder = folder(&[
         ("README.md", b"# A run"),
@@ -79,7 +80,7 @@ fn what_training_keeps_beside_is_ignored_and_named() {
         ("tokenizer.json", br#"{"version": "1.0", "truncation": null, "padding": null}"#),
         ("trainer_state.json", b"{\"epoch\": 1.0}"),
         ("training_args.bin", &torch("training_args.bin")),
-        ("weights.gguf", b"GGUF\x03\0\0\0"),
+        ("weights.gguf", &gguf),
         ("words.data", &[0xff; 64]),
         (".keep", b""),
     ]);
@@ -100,7 +101,11 @@ fn what_training_keeps_beside_is_ignored_and_named() {
         ("tokenizer.json", "a tokenizer"),
         ("trainer_state.json", "JSON text"),
         ("training_args.bin", "a trainer's arguments (`transformers.training_args.TrainingArguments`)"),
-        ("weights.gguf", "a GGUF file"),
+        (
+            "weights.gguf",
+            "4 tensors and no LoRA factor among them (`blk.0.attn_norm.weight`, `blk.0.attn_q.weight`, `output_norm.weight` \
+             and 1 more)",
+        ),
         ("words.data", "binary data of no known kind"),
     ];
     assert_eq!(told, expected);
@@ -115,6 +120,7 @@ fn broken_and_hostile_checkpoints_are_bad_with_their_errors() {
         ("cut", &safetensors[..safetensors.len() - 1]),
         ("cut.pt", &zip[..zip.len() - 1]),
         ("cut-legacy", &legacy[..legacy.len() - 1]),
+        ("cut.gguf", b"GGUF\x03\0\0\0"),
         ("empty.safetensors", b""),
         ("evil", &torch("evil.pt")),
         ("pointer.bin", pointer),
@@ -124,8 +130,11 @@ fn broken_and_hostile_checkpoints_are_bad_with_their_errors() {
     ]);
     let found = search(&folder);
     let bad: Vec<String> = found.bad.iter().map(|(path, _)| inside(&folder, path)).collect();
-    assert_eq!(bad, ["cut", "cut-legacy", "cut.pt", "empty.safetensors", "evil", "pointer.bin", "unilora"]);
-    let evil = &found.bad[4].1;
+    assert_eq!(
+        bad,
+        ["cut", "cut-legacy", "cut.gguf", "cut.pt", "empty.safetensors", "evil", "pointer.bin", "unilora"]
+    );
+    let evil = &found.bad[5].1;
     assert!(evil.to_string().contains("found a pickle that calls `posix.system`"), "{evil}");
     let pointer = ("pointer.png".to_owned(), "a Git LFS pointer to a file of 2362576 bytes".to_owned());
     assert_eq!(ignored(&folder, &found), [pointer]);

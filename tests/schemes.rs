@@ -249,3 +249,94 @@ fn torchtune_and_megatron() {
     agrees("torchtune", "torchtune/adapter_0.pt", "TorchTune");
     agrees("megatron", "by-hand/megatron.safetensors", "Megatron");
 }
+
+/// As llama.cpp's converter writes them, in each type that it has.
+#[test]
+fn gguf_in_every_type_of_the_converter() {
+    for (case, dtypes) in [
+        ("f32", ["F32"; 2]),
+        ("f16", ["F16"; 2]),
+        ("bf16", ["BF16"; 2]),
+        ("q8_0", ["Q8_0"; 2]),
+        ("q4_k", ["Q4_K", "F16"]),
+    ] {
+        let adapter = agrees(&format!("gguf-{case}"), &format!("gguf/{case}.gguf"), "llama.cpp");
+        assert_eq!((adapter.file_format().name(), adapter.n_turned()), ("GGUF", 0));
+        let module = &adapter.modules()[0];
+        assert_eq!([&module.a, &module.b].map(|factor| factor.dtype.to_string()), dtypes, "{case}");
+        assert!(adapter.unread_parts().is_empty());
+    }
+    let adapter = Adapter::open(library("gguf/f32.gguf")).unwrap();
+    assert_eq!(adapter.base_model(), Some("Qwen/Qwen2.5-0.5B"));
+    let embeddings = adapter.module("embed_tokens").unwrap();
+    assert_eq!((embeddings.rank(), embeddings.d_in(), embeddings.d_out()), (4, 24, 16));
+    assert_eq!((embeddings.alpha, embeddings.scaling), (Some(8.0), Some(2.0)));
+    assert_eq!(embeddings.original, "token_embd");
+}
+
+#[test]
+fn each_expert_of_a_gguf_file_is_a_module() {
+    let adapter = agrees("gguf-experts", "gguf/experts.gguf", "llama.cpp");
+    assert_eq!(adapter.modules()[2].original, "blk.1.ffn_up_exps.2");
+}
+
+#[test]
+fn the_rows_of_llama_are_put_back_where_the_file_has_the_head_counts() {
+    let with = agrees("gguf-llama", "gguf/llama.gguf", "llama.cpp");
+    assert!(with.unread_parts().is_empty());
+    let without = Adapter::open(library("gguf/llama-without-heads.gguf")).unwrap();
+    let unread: Vec<&str> = without.unread_parts().iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(unread, ["blk.0.attn_k", "blk.0.attn_q"]);
+    assert!(without.unread_parts()[0].reason.starts_with("the order of the rows of B"));
+    for (one, other) in with.modules().iter().zip(without.modules()) {
+        let [b, permuted] = [one, other].map(|module| module.b.read().unwrap().values);
+        assert_eq!((&one.name, one.a.read().unwrap()), (&other.name, other.a.read().unwrap()));
+        assert_eq!(b == permuted, one.name.ends_with("v_proj"), "{}", one.name);
+        // The same rows, each once.
+        let sorted = |values: &[f64]| {
+            let mut rows: Vec<Vec<u64>> =
+                values.chunks(2).map(|row| row.iter().map(|value| value.to_bits()).collect()).collect();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(sorted(&b), sorted(&permuted));
+    }
+}
+
+/// Bit for bit, in f32.
+#[test]
+fn quantised_numbers_are_those_of_gguf_py() {
+    let adapter = Adapter::open(library("gguf/types.gguf")).unwrap();
+    let bytes = std::fs::read(library("expected/gguf-types.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!((adapter.modules().len(), expected.len()), (12, 12));
+    for module in adapter.modules() {
+        let view = expected.tensor(&module.a.dtype.to_string()).unwrap();
+        let expected: Vec<u32> =
+            view.data().as_chunks().0.iter().map(|raw| u32::from_le_bytes(*raw)).collect();
+        let found: Vec<u32> =
+            module.a.read().unwrap().values.iter().map(|value| (*value as f32).to_bits()).collect();
+        assert_eq!(found, expected, "{}", module.a.dtype);
+        // Without an alpha, as llama.cpp scales.
+        assert_eq!((module.alpha, module.scaling), (None, Some(1.0)));
+    }
+}
+
+#[test]
+fn a_model_in_gguf_is_refused_as_one_in_safetensors_is() {
+    let error = Adapter::open(library("gguf/model.gguf")).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_)));
+    assert!(error.to_string().contains("found 4 tensors and no LoRA factor among them"), "{error}");
+}
+
+/// A type of GGUF in another container is not one.
+#[test]
+fn quantised_types_are_those_of_gguf_files_only() {
+    let header = r#"{"m.lora_A.weight":{"dtype":"Q8_0","shape":[2,32],"data_offsets":[0,256]},"m.lora_B.weight":{"dtype":"F32","shape":[4,2],"data_offsets":[256,288]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 288]].concat();
+    let error = Adapter::from_bytes("x", bytes).unwrap_err().to_string();
+    assert!(
+        error.contains("found numbers of type `Q8_0`, expected F64, F32, F16, BF16 or one of F8"),
+        "{error}"
+    );
+}

@@ -1,6 +1,10 @@
 //! Stored numbers: their type, and a factor widened to f64.
 
+mod quant;
+
 use std::fmt;
+
+pub use self::quant::Quant;
 
 /// The stored type of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,10 +26,12 @@ pub enum Dtype {
     F8E4m3Fnuz,
     /// As `F8E5m2` with a bias of 16, one zero and no infinities (`float8_e5m2fnuz`).
     F8E5m2Fnuz,
+    /// Whole numbers of a few bits in blocks that have a scale, as GGUF files have them.
+    Quantised(Quant),
 }
 
 impl Dtype {
-    /// Every type.
+    /// Every type whose numbers stand alone.
     pub(crate) const ALL: [Self; 8] = [
         Self::F64,
         Self::F32,
@@ -37,21 +43,22 @@ impl Dtype {
         Self::F8E5m2Fnuz,
     ];
 
-    /// Size of one number.
+    /// Size of one number; of quantised ones, which are made F32 as they are read, that of F32.
     pub fn size_bytes(self) -> usize {
         match self {
             Self::F64 => 8,
-            Self::F32 => 4,
+            Self::F32 | Self::Quantised(_) => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::F8E4m3 | Self::F8E5m2 | Self::F8E4m3Fnuz | Self::F8E5m2Fnuz => 1,
         }
     }
 
-    /// Bits of the fraction, and the exponent of the smallest number above 0, which is the distance of the smallest numbers.
+    /// Bits of the fraction, and the exponent of the smallest number above 0, which is the distance of the smallest numbers. Of
+    /// quantised numbers it is that of the F32 that they are made.
     pub(crate) fn precision(self) -> (i32, i32) {
         match self {
             Self::F64 => (52, -1074),
-            Self::F32 => (23, -149),
+            Self::F32 | Self::Quantised(_) => (23, -149),
             Self::F16 => (10, -24),
             Self::Bf16 => (7, -133),
             Self::F8E4m3 => (3, -9),
@@ -63,7 +70,7 @@ impl Dtype {
 }
 
 impl fmt::Display for Dtype {
-    /// As safetensors names it.
+    /// As safetensors names it, or GGUF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F64 => "F64",
@@ -74,6 +81,7 @@ impl fmt::Display for Dtype {
             Self::F8E5m2 => "F8_E5M2",
             Self::F8E4m3Fnuz => "F8_E4M3FNUZ",
             Self::F8E5m2Fnuz => "F8_E5M2FNUZ",
+            Self::Quantised(quant) => quant.name(),
         })
     }
 }

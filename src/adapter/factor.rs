@@ -6,8 +6,8 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::adapter::Dtype;
 use crate::adapter::made::{Made, MadeUpdate, Part};
+use crate::adapter::{Dtype, Quant};
 use crate::files::FileStamp;
 
 /// A stored factor: its original tensor name, its shape as a matrix, and where its numbers are.
@@ -96,6 +96,22 @@ impl Factor {
         self.rows = len / n;
         let dims = vec![(self.rows, stride * n as u64)];
         self.row_axis = Axis { dims, range: 0..self.rows, scale: None };
+        Some(self)
+    }
+
+    /// Of a weight with this many heads: the view with the rows of each head in the order of both halves of a head, where
+    /// the tensor has a row of one half and of the other in turn. `None` if the rows are not a plain dimension of the tensor, or
+    /// not two halves for each head.
+    pub(crate) fn in_halves(mut self, n_heads: usize) -> Option<Self> {
+        let Axis { dims, range, scale } = &self.row_axis;
+        let &[(len, stride)] = dims.as_slice() else { return None };
+        let rows = n_heads.checked_mul(2).filter(|&rows| rows > 0 && len.is_multiple_of(rows))?;
+        if *range != (0..len) || scale.is_some() {
+            return None;
+        }
+        let half = (len / rows) as u64;
+        let head = stride.checked_mul(2 * half)?;
+        self.row_axis = Axis::new([(n_heads as u64, head), (2, stride), (half, stride.checked_mul(2)?)])?;
         Some(self)
     }
 
@@ -200,6 +216,8 @@ pub(crate) enum Source {
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
     /// A compressed part of one of these two.
     Deflated(Arc<Deflated>),
+    /// The numbers of a quantised part of one of the first two, as F32.
+    Quantised(Arc<Quantised>),
 }
 
 impl Source {
@@ -209,6 +227,7 @@ impl Source {
             Self::File(file) => &file.path,
             Self::Memory(label, _) => label,
             Self::Deflated(part) => part.file.path(),
+            Self::Quantised(part) => part.file.path(),
         }
     }
 
@@ -218,6 +237,7 @@ impl Source {
             (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
             (Self::Memory(_, one), Self::Memory(_, other)) => Arc::ptr_eq(one, other),
             (Self::Deflated(one), Self::Deflated(other)) => Arc::ptr_eq(one, other),
+            (Self::Quantised(one), Self::Quantised(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
     }
@@ -227,6 +247,7 @@ impl Source {
         match self {
             Self::File(..) | Self::Memory(..) => self,
             Self::Deflated(part) => part.file.whole(),
+            Self::Quantised(part) => part.file.whole(),
         }
     }
 }
@@ -252,4 +273,29 @@ pub(crate) struct Deflated {
     pub(crate) n_compressed: u64,
     /// Their number after unpacking.
     pub(crate) n_bytes: u64,
+}
+
+/// A quantised tensor, whose numbers become F32 as they are read.
+#[derive(Debug)]
+pub(crate) struct Quantised {
+    pub(crate) file: Source,
+    pub(crate) quant: Quant,
+    /// Where its first block is in the file.
+    pub(crate) offset_bytes: u64,
+    pub(crate) n_blocks: u64,
+}
+
+impl Quantised {
+    /// The bytes of the file that hold the blocks of these bytes of F32.
+    pub(crate) fn stored(&self, bytes: Range<u64>) -> Range<u64> {
+        let block = |at: u64| at / (4 * self.quant.block_numbers() as u64);
+        let end = if bytes.is_empty() { block(bytes.start) } else { block(bytes.end - 1) + 1 };
+        let place = |block: u64| self.offset_bytes + block * self.quant.block_bytes() as u64;
+        place(block(bytes.start))..place(end)
+    }
+
+    /// Size of all numbers as F32.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        4 * self.n_blocks * self.quant.block_numbers() as u64
+    }
 }

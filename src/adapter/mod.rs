@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use self::dtype::{Dtype, Matrix};
+pub use self::dtype::{Dtype, Matrix, Quant};
 pub use self::factor::Factor;
 pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
@@ -118,6 +118,7 @@ impl Adapter {
             Source::File(file) => file.stamp,
             Source::Memory(_, bytes) => untimed(bytes.len() as u64),
             Source::Deflated(part) => untimed(part.n_bytes),
+            Source::Quantised(part) => untimed(part.n_bytes()),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What rounding to the stored type could have made: the floor under which a direction is not believed.
 
-use crate::adapter::{Dtype, Matrix};
+use crate::adapter::{Dtype, Matrix, Quant};
 use crate::simd;
 
 /// The noise ν that rounding leaves in a singular value of a factor between r and d dimensions:
@@ -30,10 +30,24 @@ pub(super) fn rounding_norm(values: &[f64], dtype: Dtype) -> f64 {
     if dtype == Dtype::F64 {
         return 0.0;
     }
+    if let Dtype::Quantised(quant) = dtype {
+        return quantised_norm(values, quant);
+    }
     let (mantissa_bits, least_exponent) = dtype.precision();
     let least = 2f64.powi(least_exponent + mantissa_bits);
     let squares = simd::sum(values, |value| power(value, least).powi(2));
     (squares / 12.0).sqrt() * 2f64.powi(-mantissa_bits)
+}
+
+/// The same where so many numbers share a scale, each at a multiple of it: the scale is as large as the largest of them needs. The
+/// numbers are taken as the view has them, so groups of a transposed view are taken across those of the file.
+fn quantised_norm(values: &[f64], quant: Quant) -> f64 {
+    let (n_scaled, steps) = quant.steps();
+    let squares = values.chunks(n_scaled).map(|group| {
+        let scale = simd::largest(group) / steps;
+        group.len() as f64 * scale * scale
+    });
+    (squares.sum::<f64>() / 12.0).sqrt()
 }
 
 /// The power of two at or below a number's magnitude, at least `least`, which is 2^mantissa_bits ulps of the stored type;
@@ -69,6 +83,18 @@ mod tests {
         close(norm(Dtype::F8E5m2Fnuz, &[2f64.powi(-17)]), 2f64.powi(-17));
         close(norm(Dtype::F32, &[1.0, 0.0, 1.0, 1.0, 1.0]), 2.0 * f64::from(f32::EPSILON));
         assert_eq!(norm(Dtype::Bf16, &[0.0, -0.0]), 0.0);
+    }
+
+    #[test]
+    fn the_steps_of_a_block_are_as_large_as_its_largest_number_needs() {
+        let norm =
+            |quant: Quant, values: &[f64]| rounding_norm(values, Dtype::Quantised(quant)) * 12f64.sqrt();
+        let mut values = vec![0.0; 64];
+        values[3] = -127.0;
+        values[40] = 254.0;
+        assert!((norm(Quant::Q8_0, &values) - (32.0f64 * 1.0 + 32.0 * 4.0).sqrt()).abs() < 1e-12);
+        assert!((norm(Quant::Q4_0, &values[..32]) - 32f64.sqrt() * 127.0 / 8.0).abs() < 1e-12);
+        assert_eq!(norm(Quant::Q4K, &[0.0; 256]), 0.0);
     }
 
     #[test]

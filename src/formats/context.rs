@@ -9,6 +9,7 @@ use crate::formats::config::Config;
 use crate::formats::contents::Metadata;
 use crate::formats::lenient::Object;
 use crate::formats::limits::{Limit, Limits};
+use crate::formats::llama_cpp::LlamaCpp;
 use crate::formats::patterns::Steps;
 use crate::formats::schemes::Claimed;
 use crate::names::FileNames;
@@ -19,6 +20,8 @@ pub(super) struct Context<'a> {
     pub(super) config: Option<&'a Config>,
     /// In files of diffusers, for each component of the pipeline.
     pub(super) components: BTreeMap<String, Config>,
+    /// In files of llama.cpp.
+    pub(super) llama_cpp: LlamaCpp,
     /// The work of matching the configs' patterns so far.
     pub(super) steps: Steps,
     /// The modules that are made so far.
@@ -51,7 +54,8 @@ impl<'a> Context<'a> {
         let found = || format!("{n_regexes} regular expressions in rank_pattern or alpha_pattern");
         limits.check(Limit::Regexes, n_regexes as u64, config.map_or(path, Config::path), found)?;
         let (steps, budget) = (Steps::new(limits), Budget::new(limits));
-        Ok(Self { config, components, steps, budget, names: FileNames::default() })
+        let llama_cpp = LlamaCpp::of(metadata);
+        Ok(Self { config, components, llama_cpp, steps, budget, names: FileNames::default() })
     }
 }
 

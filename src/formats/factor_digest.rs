@@ -57,6 +57,10 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut
     let size = dtype.size_bytes() as u64;
     let (start, end) = match (source, factor.span()) {
         (Source::Deflated(part), _) => (part.offset_bytes, part.offset_bytes + part.n_compressed),
+        (Source::Quantised(part), Some(span)) => {
+            let stored = part.stored(offset + span.start() * size..offset + (span.end() + 1) * size);
+            (stored.start, stored.end)
+        }
         (_, Some(span)) => (offset + span.start() * size, offset + (span.end() + 1) * size),
         (_, None) => (*offset, *offset),
     };

@@ -112,13 +112,13 @@ fn adapter(
         ..of_file
     };
     read.unread.extend(unread);
-    read.unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     context.names = FileNames::of(pairs.iter().map(|(_, pair)| pair.weight()));
     check_ranks(path, context, &pairs)?;
     for (scheme, pair) in pairs {
         for pair in (scheme.experts)(pair, context) {
             let Scale { alpha, scaling } = (scheme.scaling)(&pair, context);
             let is_turned = pair.is_turned;
+            read.unread.extend(pair.is_out_of_order.then(|| unread::order_of_rows(&pair.original)));
             let parts = (scheme.cut)(pair, context);
             read.n_turned += if is_turned { parts.len() } else { 0 };
             read.modules.extend(parts.into_iter().map(|pair| {
@@ -135,6 +135,7 @@ fn adapter(
         context.budget.check(path)?;
         context.steps.check(path, limits)?;
     }
+    read.unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     keep_originals(&mut read.modules);
     read.modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     Ok(read)

@@ -195,15 +195,20 @@ impl FileFacts<'_> {
     /// `Limit` for too many.
     fn count(&self, n: u64, module: &str) -> Result<(), NotRead> {
         let budget = &self.context.budget;
-        if budget.may_make(n, module.len()) { Ok(()) } else { budget.check(self.path).map_err(because(UNREADABLE)) }
+        if budget.may_make(n, module.len()) {
+            Ok(())
+        } else {
+            budget.check(self.path).map_err(because(UNREADABLE))
+        }
     }
 
     fn pair(&self, module: &str, [a, b]: [&Claimed<'_>; 2], e: Option<&Claimed<'_>>) -> Result<Pair> {
         let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
         let stored = [a.stored, b.stored];
         let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
-        let q_rows = schemes::output_of(module)
-            .and_then(|output| self.context.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output)));
+        let q_rows = schemes::output_of(module).and_then(|output| {
+            self.context.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output))
+        });
         self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
         if let Some(e) = e {
             factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;

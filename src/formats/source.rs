@@ -11,9 +11,10 @@ use std::sync::{Arc, OnceLock};
 use flate2::read::DeflateDecoder;
 
 use crate::adapter::Source;
-use crate::adapter::factor::{Deflated, StoredFile};
+use crate::adapter::factor::{Deflated, Quantised, StoredFile};
 use crate::error::{Error, Fault, Result};
 use crate::files::{FileStamp, read_exact_at};
+use crate::formats::quants;
 
 /// Compressed bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -30,6 +31,7 @@ enum Bytes<'a> {
     File(Arc<File>),
     Memory(&'a [u8]),
     Deflated(Box<Reader<'a>>, &'a Deflated),
+    Quantised(Box<Reader<'a>>, &'a Quantised),
 }
 
 impl Source {
@@ -54,6 +56,10 @@ impl Source {
             Self::Deflated(part) => {
                 let file = Box::new(part.file.open()?);
                 Ok(Reader { path: self.path(), n_bytes: part.n_bytes, bytes: Bytes::Deflated(file, part) })
+            }
+            Self::Quantised(part) => {
+                let file = Box::new(part.file.open()?);
+                Ok(Reader { path: self.path(), n_bytes: part.n_bytes(), bytes: Bytes::Quantised(file, part) })
             }
             Self::File(file) => Ok(Reader {
                 path: &file.path,
@@ -80,6 +86,7 @@ impl Reader<'_> {
             Bytes::Memory(bytes) => slice(bytes, offset, to.len()).map(|from| to.copy_from_slice(from)),
             Bytes::File(file) => read_exact_at(file, to, offset),
             Bytes::Deflated(file, part) => return inflate(file, part, offset, to),
+            Bytes::Quantised(file, part) => return dequantise(file, part, offset, to),
         };
         done.map_err(|source| Error::io("read", self.path, source))
     }
@@ -103,6 +110,32 @@ fn inflate(file: &Reader<'_>, part: &Deflated, offset: u64, to: &mut [u8]) -> Re
         let expected = format!("{} bytes in {} compressed ones", part.n_bytes, part.n_compressed);
         Fault::new(found, expected).at(file.path).malformed()
     })
+}
+
+/// Makes F32 of the blocks that hold these bytes of it, some blocks at a time.
+fn dequantise(file: &Reader<'_>, part: &Quantised, offset: u64, to: &mut [u8]) -> Result<()> {
+    let (n_numbers, n_bytes) = (part.quant.block_numbers(), part.quant.block_bytes());
+    let n_blocks = CHUNK_BYTES / n_bytes;
+    let (mut stored, mut numbers) = (vec![0; n_blocks * n_bytes], vec![0.0; n_blocks * n_numbers]);
+    let mut made = vec![0; 4 * numbers.len()];
+    let (mut at, mut rest) = (offset, to);
+    while !rest.is_empty() {
+        let blocks = part.stored(at..at + rest.len() as u64);
+        let n_here = ((blocks.end - blocks.start) / n_bytes as u64).min(n_blocks as u64) as usize;
+        let stored = &mut stored[..n_here * n_bytes];
+        file.read_at(blocks.start, stored)?;
+        quants::dequantise(part.quant, stored, &mut numbers);
+        made.chunks_exact_mut(4)
+            .zip(&numbers)
+            .for_each(|(to, number)| to.copy_from_slice(&number.to_le_bytes()));
+        // The first byte that is wanted may be inside of a block.
+        let first = (at % (4 * n_numbers as u64)) as usize;
+        let n = (4 * n_here * n_numbers - first).min(rest.len());
+        let (here, after) = rest.split_at_mut(n);
+        here.copy_from_slice(&made[first..first + n]);
+        (at, rest) = (at + n as u64, after);
+    }
+    Ok(())
 }
 
 /// The compressed bytes, one after the other.

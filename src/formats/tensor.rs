@@ -1,6 +1,8 @@
 //! A stored tensor of any file format, and the matrix that it is as a factor.
 
-use crate::adapter::factor::Axis;
+use std::sync::Arc;
+
+use crate::adapter::factor::{Axis, Quantised};
 use crate::adapter::{Dtype, Factor, Source};
 use crate::error::{Fault, Result};
 use crate::formats::dtype;
@@ -26,6 +28,8 @@ pub(super) struct Tensor {
     n_bytes: u64,
     /// What would have to be called to get it; it has neither type nor shape then.
     made_by: Option<Box<str>>,
+    /// Whether its type is one of GGUF.
+    is_of_gguf: bool,
 }
 
 const UNREAD: &str = "pickles are never executed: save plain tensors, as safetensors or as a state_dict";
@@ -40,7 +44,7 @@ impl Tensor {
         n_bytes: u64,
     ) -> Self {
         let strides = row_major(&shape);
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None, is_of_gguf: false }
     }
 
     /// A tensor whose numbers are stored column by column.
@@ -53,7 +57,18 @@ impl Tensor {
     ) -> Self {
         let reversed: Vec<u64> = shape.iter().rev().copied().collect();
         let strides = row_major(&reversed).into_iter().rev().collect();
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None, is_of_gguf: false }
+    }
+
+    /// The same, with a type of GGUF.
+    pub(super) fn of_gguf(self) -> Self {
+        Self { is_of_gguf: true, ..self }
+    }
+
+    /// A quantised tensor, whose blocks are stored row by row.
+    pub(super) fn quantised(shape: Vec<u64>, part: Quantised) -> Self {
+        let (dtype, n_bytes) = (part.quant.name().to_owned(), part.n_bytes());
+        Self::contiguous(dtype, shape, Source::Quantised(Arc::new(part)), 0, n_bytes)
     }
 
     /// A tensor with these strides, whose first to last number take `n_bytes` from `offset_bytes` on.
@@ -65,13 +80,30 @@ impl Tensor {
         offset_bytes: u64,
         n_bytes: u64,
     ) -> Self {
-        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None }
+        Self { dtype, shape, strides, source, offset_bytes, n_bytes, made_by: None, is_of_gguf: false }
     }
 
     /// What a call of `function` would make, which is not called.
     pub(super) fn unread(function: &str, source: Source) -> Self {
         let (dtype, made_by) = (format!("what {function} makes"), Some(function.into()));
-        Self { dtype, shape: vec![], strides: vec![], source, offset_bytes: 0, n_bytes: 0, made_by }
+        Self {
+            dtype,
+            shape: vec![],
+            strides: vec![],
+            source,
+            offset_bytes: 0,
+            n_bytes: 0,
+            made_by,
+            is_of_gguf: false,
+        }
+    }
+
+    /// The type of its numbers, if factors can have it.
+    fn number(&self) -> Option<Dtype> {
+        match &self.source {
+            Source::Quantised(part) => Some(Dtype::Quantised(part.quant)),
+            _ => Dtype::from_safetensors(&self.dtype),
+        }
     }
 
     /// Rows and columns of [`Tensor::factor`]; `None` for a tensor that is not a matrix or has too many numbers.
@@ -84,13 +116,13 @@ impl Tensor {
     /// Whether there is a byte for each that its numbers take. Strides of 0 could make any number of them from a few bytes.
     pub(super) fn has_own_bytes(&self) -> bool {
         let n_numbers = self.shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
-        let size = Dtype::from_safetensors(&self.dtype).map_or(1, Dtype::size_bytes);
+        let size = self.number().map_or(1, Dtype::size_bytes);
         n_numbers.saturating_mul(size as u64) <= self.n_bytes
     }
 
     /// The part with this index in the first dimension, without that dimension.
     pub(super) fn at(&self, index: u64) -> Option<Self> {
-        let size = Dtype::from_safetensors(&self.dtype)?.size_bytes() as u64;
+        let size = self.number()?.size_bytes() as u64;
         let (&n, shape) = self.shape.split_first()?;
         let (&stride, strides) = self.strides.split_first()?;
         let start = index.checked_mul(stride)?.checked_mul(size)?;
@@ -141,9 +173,10 @@ impl Tensor {
             let found = format!("a tensor that only a call of {} would make", quoted(function));
             return Err(fault(found, "its numbers").hint(UNREAD).unsupported());
         }
-        let Some(dtype) = Dtype::from_safetensors(&self.dtype) else {
+        let Some(dtype) = self.number() else {
             let found = format!("numbers of type {}", quoted(&self.dtype));
-            return Err(fault(found, dtype::NAMES).unsupported());
+            let names = if self.is_of_gguf { dtype::GGUF_NAMES } else { dtype::NAMES };
+            return Err(fault(found, names).unsupported());
         };
         let shape = &self.shape;
         if self.n_bytes > limits.factor_bytes {
@@ -203,7 +236,7 @@ impl<'a> Scalars<'a> {
             open => &open.insert((&tensor.source, tensor.source.open()?)).1,
         };
         let mut bytes = [0; 8];
-        let dtype = Dtype::from_safetensors(&tensor.dtype);
+        let dtype = tensor.number();
         let n_bytes = match (dtype, tensor.dtype.as_str()) {
             (Some(dtype), _) => dtype.size_bytes(),
             // PyTorch stores a whole alpha as an integer of these types; another one is not what a trainer wrote.

@@ -5,8 +5,19 @@ use crate::formats::config::Config;
 use crate::formats::contents::{Contents, Metadata};
 
 /// Where trainers name the base model, the most exact name first.
-const BASE_MODEL: &[&str] =
-    &["ss_sd_model_name", "ss_base_model_version", "base_model", "modelspec.architecture"];
+const BASE_MODEL: &[&str] = &[
+    "ss_sd_model_name",
+    "ss_base_model_version",
+    "base_model",
+    "modelspec.architecture",
+    GGUF_URL,
+    GGUF_NAME,
+];
+
+/// The address of the base model in files of llama.cpp, of which PEFT's name is the end, and a name in other words.
+const GGUF_URL: &str = "general.base_model.0.repo_url";
+const GGUF_NAME: &str = "general.base_model.0.name";
+const HUB: &str = "https://huggingface.co/";
 
 /// The parts of a Stable Diffusion UNet, as diffusers and the original code name them.
 const UNET: &[&str] =
@@ -18,6 +29,7 @@ pub(super) fn training(config: Option<&Config>, contents: &Contents) -> (Option<
     let base_model = config.and_then(Config::base_model).filter(|word| is_short(word)).map(str::to_owned);
     let base_model = base_model.or_else(|| {
         let words = BASE_MODEL.iter().filter_map(|key| word(metadata, key));
+        let words = words.map(|word| word.strip_prefix(HUB).unwrap_or(word));
         let mut known = words.filter(|word| !word.is_empty() && *word != "None");
         known.find(|word| !is_said_of_all(word, contents)).map(str::to_owned)
     });

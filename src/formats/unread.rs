@@ -60,6 +60,14 @@ pub(super) fn unread(tensors: &Tensors, unclaimed: &[&str]) -> Vec<UnreadPart> {
     parts.into_iter().map(one).collect()
 }
 
+/// What is not known of a module whose rows of B were put in llama.cpp's order.
+pub(super) fn order_of_rows(module: &str) -> UnreadPart {
+    UnreadPart { name: module.to_owned(), reason: ORDER_OF_ROWS.to_owned(), found: None, n_tensors: 1 }
+}
+
+const ORDER_OF_ROWS: &str = "the order of the rows of B, which llama.cpp changes in q and k and the file has no head counts to \
+                             undo: sides b and dw-left and the cosine of updates hold against files of this format only";
+
 /// What stands before a mark, or the whole name where nothing does.
 fn module(name: &str, at: usize) -> &str {
     if at == 0 { name } else { &name[..at - 1] }

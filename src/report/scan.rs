@@ -202,10 +202,15 @@ impl ScanSums {
             return Ok(());
         }
         let planned = source.planned.as_ref();
-        let with_problem: HashSet<i64> =
-            source.adapters.iter().filter(|adapter| adapter.n_left_out > 0).map(|adapter| adapter.id).collect();
+        let with_problem: HashSet<i64> = source
+            .adapters
+            .iter()
+            .filter(|adapter| adapter.n_left_out > 0)
+            .map(|adapter| adapter.id)
+            .collect();
         let has_problem = |id: u32| with_problem.contains(&i64::from(id));
-        let absences = planned.map(|planned| planned.absences(self.unfinished.is_none(), has_problem)).transpose()?;
+        let absences =
+            planned.map(|planned| planned.absences(self.unfinished.is_none(), has_problem)).transpose()?;
         for b in 0..n {
             for a in (0..b).filter(|&a| self.pairs.get(a, b).is_none()) {
                 let [x, y] = [a, b].map(|place| self.adapters[place].id as u32);

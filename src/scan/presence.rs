@@ -106,7 +106,8 @@ mod tests {
         fs::write(folder.presences().join("notes.txt"), "mine").unwrap();
         assert_eq!(Presence::of_another(&folder).unwrap(), None);
         drop(Presence::begin(&folder).unwrap());
-        let left: Vec<_> = fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);
     }
 }

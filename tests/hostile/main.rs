@@ -1,4 +1,4 @@
-//! Real files of every container, broken at random: 124,000 cases, the same in every run. None may panic, run without
+//! Real files of every container, broken at random: 136,000 cases, the same in every run. None may panic, run without
 //! end, or take more memory than [`MAX_BYTES`]. So are the tables of a scan: 10,000 cases more.
 #![allow(unsafe_code, reason = "an allocator that counts is the only way to see what is allocated")]
 
@@ -32,12 +32,14 @@ const NPZ: u32 = 8_000;
 const PICKLES: u32 = 16_000;
 const HEADERS: u32 = 4_000;
 const OBJECTS: u32 = 8_000;
+const GGUF: u32 = 4_000;
 #[cfg(feature = "cli")]
 const TABLES: u32 = 10_000;
 
-// Two files of each container but the first, and three with objects.
+// Two files of each container but the first, and three with objects and of GGUF.
 const _: () = assert!(
-    SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * OBJECTS == 124_000
+    SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * (OBJECTS + GGUF)
+        == 136_000
 );
 
 /// Counts what each thread holds, the most that it held, and how often it asked for memory.
@@ -212,6 +214,14 @@ const SCHEMES: [&str; 6] = [
 #[test]
 fn broken_files_of_schemes_that_cut_tensors_stay_within_bounds() {
     SCHEMES.iter().for_each(|name| mutate_file(&library(name), 3_000));
+}
+
+/// Every type of number, a stack of experts, and a model with the arrays of its tokenizer.
+#[test]
+fn broken_gguf_files_stay_within_bounds() {
+    ["types", "experts"].iter().for_each(|name| mutate_file(&library(&format!("gguf/{name}.gguf")), GGUF));
+    let model = std::fs::read(library("gguf/model.gguf")).unwrap();
+    run(GGUF, breaks(), |breaks| check(broken(model.clone(), &breaks)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The file formats. A file is recognised by its first bytes, or by the members of its archive, never by its name.
 
 mod container;
+mod gguf;
 mod npz;
 mod pickle;
 mod safetensors;
@@ -19,8 +20,13 @@ use crate::formats::source::Reader;
 use crate::text::listed;
 
 /// Every file format. The first one that recognises a file reads it.
-static CONTAINERS: &[&Container] =
-    &[&safetensors::CONTAINER, &torch::ZIP_CONTAINER, &torch::LEGACY_CONTAINER, &npz::CONTAINER];
+static CONTAINERS: &[&Container] = &[
+    &safetensors::CONTAINER,
+    &torch::ZIP_CONTAINER,
+    &torch::LEGACY_CONTAINER,
+    &npz::CONTAINER,
+    &gguf::CONTAINER,
+];
 
 /// As many first bytes as it takes to recognise a file, or to say what it is instead.
 const HEAD_BYTES: usize = 512;
@@ -125,7 +131,7 @@ mod tests {
 
     #[test]
     fn every_format_has_suffixes_and_their_case_does_not_matter() {
-        for name in ["a.safetensors", "a.bin", "a.pt", "a.pth", "a.ckpt", "a.CKPT", "a.b.npz"] {
+        for name in ["a.safetensors", "a.bin", "a.pt", "a.pth", "a.ckpt", "a.CKPT", "a.b.npz", "a.gguf"] {
             assert!(has_suffix(Path::new(name)), "{name}");
         }
         for name in ["a", "ckpt", "a.txt", "a.ckpt.txt", ""] {

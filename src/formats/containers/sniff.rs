@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Fault};
 
 const TAR: &str = "open it with the torch that wrote it, and save it again as safetensors";
+const OLD_GGML: &str = "give the files that it was converted from";
 const OTHER: &str = "give the adapter's folder or file";
 const WEB_PAGE: &str = "a web page was saved instead of the file: on the Hugging Face Hub, the file's own address \
                         holds /resolve/, not /blob/";
@@ -28,9 +29,8 @@ pub(super) fn sniff(path: &Path, head: &[u8]) -> Option<Error> {
     }
     let (found, hint) = match head {
         [0x80, 2..=5, 1..=255, ..] => ("a Python pickle that torch did not write", OTHER),
-        [b'G', b'G', b'U', b'F', ..] => {
-            ("a GGUF file", "GGUF adapters are not read yet: give the PEFT folder")
-        }
+        [b'a', b'l', b'g', b'g', ..] => ("a LoRA of llama.cpp before GGUF", OLD_GGML),
+        [b't' | b'm' | b'l', b'j' | b'g' | b'm', b'g', b'g', ..] => ("a model of ggml before GGUF", OLD_GGML),
         [0x1f, 0x8b, ..] => ("a gzip archive", "unpack it first"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => {
             ("a single NumPy array", "factors are read from archives of numpy.savez")
@@ -92,7 +92,8 @@ mod tests {
             (b"\n  <!DOCTYPE html><html>", "an HTML page"),
             (b"\xef\xbb\xbf<HTML>", "an HTML page"),
             (b"\x80\x02}q\x00", "a Python pickle that torch did not write"),
-            (b"GGUF\x03\0\0\0", "a GGUF file"),
+            (b"algg\x01\0\0\0", "a LoRA of llama.cpp before GGUF"),
+            (b"tjgg\x03\0\0\0", "a model of ggml before GGUF"),
             (b"\x1f\x8b\x08\0", "a gzip archive"),
             (b"\x93NUMPY\x01\0", "a single NumPy array"),
             (b"\x89HDF\r\n", "an HDF5 file"),

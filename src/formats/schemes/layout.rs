@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::claim::Stored;
+use super::llama_cpp;
 use super::pair::wrong_module;
 use crate::adapter::Factor;
 use crate::error::{Fault, Result};
@@ -21,6 +22,8 @@ pub(in crate::formats) enum Layout {
     Grouped,
     /// Usually A is (d_in, rank) and B (rank, d_out), but the shapes decide.
     Transposed,
+    /// Like `Linear`, but A of the token embeddings is (d_in, rank).
+    LlamaCpp,
 }
 
 /// Which way round two factors lie.
@@ -36,14 +39,14 @@ impl Layout {
     /// The way round where the shapes do not tell.
     pub(in crate::formats) fn usual(self) -> Orientation {
         match self {
-            Self::Linear | Self::Loose | Self::Grouped => Orientation::Linear,
+            Self::Linear | Self::Loose | Self::Grouped | Self::LlamaCpp => Orientation::Linear,
             Self::Transposed => Orientation::Transposed,
         }
     }
 
     /// Whether the tensors of this name lie as usual, whatever their shapes.
     pub(super) fn is_certain(self, name: &str) -> bool {
-        self == Self::Linear || name.starts_with(WRAPPER)
+        matches!(self, Self::Linear | Self::LlamaCpp) || name.starts_with(WRAPPER)
     }
 
     /// The number of groups that A stacks, if it stacks several. PEFT up to 0.2 keeps their B as a convolution, (d_out, rank,
@@ -71,7 +74,10 @@ impl Layout {
         orientation: Orientation,
         limits: &Limits,
     ) -> Result<(Factor, Factor)> {
-        let (factor_a, factor_b) = (a.tensor.factor(a.name, limits)?, b.tensor.factor(b.name, limits)?);
+        let (mut factor_a, factor_b) = (a.tensor.factor(a.name, limits)?, b.tensor.factor(b.name, limits)?);
+        if self == Self::LlamaCpp && llama_cpp::is_token_embedding(module) {
+            factor_a = factor_a.transposed();
+        }
         let shown = |one: Stored<'_>| format!("{} of shape {:?}", quoted(one.name), one.tensor.shape);
         let misfit =
             |expected| wrong_module(path, module, format!("{} and {}", shown(a), shown(b)), expected);

@@ -4,6 +4,7 @@
 use super::claim::{Claim, TensorRole};
 use super::fused;
 use super::layout::Layout;
+use super::llama_cpp;
 use super::pair::{trimmed, whole};
 use super::scaling::by_config;
 use super::scheme::Scheme;
@@ -23,5 +24,5 @@ pub(super) static SCHEME: Scheme = Scheme {
 
 fn claim(name: &str) -> Option<Claim<'_>> {
     let ends = [(".lora_a", TensorRole::A), (".lora_b", TensorRole::B), (".m", TensorRole::Magnitude)];
-    Claim::by_end(name, &ends, 2)
+    Claim::by_end(name, &ends, 2).filter(|_| llama_cpp::claim(name).is_none())
 }

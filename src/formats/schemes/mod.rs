@@ -14,6 +14,7 @@ mod groups;
 mod kohya;
 mod layout;
 mod llama_adapter;
+mod llama_cpp;
 mod loralib;
 mod lycoris;
 mod megatron;
@@ -63,6 +64,7 @@ static SCHEMES: &[&Scheme] = &[
     &diffusers::SCHEME,
     &kohya::SCHEME,
     &lycoris::SCHEME,
+    &llama_cpp::SCHEME,
     &mlx::SCHEME,
     &torchtune::SCHEME,
     &megatron::SCHEME,

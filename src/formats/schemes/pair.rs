@@ -28,6 +28,8 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) rescaled: f64,
     /// Which rank alpha is divided by.
     pub(in crate::formats) scale_rank: ScaleRank,
+    /// Whether B's rows are in an order of their own that could not be undone, see [`super::llama_cpp`].
+    pub(in crate::formats) is_out_of_order: bool,
 }
 
 /// The rank that alpha is divided by.
@@ -65,6 +67,7 @@ impl Pair {
             is_turned: false,
             q_rows: None,
             rescaled: 1.0,
+            is_out_of_order: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! MLX's mixtures of experts: tensors of three dimensions that stack the factors of all experts of a layer.
+//! Mixtures of experts of MLX and llama.cpp: tensors of three dimensions that stack the factors of all experts of a layer.
 //!
 //! `lora_a` is (experts, rank, d_in), or (experts·rank, d_in) in older files, and `lora_b` (experts, d_out, rank).
 
@@ -16,7 +16,7 @@ pub(in crate::formats) struct Stack {
 impl Stack {
     /// `None` if these tensors are the factors of one module.
     pub(in crate::formats) fn of(layout: Layout, [a, b]: [Stored<'_>; 2]) -> Option<Self> {
-        if layout != Layout::Transposed || b.tensor.shape.len() != 3 {
+        if !matches!(layout, Layout::Transposed | Layout::LlamaCpp) || b.tensor.shape.len() != 3 {
             return None;
         }
         let n_experts = b.tensor.shape[0];
