@@ -539,7 +539,7 @@ pub(super) mod tests {
             block: 2,
             max_rank: 4,
             modules: vec![PlannedModule { name: "q".to_owned(), is_numbered: false, d: 6 }],
-            layouts: vec![Layout { modules: vec![(0, 4)] }],
+            layouts: vec![Layout { modules: vec![(0, 4)], widths: vec![] }],
             base_models: vec![],
             adapters: (0..n).map(adapter).collect(),
             generations: vec![n as u32],
@@ -557,10 +557,13 @@ pub(super) mod tests {
                 Plan { max_rank: n + 3, ..plan(3) },
                 Plan {
                     max_rank: n + 3,
-                    layouts: vec![Layout { modules: vec![(0, n as u32 | 1)] }],
+                    layouts: vec![Layout { modules: vec![(0, n as u32 | 1)], widths: vec![] }],
                     ..plan(3)
                 },
-                Plan { layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)] }], ..plan(3) },
+                Plan {
+                    layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)], widths: vec![] }],
+                    ..plan(3)
+                },
                 Plan { generations: vec![3, n as u32 | 4], ..plan(3) },
             ];
             for (at, plan) in wrong.iter().enumerate() {
@@ -577,7 +580,7 @@ pub(super) mod tests {
             Plan { options: with(Keep::Cells(vec![(1, usize::MAX)])), ..plan(3) },
             Plan { options: with(Keep::Cells(vec![(0, 1)])), ..plan(3) },
             Plan { options: with(Keep::Cells(vec![])), ..plan(3) },
-            Plan { layouts: vec![Layout { modules: vec![(0, 4), (0, 4)] }], ..plan(3) },
+            Plan { layouts: vec![Layout { modules: vec![(0, 4), (0, 4)], widths: vec![] }], ..plan(3) },
             Plan { max_rank: 5, ..plan(3) },
             Plan { block: 0, ..plan(3) },
         ];

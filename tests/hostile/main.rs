@@ -269,6 +269,7 @@ fn broken_tables_stay_within_bounds() {
         statistics: columns.map(|(name, kind)| (name.clone(), kind, values(&name, kind))).collect(),
         histogram: Some(vec![7; 100]),
         fallback: Some("cpu".to_owned()),
+        note: None,
     };
     let table = PairTable { wanted };
     table.write(&path, rows).unwrap();
