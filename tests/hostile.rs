@@ -241,6 +241,7 @@ fn broken_tables_stay_within_bounds() {
     };
     let columns = measure::columns(&wanted).into_iter();
     let rows = PairRows {
+        note: None,
         module: "layers.3.self_attn.q_proj".to_owned(),
         a: ints(8),
         b: ints(1),

@@ -127,6 +127,7 @@ pub fn write_planned(
     };
     let plan = Plan {
         schema: SCHEMA,
+        id: String::new(),
         version: "test".to_owned(),
         options,
         engine: None,
