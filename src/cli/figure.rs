@@ -88,7 +88,9 @@ pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
     match (&args.pair, &args.checkpoint_b) {
         (Some(pair), _) => of_scan(args, pair, console),
         (None, Some(checkpoint_b)) => {
-            draw(args, &args.compute, [&args.checkpoint_a, checkpoint_b], None, console)
+            let open = |path: &Path| args.selection.open(path);
+            let runs = [open(&args.checkpoint_a)?, open(checkpoint_b)?];
+            draw(args, &args.compute, runs, None, console)
         }
         (None, None) => unreachable!("the grammar asks for one of the two"),
     }
@@ -109,17 +111,20 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
     );
     let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
+    let runs = [args.selection.open(runs[0])?, args.selection.open(runs[1])?];
+    for (number, run) in numbers.into_iter().zip(&runs) {
+        scanned.check_unchanged(number, run)?;
+    }
     draw(args, &compute, runs, cached.as_ref(), console)
 }
 
 fn draw(
     args: &FigureArgs,
     compute: &ComputeArgs,
-    runs: [&Path; 2],
+    [a, b]: [Adapter; 2],
     cached: Option<&CachedPair<'_>>,
     console: &Console,
 ) -> Result<()> {
-    let (a, b) = (args.selection.open(runs[0])?, args.selection.open(runs[1])?);
     let selection = args.selection.of(Selection::new())?;
     let selected = selection.select(&a, &b, compute.side)?;
     if let Some(note) = &selected.note {

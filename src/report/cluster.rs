@@ -15,6 +15,13 @@ pub(super) struct Clustering {
     pub(super) ends: Vec<usize>,
 }
 
+impl Clustering {
+    /// Adapters in the order of their numbers, none of them joined.
+    pub(super) fn none(n: usize) -> Self {
+        Self { order: (0..n).collect(), merges: vec![], ends: vec![] }
+    }
+}
+
 /// Clusters the adapters by the quantity that the report compares by.
 pub(super) fn cluster(pairs: &PairSums) -> Clustering {
     let n = pairs.n();

@@ -124,6 +124,13 @@ pub(crate) struct Groups {
     pub(super) same_pairs: bool,
 }
 
+impl Groups {
+    /// Of no rows.
+    pub(super) fn none() -> Self {
+        Self { cells: BTreeMap::new(), layers: BTreeMap::new(), kinds: BTreeMap::new(), same_pairs: true }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

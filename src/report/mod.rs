@@ -43,5 +43,8 @@ pub use self::by::By;
 pub use self::colors::End;
 pub use self::write::{Report, WrittenReport};
 
-/// The most adapters that pairs are summed up and drawn for: their sums take 29 to 53 bytes a pair.
+/// The most adapters that are clustered and drawn: that takes 12 bytes for each two of them, and time that grows as fast.
 const MAX_ADAPTERS: usize = 5000;
+
+/// The most pairs of adapters that are summed up: their sums take 29 to 53 bytes each.
+const MAX_PAIRS: usize = 50_000_000;

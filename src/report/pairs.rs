@@ -1,5 +1,7 @@
 //! Sums over the modules of every pair of adapters.
 
+use std::collections::BTreeMap;
+
 use super::by::By;
 
 /// Why a pair is left out of averages.
@@ -17,11 +19,16 @@ pub(super) struct RowValues {
     pub(super) norms: [f64; 2],
 }
 
-/// Sums of all unordered pairs of n adapters.
+/// Pairs of more adapters than this are kept only where they were compared: most of them were not.
+const MAX_DENSE: usize = 10_000;
+
+/// Sums of unordered pairs of n adapters.
 pub(crate) struct PairSums {
     n: usize,
     by: By,
     n_quantities: usize,
+    /// Where each pair stands, unless all of them do.
+    places: Option<BTreeMap<(u32, u32), usize>>,
     /// `n_quantities` numbers a pair.
     sums: Vec<f64>,
     /// √Σ‖ΔW‖² of either adapter of a pair, for the cosine only, whose sum is that of the whole updates.
@@ -58,12 +65,18 @@ impl PairMean {
 
 impl PairSums {
     pub(super) fn new(n: usize, by: By) -> Self {
-        let n_pairs = n * n.saturating_sub(1) / 2;
+        Self::with_limit(n, by, MAX_DENSE)
+    }
+
+    fn with_limit(n: usize, by: By, max_dense: usize) -> Self {
+        let is_dense = n <= max_dense;
+        let n_pairs = if is_dense { n * n.saturating_sub(1) / 2 } else { 0 };
         let n_quantities = by.and_others().len();
         Self {
             n,
             by,
             n_quantities,
+            places: (!is_dense).then(BTreeMap::new),
             sums: vec![0.0; n_pairs * n_quantities],
             norms: if by == By::Cosine { vec![[0.0; 2]; n_pairs] } else { vec![] },
             n_modules: vec![0; n_pairs],
@@ -76,25 +89,50 @@ impl PairSums {
         self.n
     }
 
-    /// Where a pair of two different adapters stands: the upper triangle, row by row.
-    fn place(&self, a: usize, b: usize) -> usize {
+    /// How many pairs take memory.
+    pub(super) fn n_kept(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Where a pair of two different adapters stands: the upper triangle, row by row; or as they came. `None`: nothing was said
+    /// of it.
+    fn place(&self, a: usize, b: usize) -> Option<usize> {
         let (a, b) = (a.min(b), a.max(b));
-        a * (2 * self.n - a - 1) / 2 + b - a - 1
+        match &self.places {
+            None => Some(a * (2 * self.n - a - 1) / 2 + b - a - 1),
+            Some(places) => places.get(&(a as u32, b as u32)).copied(),
+        }
+    }
+
+    /// The same, and makes a place for it.
+    fn place_for(&mut self, a: usize, b: usize) -> usize {
+        if let Some(place) = self.place(a, b) {
+            return place;
+        }
+        let place = self.marks.len();
+        if let Some(places) = &mut self.places {
+            places.insert((a.min(b) as u32, a.max(b) as u32), place);
+        }
+        self.sums.extend(std::iter::repeat_n(0.0, self.n_quantities));
+        self.norms.extend((self.by == By::Cosine).then_some([0.0; 2]));
+        self.n_modules.push(0);
+        self.marks.push(0);
+        place
     }
 
     /// Marks a pair.
     pub(super) fn mark(&mut self, a: usize, b: usize, marks: u8) {
-        let place = self.place(a, b);
+        let place = self.place_for(a, b);
         self.marks[place] |= marks;
     }
 
     /// The marks of a pair of two different adapters.
     pub(super) fn marks(&self, a: usize, b: usize) -> u8 {
-        self.marks[self.place(a, b)]
+        self.place(a, b).map_or(0, |place| self.marks[place])
     }
 
     pub(super) fn add(&mut self, a: usize, b: usize, row: &RowValues) {
-        let place = self.place(a, b);
+        let place = self.place_for(a, b);
         let mut values = row.values;
         let sums = &mut self.sums[place * self.n_quantities..][..self.n_quantities];
         if let Some(norms) = self.norms.get_mut(place) {
@@ -110,7 +148,7 @@ impl PairSums {
     /// Adds a module without a cosine, since an update of it is zero: it is a part of the whole updates all the same. One that
     /// is not known counts nowhere.
     pub(super) fn add_zero(&mut self, a: usize, b: usize, norms: [f64; 2]) {
-        let place = self.place(a, b);
+        let place = self.place_for(a, b);
         let is_zero = norms.contains(&0.0) && !norms.iter().any(|norm| norm.is_nan());
         if let Some(whole) = self.norms.get_mut(place)
             && is_zero
@@ -126,7 +164,7 @@ impl PairSums {
         if a == b {
             return None;
         }
-        self.at(a.min(b), a.max(b), self.place(a, b))
+        self.at(a.min(b), a.max(b), self.place(a, b)?)
     }
 
     fn at(&self, a: usize, b: usize, place: usize) -> Option<PairMean> {
@@ -145,28 +183,38 @@ impl PairSums {
 
     /// The pairs among some adapters, which stand in rising order.
     pub(super) fn only(&self, kept: &[usize]) -> Self {
-        let places = kept.iter().enumerate().flat_map(|(n, &a)| kept[n + 1..].iter().map(move |&b| (a, b)));
-        let places: Vec<usize> = places.map(|(a, b)| self.place(a, b)).collect();
-        let sums =
-            |&place: &usize| self.sums[place * self.n_quantities..][..self.n_quantities].iter().copied();
-        fn only<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
-            if values.is_empty() { vec![] } else { places.iter().map(|&place| values[place]).collect() }
+        let mut is_at = vec![None; self.n];
+        kept.iter().enumerate().for_each(|(at, &adapter)| is_at[adapter] = Some(at));
+        let mut only =
+            Self::with_limit(kept.len(), self.by, if self.places.is_some() { 0 } else { MAX_DENSE });
+        for (a, b, place) in self.all() {
+            let (Some(x), Some(y)) = (is_at[a], is_at[b]) else { continue };
+            let to = only.place_for(x, y);
+            let n = self.n_quantities;
+            only.sums[to * n..][..n].copy_from_slice(&self.sums[place * n..][..n]);
+            only.n_modules[to] = self.n_modules[place];
+            only.marks[to] = self.marks[place];
+            if let (Some(to), Some(from)) = (only.norms.get_mut(to), self.norms.get(place)) {
+                *to = *from;
+            }
         }
-        Self {
-            n: kept.len(),
-            by: self.by,
-            n_quantities: self.n_quantities,
-            sums: places.iter().flat_map(sums).collect(),
-            norms: only(&self.norms, &places),
-            n_modules: only(&self.n_modules, &places),
-            marks: only(&self.marks, &places),
-        }
+        only
     }
 
     /// All pairs that were compared, by their places.
     pub(super) fn iter(&self) -> impl Iterator<Item = PairMean> + '_ {
-        let places = (0..self.n).flat_map(move |a| (a + 1..self.n).map(move |b| (a, b)));
-        places.enumerate().filter_map(|(place, (a, b))| self.at(a, b, place))
+        self.all().filter_map(|(a, b, place)| self.at(a, b, place))
+    }
+
+    /// Every pair that has a place, a < b, row by row.
+    fn all(&self) -> Box<dyn Iterator<Item = (usize, usize, usize)> + '_> {
+        match &self.places {
+            None => {
+                let pairs = (0..self.n).flat_map(move |a| (a + 1..self.n).map(move |b| (a, b)));
+                Box::new(pairs.enumerate().map(|(place, (a, b))| (a, b, place)))
+            }
+            Some(places) => Box::new(places.iter().map(|(&(a, b), &place)| (a as usize, b as usize, place))),
+        }
     }
 }
 
@@ -196,21 +244,23 @@ pub(super) mod tests {
     #[test]
     fn every_pair_has_a_place_of_its_own_in_either_order() {
         for n in [0, 1, 2, 3, 7] {
-            let mut sums = PairSums::new(n, By::Adjusted);
-            for a in 0..n {
-                for b in 0..a {
-                    sums.add(a, b, &row((a * 10 + b) as f64 + 0.5));
-                    sums.add(b, a, &row((a * 10 + b) as f64 - 0.5));
-                    sums.mark(b, a, SHARED_INIT);
-                    assert_eq!(sums.marks(a, b), SHARED_INIT);
+            for max_dense in [0, 10] {
+                let mut sums = PairSums::with_limit(n, By::Adjusted, max_dense);
+                for a in 0..n {
+                    for b in 0..a {
+                        sums.add(a, b, &row((a * 10 + b) as f64 + 0.5));
+                        sums.add(b, a, &row((a * 10 + b) as f64 - 0.5));
+                        sums.mark(b, a, SHARED_INIT);
+                        assert_eq!(sums.marks(a, b), SHARED_INIT);
+                    }
                 }
-            }
-            assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
-            for pair in sums.iter() {
-                assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
-                assert_eq!(pair.means[..3], [(pair.b * 10 + pair.a) as f64, 0.5, 0.25]);
-                let other = sums.get(pair.b, pair.a).unwrap();
-                assert_eq!((other.a, other.b, other.value()), (pair.a, pair.b, pair.value()));
+                assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
+                for pair in sums.iter() {
+                    assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
+                    assert_eq!(pair.means[..3], [(pair.b * 10 + pair.a) as f64, 0.5, 0.25]);
+                    let other = sums.get(pair.b, pair.a).unwrap();
+                    assert_eq!((other.a, other.b, other.value()), (pair.a, pair.b, pair.value()));
+                }
             }
         }
         assert!(PairSums::new(3, By::Adjusted).get(0, 2).is_none());
@@ -221,41 +271,45 @@ pub(super) mod tests {
     fn the_cosine_of_a_pair_is_that_of_the_whole_updates() {
         // Modules of other sizes: the mean of the two cosines would be 0.
         let rows = [(1.0, [3.0, 4.0]), (-1.0, [1.0, 0.5])];
-        let mut sums = PairSums::new(3, By::Cosine);
-        for (cosine, norms) in rows {
-            sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
-            sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
-        }
-        // A module that only one has trained, and one of NaN.
-        sums.add_zero(0, 1, [2.0, 0.0]);
-        sums.add_zero(2, 1, [0.0, 2.0]);
-        sums.add_zero(0, 1, [f64::NAN, 1.0]);
-        let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
-        // Whose squares are no numbers.
-        for unit in [1e-300, 1e300] {
-            let mut sums = PairSums::new(2, By::Cosine);
+        for max_dense in [0, 3] {
+            let mut sums = PairSums::with_limit(3, By::Cosine, max_dense);
             for (cosine, norms) in rows {
-                let norms = norms.map(|norm| norm * unit);
+                sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
                 sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
             }
-            sums.add_zero(0, 1, [2.0 * unit, 0.0]);
-            assert!((sums.get(0, 1).unwrap().means[0] - expected).abs() < 1e-12);
-        }
-        for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
-            let means = pair.unwrap().means;
-            assert!((means[0] - expected).abs() < 1e-12, "{means:?}");
-            assert!((means[1] - 0.2).abs() < 1e-12 && (means[3] - 0.4).abs() < 1e-12, "{means:?}");
+            // A module that only one has trained, and one of NaN.
+            sums.add_zero(0, 1, [2.0, 0.0]);
+            sums.add_zero(2, 1, [0.0, 2.0]);
+            sums.add_zero(0, 1, [f64::NAN, 1.0]);
+            let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
+            // Whose squares are no numbers.
+            for unit in [1e-300, 1e300] {
+                let mut sums = PairSums::new(2, By::Cosine);
+                for (cosine, norms) in rows {
+                    let norms = norms.map(|norm| norm * unit);
+                    sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
+                }
+                sums.add_zero(0, 1, [2.0 * unit, 0.0]);
+                assert!((sums.get(0, 1).unwrap().means[0] - expected).abs() < 1e-12);
+            }
+            for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
+                let means = pair.unwrap().means;
+                assert!((means[0] - expected).abs() < 1e-12, "{means:?}");
+                assert!((means[1] - 0.2).abs() < 1e-12 && (means[3] - 0.4).abs() < 1e-12, "{means:?}");
+            }
         }
     }
 
     #[test]
     fn the_pairs_among_some_adapters_keep_their_sums() {
-        let mut sums = PairSums::new(5, By::PhiFull);
-        for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
-            sums.add(a, b, &row((10 * a + b) as f64));
+        for max_dense in [0, 5] {
+            let mut sums = PairSums::with_limit(5, By::PhiFull, max_dense);
+            for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
+                sums.add(a, b, &row((10 * a + b) as f64));
+            }
+            let some = sums.only(&[1, 3, 4]);
+            let values: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.value())).collect();
+            assert_eq!(values, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
         }
-        let some = sums.only(&[1, 3, 4]);
-        let values: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.value())).collect();
-        assert_eq!(values, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
     }
 }

@@ -1,5 +1,6 @@
 //! The findings as pictures.
 
+use super::MAX_ADAPTERS;
 use super::colors::Colors;
 use super::drift_pictures;
 use super::names::{fitted, short};
@@ -31,8 +32,12 @@ pub(super) fn pictures(
 ) -> Result<Vec<(&'static str, Box<dyn Plot>)>> {
     let mut pictures: Vec<(_, Box<dyn Plot>)> = vec![];
     if findings.counts.pairs > 0 {
-        pictures.push(("adapters", Box::new(adapters(scan, findings, style, colors)?)));
-        pictures.push(("layers", Box::new(layers(scan, findings, style, colors)?)));
+        if scan.adapters.len() <= MAX_ADAPTERS {
+            pictures.push(("adapters", Box::new(adapters(scan, findings, style, colors)?)));
+        }
+        if scan.cut.is_none() {
+            pictures.push(("layers", Box::new(layers(scan, findings, style, colors)?)));
+        }
     }
     if let Some(picture) = drift_pictures::runs(scan, findings, style)? {
         pictures.push(("drift", Box::new(picture)));
@@ -75,7 +80,7 @@ fn adapters(scan: &ScanSums, findings: &Findings, style: &Style, colors: Colors)
         note += " *: a copy, a multiple or a part of another one.";
     }
     if has_gaps {
-        note += " Grey: not compared.";
+        note += if scan.cut.is_some() { " Grey: not kept." } else { " Grey: not compared." };
     }
     if findings.clustering.ends.len() > 1 {
         note += " Trees apart: no pair across was compared.";

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::MAX_ADAPTERS;
 use super::adapters::AdapterRow;
 use super::by::By;
 use super::derived::Derived;
@@ -11,6 +10,7 @@ use super::drift::DriftRows;
 use super::groups::GroupSums;
 use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
 use super::source::Source;
+use super::{MAX_ADAPTERS, MAX_PAIRS};
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
@@ -38,6 +38,10 @@ pub(super) struct ScanSums {
     pub(super) side: Option<Side>,
     /// What is missing of a scan that is not finished.
     pub(super) unfinished: Option<Unfinished>,
+    /// Of a scan that kept only the most alike pairs, and not all.
+    pub(super) cut: Option<Cut>,
+    /// Whether it has a plan, without which nothing tells that all of it is there.
+    pub(super) is_planned: bool,
     /// Every adapter of the scan, also those that were not chosen.
     pub(super) all_adapters: Vec<AdapterRow>,
     /// Those that were chosen and compared with others, in the order of their numbers.
@@ -62,6 +66,36 @@ pub(super) struct ScanSums {
     pub(super) n_skipped: u64,
 }
 
+/// What a scan did not keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// How many pairs it kept of each adapter in each module.
+    pub(super) k: usize,
+    /// Rows that it made, and those that it kept.
+    pub(super) n_made: u64,
+    pub(super) n_kept: u64,
+}
+
+impl Cut {
+    /// What cannot be told.
+    pub(super) fn words(self) -> String {
+        let kept = match self.k {
+            0 => "the most alike pairs of each adapter".to_owned(),
+            1 => "the most alike pair of each adapter".to_owned(),
+            k => format!("the {k} most alike pairs of each adapter"),
+        };
+        let rows = match self.n_made {
+            u64::MAX => String::new(),
+            n_made => format!(", {} of {n_made} rows", self.n_kept),
+        };
+        format!(
+            "the scan kept only {kept} in each module{rows}: means, layers, projections, outliers, the least alike and what labels \
+             part are those of all pairs, so they are left out; a pair's value is the mean over the modules that it was kept in, \
+             and may be too high"
+        )
+    }
+}
+
 /// Columns that stand before those of the quantities, and the place of the third.
 const COLUMNS: [&str; 3] = ["a", "b", "module"];
 const MODULE: usize = 2;
@@ -75,20 +109,11 @@ impl ScanSums {
     ///
     /// # Errors
     /// `Invalid` for a folder that is not a scan's or whose scan is not finished, for a name that no adapter has, and for a
-    /// quantity that the scan did not keep; `Limit` for more than 5,000 adapters; `Malformed` for damaged files; `Io` when
+    /// quantity that the scan did not keep; `Limit` for more than 50 million pairs; `Malformed` for damaged files; `Io` when
     /// the system refuses to read.
     pub(super) fn read(path: &Path, reading: &Reading) -> Result<Self> {
         let source = Source::open(path, reading.partial)?;
         let adapters = chosen(path, &source.adapters, &reading.names)?;
-        if adapters.len() > MAX_ADAPTERS {
-            return Err(Fault::new(
-                format!("{} adapters", adapters.len()),
-                format!("at most {MAX_ADAPTERS}"),
-            )
-            .at(path)
-            .remedy(Remedy::ChooseAdapters)
-            .limit());
-        }
         let mut places: HashMap<i64, Option<usize>> =
             source.adapters.iter().map(|adapter| (adapter.id, None)).collect();
         places.extend(adapters.iter().enumerate().map(|(place, adapter)| (adapter.id, Some(place))));
@@ -97,6 +122,8 @@ impl ScanSums {
             by: reading.by,
             side: source.side(),
             unfinished: source.unfinished,
+            cut: None,
+            is_planned: source.planned.is_some(),
             problems: adapters.iter().filter(|adapter| adapter.problem.is_some()).cloned().collect(),
             unread: adapters.iter().filter(|adapter| adapter.unread.is_some()).cloned().collect(),
             n_alone: 0,
@@ -114,7 +141,9 @@ impl ScanSums {
         let files = source.pair_files(path)?;
         // A mark of one module is its pair's, so marks come first: else averages over modules would not be over the same pairs.
         let mut is_compared = vec![false; scan.adapters.len()];
+        let mut n_rows_kept = 0;
         for file in &files {
+            n_rows_kept += TableFile::open(file)?.n_rows();
             TableFile::open(file)?.read(&MARKS, MARKS.len(), |batch| {
                 (0..batch.n_rows).try_for_each(|row| {
                     let Some((a, b)) = pair(&batch, row, &places, file)? else { return Ok(()) };
@@ -124,10 +153,11 @@ impl ScanSums {
                     if a != b && marks != 0 {
                         scan.pairs.mark(a, b, marks);
                     }
-                    Ok(())
+                    scan.check_size()
                 })
             })?;
         }
+        scan.cut = source.cut(path, n_rows_kept)?;
         scan.drift = DriftRows::new(&scan.adapters, &is_compared);
         let quantities: Vec<String> = reading.by.and_others().into_iter().map(By::column).collect();
         let mut columns = COLUMNS.to_vec();
@@ -154,7 +184,7 @@ impl ScanSums {
                     };
                     let module = modules.number(batch.bytes(MODULE, row).unwrap_or_default());
                     scan.add((a, b), module, &RowValues { values, norms });
-                    Ok(())
+                    scan.check_size()
                 })
             })?;
         }
@@ -165,6 +195,15 @@ impl ScanSums {
         scan.count_absent(&source)?;
         scan.all_adapters = source.adapters;
         Ok(scan)
+    }
+
+    /// Pairs take memory.
+    fn check_size(&self) -> Result<()> {
+        if self.pairs.n_kept() <= MAX_PAIRS {
+            return Ok(());
+        }
+        let fault = Fault::new(format!("more than {MAX_PAIRS} pairs of adapters"), "as many at most");
+        Err(fault.at(&self.path).remedy(Remedy::ChooseAdapters).limit())
     }
 
     fn add(&mut self, (a, b): (usize, usize), module: usize, row: &RowValues) {
@@ -202,6 +241,17 @@ impl ScanSums {
             return Ok(());
         }
         let planned = source.planned.as_ref();
+        if n > MAX_ADAPTERS {
+            // Too many to be asked one by one.
+            let all = n as u64 * (n as u64 - 1) / 2;
+            let why = match (self.cut, self.unfinished) {
+                (Some(_), _) => WhyAbsent::NotAmongTop,
+                (None, Some(_)) => WhyAbsent::NotYet,
+                (None, None) => WhyAbsent::Unknown,
+            };
+            self.absent.insert(why, all - self.pairs.iter().count() as u64);
+            return Ok(());
+        }
         let with_problem: HashSet<i64> = source
             .adapters
             .iter()

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::adapters::{self, AdapterRow};
+use super::scan::Cut;
 use crate::adapter::Side;
 use crate::error::{Fault, Remedy, Result};
+use crate::scan::Keep;
 use crate::scan::finished::{FinishedScan, Unfinished};
 use crate::scan::folder::Folder;
+use crate::table::TableFile;
 
 /// The folder of a scan.
 pub(super) struct Source {
@@ -52,6 +55,31 @@ impl Source {
             Some(planned) => planned.pair_files(),
             None => Folder::at(path).pair_files(),
         }
+    }
+
+    /// What the scan did not keep, if it was asked for the most alike pairs only and has this many rows.
+    ///
+    /// # Errors
+    /// `Malformed` for a damaged table, `Io` when the system refuses to read.
+    pub(super) fn cut(&self, path: &Path, n_kept: u64) -> Result<Option<Cut>> {
+        let histograms = Folder::at(path).histograms_file();
+        let k = match self.planned.as_ref().map(|planned| &planned.plan.options.keep) {
+            Some(&Keep::Top(k)) => k,
+            // Tables without their plan have it all the same.
+            None if histograms.exists() => 0,
+            _ => return Ok(None),
+        };
+        let mut n_made = 0u64;
+        match self.unfinished {
+            None => TableFile::open(&histograms)?.read(&["n_pairs"], 1, |batch| {
+                let rows = (0..batch.n_rows).filter_map(|row| batch.integer(0, row));
+                n_made = rows.fold(n_made, |sum, n| sum.saturating_add(n.max(0) as u64));
+                Ok(())
+            })?,
+            // Nobody has counted them yet.
+            Some(_) => n_made = u64::MAX,
+        }
+        Ok((n_made > n_kept).then_some(Cut { k, n_made, n_kept }))
     }
 
     /// Bytes of an adapter's factors in its file, 0 where nothing is known of it.

@@ -1,5 +1,6 @@
 //! The findings of a scan, in the form that JSON, tables, pictures and the text share.
 
+use super::MAX_ADAPTERS;
 use super::cluster::{Clustering, cluster};
 use super::counts::{LeftOut, ReportCounts};
 use super::drift::{DriftPoint, has_unequal_steps};
@@ -67,10 +68,12 @@ pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumb
         left_out = LeftOut::default();
     }
     let pairs = || scan.pairs.iter().filter(|pair| with_marked || !scan.spoils(pair));
+    // Those that were kept are the most alike: no mean over pairs is that of all.
+    let of_all = || pairs().filter(|_| scan.cut.is_none());
 
     let (mut n, mut sums) = (0.0, [0.0; N_QUANTITIES]);
     let mut of_adapter = vec![(0u64, 0.0); scan.adapters.len()];
-    for pair in pairs() {
+    for pair in of_all() {
         n += 1.0;
         sums.iter_mut().zip(pair.means).for_each(|(sum, mean)| *sum += mean);
         for place in [pair.a, pair.b] {
@@ -78,7 +81,11 @@ pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumb
             of_adapter[place].1 += pair.value();
         }
     }
-    let groups = scan.groups.finish(&scan.modules, with_marked);
+    let groups = match scan.cut {
+        None => scan.groups.finish(&scan.modules, with_marked),
+        Some(_) => Groups::none(),
+    };
+    let labels = labels.filter(|_| scan.cut.is_none());
     let labels = labels.map(|labels| Labels::of(labels, &scan.adapters));
     let counts = ReportCounts {
         adapters: scan.adapters.len(),
@@ -100,10 +107,13 @@ pub(crate) fn findings(scan: &ScanSums, top: usize, labels: Option<&LabelsByNumb
         means: sums.map(|sum| finite(sum / n)),
         most_alike: first(scan.pairs.iter(), top, |pair| -pair.value()),
         most_alike_unmarked: first(pairs(), top, |pair| -pair.value()),
-        least_alike: first(pairs(), top, PairMean::value),
+        least_alike: first(of_all(), top, PairMean::value),
         groups,
         adapters: adapters(&of_adapter, |place| scan.derived.stands_for(place).is_none()),
-        clustering: cluster(&scan.pairs),
+        clustering: match scan.adapters.len() {
+            n if n <= MAX_ADAPTERS => cluster(&scan.pairs),
+            n => Clustering::none(n),
+        },
         drift,
         labels: labels.map(|labels| {
             let stats = label_stats(&labels, pairs());

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::MAX_ADAPTERS;
 use super::adapters::AdapterRow;
 use super::counts::ReportCounts;
 use super::scan::ScanSums;
@@ -29,6 +30,17 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
             "unfinished",
             format!("the scan is not finished: {}; what follows is of what is there", unfinished.words()),
         );
+    }
+    if !scan.is_planned {
+        warn("no-plan", "no plan.json, so nothing tells whether these tables are all of a scan".to_owned());
+    }
+    if let Some(cut) = scan.cut {
+        warn("most-alike-only", cut.words());
+    }
+    if scan.adapters.len() > MAX_ADAPTERS {
+        let found = counted(scan.adapters.len(), "adapter");
+        let parts = "the clustering, its picture and the matrix are left out";
+        warn("too-many-to-cluster", format!("{found} are more than {MAX_ADAPTERS}: {parts}"));
     }
     let pairs = |n: u64, one: &str, many: &str| {
         let verb = if n == 1 { one } else { many };

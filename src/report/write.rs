@@ -14,10 +14,10 @@ use super::scan::{Reading, ScanSums};
 use super::summary::findings;
 use super::tables::{edges, pairs, tables};
 use super::text::text;
-use super::{labels, matrix};
+use super::{MAX_ADAPTERS, labels, matrix};
 use crate::error::{Error, Result};
 use crate::figure::{Output, Style};
-use crate::files::{Durability, replace_atomically};
+use crate::files::{Durability, remove_stale_temp_files, replace_atomically};
 
 /// A report of a scan that is done, as tables and pictures: what is alike, where in the model, what stands apart.
 ///
@@ -127,7 +127,7 @@ impl Report {
     ///
     /// # Errors
     /// `Invalid` for a folder that does not hold a finished scan, for a name or a label that fits no adapter, for a quantity
-    /// that the scan did not keep, or for a style that cannot be drawn; `Limit` for more than 5,000 adapters; `Malformed` for
+    /// that the scan did not keep, or for a style that cannot be drawn; `Limit` for more than 50 million pairs; `Malformed` for
     /// damaged files; `Io` when the system refuses.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<WrittenReport> {
         let dir = dir.as_ref();
@@ -139,6 +139,7 @@ impl Report {
             picture.scene()?;
         }
         fs::create_dir_all(dir).map_err(|error| Error::io("make the folder", dir, error))?;
+        remove_stale_temp_files(dir)?;
 
         let named = |name: &str| format!("{name}.{}", self.output.suffix());
         pictures.par_iter().try_for_each(|(name, picture)| {
@@ -151,6 +152,9 @@ impl Report {
                 .iter()
                 .filter(|name| !is_drawn(name))
                 .try_for_each(|name| remove(&dir.join(named(name))))?;
+            if scan.adapters.len() > MAX_ADAPTERS {
+                ["matrix.npy", "names.txt"].iter().try_for_each(|name| remove(&dir.join(name)))?;
+            }
         }
         let side = scan.side.map_or(String::new(), |side| side.to_string());
         let of_json = tables(&scan, &findings);
@@ -159,9 +163,11 @@ impl Report {
             names.push(format!("{}.csv", table.name));
             write(&dir.join(&names[names.len() - 1]), |writer| table.write(&side, writer))?;
         }
-        write(&dir.join("matrix.npy"), |writer| matrix::npy(&scan, &findings, writer))?;
-        write(&dir.join("names.txt"), |writer| matrix::names(&scan, &findings, writer))?;
-        names.extend(["matrix.npy", "names.txt"].map(str::to_owned));
+        if scan.adapters.len() <= MAX_ADAPTERS {
+            write(&dir.join("matrix.npy"), |writer| matrix::npy(&scan, &findings, writer))?;
+            write(&dir.join("names.txt"), |writer| matrix::names(&scan, &findings, writer))?;
+            names.extend(["matrix.npy", "names.txt"].map(str::to_owned));
+        }
         let json = Json { scan: &scan, findings: &findings, tables: &of_json };
         let json = serde_json::to_string_pretty(&json).expect("numbers, strings and lists are JSON") + "\n";
         let path = dir.join("report.json");

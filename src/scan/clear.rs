@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use super::blocks::BlockSpec;
 use super::cache::Cache;
 use super::folder::{Folder, Head};
-use super::presence::is_presence;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::{is_claim_of, is_temp_file, remove_stale_temp_files};
 
@@ -20,17 +19,14 @@ impl Folder {
     /// # Errors
     /// `Invalid` for a plan of another program, and for a link in the place of a folder; `Io` when the system refuses.
     pub(super) fn has_removable_scan(&self) -> Result<bool> {
-        let is_removed_half = self.removed_plan().is_file();
-        if !self.plan_file().exists() && !is_removed_half {
+        let plans = [self.plan_file(), self.removed_plan()];
+        let Some(plan) = plans.into_iter().find(|path| path.symlink_metadata().is_ok()) else {
             return Ok(false);
-        }
-        let is_ours = is_removed_half || self.read_head()?.as_ref().is_some_and(Head::is_of_scan);
-        if !is_ours {
-            let fault = Fault::new(
-                "a file that no scan wrote",
-                "the plan of a scan, without which nothing is removed",
-            );
-            return Err(fault.at(self.plan_file()).remedy(Remedy::OtherOutput).invalid());
+        };
+        if !self.read_head(&plan)?.as_ref().is_some_and(Head::is_of_scan) {
+            let expected = "the plan of a scan, without which nothing is removed";
+            let fault = Fault::new("a file that no scan wrote", expected);
+            return Err(fault.at(plan).remedy(Remedy::OtherOutput).invalid());
         }
         for path in [self.pairs(), self.work(), self.records(), self.logs(), self.bases(), self.presences()] {
             if path.is_symlink() {

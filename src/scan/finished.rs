@@ -1,6 +1,8 @@
 //! A scan that is there: how far it is, its adapters, and their bases from the cache.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -8,16 +10,22 @@ use super::absent::Absences;
 use super::again;
 use super::blocks::Blocks;
 use super::cache::{Cache, CachedModule, Entry};
+use super::digest::Digest;
 use super::finish::{BlockCounts, adapter_rows, without_basis};
 use super::folder::Folder;
+use super::header::HeaderSummary;
 use super::journal::records::Journal;
 use super::keep::Keep;
 use super::naming::numbered;
 use super::plan::Plan;
+use super::record::{AdapterRecord, FileStamp, changed};
 use super::relations::relations_schema;
 use super::survey::Survey;
-use super::table::{AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished};
-use crate::adapter::Module;
+use super::table::{
+    AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
+};
+use crate::Limits;
+use crate::adapter::{Adapter, Module};
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
@@ -53,6 +61,8 @@ pub struct FinishedScan {
     folder: Folder,
     /// What was compared.
     pub plan: Plan,
+    /// Digests from the table of adapters, where a record is lost.
+    stored: OnceLock<HashMap<i32, Digest>>,
 }
 
 impl FinishedScan {
@@ -65,7 +75,7 @@ impl FinishedScan {
         let folder = Folder::open(path)?;
         let gone = || Fault::no_such_file(folder.plan_file()).not_found();
         let plan = folder.read_plan()?.ok_or_else(gone)?;
-        Ok(Self { folder, plan })
+        Ok(Self { folder, plan, stored: OnceLock::new() })
     }
 
     /// The output folder.
@@ -158,6 +168,37 @@ impl FinishedScan {
         has_problem: impl Fn(u32) -> bool,
     ) -> Result<Absences<'_>> {
         Absences::of(&self.plan, has_problem, is_complete)
+    }
+
+    /// Sees to it that a checkpoint that was opened now is the one that was scanned: by its stamp, or else by its header and by
+    /// what the scan read of it.
+    ///
+    /// # Errors
+    /// `Invalid` when it has changed since; `Io` when the system refuses to read.
+    pub(crate) fn check_unchanged(&self, adapter: u32, opened: &Adapter) -> Result<()> {
+        let planned = &self.plan.adapters[adapter as usize];
+        let modules = self.plan.options.side_modules()?;
+        let now = modules.open(&planned.path, &Limits::default())?;
+        let header = HeaderSummary::of(now.clone(), &modules)?;
+        let is_same = now.stamp() == opened.stamp()
+            && header.fingerprint == planned.fingerprint
+            && match self.record(&Journal::open(&self.folder, &self.plan.id)?, adapter) {
+                Some(record) => record.is_of(&now, &modules)?,
+                // Nothing was read of it.
+                None => true,
+            };
+        if is_same { Ok(()) } else { Err(changed(&planned.path)) }
+    }
+
+    /// What is known of an adapter's file: its record, or what the table of adapters has of it.
+    pub(super) fn record(&self, records: &Journal, adapter: u32) -> Option<AdapterRecord> {
+        records.get(adapter).or_else(|| {
+            let stored = || stored_digests(&self.folder.adapters_file(), &self.plan);
+            let digest = *self.stored.get_or_init(stored).get(&(adapter as i32))?;
+            // No file has this stamp, so that it is digested.
+            let stamp = FileStamp { n_bytes: 0, modified_ns: None };
+            Some(AdapterRecord { digest, key: None, stamp, missing: vec![] })
+        })
     }
 
     /// The adapter that a user means: by its path, the end of it or a glob on it, or by its number in the table.

@@ -187,14 +187,14 @@ impl Folder {
     /// `Malformed` when it cannot be read, `Unsupported` when another version wrote another layout.
     pub fn read_plan(&self) -> Result<Option<Plan>> {
         let path = self.plan_file();
-        let Some(file) = self.open_plan()? else { return Ok(None) };
+        let Some(file) = open_plan(&path)? else { return Ok(None) };
         let wrong = |found: String, expected: &str| Fault::new(found, expected).at(&path);
         // From the file as it is read: the text beside the plan would take half a kilobyte an adapter.
         let plan: Plan = match serde_json::from_reader(file) {
             Ok(plan) => plan,
             Err(error) if error.is_io() => return Err(Error::io("read", &path, error.into())),
             Err(error) => {
-                let head = self.read_head()?;
+                let head = self.read_head(&path)?;
                 let is_of_scan = head.as_ref().is_some_and(Head::is_of_scan);
                 let way_out = if is_of_scan { Remedy::StartOver } else { Remedy::OtherOutput };
                 let text = format!("JSON that cannot be read ({error})");
@@ -222,26 +222,8 @@ impl Folder {
     ///
     /// # Errors
     /// `Io` when the system refuses.
-    pub(super) fn read_head(&self) -> Result<Option<Head>> {
-        Ok(self.open_plan()?.and_then(|file| serde_json::from_reader(file).ok()))
-    }
-
-    /// The file of the plan; `None` where there is none.
-    fn open_plan(&self) -> Result<Option<BufReader<File>>> {
-        let path = self.plan_file();
-        let opened = fs::metadata(&path).and_then(|found| match found.is_file() {
-            true => File::open(&path),
-            // To open a pipe is to wait for who writes to it.
-            false => Err(io::Error::other("not a file")),
-        });
-        match opened {
-            Ok(file) => Ok(Some(BufReader::new(file))),
-            // A file where the folder should be is reported by whoever makes it.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Ok(None)
-            }
-            Err(error) => Err(Error::io("read", &path, error)),
-        }
+    pub(super) fn read_head(&self, plan: &Path) -> Result<Option<Head>> {
+        Ok(open_plan(plan)?.and_then(|file| serde_json::from_reader(file).ok()))
     }
 
     /// Puts the plan in place, unless `check` refuses it once it is written.
@@ -257,6 +239,23 @@ impl Folder {
             written.map_err(|error| Error::io("write", &path, error))?;
             check()
         })
+    }
+}
+
+/// The file of a plan; `None` where there is none.
+fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
+    let opened = fs::metadata(path).and_then(|found| match found.is_file() {
+        true => File::open(path),
+        // To open a pipe is to wait for who writes to it.
+        false => Err(io::Error::other("not a file")),
+    });
+    match opened {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        // A file where the folder should be is reported by whoever makes it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(Error::io("read", path, error)),
     }
 }
 

@@ -82,7 +82,7 @@ fn files(folder: &Folder) -> Result<Vec<(PathBuf, File)>> {
 }
 
 /// Whether a file of [`Folder::presences`] is one of these.
-pub(super) fn is_presence(path: &Path) -> bool {
+fn is_presence(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == SUFFIX)
 }
 

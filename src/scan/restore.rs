@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::bases::cache_key;
 use super::folder::Folder;
 use super::journal::records::Journal;
 use super::plan::Plan;
@@ -59,8 +60,9 @@ pub(super) fn records(
         if before.get(&(adapter as i32)).is_some_and(|before| *before != digest) {
             return Err(changed(path));
         }
-        // Where its bases are in the cache, they are found by the digest. Those that it has none of, its blocks tell.
-        let record = AdapterRecord { digest, key: None, stamp: opened.stamp(), missing: vec![] };
+        let key = Some(cache_key(digest, modules, opened.modules()).into());
+        // Its blocks tell which modules have no basis.
+        let record = AdapterRecord { digest, key, stamp: opened.stamp(), missing: vec![] };
         n.fetch_add(1, Ordering::Relaxed);
         records.put(adapter, record)
     })?;

@@ -263,13 +263,13 @@ fn broken_tables_stay_within_bounds() {
     };
     let columns = measure::columns(&wanted).into_iter();
     let rows = PairRows {
+        note: None,
         module: "layers.3.self_attn.q_proj".to_owned(),
         a: ints(8),
         b: ints(1),
         statistics: columns.map(|(name, kind)| (name.clone(), kind, values(&name, kind))).collect(),
         histogram: Some(vec![7; 100]),
         fallback: Some("cpu".to_owned()),
-        note: None,
     };
     let table = PairTable { wanted };
     table.write(&path, rows).unwrap();

@@ -83,9 +83,10 @@ fn an_output_within_the_folder_of_runs_is_no_input() {
 }
 
 #[test]
-fn a_plan_that_is_none_is_an_error_with_the_hint_to_start_anew() {
+fn a_plan_that_no_scan_wrote_is_an_error_without_a_hint_to_destroy_it() {
     let place = Place::mixed();
     place.done("runs -o out");
+    let plan = fs::read_to_string(place.path("out/plan.json")).unwrap();
     for (text, found) in [
         ("", "JSON that cannot be read"),
         ("{}", "found no schema"),
@@ -95,8 +96,14 @@ fn a_plan_that_is_none_is_an_error_with_the_hint_to_start_anew() {
     ] {
         fs::write(place.path("out/plan.json"), text).unwrap();
         let said = refused(&place, "runs -o out", found);
-        assert!(said.contains("hint: ") && said.contains("--fresh"), "{said}");
+        assert!(said.contains("hint: ") && !said.contains("--fresh"), "{said}");
+        refused(&place, "runs -o out --fresh", "found a file that no scan wrote");
+        assert_eq!(fs::read_to_string(place.path("out/plan.json")).unwrap(), text);
     }
+    // One of another version is a scan's all the same.
+    fs::write(place.path("out/plan.json"), plan.replace("\"schema\": 3", "\"schema\": 2")).unwrap();
+    let said = refused(&place, "runs -o out", "found schema 2, expected schema 3");
+    assert!(said.contains("start over with --fresh"), "{said}");
     place.done("runs -o out --fresh");
 }
 

@@ -81,7 +81,7 @@ impl Cached {
             return Ok((key, entry));
         }
         let digest = files.digest(&file, record.as_ref())?;
-        let key = key(digest, &files.modules, file.modules());
+        let key = cache_key(digest, &files.modules, file.modules());
         let there = self.stores.get(&key)?.filter(|entry| entry.len() == file.modules().len());
         // Damaged on the disk, or not readable: it is made again.
         let there = there.and_then(|entry| missing(&file, &entry).ok().map(|missing| (entry, missing)));
@@ -187,7 +187,7 @@ fn missing(file: &OpenFile, entry: &Entry) -> Result<Vec<(String, String)>> {
 }
 
 /// What decides a basis: the bytes of the factors, the side, and each module with its scaling.
-fn key(digest: Digest, of: &SideModules, modules: &[Arc<Module>]) -> Key {
+pub fn cache_key(digest: Digest, of: &SideModules, modules: &[Arc<Module>]) -> Key {
     let mut hash = blake3::Hasher::new();
     let update = if of.update { " with updates" } else { "" };
     hash.update(format!("lorascope bases 5\n{digest}\n{}{update}\n", of.side).as_bytes());

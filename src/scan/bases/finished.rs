@@ -14,7 +14,7 @@ use crate::scan::cache::{Cache, CachedModule, Entry};
 use crate::scan::finished::FinishedScan;
 use crate::scan::journal::records::Journal;
 use crate::scan::profile::Profile;
-use crate::scan::record::{AdapterRecord, changed, content_digest};
+use crate::scan::record::{AdapterRecord, changed};
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
 use crate::scan::stop::NEVER;
@@ -75,7 +75,7 @@ impl<'a> FinishedBases<'a> {
                 records => return records,
             }
         }
-        self.factorise_again(adapter, self.files.records.get(adapter), places)
+        self.factorise_again(adapter, self.scan.record(&self.files.records, adapter), places)
     }
 
     /// What the cache has of an adapter: a record for each module of its layout.
@@ -126,12 +126,8 @@ impl<'a> FinishedBases<'a> {
 
     /// Whether a checkpoint of this number that was opened now is the one that was scanned.
     pub(crate) fn is_unchanged(&self, adapter: u32, opened: &Adapter) -> bool {
-        let Some(record) = self.files.records.get(adapter) else { return true };
-        if record.stamp == opened.stamp() {
-            return true;
-        }
-        let narrowed = self.files.modules.of(opened.clone());
-        content_digest(&narrowed, &self.files.modules).is_ok_and(|digest| digest == record.digest)
+        let Some(record) = self.scan.record(&self.files.records, adapter) else { return true };
+        record.is_of(opened, &self.files.modules).is_ok_and(|is_it| is_it)
     }
 
     fn n_modules(&self, adapter: u32) -> usize {

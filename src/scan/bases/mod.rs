@@ -15,6 +15,7 @@ use std::num::NonZeroUsize;
 use rayon::prelude::*;
 
 use self::cached::Cached;
+pub(super) use self::cached::cache_key;
 pub use self::files::Files;
 pub(crate) use self::finished::FinishedBases;
 use self::on_demand::OnDemand;

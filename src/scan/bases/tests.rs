@@ -310,3 +310,17 @@ fn a_file_of_another_digest_than_its_record_has_is_refused() {
     assert_eq!(one.cache().info().unwrap().entries, 0);
     assert_changed(OnDemand::new(false).ensure(&files, &[0]), "on demand");
 }
+
+#[test]
+fn a_stop_is_seen_between_factorisations() {
+    let one = One::new();
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let files = Files { stop: &stop, ..one.files() };
+    let is_stopped = |result: Result<()>| assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    is_stopped(cached(one.cache()).ensure(&files, &[0]));
+    is_stopped(OnDemand::new(true).ensure(&files, &[0]));
+    // Nothing was kept, and nothing half.
+    assert_eq!(one.cache().info().unwrap().entries, 0);
+    let file = one.files().open(0, true).unwrap();
+    is_stopped(file.factorise(&files, &file.modules()[0]).map(drop));
+}
