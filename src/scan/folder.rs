@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::plan::{Plan, SCHEMA};
 use super::stop;
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, replace_atomically};
+use crate::files::{Durability, Lock, replace_atomically, set_aside};
 
 const LOCK: &str = "lock";
 
@@ -244,10 +244,16 @@ impl Folder {
 
 /// The file of a plan; `None` where there is none.
 fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
-    let opened = fs::metadata(path).and_then(|found| match found.is_file() {
-        true => File::open(path),
-        // To open a pipe is to wait for who writes to it.
-        false => Err(io::Error::other("not a file")),
+    let open = |path: &Path| {
+        fs::metadata(path).and_then(|found| match found.is_file() {
+            true => File::open(path),
+            // To open a pipe is to wait for who writes to it.
+            false => Err(io::Error::other("not a file")),
+        })
+    };
+    let opened = open(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => open(&set_aside(path)),
+        _ => Err(error),
     });
     match opened {
         Ok(file) => Ok(Some(BufReader::new(file))),

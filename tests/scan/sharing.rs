@@ -169,6 +169,28 @@ fn scans_that_share_a_cache_that_is_too_small_and_is_cleared_end_well() {
     }
 }
 
+#[test]
+fn whole_scans_at_once_in_one_folder_end_well_and_make_one_table() {
+    let place = many(Place::new());
+    for (n, how) in ["--cache cache", "--no-cache --memory 1", "--no-cache"].into_iter().enumerate() {
+        for round in 0..3 {
+            let out = format!("out{n}{round}");
+            place.replan("planned", &out, 2);
+            let start = |_| {
+                let mut scan = place.scan(&format!("runs -o {out} {how}"));
+                scan.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            };
+            let children: Vec<Child> = (0..4).map(start).collect();
+            for child in children {
+                let ended = ended(&child.wait_with_output().unwrap());
+                assert_eq!(ended.code, Some(0), "{how}: {}", ended.stderr);
+            }
+            assert_same(&place.bytes(&out), &place.bytes("whole"), how);
+            assert!(!place.path(&out).join("work/bases").exists());
+        }
+    }
+}
+
 /// A scan as on a file system that has no `flock`.
 fn without_flock(place: &Place, args: &str) -> Command {
     let mut scan = place.scan(args);
