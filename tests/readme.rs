@@ -168,3 +168,34 @@ fn links_lead_to_files_and_headings_that_are_there() {
     }
     assert!(n_links >= 30, "{n_links} links in all documents");
 }
+
+/// The names of all functions under a folder.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let named = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn "));
+            names.extend(named.filter_map(|rest| rest.split_once('(')).map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_the_docs_has_the_test_that_they_name() {
+    let mut names = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        functions(&root().join(folder), &mut names);
+    }
+    let faults = fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    let rows: Vec<&str> = faults.lines().filter(|line| line.starts_with("| ") && line.contains("` |")).collect();
+    assert!(rows.len() > 30, "{}", rows.len());
+    for row in rows {
+        let tests = row.rsplit("| ").next().unwrap().trim_end_matches(" |");
+        for test in tests.split(", ") {
+            assert!(names.contains(test.trim_matches('`')), "{test} in: {row}");
+        }
+    }
+}
