@@ -545,12 +545,30 @@ fn damaged_tables_are_a_line_with_a_way_out() {
 }
 
 #[test]
-fn too_many_adapters_are_refused_before_their_pairs_are_read() {
+fn adapters_that_are_too_many_to_be_clustered_have_all_other_tables() {
     let folder = folder();
-    write(folder.path(), &seeds(5001), &BTreeMap::new());
-    let lines = failure(folder.path(), &[]);
-    assert!(lines[0].ends_with("found 5001 adapters, expected at most 5000"), "{lines:?}");
-    assert!(lines[1].contains("--adapter GLOB"), "{lines:?}");
+    for (n, is_drawn) in [(5000, true), (5001, false)] {
+        // A chain, so that each adapter is in a pair.
+        let rows = |m: usize| (0..n - 1).map(|a| Row::new(a, a + 1, phi(m, a % 90, a % 90 + 1))).collect::<Vec<_>>();
+        let modules = modules(1, &["q_proj", "v_proj"]);
+        write(folder.path(), &seeds(n), &modules.iter().cloned().enumerate().map(|(m, name)| (name, rows(m))).collect());
+        let found = findings(folder.path(), &["--top", "3"]);
+        let counts = ["adapters", "pairs", "rows"].map(|key| found["counts"][key].as_i64().unwrap());
+        assert_eq!(counts, [n, n - 1, 2 * (n - 1)].map(i64::from));
+        let lengths = ["adapters", "most_alike", "least_alike", "layers", "projections"];
+        assert_eq!(lengths.map(|key| found[key].as_array().unwrap().len()), [n as usize, 3, 3, 1, 2]);
+        let values: Vec<f64> = (0..n - 1)
+            .map(|a| mean((0..2).map(|m| adjusted(f64::from(phi(m, a % 90, a % 90 + 1))))))
+            .collect();
+        assert_near(&found["mean_adjusted"], mean(values));
+        let codes: Vec<&Value> = found["warnings"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
+        assert_eq!(codes.contains(&&Value::from("too-many-to-cluster")), !is_drawn, "{codes:?}");
+        let pairs = fs::read_to_string(folder.path().join("report/pairs.csv")).unwrap();
+        assert_eq!(pairs.lines().count(), n as usize);
+        for file in ["adapters.png", "matrix.npy", "names.txt"] {
+            assert_eq!(folder.path().join("report").join(file).exists(), is_drawn, "{n} {file}");
+        }
+    }
     assert_eq!(
         findings(folder.path(), &["--adapter", "runs/seed1?"])["counts"]["adapters_without_pairs"],
         10

@@ -215,6 +215,61 @@ fn pairs_that_were_not_compared_are_counted_by_reason() {
 }
 
 #[test]
+fn a_scan_of_the_most_alike_pairs_says_what_it_cannot_tell() {
+    let place = Place::new();
+    for seed in 0..9 {
+        Checkpoint::new(seed).write(&place.path("runs").join(format!("s{seed}")));
+    }
+    let labels = (0..9).map(|seed| format!("s{seed},{}\n", ["x", "y"][seed % 2]));
+    fs::write(place.path("labels.csv"), labels.collect::<String>()).unwrap();
+    place.done("runs -o all");
+    place.done("runs -o top --keep top:1");
+    place.done("runs -o whole --keep top:8");
+    let [all, top] = ["all", "top"].map(|out| findings(&place, &format!("{out} --labels labels.csv")));
+    let n_kept = place.table("top").len();
+    assert!(n_kept < 72, "{n_kept}");
+    let warning = format!("the scan kept only the most alike pair of each adapter in each module, {n_kept} of 72 rows: ");
+    let warned = |found: &Value| {
+        let mut all = found["warnings"].as_array().unwrap().iter();
+        all.any(|one| one["code"] == "most-alike-only" && one["message"].as_str().unwrap().starts_with(&warning))
+    };
+    assert!(warned(&top) && !warned(&all), "{top}");
+    // What would be an average of the most alike.
+    for key in ["mean_adjusted", "mean_phi_full", "mean_linear_cka"] {
+        assert!(all[key].is_f64() && top[key].is_null(), "{key}: {}", top[key]);
+    }
+    for key in ["layers", "projections", "layer_projections", "least_alike"] {
+        assert!(!all[key].as_array().unwrap().is_empty() && top[key].as_array().unwrap().is_empty(), "{key}");
+    }
+    assert!(all["label_statistics"].is_object() && top["label_statistics"].is_null());
+    let means = |found: &Value| -> Vec<Value> {
+        found["adapters"].as_array().unwrap().iter().map(|row| row["mean_adjusted"].clone()).collect()
+    };
+    assert!(means(&all).iter().all(Value::is_f64) && means(&top).iter().all(Value::is_null));
+    let text = report(&place, "top -q --labels labels.csv").stdout;
+    assert!(text.contains(&format!("warning: {warning}")), "{text}");
+    assert!(!text.contains("mean: ") && !text.contains("by projection") && !text.contains("by layer"), "{text}");
+    assert!(!place.path("top/report/layers.png").exists() && place.path("all/report/layers.png").exists());
+    // What it can tell is the same.
+    assert_eq!(pair(&top, "most_alike", 0), pair(&all, "most_alike", 0));
+    // Where all pairs are kept, nothing is left out.
+    let whole = findings(&place, "whole --labels labels.csv");
+    for key in ["mean_adjusted", "layers", "least_alike", "label_statistics", "adapters", "warnings"] {
+        assert_eq!(whole[key], all[key], "{key}");
+    }
+}
+
+#[test]
+fn tables_without_a_plan_say_that_nothing_tells_whether_they_are_all() {
+    let place = Place::mixed();
+    place.done("runs -o out");
+    let code = |found: &Value| found["warnings"].as_array().unwrap().last().map(|one| one["code"].clone());
+    assert_ne!(code(&findings(&place, "out")), Some("no-plan".into()));
+    fs::remove_file(place.path("out/plan.json")).unwrap();
+    assert_eq!(code(&findings(&place, "out")), Some("no-plan".into()));
+}
+
+#[test]
 fn modules_that_were_left_out_stand_in_the_report() {
     let place = Place::new();
     for seed in 0..3 {

@@ -31,9 +31,6 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
             format!("the scan is not finished: {}; what follows is of what is there", unfinished.words()),
         );
     }
-    if !scan.is_planned {
-        warn("no-plan", "no plan.json, so nothing tells whether these tables are all of a scan".to_owned());
-    }
     if let Some(cut) = scan.cut {
         warn("most-alike-only", cut.words());
     }
@@ -102,6 +99,9 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
         let message = "A hardly leaves the start that the checkpoints of a run share, so the drift on this side is small \
                        whatever was learnt: side b shows it";
         warn(DRIFT_NOT_VISIBLE, message.to_owned());
+    }
+    if !scan.is_planned {
+        warn("no-plan", "no plan.json, so nothing tells whether these tables are all of a scan".to_owned());
     }
     warnings
 }

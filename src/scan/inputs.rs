@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use glob::Pattern;
 use rayon::prelude::*;
@@ -12,6 +13,7 @@ use super::naming::named;
 use super::near;
 use super::plan::{PairChoice, Plan, PlannedAdapter};
 use super::side_modules::SideModules;
+use super::stop::{self, NEVER};
 use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
@@ -48,16 +50,17 @@ impl NamedInputs {
     /// is gone of its inputs may be named still.
     ///
     /// # Errors
-    /// As [`Finder::find`]; for `strict`, the first error of a checkpoint.
+    /// As [`Finder::find`]; for `strict`, the first error of a checkpoint; `Stopped` when it was told to stop.
     pub(super) fn find(
         modules: &SideModules,
         named: &[PathBuf],
         mut pairs: PairChoice,
         plan: Option<&Plan>,
         strict: bool,
+        stop: &AtomicBool,
         emit: impl Fn(&Event),
     ) -> Result<Self> {
-        let finder = Finder::new(modules, Limits::default());
+        let finder = Finder::new(modules, Limits::default()).stopped_by(stop);
         let find = |named: &[PathBuf]| match plan {
             Some(plan) => finder.find_any(&still_there(named, plan)),
             None => finder.find(named),
@@ -125,12 +128,19 @@ pub struct Finder<'a> {
     modules: &'a SideModules,
     options: OpenOptions,
     lists: ModuleLists,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Finder<'a> {
     /// Nothing is read yet.
     pub fn new(modules: &'a SideModules, limits: Limits) -> Self {
-        Self { modules, options: OpenOptions::new().limits(limits), lists: ModuleLists::default() }
+        let options = OpenOptions::new().limits(limits);
+        Self { modules, options, lists: ModuleLists::default(), stop: &NEVER }
+    }
+
+    /// Ends early when this is set.
+    pub fn stopped_by(self, stop: &'a AtomicBool) -> Self {
+        Self { stop, ..self }
     }
 
     /// Finds the checkpoints. A folder is searched, a glob is expanded, anything else is a checkpoint by itself.
@@ -155,6 +165,9 @@ impl<'a> Finder<'a> {
     }
 
     /// The same, though there may be none.
+    ///
+    /// # Errors
+    /// As [`Finder::find`], and `Stopped` when it was told to stop.
     fn find_any(&self, named: &[PathBuf]) -> Result<Inputs> {
         let mut inputs = Inputs::default();
         let mut files = vec![];
@@ -169,6 +182,7 @@ impl<'a> Finder<'a> {
         }
         each_once(&mut files, |file| file);
         let opened: Vec<_> = files.par_iter().map(|file| self.open(file)).collect();
+        stop::check(self.stop)?;
         inputs.add(files, opened);
         inputs.sort();
         Ok(inputs)
@@ -177,6 +191,7 @@ impl<'a> Finder<'a> {
     fn search(&self, folder: &Path, inputs: &mut Inputs) -> Result<()> {
         let only = |adapters| self.only(adapters);
         let (Discovered { checkpoints, ignored, bad }, opened) = search(folder, &self.options, only)?;
+        stop::check(self.stop)?;
         inputs.add(checkpoints.iter().map(|path| plain(path)).collect(), opened);
         inputs.ignored.extend(ignored);
         inputs.bad.extend(bad);
@@ -184,6 +199,7 @@ impl<'a> Finder<'a> {
     }
 
     fn open(&self, path: &Path) -> Result<HeaderSummary> {
+        stop::check(self.stop)?;
         self.only(self.options.open_all(path)?)
     }
 

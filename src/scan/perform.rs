@@ -54,6 +54,7 @@ impl Scan<'_> {
     ///   folder.
     /// - `Gpu` when a GPU is asked for that is not there or fails.
     /// - `Io` when the system refuses to read or to write.
+    /// - `Stopped` when it was told to stop before it had a plan.
     pub fn run(&self) -> Result<ScanOutcome> {
         let modules = self.side_modules()?;
         let found = self.find_inputs(&modules)?;
@@ -122,7 +123,7 @@ impl Scan<'_> {
     pub(super) fn find_inputs(&self, modules: &SideModules) -> Result<NamedInputs> {
         let plan = if self.forget { Folder::at(&self.output).read_plan()? } else { None };
         let (inputs, pairs) = (&self.inputs, self.pairs.clone());
-        NamedInputs::find(modules, inputs, pairs, plan.as_ref(), self.strict, |event| {
+        NamedInputs::find(modules, inputs, pairs, plan.as_ref(), self.strict, self.stop_flag(), |event| {
             self.listener.emit(event);
         })
     }

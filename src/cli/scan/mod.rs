@@ -15,6 +15,7 @@ use self::events::Events;
 use self::signals::Signals;
 use super::Outcome;
 use super::console::Console;
+use crate::error::Error;
 use crate::scan::without_basis::{WithoutBasis, line};
 use crate::scan::{MissingBases, Scan, ScanEnd, ScanOutcome};
 use crate::text::counted;
@@ -31,7 +32,13 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     }
     let ended = scan.on_event(|event| events.print(event)).stop(signals.stop()).run();
     events.end();
-    print_end(&ended?, args, &signals, console)
+    match (ended, signals.caught()) {
+        (Err(Error::Stopped), Some(code)) => {
+            console.note("stopped", "the same command goes on");
+            Ok(Outcome::Stopped(code))
+        }
+        (ended, _) => print_end(&ended?, args, &signals, console),
+    }
 }
 
 /// Prints how the scan ended, and what it wrote.
