@@ -7,6 +7,7 @@ mod inner;
 mod noise;
 mod numbers;
 mod random;
+pub mod range_finder;
 mod scale;
 mod svd;
 mod thin;
