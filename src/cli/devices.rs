@@ -129,6 +129,8 @@ fn list(survey: &Survey) -> String {
         text += &format!("{}: no Vulkan device\n", unseen.card);
         text += &row("why", &unseen.cause);
         text += &row("fix", &unseen.way_out);
+        text += &rows("type", &unseen.commands);
+        text += &rows("found", &unseen.seen);
         text.push('\n');
     }
     let auto = &survey.auto;
@@ -177,6 +179,11 @@ fn verdict(test: &SelfTest) -> String {
         }
         (None, _) => format!("{}: ok, every pixel", test.what),
     }
+}
+
+/// Only the first line has the label.
+fn rows(label: &str, values: &[String]) -> String {
+    values.iter().enumerate().map(|(n, value)| row(if n == 0 { label } else { "" }, value)).collect()
 }
 
 fn row(label: &str, value: &str) -> String {
@@ -257,13 +264,16 @@ mod tests {
                 card: "NVIDIA card (/dev/nvidia0)".to_owned(),
                 cause: "no loader".to_owned(),
                 way_out: "install it".to_owned(),
+                commands: vec!["first".to_owned(), "second".to_owned()],
+                seen: vec!["kernel module 550.1".to_owned()],
             }],
             auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned(), warning: None },
         };
         let text = list(&survey);
         for line in [
             "   self-test   fused, f32: FAILED: it differs\n",
-            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   fix         install it\n",
+            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   fix         install it\n   \
+             type        first\n               second\n   found       kernel module 550.1\n\n",
             "auto takes: cpu, no GPU: none\n",
         ] {
             assert!(text.contains(line), "{text}");

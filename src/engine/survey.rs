@@ -131,6 +131,12 @@ pub struct Unseen {
     pub cause: String,
     /// How to mend it.
     pub way_out: String,
+    /// What to type for it, line by line, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// What was found of the driver, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
 }
 
 /// What `auto` takes for work that is worth a GPU.
