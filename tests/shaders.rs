@@ -5,6 +5,7 @@ use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 
 use lorascope::internals::kernels::colormap::{ColorTable, Params};
+use lorascope::internals::kernels::fma_rate;
 use lorascope::internals::kernels::pair_stats;
 use lorascope::internals::kernels::similarity::Tile;
 use lorascope::internals::kernels::{Binding, KERNELS, Kernel};
@@ -209,6 +210,8 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
+    let params = host_layout!(fma_rate::Params: n_steps, factor, addend);
+    assert_eq!(layout(&fma_rate::KERNEL, "Params"), params);
     let params = host_layout!(pair_stats::Params: d4, split4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
         n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table);
     let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);

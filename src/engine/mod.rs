@@ -25,7 +25,9 @@ pub(crate) use cpu::{PackedBases, PackedScratch};
 pub use gpu::{GpuEngine, tune};
 pub use painter::{CpuPainter, Painter};
 pub use pci::PciAddress;
-pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
+pub use survey::{
+    AutoTakes, CardRates, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Tuning, Unseen, survey,
+};
 pub use update_block::{BlockCosines, UpdateBlock};
 
 use crate::basis::Basis;

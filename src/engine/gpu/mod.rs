@@ -11,6 +11,7 @@ mod grids;
 mod limits;
 mod pair_stats;
 mod pick;
+mod rates;
 mod self_test;
 mod survey;
 mod tune;
