@@ -17,6 +17,8 @@ struct Present<'a> {
     id: u32,
     member: Member<'a>,
     projection: &'a [f32; N_PROJECTED],
+    /// Columns of A, where they may differ.
+    width: Option<u32>,
     update: Option<&'a UpdateFactors>,
 }
 
@@ -40,7 +42,7 @@ pub fn rows(
     records: [&[CachedModule]; 2],
 ) -> Result<PairRows> {
     let wanted = &table.wanted;
-    let sides = Sides::of(plan, pairs, records);
+    let sides = Sides::of(plan, module, pairs, records);
     let [members_a, members_b] =
         [&sides.a, &sides.b].map(|side| side.iter().map(|present| present.member).collect::<Vec<_>>());
     let [bases_a, bases_b] =
@@ -130,9 +132,9 @@ fn stats_and_cosines(
 }
 
 impl<'a> Sides<'a> {
-    fn of(plan: &Plan, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
+    fn of(plan: &Plan, module: u32, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
         let list = |adapters: &[u32], records: &'a [CachedModule]| -> Vec<Option<Present<'a>>> {
-            adapters.iter().zip(records).map(|(&id, record)| Present::of(plan, id, record)).collect()
+            adapters.iter().zip(records).map(|(&id, record)| Present::of(plan, module, id, record)).collect()
         };
         let a = list(&pairs.a, records[0]);
         let b = match pairs.which {
@@ -159,17 +161,18 @@ impl<'a> Sides<'a> {
     /// The estimated cosine of a pair.
     fn init_cosine(&self, a: usize, b: usize) -> f64 {
         let (a, b) = (&self.a[a], &self.b[b]);
-        init_cosine([a.member.basis.r(), b.member.basis.r()], a.projection, b.projection)
+        init_cosine([a, b].map(|one| (one.member.basis.r(), one.width)), a.projection, b.projection)
     }
 }
 
 impl<'a> Present<'a> {
-    fn of(plan: &Plan, id: u32, record: &'a CachedModule) -> Option<Self> {
+    fn of(plan: &Plan, module: u32, id: u32, record: &'a CachedModule) -> Option<Self> {
         match record {
             CachedModule::Basis { basis, projection, update } => {
                 let base_model = plan.adapters[id as usize].base_model;
                 let member = Member { basis, base_model, update: update.as_ref().map(MemberUpdate::of) };
-                Some(Self { id, member, projection, update: update.as_ref() })
+                let width = plan.width(id, module);
+                Some(Self { id, member, projection, width, update: update.as_ref() })
             }
             CachedModule::Missing(_) => None,
         }

@@ -14,6 +14,7 @@ use super::journal::records::Journal;
 use super::naming::numbered;
 use super::plan::Plan;
 use super::table::AdapterRow;
+use crate::adapter::Module;
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
@@ -178,7 +179,8 @@ impl CachedPair<'_> {
                 CachedModule::Basis { basis: a, projection: x, .. },
                 CachedModule::Basis { basis: b, projection: y, .. },
             ) => {
-                let cosine = init_cosine([a.r(), b.r()], &x, &y);
+                let shape = |module: &Module| [module.rank(), module.d_in()];
+                let cosine = init_cosine([shape(&pair.first), shape(&pair.second)], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);
                 let update_flaws = [None, None];
                 Ok(Some(Factorised { pair, a, b, init_cosine, update: None, update_flaws }))

@@ -21,7 +21,7 @@ use crate::select::{Layers, Narrowing};
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// What the user asked for, as far as it changes the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,9 @@ pub struct PlannedModule {
 pub struct Layout {
     /// Number of the module and its rank, in the order of the adapter's own modules.
     pub modules: Vec<(u32, u32)>,
+    /// Columns of the A of each, on the sides whose space is not theirs: two starts of different shapes are not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widths: Vec<u32>,
 }
 
 /// An adapter of the scan; its number is its place in the list.
@@ -288,7 +291,12 @@ impl Plan {
                 let key = PlannedModule { name, is_numbered, d };
                 (number(&mut modules, &mut self.modules, key), module.r as u32)
             };
-            let layout = Layout { modules: opened.modules.iter().map(of_module).collect() };
+            let modules = opened.modules.iter().map(of_module).collect();
+            let widths = match self.options.side {
+                Side::A | Side::DwRight => vec![],
+                Side::B | Side::DwLeft => opened.modules.iter().map(|module| module.d_in as u32).collect(),
+            };
+            let layout = Layout { modules, widths };
             let base_model = opened.base_model.clone();
             self.adapters.push(PlannedAdapter {
                 path: opened.path.clone(),
@@ -321,6 +329,12 @@ impl Plan {
             (
                 layouts.clone().any(|&(module, _)| module as usize >= self.modules.len()),
                 "a layout of unknown modules",
+            ),
+            (
+                self.layouts
+                    .iter()
+                    .any(|layout| ![0, layout.modules.len()].contains(&layout.widths.len())),
+                "a layout with widths of other modules",
             ),
             (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),
             (
@@ -359,6 +373,13 @@ impl Plan {
     pub fn rank(&self, adapter: u32, module: u32) -> Option<usize> {
         let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
         layout.modules.iter().find(|(number, _)| *number == module).map(|&(_, r)| r as usize)
+    }
+
+    /// Columns of the adapter's A in a module, where they may differ from those of others.
+    pub fn width(&self, adapter: u32, module: u32) -> Option<u32> {
+        let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
+        let place = layout.modules.iter().position(|(number, _)| *number == module)?;
+        layout.widths.get(place).copied()
     }
 
     /// The base model that an adapter's config names.

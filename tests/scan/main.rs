@@ -16,6 +16,7 @@ mod relations;
 mod resume;
 mod schema;
 mod shards;
+mod sizes;
 mod status;
 mod table;
 mod top;

@@ -52,7 +52,7 @@ impl Spectra {
             (Some(_), Some(_)) => known(of_update(&numbers)),
             _ => None,
         };
-        let norm_f = |sigma: &Vec<f64>| sigma.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt();
+        let norm_f = |sigma: &Vec<f64>| crate::simd::norm(sigma);
         Ok(Self {
             update_norm_f: update.as_ref().map(norm_f),
             update_norm_2: update.as_ref().map(|sigma| sigma.first().copied().unwrap_or(0.0)),
