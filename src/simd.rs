@@ -75,7 +75,10 @@ mod tests {
     fn the_norm_is_that_of_numbers_of_any_size() {
         for unit in [1.0, 1e-320, 1e-160, 1e160, 3e307] {
             let found = norm(&[3.0 * unit, -4.0 * unit, 0.0]) / unit;
-            assert!((found - 5.0).abs() < 1e-3 * f64::from(u8::from(unit < 1e-310)) + 1e-14, "{unit:e}: {found}");
+            assert!(
+                (found - 5.0).abs() < 1e-3 * f64::from(u8::from(unit < 1e-310)) + 1e-14,
+                "{unit:e}: {found}"
+            );
         }
         assert_eq!((norm(&[]), norm(&[0.0]), norm(&[1e200, f64::INFINITY])), (0.0, 0.0, f64::INFINITY));
         assert!(norm(&[1.0, f64::NAN]).is_nan());

@@ -107,8 +107,7 @@ fn keeps_the_bound_on_the_same_directions_however_long(engine: &dyn Engine) {
     // The lengths that rounding is worst for among some 20,000, one of each power of ten that an engine takes; and the width of
     // a vocabulary. A software driver takes half a minute for four million.
     let most = if engine.info().kind == EngineKind::Cpu { usize::MAX } else { 300_000 };
-    let sizes =
-        [(4, 5899), (4, 8422), (4, 16_623), (4, 24_029), (2, 128_256), (1, 270_248), (1, 2_949_255)];
+    let sizes = [(4, 5899), (4, 8422), (4, 16_623), (4, 24_029), (2, 128_256), (1, 270_248), (1, 2_949_255)];
     for (q, d) in sizes.into_iter().filter(|(_, d)| *d <= most) {
         let basis = hadamard(q, d);
         let grid = lorascope::similarity(engine, &basis, &basis).unwrap();

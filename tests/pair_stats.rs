@@ -178,7 +178,10 @@ fn weighs_directions_by_their_size_relative_to_the_largest(engine: &dyn Engine) 
         let stats = stats_of(engine, &bases[0], &bases[1], Pairs::All, &[(1, 1)]);
         let pair = stats.pairs().next().unwrap();
         let expected = plain(&bases[0][0], &bases[1][0], &[(1, 1)]);
-        assert!(difference(pair, &expected) <= phi_bound(engine) && expected[3] > 0.0, "{size_a:e}, {size_b:e}");
+        assert!(
+            difference(pair, &expected) <= phi_bound(engine) && expected[3] > 0.0,
+            "{size_a:e}, {size_b:e}"
+        );
         assert!(pair.sum(LINEAR_CKA) > 0.0);
         bits(pair)
     };

@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_whole_model_is_the_same_in_any_unit_and_in_any_order() {
-        let modules = [(Some(0.5), [3.0, 2.0]), (None, [4.0, 0.0]), (Some(-0.3), [1.0, 7.0]), (None, [0.0, 0.0])];
+        let modules =
+            [(Some(0.5), [3.0, 2.0]), (None, [4.0, 0.0]), (Some(-0.3), [1.0, 7.0]), (None, [0.0, 0.0])];
         let found = |units: [f64; 2], turn: usize| {
             let mut pairs = modules.map(|(cosine, norms)| {
                 let norms = [norms[0] * units[0], norms[1] * units[1]];

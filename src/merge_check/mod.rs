@@ -238,8 +238,7 @@ fn whole(modules: &[ModuleMerge], cosines: &[Vec<f64>], weights: &[f64]) -> Merg
     let (all, unit) = in_units(&all);
     let of_modules: Vec<&[f64]> = all.chunks_exact(n).collect();
     let sum = |of: &dyn Fn(usize) -> f64| (0..modules.len()).map(of).sum::<f64>();
-    let norms: Vec<f64> =
-        (0..n).map(|at| sum(&|module| of_modules[module][at].powi(2)).sqrt()).collect();
+    let norms: Vec<f64> = (0..n).map(|at| sum(&|module| of_modules[module][at].powi(2)).sqrt()).collect();
     let inner = |pair: usize, [a, b]: [usize; 2]| {
         sum(&|module| cosines[module][pair] * of_modules[module][a] * of_modules[module][b])
     };

@@ -331,9 +331,7 @@ impl Plan {
                 "a layout of unknown modules",
             ),
             (
-                self.layouts
-                    .iter()
-                    .any(|layout| ![0, layout.modules.len()].contains(&layout.widths.len())),
+                self.layouts.iter().any(|layout| ![0, layout.modules.len()].contains(&layout.widths.len())),
                 "a layout with widths of other modules",
             ),
             (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),

@@ -8,17 +8,15 @@ use std::thread;
 use super::bases::Bases;
 use super::blocks::{BlockPairs, BlockSpec, Blocks, PairLayout};
 use super::cache::CachedModule;
-use super::compute;
 use super::folder::Folder;
 use super::journal::log::Log;
+use super::kept_rows::{KeptRows, PairCounts, kept_rows};
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
 use super::table::PairTable;
-use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::measure;
 use crate::sync::{into_inner, lock};
 use crate::text::quoted;
 
@@ -159,20 +157,14 @@ impl Run<'_> {
         }
         let table = PairTable::of(self.plan);
         let records = [records_a.as_slice(), records_b.as_slice()];
-        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
-        let rows = profile.time(Stage::Compute, label, compute)?;
+        let compute = || kept_rows(engine, self.plan, &table, block.module, pairs, records);
+        let KeptRows { rows, counts } = profile.time(Stage::Compute, label, compute)?;
         let warnings = engine.take_warnings();
         lock(&self.tally.warnings).extend(warnings);
 
-        let n_pairs = rows.a.len();
-        let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);
-        let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
-        let n_unknown_updates = rows.n_unknown_updates();
-        profile.time(Stage::Write, label, || {
-            let rows = top::of_block(&self.plan.options.keep, rows);
-            table.write(&self.folder.block_file(&name), rows)
-        })?;
+        profile.time(Stage::Write, label, || table.write(&self.folder.block_file(&name), rows))?;
         self.log.block(&name);
+        let PairCounts { n_pairs, n_shared_init, n_other_base, n_unknown_updates } = counts;
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
         self.tally.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
         self.tally.n_unknown_updates.fetch_add(n_unknown_updates, Ordering::Relaxed);

@@ -8,7 +8,9 @@ use crate::common::scans::{Place, Row};
 /// Every statistic of every pair, the norms of the updates relative to the product of the two scales.
 fn statistics(place: &Place, out: &str, scale: f64) -> Vec<BTreeMap<String, Option<f64>>> {
     let of_row = |row: &Row| {
-        let columns = row.columns().filter(|name| !["module", "projection", "shared_init", "other_base"].contains(name));
+        let columns = row
+            .columns()
+            .filter(|name| !["module", "projection", "shared_init", "other_base"].contains(name));
         let value = |name: &str| {
             let value = row.number(name);
             if name.starts_with("norm_") { value.map(|norm| norm / scale) } else { value }
@@ -21,7 +23,8 @@ fn statistics(place: &Place, out: &str, scale: f64) -> Vec<BTreeMap<String, Opti
 #[test]
 fn factors_of_any_size_have_the_statistics_of_factors_near_one() {
     let place = Place::new();
-    let scales = [(1.0, 1.0), (1e78, 1e78), (1e-78, 1e-78), (1e150, 1e150), (1e-150, 1e-150), (1e200, 1e-250)];
+    let scales =
+        [(1.0, 1.0), (1e78, 1e78), (1e-78, 1e-78), (1e150, 1e150), (1e-150, 1e-150), (1e200, 1e-250)];
     for (number, (scale_a, scale_b)) in scales.into_iter().enumerate() {
         let base = Planted::random("layers.0.q_proj", 3, 40, 30, 1);
         let other = Planted::random("layers.0.q_proj", 3, 40, 30, 2);

@@ -195,7 +195,11 @@ fn a_wrong_result_of_many_pairs_is_found_and_made_again_by_the_cpu_engine() {
         corrupt(&engine, corruption);
         let stats = pair_stats(&engine, &bases);
         assert_same_numbers(&stats, &expected);
-        assert!(stats.fallback().is_some_and(|why| why.starts_with("cpu (")), "{what}: {:?}", stats.fallback());
+        assert!(
+            stats.fallback().is_some_and(|why| why.starts_with("cpu (")),
+            "{what}: {:?}",
+            stats.fallback()
+        );
         assert_warned(&engine, &["computed by cpu (", "after a wrong result: "]);
     }
 }

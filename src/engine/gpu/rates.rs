@@ -83,7 +83,8 @@ fn once(
     let group = device.group(pipeline, buffers);
     let started = Instant::now();
     let mut encoder = device.encoder();
-    device.dispatch_group(&mut encoder, pipeline, &group, (n_workgroups, 1), timer);
+    let timed = timer.map(|timer| timer.of(true, true));
+    device.dispatch_group(&mut encoder, pipeline, &group, (n_workgroups, 1), timed);
     if let Some(timer) = timer {
         timer.resolve(&mut encoder, &ticks);
     }

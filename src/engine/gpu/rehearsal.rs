@@ -65,7 +65,9 @@ impl GpuEngine {
         let Size { ranks, d, .. } = size;
         let worst = match work {
             Work::Grids => self.rehearse_grids(ranks, d[1], limits),
-            Work::PairStats(variant) => self.rehearse_pair_stats(ranks[0].max(ranks[1]), d[1], variant, limits),
+            Work::PairStats(variant) => {
+                self.rehearse_pair_stats(ranks[0].max(ranks[1]), d[1], variant, limits)
+            }
             Work::UpdateCosines => self.rehearse_cosines(ranks[0].max(ranks[1]), d, limits),
         }?;
         // NaN is wrong too.
@@ -74,7 +76,8 @@ impl GpuEngine {
             done.push(size);
             return Ok(());
         }
-        let what = format!("its self-test at r = {}, d = {} is off by {worst:.1e}", ranks[0].max(ranks[1]), d[1]);
+        let what =
+            format!("its self-test at r = {}, d = {} is off by {worst:.1e}", ranks[0].max(ranks[1]), d[1]);
         Err(self.device.wrong(&what))
     }
 
@@ -102,7 +105,8 @@ impl GpuEngine {
         let update = |first: usize| {
             let mut rows = Vec::with_capacity(n * (split + d_in));
             for k in first..first + n {
-                let [x, y] = [(&x, d_out), (&y, d_in)].map(|(rows, d)| &rows[k % (rows.len() / d) * d..][..d]);
+                let [x, y] =
+                    [(&x, d_out), (&y, d_in)].map(|(rows, d)| &rows[k % (rows.len() / d) * d..][..d]);
                 rows.extend(x.iter().map(|x| x / (n as f32).sqrt()));
                 rows.resize(rows.len() + split - d_out, 0.0);
                 rows.extend_from_slice(y);

@@ -6,9 +6,7 @@ use super::GpuEngine;
 use super::pair_stats::kernels_of;
 use super::rehearsal::{BOUND, numbers, worst};
 use crate::basis::Basis;
-use crate::engine::{
-    Block, CpuEngine, CpuPainter, Engine, Painter, Pair, Pairs, Precision, SelfTest,
-};
+use crate::engine::{Block, CpuEngine, CpuPainter, Engine, Painter, Pair, Pairs, Precision, SelfTest};
 use crate::error::Result;
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 use crate::kernels::similarity::CHUNK;

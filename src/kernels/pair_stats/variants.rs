@@ -23,14 +23,8 @@ pub fn stack_words(precision: Precision, d: usize) -> usize {
     }
 }
 
-const BINDINGS: &[Binding] = &[
-    Binding::Read,
-    Binding::Read,
-    Binding::Read,
-    Binding::Uniform,
-    Binding::ReadWrite,
-    Binding::ReadWrite,
-];
+const BINDINGS: &[Binding] =
+    &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite, Binding::ReadWrite];
 
 const OVERRIDES: &[(&str, f64)] =
     &[("SLICE", SLICE as f64), ("CHUNK", CHUNK as f64), ("N_CHUNKS", N_CHUNKS as f64)];

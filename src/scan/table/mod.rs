@@ -6,7 +6,7 @@ mod pairs;
 mod stored;
 
 pub use adapters::{AdapterRow, adapters_schema, write_adapters};
-pub use histograms::{N_CLASSES, class_of, histograms_schema, write_histograms};
+pub use histograms::{N_CLASSES, class_edge, class_of, histograms_schema, write_histograms};
 pub use pairs::{PairRows, PairTable};
 pub use stored::StoredPairs;
 

@@ -135,7 +135,8 @@ fn passes_take_every_column_and_every_value_once_and_stay_under_the_steps_of_a_d
     ] {
         let wanted = Wanted::Statistics(&cells[..n_cells]);
         let lengths = Lengths { rows: 1024, tables: 1 << 25, sums: 1 << 30 };
-        let dispatch = Dispatch::new(tile, d, [run(ranks), run(ranks)], PairIndex::All, wanted, lengths).unwrap();
+        let dispatch =
+            Dispatch::new(tile, d, [run(ranks), run(ranks)], PairIndex::All, wanted, lengths).unwrap();
         let passes = dispatch.passes();
         assert_eq!(passes.len(), n_passes, "{tile}, {d}, {n_cells}");
         let chunks: Vec<u32> = passes.iter().map(|pass| pass.chunk).collect();
