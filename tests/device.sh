@@ -38,7 +38,8 @@ expect() {
 }
 expect '^| GPU | .* |'
 expect '^| self-tests | all [0-9]* pass'
-expect '^| tune, f32, many pairs: '
+expect '^| tune: multiply-adds only | and copies .* GB/s'
+expect '^| tune, f32, many pairs: .* of multiply-adds only'
 expect '^| scan of 20 adapters, .*: cpu | .* pairs/s'
 expect '^| scan of 20 adapters, .*: gpu | .* pairs/s'
 expect '^| scan, GPU beside CPU | .*, of 190 pairs |'

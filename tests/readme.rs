@@ -190,7 +190,8 @@ fn every_fault_of_the_docs_has_the_test_that_they_name() {
         functions(&root().join(folder), &mut names);
     }
     let faults = fs::read_to_string(root().join("docs/faults.md")).unwrap();
-    let rows: Vec<&str> = faults.lines().filter(|line| line.starts_with("| ") && line.contains("` |")).collect();
+    let rows: Vec<&str> =
+        faults.lines().filter(|line| line.starts_with("| ") && line.contains("` |")).collect();
     assert!(rows.len() > 30, "{}", rows.len());
     for row in rows {
         let tests = row.rsplit("| ").next().unwrap().trim_end_matches(" |");

@@ -8,6 +8,7 @@ use lorascope::internals::kernels::colormap::{ColorTable, Params};
 use lorascope::internals::kernels::pair_stats;
 use lorascope::internals::kernels::similarity::{Chunk, Tile};
 use lorascope::internals::kernels::{Binding, KERNELS, Kernel};
+use lorascope::internals::kernels::{fma_rate, top_pairs};
 use lorascope::measure::{N_PLAIN_SUMS, N_PRODUCT_SUMS, Needs, STATISTICS, Statistic};
 use naga::back::pipeline_constants::process_overrides;
 use naga::proc::{GlobalCtx, Layouter};
@@ -214,6 +215,13 @@ fn structs_have_one_layout_on_both_sides() {
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
+    let params = host_layout!(fma_rate::Params: n_steps, factor, addend);
+    assert_eq!(layout(&fma_rate::KERNEL, "Params"), params);
+    let params = host_layout!(top_pairs::Params: n_a, n_b, is_upper, n_values, n_words, value, k, n_edges, ranks, capacity, pairs,
+        words);
+    for kernel in [top_pairs::KEYS, top_pairs::THRESHOLDS, top_pairs::GATHER] {
+        assert_eq!(layout(&kernel, "Params"), params, "{}", kernel.name);
+    }
     let params = host_layout!(pair_stats::Params: d4, split4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
         n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table, checks, chunk, is_last, first_value, end_value);
     let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b, signs);

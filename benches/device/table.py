@@ -115,12 +115,15 @@ def correctness():
 
 def tune():
     for card in json.loads(text("tune.log") or '{"timings": []}')["timings"]:
+        copy = f"and copies {card['copy_gb_per_s']:.4g} GB/s"
+        yield row("tune: multiply-adds only", copy, card["fma_gflop_per_s"] / 1e3)
         kinds = {}
         for timing in card["kernels"]:
             kinds.setdefault((timing["precision"], timing["work"]), []).append(timing)
         for (precision, work), timings in kinds.items():
             rates = {variant(timing): timing["gflop_per_s"] / 1e3 for timing in timings}
-            yield kernels_row(f"tune, {precision}, {work}", "", rates)
+            share = max(timing["share_of_fma"] for timing in timings)
+            yield kernels_row(f"tune, {precision}, {work}", f"{share:.1%} of multiply-adds only; ", rates)
 
 
 def kernels_row(what, measured, rates):

@@ -9,7 +9,7 @@ use super::remedies;
 use super::write_stdout;
 #[cfg(feature = "gpu")]
 use crate::engine::GpuChoice;
-use crate::engine::{Gpu, GpuLimits, SelfTest, Survey, Timing, survey};
+use crate::engine::{CardRates, Gpu, GpuLimits, SelfTest, Survey, Timing, Tuning, survey};
 use crate::error::Fault;
 #[cfg(feature = "gpu")]
 use crate::scan::engines::kernels_file;
@@ -23,8 +23,9 @@ Cards that the system has but Vulkan does not show are listed too, with what is 
 work, auto takes the first real GPU that CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and SLURM_STEP_GPUS allow. Software GPUs \
 are only for tests.
 
-With --tune, the list ends with the times of the pair-statistics kernels, on few and on many pairs, for each precision. The \
-fastest, marked *, is written to kernels.json in the user's cache folder, where scans find it. A scan on a GPU that is not in \
+With --tune, the list ends with the times of the pair-statistics kernels, on few and on many pairs, for each precision, and \
+with the share that each reaches of what the GPU gives a kernel of multiply-adds only and one that only copies, which are \
+measured first: at the clock and temperature of this minute, not by a data sheet. The fastest, marked *, is written to kernels.json in the user's cache folder, where scans find it. A scan on a GPU that is not in \
 that file times the kernels itself. The numbers are the same bits with any of them.
 
 The exit code is 1 if a self-test fails.
@@ -51,16 +52,17 @@ struct Document<'a> {
     version: &'static str,
     #[serde(flatten)]
     survey: &'a Survey,
-    /// With `--tune`: the kernels of each GPU.
+    /// With `--tune`: the rates and the kernels of each GPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     timings: Vec<GpuTimings>,
 }
 
-/// The kernels of one GPU.
+/// What one GPU reaches.
 #[derive(Serialize)]
 struct GpuTimings {
     gpu: usize,
-    kernels: Vec<Timing>,
+    #[serde(flatten)]
+    tuning: Tuning,
 }
 
 pub(super) fn run(args: &DevicesArgs) -> Result<()> {
@@ -93,8 +95,8 @@ fn time(survey: &Survey) -> Result<Vec<GpuTimings>> {
     let sound = survey.gpus.iter().map(|gpu| gpu.index).filter(|index| !failing.contains(index));
     let file = kernels_file();
     let timings = sound.map(|gpu| {
-        let kernels = crate::engine::tune(&GpuChoice::Index(gpu), file.as_deref())?;
-        Ok(GpuTimings { gpu, kernels })
+        let tuning = crate::engine::tune(&GpuChoice::Index(gpu), file.as_deref())?;
+        Ok(GpuTimings { gpu, tuning })
     });
     timings.collect()
 }
@@ -105,15 +107,25 @@ fn time(_: &Survey) -> Result<Vec<GpuTimings>> {
     Ok(vec![])
 }
 
-/// A line for each kernel and kind of work.
+/// What the GPU reaches, and a line for each kernel and kind of work.
 fn table(timings: &GpuTimings) -> String {
-    let lines = timings.kernels.iter().map(|timing| {
-        let Timing { precision, work, kernel, seconds, gflop_per_s, is_fastest } = timing;
+    let GpuTimings { gpu, tuning: Tuning { rates, kernels, .. } } = timings;
+    let CardRates { fma_gflop_per_s, copy_gb_per_s, .. } = rates;
+    let lines = kernels.iter().map(|timing| {
+        let Timing { precision, work, kernel, seconds, gflop_per_s, is_fastest, .. } = timing;
         let mark = if *is_fastest { " *" } else { "" };
         let ms = 1e3 * seconds;
-        format!("   {precision:<4} {work:<11} {kernel:<18} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s{mark}\n")
+        let [of_fma, of_copy] = [timing.share_of_fma, timing.share_of_copy].map(|share| 100.0 * share);
+        format!(
+            "   {precision:<4} {work:<11} {kernel:<18} {ms:>10.3} ms {gflop_per_s:>10.1} GFLOP/s {of_fma:>5.1} % of FMA \
+             {of_copy:>5.1} % of copy{mark}\n"
+        )
     });
-    format!("\nkernels of gpu {}:\n{}", timings.gpu, lines.collect::<String>())
+    format!(
+        "\nkernels of gpu {gpu}, which now reaches {:.4} TFLOP/s of multiply-adds (FMA) and copies {copy_gb_per_s:.1} GB/s:\n{}",
+        fma_gflop_per_s / 1e3,
+        lines.collect::<String>()
+    )
 }
 
 /// The list for people: a paragraph for each GPU, one for each card without a device, and what auto takes.
@@ -129,6 +141,8 @@ fn list(survey: &Survey) -> String {
         text += &format!("{}: no Vulkan device\n", unseen.card);
         text += &row("why", &unseen.cause);
         text += &row("fix", &unseen.way_out);
+        text += &rows("type", &unseen.commands);
+        text += &rows("found", &unseen.seen);
         text.push('\n');
     }
     let auto = &survey.auto;
@@ -177,6 +191,11 @@ fn verdict(test: &SelfTest) -> String {
         }
         (None, _) => format!("{}: ok, every pixel", test.what),
     }
+}
+
+/// Only the first line has the label.
+fn rows(label: &str, values: &[String]) -> String {
+    values.iter().enumerate().map(|(n, value)| row(if n == 0 { label } else { "" }, value)).collect()
 }
 
 fn row(label: &str, value: &str) -> String {
@@ -231,22 +250,38 @@ mod tests {
         assert!(survey.failing().is_empty());
     }
 
+    /// Exactly what a program reads of a card's rates, which only the engine makes.
+    #[cfg(feature = "gpu")]
     #[test]
-    fn the_fastest_kernel_is_marked() {
-        let timing = |kernel, seconds, is_fastest| Timing {
-            precision: "f32".to_owned(),
-            work: "many pairs",
-            kernel,
-            seconds,
-            gflop_per_s: 1.6 / seconds,
-            is_fastest,
-        };
-        let kernels = vec![timing("pair_stats_128", 0.000_25, true), timing("pair_stats_64", 0.001, false)];
-        assert_eq!(
-            table(&GpuTimings { gpu: 2, kernels }),
-            "\nkernels of gpu 2:\n   f32  many pairs  pair_stats_128          0.250 ms     6400.0 GFLOP/s *\n   \
-             f32  many pairs  pair_stats_64           1.000 ms     1600.0 GFLOP/s\n"
+    fn tuning_shows_what_the_card_reaches_and_each_kernel_of_it() {
+        let Ok(tuning) = crate::engine::tune(&GpuChoice::Index(0), None) else { return };
+        let n = tuning.kernels.len();
+        let rates = tuning.rates;
+        let timings = GpuTimings { gpu: 2, tuning };
+        let text = table(&timings);
+        let first = format!(
+            "\nkernels of gpu 2, which now reaches {:.4} TFLOP/s of multiply-adds (FMA) and copies {:.1} GB/s:\n",
+            rates.fma_gflop_per_s / 1e3,
+            rates.copy_gb_per_s
         );
+        assert!(text.starts_with(&first), "{text}");
+        assert_eq!(text.matches(" % of FMA ").count(), n);
+        assert_eq!(
+            text.matches(" *\n").count(),
+            4,
+            "a fastest one for each precision and kind of work: {text}"
+        );
+        let json = serde_json::to_value(&timings).unwrap();
+        assert_eq!(json["fma_gflop_per_s"], rates.fma_gflop_per_s);
+        assert_eq!(json["copy_gb_per_s"], rates.copy_gb_per_s);
+        let kernels = json["kernels"].as_array().unwrap();
+        assert_eq!(kernels.len(), n);
+        for timing in kernels {
+            let [share, copy, rate] =
+                ["share_of_fma", "share_of_copy", "gflop_per_s"].map(|key| timing[key].as_f64().unwrap());
+            assert!((share - rate / rates.fma_gflop_per_s).abs() < 1e-12, "{timing}");
+            assert!(share > 0.0 && share < 1.2 && copy > 0.0 && copy < 1.2, "{timing}");
+        }
     }
 
     #[test]
@@ -257,13 +292,16 @@ mod tests {
                 card: "NVIDIA card (/dev/nvidia0)".to_owned(),
                 cause: "no loader".to_owned(),
                 way_out: "install it".to_owned(),
+                commands: vec!["first".to_owned(), "second".to_owned()],
+                seen: vec!["kernel module 550.1".to_owned()],
             }],
             auto: AutoTakes { gpu: None, why: "no GPU: none".to_owned(), warning: None },
         };
         let text = list(&survey);
         for line in [
             "   self-test   fused, f32: FAILED: it differs\n",
-            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   fix         install it\n",
+            "NVIDIA card (/dev/nvidia0): no Vulkan device\n   why         no loader\n   fix         install it\n   \
+             type        first\n               second\n   found       kernel module 550.1\n\n",
             "auto takes: cpu, no GPU: none\n",
         ] {
             assert!(text.contains(line), "{text}");

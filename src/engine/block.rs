@@ -47,6 +47,26 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The places in `a` and `b` of the pairs at these places in the order of all, which ascend.
+    #[cfg(feature = "scan")]
+    pub(crate) fn places_of(&self, pairs: &[usize]) -> Vec<(usize, usize)> {
+        let n_b = self.b.len();
+        // Where the pairs of the next basis begin.
+        let (mut a, mut end) = (0, n_b.saturating_sub(1));
+        let place = |&pair: &usize| match self.pairs {
+            Pairs::All => (pair / n_b, pair % n_b),
+            Pairs::List(list) => (list[pair].0 as usize, list[pair].1 as usize),
+            Pairs::Upper => {
+                while pair >= end {
+                    a += 1;
+                    end += n_b - 1 - a;
+                }
+                (a, n_b - (end - pair))
+            }
+        };
+        pairs.iter().map(place).collect()
+    }
+
     /// The d that all bases share.
     ///
     /// # Errors
@@ -75,5 +95,27 @@ impl<'a> Block<'a> {
             return Err(wrong(format!("the cell {cell:?}"), "cells counted from 1"));
         }
         Ok(d)
+    }
+}
+
+#[cfg(all(test, feature = "scan"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_order_is_the_pair_that_stands_there() {
+        let basis = Basis::gaussian(1, 3, 0).unwrap();
+        let bases = vec![&basis; 7];
+        let list = [(3, 1), (0, 6), (0, 6)];
+        for (pairs, n) in [(Pairs::All, 5), (Pairs::Upper, 7), (Pairs::Upper, 2), (Pairs::List(&list), 7)] {
+            let block = Block { a: &bases[..n], b: &bases, pairs, cells: &[] };
+            let block = if let Pairs::Upper = pairs { Block { b: block.a, ..block } } else { block };
+            let all: Vec<(usize, usize)> = block.places().collect();
+            let every: Vec<usize> = (0..all.len()).collect();
+            assert_eq!(block.places_of(&every), all);
+            let some: Vec<usize> = every.into_iter().filter(|at| at % 3 == 2).collect();
+            let expected: Vec<_> = some.iter().map(|&at| all[at]).collect();
+            assert_eq!(block.places_of(&some), expected);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod gpu;
 mod painter;
 mod pci;
 mod survey;
+mod top;
 mod update_block;
 
 use std::fmt;
@@ -25,7 +26,10 @@ pub(crate) use cpu::{PackedBases, PackedScratch};
 pub use gpu::{GpuEngine, tune};
 pub use painter::{CpuPainter, Painter};
 pub use pci::PciAddress;
-pub use survey::{AutoTakes, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Unseen, survey};
+pub use survey::{
+    AutoTakes, CardRates, Gpu, GpuKind, GpuLimits, SelfTest, Survey, Timing, Tuning, Unseen, survey,
+};
+pub use top::{TopRule, TopStats};
 pub use update_block::{BlockCosines, UpdateBlock};
 
 use crate::basis::Basis;
@@ -73,6 +77,15 @@ pub trait Engine: Painter {
         updates: &UpdateBlock<'_>,
     ) -> Result<(BlockStats, BlockCosines)> {
         Ok((self.pair_stats(block)?, self.update_cosines(updates)?))
+    }
+
+    /// [`Engine::pair_stats`] of those pairs only that may be among the most alike of either basis, and how φ of all is spread:
+    /// the same numbers, to the last bit. An engine may give more pairs than that, and all of them.
+    ///
+    /// # Errors
+    /// As [`Engine::pair_stats`].
+    fn top_stats(&self, block: &Block<'_>, rule: &TopRule<'_>) -> Result<TopStats> {
+        Ok(TopStats::of_all(rule, self.pair_stats(block)?))
     }
 
     /// What went wrong since the last call and was made good by smaller work or by the CPU engine, one line each.
@@ -126,12 +139,25 @@ pub struct StageTimes {
     pub kernel: Option<Duration>,
     /// To take numbers from where the GPU left them, on the host.
     pub read_back: Duration,
+    /// Bytes that came back from the GPU.
+    pub read_back_bytes: u64,
+}
+
+impl StageTimes {
+    /// Adds the time of a kernel, where it is known.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn add_kernel(&mut self, time: Option<Duration>) {
+        if let Some(time) = time {
+            *self.kernel.get_or_insert_default() += time;
+        }
+    }
 }
 
 impl std::ops::AddAssign for StageTimes {
     fn add_assign(&mut self, other: Self) {
         self.upload += other.upload;
         self.read_back += other.read_back;
+        self.read_back_bytes += other.read_back_bytes;
         if let Some(kernel) = other.kernel {
             *self.kernel.get_or_insert_default() += kernel;
         }

@@ -103,6 +103,27 @@ pub struct SelfTest {
     pub failure: Option<String>,
 }
 
+/// What a GPU reaches with kernels that do nothing else, at its clock and temperature of that minute.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CardRates {
+    /// Operations of multiply-adds in f32, two each.
+    pub fma_gflop_per_s: f64,
+    /// Bytes read and bytes written by a copy, in 10⁹.
+    pub copy_gb_per_s: f64,
+}
+
+/// The times of one GPU's kernels, and what they are to be held against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tuning {
+    /// Measured right before the kernels.
+    #[serde(flatten)]
+    pub rates: CardRates,
+    /// Every kernel on every kind of work.
+    pub kernels: Vec<Timing>,
+}
+
 /// One kernel on one kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -117,6 +138,10 @@ pub struct Timing {
     pub seconds: f64,
     /// Work of the products in that time.
     pub gflop_per_s: f64,
+    /// Of the GPU's rate of multiply-adds; 1 is all of it.
+    pub share_of_fma: f64,
+    /// Of the GPU's rate of copying, if every basis is read and every number written once.
+    pub share_of_copy: f64,
     /// Whether no other kernel was faster.
     pub is_fastest: bool,
 }
@@ -131,6 +156,12 @@ pub struct Unseen {
     pub cause: String,
     /// How to mend it.
     pub way_out: String,
+    /// What to type for it, line by line, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// What was found of the driver, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
 }
 
 /// What `auto` takes for work that is worth a GPU.

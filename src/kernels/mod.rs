@@ -3,10 +3,13 @@
 //! it is a variant of.
 
 pub mod colormap;
+pub mod copy_rate;
+pub mod fma_rate;
 pub mod pair_stats;
 pub mod prefix_carry;
 pub mod similarity;
 mod sources;
+pub mod top_pairs;
 
 pub use sources::Source;
 
@@ -35,7 +38,7 @@ pub enum Binding {
 }
 
 /// Every kernel, one for each file in `shaders/`.
-pub const KERNELS: [Kernel; 9] = [
+pub const KERNELS: [Kernel; 14] = [
     similarity::KERNEL,
     similarity::KERNEL_F16,
     prefix_carry::KERNEL,
@@ -45,6 +48,11 @@ pub const KERNELS: [Kernel; 9] = [
     pair_stats::VARIANTS[2].kernel,
     pair_stats::VARIANTS[3].kernel,
     pair_stats::UPDATE_COSINE.kernel,
+    fma_rate::KERNEL,
+    copy_rate::KERNEL,
+    top_pairs::KEYS,
+    top_pairs::THRESHOLDS,
+    top_pairs::GATHER,
 ];
 
 /// WebGPU's default limit on workgroups in one dimension of a dispatch.

@@ -59,3 +59,8 @@ pub(super) const PAIR_STATS_64_F16: Source = joined!(
 );
 pub(super) const UPDATE_COSINE: Source =
     joined!("shared/stack", "shared/product", "shared/tile_128", "shared/bases_f32", "update_cosine");
+pub(super) const FMA_RATE: Source = joined!("fma_rate");
+pub(super) const COPY_RATE: Source = joined!("copy_rate");
+pub(super) const TOP_KEYS: Source = joined!("shared/top_pairs", "top_keys");
+pub(super) const TOP_THRESHOLDS: Source = joined!("shared/top_pairs", "top_thresholds");
+pub(super) const TOP_GATHER: Source = joined!("shared/top_pairs", "top_gather");

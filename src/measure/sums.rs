@@ -115,6 +115,14 @@ impl BlockStats {
         Self { fallback: Some(why.into()), ..self }
     }
 
+    /// The same of the pairs at these places.
+    #[cfg(feature = "scan")]
+    pub(crate) fn only(&self, places: &[usize]) -> Self {
+        let n = Self::n_numbers(self.n_cells);
+        let values = places.iter().flat_map(|&at| &self.values[at * n..][..n]).copied().collect();
+        Self { n_cells: self.n_cells, values, fallback: self.fallback.clone() }
+    }
+
     /// Which fallback made these numbers, and why the engine could not.
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()

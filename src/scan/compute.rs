@@ -1,11 +1,13 @@
 //! One block, from its bases to its rows.
 
+use rayon::prelude::*;
+
 use super::blocks::{BlockPairs, PairLayout};
 use super::cache::{CachedModule, N_PROJECTED};
 use super::keep::Keep;
 use super::plan::Plan;
 use super::table::{PairRows, PairTable};
-use crate::basis::UpdateFactors;
+use crate::basis::{Basis, UpdateFactors};
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs, UpdateBlock};
 use crate::error::Result;
 use crate::measure::start_projection::init_cosine;
@@ -13,9 +15,9 @@ use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted};
 
 /// An adapter of a block that has a basis of its module.
 #[derive(Clone, Copy)]
-struct Present<'a> {
-    id: u32,
-    member: Member<'a>,
+pub(super) struct Present<'a> {
+    pub(super) id: u32,
+    pub(super) member: Member<'a>,
     projection: &'a [f32; N_PROJECTED],
     /// Columns of A, where they may differ.
     width: Option<u32>,
@@ -23,10 +25,21 @@ struct Present<'a> {
 }
 
 /// The adapters of a block, and which of them are pairs.
-struct Sides<'a> {
-    a: Vec<Present<'a>>,
-    b: Vec<Present<'a>>,
+pub(super) struct Sides<'a> {
+    pub(super) a: Vec<Present<'a>>,
+    pub(super) b: Vec<Present<'a>>,
     which: PairLayout,
+    members: [Vec<Member<'a>>; 2],
+    bases: [Vec<&'a Basis>; 2],
+}
+
+/// What engines made of some pairs.
+pub(super) struct Made {
+    pub(super) stats: BlockStats,
+    /// Empty where updates are not wanted.
+    pub(super) cosines: Vec<f64>,
+    /// The fallback that made these.
+    pub(super) cosine_fallback: Option<String>,
 }
 
 /// Replaces estimated cosines of starts that are near the threshold, given the adapters of each pair.
@@ -47,56 +60,15 @@ pub fn rows(
 ) -> Result<PairRows> {
     let wanted = &table.wanted;
     let sides = Sides::of(plan, module, pairs, records);
-    let [members_a, members_b] =
-        [&sides.a, &sides.b].map(|side| side.iter().map(|present| present.member).collect::<Vec<_>>());
-    let [bases_a, bases_b] =
-        [&members_a, &members_b].map(|side| side.iter().map(|member| member.basis).collect::<Vec<_>>());
-    let mut rows = PairRows::none(&plan.modules[module as usize].name, wanted);
-    if bases_a.is_empty() || bases_b.is_empty() {
-        return Ok(rows);
-    }
-    let block = Block {
-        a: &bases_a,
-        b: &bases_b,
-        pairs: match &sides.which {
-            PairLayout::All => Pairs::All,
-            PairLayout::Upper => Pairs::Upper,
-            PairLayout::List(list) => Pairs::List(list),
-        },
-        cells: &wanted.cells,
-    };
-    if block.n_pairs() == 0 {
-        return Ok(rows);
-    }
+    let none = PairRows::none(&plan.modules[module as usize].name, wanted);
+    let Some(block) = sides.block(&wanted.cells) else { return Ok(none) };
     let places: Vec<(usize, usize)> = block.places().collect();
-    let mut init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
-    let pairs_of: Vec<[u32; 2]> = places.iter().map(|&(a, b)| [sides.a[a].id, sides.b[b].id]).collect();
-    decide_starts(&pairs_of, &mut init_cosines);
-    let (stats, cosines, cosine_fallback) = if wanted.update {
+    let made = if wanted.update {
         stats_and_cosines(engine, &sides, &block, &places)?
     } else {
-        (engine.pair_stats(&block)?, vec![], None)
+        Made { stats: engine.pair_stats(&block)?, cosines: vec![], cosine_fallback: None }
     };
-    let batch = PairBatch {
-        wanted,
-        a: &members_a,
-        b: &members_b,
-        places: &places,
-        stats: &stats,
-        init_cosines: &init_cosines,
-        cosines: &cosines,
-        grids: &|places| {
-            let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
-            engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
-        },
-    };
-    for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {
-        *column = values;
-    }
-    rows.a = pairs_of.iter().map(|&[a, _]| a as i32).collect();
-    rows.b = pairs_of.iter().map(|&[_, b]| b as i32).collect();
-    rows.fallback = stats.fallback().map(str::to_owned).or(cosine_fallback);
-    Ok(rows)
+    sides.rows(engine, wanted, none, &places, made, decide_starts)
 }
 
 /// What engines make of the bases of every pair, the cosines of the updates, and the fallback that made those. Pairs of updates of
@@ -106,7 +78,7 @@ fn stats_and_cosines(
     sides: &Sides<'_>,
     block: &Block<'_>,
     places: &[(usize, usize)],
-) -> Result<(BlockStats, Vec<f64>, Option<String>)> {
+) -> Result<Made> {
     let updates = [&sides.a, &sides.b]
         .map(|side| side.iter().filter_map(|present| present.update).collect::<Vec<&UpdateFactors>>());
     let [a, b] = &updates;
@@ -115,7 +87,8 @@ fn stats_and_cosines(
     shapes.dedup();
     if let [_] = shapes[..] {
         let (stats, made) = engine.stats_and_cosines(block, &UpdateBlock { a, b, pairs: block.pairs })?;
-        return Ok((stats, made.values.into_iter().map(f64::from).collect(), made.fallback));
+        let cosines = made.values.into_iter().map(f64::from).collect();
+        return Ok(Made { stats, cosines, cosine_fallback: made.fallback });
     }
     let mut cosines = vec![f64::NAN; places.len()];
     // One name and one dimension of the side, but another of the other side.
@@ -134,11 +107,11 @@ fn stats_and_cosines(
         of.iter().zip(made.values).for_each(|(&at, value)| cosines[at] = f64::from(value));
         fallback = fallback.or(made.fallback);
     }
-    Ok((engine.pair_stats(block)?, cosines, fallback))
+    Ok(Made { stats: engine.pair_stats(block)?, cosines, cosine_fallback: fallback })
 }
 
 impl<'a> Sides<'a> {
-    fn of(plan: &Plan, module: u32, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
+    pub(super) fn of(plan: &Plan, module: u32, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
         let list = |adapters: &[u32], records: &'a [CachedModule]| -> Vec<Option<Present<'a>>> {
             adapters.iter().zip(records).map(|(&id, record)| Present::of(plan, module, id, record)).collect()
         };
@@ -160,8 +133,70 @@ impl<'a> Sides<'a> {
             }
             which => which.clone(),
         };
-        let there = |side: Vec<Option<Present<'a>>>| side.into_iter().flatten().collect();
-        Self { a: there(a), b: there(b), which }
+        let [a, b] = [a, b].map(|side| side.into_iter().flatten().collect::<Vec<Present<'a>>>());
+        let members =
+            [&a, &b].map(|side| side.iter().map(|present| present.member).collect::<Vec<Member<'a>>>());
+        let bases = members.each_ref().map(|members| members.iter().map(|member| member.basis).collect());
+        Self { a, b, which, members, bases }
+    }
+
+    /// What an engine makes statistics of; `None` without a pair.
+    pub(super) fn block<'s>(&'s self, cells: &'s [(usize, usize)]) -> Option<Block<'s>> {
+        let [a, b] = &self.bases;
+        let pairs = match &self.which {
+            PairLayout::All => Pairs::All,
+            PairLayout::Upper => Pairs::Upper,
+            PairLayout::List(list) => Pairs::List(list),
+        };
+        let block = Block { a, b, pairs, cells };
+        (block.n_pairs() > 0).then_some(block)
+    }
+
+    /// The rows of the pairs at these places, of which an engine made this, in place of `none`.
+    pub(super) fn rows(
+        &self,
+        engine: &dyn Engine,
+        wanted: &Wanted,
+        none: PairRows,
+        places: &[(usize, usize)],
+        made: Made,
+        decide_starts: &DecideStarts<'_>,
+    ) -> Result<PairRows> {
+        let init_cosines = self.init_cosines(places, decide_starts);
+        let [bases_a, bases_b] = &self.bases;
+        let batch = PairBatch {
+            wanted,
+            a: &self.members[0],
+            b: &self.members[1],
+            places,
+            stats: &made.stats,
+            init_cosines: &init_cosines,
+            cosines: &made.cosines,
+            grids: &|places| {
+                let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
+                engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
+            },
+        };
+        let mut rows = none;
+        for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {
+            *column = values;
+        }
+        rows.a = places.iter().map(|&(a, _)| self.a[a].id as i32).collect();
+        rows.b = places.iter().map(|&(_, b)| self.b[b].id as i32).collect();
+        rows.fallback = made.stats.fallback().map(str::to_owned).or(made.cosine_fallback);
+        Ok(rows)
+    }
+
+    /// cos(vec A₁, vec A₂) of pairs, exact where an estimate does not decide.
+    pub(super) fn init_cosines(
+        &self,
+        places: &[(usize, usize)],
+        decide_starts: &DecideStarts<'_>,
+    ) -> Vec<f64> {
+        let mut cosines: Vec<f64> = places.par_iter().map(|&(a, b)| self.init_cosine(a, b)).collect();
+        let pairs: Vec<[u32; 2]> = places.iter().map(|&(a, b)| [self.a[a].id, self.b[b].id]).collect();
+        decide_starts(&pairs, &mut cosines);
+        cosines
     }
 
     /// The estimated cosine of a pair.

@@ -51,6 +51,7 @@ pub(crate) mod header;
 pub(crate) mod inputs;
 mod journal;
 mod keep;
+mod kept_rows;
 mod left_out;
 mod memory;
 pub(crate) mod naming;

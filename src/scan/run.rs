@@ -10,19 +10,17 @@ use super::bases::Bases;
 use super::blocks::{BlockPairs, BlockSpec, PairLayout};
 use super::cache::CachedModule;
 use super::claim::Claim;
-use super::compute;
 use super::folder::Folder;
 use super::journal::log::Log;
+use super::kept_rows::{KeptRows, PairCounts, kept_rows};
 use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
 use super::survey::{self, Survey};
 use super::table::{BlockNote, PairRows, PairTable};
-use super::top;
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::measure;
 use crate::sync::{into_inner, lock};
 use crate::text::quoted;
 
@@ -185,22 +183,26 @@ impl Run<'_> {
         let decide = |pairs: &[[u32; 2]], cosines: &mut [f64]| {
             self.bases.decide_starts(block.module, pairs, cosines);
         };
-        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records, &decide);
-        let rows = profile.time(Stage::Compute, label, compute)?;
-        let (rows, pairs_now) = self.as_now(block, rows, pairs)?;
+        let compute = |pairs: &BlockPairs, records: [&[CachedModule]; 2]| {
+            let of_pairs = || kept_rows(engine, self.plan, &table, block.module, pairs, records, &decide);
+            profile.time(Stage::Compute, label, of_pairs)
+        };
+        let mut kept = compute(pairs, records)?;
+        let pairs_now = self.pairs_now(block, pairs)?;
+        if pairs_now.n_pairs() < pairs.n_pairs() {
+            let (records_a, records_b) = self.records(block.module, &pairs_now)?;
+            kept = compute(&pairs_now, [&records_a, &records_b])?;
+        }
+        let KeptRows { rows, counts } = kept;
         let warnings = engine.take_warnings();
         lock(&self.tally.warnings).extend(warnings);
 
-        let n_pairs = rows.a.len();
-        let n_shared_init = rows.n_set(measure::shared_init::STATISTIC.key);
-        let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
-        let n_unknown_updates = rows.n_unknown_updates();
         profile.time(Stage::Write, label, || {
-            let note = Some(self.note(block, pairs, &pairs_now, records));
-            let rows = PairRows { note, ..top::of_block(&self.plan.options.keep, rows) };
+            let rows = PairRows { note: Some(self.note(block, pairs, &pairs_now, records)), ..rows };
             table.write_unless(&self.folder.block_file(&name), rows, self.claim.refusal())
         })?;
         self.log.block(&name);
+        let PairCounts { n_pairs, n_shared_init, n_other_base, n_unknown_updates } = counts;
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);
         self.tally.n_other_base.fetch_add(n_other_base, Ordering::Relaxed);
         self.tally.n_unknown_updates.fetch_add(n_unknown_updates, Ordering::Relaxed);
@@ -209,14 +211,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The rows and pairs of a block without those of adapters that another process has gone on without meanwhile.
-    fn as_now(
-        &self,
-        block: &BlockSpec,
-        rows: PairRows,
-        pairs: &BlockPairs,
-    ) -> Result<(PairRows, BlockPairs)> {
-        let Some(now) = self.claim.check()? else { return Ok((rows, pairs.clone())) };
+    /// The pairs of a block without those of adapters that another process has gone on without meanwhile.
+    fn pairs_now(&self, block: &BlockSpec, pairs: &BlockPairs) -> Result<BlockPairs> {
+        let Some(now) = self.claim.check()? else { return Ok(pairs.clone()) };
         let name = block.name();
         let gone: HashSet<u32> = LeftOut::of(&now)
             .iter()
@@ -224,11 +221,7 @@ impl Run<'_> {
             .flatten()
             .copied()
             .collect();
-        let stays = |adapter: &i32| !gone.contains(&(*adapter as u32));
-        let kept: Vec<usize> =
-            (0..rows.a.len()).filter(|&row| stays(&rows.a[row]) && stays(&rows.b[row])).collect();
-        let rows = if kept.len() < rows.a.len() { rows.only(&kept) } else { rows };
-        Ok((rows, pairs.clone().without(&gone)))
+        Ok(pairs.clone().without(&gone))
     }
 
     /// What the file of a block says of itself.

@@ -81,7 +81,7 @@ fn counts(phi: &[f32]) -> Vec<u64> {
 }
 
 /// The K most alike pairs of each adapter. Of pairs that are equally alike the one of smaller numbers counts.
-struct Tops {
+pub(super) struct Tops {
     k: usize,
     /// The best first.
     of_adapter: HashMap<i32, Vec<Candidate>>,
@@ -102,11 +102,11 @@ impl Candidate {
 }
 
 impl Tops {
-    fn new(k: usize) -> Self {
+    pub(super) fn new(k: usize) -> Self {
         Self { k, of_adapter: HashMap::new() }
     }
 
-    fn add(&mut self, a: i32, b: i32, phi: f32) {
+    pub(super) fn add(&mut self, a: i32, b: i32, phi: f32) {
         let pair = Candidate { phi, a, b };
         for adapter in [a, b] {
             let best = self.of_adapter.entry(adapter).or_default();
@@ -118,7 +118,7 @@ impl Tops {
         }
     }
 
-    fn has(&self, a: i32, b: i32, phi: f32) -> bool {
+    pub(super) fn has(&self, a: i32, b: i32, phi: f32) -> bool {
         let pair = Candidate { phi, a, b };
         let among = |adapter: i32| {
             let best = self.of_adapter.get(&adapter).map_or(&[][..], Vec::as_slice);

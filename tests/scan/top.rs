@@ -28,6 +28,54 @@ fn pair(row: &Row) -> (usize, usize) {
 fn the_most_alike_of_either_adapter_are_kept_and_all_are_counted() {
     let place = some();
     place.done("runs -o all");
+    assert_most_alike(&place, 36);
+}
+
+/// A block that is large enough for an engine to leave most of its pairs out.
+fn assert_as_without_leaving_out(engine: &str) -> [String; 2] {
+    let place = Place::new();
+    for seed in 0..60 {
+        // A few of one start, some of another base and some of another rank.
+        let mut one = Checkpoint::new(seed).start(if seed % 9 == 0 { 100 } else { seed });
+        one.base = Some(if seed % 5 == 0 { "base/two" } else { "base/one" });
+        one.r = if seed % 4 == 0 { 7 } else { 4 };
+        one.write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    let [top, all] = ["out --keep top:2", "all"]
+        .map(|out| place.done(&format!("runs -o {out} --engine {engine} -v")).stderr);
+    assert_most_alike(&place, 1770);
+    let warnings = |stderr: &str| -> Vec<String> {
+        stderr.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect()
+    };
+    assert_eq!(warnings(&top), warnings(&all), "warnings count all pairs");
+    assert_eq!(warnings(&top).len(), 2, "{top}");
+    [top, all]
+}
+
+#[test]
+fn the_cpu_leaves_out_what_is_not_kept_and_warns_of_all() {
+    assert_as_without_leaving_out("cpu");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_leaves_out_what_is_not_kept_and_reads_less_back() {
+    if crate::common::engines::gpu().is_none() {
+        return;
+    }
+    let bytes = |stderr: &str| -> f64 {
+        let line = stderr.lines().find(|line| line.contains("read-back")).unwrap();
+        let size = line.rsplit(" s of ").next().unwrap();
+        let (number, unit) = size.split_once(' ').unwrap();
+        number.parse::<f64>().unwrap() * if unit == "MiB" { 1024.0 } else { 1.0 }
+    };
+    let [top, all] = assert_as_without_leaving_out("gpu --gpu 0").map(|stderr| bytes(&stderr));
+    // With few pairs the histogram and the checks are a good part.
+    assert!(top > 1.0 && 3.0 * top < all, "{top} of {all} KiB");
+}
+
+/// That `out` has the pairs of `all` that are among the K most alike of either adapter, and histograms of all.
+fn assert_most_alike(place: &Place, n_pairs: usize) {
     let all = place.table("all");
     for module in ["layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj"] {
         let of_module = |rows: &[Row]| -> Vec<Row> {
@@ -61,7 +109,7 @@ fn the_most_alike_of_either_adapter_are_kept_and_all_are_counted() {
             let n = all.iter().filter(|row| within(row.number("phi_r").unwrap())).count();
             assert_eq!(row.int("n_pairs"), n, "{row:?}");
         }
-        assert_eq!(histogram.iter().map(|row| row.int("n_pairs")).sum::<usize>(), 36);
+        assert_eq!(histogram.iter().map(|row| row.int("n_pairs")).sum::<usize>(), n_pairs);
     }
 }
 

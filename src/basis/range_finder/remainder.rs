@@ -5,7 +5,6 @@
 //! to a scale and steep above it, so that few products bound σ closely (as Hochstenbach 2013 does with one vector). G is drawn after
 //! U was found and independently of it, so a direction that the search has missed, however it did, is seen here.
 
-
 use super::map::Unit;
 use super::product::{columns, product};
 use crate::basis::{eigen, random};
@@ -47,7 +46,8 @@ impl<'a> Remainder<'a> {
         let image = self.image(&self.now);
         let factor = if self.degree == 0 { 1.0 } else { 2.0 };
         let square = self.scale * self.scale;
-        let mut next = self.now.iter().zip(&image).map(|(now, image)| factor * (2.0 / square * image - now)).collect();
+        let mut next =
+            self.now.iter().zip(&image).map(|(now, image)| factor * (2.0 / square * image - now)).collect();
         if self.degree > 0 {
             let next: &mut Vec<f64> = &mut next;
             next.iter_mut().zip(&self.before).for_each(|(next, before)| *next -= before);
@@ -70,7 +70,9 @@ impl<'a> Remainder<'a> {
         let image = columns(&self.now, d_in);
         let gram = product(image.transpose(), image);
         let strongest = eigen::symmetric(&columns(&gram, PROBES).to_owned());
-        let Some((values, vectors)) = strongest.filter(|(values, _)| values[0] > 0.0) else { return (0.0, &self.now) };
+        let Some((values, vectors)) = strongest.filter(|(values, _)| values[0] > 0.0) else {
+            return (0.0, &self.now);
+        };
         let weights = vectors.subcols(0, 1);
         let vector: Vec<f64> = product(image, weights).iter().map(|value| value / values[0].sqrt()).collect();
         let image = self.outside(&vector);

@@ -167,9 +167,8 @@ impl Search<'_> {
         let (n, _) = self.count(sigma);
         let longest = self.map.d_in().max(self.map.d_out()) as f64;
         let error = 16.0 * f64::EPSILON * longest.sqrt() * sigma[0];
-        let bounds = |rest: f64| {
-            rounded(Residuals { sigma, gram: &ritz.gram, rest, rounding: error }.bounds(n))
-        };
+        let bounds =
+            |rest: f64| rounded(Residuals { sigma, gram: &ritz.gram, rest, rounding: error }.bounds(n));
         let energy: f64 = sigma.iter().map(|sigma| sigma * sigma).sum();
         let residual: f64 = (0..sigma.len()).map(|k| ritz.gram[(k, k)]).sum();
         let squares = self.norm * self.norm;

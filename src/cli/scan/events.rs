@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use indicatif::BinaryBytes;
+
 use super::progress::ProgressLine;
 use crate::cli::console::Console;
 use crate::cli::warnings::shared_init_means;
@@ -69,7 +71,8 @@ impl<'a> Events<'a> {
 fn gpu_line(times: StageTimes) -> String {
     let kernel = times.kernel.map_or("unknown".to_owned(), |kernel| format!("{:.2} s", kernel.as_secs_f64()));
     let (upload, read_back) = (times.upload.as_secs_f64(), times.read_back.as_secs_f64());
-    format!("; GPU: upload {upload:.2} s, kernel {kernel}, read-back {read_back:.2} s")
+    let bytes = BinaryBytes(times.read_back_bytes);
+    format!("; GPU: upload {upload:.2} s, kernel {kernel}, read-back {read_back:.2} s of {bytes}")
 }
 
 /// A warning, with the option that is its way out.

@@ -2,7 +2,7 @@
 
 use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
 
-use super::cards::{Shown, SystemProbe, diagnose};
+use super::cards::{DriverProbe, Shown, SystemProbe, diagnose};
 use super::pick::{self, Picked, pick};
 use crate::engine::{GpuChoice, Unseen};
 use crate::error::Result;
@@ -60,7 +60,8 @@ impl Adapters {
     pub(super) fn unseen(&self, facts: &SystemProbe) -> Vec<Unseen> {
         let real = |info: &&AdapterInfo| info.device_type != DeviceType::Cpu;
         let vendors: Vec<u32> = self.infos.iter().filter(real).map(|info| info.vendor).collect();
-        let unseen = diagnose(facts, &Shown { vendors: vendors.clone(), hidden: vec![] });
+        let drivers = DriverProbe::read();
+        let unseen = diagnose(facts, &drivers, &Shown { vendors: vendors.clone(), hidden: vec![] });
         if unseen.is_empty() {
             return unseen;
         }
@@ -69,6 +70,6 @@ impl Adapters {
         let is_new = |info: &&AdapterInfo| !self.infos.iter().any(|known| known.name == info.name);
         let hidden = all.infos.iter().filter(real).filter(is_new);
         let hidden = hidden.map(|info| (info.name.clone(), info.vendor)).collect();
-        diagnose(facts, &Shown { vendors, hidden })
+        diagnose(facts, &drivers, &Shown { vendors, hidden })
     }
 }

@@ -177,7 +177,8 @@ impl Device {
         // SAFETY: the kernels are our own constants. Every index is bounded by the sizes in Tile and Params, whose only
         // constructors check them against the buffers (`refuses_a_pair_that_ends_past_a_buffer` in
         // kernels/similarity/mod.rs, `refuses_a_band_outside_its_panel_and_cells_without_values` in kernels/colormap.rs,
-        // `refuses_what_ends_past_a_buffer` in kernels/pair_stats/dispatch/tests.rs), and every loop ends at such a size.
+        // `refuses_what_ends_past_a_buffer` in kernels/pair_stats/dispatch/tests.rs), or in the sizes of the buffers that
+        // gpu/rates.rs makes for whole workgroups, and every loop ends at such a size.
         let module =
             unsafe { self.device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) };
         let entries: Vec<BindGroupLayoutEntry> = (0..)

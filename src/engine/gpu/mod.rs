@@ -12,6 +12,7 @@ mod grids;
 mod limits;
 mod pair_stats;
 mod pick;
+mod rates;
 mod rehearsal;
 mod self_test;
 mod survey;
@@ -31,7 +32,7 @@ pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
     Block, BlockCosines, BlockStats, CpuEngine, CpuPainter, Engine, EngineInfo, EngineWarning, GpuChoice,
-    Painter, Pair, Precision, StageTimes, UpdateBlock,
+    Painter, Pair, Precision, StageTimes, TopRule, TopStats, UpdateBlock,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
@@ -181,9 +182,39 @@ impl GpuEngine {
         Ok((on_cpu(&cpu)?, why.map(|why| format!("{}, after {why}", cpu.info()))))
     }
 
+    /// What is made of a block's statistics, which the CPU engine makes where this GPU cannot, and why.
+    fn stats_of<T>(
+        &self,
+        block: &Block<'_>,
+        on_gpu: impl Fn(Limits) -> Result<T>,
+        of_all: impl Fn(BlockStats) -> T,
+    ) -> Result<(T, Option<String>)> {
+        block.d()?;
+        let on_cpu = |why: String| {
+            let cpu = CpuEngine::with_precision(self.info().precision);
+            Ok::<_, Error>((of_all(cpu.pair_stats(block)?), Some(format!("{}, {why}", cpu.info()))))
+        };
+        let (made, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.pair_stats(block).map(&of_all)) {
+            // A scan goes on where a single comparison may say that this GPU is too small.
+            Err(Error::Limit(fault)) => on_cpu(format!("for want of room: {}", fault.found))?,
+            // Whole numbers hold the squares of unit vectors only.
+            Err(Error::Invalid(fault)) => on_cpu(format!("since a basis has {}", fault.found))?,
+            done => done?,
+        };
+        self.warn(fallback.clone());
+        Ok((made, fallback))
+    }
+
     fn warn(&self, fallback: Option<String>) {
         let warning = fallback.map(|why| format!("{} could not; computed by {why}", self.info().device));
         lock(&self.warnings).extend(warning);
+    }
+}
+
+fn marked(stats: BlockStats, fallback: Option<String>) -> BlockStats {
+    match fallback {
+        Some(why) => stats.by_fallback(why),
+        None => stats,
     }
 }
 
@@ -200,26 +231,17 @@ impl Engine for GpuEngine {
     }
 
     fn pair_stats(&self, block: &Block<'_>) -> Result<BlockStats> {
-        block.d()?;
         let n_cells = block.cells.len();
         let on_gpu =
             |limits| self.rehearsed_pair_stats(block, limits).map(|values| BlockStats::new(n_cells, values));
-        let on_cpu = |why: String| {
-            let cpu = CpuEngine::with_precision(self.info().precision);
-            Ok::<_, Error>((cpu.pair_stats(block)?, Some(format!("{}, {why}", cpu.info()))))
-        };
-        let (stats, fallback) = match self.with_fallback(on_gpu, |cpu| cpu.pair_stats(block)) {
-            // A scan goes on where a single comparison may say that this GPU is too small.
-            Err(Error::Limit(fault)) => on_cpu(format!("for want of room: {}", fault.found))?,
-            // Whole numbers hold the squares of unit vectors only.
-            Err(Error::Invalid(fault)) => on_cpu(format!("since a basis has {}", fault.found))?,
-            done => done?,
-        };
-        self.warn(fallback.clone());
-        Ok(match fallback {
-            Some(why) => stats.by_fallback(why),
-            None => stats,
-        })
+        let (stats, fallback) = self.stats_of(block, on_gpu, |stats| stats)?;
+        Ok(marked(stats, fallback))
+    }
+
+    fn top_stats(&self, block: &Block<'_>, rule: &TopRule<'_>) -> Result<TopStats> {
+        let on_gpu = |limits| self.rehearsed_top_stats(block, rule, limits);
+        let (top, fallback) = self.stats_of(block, on_gpu, |stats| TopStats::of_all(rule, stats))?;
+        Ok(TopStats { stats: marked(top.stats, fallback), ..top })
     }
 
     fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {

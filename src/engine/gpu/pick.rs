@@ -147,7 +147,11 @@ impl Missing {
             .map(|unseen| format!("; {} without a device: {}", unseen.card, unseen.cause))
             .collect();
         let remedy = match unseen.first() {
-            Some(unseen) => Remedy::Text(unseen.way_out.clone()),
+            Some(unseen) => {
+                let commands = unseen.commands.join(" && ");
+                let colon = if commands.is_empty() { "" } else { ": " };
+                Remedy::Text(format!("{}{colon}{commands}", unseen.way_out))
+            }
             None if self.is_for_want_of_a_card && self.sees_none => Remedy::InstallGpuDriver,
             None => Remedy::NameGpu,
         };
@@ -288,6 +292,8 @@ mod tests {
             card: "NVIDIA card (/dev/nvidia0)".to_owned(),
             cause: "no loader".to_owned(),
             way_out: "install it".to_owned(),
+            commands: vec!["apt-get install -y libvulkan1".to_owned()],
+            seen: vec![],
         };
         let missing = pick(&[], &GpuChoice::Auto, &SystemProbe::default()).unwrap_err();
         assert!(missing.is_for_want_of_a_card);
@@ -295,6 +301,9 @@ mod tests {
         let found =
             "found no adapter at all; NVIDIA card (/dev/nvidia0) without a device: no loader, expected";
         assert!(error.to_string().contains(found), "{error}");
-        assert_eq!(error.remedy(), Some(&Remedy::Text("install it".to_owned())));
+        assert_eq!(
+            error.remedy(),
+            Some(&Remedy::Text("install it: apt-get install -y libvulkan1".to_owned()))
+        );
     }
 }

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::GpuEngine;
 use super::pair_stats::{Work, kernels_of};
+use super::rates::measure;
 use crate::basis::Basis;
-use crate::engine::{Block, Engine, GpuChoice, Pairs, Precision, Timing};
+use crate::engine::{Block, CardRates, Engine, GpuChoice, Pairs, Precision, Timing, Tuning};
 use crate::error::{Error, Result};
 use crate::files::{Durability, replace_atomically};
+use crate::kernels::pair_stats::{Wanted, stack_words};
 
 /// Runs of each candidate, of which the fastest counts: the first one also compiles.
 const N_RUNS: usize = 3;
@@ -19,17 +21,55 @@ const N_RUNS: usize = 3;
 /// What the file holds: for each GPU, driver and version, the kernel for each precision and kind of work.
 type Winners = BTreeMap<String, BTreeMap<String, String>>;
 
+/// Cells of φ that are asked for of every pair.
+const CELLS: [(usize, usize); 3] = [(1, 1), (8, 8), (64, 64)];
+
 /// Times every kernel for every precision and kind of work on one GPU, and keeps the fastest in `file`.
 ///
 /// # Errors
 /// `Gpu` when the GPU cannot be opened or fails; `Io` when the file cannot be written.
-pub fn tune(gpu: &GpuChoice, file: Option<&Path>) -> Result<Vec<Timing>> {
-    let mut timings = vec![];
+pub fn tune(gpu: &GpuChoice, file: Option<&Path>) -> Result<Tuning> {
+    let mut runs = vec![];
+    let mut rates = None;
     for precision in Precision::ALL {
         let mut engine = GpuEngine::open(gpu, precision)?;
-        timings.extend(engine.tune(file)?);
+        // Right before the kernels, so that one clock is measured.
+        if rates.is_none() {
+            rates = Some(measure(&engine.device, engine.is_software)?);
+        }
+        runs.extend(engine.tune(file)?);
     }
-    Ok(timings)
+    let rates = rates.unwrap_or(CardRates { fma_gflop_per_s: f64::NAN, copy_gb_per_s: f64::NAN });
+    Ok(Tuning { rates, kernels: runs.iter().map(|run| run.timing(rates)).collect() })
+}
+
+/// One kernel's fastest run of one kind of work.
+struct Run {
+    precision: Precision,
+    work: Work,
+    kernel: &'static str,
+    time: Duration,
+    flop: f64,
+    /// If every basis is read and every number written once.
+    bytes: f64,
+    is_fastest: bool,
+}
+
+impl Run {
+    fn timing(&self, rates: CardRates) -> Timing {
+        let seconds = self.time.as_secs_f64();
+        let gflop_per_s = self.flop / seconds / 1e9;
+        Timing {
+            precision: self.precision.to_string(),
+            work: self.work.name(),
+            kernel: self.kernel,
+            seconds,
+            gflop_per_s,
+            share_of_fma: gflop_per_s / rates.fma_gflop_per_s,
+            share_of_copy: self.bytes / seconds / 1e9 / rates.copy_gb_per_s,
+            is_fastest: self.is_fastest,
+        }
+    }
 }
 
 impl GpuEngine {
@@ -50,14 +90,14 @@ impl GpuEngine {
         self
     }
 
-    fn tune(&mut self, file: Option<&Path>) -> Result<Vec<Timing>> {
+    fn tune(&mut self, file: Option<&Path>) -> Result<Vec<Run>> {
         let precision = self.info().precision;
-        let mut timings = vec![];
+        let mut runs = vec![];
         let mut winners = BTreeMap::new();
         for (at, work) in Work::ALL.into_iter().enumerate() {
             let bases = work.bases(self.is_software)?;
             let bases: Vec<&Basis> = bases.iter().collect();
-            let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &[(1, 1), (8, 8), (64, 64)] };
+            let block = Block { a: &bases, b: &bases, pairs: Pairs::All, cells: &CELLS };
             let candidates: Vec<_> = kernels_of(&self.device).collect();
             let mut times = vec![];
             for &(kernel, _) in &candidates {
@@ -68,15 +108,16 @@ impl GpuEngine {
             winners.insert(place(precision, work), candidates[fastest].1.kernel.name.to_owned());
             let rows: usize = bases.iter().map(|basis| basis.q()).sum();
             let flop = 2.0 * (rows * rows * bases[0].d()) as f64;
-            timings.extend(candidates.iter().zip(&times).enumerate().map(|(k, ((_, variant), time))| {
-                Timing {
-                    precision: precision.to_string(),
-                    work: work.name(),
-                    kernel: variant.kernel.name,
-                    seconds: time.as_secs_f64(),
-                    gflop_per_s: flop / time.as_secs_f64() / 1e9,
-                    is_fastest: k == fastest,
-                }
+            let words = rows * stack_words(precision, bases[0].d())
+                + bases.len().pow(2) * Wanted::Statistics(&CELLS).n_numbers();
+            runs.extend(candidates.iter().zip(&times).enumerate().map(|(k, ((_, variant), &time))| Run {
+                precision,
+                work,
+                kernel: variant.kernel.name,
+                time,
+                flop,
+                bytes: 4.0 * words as f64,
+                is_fastest: k == fastest,
             }));
         }
         if let Some(file) = file {
@@ -84,7 +125,7 @@ impl GpuEngine {
             all.entry(self.key()).or_default().extend(winners);
             write(file, &all)?;
         }
-        Ok(timings)
+        Ok(runs)
     }
 
     /// The fastest of a few runs: by the GPU's clock where it has one.
@@ -165,6 +206,21 @@ mod tests {
         let taken = engine.pair_stats.fastest.map(|at| crate::kernels::pair_stats::VARIANTS[at].kernel.name);
         assert_eq!(taken, swapped);
         assert_eq!(read(&file), other);
+    }
+
+    #[test]
+    fn a_share_is_of_what_the_card_reached() {
+        let run = Run {
+            precision: Precision::F32,
+            work: Work::ManyPairs,
+            kernel: "pair_stats_128",
+            time: Duration::from_millis(10),
+            flop: 5e9,
+            bytes: 2e8,
+            is_fastest: true,
+        };
+        let timing = run.timing(CardRates { fma_gflop_per_s: 1000.0, copy_gb_per_s: 80.0 });
+        assert_eq!((timing.gflop_per_s, timing.share_of_fma, timing.share_of_copy), (500.0, 0.5, 0.25));
     }
 
     #[test]

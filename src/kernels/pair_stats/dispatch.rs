@@ -325,15 +325,18 @@ impl Dispatch {
     /// Whether the sums are what the tiles added to them, by what they left of it.
     pub fn is_whole(&self, words: &[u32]) -> bool {
         let (sums, checks) = words[..self.n_words()].split_at(self.n_sums);
-        let added = checks.chunks_exact(CHECK_WORDS).fold(0u32, |sum, check| sum.wrapping_add(check[2]));
-        written(sums.iter().enumerate()) == added
+        written(sums.iter().enumerate()) == self.added(checks)
     }
 
-    /// The (row, column) of each tile, and its sums of signed products, of each part.
-    pub fn signed_sums(&self, words: &[u32]) -> impl Iterator<Item = ([usize; 2], [f32; 2])> {
+    /// What the tiles added to the sums, each word times an odd number of its place, by the checks that they left after them.
+    pub fn added(&self, checks: &[u32]) -> u32 {
+        checks.chunks_exact(CHECK_WORDS).fold(0u32, |sum, check| sum.wrapping_add(check[2]))
+    }
+
+    /// The (row, column) of each tile, and its sums of signed products, of each part, by the same checks.
+    pub fn signed_sums(&self, checks: &[u32]) -> impl Iterator<Item = ([usize; 2], [f32; 2])> {
         let tiles = self.tables[self.params.tiles as usize..].chunks_exact(2);
-        let checks = words[self.n_sums..self.n_words()].chunks_exact(CHECK_WORDS);
-        tiles.zip(checks).map(|(tile, check)| {
+        tiles.zip(checks.chunks_exact(CHECK_WORDS)).map(|(tile, check)| {
             ([tile[0] as usize, tile[1] as usize], [check[0], check[1]].map(f32::from_bits))
         })
     }

@@ -88,7 +88,8 @@ fn a_scale_near_the_ends_of_f32_changes_nothing() {
     let found = RangeFinder::new(HowMany::Top(K)).find(&plain).unwrap();
     for exponent in [100, -100] {
         let scale = 2f64.powi(exponent);
-        let values: Vec<f32> = plain.values().iter().map(|&value| (f64::from(value) * scale) as f32).collect();
+        let values: Vec<f32> =
+            plain.values().iter().map(|&value| (f64::from(value) * scale) as f32).collect();
         let scaled = Dense::new(2 * N, values, Dtype::F32).unwrap();
         let scaled = check(&scaled, HowMany::Top(K), "scale");
         assert_eq!(scaled.right(), found.right());
@@ -118,7 +119,8 @@ fn as_many_are_found_as_hold_the_energy() {
     let total: f64 = sigma.iter().map(|sigma| sigma * sigma).sum();
     for share in [0.5, 0.9, 0.99, 0.9999] {
         let found = check(&map, HowMany::Energy { share, at_most: 30 }, "energy");
-        let needed = (1..).find(|&n| sigma[..n].iter().map(|sigma| sigma * sigma).sum::<f64>() >= share * total);
+        let needed =
+            (1..).find(|&n| sigma[..n].iter().map(|sigma| sigma * sigma).sum::<f64>() >= share * total);
         assert_eq!(Some(found.sigma().len()), needed);
         assert!(found.energy() >= share && found.n_determined() == found.sigma().len());
     }

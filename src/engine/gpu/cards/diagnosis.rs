@@ -1,5 +1,9 @@
 //! Why a card that the system shows has no Vulkan device, and the way out.
 
+use super::drivers::{DriverProbe, LOADER};
+use super::libraries::Lack;
+use super::manifests::{Driver, Manifest};
+use super::nvidia;
 use super::probe::{AMD, INTEL, NVIDIA, Node, SystemProbe};
 use crate::engine::Unseen;
 
@@ -12,318 +16,444 @@ pub(in crate::engine::gpu) struct Shown {
     pub(in crate::engine::gpu) hidden: Vec<(String, u32)>,
 }
 
+/// What keeps a card from Vulkan, and the way out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) cause: String,
+    pub(super) way_out: String,
+    /// What to type for it, where that is known.
+    pub(super) commands: Vec<String>,
+}
+
+impl Finding {
+    pub(super) fn new(cause: impl Into<String>, way_out: impl Into<String>) -> Self {
+        Self { cause: cause.into(), way_out: way_out.into(), commands: vec![] }
+    }
+
+    pub(super) fn commands(self, commands: impl IntoIterator<Item = String>) -> Self {
+        Self { commands: commands.into_iter().collect(), ..self }
+    }
+}
+
 /// One maker's cards, none of which Vulkan shows.
 struct Cards<'a> {
     vendor: u32,
     name: &'static str,
-    /// What its Vulkan drivers' manifests have in their names.
-    manifests: &'static [&'static str],
+    /// What the libraries of its Vulkan drivers have in their names.
+    libraries: &'static [&'static str],
     /// What to install.
     packages: &'static str,
     nodes: Vec<&'a Node>,
 }
 
 /// The makers whose cards the system shows and wgpu does not, each with the first thing that is missing.
-pub(in crate::engine::gpu) fn diagnose(facts: &SystemProbe, shown: &Shown) -> Vec<Unseen> {
-    let cards = makers(facts).into_iter().filter(|cards| !cards.nodes.is_empty());
-    let unseen = cards.filter(|cards| !shown.vendors.contains(&cards.vendor));
-    unseen.map(|cards| explain(facts, shown, &cards)).collect()
+pub(in crate::engine::gpu) fn diagnose(
+    system: &SystemProbe,
+    drivers: &DriverProbe,
+    shown: &Shown,
+) -> Vec<Unseen> {
+    let is_unseen = |vendor: u32| !shown.vendors.contains(&vendor);
+    let mut unseen = vec![];
+    if is_unseen(NVIDIA) && nvidia::has_cards(system) {
+        let finding = hidden(shown, NVIDIA).unwrap_or_else(|| nvidia::find(system, drivers));
+        unseen.push(explain(&nvidia::name(system), finding, nvidia::seen(system, drivers)));
+    }
+    for cards in
+        of_mesa(system).into_iter().filter(|cards| !cards.nodes.is_empty() && is_unseen(cards.vendor))
+    {
+        let finding = hidden(shown, cards.vendor).unwrap_or_else(|| mesa(drivers, &cards));
+        let seen = drivers.manifests.found.iter().filter(|manifest| is_of(manifest, cards.libraries));
+        let seen = seen.map(|manifest| manifest_line(drivers, manifest)).collect();
+        unseen.push(explain(&format!("{} card ({})", cards.name, list(&cards.nodes)), finding, seen));
+    }
+    if drivers.is_wsl && shown.vendors.is_empty() {
+        let hidden = shown.hidden.first().and_then(|(_, vendor)| hidden(shown, *vendor));
+        unseen.push(explain("card of Windows (/dev/dxg)", hidden.unwrap_or_else(wsl), vec![]));
+    }
+    unseen
 }
 
-fn makers(facts: &SystemProbe) -> [Cards<'_>; 3] {
+fn explain(card: &str, finding: Finding, seen: Vec<String>) -> Unseen {
+    let Finding { cause, way_out, commands } = finding;
+    Unseen { card: card.to_owned(), cause, way_out, commands, seen }
+}
+
+pub(super) fn list(nodes: &[&Node]) -> String {
+    crate::text::some_of(nodes.iter().map(|node| node.path.clone()))
+}
+
+/// Cards whose Vulkan drivers are Mesa's.
+fn of_mesa(system: &SystemProbe) -> [Cards<'_>; 3] {
     let rendering = |vendor: u32| {
-        let nodes = facts.render_nodes.iter().filter(move |node| node.vendor == vendor);
-        nodes.map(|node| &node.node)
+        let nodes = system.render_nodes.iter().filter(move |node| node.vendor == vendor);
+        nodes.map(|node| &node.node).collect()
     };
-    let open_driver = facts.render_nodes.iter().any(|node| node.driver == "nouveau");
     [
         Cards {
             vendor: NVIDIA,
             name: "NVIDIA",
-            manifests: if open_driver { &["nouveau"] } else { &["nvidia"] },
-            packages: if open_driver {
-                "Mesa's Vulkan driver (mesa-vulkan-drivers) or NVIDIA's own driver"
-            } else {
-                "the Vulkan part of the same version of NVIDIA's driver (libnvidia-gl on Ubuntu, \
-                 nvidia-vulkan-icd on Debian)"
-            },
-            nodes: if facts.nvidia_nodes.is_empty() {
-                rendering(NVIDIA).collect()
-            } else {
-                facts.nvidia_nodes.iter().collect()
-            },
+            libraries: &["nouveau"],
+            packages: "Mesa's Vulkan driver (mesa-vulkan-drivers) or NVIDIA's own driver",
+            // NVIDIA's own driver, which makes such nodes too, is another matter.
+            nodes: if nvidia::has_cards(system) { vec![] } else { rendering(NVIDIA) },
         },
         Cards {
             vendor: AMD,
             name: "AMD",
-            manifests: &["radeon", "amd"],
+            libraries: &["radeon", "amdvlk"],
             packages: "Mesa's Vulkan driver (mesa-vulkan-drivers; vulkan-radeon on Arch)",
-            nodes: rendering(AMD).collect(),
+            nodes: rendering(AMD),
         },
         Cards {
             vendor: INTEL,
             name: "Intel",
-            manifests: &["intel"],
+            libraries: &["intel"],
             packages: "Mesa's Vulkan driver (mesa-vulkan-drivers; vulkan-intel on Arch)",
-            nodes: rendering(INTEL).collect(),
+            nodes: rendering(INTEL),
         },
     ]
 }
 
-fn explain(facts: &SystemProbe, shown: &Shown, cards: &Cards<'_>) -> Unseen {
-    let (cause, way_out) = cause(facts, shown, cards);
-    let nodes: Vec<&str> = cards.nodes.iter().map(|node| node.path.as_str()).collect();
-    let nodes = crate::text::some_of(nodes.into_iter().map(str::to_owned));
-    Unseen { card: format!("{} card ({nodes})", cards.name), cause, way_out }
+fn hidden(shown: &Shown, vendor: u32) -> Option<Finding> {
+    let hidden = shown.hidden.iter().filter(|(_, of)| *of == vendor);
+    let names: Vec<&str> = hidden.map(|(name, _)| &**name).collect();
+    (!names.is_empty()).then(|| {
+        Finding::new(
+            format!(
+                "the driver of {} does not claim to conform to Vulkan, so it is hidden",
+                names.join(", ")
+            ),
+            "update the driver, or show it and check with `lorascope devices` that it computes correctly",
+        )
+        .commands(["export WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1".to_owned()])
+    })
 }
 
-/// What is missing first, in the order that it must be mended in, and how.
-fn cause(facts: &SystemProbe, shown: &Shown, cards: &Cards<'_>) -> (String, String) {
-    let is_nvidias = cards.vendor == NVIDIA && !facts.nvidia_nodes.is_empty();
-    let hidden: Vec<&str> =
-        shown.hidden.iter().filter(|(_, vendor)| *vendor == cards.vendor).map(|(name, _)| &**name).collect();
-    if !hidden.is_empty() {
-        return (
-            format!("the driver of {} does not claim to conform to Vulkan, so it is hidden", hidden.join(", ")),
-            "update the driver, or set WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1 and check with `lorascope devices`"
-                .to_owned(),
-        );
-    }
-    if cards.nodes.iter().all(|node| !node.may_open) {
-        let path = &cards.nodes[0].path;
-        let way_out = if is_nvidias {
-            "ask for a GPU where a scheduler gives them out (Slurm: --gpus=1), or look at the file's permissions"
-        } else {
-            "add the user to the file's group (render or video), and log in again"
-        };
-        return (format!("this process may not open {path}"), way_out.to_owned());
-    }
-    let capabilities = facts.nvidia_driver_capabilities.as_deref();
-    let has_graphics = |list: &str| list.split(',').any(|word| matches!(word.trim(), "graphics" | "all"));
-    if is_nvidias && !facts.has_nvidia_graphics {
-        // A container's toolkit gives compute and utility unless it is asked for graphics, and Vulkan is graphics.
-        match capabilities {
-            Some(list) if !has_graphics(list) => {
-                return (
-                    format!(
-                        "a container without the graphics capability (NVIDIA_DRIVER_CAPABILITIES={list})"
-                    ),
-                    CONTAINER.to_owned(),
-                );
-            }
-            None if facts.in_container => {
-                return (
-                    "a container without the graphics capability (NVIDIA_DRIVER_CAPABILITIES is not set)"
-                        .to_owned(),
-                    CONTAINER.to_owned(),
-                );
-            }
-            _ => {}
-        }
-    }
-    if !facts.has_loader {
-        return (
-            "the Vulkan loader, libvulkan.so.1, is missing".to_owned(),
-            "install it: libvulkan1 on Debian and Ubuntu, vulkan-loader on Fedora, vulkan-icd-loader on Arch"
-                .to_owned(),
-        );
-    }
-    let file_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_lowercase();
-    let has_manifest = facts
-        .manifests
-        .iter()
-        .any(|path| cards.manifests.iter().any(|maker| file_name(path).contains(maker)));
-    if !has_manifest {
-        if let Some((name, value)) = &facts.manifest_override {
-            return (
-                format!("{name}={value} names no {} driver", cards.name),
-                format!("unset {name}, or add the driver's manifest to it"),
-            );
-        }
-        let cause = format!(
-            "no driver manifest (ICD file) of {} in /usr/share/vulkan/icd.d or /etc/vulkan/icd.d",
-            cards.name
-        );
-        let way_out = if is_nvidias && facts.in_container {
-            format!(
-                "{CONTAINER}; where the file is still missing, write it into the image (README, GPU and CPU)"
-            )
-        } else {
-            format!("install {}", cards.packages)
-        };
-        return (cause, way_out);
-    }
-    if is_nvidias && !facts.has_nvidia_graphics {
-        return (
-            "the manifest is there, but not NVIDIA's graphics library, libGLX_nvidia.so.0".to_owned(),
-            format!("install {}", cards.packages),
-        );
-    }
-    (
-        "loader and manifest are there, but the driver gives no device".to_owned(),
-        "VK_LOADER_DEBUG=error,warn lorascope devices prints what the loader says; the driver and its kernel module must \
-         be of one version"
-            .to_owned(),
+fn wsl() -> Finding {
+    Finding::new(
+        "Linux under Windows (WSL2) has no Vulkan driver of the card's maker, only Mesa's Dozen, which goes through \
+         Direct3D 12 and is not installed",
+        "run lorascope in Windows itself, which has the driver; or install a build of Mesa with Dozen (dzn_icd) and set \
+         WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1",
     )
 }
 
-/// The way out of a container that has only CUDA.
-const CONTAINER: &str = "start it with --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,graphics,utility";
+/// What is missing first, in the order that it must be mended in.
+fn mesa(drivers: &DriverProbe, cards: &Cards<'_>) -> Finding {
+    if cards.nodes.iter().all(|node| !node.may_open) {
+        return Finding::new(
+            format!("this process may not open {}", list(&cards.nodes[..1])),
+            "add the user to the file's group (render or video), and log in again",
+        );
+    }
+    if let Some(finding) = loader(drivers) {
+        return finding;
+    }
+    let mine: Vec<&Manifest> =
+        drivers.manifests.found.iter().filter(|manifest| is_of(manifest, cards.libraries)).collect();
+    if mine.is_empty() {
+        let passed_over =
+            drivers.manifests.passed_over.iter().any(|manifest| is_of(manifest, cards.libraries));
+        return no_manifest(drivers, cards.name, passed_over)
+            .unwrap_or_else(|cause| Finding::new(cause, format!("install {}", cards.packages)));
+    }
+    if let Some(finding) = filtered(drivers, &mine) {
+        return finding;
+    }
+    for manifest in &mine {
+        let Ok(Driver { library, .. }) = &manifest.driver else { continue };
+        let lacking = drivers.libraries.lacking(library);
+        if !lacking.is_empty() {
+            return Finding::new(
+                cannot_load(&manifest.path, library, &lacking),
+                format!("install {} again", cards.packages),
+            );
+        }
+    }
+    at_last()
+}
+
+/// That the Vulkan loader is missing.
+pub(super) fn loader(drivers: &DriverProbe) -> Option<Finding> {
+    if drivers.libraries.has(LOADER) {
+        return None;
+    }
+    let finding = Finding::new(
+        "the Vulkan loader, libvulkan.so.1, is missing",
+        "install it: libvulkan1 on Debian and Ubuntu, vulkan-loader on Fedora, vulkan-icd-loader on Arch",
+    );
+    Some(finding.commands(apt(drivers, "libvulkan1")))
+}
+
+/// That the loader reads no manifest of a maker's driver: what a variable does, or else the cause, whose way out is the
+/// maker's.
+pub(super) fn no_manifest(drivers: &DriverProbe, name: &str, passed_over: bool) -> Result<Finding, String> {
+    let Some((variable, value)) = &drivers.manifests.replaced_by else {
+        return Err(format!(
+            "no driver manifest (ICD file) of {name} in /usr/share/vulkan/icd.d or /etc/vulkan/icd.d"
+        ));
+    };
+    let cause = match &drivers.manifests.absent[..] {
+        [] => format!("{variable}={value} names no {name} driver"),
+        absent => format!("{variable} names {}, which is not there", absent.join(" and ")),
+    };
+    if !passed_over {
+        return Err(cause);
+    }
+    Ok(Finding::new(cause, format!("unset {variable}, or add the driver's manifest to it"))
+        .commands([format!("unset {variable}")]))
+}
+
+/// Whether a manifest, readable or not, names a library with such a word in it.
+pub(super) fn is_of(manifest: &Manifest, words: &[&str]) -> bool {
+    let name = match &manifest.driver {
+        Ok(driver) => driver.library.as_str(),
+        Err(_) => manifest.path.as_str(),
+    };
+    let name = name.rsplit('/').next().unwrap_or_default().to_lowercase();
+    words.iter().any(|word| name.contains(word))
+}
+
+/// That a manifest's library is not found, or is linked to what is not found.
+pub(super) fn cannot_load(manifest: &str, library: &str, lacking: &[Lack]) -> String {
+    if let Some(own) = lacking.iter().find(|lack| lack.name == library) {
+        return match &own.unusable {
+            Some(why) => format!("{manifest} names {library}, but {why}"),
+            None => format!("{manifest} names {library}, which is not there"),
+        };
+    }
+    format!("{library}, which {manifest} names, needs {}", lacks(lacking))
+}
+
+/// `libX11.so.6 and libXext.so.6, which are missing`.
+pub(super) fn lacks(lacking: &[Lack]) -> String {
+    let (missing, unusable): (Vec<&Lack>, Vec<&Lack>) =
+        lacking.iter().partition(|lack| lack.unusable.is_none());
+    let mut parts = vec![];
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|lack| lack.name.as_str()).collect();
+        let verb = if names.len() == 1 { "which is missing" } else { "which are missing" };
+        parts.push(format!("{}, {verb}", names.join(" and ")));
+    }
+    parts.extend(
+        unusable.iter().filter_map(|lack| Some(format!("{}, but {}", lack.name, lack.unusable.as_ref()?))),
+    );
+    parts.join("; ")
+}
+
+/// `sudo apt-get install …`, where there is apt; in a container one is root.
+pub(super) fn apt(drivers: &DriverProbe, packages: &str) -> Vec<String> {
+    let sudo = if drivers.container.is_some() { "" } else { "sudo " };
+    if drivers.has_apt { vec![format!("{sudo}apt-get install -y {packages}")] } else { vec![] }
+}
+
+/// That a variable makes the loader pass over all of a maker's manifests.
+pub(super) fn filtered(drivers: &DriverProbe, manifests: &[&Manifest]) -> Option<Finding> {
+    let (variable, value) = drivers.filter_of(&manifests.first()?.path)?;
+    let all = manifests.iter().all(|manifest| drivers.filter_of(&manifest.path).is_some());
+    all.then(|| {
+        let cause = format!("{variable}={value} makes the Vulkan loader pass over {}", manifests[0].path);
+        Finding::new(cause, format!("unset {variable}")).commands([format!("unset {variable}")])
+    })
+}
+
+/// When nothing is missing.
+pub(super) fn at_last() -> Finding {
+    Finding::new(
+        "loader, manifest and libraries are there, but the driver gives no device",
+        "see what the loader and the driver print, and the kernel's log (dmesg)",
+    )
+    .commands(["VK_LOADER_DEBUG=error,warn,driver lorascope devices".to_owned()])
+}
+
+/// One manifest, as it was read.
+pub(super) fn manifest_line(drivers: &DriverProbe, manifest: &Manifest) -> String {
+    match &manifest.driver {
+        Err(why) => format!("{} {why}", manifest.path),
+        Ok(Driver { library, api_version }) => {
+            let lacking = drivers.libraries.lacking(library);
+            let state = match drivers.libraries.loadable(library) {
+                Some(path) => format!("found at {path}"),
+                None if lacking.iter().any(|lack| lack.name == *library) => "not found".to_owned(),
+                None => format!("needs {}", lacks(&lacking)),
+            };
+            format!("{}: {library}, Vulkan {api_version}; {state}", manifest.path)
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use super::super::libraries::{Libraries, Library};
+    use super::super::manifests::Manifests;
     use super::super::probe::RenderNode;
     use super::*;
 
-    fn node(path: &str) -> Node {
-        Node { path: path.to_owned(), may_open: true }
-    }
-
-    /// A machine with an NVIDIA card where all is in place.
-    fn nvidia() -> SystemProbe {
-        SystemProbe {
-            nvidia_nodes: vec![node("/dev/nvidia0"), node("/dev/nvidia1")],
-            has_loader: true,
-            has_nvidia_graphics: true,
-            manifests: vec!["/usr/share/vulkan/icd.d/nvidia_icd.json".to_owned()],
-            ..SystemProbe::default()
+    fn found(path: &str, needs: &[&str]) -> Library {
+        let file_name = path.rsplit('/').next().unwrap().to_owned();
+        Library::Found {
+            path: path.to_owned(),
+            file_name,
+            needs: needs.iter().map(|&need| need.into()).collect(),
         }
     }
 
     fn amd() -> SystemProbe {
         SystemProbe {
             render_nodes: vec![RenderNode {
-                node: node("/dev/dri/renderD128"),
+                node: Node { path: "/dev/dri/renderD128".to_owned(), may_open: true },
                 address: None,
                 vendor: AMD,
                 driver: "amdgpu".to_owned(),
                 unique_id: None,
             }],
-            has_loader: true,
-            manifests: vec!["/usr/share/vulkan/icd.d/radeon_icd.x86_64.json".to_owned()],
             ..SystemProbe::default()
         }
     }
 
-    fn of(facts: &SystemProbe) -> Unseen {
-        let mut unseen = diagnose(facts, &Shown::default());
+    const RADEON: &str = "/usr/lib/x86_64-linux-gnu/libvulkan_radeon.so";
+
+    /// Mesa, with all in place.
+    fn mesa() -> DriverProbe {
+        let driver = Driver { library: RADEON.to_owned(), api_version: "1.3.246".to_owned() };
+        let manifest = Manifest {
+            path: "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json".to_owned(),
+            driver: Ok(driver),
+        };
+        let libraries = [
+            (LOADER.to_owned(), found("/usr/lib/libvulkan.so.1.3.275", &[])),
+            (RADEON.to_owned(), found(RADEON, &["libLLVM-15.so.1"])),
+            ("libLLVM-15.so.1".to_owned(), found("/usr/lib/libLLVM-15.so.1", &[])),
+        ];
+        DriverProbe {
+            manifests: Manifests { found: vec![manifest], ..Manifests::default() },
+            libraries: Libraries(libraries.into()),
+            has_apt: true,
+            ..DriverProbe::default()
+        }
+    }
+
+    fn of(system: &SystemProbe, drivers: &DriverProbe) -> Unseen {
+        let mut unseen = diagnose(system, drivers, &Shown::default());
         assert_eq!(unseen.len(), 1, "{unseen:?}");
         unseen.remove(0)
     }
 
     #[track_caller]
-    fn check(facts: &SystemProbe, cause: &str, way_out: &str) {
-        let unseen = of(facts);
+    fn check(unseen: &Unseen, cause: &str, way_out: &str) {
         assert!(unseen.cause.contains(cause), "{unseen:?}");
         assert!(unseen.way_out.contains(way_out), "{unseen:?}");
     }
 
     #[test]
     fn a_card_that_wgpu_shows_and_a_machine_without_one_need_no_word() {
-        let shown = Shown { vendors: vec![NVIDIA], hidden: vec![] };
-        assert_eq!(diagnose(&nvidia(), &shown), []);
-        assert_eq!(
-            diagnose(&SystemProbe { has_loader: false, ..SystemProbe::default() }, &Shown::default()),
-            []
-        );
+        let shown = Shown { vendors: vec![AMD], hidden: vec![] };
+        assert_eq!(diagnose(&amd(), &mesa(), &shown), []);
+        assert_eq!(diagnose(&SystemProbe::default(), &DriverProbe::default(), &Shown::default()), []);
     }
 
     #[test]
-    fn names_the_card_by_its_device_files() {
-        assert_eq!(of(&nvidia()).card, "NVIDIA card (/dev/nvidia0, /dev/nvidia1)");
-        assert_eq!(of(&amd()).card, "AMD card (/dev/dri/renderD128)");
+    fn a_card_is_named_by_its_device_file_and_its_manifest_as_read() {
+        let unseen = of(&amd(), &mesa());
+        assert_eq!(unseen.card, "AMD card (/dev/dri/renderD128)");
+        let line = format!(
+            "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json: {RADEON}, Vulkan 1.3.246; found at {RADEON}"
+        );
+        assert_eq!(unseen.seen, [line]);
     }
 
     #[test]
     fn a_missing_loader() {
-        for facts in [nvidia(), amd()] {
-            check(&SystemProbe { has_loader: false, ..facts }, "libvulkan.so.1, is missing", "libvulkan1");
-        }
+        let mut drivers = mesa();
+        drivers.libraries.0.remove(LOADER);
+        let unseen = of(&amd(), &drivers);
+        check(&unseen, "libvulkan.so.1, is missing", "libvulkan1");
+        assert_eq!(unseen.commands, ["sudo apt-get install -y libvulkan1"]);
+        drivers.container = Some(super::super::drivers::Container::Docker);
+        assert_eq!(of(&amd(), &drivers).commands, ["apt-get install -y libvulkan1"]);
+        drivers.has_apt = false;
+        assert_eq!(of(&amd(), &drivers).commands, [""; 0]);
     }
 
     #[test]
-    fn no_manifest() {
-        let software = vec!["/usr/share/vulkan/icd.d/lvp_icd.x86_64.json".to_owned()];
-        check(
-            &SystemProbe { manifests: software.clone(), ..nvidia() },
-            "no driver manifest (ICD file) of NVIDIA",
-            "libnvidia-gl",
-        );
-        check(
-            &SystemProbe { manifests: software, ..amd() },
-            "no driver manifest (ICD file) of AMD",
-            "mesa-vulkan-drivers",
-        );
+    fn no_manifest_of_the_maker() {
+        let drivers = DriverProbe { manifests: Manifests::default(), ..mesa() };
+        check(&of(&amd(), &drivers), "no driver manifest (ICD file) of AMD", "mesa-vulkan-drivers");
     }
 
     #[test]
     fn a_manifest_that_a_variable_hides() {
-        let facts = SystemProbe {
-            manifests: vec!["/opt/lvp_icd.json".to_owned()],
-            manifest_override: Some(("VK_ICD_FILENAMES", "/opt/lvp_icd.json".to_owned())),
-            ..nvidia()
-        };
-        check(&facts, "VK_ICD_FILENAMES=/opt/lvp_icd.json names no NVIDIA driver", "unset VK_ICD_FILENAMES");
+        let list = "/opt/lvp_icd.json".to_owned();
+        let mut drivers = mesa();
+        drivers.manifests.passed_over = std::mem::take(&mut drivers.manifests.found);
+        drivers.manifests.replaced_by = Some(("VK_ICD_FILENAMES", list.clone()));
+        let unseen = of(&amd(), &drivers);
+        check(&unseen, "VK_ICD_FILENAMES=/opt/lvp_icd.json names no AMD driver", "unset VK_ICD_FILENAMES");
+        assert_eq!(unseen.commands, ["unset VK_ICD_FILENAMES"]);
+        drivers.manifests.absent = vec![list];
+        check(&of(&amd(), &drivers), "names /opt/lvp_icd.json, which is not there", "unset VK_ICD_FILENAMES");
     }
 
     #[test]
-    fn a_container_without_the_graphics_capability() {
-        let bare = SystemProbe { has_nvidia_graphics: false, manifests: vec![], ..nvidia() };
-        let asked =
-            SystemProbe { nvidia_driver_capabilities: Some("compute,utility".to_owned()), ..bare.clone() };
-        check(&asked, "NVIDIA_DRIVER_CAPABILITIES=compute,utility", "compute,graphics,utility");
-        // That comes before the loader: a container is started once more either way.
-        check(&SystemProbe { has_loader: false, ..asked }, "graphics capability", "graphics");
-        check(&SystemProbe { in_container: true, ..bare.clone() }, "is not set", "compute,graphics,utility");
-        // With the capability the library is there, and only the image lacks something.
-        let given = SystemProbe {
-            in_container: true,
-            has_nvidia_graphics: true,
-            nvidia_driver_capabilities: Some("all".to_owned()),
-            ..bare.clone()
-        };
-        check(&given, "no driver manifest", "write it into the image");
-        check(&SystemProbe { has_loader: false, ..given }, "libvulkan.so.1", "libvulkan1");
-        check(&bare, "no driver manifest", "libnvidia-gl");
-    }
-
-    #[test]
-    fn a_manifest_without_its_library() {
-        check(&SystemProbe { has_nvidia_graphics: false, ..nvidia() }, "libGLX_nvidia.so.0", "libnvidia-gl");
+    fn a_driver_that_lacks_what_it_is_linked_to() {
+        let mut drivers = mesa();
+        drivers.libraries.0.insert("libLLVM-15.so.1".to_owned(), Library::Missing);
+        check(&of(&amd(), &drivers), "needs libLLVM-15.so.1, which is missing", "mesa-vulkan-drivers");
+        drivers.libraries.0.insert(RADEON.to_owned(), Library::Unusable(format!("{RADEON} is 32-bit")));
+        check(&of(&amd(), &drivers), "libvulkan_radeon.so is 32-bit", "mesa-vulkan-drivers");
     }
 
     #[test]
     fn a_device_file_that_may_not_be_opened() {
-        let mut facts = nvidia();
-        facts.nvidia_nodes[0].may_open = false;
-        check(&facts, "gives no device", "VK_LOADER_DEBUG");
-        facts.nvidia_nodes[1].may_open = false;
-        check(&facts, "may not open /dev/nvidia0", "--gpus=1");
-        let mut facts = amd();
-        facts.render_nodes[0].node.may_open = false;
-        check(&facts, "may not open /dev/dri/renderD128", "group (render or video)");
+        let mut system = amd();
+        system.render_nodes[0].node.may_open = false;
+        check(&of(&system, &mesa()), "may not open /dev/dri/renderD128", "group (render or video)");
     }
 
     #[test]
     fn a_driver_that_does_not_claim_to_conform_is_hidden() {
         let shown = Shown { vendors: vec![], hidden: vec![("AMD RADV".to_owned(), AMD)] };
-        let unseen = &diagnose(&amd(), &shown)[0];
+        let unseen = &diagnose(&amd(), &mesa(), &shown)[0];
         assert!(unseen.cause.contains("AMD RADV does not claim to conform"), "{unseen:?}");
-        assert!(unseen.way_out.contains("WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1"), "{unseen:?}");
+        assert_eq!(unseen.commands, ["export WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1"]);
         let other = Shown { hidden: vec![("NVK".to_owned(), NVIDIA)], ..shown };
-        assert!(!diagnose(&amd(), &other)[0].cause.contains("conform"));
+        assert!(!diagnose(&amd(), &mesa(), &other)[0].cause.contains("conform"));
     }
 
     #[test]
     fn the_open_driver_of_an_nvidia_card_needs_mesa() {
-        let mut facts = amd();
-        facts.render_nodes[0].vendor = NVIDIA;
-        facts.render_nodes[0].driver = "nouveau".to_owned();
-        check(&facts, "no driver manifest (ICD file) of NVIDIA", "mesa-vulkan-drivers");
+        let mut system = amd();
+        system.render_nodes[0].vendor = NVIDIA;
+        system.render_nodes[0].driver = "nouveau".to_owned();
+        check(&of(&system, &mesa()), "no driver manifest (ICD file) of NVIDIA", "mesa-vulkan-drivers");
+    }
+
+    #[test]
+    fn linux_under_windows_has_no_driver_of_the_maker() {
+        let drivers = DriverProbe { is_wsl: true, ..DriverProbe::default() };
+        let unseen = of(&SystemProbe::default(), &drivers);
+        assert_eq!(unseen.card, "card of Windows (/dev/dxg)");
+        check(&unseen, "only Mesa's Dozen", "run lorascope in Windows itself");
+        let dozen = Shown { vendors: vec![], hidden: vec![("Direct3D12 (RTX)".to_owned(), NVIDIA)] };
+        check(
+            &diagnose(&SystemProbe::default(), &drivers, &dozen)[0],
+            "does not claim to conform",
+            "update the driver",
+        );
+    }
+
+    #[test]
+    fn drivers_that_a_variable_takes_away() {
+        let unseen = of(&amd(), &DriverProbe { disabled_drivers: Some("*radeon*".to_owned()), ..mesa() });
+        check(&unseen, "VK_LOADER_DRIVERS_DISABLE=*radeon* makes the Vulkan loader pass over", "unset");
+        let unseen = of(&amd(), &DriverProbe { disabled_drivers: Some("*lvp*".to_owned()), ..mesa() });
+        check(&unseen, "gives no device", "what the loader");
     }
 
     #[test]
     fn all_in_place_and_still_no_device() {
-        check(&nvidia(), "gives no device", "VK_LOADER_DEBUG");
+        let unseen = of(&amd(), &mesa());
+        check(&unseen, "gives no device", "what the loader and the driver print");
+        assert_eq!(unseen.commands, ["VK_LOADER_DEBUG=error,warn,driver lorascope devices"]);
     }
 }

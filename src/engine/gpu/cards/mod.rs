@@ -3,8 +3,17 @@
 
 mod allowed;
 mod diagnosis;
+mod drivers;
+mod elf;
+mod ld_cache;
+mod libraries;
+mod manifests;
+mod nvidia;
 mod probe;
+#[cfg(test)]
+mod samples;
 
 pub(super) use allowed::{Allowed, allowed};
 pub(super) use diagnosis::{Shown, diagnose};
+pub(super) use drivers::DriverProbe;
 pub(super) use probe::SystemProbe;

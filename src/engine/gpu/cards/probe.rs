@@ -1,4 +1,5 @@
-//! What files and the environment say of cards and drivers. Read here, judged in `allowed` and `diagnosis`.
+//! What files and the environment say of the cards. Read here, judged in `allowed` and `diagnosis`; the drivers are in
+//! `drivers`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -22,21 +23,10 @@ pub(in crate::engine::gpu) struct SystemProbe {
     pub(super) nvidia_nodes: Vec<Node>,
     /// `/dev/dri/renderD128` and so on, by address.
     pub(super) render_nodes: Vec<RenderNode>,
-    /// Whether the Vulkan loader is installed.
-    pub(super) has_loader: bool,
-    /// Whether NVIDIA's Vulkan library, which is a graphics library, is there.
-    pub(super) has_nvidia_graphics: bool,
-    /// The driver manifests that the loader reads.
-    pub(super) manifests: Vec<String>,
-    /// Whether this is a container.
-    pub(super) in_container: bool,
     pub(super) cuda_visible_devices: Option<String>,
     pub(super) cuda_device_order: Option<String>,
     pub(super) rocr_visible_devices: Option<String>,
     pub(super) slurm_step_gpus: Option<String>,
-    pub(super) nvidia_driver_capabilities: Option<String>,
-    /// The variable that replaces the loader's own search for manifests, and its value.
-    pub(super) manifest_override: Option<(&'static str, String)>,
 }
 
 /// A card in `/proc/driver/nvidia/gpus`.
@@ -70,36 +60,6 @@ pub(super) struct RenderNode {
     pub(super) unique_id: Option<String>,
 }
 
-/// Where distributions keep libraries.
-const LIBRARY_FOLDERS: [&str; 9] = [
-    "usr/lib",
-    "usr/lib64",
-    "usr/local/lib",
-    "lib",
-    "lib64",
-    "usr/lib/x86_64-linux-gnu",
-    "usr/lib/aarch64-linux-gnu",
-    "run/opengl-driver/lib",
-    ".singularity.d/libs",
-];
-
-/// Where the loader looks for manifests.
-const MANIFEST_FOLDERS: [&str; 6] = [
-    "etc/xdg/vulkan/icd.d",
-    "usr/local/etc/vulkan/icd.d",
-    "etc/vulkan/icd.d",
-    "usr/local/share/vulkan/icd.d",
-    "usr/share/vulkan/icd.d",
-    "run/opengl-driver/share/vulkan/icd.d",
-];
-
-/// Files that mark a container.
-const CONTAINER_MARKS: [&str; 3] = [".dockerenv", "run/.containerenv", ".singularity.d"];
-
-/// Variables that mark a container.
-const CONTAINER_VARIABLES: [&str; 4] =
-    ["container", "KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"];
-
 impl SystemProbe {
     /// Of this machine and process.
     pub(in crate::engine::gpu) fn read() -> Self {
@@ -108,59 +68,16 @@ impl SystemProbe {
 
     /// The same of files under `root` and another environment.
     pub(in crate::engine::gpu) fn read_from(root: &Path, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let library_path = variable("LD_LIBRARY_PATH").unwrap_or_default();
-        let has_library = |name: &str| {
-            let listed = || fs::read(root.join("etc/ld.so.cache")).is_ok_and(|cache| contains(&cache, name));
-            LIBRARY_FOLDERS.iter().any(|folder| root.join(folder).join(name).exists())
-                || std::env::split_paths(&library_path).any(|folder| folder.join(name).exists())
-                || listed()
-        };
-        let manifest_override = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
-            .into_iter()
-            .find_map(|name| variable(name).map(|value| (name, value)));
         Self {
             nvidia_cards: nvidia_cards(root),
             nvidia_nodes: nvidia_nodes(root),
             render_nodes: render_nodes(root),
-            has_loader: has_library("libvulkan.so.1"),
-            has_nvidia_graphics: has_library("libGLX_nvidia.so.0"),
-            manifests: manifests(
-                root,
-                manifest_override.as_ref().map(|(_, value)| value.as_str()),
-                &variable,
-            ),
-            in_container: CONTAINER_MARKS.iter().any(|mark| root.join(mark).exists())
-                || CONTAINER_VARIABLES.iter().any(|name| variable(name).is_some()),
             cuda_visible_devices: variable("CUDA_VISIBLE_DEVICES"),
             cuda_device_order: variable("CUDA_DEVICE_ORDER"),
             rocr_visible_devices: variable("ROCR_VISIBLE_DEVICES"),
             slurm_step_gpus: variable("SLURM_STEP_GPUS"),
-            nvidia_driver_capabilities: variable("NVIDIA_DRIVER_CAPABILITIES"),
-            manifest_override,
         }
     }
-}
-
-/// The loader's manifests: those of the variable that replaces its search, else those of its folders.
-fn manifests(
-    root: &Path,
-    replacement: Option<&str>,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
-    let mut found: Vec<PathBuf> = match replacement {
-        Some(list) => std::env::split_paths(list).filter(|path| path.exists()).collect(),
-        None => {
-            let home = variable("HOME").map(PathBuf::from).into_iter().flat_map(|home| {
-                [".config/vulkan/icd.d", ".local/share/vulkan/icd.d"].map(|folder| home.join(folder))
-            });
-            let folders = MANIFEST_FOLDERS.iter().map(|folder| root.join(folder)).chain(home);
-            folders.flat_map(|folder| entries(&folder)).collect()
-        }
-    };
-    let added = variable("VK_ADD_DRIVER_FILES").unwrap_or_default();
-    found.extend(std::env::split_paths(&added).filter(|path| path.exists()));
-    found.retain(|path| path.extension() == Some(OsStr::new("json")));
-    found.iter().map(|path| path.display().to_string()).collect()
 }
 
 fn nvidia_cards(root: &Path) -> Vec<NvidiaCard> {
@@ -217,40 +134,31 @@ fn render_nodes(root: &Path) -> Vec<RenderNode> {
 }
 
 /// As the user knows it, under any root.
-fn node(root: &Path, path: &Path) -> Node {
+pub(super) fn node(root: &Path, path: &Path) -> Node {
     let shown = path.strip_prefix(root).map(|path| Path::new("/").join(path)).unwrap_or(path.to_owned());
     let opened: Result<File, _> = OpenOptions::new().read(true).write(true).open(path);
     Node { path: shown.display().to_string(), may_open: opened.is_ok() }
 }
 
 /// Paths in a folder, sorted; none where it cannot be read.
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = folder.read_dir() else { return vec![] };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths
 }
 
-fn contains(bytes: &[u8], name: &str) -> bool {
-    bytes.windows(name.len()).any(|window| window == name.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::samples::write;
     use super::*;
 
     const INFORMATION: &str = "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 345\n\
         GPU UUID: \t GPU-5a6b7c8d-0000-1111-2222-333344445555\nBus Type: \t PCIe\n\
         Bus Location: \t 0000:65:00.0\nDevice Minor: \t 1\nGPU Excluded:\t No\n";
 
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
     #[test]
-    fn reads_cards_nodes_manifests_and_variables() {
+    fn reads_cards_nodes_and_variables() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         write(root, "proc/driver/nvidia/gpus/0000:65:00.0/information", INFORMATION);
@@ -268,12 +176,7 @@ mod tests {
             "sys/class/drm/renderD128/device/uevent",
             "DRIVER=amdgpu\nPCI_CLASS=30000\nPCI_SLOT_NAME=0000:03:00.0\n",
         );
-        write(root, "usr/share/vulkan/icd.d/radeon_icd.x86_64.json", "{}");
-        write(root, "usr/share/vulkan/icd.d/README", "");
-        write(root, "etc/ld.so.cache", "...libGLX_nvidia.so.0...");
-        let facts = SystemProbe::read_from(root, |name| {
-            (name == "SLURM_STEP_GPUS" || name == "container").then(|| "3".to_owned())
-        });
+        let facts = SystemProbe::read_from(root, |name| (name == "SLURM_STEP_GPUS").then(|| "3".to_owned()));
 
         let addresses: Vec<String> = facts.nvidia_cards.iter().map(|card| card.address.to_string()).collect();
         assert_eq!(addresses, ["0000:17:00.0", "0000:65:00.0"], "sorted, without the excluded one");
@@ -290,24 +193,8 @@ mod tests {
         assert_eq!((render.vendor, render.driver.as_str()), (AMD, "amdgpu"));
         assert_eq!(render.address.unwrap().to_string(), "0000:03:00.0");
         assert_eq!(render.unique_id.as_deref(), Some("a1b2c3d4e5f60718"));
-        assert!(!facts.has_loader && facts.has_nvidia_graphics && facts.in_container);
-        assert_eq!(facts.manifests.len(), 1);
-        assert!(facts.manifests[0].ends_with("radeon_icd.x86_64.json"));
         assert_eq!(facts.slurm_step_gpus.as_deref(), Some("3"));
-        assert_eq!((facts.cuda_visible_devices, facts.manifest_override), (None, None));
-    }
-
-    #[test]
-    fn a_variable_replaces_the_search_for_manifests() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "usr/share/vulkan/icd.d/nvidia_icd.json", "{}");
-        write(folder.path(), "mine.json", "{}");
-        let mine = folder.path().join("mine.json").display().to_string();
-        let list = std::env::join_paths([mine.as_str(), "/nowhere/lvp.json"]).unwrap().into_string().unwrap();
-        let facts =
-            SystemProbe::read_from(folder.path(), |name| (name == "VK_DRIVER_FILES").then(|| list.clone()));
-        assert_eq!(facts.manifests, [mine]);
-        assert_eq!(facts.manifest_override, Some(("VK_DRIVER_FILES", list)));
+        assert_eq!(facts.cuda_visible_devices, None);
     }
 
     #[test]

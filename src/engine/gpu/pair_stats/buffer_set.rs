@@ -1,6 +1,6 @@
 //! Buffers that stay from block to block, and the dispatches under way in them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoder, SubmissionIndex, WriteOnly};
@@ -10,6 +10,7 @@ use super::super::checks::{self, SignedRows};
 use super::super::device::{Device, Pipeline, Timer};
 use super::pack::Packed;
 use super::plan::{Plan, PlannedDispatch};
+use super::top::{Output, TopBuffers};
 use super::upload::Upload;
 use crate::basis::Basis;
 use crate::engine::{Block, StageTimes};
@@ -18,6 +19,7 @@ use crate::kernels::dispatch_line;
 use crate::kernels::pair_stats::{
     BasisRun, Dispatch, Lengths, Params, RowParams, Variant, Wanted, n_products,
 };
+use crate::kernels::top_pairs::TopDispatch;
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
 const N_IN_FLIGHT: usize = 2;
@@ -81,12 +83,16 @@ struct InFlight {
     read_back: Buffer,
     timer: Option<Timer>,
     group: BindGroup,
+    /// Made when first needed.
+    top: Option<TopBuffers>,
 }
 
 /// A dispatch that was submitted.
 struct Pending<'p> {
     planned: &'p PlannedDispatch,
     dispatch: Dispatch,
+    /// Where only its most alike pairs come back.
+    top: Option<TopDispatch>,
     submission: SubmissionIndex,
 }
 
@@ -146,7 +152,7 @@ impl BufferSet {
             let products = device.buffer("products", n_bytes(needs.products), BufferUsages::STORAGE);
             let group = device.group(pipeline, &[&stack, &row_params, &tables, &params, &sums, &products]);
             let timer = device.timer();
-            InFlight { upload: Upload::default(), params, tables, sums, read_back, timer, group }
+            InFlight { upload: Upload::default(), params, tables, sums, read_back, timer, group, top: None }
         });
         device.check()?;
         let variant = variant.kernel.name;
@@ -161,14 +167,14 @@ impl BufferSet {
         })
     }
 
-    /// Runs a plan and puts the numbers of every pair into `values`.
+    /// Runs a plan and puts the numbers of its pairs into `output`.
     pub(super) fn run(
         &mut self,
         device: &Device,
         pipeline: &Pipeline,
         variant: &Variant,
         (block, plan, needs): (&Block<'_>, &Plan<'_>, Needs),
-        values: &mut [f32],
+        output: &mut Output<'_>,
     ) -> Result<StageTimes> {
         let mut times = StageTimes::default();
         let mut cache = RunCache { entries: vec![None; needs.n_runs] };
@@ -178,7 +184,7 @@ impl BufferSet {
         for (now, planned) in plan.dispatches.iter().enumerate() {
             let at = now % N_IN_FLIGHT;
             if let Some(done) = pending[at].take() {
-                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), values, &mut times)?;
+                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), output, &mut times)?;
             }
             let started = Instant::now();
             let mut encoder = device.encoder();
@@ -196,22 +202,23 @@ impl BufferSet {
                 tables: self.capacity.tables,
                 sums: self.capacity.sums,
             };
-            let dispatch = self.in_flight[at].encode(
+            let (dispatch, top) = self.in_flight[at].encode(
                 device,
                 &mut encoder,
                 (pipeline, variant),
                 (plan, planned),
                 (rows, lengths),
+                output,
             )?;
             let submission = device.queue().submit([encoder.finish()]);
-            pending[at] = Some(Pending { planned, dispatch, submission });
+            pending[at] = Some(Pending { planned, dispatch, top, submission });
             times.upload += started.elapsed();
         }
         // In the order in which they were submitted.
         let next = plan.dispatches.len();
         for at in (next..next + N_IN_FLIGHT).map(|k| k % N_IN_FLIGHT) {
             if let Some(done) = pending[at].take() {
-                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), values, &mut times)?;
+                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), output, &mut times)?;
             }
         }
         Ok(times)
@@ -274,7 +281,8 @@ impl InFlight {
         (pipeline, variant): (&Pipeline, &Variant),
         (plan, planned): (&Plan<'_>, &PlannedDispatch),
         (rows, lengths): ([usize; 2], Lengths),
-    ) -> Result<Dispatch> {
+        output: &Output<'_>,
+    ) -> Result<(Dispatch, Option<TopDispatch>)> {
         let ranks: [Vec<usize>; 2] =
             planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
         let runs = [0, 1].map(|k| BasisRun { ranks: &ranks[k], row: rows[k] });
@@ -290,12 +298,24 @@ impl InFlight {
             let timed = self.timer.as_ref().map(|timer| timer.of(at == 0, at + 1 == passes.len()));
             device.dispatch_group(encoder, pipeline, &self.group, workgroups, timed);
         }
+        let mut top = None;
+        if let Output::Top(run) = output
+            && let Some(of_top) = run.dispatch(&dispatch, [&ranks[0], &ranks[1]])
+        {
+            let upload = (&mut self.upload, &mut *encoder);
+            let buffers = TopBuffers::prepare(&mut self.top, device, run, upload, &self.sums, &of_top)?;
+            buffers.run(device, run, encoder, &of_top, (&self.read_back, Timer::SIZE_BYTES));
+            let (from, to) = (n_bytes(dispatch.n_sums), Timer::SIZE_BYTES + n_bytes(of_top.n_words()));
+            encoder.copy_buffer_to_buffer(&self.sums, from, &self.read_back, to, size - from);
+            top = Some(of_top);
+        } else {
+            encoder.copy_buffer_to_buffer(&self.sums, 0, &self.read_back, Timer::SIZE_BYTES, size);
+        }
         self.upload.close();
-        encoder.copy_buffer_to_buffer(&self.sums, 0, &self.read_back, Timer::SIZE_BYTES, size);
         if let Some(timer) = &self.timer {
             timer.resolve(encoder, &self.read_back);
         }
-        Ok(dispatch)
+        Ok((dispatch, top))
     }
 
     /// Waits for a dispatch and puts its numbers where they belong.
@@ -304,46 +324,89 @@ impl InFlight {
         device: &Device,
         (block, plan): (&Block<'_>, &Plan<'_>),
         (done, signed): (Pending<'_>, &[Option<SignedRows>]),
-        values: &mut [f32],
+        output: &mut Output<'_>,
         times: &mut StageTimes,
     ) -> Result<()> {
-        let Pending { planned, dispatch, submission } = done;
-        let size = Timer::SIZE_BYTES + n_bytes(dispatch.n_words());
+        let Pending { planned, dispatch, top, mut submission } = done;
         self.upload.reopen();
-        let view = device.mapped(&self.read_back, size, submission)?;
-        let started = Instant::now();
-        let (ticks, sums) = view.split_at(Timer::SIZE_BYTES as usize);
-        let sums = device.received(bytemuck::cast_slice(sums));
         let rows =
             planned.runs.map(|run| signed[run].as_ref().expect("each run is uploaded before it is used"));
-        check(device, &dispatch, &sums, rows, plan.wanted)?;
-        let [a, b] = planned.runs.map(|run| &plan.runs[run]);
-        planned.which.for_each(block, [a.len(), b.len()], |index, bases, pair| {
-            let ranks = (a[bases[0]].q(), b[bases[1]].q());
-            let n = plan.wanted.n_numbers();
-            dispatch.read(&sums, pair, ranks, plan.wanted, &mut values[index * n..][..n]);
-        });
-        if let Some(timer) = &self.timer {
-            *times.kernel.get_or_insert_default() += timer.duration(bytemuck::cast_slice(ticks));
+        let mut kernel = None;
+        if let (Some(top), Output::Top(run)) = (&top, &mut *output) {
+            let n_words = top.n_words() + dispatch.n_words() - dispatch.n_sums;
+            let is_done = self.read(device, (n_words, submission), times, |words, duration| {
+                let (found, checks) = words.split_at(top.n_words());
+                check(device, &dispatch, checks, rows, plan.wanted)?;
+                kernel = duration;
+                run.take(device, block, (plan, planned), (&dispatch, top), (found, checks))
+            })?;
+            if is_done {
+                times.add_kernel(kernel);
+                return Ok(());
+            }
+            // Too many are equally alike: all come back.
+            let mut encoder = device.encoder();
+            let size = n_bytes(dispatch.n_words());
+            encoder.copy_buffer_to_buffer(&self.sums, 0, &self.read_back, Timer::SIZE_BYTES, size);
+            submission = device.queue().submit([encoder.finish()]);
         }
+        self.read(device, (dispatch.n_words(), submission), times, |sums, duration| {
+            if !dispatch.is_whole(sums) {
+                return Err(device.wrong("sums that are not those which its tiles added up"));
+            }
+            check(device, &dispatch, &sums[dispatch.n_sums..], rows, plan.wanted)?;
+            kernel = kernel.or(duration);
+            let [a, b] = planned.runs.map(|run| &plan.runs[run]);
+            let n = plan.wanted.n_numbers();
+            let mut one = vec![f32::NAN; n];
+            planned.which.for_each(block, [a.len(), b.len()], |index, bases, pair| {
+                let ranks = (a[bases[0]].q(), b[bases[1]].q());
+                match output {
+                    Output::All(values) => {
+                        dispatch.read(sums, pair, ranks, plan.wanted, &mut values[index * n..][..n]);
+                    }
+                    Output::Top(run) => {
+                        dispatch.read(sums, pair, ranks, plan.wanted, &mut one);
+                        run.add(index, &one);
+                    }
+                }
+            });
+            Ok(true)
+        })?;
+        times.add_kernel(kernel);
+        Ok(())
+    }
+
+    /// Waits for so many words and hands them to `take`, with the time of the kernel.
+    fn read(
+        &self,
+        device: &Device,
+        (n_words, submission): (usize, SubmissionIndex),
+        times: &mut StageTimes,
+        take: impl FnOnce(&[u32], Option<Duration>) -> Result<bool>,
+    ) -> Result<bool> {
+        let size = Timer::SIZE_BYTES + n_bytes(n_words);
+        let view = device.mapped(&self.read_back, size, submission)?;
+        let started = Instant::now();
+        let (ticks, words) = view.split_at(Timer::SIZE_BYTES as usize);
+        let duration = self.timer.as_ref().map(|timer| timer.duration(bytemuck::cast_slice(ticks)));
+        let taken = take(&device.received(bytemuck::cast_slice(words)), duration)?;
         times.read_back += started.elapsed();
+        times.read_back_bytes += size;
         drop(view);
         self.read_back.unmap();
-        Ok(())
+        Ok(taken)
     }
 }
 
-/// Sees to it that the sums are those that the tiles made, of the products that their rows have.
+/// Sees to it that the products of the tiles are those that their rows have, by the checks that they left.
 fn check(
     device: &Device,
     dispatch: &Dispatch,
-    words: &[u32],
+    checks: &[u32],
     rows: [&SignedRows; 2],
     wanted: Wanted<'_>,
 ) -> Result<()> {
-    if !dispatch.is_whole(words) {
-        return Err(device.wrong("sums that are not those which its tiles added up"));
-    }
     let d = rows[0].d();
     let parts = match wanted {
         Wanted::Statistics(_) => [0..d, 0..0],
@@ -353,7 +416,7 @@ fn check(
         let mut parts = found.into_iter().zip(&parts).filter(|(_, part)| !part.is_empty());
         parts.all(|(found, part)| checks::is_right(found, rows, tile, part.clone()))
     };
-    match dispatch.signed_sums(words).all(is_right) {
+    match dispatch.signed_sums(checks).all(is_right) {
         true => Ok(()),
         false => Err(device.wrong("products that are not those of its rows")),
     }

@@ -3,17 +3,19 @@
 mod buffer_set;
 mod pack;
 mod plan;
+mod top;
 mod upload;
 
 use std::sync::{Mutex, OnceLock};
 
 use self::buffer_set::{BufferSet, Needs};
 use self::plan::{Budget, Plan};
+use self::top::{Output, TopPipelines, TopRun};
 use super::GpuEngine;
 use super::device::{Device, Pipeline};
 use super::limits::Limits;
 use super::rehearsal;
-use crate::engine::{Block, Precision, StageTimes};
+use crate::engine::{Block, Precision, StageTimes, TopRule, TopStats};
 use crate::error::Result;
 use crate::kernels::pair_stats::{UPDATE_COSINE, VARIANTS, Variant, Wanted};
 use crate::sync::lock;
@@ -57,6 +59,7 @@ pub(super) struct PairStatsKernels {
     /// Compiled when first used, in the order of [`VARIANTS`].
     pipelines: [OnceLock<Pipeline>; VARIANTS.len()],
     update_cosine: OnceLock<Pipeline>,
+    top: OnceLock<TopPipelines>,
     /// The one to take for every block.
     pub(super) only: Option<usize>,
     /// The ones to take for each kind of [`Work`].
@@ -73,8 +76,8 @@ impl PairStatsKernels {
             let with_tile = kernels_of(device).find(|(_, variant)| variant.tile == tile);
             with_tile.map_or(0, |(at, _)| at)
         });
-        let (pipelines, update_cosine, idle, times) = Default::default();
-        Self { pipelines, update_cosine, only, fastest, idle, times }
+        let (pipelines, update_cosine, top, idle, times) = Default::default();
+        Self { pipelines, update_cosine, top, only, fastest, idle, times }
     }
 
     fn pipeline(&self, device: &Device, at: usize) -> &Pipeline {
@@ -106,12 +109,35 @@ impl GpuEngine {
 
     /// The same, after a rehearsal of that size.
     pub(super) fn rehearsed_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
+        self.pair_stats_by(self.rehearsed_kernel(block, limits)?, block, limits)
+    }
+
+    /// The numbers of the most alike pairs of a block, after a rehearsal of that size.
+    pub(super) fn rehearsed_top_stats(
+        &self,
+        block: &Block<'_>,
+        rule: &TopRule<'_>,
+        limits: Limits,
+    ) -> Result<TopStats> {
+        let at = self.rehearsed_kernel(block, limits)?;
+        let pipelines = self.pair_stats.top.get_or_init(|| TopPipelines::new(&self.device));
+        let pipeline = || self.pair_stats.pipeline(&self.device, at);
+        let mut output = Output::Top(TopRun::new(pipelines, rule, block.cells.len()));
+        self.run_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits, &mut output)?;
+        match output {
+            Output::Top(run) => Ok(run.into_stats()),
+            Output::All(_) => unreachable!("what a run puts out stays what it is"),
+        }
+    }
+
+    /// The kernel for a block, which has been seen to do work of that size right.
+    fn rehearsed_kernel(&self, block: &Block<'_>, limits: Limits) -> Result<usize> {
         let at = self.kernel_for(block, limits)?;
         if block.n_pairs() > 0 {
             let work = rehearsal::Work::PairStats(at);
             self.rehearse(work, work.of_size(largest_ranks(block), [0, block.d()?]), limits)?;
         }
-        self.pair_stats_by(at, block, limits)
+        Ok(at)
     }
 
     fn kernel_for(&self, block: &Block<'_>, limits: Limits) -> Result<usize> {
@@ -127,7 +153,7 @@ impl GpuEngine {
     /// The numbers of every pair of a block by this variant.
     pub(super) fn pair_stats_by(&self, at: usize, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
         let pipeline = || self.pair_stats.pipeline(&self.device, at);
-        self.run_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits)
+        self.run_whole_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits)
     }
 
     /// [`GpuEngine::run_update_cosines`], after a rehearsal of that size.
@@ -155,7 +181,20 @@ impl GpuEngine {
         let plan = Plan::new(block, Wanted::Cosine { split }, budget(limits, UPDATE_COSINE.precision))?;
         let pipeline =
             || self.pair_stats.update_cosine.get_or_init(|| self.device.pipeline(&UPDATE_COSINE.kernel));
-        self.run_plan(block, &plan, &UPDATE_COSINE, pipeline, limits)
+        self.run_whole_plan(block, &plan, &UPDATE_COSINE, pipeline, limits)
+    }
+
+    fn run_whole_plan<'p>(
+        &self,
+        block: &Block<'_>,
+        plan: &Plan<'_>,
+        variant: &Variant,
+        pipeline: impl Fn() -> &'p Pipeline,
+        limits: Limits,
+    ) -> Result<Vec<f32>> {
+        let mut values = vec![f32::NAN; block.n_pairs() * plan.wanted.n_numbers()];
+        self.run_plan(block, plan, variant, pipeline, limits, &mut Output::All(&mut values))?;
+        Ok(values)
     }
 
     fn run_plan<'p>(
@@ -165,10 +204,10 @@ impl GpuEngine {
         variant: &Variant,
         pipeline: impl Fn() -> &'p Pipeline,
         limits: Limits,
-    ) -> Result<Vec<f32>> {
-        let mut values = vec![f32::NAN; block.n_pairs() * plan.wanted.n_numbers()];
+        output: &mut Output<'_>,
+    ) -> Result<()> {
         if plan.dispatches.is_empty() {
-            return Ok(values);
+            return Ok(());
         }
         let (device, pipeline) = (&self.device, pipeline());
         let needs = Needs::of(plan, variant, limits.max_words);
@@ -176,11 +215,11 @@ impl GpuEngine {
             Some(buffer_set) => buffer_set,
             None => BufferSet::new(device, pipeline, variant, needs)?,
         };
-        let times = buffer_set.run(device, pipeline, variant, (block, plan, needs), &mut values)?;
+        let times = buffer_set.run(device, pipeline, variant, (block, plan, needs), output)?;
         *lock(&self.pair_stats.times) += times;
         // Buffers of a run that failed are not kept: what is in them is unknown.
         lock(&self.pair_stats.idle).push(buffer_set);
-        Ok(values)
+        Ok(())
     }
 }
 

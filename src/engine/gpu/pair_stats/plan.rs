@@ -169,6 +169,30 @@ impl PairLayout {
         }
     }
 
+    /// Pairs of two runs of so many bases.
+    pub(super) fn n_pairs(&self, [n_a, n_b]: [usize; 2]) -> usize {
+        match self {
+            Self::All(_) => n_a * n_b,
+            Self::Upper(_) => n_a * n_a.saturating_sub(1) / 2,
+            Self::Listed { pairs, .. } => pairs.len(),
+        }
+    }
+
+    /// The index in the block of the pair of two bases of the runs; `None` where they are not one, and for listed pairs.
+    pub(super) fn place(
+        &self,
+        block: &Block<'_>,
+        [a, b]: [usize; 2],
+        [n_a, n_b]: [usize; 2],
+    ) -> Option<usize> {
+        let (first_a, first_b) = match self {
+            Self::All([first_a, first_b]) if a < n_a && b < n_b => (*first_a, *first_b),
+            Self::Upper(first) if a < b && b < n_b => (*first, *first),
+            _ => return None,
+        };
+        Some(index(block, first_a + a, first_b + b))
+    }
+
     /// Calls `take` with the index in the block, the bases within the runs and the index in the dispatch of every pair.
     pub(super) fn for_each(
         &self,
@@ -176,11 +200,7 @@ impl PairLayout {
         [n_a, n_b]: [usize; 2],
         mut take: impl FnMut(usize, [usize; 2], usize),
     ) {
-        let n = block.b.len();
-        let index = |a: usize, b: usize| match block.pairs {
-            Pairs::Upper => a * n - a * (a + 1) / 2 + b - a - 1,
-            Pairs::All | Pairs::List(_) => a * n + b,
-        };
+        let index = |a: usize, b: usize| index(block, a, b);
         match self {
             Self::All([first_a, first_b]) => {
                 for a in 0..n_a {
@@ -202,6 +222,15 @@ impl PairLayout {
                 pairs.iter().for_each(|pair| take(pair.index, pair.bases, pair.pair));
             }
         }
+    }
+}
+
+/// Where a pair of bases stands in a block that has no list.
+fn index(block: &Block<'_>, a: usize, b: usize) -> usize {
+    let n = block.b.len();
+    match block.pairs {
+        Pairs::Upper => a * n - a * (a + 1) / 2 + b - a - 1,
+        Pairs::All | Pairs::List(_) => a * n + b,
     }
 }
 

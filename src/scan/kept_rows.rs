@@ -1,0 +1,129 @@
+//! The rows of a block that a scan keeps, and what is counted of all.
+
+use super::blocks::BlockPairs;
+use super::cache::CachedModule;
+use super::compute::{self, DecideStarts, Made, Sides};
+use super::keep::Keep;
+use super::plan::Plan;
+use super::table::{N_CLASSES, PairRows, PairTable, class_edge};
+use super::top::{self, Tops};
+use crate::engine::{Engine, TopRule, TopStats};
+use crate::error::Result;
+use crate::measure::init_cosine::SHARED_INIT;
+use crate::measure::{self, PHI_R};
+
+/// The rows of a block to write, and counts of all its pairs.
+pub struct KeptRows {
+    /// Those that are kept.
+    pub rows: PairRows,
+    /// Of all.
+    pub counts: PairCounts,
+}
+
+/// How many pairs of a block there are, and how many of them a reader of the table is warned of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PairCounts {
+    /// All.
+    pub n_pairs: usize,
+    /// Those that share their random start.
+    pub n_shared_init: usize,
+    /// Those of different base models.
+    pub n_other_base: usize,
+    /// Those of an update that is not known.
+    pub n_unknown_updates: usize,
+}
+
+impl PairCounts {
+    fn of(rows: &PairRows) -> Self {
+        Self {
+            n_pairs: rows.a.len(),
+            n_shared_init: rows.n_set(measure::shared_init::STATISTIC.key),
+            n_other_base: rows.n_set(measure::other_base::STATISTIC.key),
+            n_unknown_updates: rows.n_unknown_updates(),
+        }
+    }
+}
+
+/// The rows of a block that the plan keeps.
+///
+/// # Errors
+/// As [`compute::rows`].
+pub fn kept_rows(
+    engine: &dyn Engine,
+    plan: &Plan,
+    table: &PairTable,
+    module: u32,
+    pairs: &BlockPairs,
+    records: [&[CachedModule]; 2],
+    decide_starts: &DecideStarts<'_>,
+) -> Result<KeptRows> {
+    match plan.options.keep {
+        // An engine makes updates of all pairs, and so their numbers come from where they are in any case.
+        Keep::Top(k) if !table.wanted.update => {
+            let sides = Sides::of(plan, module, pairs, records);
+            let none = PairRows::none(&plan.modules[module as usize].name, &table.wanted);
+            most_alike(engine, table, sides, none, decide_starts, k)
+        }
+        _ => {
+            let rows = compute::rows(engine, plan, table, module, pairs, records, decide_starts)?;
+            Ok(KeptRows { counts: PairCounts::of(&rows), rows: top::of_block(&plan.options.keep, rows) })
+        }
+    }
+}
+
+/// Those that are among the `k` most alike of either adapter: no other pair has its statistics made, and its numbers may stay
+/// where the engine made them.
+fn most_alike(
+    engine: &dyn Engine,
+    table: &PairTable,
+    sides: Sides<'_>,
+    none: PairRows,
+    decide_starts: &DecideStarts<'_>,
+    k: usize,
+) -> Result<KeptRows> {
+    let wanted = &table.wanted;
+    let Some(block) = sides.block(&wanted.cells) else {
+        let rows = PairRows { histogram: Some(vec![0; N_CLASSES]), ..none };
+        return Ok(KeptRows { rows, counts: PairCounts::default() });
+    };
+    let edges: Vec<f32> = (1..N_CLASSES).map(class_edge).collect();
+    let TopStats { places, stats, counts } = engine.top_stats(&block, &TopRule { k, edges: &edges })?;
+    let places = block.places_of(&places);
+
+    let ids = |(a, b): (usize, usize)| (sides.a[a].id as i32, sides.b[b].id as i32);
+    let candidates = || {
+        let phi = stats.pairs().map(|pair| pair.sum(PHI_R).clamp(0.0, 1.0));
+        places.iter().zip(phi).map(|(&place, phi)| (ids(place).0, ids(place).1, phi))
+    };
+    let mut tops = Tops::new(k);
+    candidates().for_each(|(a, b, phi)| tops.add(a, b, phi));
+    let is_kept = |(_, (a, b, phi)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi);
+    let kept: Vec<usize> = candidates().enumerate().filter(is_kept).map(|(at, _)| at).collect();
+
+    let places: Vec<(usize, usize)> = kept.iter().map(|&at| places[at]).collect();
+    let made = Made { stats: stats.only(&kept), cosines: vec![], cosine_fallback: None };
+    let rows = PairRows {
+        histogram: Some(counts),
+        ..sides.rows(engine, wanted, none, &places, made, decide_starts)?
+    };
+    Ok(KeptRows { rows, counts: sides.counts(decide_starts) })
+}
+
+impl Sides<'_> {
+    /// Of all pairs, without their statistics.
+    fn counts(&self, decide_starts: &DecideStarts<'_>) -> PairCounts {
+        let all: Vec<(usize, usize)> =
+            self.block(&[]).map(|block| block.places().collect()).unwrap_or_default();
+        let is_other = |&&(a, b): &&(usize, usize)| {
+            let base_models = [&self.a[a], &self.b[b]].map(|present| present.member.base_model);
+            matches!(base_models, [Some(a), Some(b)] if a != b)
+        };
+        let init_cosines = self.init_cosines(&all, decide_starts);
+        PairCounts {
+            n_pairs: all.len(),
+            n_shared_init: init_cosines.iter().filter(|&&cosine| cosine > SHARED_INIT).count(),
+            n_other_base: all.iter().filter(is_other).count(),
+            n_unknown_updates: 0,
+        }
+    }
+}
