@@ -1,5 +1,6 @@
 //! Files as the system has them: replaced whole or not at all, read by position, and recognised by size and time.
 
+mod id;
 #[cfg(feature = "scan")]
 mod npy;
 #[cfg(any(feature = "scan", feature = "gpu"))]
@@ -9,6 +10,7 @@ mod stamp;
 use std::fs::File;
 use std::io;
 
+pub use self::id::FileId;
 #[cfg(feature = "scan")]
 pub(crate) use self::npy::npy_header;
 #[cfg(feature = "cli")]

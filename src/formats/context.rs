@@ -11,6 +11,7 @@ use crate::formats::lenient::Object;
 use crate::formats::limits::{Limit, Limits};
 use crate::formats::patterns::Steps;
 use crate::formats::schemes::Claimed;
+use crate::formats::unpacking::Unpacking;
 use crate::names::FileNames;
 
 /// The configs that scalings and cuts go by.
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub(super) steps: Steps,
     /// The modules that are made so far.
     pub(super) budget: Budget<'a>,
+    /// What is read of compressed members.
+    pub(super) unpacking: Unpacking,
     /// What the names of all modules of an adapter say.
     pub(super) names: FileNames,
 }
@@ -51,7 +54,14 @@ impl<'a> Context<'a> {
         let found = || format!("{n_regexes} regular expressions in rank_pattern or alpha_pattern");
         limits.check(Limit::Regexes, n_regexes as u64, config.map_or(path, Config::path), found)?;
         let (steps, budget) = (Steps::new(limits), Budget::new(limits));
-        Ok(Self { config, components, steps, budget, names: FileNames::default() })
+        Ok(Self {
+            config,
+            components,
+            steps,
+            budget,
+            unpacking: Unpacking::default(),
+            names: FileNames::default(),
+        })
     }
 }
 

@@ -152,8 +152,8 @@ impl FileFacts<'_> {
         let Parts { a, b, e } = *parts;
         let scheme = a.scheme;
         let stack = Stack::of(scheme.layout, [a.stored, b.stored]);
-        let n = stack.as_ref().map_or(1, |stack| stack.n_experts);
-        if !self.budget.may_make(n, module.len()) {
+        let (n, name_bytes) = stack.as_ref().map_or((1, 0), |stack| (stack.n_experts, module.len()));
+        if !self.budget.may_make(n, name_bytes) {
             self.budget.check(self.path).map_err(because(UNREADABLE))?;
         }
         if let Some(stack) = stack {

@@ -11,7 +11,6 @@ use rayon::prelude::*;
 use super::folder::Folder;
 use super::plan::Plan;
 use super::side_modules::SideModules;
-use crate::Limits;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
 use crate::error::Result;
@@ -130,9 +129,7 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
 
 /// By the files themselves; `None` where one cannot be read any more.
 fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
-    let open = |id: i32| -> Option<Adapter> {
-        modules.open(&plan.adapters[id as usize].path, &Limits::default()).ok()
-    };
+    let open = |id: i32| -> Option<Adapter> { modules.open(&plan.adapters[id as usize].path).ok() };
     let (a, b) = (open(pair[0])?, open(pair[1])?);
     // Of the start, this table says what that of the pairs says.
     let shared_init = sums.has_shared_init();

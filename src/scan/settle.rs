@@ -14,7 +14,6 @@ use super::journal::records::Journal;
 use super::plan::{Extension, Plan, ScanOptions};
 use super::record::{changed, content_digest};
 use super::side_modules::SideModules;
-use crate::Limits;
 use crate::error::{Fault, Remedy, Result};
 use crate::files::FileStamp;
 use crate::text::counted;
@@ -66,7 +65,7 @@ impl Settling<'_> {
         let is_shared = self.is_share && there.as_ref().is_some_and(|plan| !is_complete(plan, folder));
         if let Some(there) = &there {
             check_options(there, &options)?;
-            check_unchanged(folder, there, &opened, self.modules, &Limits::default())?;
+            check_unchanged(folder, there, &opened, self.modules)?;
         }
         let settled = self.extended(folder, there, options, opened)?;
         let n_added = settled.extension.n_added;
@@ -150,7 +149,6 @@ fn check_unchanged(
     plan: &Plan,
     opened: &[HeaderSummary],
     modules: &SideModules,
-    limits: &Limits,
 ) -> Result<()> {
     let records = Journal::open(folder)?;
     let stamps: HashMap<&Path, FileStamp> =
@@ -160,7 +158,7 @@ fn check_unchanged(
         let Some(stamp) = stamp else { return Ok(()) };
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
-                let digest = content_digest(&modules.open(&adapter.path, limits)?, modules)?;
+                let digest = content_digest(&modules.open(&adapter.path)?, modules)?;
                 if digest == record.digest { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),

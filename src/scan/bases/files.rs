@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::{Numbers, Wanted};
 use crate::error::{Error, Result};
@@ -39,7 +38,7 @@ impl Files<'_> {
     pub(super) fn open(&self, adapter: u32, hold: bool) -> Result<OpenFile> {
         let path = &self.plan.adapters[adapter as usize].path;
         // That it opened when the plan was made and does not now is news to the user.
-        let adapter = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
+        let adapter = self.modules.open(path).map_err(|_| changed(path))?;
         let stamp = adapter.stamp();
         if hold {
             adapter.hold_open()?;
