@@ -1,5 +1,7 @@
 //! Modules of two adapters, factorised and compared: what a library user calls for more than one pair.
 
+#[cfg(feature = "scan")]
+use std::collections::HashMap;
 use std::ops::Deref;
 #[cfg(feature = "scan")]
 use std::sync::Arc;
@@ -313,11 +315,13 @@ fn evidence(
 #[cfg(feature = "scan")]
 pub(crate) fn evidence_of_files(a: &Adapter, b: &Adapter) -> Result<Evidence> {
     let (mut updates, mut init_cosines) = (vec![], vec![]);
+    // A file may have a hundred thousand.
+    let of_b: HashMap<&str, &Arc<Module>> =
+        b.modules().iter().map(|module| (module.name.as_str(), module)).collect();
     for module in a.modules() {
-        let is_other = |other: &&Arc<Module>| {
-            other.name == module.name && [other.d_in(), other.d_out()] == [module.d_in(), module.d_out()]
-        };
-        let Some(other) = b.modules().iter().find(is_other) else { continue };
+        let is_same =
+            |other: &&&Arc<Module>| [other.d_in(), other.d_out()] == [module.d_in(), module.d_out()];
+        let Some(&other) = of_b.get(module.name.as_str()).filter(is_same) else { continue };
         let pair = ModulePair { first: Arc::clone(module), second: Arc::clone(other) };
         let read = |module| Numbers::read(module, Side::A, WantedFactors::Both);
         let (first, second) = (read(&pair.first)?, read(&pair.second)?);

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use self::remedy::Remedy;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -181,6 +181,14 @@ impl Error {
     pub(crate) fn other_kind(mut self) -> Self {
         if let Self::Malformed(fault) | Self::Unsupported(fault) | Self::Limit(fault) = &mut self {
             fault.is_other_kind = true;
+        }
+        self
+    }
+
+    /// The same, naming a tensor where nothing is named yet.
+    pub(crate) fn of_tensor(mut self, name: &str) -> Self {
+        if let Self::Malformed(fault) = &mut self {
+            fault.subject.get_or_insert_with(|| format!("tensor {}", quoted(name)));
         }
         self
     }

@@ -1,5 +1,6 @@
 //! Files as the system has them: replaced whole or not at all, read by position, locked, and recognised by size and time.
 
+mod id;
 #[cfg(feature = "scan")]
 mod lock;
 #[cfg(feature = "scan")]
@@ -14,6 +15,7 @@ mod stamp;
 use std::fs::File;
 use std::io;
 
+pub use self::id::FileId;
 #[cfg(feature = "scan")]
 pub(crate) use self::lock::{Lock, hold, is_claim_of, is_free, is_refusal};
 #[cfg(feature = "scan")]

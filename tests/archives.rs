@@ -265,3 +265,89 @@ fn an_array_whose_header_is_longer_than_it_is_refused() {
     let bytes = archive(&[("m.npy", b"no array")], CompressionMethod::Stored);
     assert_eq!(complaint(bytes), "array `m`: found no magic word of numpy, expected an array of numpy");
 }
+
+/// Every number of every factor, or what is wrong.
+fn read(bytes: Vec<u8>) -> Result<Vec<u64>, Error> {
+    let adapter = Adapter::from_bytes("x", bytes)?;
+    let factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
+    let values: Vec<_> = factors.map(lorascope::Factor::read).collect::<Result<_, _>>()?;
+    Ok(values.iter().flat_map(|matrix| &matrix.values).map(|value| value.to_bits()).collect())
+}
+
+#[test]
+fn a_flipped_bit_is_seen_in_every_archive() {
+    let ones: Vec<u8> = (1..15).flat_map(|n| (n as f32).to_le_bytes()).collect();
+    let pickle = pickle(&pair_with(factor_b()));
+    let torch: [(&str, &[u8]); 3] =
+        [("x/data.pkl", &pickle), ("x/data/0", &ones[..24]), ("x/data/1", &ones[24..])];
+    let npy = |shape: &str, numbers: &[u8]| {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), numbers].concat()
+    };
+    let (a, b) = (npy("(2, 3)", &ones[..24]), npy("(4, 2)", &ones[24..]));
+    let npz: [(&str, &[u8]); 2] = [("m.lora_A.weight.npy", &a), ("m.lora_B.weight.npy", &b)];
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        for (what, members) in [("torch", &torch[..]), ("npz", &npz[..])] {
+            let bytes = archive(members, method);
+            let whole = read(bytes.clone()).unwrap();
+            let mut n_seen = 0;
+            for at in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[at / 8] ^= 1 << (at % 8);
+                match read(flipped) {
+                    // Times, versions and the like.
+                    Ok(read) => assert_eq!(read, whole, "{what} {method}: bit {at}"),
+                    Err(error) => n_seen += usize::from(error.to_string().contains("have the checksum")),
+                }
+            }
+            assert!(n_seen > 400, "{what} {method}: {n_seen}");
+        }
+    }
+}
+
+#[test]
+fn the_checksum_of_a_damaged_member_is_said() {
+    let mut bytes = valid();
+    let at = bytes.windows(4).position(|four| four == 1f32.to_le_bytes()).unwrap();
+    bytes[at] ^= 1;
+    let error = read(bytes.clone()).unwrap_err();
+    assert!(matches!(error, Error::Malformed(_)));
+    let message = error.to_string();
+    assert!(
+        message.starts_with("x: tensor `m.lora_A.weight`: found a member whose bytes have the checksum "),
+        "{message}"
+    );
+    assert!(message.ends_with(", as the archive says"), "{message}");
+    assert_eq!(error.hint().as_deref(), Some("the file was damaged: download or copy it again"));
+    // torch leaves checksums out on demand.
+    const CHECKSUM: usize = 16;
+    read(patched(bytes, "x/data/0", CHECKSUM, &[0; 4])).unwrap();
+}
+
+#[test]
+fn a_compressed_member_is_not_unpacked_for_each_of_a_hundred_tensors() {
+    let n = 1 << 18;
+    let of = |views: i64| {
+        let each = (0..views).flat_map(|at| {
+            let end = n - 64 * (at + 1);
+            [
+                (format!("m{at}.lora_A"), tensor("0", n, end, &[2, 16], &[16, 1])),
+                (format!("m{at}.lora_B"), tensor("0", n, end + 32, &[16, 2], &[2, 1])),
+            ]
+        });
+        let each: Vec<_> = each.collect();
+        let entries: Vec<(&str, Vec<u8>)> =
+            each.iter().map(|(name, view)| (name.as_str(), view.clone())).collect();
+        let (pickle, numbers) = (pickle(&dict(&entries)), 1f32.to_le_bytes().repeat(n as usize));
+        let members: [(&str, &[u8]); 2] = [("x/data.pkl", &pickle), ("x/data/0", &numbers)];
+        [CompressionMethod::Stored, CompressionMethod::Deflated].map(|method| archive(&members, method))
+    };
+    let [stored, deflated] = of(7);
+    assert_eq!(read(deflated).unwrap(), read(stored).unwrap());
+    let [stored, deflated] = of(100);
+    assert_eq!(read(stored).unwrap().len(), 100 * 64);
+    let error = read(deflated).unwrap_err();
+    assert!(matches!(error, Error::Limit(_)));
+    let expected = "x: found so many tensors in one compressed member that it is unpacked 198 times over, expected at most 16";
+    assert_eq!(error.to_string(), expected);
+}

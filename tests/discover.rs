@@ -171,6 +171,18 @@ mod unix {
     use std::os::unix::fs::symlink;
 
     #[test]
+    fn hard_links_are_one_file() {
+        let folder =
+            folder(&[("runs/a/adapter_model.safetensors", &pair()), ("runs/b.safetensors", &pair())]);
+        let at = |name: &str| folder.path().join(name);
+        fs::hard_link(at("runs/a/adapter_model.safetensors"), at("0.safetensors")).unwrap();
+        let found = search(&folder);
+        assert_eq!(runs(&folder, &found), ["runs/a", "runs/b.safetensors"]);
+        let same = format!("the same file as {}", at("runs/a").display());
+        assert_eq!(ignored(&folder, &found), [("0.safetensors".to_owned(), same)]);
+    }
+
+    #[test]
     fn links_are_followed_once_and_loops_end() {
         let folder = folder(&[("runs/a/adapter_model.safetensors", &pair()), ("blobs/0af3", &pair())]);
         let at = |name: &str| folder.path().join(name);

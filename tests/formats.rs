@@ -308,7 +308,7 @@ fn limits_are_errors_of_their_own() {
             Limits { header_bytes: 100, ..plain.clone() },
             "header: found a length of 552 bytes, expected at most 100",
         ),
-        (Limits { n_tensors: 3, ..plain.clone() }, "header: found 4 tensors, expected at most 3"),
+        (Limits { n_tensors: 3, ..plain.clone() }, "header: found 4 tensors or more, expected at most 3"),
         (
             Limits { factor_bytes: 12_287, ..plain.clone() },
             "tensor `base_model.model.encoder.layer.5.attention.self.query.lora_A.weight`: found 12288 bytes, expected \

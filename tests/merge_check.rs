@@ -385,3 +385,29 @@ fn many_pairs_are_drawn_as_a_matrix_of_adapters() {
     assert_eq!(distinct.len(), 12, "{tops:?}");
     assert!(distinct.is_sorted());
 }
+
+#[test]
+#[cfg(unix)]
+fn an_adapter_counts_once_by_all_of_its_names_and_as_often_as_one_is_repeated() {
+    let dir = folder();
+    for seed in 0..2 {
+        write(&dir.path().join(format!("x{seed}")), &[Planted::random("q", 2, 8, 8, seed)], 2.0);
+    }
+    let at = |name: &str| dir.path().join(name);
+    std::fs::hard_link(at("x0/adapter_model.safetensors"), at("hard.safetensors")).unwrap();
+    std::os::unix::fs::symlink("x0", at("soft")).unwrap();
+    let n_adapters = |command: &str, names: &[&str]| {
+        let paths: Vec<std::path::PathBuf> = names.iter().map(|name| at(name)).collect();
+        let args: Vec<&str> = paths.iter().map(|path| shown(path)).chain(["--json"]).collect();
+        let output = command::run(command, &args);
+        let json: Value = serde_json::from_str(text(&output.stdout)).expect(text(&output.stderr));
+        json["adapters"].as_array().unwrap().len()
+    };
+    for command in ["merge-check", "shared"] {
+        for other in ["x0/adapter_model.safetensors", "hard.safetensors", "soft", "./x0"] {
+            assert_eq!(n_adapters(command, &[other, "x0", "x1"]), 2, "{command} {other}");
+            assert_eq!(n_adapters(command, &["x0", "x1", other]), 2, "{command} {other}");
+        }
+        assert_eq!(n_adapters(command, &["x0", "x0", "x1"]), 3, "{command}");
+    }
+}

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crate::adapter::made::{Made, MadeUpdate, Part};
@@ -160,8 +161,8 @@ impl Axis {
     }
 
     /// Where the positions are, in numbers from the tensor's first.
-    pub(crate) fn offsets(&self) -> Vec<u64> {
-        self.range.clone().map(|at| self.offset(at)).collect()
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> + Clone {
+        self.range.clone().map(|at| self.offset(at))
     }
 
     /// The smallest and the largest offset; `None` for an axis without positions.
@@ -172,15 +173,14 @@ impl Axis {
         if let &[(_, stride)] = self.dims.as_slice() {
             return Some((self.range.start as u64 * stride, (self.range.end - 1) as u64 * stride));
         }
-        let offsets = self.offsets();
-        Some((*offsets.iter().min()?, *offsets.iter().max()?))
+        Some((self.offsets().min()?, self.offsets().max()?))
     }
 
     /// Whether each position is `stride` numbers after the one before it.
     fn is_every(&self, stride: u64) -> bool {
         match self.dims.as_slice() {
             [(_, every)] => *every == stride || self.len() <= 1,
-            _ => self.offsets().windows(2).all(|pair| pair[1] == pair[0] + stride),
+            _ => self.offsets().zip(self.offsets().skip(1)).all(|(one, next)| next == one + stride),
         }
     }
 
@@ -214,8 +214,8 @@ pub(crate) enum Source {
     File(Arc<StoredFile>),
     /// A label for messages, and the bytes.
     Memory(Arc<Path>, Arc<Cow<'static, [u8]>>),
-    /// A compressed part of one of these two.
-    Deflated(Arc<Deflated>),
+    /// A member of an archive in one of these two.
+    Member(Arc<Member>),
     /// The numbers of a quantised part of one of the first two, as F32.
     Quantised(Arc<Quantised>),
 }
@@ -226,7 +226,7 @@ impl Source {
         match self {
             Self::File(file) => &file.path,
             Self::Memory(label, _) => label,
-            Self::Deflated(part) => part.file.path(),
+            Self::Member(member) => member.file.path(),
             Self::Quantised(part) => part.file.path(),
         }
     }
@@ -236,7 +236,7 @@ impl Source {
         match (self, other) {
             (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
             (Self::Memory(_, one), Self::Memory(_, other)) => Arc::ptr_eq(one, other),
-            (Self::Deflated(one), Self::Deflated(other)) => Arc::ptr_eq(one, other),
+            (Self::Member(one), Self::Member(other)) => Arc::ptr_eq(one, other),
             (Self::Quantised(one), Self::Quantised(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
@@ -246,8 +246,16 @@ impl Source {
     pub(crate) fn whole(&self) -> &Self {
         match self {
             Self::File(..) | Self::Memory(..) => self,
-            Self::Deflated(part) => part.file.whole(),
+            Self::Member(member) => member.file.whole(),
             Self::Quantised(part) => part.file.whole(),
+        }
+    }
+
+    /// The compressed member that this is.
+    pub(crate) fn deflated(&self) -> Option<&Arc<Member>> {
+        match self {
+            Self::Member(member) if member.is_deflated => Some(member),
+            _ => None,
         }
     }
 }
@@ -263,16 +271,21 @@ pub(crate) struct StoredFile {
     pub(crate) held: OnceLock<Arc<File>>,
 }
 
-/// Bytes of a file that deflate compressed.
+/// A member of an archive, as it is or compressed by deflate.
 #[derive(Debug)]
-pub(crate) struct Deflated {
+pub(crate) struct Member {
     pub(crate) file: Source,
-    /// Where they are in the file.
+    /// Where its bytes are in the file.
     pub(crate) offset_bytes: u64,
     /// Their number in the file.
-    pub(crate) n_compressed: u64,
+    pub(crate) n_stored: u64,
     /// Their number after unpacking.
     pub(crate) n_bytes: u64,
+    pub(crate) is_deflated: bool,
+    /// The checksum of all of them; `None` if the archive has none.
+    pub(crate) crc32: Option<u32>,
+    /// Whether they were found to have it.
+    pub(crate) is_checked: AtomicBool,
 }
 
 /// A quantised tensor, whose numbers become F32 as they are read.

@@ -117,7 +117,7 @@ impl Adapter {
         self.sources.iter().map(move |source| match source.whole() {
             Source::File(file) => file.stamp,
             Source::Memory(_, bytes) => untimed(bytes.len() as u64),
-            Source::Deflated(part) => untimed(part.n_bytes),
+            Source::Member(member) => untimed(member.n_bytes),
             Source::Quantised(part) => untimed(part.n_bytes()),
         })
     }

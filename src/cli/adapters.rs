@@ -1,7 +1,7 @@
 //! The adapters of a command that takes any number of them: found, opened, and what to be careful of with all of them.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, open_options};
 use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
+use crate::files::FileId;
 use crate::formats::{is_adapter_folder, search};
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
@@ -25,23 +26,56 @@ pub(super) struct Adapters {
     pub(super) outcome: Outcome,
 }
 
+/// An adapter, and whether its path was named as it is.
+struct Opened {
+    adapter: Adapter,
+    is_named: bool,
+}
+
+/// Leaves one of several names of the same files, a folder, which may have a config, before a file in it. A path that is named
+/// twice in the same words is meant twice.
+fn each_once(opened: Vec<Opened>, console: &Console) -> Vec<Adapter> {
+    let mut kept: HashMap<Vec<FileId>, PathBuf> = HashMap::new();
+    for Opened { adapter, .. } in &opened {
+        let Some(ids) = adapter.file_ids() else { continue };
+        let path = adapter.path();
+        let first = kept.entry(ids).or_insert_with(|| path.to_owned());
+        if path.is_dir() && !first.is_dir() {
+            path.clone_into(first);
+        }
+    }
+    let mut seen: HashSet<PathBuf> = HashSet::new();
+    let mut is_kept = |Opened { adapter, is_named }: &Opened| {
+        let path = adapter.path();
+        match adapter.file_ids().and_then(|ids| kept.get(&ids)).filter(|first| *first != path) {
+            None => seen.insert(path.to_owned()) || *is_named,
+            Some(first) => {
+                if *is_named {
+                    console.note(
+                        "left out",
+                        format!("{}: the same file as {}", path.display(), first.display()),
+                    );
+                }
+                false
+            }
+        }
+    };
+    opened.into_iter().filter(|one| is_kept(one)).map(|one| one.adapter).collect()
+}
+
 impl Adapters {
     /// Opens checkpoints. A path that is not one is searched if it is a folder, and expanded if it is a glob; what is found so
     /// counts once.
     pub(super) fn open(named: &[PathBuf], selection: &SelectionArgs, console: &Console) -> Result<Self> {
         let options = open_options(selection.adapter_name.as_deref());
-        let mut opened = Self { all: vec![], outcome: Outcome::Done };
-        let mut places: HashSet<PathBuf> = HashSet::new();
-        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let (mut all, mut outcome) = (vec![], Outcome::Done);
+        let mut add = |adapter, is_named| all.push(Opened { adapter, is_named });
         for name in named {
             for path in expand(name)? {
                 if !path.is_dir() || is_adapter_folder(&path) {
                     match options.open(&path) {
                         Ok(adapter) => {
-                            // A path that is named twice is meant twice.
-                            if places.insert(place(&path)) || path == *name {
-                                opened.all.push(adapter);
-                            }
+                            add(adapter, path == *name);
                             continue;
                         }
                         Err(error) if !path.is_dir() => return Err(error.into()),
@@ -51,28 +85,25 @@ impl Adapters {
                 let (found, adapters) = search(&path, &options, std::convert::identity)?;
                 if found.checkpoints.is_empty() && found.bad.is_empty() {
                     // Opened as one, it says what it holds.
-                    opened.all.push(options.open(&path)?);
+                    add(options.open(&path)?, true);
                 }
                 for (path, what) in &found.ignored {
                     console.detail("ignored", format!("{}: {what}", path.display()));
                 }
                 for (_, error) in &found.bad {
                     console.library_error(error);
-                    opened.outcome = Outcome::Skipped;
+                    outcome = Outcome::Skipped;
                 }
                 for (path, adapters) in found.checkpoints.iter().zip(adapters) {
-                    if !places.insert(place(path)) {
-                        continue;
-                    }
                     match <[Adapter; 1]>::try_from(adapters) {
-                        Ok([adapter]) => opened.all.push(adapter),
+                        Ok([adapter]) => add(adapter, false),
                         // Opened as one, a file of several says so.
-                        Err(_) => opened.all.push(options.open(path)?),
+                        Err(_) => add(options.open(path)?, false),
                     }
                 }
             }
         }
-        Ok(opened)
+        Ok(Self { all: each_once(all, console), outcome })
     }
 
     /// Says which modules are left out, since not all adapters have them.

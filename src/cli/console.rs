@@ -7,6 +7,7 @@ use anstream::stderr;
 use anstyle::{AnsiColor, Style};
 use clap::{Args as ArgGroup, value_parser};
 
+use super::limits::LimitArg;
 use super::remedies;
 use crate::engine::{EngineInfo, EngineWarning};
 use crate::error::{Error, Remedy};
@@ -22,6 +23,12 @@ pub(super) struct CommonArgs {
     /// CPU threads [default: the cores that this process may use]
     #[arg(long, global = true, value_name = "N", display_order = 100, value_parser = value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
+    /// Let files ask for more than by default, such as --limit modules=500000
+    ///
+    /// Files of a few bytes can claim any size, so what they may ask for has limits. The error for a file that asks for more names
+    /// the limit. Sizes in bytes take K, M and G.
+    #[arg(long = "limit", global = true, value_name = "NAME=N", display_order = 100, hide_short_help = true)]
+    pub(super) limits: Vec<LimitArg>,
 }
 
 /// Prints to stderr, in colour where that is a terminal and NO_COLOR is not set.

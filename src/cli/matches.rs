@@ -1,14 +1,13 @@
 //! What `--match` names: a rule, or a file of pairs.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context;
 
+use super::limits::limits;
 use crate::{Fault, Matching};
-
-/// Lines of a file of pairs: a model has thousands of modules.
-const MAX_PAIRS: usize = 1_000_000;
 
 /// How modules are matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,9 @@ impl MatchArg {
         let mut builder = csv::ReaderBuilder::new();
         let builder = builder.has_headers(false).flexible(true).comment(Some(b'#')).trim(csv::Trim::All);
         let mut pairs = vec![];
-        for record in builder.from_path(path).with_context(shown)?.records() {
+        let file = File::open(path).with_context(shown)?;
+        let text = limits().read_text(path, file)?;
+        for record in builder.from_reader(&text[..]).records() {
             let record = record.with_context(shown)?;
             let mut fields = record.iter();
             let (Some(first), Some(second), None) = (fields.next(), fields.next(), fields.next()) else {
@@ -53,10 +54,6 @@ impl MatchArg {
                 return Err(fault.at(path).of(format!("line {line}")).invalid().into());
             };
             pairs.push([first.to_owned(), second.to_owned()]);
-            if pairs.len() > MAX_PAIRS {
-                let fault = Fault::new(format!("over {MAX_PAIRS} lines"), "a line for each module");
-                return Err(fault.at(path).limit().into());
-            }
         }
         Ok(Matching::Pairs(pairs))
     }

@@ -12,6 +12,7 @@ mod grammar;
 mod inspect;
 mod job;
 mod left_out;
+mod limits;
 mod matches;
 mod merge_check;
 mod meta;
@@ -80,6 +81,7 @@ enum Outcome {
 }
 
 fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
+    limits::set(&args.common.limits);
     if let Some(threads) = args.common.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())

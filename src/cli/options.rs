@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{Args as ArgGroup, ValueEnum};
 
+use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
@@ -68,9 +69,10 @@ impl SelectionArgs {
 
 /// Options that choose the adapter of this name.
 pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
+    let options = OpenOptions::new().limits(limits().clone());
     match adapter_name {
-        Some(name) => OpenOptions::new().adapter_name(name),
-        None => OpenOptions::new(),
+        Some(name) => options.adapter_name(name),
+        None => options,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::formats::limits::{Limit, Limits};
 use crate::formats::llama_cpp::LlamaCpp;
 use crate::formats::patterns::Steps;
 use crate::formats::schemes::Claimed;
+use crate::formats::unpacking::Unpacking;
 use crate::names::FileNames;
 
 /// The configs that scalings and cuts go by.
@@ -26,6 +27,8 @@ pub(super) struct Context<'a> {
     pub(super) steps: Steps,
     /// The modules that are made so far.
     pub(super) budget: Budget<'a>,
+    /// What is read of compressed members.
+    pub(super) unpacking: Unpacking,
     /// What the names of all modules of an adapter say.
     pub(super) names: FileNames,
 }
@@ -55,7 +58,15 @@ impl<'a> Context<'a> {
         limits.check(Limit::Regexes, n_regexes as u64, config.map_or(path, Config::path), found)?;
         let (steps, budget) = (Steps::new(limits), Budget::new(limits));
         let llama_cpp = LlamaCpp::of(metadata);
-        Ok(Self { config, components, llama_cpp, steps, budget, names: FileNames::default() })
+        Ok(Self {
+            config,
+            components,
+            llama_cpp,
+            steps,
+            budget,
+            unpacking: Unpacking::default(),
+            names: FileNames::default(),
+        })
     }
 }
 

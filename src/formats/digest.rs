@@ -13,7 +13,7 @@ use crate::adapter::Adapter;
 use crate::adapter::Source;
 use crate::error::Result;
 #[cfg(feature = "scan")]
-use crate::files::FileStamp;
+use crate::files::{FileId, FileStamp};
 
 /// Bytes that are read at once, at most: they are still in the second cache when they are digested.
 const CHUNK_BYTES: usize = 1 << 17;
@@ -46,10 +46,14 @@ impl Adapter {
     /// binary, are not the same.
     #[cfg(feature = "scan")]
     pub(crate) fn has_files_of(&self, other: &Self) -> bool {
-        let places = |adapter: &Self| -> Option<Vec<_>> {
-            adapter.model_files().map(|file| std::fs::canonicalize(file).ok()).collect()
-        };
-        places(self).is_some_and(|own| !own.is_empty() && places(other) == Some(own))
+        self.file_ids().is_some_and(|own| other.file_ids() == Some(own))
+    }
+
+    /// Which files hold the tensors; `None` where there are none, or they are gone.
+    #[cfg(feature = "scan")]
+    pub(crate) fn file_ids(&self) -> Option<Vec<FileId>> {
+        let ids: Vec<FileId> = self.model_files().map(FileId::of).collect::<Option<_>>()?;
+        (!ids.is_empty()).then_some(ids)
     }
 
     /// The stamp of the files as they are now.

@@ -1,6 +1,6 @@
 //! Searches a folder for adapters, which are recognised by content.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Result};
+use crate::files::FileId;
 use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG, MODELS, Own};
 use crate::formats::limits::Limits;
@@ -31,7 +32,7 @@ pub struct Discovered {
 }
 
 /// Finds every adapter at and under `path`, within these limits. Reads only headers. Links are followed, and a file counts
-/// once even if several links lead to it.
+/// once even if several links of either kind lead to it.
 ///
 /// A folder with an `adapter_model.safetensors` or `.bin`, MLX's `adapters.safetensors`, the shards of one of these, or
 /// diffusers' `pytorch_lora_weights` as its only safetensors file is one adapter, and so is every other file that opens as
@@ -119,6 +120,7 @@ struct Candidate {
     file: PathBuf,
     /// The file's path with all links resolved, if the system can.
     real: Option<PathBuf>,
+    id: Option<FileId>,
 }
 
 enum Kind<T> {
@@ -168,19 +170,22 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
     let mut candidates: Vec<Candidate> =
         files.chunk_by(|a, b| a.parent() == b.parent()).flat_map(in_folder).collect();
-    candidates.par_iter_mut().for_each(|candidate| candidate.real = candidate.file.canonicalize().ok());
+    candidates.par_iter_mut().for_each(|candidate| {
+        candidate.real = candidate.file.canonicalize().ok();
+        candidate.id = FileId::of(&candidate.file);
+    });
     // An adapter's folder takes precedence over a bare file, and a file over a link to it.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let mut taken: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    candidates.sort_by_cached_key(|Candidate { path, file, real }| {
+    let mut taken: HashMap<FileId, PathBuf> = HashMap::new();
+    candidates.sort_by_cached_key(|Candidate { path, file, real, .. }| {
         let in_place = file.strip_prefix(root).map(|inner| real_root.join(inner)).ok();
         (path == file, real.is_none() || *real != in_place)
     });
     candidates.retain(|candidate| {
-        let Some(real) = &candidate.real else { return true };
-        match taken.get(real) {
+        let Some(id) = &candidate.id else { return true };
+        match taken.get(id) {
             None => {
-                taken.insert(real.clone(), candidate.path.clone());
+                taken.insert(id.clone(), candidate.path.clone());
                 true
             }
             Some(first) => {
@@ -218,7 +223,7 @@ fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
         if !is_left_out {
             let folder = file.parent().unwrap_or(Path::new(""));
             let path = if is_own { folder } else { file };
-            candidates.push(Candidate { path: path.to_owned(), file: file.clone(), real: None });
+            candidates.push(Candidate { path: path.to_owned(), file: file.clone(), real: None, id: None });
         }
     }
     candidates

@@ -45,7 +45,12 @@ struct ByteRange<'a> {
 
 /// Adds what a factor and its scales are, and the bytes that they are read from: all bytes of a compressed part.
 fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut Vec<ByteRange<'a>>) {
-    let Factor { name, rows, cols, dtype, source, offset_bytes: offset, row_axis, col_axis, made } = factor;
+    let Factor { name, rows, cols, dtype, source, offset_bytes, row_axis, col_axis, made } = factor;
+    // In the file, where that is a place in it.
+    let offset = match source {
+        Source::Member(member) if !member.is_deflated => member.offset_bytes + offset_bytes,
+        _ => *offset_bytes,
+    };
     let axes = format!("{} {}", row_axis.facts(), col_axis.facts());
     // Writing to a String cannot fail.
     let _ = writeln!(facts, "{role}\0{name}\0{rows} {cols} {dtype} {offset} {axes}");
@@ -56,13 +61,15 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut
     }
     let size = dtype.size_bytes() as u64;
     let (start, end) = match (source, factor.span()) {
-        (Source::Deflated(part), _) => (part.offset_bytes, part.offset_bytes + part.n_compressed),
+        (Source::Member(member), _) if member.is_deflated => {
+            (member.offset_bytes, member.offset_bytes + member.n_stored)
+        }
         (Source::Quantised(part), Some(span)) => {
             let stored = part.stored(offset + span.start() * size..offset + (span.end() + 1) * size);
             (stored.start, stored.end)
         }
         (_, Some(span)) => (offset + span.start() * size, offset + (span.end() + 1) * size),
-        (_, None) => (*offset, *offset),
+        (_, None) => (offset, offset),
     };
     ranges.push(ByteRange { file: source.whole(), start, end });
     for (role, scale) in [("row scale", &row_axis.scale), ("column scale", &col_axis.scale)] {

@@ -78,7 +78,7 @@ pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
         Ok(metadata) if metadata.is_dir() => {
             let names = names(path)?;
             let Some(own) = own(&names) else { return Ok(None) };
-            let config = Some(path.join(CONFIG)).filter(|config| config.exists());
+            let config = Some(path.join(CONFIG)).filter(|config| is_named(config));
             let model = match own {
                 Own::File(name) => Model::File(path.join(name)),
                 Own::Shards(whole) => Model::Shards(Shards::of_folder(path, &whole, &names, limits)?),
@@ -111,7 +111,12 @@ fn part_of(file: &Path) -> Option<String> {
 /// scale, and the rank that the layout is checked against.
 fn mlx_config(model: &Path) -> Option<PathBuf> {
     let is_mlx = model.file_name()?.to_str()?.ends_with(MLX_MODEL);
-    Some(model.with_file_name(CONFIG)).filter(|config| is_mlx && config.exists())
+    Some(model.with_file_name(CONFIG)).filter(|config| is_mlx && is_named(config))
+}
+
+/// Whether something has this name, be it a link that leads nowhere: a config that cannot be read is not one that is not there.
+fn is_named(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// The names of all that is in a folder, in natural order.

@@ -1,6 +1,8 @@
 //! How much a file may ask for, because a header of a few bytes can name any size.
 
 use std::fmt;
+#[cfg(feature = "scan")]
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -44,6 +46,12 @@ pub struct Limits {
     /// Modules of all adapters of a file, of which a tensor may hold thousands (experts, groups of a fused weight). Each takes
     /// about a kilobyte; 131,072.
     pub n_modules: usize,
+    /// How many times over a compressed member of an archive may have to be unpacked for all that is cut from it; 16.
+    pub n_unpackings: usize,
+    /// Bytes of a text file that a user names: a list of checkpoints, of modules that are the same, of labels; 64 MiB.
+    pub text_bytes: u64,
+    /// Lines of such a file; 1,000,000.
+    pub n_lines: usize,
 }
 
 impl Default for Limits {
@@ -59,6 +67,9 @@ impl Default for Limits {
             regex_steps: 1 << 28,
             n_adapters: 1024,
             n_modules: 1 << 17,
+            n_unpackings: 16,
+            text_bytes: 64 << 20,
+            n_lines: 1_000_000,
         }
     }
 }
@@ -87,11 +98,17 @@ pub enum Limit {
     Adapters,
     /// [`Limits::n_modules`].
     Modules,
+    /// [`Limits::n_unpackings`].
+    Unpackings,
+    /// [`Limits::text_bytes`].
+    TextBytes,
+    /// [`Limits::n_lines`].
+    Lines,
 }
 
 impl Limit {
     /// Every limit.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::HeaderBytes,
         Self::NameBytes,
         Self::Tensors,
@@ -102,6 +119,9 @@ impl Limit {
         Self::RegexSteps,
         Self::Adapters,
         Self::Modules,
+        Self::Unpackings,
+        Self::TextBytes,
+        Self::Lines,
     ];
 
     /// Its name, such as `factor-bytes`.
@@ -117,6 +137,9 @@ impl Limit {
             Self::RegexSteps => "regex-steps",
             Self::Adapters => "adapters",
             Self::Modules => "modules",
+            Self::Unpackings => "unpackings",
+            Self::TextBytes => "text-bytes",
+            Self::Lines => "lines",
         }
     }
 
@@ -158,6 +181,9 @@ impl Limits {
             Limit::RegexSteps => self.regex_steps,
             Limit::Adapters => self.n_adapters as u64,
             Limit::Modules => self.n_modules as u64,
+            Limit::Unpackings => self.n_unpackings as u64,
+            Limit::TextBytes => self.text_bytes,
+            Limit::Lines => self.n_lines as u64,
         }
     }
 
@@ -175,6 +201,9 @@ impl Limits {
             Limit::RegexSteps => self.regex_steps = most,
             Limit::Adapters => self.n_adapters = count,
             Limit::Modules => self.n_modules = count,
+            Limit::Unpackings => self.n_unpackings = count,
+            Limit::TextBytes => self.text_bytes = most,
+            Limit::Lines => self.n_lines = count,
         }
     }
 
@@ -182,6 +211,22 @@ impl Limits {
     pub(super) fn over(&self, limit: Limit, found: impl Into<String>) -> Fault {
         let expected = format!("at most {}", self.get(limit));
         Fault::new(found, expected).remedy(Remedy::RaiseLimit { name: limit.name() })
+    }
+
+    /// All of a text that a user names, at most as many bytes and lines as the limits allow. The lines are counted before any is
+    /// taken apart.
+    ///
+    /// # Errors
+    /// `Io` when the system refuses to read, `Limit` for more.
+    #[cfg(feature = "scan")]
+    pub(crate) fn read_text(&self, path: &Path, from: impl Read) -> Result<Vec<u8>> {
+        let mut bytes = vec![];
+        let more = self.text_bytes.saturating_add(1);
+        from.take(more).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
+        self.check(Limit::TextBytes, bytes.len() as u64, path, || "more bytes".to_owned())?;
+        let n_lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.check(Limit::Lines, n_lines, path, || format!("{n_lines} lines"))?;
+        Ok(bytes)
     }
 
     /// Fails for more than a limit allows, as `found` says it.
@@ -219,5 +264,18 @@ mod tests {
             error.starts_with("limit: found `no`, expected one of header-bytes, name-bytes, "),
             "{error}"
         );
+    }
+
+    #[test]
+    #[cfg(feature = "scan")]
+    fn a_text_of_too_many_bytes_or_lines_is_not_read_on() {
+        let limits = Limits { text_bytes: 10, n_lines: 2, ..Limits::default() };
+        let read = |text: &[u8]| limits.read_text(Path::new("x"), text).map_err(|error| error.to_string());
+        assert_eq!(read(b"a\nb\n123456"), Err("x: found more bytes, expected at most 10".to_owned()));
+        assert_eq!(read(b"a\nb\n\n"), Err("x: found 3 lines, expected at most 2".to_owned()));
+        assert_eq!(read(b"a\nb\nc12").unwrap(), b"a\nb\nc12");
+        // One line without an end.
+        let endless = limits.read_text(Path::new("x"), std::io::repeat(b'x')).unwrap_err();
+        assert_eq!(endless.to_string(), "x: found more bytes, expected at most 10");
     }
 }

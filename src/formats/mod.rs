@@ -33,6 +33,7 @@ mod stored_file;
 mod targets;
 mod tensor;
 mod training;
+mod unpacking;
 mod unread;
 
 use std::borrow::Cow;

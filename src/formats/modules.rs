@@ -135,6 +135,8 @@ fn adapter(
         context.budget.check(path)?;
         context.steps.check(path, limits)?;
     }
+    read.modules.iter().for_each(|module| context.unpacking.add(module));
+    context.unpacking.check(path, limits)?;
     read.unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
     keep_originals(&mut read.modules);
     read.modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));

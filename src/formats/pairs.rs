@@ -57,7 +57,7 @@ pub(super) fn pairs(
         let made = update.and_then(|update| match update {
             Update::Factors(parts) => file.pairs(module, &parts),
             Update::OfOtherForm(scheme, pair) => {
-                file.count(1, module)?;
+                file.count(1, 0)?;
                 read.unread.extend(other_forms::unread(&pair));
                 Ok(vec![(scheme, *pair)])
             }
@@ -179,8 +179,8 @@ impl FileFacts<'_> {
         let Parts { a, b, e } = *parts;
         let scheme = a.scheme;
         let stack = Stack::of(scheme.layout, [a.stored, b.stored]);
-        let n = stack.as_ref().map_or(1, |stack| stack.n_experts);
-        self.count(n, module)?;
+        let (n, name_bytes) = stack.as_ref().map_or((1, 0), |stack| (stack.n_experts, module.len()));
+        self.count(n, name_bytes)?;
         if let Some(stack) = stack {
             let expert = |expert| Ok((scheme, self.expert(module, [a, b], &stack, expert)?));
             return (0..stack.n_experts).map(expert).collect::<Result<_>>().map_err(because(UNREADABLE));
@@ -193,9 +193,9 @@ impl FileFacts<'_> {
     ///
     /// # Errors
     /// `Limit` for too many.
-    fn count(&self, n: u64, module: &str) -> Result<(), NotRead> {
+    fn count(&self, n: u64, name_bytes: usize) -> Result<(), NotRead> {
         let budget = &self.context.budget;
-        if budget.may_make(n, module.len()) {
+        if budget.may_make(n, name_bytes) {
             Ok(())
         } else {
             budget.check(self.path).map_err(because(UNREADABLE))

@@ -247,6 +247,7 @@ impl<'a> Scalars<'a> {
                 return Err(fault(found, "a floating-point number, I64 or I32").unsupported());
             }
         };
+        reader.check()?;
         reader.read_at(tensor.offset_bytes, &mut bytes[..n_bytes])?;
         let number = match dtype {
             Some(dtype) => dtype::number(&bytes[..n_bytes], dtype),

@@ -9,6 +9,7 @@ use super::keep::Keep;
 use super::plan::PairChoice;
 use super::shard::ShardChoice;
 use super::stop::NEVER;
+use crate::Limits;
 use crate::adapter::Side;
 use crate::engine::{EngineChoice, Precision};
 use crate::select::Layers;
@@ -49,6 +50,7 @@ pub struct Scan<'a> {
     pub(super) n_shards: Option<usize>,
     pub(super) engine: EngineOptions,
     pub(super) memory_bytes: Option<u64>,
+    pub(super) limits: Limits,
     pub(super) cache: CacheChoice,
     pub(super) cache_limit_bytes: Option<u64>,
     pub(super) strict: bool,
@@ -90,6 +92,7 @@ impl<'a> Scan<'a> {
             n_shards: None,
             engine: EngineOptions::default(),
             memory_bytes: None,
+            limits: Limits::default(),
             cache: CacheChoice::OfUser,
             cache_limit_bytes: None,
             strict: false,
@@ -186,6 +189,11 @@ impl<'a> Scan<'a> {
     /// Memory for the blocks in flight: by default half of what is free.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Self { memory_bytes: Some(memory_bytes), ..self }
+    }
+
+    /// What the checkpoints may ask for.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Where bases are kept for the next scan: by default the user's own cache folder.

@@ -24,7 +24,6 @@ use super::survey::Survey;
 use super::table::{
     AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
 };
-use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
@@ -178,7 +177,7 @@ impl FinishedScan {
     pub(crate) fn check_unchanged(&self, adapter: u32, opened: &Adapter) -> Result<()> {
         let planned = &self.plan.adapters[adapter as usize];
         let modules = self.plan.options.side_modules()?;
-        let now = modules.open(&planned.path, &Limits::default())?;
+        let now = modules.open(&planned.path)?;
         let header = HeaderSummary::of(now.clone(), &modules)?;
         let is_same = now.stamp() == opened.stamp()
             && header.fingerprint == planned.fingerprint

@@ -8,7 +8,7 @@ use super::digest::Fingerprint;
 use super::side_modules::SideModules;
 use crate::adapter::{Adapter, unread};
 use crate::error::{Fault, Result};
-use crate::files::FileStamp;
+use crate::files::{FileId, FileStamp};
 use crate::sync::lock;
 
 /// A checkpoint by its header.
@@ -28,6 +28,8 @@ pub struct HeaderSummary {
     pub unread: Option<String>,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
+    /// Which files hold the tensors, however they are named; none where the system does not know.
+    pub files: Box<[FileId]>,
     /// Of names, shapes and types of these modules' factors and the file's size.
     pub fingerprint: Fingerprint,
 }
@@ -93,6 +95,7 @@ impl HeaderSummary {
             modules: modules.into(),
             unread: unread::summary(adapter.unread_parts()),
             n_bytes,
+            files: adapter.file_ids().unwrap_or_default().into(),
             stamp,
             fingerprint: hash.finalize().into(),
         })

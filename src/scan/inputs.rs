@@ -1,6 +1,7 @@
 //! From what the user named to the checkpoints of a scan: paths, globs, folders and lists.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -14,9 +15,9 @@ use super::near;
 use super::plan::{PairChoice, Plan, PlannedAdapter};
 use super::side_modules::SideModules;
 use super::stop::{self, NEVER};
-use crate::Limits;
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
+use crate::files::FileId;
 use crate::formats::{Discovered, OpenOptions, search};
 use crate::names::natural_cmp;
 use crate::text::{quoted, some_of};
@@ -60,7 +61,7 @@ impl NamedInputs {
         stop: &AtomicBool,
         emit: impl Fn(&Event),
     ) -> Result<Self> {
-        let finder = Finder::new(modules, Limits::default()).stopped_by(stop);
+        let finder = Finder::new(modules).stopped_by(stop);
         let find = |named: &[PathBuf]| match plan {
             Some(plan) => finder.find_any(&still_there(named, plan)),
             None => finder.find(named),
@@ -90,6 +91,13 @@ impl NamedInputs {
                 skipped.push(input);
             }
         }
+        if found.runs.is_empty() && plan.is_none() {
+            let fact = match skipped.len() {
+                1 => "the only checkpoint cannot be read".to_owned(),
+                n => format!("none of {n} checkpoints can be read"),
+            };
+            return Err(Fault::stating(fact).of("scan").invalid());
+        }
         Ok(Self { opened: found.runs, pairs, skipped, n_ignored })
     }
 }
@@ -108,7 +116,7 @@ fn of_references(
         let places = named(found.runs.iter().map(|run| run.path.as_path()), &reference.to_string_lossy());
         match places {
             Ok(places) if !places.is_empty() => {
-                chosen.extend(places.into_iter().map(|place| canonical_path(&found.runs[place].path)));
+                chosen.extend(places.into_iter().map(|place| place_of(&found.runs[place])));
             }
             _ => others.push(reference.clone()),
         }
@@ -116,10 +124,10 @@ fn of_references(
     if !others.is_empty() {
         let of_others = find(&others)?;
         // A reference that is also an input may have been named in another way.
-        chosen.extend(of_others.runs.iter().map(|run| canonical_path(&run.path)));
+        chosen.extend(of_others.runs.iter().map(place_of));
         found.join(of_others);
     }
-    let is_chosen = |run: &&HeaderSummary| chosen.contains(&canonical_path(&run.path));
+    let is_chosen = |run: &&HeaderSummary| chosen.contains(&place_of(run));
     Ok(found.runs.iter().filter(is_chosen).map(|run| run.path.clone()).collect())
 }
 
@@ -133,9 +141,13 @@ pub struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     /// Nothing is read yet.
-    pub fn new(modules: &'a SideModules, limits: Limits) -> Self {
-        let options = OpenOptions::new().limits(limits);
-        Self { modules, options, lists: ModuleLists::default(), stop: &NEVER }
+    pub fn new(modules: &'a SideModules) -> Self {
+        Self {
+            modules,
+            options: OpenOptions::new().limits(modules.limits.clone()),
+            lists: ModuleLists::default(),
+            stop: &NEVER,
+        }
     }
 
     /// Ends early when this is set.
@@ -235,8 +247,28 @@ impl Inputs {
     fn sort(&mut self) {
         self.runs.sort_by(|a, b| by_path(&a.path, &b.path));
         self.bad.sort_by(|a, b| by_path(&a.0, &b.0));
-        each_once(&mut self.runs, |run| &run.path);
+        self.each_run_once();
         each_once(&mut self.bad, |(path, _)| path);
+    }
+
+    /// Of several names for the same files the first counts, and a folder, which may have a config, before a file in it.
+    fn each_run_once(&mut self) {
+        let mut firsts: HashMap<Place, (bool, PathBuf)> = HashMap::new();
+        for run in &self.runs {
+            let is_folder = run.path.is_dir();
+            match firsts.entry(place_of(run)) {
+                Entry::Vacant(entry) => _ = entry.insert((is_folder, run.path.clone())),
+                Entry::Occupied(mut entry) if is_folder && !entry.get().0 => {
+                    entry.insert((true, run.path.clone()));
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+        let mut kept = HashSet::new();
+        self.runs.retain(|run| {
+            let place = place_of(run);
+            firsts.get(&place).is_some_and(|(_, path)| *path == run.path) && kept.insert(place)
+        });
     }
 }
 
@@ -256,6 +288,20 @@ fn still_there(named: &[PathBuf], plan: &Plan) -> Vec<PathBuf> {
         expand(path).is_ok() || !plan.adapters.iter().any(is_known)
     };
     named.iter().filter(|path| is_there(path)).cloned().collect()
+}
+
+/// What tells checkpoints apart: their files, or the path if the system does not know those.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Files(Box<[FileId]>),
+    Path(PathBuf),
+}
+
+fn place_of(run: &HeaderSummary) -> Place {
+    match run.files.is_empty() {
+        true => Place::Path(canonical_path(&run.path)),
+        false => Place::Files(run.files.clone()),
+    }
 }
 
 /// Where a path leads to, however it is named; the path itself if the system does not know.

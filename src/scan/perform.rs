@@ -105,7 +105,7 @@ impl Scan<'_> {
 
     /// What is read of each checkpoint.
     pub(super) fn side_modules(&self) -> Result<SideModules> {
-        self.options(PairChoice::All).side_modules()
+        Ok(self.options(PairChoice::All).side_modules()?.within(self.limits.clone()))
     }
 
     /// How the plan is settled.

@@ -16,7 +16,6 @@ use super::plan::Plan;
 use super::side_modules::SideModules;
 use super::stop;
 use super::survey::Survey;
-use crate::Limits;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
 use crate::error::Result;
@@ -152,7 +151,7 @@ impl Inputs<'_> {
     fn read_again(&self, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
         let open = |id: i32| -> Option<Adapter> {
             let path = &self.plan.adapters[id as usize].path;
-            let adapter = self.modules.open(path, &Limits::default()).ok()?;
+            let adapter = self.modules.open(path).ok()?;
             let record = self.records.get(id as u32)?;
             record.is_of(&adapter, self.modules).ok()?.then_some(adapter)
         };

@@ -14,7 +14,6 @@ use super::side_modules::SideModules;
 use super::stop;
 use super::survey::Survey;
 use super::table::stored_digests;
-use crate::Limits;
 use crate::error::Result;
 
 /// The adapters that blocks were made of, and of which nothing is known.
@@ -55,7 +54,7 @@ pub(super) fn records(
     lost.par_iter().filter(|&&adapter| !plan.is_forgotten(adapter)).try_for_each(|&adapter| {
         stop::check(stop)?;
         let path = &plan.adapters[adapter as usize].path;
-        let opened = modules.open(path, &Limits::default())?;
+        let opened = modules.open(path)?;
         let digest = content_digest(&opened, modules)?;
         if before.get(&(adapter as i32)).is_some_and(|before| *before != digest) {
             return Err(changed(path));

@@ -18,7 +18,6 @@ use super::record::changed;
 use super::side_modules::SideModules;
 use super::stop;
 use super::survey::Survey;
-use crate::Limits;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileStamp;
 use crate::text::counted;
@@ -206,7 +205,7 @@ fn check_unchanged(
         match records.get(number) {
             Some(record) if record.stamp != *stamp => {
                 stop::check(stop)?;
-                let opened = modules.open(&adapter.path, &Limits::default())?;
+                let opened = modules.open(&adapter.path)?;
                 if record.is_of(&opened, modules)? { Ok(()) } else { Err(changed(&adapter.path)) }
             }
             _ => Ok(()),

@@ -19,6 +19,8 @@ pub struct SideModules {
     pub side: Side,
     /// Whether the updates themselves are compared too.
     pub update: bool,
+    /// What the checkpoints may ask for.
+    pub limits: Limits,
     narrowing: Narrowing,
     /// Of each thing that narrows, whether a module of any checkpoint fits it.
     are_there: Arc<[AtomicBool]>,
@@ -31,7 +33,7 @@ impl SideModules {
     /// The modules that are left by what narrows them.
     pub(crate) fn new(side: Side, narrowing: Narrowing) -> Self {
         let are_there = narrowing.named().iter().map(|_| AtomicBool::new(false)).collect();
-        Self { side, update: false, narrowing, are_there }
+        Self { side, update: false, limits: Limits::default(), narrowing, are_there }
     }
 
     /// Compares the updates too.
@@ -39,12 +41,17 @@ impl SideModules {
         Self { update, ..self }
     }
 
+    /// Within other limits.
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// Opens a checkpoint's header, with only the modules that are compared.
     ///
     /// # Errors
     /// As [`Adapter::open_with`].
-    pub fn open(&self, path: &Path, limits: &Limits) -> Result<Adapter> {
-        Ok(self.of(Adapter::open_with(path, limits)?))
+    pub fn open(&self, path: &Path) -> Result<Adapter> {
+        Ok(self.of(Adapter::open_with(path, &self.limits)?))
     }
 
     /// The adapter with only the modules that are compared.
@@ -65,7 +72,8 @@ impl SideModules {
             named.iter().zip(&*self.are_there).filter(|(_, is_there)| !is_there.load(Ordering::Relaxed));
         let Some((missing, _)) = missing.next() else { return Ok(()) };
         let before = self.narrowing.before(missing);
-        let opened = checkpoints.iter().take(N_ASKED).filter_map(|path| Adapter::open(path).ok());
+        let opened =
+            checkpoints.iter().take(N_ASKED).filter_map(|path| Adapter::open_with(path, &self.limits).ok());
         let mut names: Vec<String> = vec![];
         for mut adapter in opened {
             before.keep(&mut adapter.modules);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use lorascope::{Adapter, Error, Limits, OpenOptions};
 
 use crate::common::files::container;
-use crate::common::torch::{dict, factor_a, factor_b, pair_with, text, zipped};
+use zip::CompressionMethod;
+
+use crate::common::torch::{archive, dict, factor_a, factor_b, pair_with, text, zipped};
 use crate::{n_asked, peak_bytes};
 
 /// A megabyte of header claims what it likes and takes at most this.
@@ -280,4 +282,47 @@ fn what_many_values_of_a_pickle_share_is_not_walked_for_each() {
         };
         assert_linear(what, 1000, make, |path| drop(Adapter::open(path)));
     }
+}
+
+#[test]
+fn a_factor_is_read_in_pieces() {
+    // Of (n, 4) F16 numbers, each of which takes 8 bytes once read.
+    let n = 1 << 19;
+    let npy = |order: &str, shape: [usize; 2]| {
+        let [rows, cols] = shape;
+        let header = format!("{{'descr': '<f2', 'fortran_order': {order}, 'shape': ({rows}, {cols}), }}");
+        let numbers: Vec<u8> = (0..rows * cols).flat_map(|at| [(at % 251) as u8, 0x3c]).collect();
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &numbers].concat()
+    };
+    for order in ["False", "True"] {
+        for (a, b) in [([4, n], [8, 4]), ([n, 4], [4, 8])] {
+            let (a, b) = (npy(order, a), npy(order, b));
+            let members: [(&str, &[u8]); 2] = [("m.lora_a.npy", &a), ("m.lora_b.npy", &b)];
+            for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+                let adapter = Adapter::from_bytes("x", archive(&members, method)).unwrap();
+                let factor = &adapter.modules()[0].a;
+                let n_bytes = 8 * factor.rows * factor.cols;
+                assert_eq!(n_bytes, 8 * 4 * n);
+                let peak = peak_bytes(|| {
+                    let values = factor.read().unwrap().values;
+                    assert!(values[..251].iter().all(|value| (1.0..2.0).contains(value)));
+                });
+                // Beside the numbers themselves, where the columns of a row are that do not follow each other.
+                let places = 16 * n + (4 << 20);
+                assert!(peak < n_bytes + places, "{order} {method}: {peak} bytes for {n_bytes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_tensor_is_read_without_the_rest() {
+    // 4,096 experts of rank 1 in a megabyte: each reads its own numbers, and what stands between those of a page.
+    let config = r#"{"peft_type": "LORA", "r": 1, "target_parameters": ["experts.down_proj"]}"#;
+    let dir = folder(&pair("base_model.model.mlp.experts", [4096, 2], [128, 4096]), config);
+    let adapter = Adapter::open(dir.path()).unwrap();
+    let last = adapter.modules().last().unwrap();
+    assert_eq!((adapter.modules().len(), last.b.rows, last.b.cols), (4096, 128, 1));
+    let peak = peak_bytes(|| assert_eq!(last.b.read().unwrap().values, vec![0.0; 128]));
+    assert!(peak < 64 << 10, "{peak} bytes for 128 numbers");
 }

@@ -53,6 +53,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         n_bytes: 64,
         unread: None,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
+        files: Box::default(),
         fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }
 }

@@ -204,3 +204,56 @@ fn other_base_models_may_use_one_name_for_other_shapes() {
     assert_eq!((of(24), of(64)), (vec![(0, 1)], vec![(2, 3)]));
     assert!(rows.iter().all(|row| row.flag("other_base") == Some(false)));
 }
+
+#[test]
+fn checkpoints_none_of_which_can_be_read_are_said_to_be_that() {
+    let place = Place::new();
+    fs::create_dir(place.path("bad")).unwrap();
+    fs::write(place.path("bad/a.safetensors"), "no").unwrap();
+    for args in ["bad -o out", "bad/a.safetensors -o out", "bad -o out --dry-run", "bad -o out --module *.q"]
+    {
+        let said = place.run(args).stderr;
+        let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 2, "{args}: {said}");
+        assert!(errors[0].starts_with("error: bad/a.safetensors: "), "{said}");
+        assert_eq!(errors[1], "error: scan: the only checkpoint cannot be read", "{args}");
+    }
+    fs::write(place.path("bad/b.safetensors"), "no").unwrap();
+    let said = place.run("bad -o out").stderr;
+    assert!(said.contains("error: scan: none of 2 checkpoints can be read"), "{said}");
+    assert!(!place.path("out").exists());
+}
+
+#[test]
+fn an_adapter_counts_once_by_all_of_its_names_and_as_its_folder() {
+    let place = Place::new();
+    for seed in 1..3 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/{seed}")));
+    }
+    let file = place.path("runs/1/adapter_model.safetensors");
+    std::os::unix::fs::symlink(&file, place.path("runs/0.safetensors")).unwrap();
+    fs::hard_link(&file, place.path("0.safetensors")).unwrap();
+    std::os::unix::fs::symlink("runs/1", place.path("0")).unwrap();
+    for (n, other) in [
+        "runs/1/adapter_model.safetensors",
+        "./runs/1",
+        "runs/0.safetensors",
+        "0.safetensors",
+        "runs/../runs/1/",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("out{n}");
+        for args in [format!("{other} runs/1 runs/2"), format!("runs/2 runs/1 {other}")] {
+            place.done(&format!("{args} -o {out} --fresh"));
+            let paths: Vec<String> =
+                place.adapters(&out).iter().map(|row| row.text("path").unwrap().to_owned()).collect();
+            assert_eq!(paths, ["runs/1", "runs/2"], "{args}");
+        }
+    }
+    // As a reference it is the adapter that is among the inputs.
+    place.done("runs -o against --pairs against runs/1/adapter_model.safetensors");
+    assert_eq!(place.adapters("against").len(), 2);
+    assert!(!place.table("against").is_empty());
+}

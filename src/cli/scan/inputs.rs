@@ -1,11 +1,12 @@
 //! What the command line names: checkpoints, and what to pair.
 
-use std::io::Read as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::args::ScanArgs;
+use crate::cli::limits::limits;
 use crate::error::{Error, Fault};
 use crate::scan::plan::PairChoice;
 use crate::text::quoted;
@@ -57,12 +58,14 @@ fn pair_choice(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
 }
 
 fn read_list(path: &Path) -> Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read the list from stdin")?;
-        return Ok(text);
-    }
-    Ok(std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?)
+    let bytes = match path == Path::new("-") {
+        true => limits().read_text(Path::new("stdin"), std::io::stdin().lock())?,
+        false => {
+            let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+            limits().read_text(path, file)?
+        }
+    };
+    String::from_utf8(bytes).with_context(|| format!("{}: the list is not UTF-8 text", path.display()))
 }
 
 /// The paths of a list, one a line; empty lines and those that begin with `#` are left out.

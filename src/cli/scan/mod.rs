@@ -6,7 +6,7 @@ mod events;
 mod inputs;
 mod progress;
 mod signals;
-mod size;
+pub(super) mod size;
 
 use anyhow::{Context as _, Result};
 
@@ -15,6 +15,7 @@ use self::events::Events;
 use self::signals::Signals;
 use super::Outcome;
 use super::console::Console;
+use super::limits::limits;
 use crate::error::Error;
 use crate::scan::without_basis::{WithoutBasis, line};
 use crate::scan::{MissingBases, Scan, ScanEnd, ScanOutcome};
@@ -23,7 +24,7 @@ use crate::text::counted;
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
     let (named, pairs) = inputs::named(args)?;
-    let scan = args.scan(Scan::new(named, &args.output).pairs(pairs));
+    let scan = args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits().clone()));
     let mut events = Events::new(console);
     if args.how.dry_run {
         let facts = scan.on_event(|event| events.print(event)).dry_run()?;

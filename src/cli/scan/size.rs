@@ -1,7 +1,7 @@
 //! Sizes such as `512M` and `8G` on the command line.
 
 /// Bytes of a size in units of 1024: 1024, 512M, 8G, 8GiB, 1.5T.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || "expected a size such as 512M or 8G".to_owned();
     let lower = text.trim().to_ascii_lowercase();
     let number = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());

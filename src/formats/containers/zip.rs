@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use zip::CompressionMethod;
 use zip::read::ZipArchive;
 use zip::result::ZipError;
 
 use crate::adapter::Source;
-use crate::adapter::factor::Deflated;
+use crate::adapter::factor;
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
@@ -47,6 +48,7 @@ impl Member {
             let fault = limits.over(Limit::HeaderBytes, format!("{} bytes", self.n_bytes));
             return Err(fault.at(self.source.path()).of(format!("member {}", quoted(name))).limit());
         }
+        self.source.open()?.check()?;
         self.start(self.n_bytes)
     }
 
@@ -112,26 +114,27 @@ pub(super) fn members(source: &Source, reader: &Reader<'_>, limits: &Limits) -> 
             return Err(too_many(Limit::NameBytes, format!("a name of {} bytes", name.len())));
         }
         let offset_bytes = file.data_start().unwrap_or(u64::MAX);
-        let packed = Packed { offset_bytes, n_stored: file.compressed_size(), n_bytes: file.size() };
+        let (n_stored, crc32) = (file.compressed_size(), file.crc32());
+        let packed = Packed { offset_bytes, n_stored, n_bytes: file.size(), crc32 };
         let fault = |found: &str, expected: String| {
             Fault::new(found, expected).at(path).of(format!("member {}", quoted(&name)))
         };
         if file.encrypted() {
             return Err(fault("an encrypted member", "a plain one".into()).unsupported());
         }
-        let member = match file.compression() {
-            CompressionMethod::Stored => packed.stored(source),
-            CompressionMethod::Deflated => packed.deflated(source),
+        let is_deflated = match file.compression() {
+            CompressionMethod::Stored => false,
+            CompressionMethod::Deflated => true,
             other => {
                 let expected = "a stored or deflated one".into();
                 return Err(fault(&format!("a member packed by {other}"), expected).unsupported());
             }
         };
-        let member = member.map_err(|expected| {
+        let member = packed.member(source, is_deflated).map_err(|expected| {
             fault(&format!("a size of {} bytes", packed.n_bytes), expected).hint(CUT).malformed()
         })?;
         // Each of its factors is unpacked from the start of the member on.
-        if file.compression() == CompressionMethod::Deflated && member.n_bytes > limits.factor_bytes {
+        if is_deflated && member.n_bytes > limits.factor_bytes {
             let over = limits.over(Limit::FactorBytes, format!("{} bytes once unpacked", member.n_bytes));
             return Err(over.at(path).of(format!("member {}", quoted(&name))).limit());
         }
@@ -149,28 +152,32 @@ struct Packed {
     offset_bytes: u64,
     n_stored: u64,
     n_bytes: u64,
+    crc32: u32,
 }
 
 impl Packed {
-    fn stored(self, source: &Source) -> Result<Member, String> {
-        if self.n_stored != self.n_bytes {
-            return Err(format!("the {} that are stored", self.n_stored));
+    /// # Errors
+    /// What would be a possible size.
+    fn member(self, source: &Source, is_deflated: bool) -> Result<Member, String> {
+        let Self { offset_bytes, n_stored, n_bytes, crc32 } = self;
+        let most = n_stored.saturating_mul(MAX_DEFLATE_RATIO);
+        if !is_deflated && n_stored != n_bytes {
+            return Err(format!("the {n_stored} that are stored"));
         }
-        Ok(Member { source: source.clone(), offset_bytes: self.offset_bytes, n_bytes: self.n_bytes })
-    }
-
-    fn deflated(self, source: &Source) -> Result<Member, String> {
-        let most = self.n_stored.saturating_mul(MAX_DEFLATE_RATIO);
-        if self.n_bytes > most {
-            return Err(format!("at most {most}, all that deflate makes of {}", self.n_stored));
+        if is_deflated && n_bytes > most {
+            return Err(format!("at most {most}, all that deflate makes of {n_stored}"));
         }
-        let part = Deflated {
+        let member = factor::Member {
             file: source.clone(),
-            offset_bytes: self.offset_bytes,
-            n_compressed: self.n_stored,
-            n_bytes: self.n_bytes,
+            offset_bytes,
+            n_stored,
+            n_bytes,
+            is_deflated,
+            // torch leaves it out on demand.
+            crc32: (crc32 != 0).then_some(crc32),
+            is_checked: AtomicBool::new(false),
         };
-        Ok(Member { source: Source::Deflated(Arc::new(part)), offset_bytes: 0, n_bytes: self.n_bytes })
+        Ok(Member { source: Source::Member(Arc::new(member)), offset_bytes: 0, n_bytes })
     }
 }
 

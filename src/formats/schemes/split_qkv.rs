@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::pair::{Pair, StoredAlpha};
-use crate::adapter::{Factor, Source};
+use crate::adapter::Factor;
 
 /// Rows of B that are read at the start and at the end of each part.
 const N_ROWS: usize = 4;
@@ -45,14 +45,14 @@ pub(super) fn rescaled(pair: &Pair, n_parts: usize) -> f64 {
 
 /// Whether reading a few rows does not need all that is stored before them.
 fn is_cheap(b: &Factor) -> bool {
-    !matches!(b.source, Source::Deflated(_)) && b.made.is_none()
+    b.source.deflated().is_none() && b.made.is_none()
 }
 
 /// Whether some of a part's rows are not zero; `None` if they are not zero outside these columns, or cannot be read.
 fn is_only_in(b: &Factor, rows: &Range<usize>, columns: Range<usize>) -> Option<bool> {
     let mut is_trained = false;
     for start in [rows.start, rows.end.saturating_sub(N_ROWS).max(rows.start)] {
-        let some = b.clone().row_range(start..rows.end.min(start + N_ROWS)).read().ok()?;
+        let some = b.clone().row_range(start..rows.end.min(start + N_ROWS)).read_unchecked().ok()?;
         for row in some.values.chunks_exact(some.cols) {
             let (inside, outside): (Vec<_>, Vec<_>) =
                 row.iter().enumerate().partition(|(column, _)| columns.contains(column));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use crate::Limits;
 use crate::adapter::{Adapter, Module};
 use crate::basis::{Numbers, Wanted};
 use crate::error::{Error, Result};
@@ -62,7 +61,7 @@ impl Files<'_> {
 
     fn open_path(&self, path: &Path, hold: bool) -> Result<OpenFile> {
         for _ in 0..N_TRIES {
-            let adapter = match self.modules.open(path, &Limits::default()) {
+            let adapter = match self.modules.open(path) {
                 Ok(adapter) => adapter,
                 Err(error @ (Error::Io { .. } | Error::NotFound(_))) => return Err(error),
                 // It was touched while its header was read, maybe.

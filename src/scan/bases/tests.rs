@@ -54,7 +54,7 @@ impl One {
             update: false,
             precision: Precision::F32,
         };
-        let header = HeaderSummary::of(modules.open(&file, &crate::Limits::default()).unwrap(), &modules);
+        let header = HeaderSummary::of(modules.open(&file).unwrap(), &modules);
         let plan = Plan::new(options, &[header.unwrap()]).unwrap();
         Folder::at(dir.path()).make().unwrap();
         Self { dir, file, plan, modules, profile: Profile::begin(false) }

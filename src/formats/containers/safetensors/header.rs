@@ -88,7 +88,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
             let over = match name.len() as u64 > self.limits.name_bytes {
                 true => Some((Limit::NameBytes, format!("a name of {} bytes", name.len()))),
                 false if entries.len() < self.limits.n_tensors || name == METADATA => None,
-                false => Some((Limit::Tensors, "more tensors".to_owned())),
+                false => Some((Limit::Tensors, format!("{} tensors or more", entries.len() + 1))),
             };
             if over.is_some() {
                 *self.over = over;
