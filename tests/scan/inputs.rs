@@ -90,8 +90,8 @@ fn a_plan_that_is_none_is_an_error_with_the_hint_to_start_anew() {
         ("", "JSON that cannot be read"),
         ("{}", "found no schema"),
         ("{\"schema\": 99}", "found schema 99"),
-        ("{\"schema\": 3}", "a plan that cannot be read"),
-        ("{\"schema\": 1}", "found schema 1, expected schema 3"),
+        ("{\"schema\": 4}", "a plan that cannot be read"),
+        ("{\"schema\": 1}", "found schema 1, expected schema 4"),
     ] {
         fs::write(place.path("out/plan.json"), text).unwrap();
         let said = refused(&place, "runs -o out", found);

@@ -4,12 +4,16 @@
 use crate::basis::{Basis, COLUMNS};
 use crate::engine::gpu::GpuEngine;
 use crate::engine::gpu::limits::Limits;
-use crate::engine::{Block, BlockStats, CpuEngine, Engine, Pair, Pairs};
+use crate::engine::{Block, BlockStats, Engine, Pair, Pairs, Precision};
 use crate::error::Result;
+use crate::measure::{PRODUCT_SUMS, Terms, linear_cka};
 use crate::sync::lock;
 
-/// Both engines hold their bound against exact sums over the same numbers, so this is what may lie between them.
+/// How far a number may be off: twice the bound of the engines, from the rounding of the bases too.
 pub(super) const BOUND: f64 = 2e-5;
+
+/// The same in f16.
+const BOUND_F16: f64 = 2e-3;
 
 /// Work that a kernel did right, and so does right for less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +74,9 @@ impl GpuEngine {
             }
             Work::UpdateCosines => self.rehearse_cosines(ranks[0].max(ranks[1]), d, limits),
         }?;
+        let is_half = self.info().precision == Precision::F16 && !matches!(work, Work::UpdateCosines);
         // NaN is wrong too.
-        if worst <= BOUND {
+        if worst <= if is_half { BOUND_F16 } else { BOUND } {
             done.retain(|smaller| !size.covers(smaller));
             done.push(size);
             return Ok(());
@@ -82,25 +87,33 @@ impl GpuEngine {
     }
 
     fn rehearse_grids(&self, ranks: [usize; 2], d: usize, limits: Limits) -> Result<f64> {
-        let [a, b] = known(ranks, d)?;
-        let pair = [Pair { a: &a, b: &b }];
-        let cpu = CpuEngine::with_precision(self.info().precision).grids(&pair)?;
-        let gpu = self.grids_within(&pair, limits)?;
-        Ok(worst(gpu[0].values(), cpu[0].values()))
+        let (a, b, shift) = known(ranks, d)?;
+        let found = self.grids_within(&[Pair { a: &a, b: &b }], limits)?;
+        let cells = (1..=ranks[0]).flat_map(|i| (1..=ranks[1]).map(move |j| phi(i, j, shift)));
+        Ok(worst(found[0].values(), &cells.collect::<Vec<_>>()))
     }
 
     fn rehearse_pair_stats(&self, rank: usize, d: usize, variant: usize, limits: Limits) -> Result<f64> {
-        let [a, b] = known([rank; 2], d)?;
+        let (a, b, shift) = known([rank; 2], d)?;
         let cells = [(1, 1), (rank.div_ceil(2), rank)];
         let block = Block { a: &[&a], b: &[&b], pairs: Pairs::All, cells: &cells };
-        let cpu = CpuEngine::with_precision(self.info().precision).pair_stats(&block)?;
-        Ok(worst(&self.pair_stats_by(variant, &block, limits)?, &numbers(&cpu)))
+        let (weights_a, weights_b) = (linear_cka::weights(a.sigma()), linear_cka::weights(b.sigma()));
+        let expected = cells.iter().map(|&(i, j)| phi(i, j, shift)).chain(PRODUCT_SUMS.map(|sum| {
+            let (i, j) = sum.corner.cell(rank, rank);
+            match sum.terms {
+                Terms::Phi => phi(i, j, shift),
+                Terms::Weighted => {
+                    weights_a[shift..].iter().zip(&weights_b).map(|(x, y)| x * y).sum::<f64>() as f32
+                }
+            }
+        }));
+        Ok(worst(&self.pair_stats_by(variant, &block, limits)?, &expected.collect::<Vec<_>>()))
     }
 
     /// n terms xₖ·yₖᵀ, of which two updates share all but the first of one and the last of the other.
     fn rehearse_cosines(&self, n: usize, [d_out, d_in]: [usize; 2], limits: Limits) -> Result<f64> {
         let shift = (n / 3).min(d_out.max(d_in).saturating_sub(n));
-        let [x, y] = [d_out, d_in].map(|d| waves(d, (n + shift).min(d)));
+        let [x, y] = [d_out, d_in].map(|d| waves(d, 0..(n + shift).min(d)));
         let split = d_out.next_multiple_of(COLUMNS);
         let update = |first: usize| {
             let mut rows = Vec::with_capacity(n * (split + d_in));
@@ -120,27 +133,34 @@ impl GpuEngine {
     }
 }
 
-/// Two bases of which every column counts, with one third of their directions in one of them only.
-fn known(ranks: [usize; 2], d: usize) -> Result<[Basis; 2]> {
+/// Two bases of which every column counts, of the same directions but for the first third of one: its vector k + shift is the
+/// other's vector k.
+fn known(ranks: [usize; 2], d: usize) -> Result<(Basis, Basis, usize)> {
     let shift = (ranks[0] / 3).min(d - ranks[1]);
-    let waves = waves(d, ranks[0].max(shift + ranks[1]));
     let basis = |first: usize, rank: usize| {
         let sigma = (0..rank).map(|k| 1.0 / (k + 1) as f64).collect();
-        Basis::from_rows(d, waves[first * d..(first + rank) * d].to_vec(), sigma)
+        Basis::from_rows(d, waves(d, first..first + rank), sigma)
     };
-    Ok([basis(0, ranks[0])?, basis(shift, ranks[1])?])
+    Ok((basis(0, ranks[0])?, basis(shift, ranks[1])?, shift))
 }
 
-/// The first n cosine waves over d columns, (n, d) row-major: orthonormal, and the constant first.
-fn waves(d: usize, n: usize) -> Vec<f32> {
-    let mut waves = vec![0.0; n * d];
+/// φ(i, j) of these two.
+fn phi(i: usize, j: usize, shift: usize) -> f32 {
+    i.saturating_sub(shift).min(j) as f32 / i.min(j) as f32
+}
+
+/// Cosine waves over d columns, the k-th with k half turns, row-major: orthonormal, and the constant is the first.
+fn waves(d: usize, which: std::ops::Range<usize>) -> Vec<f32> {
+    let mut waves = vec![0.0; which.len() * d];
     for m in 0..d {
         // cos(kθ) by its recurrence.
         let cos = (std::f64::consts::PI * (m as f64 + 0.5) / d as f64).cos();
         let level = (2.0 / d as f64).sqrt();
         let (mut before, mut now) = (cos * level, level);
-        for k in 0..n {
-            waves[k * d + m] = if k == 0 { level / 2f64.sqrt() } else { now } as f32;
+        for k in 0..which.end {
+            if let Some(row) = k.checked_sub(which.start) {
+                waves[row * d + m] = if k == 0 { level / 2f64.sqrt() } else { now } as f32;
+            }
             (before, now) = (now, 2.0 * cos * now - before);
         }
     }
@@ -172,12 +192,24 @@ mod tests {
     #[test]
     fn waves_are_orthonormal() {
         for (d, n) in [(1, 1), (7, 7), (100, 33), (2000, 64)] {
-            let waves = waves(d, n);
+            let waves = waves(d, 0..n);
             for (k, u) in waves.chunks(d).enumerate() {
                 for (l, v) in waves.chunks(d).enumerate() {
                     let dot: f64 = u.iter().zip(v).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
                     assert!((dot - f64::from(u8::from(k == l))).abs() < 3e-7, "{d}: ({k}, {l}) {dot}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn phi_of_the_two_bases_is_what_the_plain_loops_make_of_them() {
+        for (ranks, d) in [([1, 1], 1), ([6, 4], 30), ([4, 9], 10), ([5, 5], 5), ([9, 2], 100)] {
+            let (a, b, shift) = known(ranks, d).unwrap();
+            let plain = crate::kernels::similarity::similarity(a.rows(), b.rows(), d);
+            for (at, plain) in plain.iter().enumerate() {
+                let (i, j) = (at / ranks[1] + 1, at % ranks[1] + 1);
+                assert!((f64::from(phi(i, j, shift)) - plain).abs() < 1e-6, "{ranks:?}: ({i}, {j})");
             }
         }
     }
