@@ -69,7 +69,8 @@ mod table;
 mod text;
 
 pub use adapter::{
-    Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Quant, Side, TrainingInfo, UnreadPart,
+    Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Quant, Side, TrainingInfo,
+    UnreadPart,
 };
 pub use basis::{Basis, Flaw, FlawedModule, Update, UpdateFactors};
 pub use compare::{

@@ -130,7 +130,10 @@ fn broken_and_hostile_checkpoints_are_bad_with_their_errors() {
     ]);
     let found = search(&folder);
     let bad: Vec<String> = found.bad.iter().map(|(path, _)| inside(&folder, path)).collect();
-    assert_eq!(bad, ["cut", "cut-legacy", "cut.gguf", "cut.pt", "empty.safetensors", "evil", "pointer.bin", "unilora"]);
+    assert_eq!(
+        bad,
+        ["cut", "cut-legacy", "cut.gguf", "cut.pt", "empty.safetensors", "evil", "pointer.bin", "unilora"]
+    );
     let evil = &found.bad[5].1;
     assert!(evil.to_string().contains("found a pickle that calls `posix.system`"), "{evil}");
     let pointer = ("pointer.png".to_owned(), "a Git LFS pointer to a file of 2362576 bytes".to_owned());

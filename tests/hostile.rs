@@ -35,7 +35,8 @@ const TABLES: u32 = 10_000;
 
 // Two files of each container but the first, and three with objects and of GGUF.
 const _: () = assert!(
-    SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * (OBJECTS + GGUF) == 136_000
+    SAFETENSORS + 2 * (TORCH_ZIP + DEFLATED + LEGACY + NPZ) + PICKLES + HEADERS + 3 * (OBJECTS + GGUF)
+        == 136_000
 );
 
 /// Counts what each thread holds, and the most that it held.

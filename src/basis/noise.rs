@@ -87,9 +87,8 @@ mod tests {
 
     #[test]
     fn the_steps_of_a_block_are_as_large_as_its_largest_number_needs() {
-        let norm = |quant: Quant, values: &[f64]| {
-            rounding_norm(values, Dtype::Quantised(quant)) * 12f64.sqrt()
-        };
+        let norm =
+            |quant: Quant, values: &[f64]| rounding_norm(values, Dtype::Quantised(quant)) * 12f64.sqrt();
         let mut values = vec![0.0; 64];
         values[3] = -127.0;
         values[40] = 254.0;

@@ -22,7 +22,9 @@ pub(super) const GGUF_NAMES: &str = "F64, F32, F16, BF16, Q4_0 to Q8_0, Q2_K to 
 pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
     match dtype {
         Dtype::F64 => bytes.as_chunks().0.iter().map(|raw| f64::from_le_bytes(*raw)).collect(),
-        Dtype::F32 | Dtype::Quantised(_) => bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect(),
+        Dtype::F32 | Dtype::Quantised(_) => {
+            bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect()
+        }
         Dtype::F16 => Arch::new().dispatch(Halves(bytes.as_chunks().0)),
         Dtype::Bf16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).into()).collect(),
         Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {
@@ -74,7 +76,9 @@ impl WithSimd for Halves<'_> {
 pub(super) fn number(bytes: &[u8], dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F64 => bytes.first_chunk().map_or(f64::NAN, |raw| f64::from_le_bytes(*raw)),
-        Dtype::F32 | Dtype::Quantised(_) => bytes.first_chunk().map_or(f64::NAN, |raw| f32::from_le_bytes(*raw).into()),
+        Dtype::F32 | Dtype::Quantised(_) => {
+            bytes.first_chunk().map_or(f64::NAN, |raw| f32::from_le_bytes(*raw).into())
+        }
         Dtype::F16 => bytes.first_chunk().map_or(f64::NAN, |raw| f16::from_le_bytes(*raw).into()),
         Dtype::Bf16 => bytes.first_chunk().map_or(f64::NAN, |raw| bf16::from_le_bytes(*raw).into()),
         Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {

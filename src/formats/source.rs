@@ -125,7 +125,9 @@ fn dequantise(file: &Reader<'_>, part: &Quantised, offset: u64, to: &mut [u8]) -
         let stored = &mut stored[..n_here * n_bytes];
         file.read_at(blocks.start, stored)?;
         quants::dequantise(part.quant, stored, &mut numbers);
-        made.chunks_exact_mut(4).zip(&numbers).for_each(|(to, number)| to.copy_from_slice(&number.to_le_bytes()));
+        made.chunks_exact_mut(4)
+            .zip(&numbers)
+            .for_each(|(to, number)| to.copy_from_slice(&number.to_le_bytes()));
         // The first byte that is wanted may be inside of a block.
         let first = (at % (4 * n_numbers as u64)) as usize;
         let n = (4 * n_here * n_numbers - first).min(rest.len());

@@ -86,7 +86,16 @@ impl Tensor {
     /// What a call of `function` would make, which is not called.
     pub(super) fn unread(function: &str, source: Source) -> Self {
         let (dtype, made_by) = (format!("what {function} makes"), Some(function.into()));
-        Self { dtype, shape: vec![], strides: vec![], source, offset_bytes: 0, n_bytes: 0, made_by, is_of_gguf: false }
+        Self {
+            dtype,
+            shape: vec![],
+            strides: vec![],
+            source,
+            offset_bytes: 0,
+            n_bytes: 0,
+            made_by,
+            is_of_gguf: false,
+        }
     }
 
     /// The type of its numbers, if factors can have it.

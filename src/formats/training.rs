@@ -5,8 +5,14 @@ use crate::formats::config::Config;
 use crate::formats::contents::{Contents, Metadata};
 
 /// Where trainers name the base model, the most exact name first.
-const BASE_MODEL: &[&str] =
-    &["ss_sd_model_name", "ss_base_model_version", "base_model", "modelspec.architecture", GGUF_URL, GGUF_NAME];
+const BASE_MODEL: &[&str] = &[
+    "ss_sd_model_name",
+    "ss_base_model_version",
+    "base_model",
+    "modelspec.architecture",
+    GGUF_URL,
+    GGUF_NAME,
+];
 
 /// The address of the base model in files of llama.cpp, of which PEFT's name is the end, and a name in other words.
 const GGUF_URL: &str = "general.base_model.0.repo_url";

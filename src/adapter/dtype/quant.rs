@@ -32,6 +32,7 @@ struct Facts {
 
 impl Quant {
     /// Every type.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 12] = [
         Self::Q4_0,
         Self::Q4_1,

@@ -20,8 +20,13 @@ use crate::formats::source::Reader;
 use crate::text::listed;
 
 /// Every file format. The first one that recognises a file reads it.
-static CONTAINERS: &[&Container] =
-    &[&safetensors::CONTAINER, &torch::ZIP_CONTAINER, &torch::LEGACY_CONTAINER, &npz::CONTAINER, &gguf::CONTAINER];
+static CONTAINERS: &[&Container] = &[
+    &safetensors::CONTAINER,
+    &torch::ZIP_CONTAINER,
+    &torch::LEGACY_CONTAINER,
+    &npz::CONTAINER,
+    &gguf::CONTAINER,
+];
 
 /// As many first bytes as it takes to recognise a file, or to say what it is instead.
 const HEAD_BYTES: usize = 512;

@@ -47,10 +47,7 @@ fn scales_and_offsets(block: &[u8]) -> [(f32, f32); 8] {
         let at = group % 4;
         let (scale, offset) = match group {
             0..4 => (packed[at] & 63, packed[4 + at] & 63),
-            _ => (
-                packed[8 + at] & 15 | packed[at] >> 2 & 48,
-                packed[8 + at] >> 4 | packed[4 + at] >> 2 & 48,
-            ),
+            _ => (packed[8 + at] & 15 | packed[at] >> 2 & 48, packed[8 + at] >> 4 | packed[4 + at] >> 2 & 48),
         };
         (d * f32::from(scale), d_min * f32::from(offset))
     })

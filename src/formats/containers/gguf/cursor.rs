@@ -73,8 +73,8 @@ impl<'a> Cursor<'a> {
         if n as u64 > self.end - self.at {
             return Err(self.over(n as u64));
         }
-        let is_inside = self.at >= self.buffer_at
-            && self.at + n as u64 <= self.buffer_at + self.buffer.len() as u64;
+        let is_inside =
+            self.at >= self.buffer_at && self.at + n as u64 <= self.buffer_at + self.buffer.len() as u64;
         if !is_inside {
             let n_ahead = (self.end - self.at).min(BUFFER_BYTES as u64) as usize;
             self.buffer.resize(n_ahead.max(n), 0);

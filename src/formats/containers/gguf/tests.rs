@@ -50,7 +50,10 @@ impl File<'_> {
 /// A pair of rank 1, (1, 8) and (4, 1), in 128 bytes of data.
 fn pair() -> File<'static> {
     File {
-        pairs: vec![("general.architecture", TEXT, text("llama")), ("adapter.lora.alpha", 6, 2f32.to_le_bytes().to_vec())],
+        pairs: vec![
+            ("general.architecture", TEXT, text("llama")),
+            ("adapter.lora.alpha", 6, 2f32.to_le_bytes().to_vec()),
+        ],
         tensors: vec![
             ("blk.0.attn_v.weight.lora_a", vec![8, 1], F32, 0),
             ("blk.0.attn_v.weight.lora_b", vec![1, 4], F32, 64),
@@ -98,7 +101,8 @@ fn the_header_s_texts_and_numbers_are_kept_and_its_arrays_skipped() {
     let n_header = bytes.len() - 128;
     bytes.splice(n_header..n_header, vec![0; n_header.next_multiple_of(64) - n_header]);
     let Contents { tensors, metadata } = contents(bytes).unwrap();
-    let pairs: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> =
+        metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let expected = [
         ("adapter.lora.alpha", "2"),
         ("flag", "true"),
@@ -118,7 +122,12 @@ fn a_file_that_is_cut_anywhere_is_an_error_of_one_line() {
         let read = |bytes: &[u8]| -> Result<Vec<f64>> {
             let adapter = Adapter::from_bytes("x", bytes.to_vec())?;
             let factors = adapter.modules().iter().flat_map(|module| [&module.a, &module.b]);
-            Ok(factors.map(Factor::read).collect::<Result<Vec<_>>>()?.into_iter().flat_map(|m| m.values).collect())
+            Ok(factors
+                .map(Factor::read)
+                .collect::<Result<Vec<_>>>()?
+                .into_iter()
+                .flat_map(|m| m.values)
+                .collect())
         };
         let whole = read(&bytes).unwrap();
         for n in 0..bytes.len() {
@@ -127,7 +136,10 @@ fn a_file_that_is_cut_anywhere_is_an_error_of_one_line() {
                 Ok(values) => assert!(values == whole && bytes.len() - n < 32, "{name} {n}"),
                 Err(error) => {
                     let line = error.to_string();
-                    assert!(line.starts_with("x: ") && !line.contains(char::is_control), "{name} {n}: {line}");
+                    assert!(
+                        line.starts_with("x: ") && !line.contains(char::is_control),
+                        "{name} {n}: {line}"
+                    );
                     assert!(matches!(error, Error::Malformed(_)), "{name} {n}: {line}");
                 }
             }
@@ -156,7 +168,10 @@ fn counts_beyond_the_file_are_refused_before_anything_is_kept() {
         bytes[at..at + 8].copy_from_slice(&n.to_le_bytes());
         bytes
     };
-    assert_eq!(message(count(8, 1 << 40)), format!("x: header: found {} tensors, expected at most 1000000", 1u64 << 40));
+    assert_eq!(
+        message(count(8, 1 << 40)),
+        format!("x: header: found {} tensors, expected at most 1000000", 1u64 << 40)
+    );
     assert!(message(count(8, 999_999)).contains("found 23999976 bytes at byte 24, expected at most"));
     for n in [1 << 20, 1 << 60, u64::MAX] {
         let line = message(count(16, n));
@@ -204,7 +219,10 @@ fn types_that_do_not_exist_are_refused() {
     // That of a tensor may be newer than this program.
     let tensors = contents(with_tensor("new", &[4], 99, 0)).unwrap().tensors;
     let line = tensors["new"].factor("new", &Limits::default()).unwrap_err().to_string();
-    assert!(line.contains("found numbers of type `ggml type 99`, expected F64, F32, F16, BF16, Q4_0"), "{line}");
+    assert!(
+        line.contains("found numbers of type `ggml type 99`, expected F64, F32, F16, BF16, Q4_0"),
+        "{line}"
+    );
     let tensors = contents(with_tensor("small", &[256], 16, 96)).map(|_| ());
     assert!(tensors.unwrap_err().to_string().contains("found data up to byte 162"));
 }
@@ -225,7 +243,10 @@ fn names_are_there_once() {
 fn alignments_are_powers_of_two() {
     for (kind, value) in [(U32, vec![0; 4]), (U32, vec![48, 0, 0, 0]), (TEXT, text("x"))] {
         let line = message(with_pair("general.alignment", kind, value));
-        assert!(line.contains("found general.alignment ") && line.ends_with("expected a power of two below 2^32"), "{line}");
+        assert!(
+            line.contains("found general.alignment ") && line.ends_with("expected a power of two below 2^32"),
+            "{line}"
+        );
     }
     // Beyond the end of the file.
     let line = message(with_pair("general.alignment", U32, (1u32 << 31).to_le_bytes().to_vec()));
@@ -247,7 +268,10 @@ fn shapes_that_cannot_be_are_refused() {
         assert!(line.ends_with(" of F32, expected fewer than 2^64 bytes"), "{line}");
     }
     let line = message(with_tensor("t", &[33, 2], Q8_0, 96));
-    assert_eq!(line, "x: tensor `t`: found shape [2, 33] of Q8_0, expected rows of whole blocks of 32 numbers");
+    assert_eq!(
+        line,
+        "x: tensor `t`: found shape [2, 33] of Q8_0, expected rows of whole blocks of 32 numbers"
+    );
     // No numbers take no bytes.
     assert!(contents(with_tensor("t", &[0, u64::MAX], F32, 96)).is_ok());
 }
@@ -255,13 +279,19 @@ fn shapes_that_cannot_be_are_refused() {
 #[test]
 fn tensors_lie_in_the_file_and_apart() {
     let line = message(with_tensor("t", &[9], F32, 96));
-    assert_eq!(line, "x: tensor `t`: found data up to byte 132, expected at most 128, all that the file holds");
+    assert_eq!(
+        line,
+        "x: tensor `t`: found data up to byte 132, expected at most 128, all that the file holds"
+    );
     let line = message(with_tensor("t", &[2], F32, 1 << 40));
     assert!(line.contains("expected at most 128"), "{line}");
     let line = message(with_tensor("t", &[8], F32, u64::MAX - 31));
     assert!(line.contains("found data beyond 2^64"), "{line}");
     let line = message(with_tensor("t", &[9], F32, 0));
-    assert_eq!(line, "x: tensor `t`: found data from byte 0, inside `blk.0.attn_v.weight.lora_a`, expected from byte 32");
+    assert_eq!(
+        line,
+        "x: tensor `t`: found data from byte 0, inside `blk.0.attn_v.weight.lora_a`, expected from byte 32"
+    );
     let line = message(with_tensor("t", &[17], F32, 32));
     assert!(line.contains("`blk.0.attn_v.weight.lora_b`: found data from byte 64, inside `t`"), "{line}");
 }
@@ -274,7 +304,10 @@ fn a_header_takes_at_most_what_is_allowed() {
     let limits = Limits { header_bytes: 4000, ..Limits::default() };
     let error = containers::open(&source, &limits).unwrap_err();
     assert!(matches!(error, Error::Limit(_)), "{error}");
-    assert!(error.to_string().ends_with("found more than 4000 bytes of header, expected at most 4000"), "{error}");
+    assert!(
+        error.to_string().ends_with("found more than 4000 bytes of header, expected at most 4000"),
+        "{error}"
+    );
 }
 
 /// A list of a million words, as tokenizers have, in a few passes over its bytes.
@@ -309,7 +342,10 @@ fn a_large_quantised_tensor_is_read_chunk_by_chunk() {
         // The number of each block is where its scale may be, or its numbers are.
         let mut bytes = stored;
         for (at, block) in bytes.chunks_mut(quant.block_bytes()).enumerate() {
-            block.iter_mut().zip((at as u32).to_le_bytes().into_iter().cycle()).for_each(|(to, byte)| *to = byte & 0x3b);
+            block
+                .iter_mut()
+                .zip((at as u32).to_le_bytes().into_iter().cycle())
+                .for_each(|(to, byte)| *to = byte & 0x3b);
         }
         let mut expected = vec![0.0; n_blocks as usize * quant.block_numbers()];
         crate::formats::quants::dequantise(quant, &bytes, &mut expected);
@@ -318,7 +354,10 @@ fn a_large_quantised_tensor_is_read_chunk_by_chunk() {
         let tensor = Tensor::quantised(shape, Quantised { file, quant, offset_bytes: 0, n_blocks });
         let factor = tensor.factor("t", &Limits::default()).unwrap();
         let found = factor.read().unwrap().values;
-        assert!(found.iter().zip(&expected).all(|(found, expected)| *found == f64::from(*expected)), "{quant:?}");
+        assert!(
+            found.iter().zip(&expected).all(|(found, expected)| *found == f64::from(*expected)),
+            "{quant:?}"
+        );
         let part = factor.row_range(5..n_blocks as usize - 1).read().unwrap().values;
         assert_eq!(part, found[5 * quant.block_numbers()..found.len() - quant.block_numbers()], "{quant:?}");
     }

@@ -46,11 +46,8 @@ const LATENT: &[[&str; 2]] = &[
     ["attn_kv_a_mqa", "self_attn.kv_a_proj_with_mqa"],
     ["attn_kv_b", "self_attn.kv_b_proj"],
 ];
-const FUSED: &[[&str; 2]] = &[
-    ["attn_qkv", "self_attn.qkv_proj"],
-    ["ffn_up", "mlp.gate_up_proj"],
-    ["ffn_down", "mlp.down_proj"],
-];
+const FUSED: &[[&str; 2]] =
+    &[["attn_qkv", "self_attn.qkv_proj"], ["ffn_up", "mlp.gate_up_proj"], ["ffn_down", "mlp.down_proj"]];
 const BERT: &[[&str; 2]] = &[
     ["attn_q", "attention.self.query"],
     ["attn_k", "attention.self.key"],
@@ -70,11 +67,42 @@ const ALL: &[Names] = &[
     },
     Names {
         architectures: &[
-            "apertus", "arcee", "bitnet", "cohere2", "command-r", "deci", "deepseek",
-            "deepseek2", "dots1", "dream", "ernie4_5", "ernie4_5-moe", "exaone4", "gemma", "gemma2", "gemma3",
-            "gemma3n", "glm4moe", "granite", "hunyuan-dense", "llama-embed", "mistral3", "nanbeige",
-            "nemotron", "olmo", "olmo2", "olmoe", "pangu-embedded", "qwen3", "qwen3moe", "qwen3vl", "qwen3vlmoe",
-            "seed_oss", "smollm3", "stablelm", "xverse",
+            "apertus",
+            "arcee",
+            "bitnet",
+            "cohere2",
+            "command-r",
+            "deci",
+            "deepseek",
+            "deepseek2",
+            "dots1",
+            "dream",
+            "ernie4_5",
+            "ernie4_5-moe",
+            "exaone4",
+            "gemma",
+            "gemma2",
+            "gemma3",
+            "gemma3n",
+            "glm4moe",
+            "granite",
+            "hunyuan-dense",
+            "llama-embed",
+            "mistral3",
+            "nanbeige",
+            "nemotron",
+            "olmo",
+            "olmo2",
+            "olmoe",
+            "pangu-embedded",
+            "qwen3",
+            "qwen3moe",
+            "qwen3vl",
+            "qwen3vlmoe",
+            "seed_oss",
+            "smollm3",
+            "stablelm",
+            "xverse",
         ],
         blocks: "model.layers",
         in_blocks: &[QKV, ATTENTION_OUT, MLP, EXPERTS, SHARED, LATENT],
@@ -182,9 +210,12 @@ mod tests {
         ] {
             assert_eq!(path(module, architecture).as_deref(), Some(expected), "{module} of {architecture}");
         }
-        for (module, architecture) in
-            [("blk.0.attn_qkv", "falcon"), ("blk.0.ssm_in", "llama"), ("blk.0", "llama"), ("rope_freqs", "llama")]
-        {
+        for (module, architecture) in [
+            ("blk.0.attn_qkv", "falcon"),
+            ("blk.0.ssm_in", "llama"),
+            ("blk.0", "llama"),
+            ("rope_freqs", "llama"),
+        ] {
             assert_eq!(path(module, architecture), None, "{module} of {architecture}");
         }
     }
