@@ -287,7 +287,7 @@ fn the_rows_of_llama_are_put_back_where_the_file_has_the_head_counts() {
     let without = Adapter::open(library("gguf/llama-without-heads.gguf")).unwrap();
     let unread: Vec<&str> = without.unread_parts().iter().map(|part| part.name.as_str()).collect();
     assert_eq!(unread, ["blk.0.attn_k", "blk.0.attn_q"]);
-    assert!(without.unread_parts()[0].reason.starts_with("the order of the rows of B"));
+    assert!(without.unread_parts()[0].reason.starts_with("the order of B's rows"));
     for (one, other) in with.modules().iter().zip(without.modules()) {
         let [b, permuted] = [one, other].map(|module| module.b.read().unwrap().values);
         assert_eq!((&one.name, one.a.read().unwrap()), (&other.name, other.a.read().unwrap()));

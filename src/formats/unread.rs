@@ -65,8 +65,8 @@ pub(super) fn order_of_rows(module: &str) -> UnreadPart {
     UnreadPart { name: module.to_owned(), reason: ORDER_OF_ROWS.to_owned(), found: None, n_tensors: 1 }
 }
 
-const ORDER_OF_ROWS: &str = "the order of the rows of B, which llama.cpp changes in q and k and the file has no head counts to \
-                             undo: sides b and dw-left and the cosine of updates hold against files of this format only";
+const ORDER_OF_ROWS: &str = "the order of B's rows, which llama.cpp changes in q and k and the file lacks the head counts to undo: sides \
+                             b and dw-left, cosines of updates and relations hold only against other such files";
 
 /// What stands before a mark, or the whole name where nothing does.
 fn module(name: &str, at: usize) -> &str {

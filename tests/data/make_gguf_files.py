@@ -3,8 +3,8 @@
     python tests/data/make_gguf_files.py
 
 The tensors are named, laid out and, for Llama, permuted as llama.cpp's convert_lora_to_gguf.py does it. The expected updates are
-alpha/r times B times A, in float64, of the numbers that gguf's own dequantize gives. gguf cannot write the K types, so their blocks
-are random bytes with finite scales; it has no Q8_K, which is taken as ggml's C code takes it.
+alpha/r times B times A, in float64, of the numbers that gguf's own dequantize gives. gguf cannot write the K types: Q4_K is
+quantised here in the plainest way, and types.gguf has random blocks with finite scales; it has no Q8_K, which is taken as ggml's C code takes it.
 """
 
 from pathlib import Path
@@ -74,7 +74,7 @@ def permute(rows, n_head):
 
 
 def random_blocks(rng, kind, n_blocks):
-    """Blocks of a type, of random bytes but for the f16 scales, and the numbers that they are."""
+    """Blocks of a type, of random bytes but for the f16 scales, the last a subnormal, and the numbers that they are."""
     _, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = rng.integers(0, 256, (n_blocks, size), dtype=np.uint8)
     halves = {T.Q4_1: [0, 2], T.Q5_1: [0, 2], T.Q2_K: [80, 82], T.Q3_K: [108], T.Q6_K: [208]}
@@ -84,11 +84,23 @@ def random_blocks(rng, kind, n_blocks):
         blocks[:, :4] = d.view(np.uint8).reshape(n_blocks, 4)
         return blocks, d[:, None] * blocks[:, 4:260].view(np.int8).astype(np.float32)
     for at in halves.get(kind, [0]):
-        # The last is a subnormal.
         d = (rng.standard_normal(n_blocks) * 0.02).astype(np.float16)
         d[-1] = np.float16(3e-7)
         blocks[:, at : at + 2] = d.view(np.uint8).reshape(n_blocks, 2)
     return blocks, gguf.quants.dequantize(blocks, kind)
+
+
+def q4_k(values):
+    """Blocks of Q4_K near these numbers, (blocks, 256)."""
+    groups = values.reshape(-1, 8, 32)
+    offset = np.maximum(-groups.min(axis=2), 0)
+    scale = (groups.max(axis=2) + offset) / 15
+    d, d_min = ((x.max(axis=1, keepdims=True) / 63).astype(np.float16) for x in (scale, offset))
+    sc, m = (np.rint(x / y.astype(float)).clip(0, 63).astype(np.uint8) for x, y in ((scale, d), (offset, d_min)))
+    q = np.rint((groups + (d_min * m.astype(float))[..., None]) / (d * sc.astype(float))[..., None]).clip(0, 15).astype(np.uint8)
+    packed = [sc[:, :4] | (sc[:, 4:] >> 4) << 6, m[:, :4] | (m[:, 4:] >> 4) << 6, sc[:, 4:] & 15 | (m[:, 4:] & 15) << 4]
+    numbers = (q[:, 0::2] | q[:, 1::2] << 4).reshape(len(q), 128)
+    return np.concatenate([d.view(np.uint8), d_min.view(np.uint8), *packed, numbers], axis=1)
 
 
 def main():
@@ -129,8 +141,9 @@ def main():
         save(case, {name: pair(out, "blk.0.attn_v", a, b, kinds, 16.0 / a.shape[0])})
         close(out)
     out = writer("q4_k", "qwen2", 4.0)
-    blocks, a = random_blocks(rng, T.Q4_K, 2)
+    blocks = q4_k(normal(2, 256))
     out.add_tensor("blk.0.attn_v.weight.lora_a", blocks, raw_dtype=T.Q4_K)
+    a = gguf.quants.dequantize(blocks, T.Q4_K)
     b = add(out, "blk.0.attn_v.weight.lora_b", normal(4, 2), T.F16)
     close(out)
     save("q4_k", {"layers.0.self_attn.v_proj": 4.0 / 2 * (b @ a.astype(np.float64))})
