@@ -147,8 +147,11 @@ fn a_device_that_is_lost_under_way_gives_the_right_numbers() {
     }
 }
 
+/// What becomes of numbers.
+type Corrupt<T> = fn(&mut [T]);
+
 /// What drivers that lie make of rows: those that end loops early, read nothing, or read the wrong thing.
-const WRONG_ROWS: [(&str, fn(&mut [u8])); 3] = [
+const WRONG_ROWS: [(&str, Corrupt<u8>); 3] = [
     ("the last tenth of each row is not seen", |bytes| {
         let n = bytes.len() / 40 * 4;
         let start = bytes.len() - n;
@@ -161,7 +164,7 @@ const WRONG_ROWS: [(&str, fn(&mut [u8])); 3] = [
 ];
 
 /// What they make of results: one bit flipped, a word lost, two in each other's place, or nothing written at all.
-const WRONG_RESULTS: [(&str, fn(&mut [u32])); 5] = [
+const WRONG_RESULTS: [(&str, Corrupt<u32>); 5] = [
     ("a flipped low bit", |words| words[0] ^= 1),
     ("a flipped high bit", |words| words[words.len() / 3] ^= 1 << 27),
     ("a word that was not written", |words| {

@@ -44,7 +44,7 @@ pub(crate) const SIDE: u32 = 16;
 pub const TILE: usize = 4 * SIDE as usize;
 
 /// Columns that are summed in one go, before the sums of the slices are added up. At most 256 columns keep φ within
-/// 1e-5 on the direction 1/√d; 128 balance the two levels at d = 16384.
+/// 1e-5 on the direction 1/√d; 128 balance the two levels in a [`CHUNK`].
 pub const SLICE: usize = 128;
 
 /// Columns that are staged in workgroup memory at once.
