@@ -30,7 +30,7 @@ pub(crate) use self::replace::parent_dir;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 pub(crate) use self::replace::{Durability, replace_atomically};
 #[cfg(feature = "scan")]
-pub(crate) use self::replace::{is_temp_file, replace_with_bytes, temp_file_next_to};
+pub(crate) use self::replace::{is_temp_file, replace_with_bytes, set_aside, temp_file_next_to};
 pub use self::stamp::FileStamp;
 
 /// Fills `to` with the bytes from `offset` on. Threads can share the file.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, SCHEMA};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, is_claim_of, is_temp_file, replace_atomically};
+use crate::files::{Durability, Lock, is_claim_of, is_temp_file, replace_atomically, set_aside};
 
 const LOCK: &str = "lock";
 
@@ -152,7 +152,13 @@ impl Folder {
     /// `Malformed` when it cannot be read, `Unsupported` when another version wrote another layout.
     pub fn read_plan(&self) -> Result<Option<Plan>> {
         let path = self.plan_file();
-        let open = || File::open(&path).map(BufReader::new);
+        let open = || {
+            let there = File::open(&path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => File::open(set_aside(&path)),
+                _ => Err(error),
+            });
+            there.map(BufReader::new)
+        };
         let file = match open() {
             Ok(file) => file,
             // A file where the folder should be is reported by whoever makes it.
