@@ -284,12 +284,19 @@ fn names_from_a_file_cannot_write_to_the_terminal() {
 }
 
 #[test]
-fn a_name_of_a_megabyte_is_drawn_in_time() {
+fn a_name_of_four_thousand_bytes_is_drawn_in_time_and_one_of_a_megabyte_refused() {
     let folder = folder();
-    let long = Adapter::new(&folder).module(&format!("h.0.{}", "x".repeat(1 << 20))).save("long");
-    let output = run(&["figure", &long, &long, "-o", &text(&folder.path().join("x.png"))]);
+    let figure = |n: usize| {
+        let long = Adapter::new(&folder).module(&format!("h.0.{}", "x".repeat(n))).save("long");
+        run(&["figure", &long, &long, "-o", &text(&folder.path().join("x.png"))])
+    };
+    let output = figure(4000);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).len() < 10_000);
+    let output = figure(1 << 20);
+    assert_eq!(output.status.code(), Some(1));
+    let error = stderr(&output);
+    assert!(error.contains("bytes, expected at most 4096") && error.len() < 1000, "{error}");
 }
 
 #[cfg(unix)]

@@ -5,7 +5,18 @@ use std::fs;
 use walkdir::WalkDir;
 
 /// Options of other programs, which a way out may well name.
-const OF_OTHERS: [&str; 5] = ["--local-dir", "--gpus=1", "--gpus all", "--always", "--array"];
+const OF_OTHERS: [&str; 10] = [
+    "--local-dir",
+    "--gpus=1",
+    "--gpus all",
+    "--always",
+    "--array",
+    "--nv",
+    "--device nvidia.com",
+    "--container-env",
+    "--gres=gpu",
+    "--no-opengl-files",
+];
 
 #[test]
 fn no_text_of_the_library_names_an_option_of_the_command_line() {

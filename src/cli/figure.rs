@@ -37,7 +37,7 @@ pub(super) fn figure_help() -> String {
     let suffixes = listed_suffixes();
     format!(
         "A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file ({suffixes}) with the tensor names of \
-         PEFT, loralib, diffusers, kohya, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
+         PEFT, loralib, diffusers, kohya, llama.cpp, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
          the panels are q and v of the middle block.\n\n{FIGURE_HELP}"
     )
 }

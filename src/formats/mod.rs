@@ -64,7 +64,7 @@ use crate::formats::shards::Shards;
 use crate::text::quoted;
 
 impl Adapter {
-    /// Opens a file of factors (safetensors, what `torch.save` writes, or `.npz`), or a folder: with `adapter_config.json` and
+    /// Opens a file of factors (safetensors, what `torch.save` writes, `.npz` or GGUF), or a folder: with `adapter_config.json` and
     /// `adapter_model.safetensors`, `.bin` or MLX's `adapters.safetensors`, in shards too, else the only adapter in it. Within
     /// the default [`Limits`]. The file format is recognised by the content, the naming scheme by the tensors' names. Reads
     /// only headers, and the alphas that some schemes keep as tensors. Pickles are never executed.
