@@ -44,7 +44,8 @@ impl Residuals<'_> {
             return 1.0;
         }
         let (e_1, e_2) = (self.norm(0, k) + self.rounding, self.norm(k, all) + self.rounding);
-        let (to_rest, to_next) = (sigma / (sigma * sigma - rest * rest), sigma / (sigma * sigma - next * next));
+        let (to_rest, to_next) =
+            (sigma / (sigma * sigma - rest * rest), sigma / (sigma * sigma - next * next));
         // x₃ ≤ (e₁ + e₂·y₂)·to_rest and y₂ ≤ e₂·x₃·to_next.
         let turned = 1.0 - e_2 * e_2 * to_rest * to_next;
         if turned <= 0.0 {

@@ -88,7 +88,8 @@ impl Dense<'static> {
             return Err(Fault::new(found, "as many").of("difference of two weights").invalid());
         }
         let rounding = [after, before].map(|(rows, dtype)| noise::rounding_norm(rows, dtype).powi(2));
-        let difference: Vec<f64> = after.0.iter().zip(before.0).map(|(after, before)| after - before).collect();
+        let difference: Vec<f64> =
+            after.0.iter().zip(before.0).map(|(after, before)| after - before).collect();
         self.add(Cow::Owned(difference), rounding[0] + rounding[1])
     }
 

@@ -52,7 +52,18 @@ impl Directions {
         right.truncate(n * d_in);
         let sigma = found.sigma[..n].iter().map(|sigma| sigma * unit).collect();
         let noise = map.noise();
-        Self { d_out, d_in, sigma, left, right, bounds: found.bounds, tolerance, norm, noise, failure: found.failure }
+        Self {
+            d_out,
+            d_in,
+            sigma,
+            left,
+            right,
+            bounds: found.bounds,
+            tolerance,
+            norm,
+            noise,
+            failure: found.failure,
+        }
     }
 
     /// Rows of M.

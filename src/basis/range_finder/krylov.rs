@@ -92,7 +92,9 @@ impl<'a> Krylov<'a> {
         let h = Mat::from_fn(all, all, |i, k| self.h[k].get(i).copied().unwrap_or(0.0));
         let squares = columns(&product(h.transpose(), h.as_ref()), all).to_owned();
         let (sigma, vectors): (Vec<f64>, _) = match eigen::symmetric(&squares) {
-            Some((squares, vectors)) => (squares.iter().map(|square| square.max(0.0).sqrt()).collect(), vectors),
+            Some((squares, vectors)) => {
+                (squares.iter().map(|square| square.max(0.0).sqrt()).collect(), vectors)
+            }
             None => {
                 let svd = small_svd(h.as_ref())?;
                 (svd.sigma, svd.right)

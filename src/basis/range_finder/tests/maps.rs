@@ -5,13 +5,18 @@ use crate::basis::Update;
 fn products_are_those_of_the_formed_matrix() {
     let kronecker = |first: &Matrix, second: &Matrix, scaling: f64| {
         Mat::from_fn(first.rows * second.rows, first.cols * second.cols, |i, j| {
-            let (a, b) = (i / second.rows * first.cols + j / second.cols, i % second.rows * second.cols + j % second.cols);
+            let (a, b) = (
+                i / second.rows * first.cols + j / second.cols,
+                i % second.rows * second.cols + j % second.cols,
+            );
             scaling * first.values[a] * second.values[b]
         })
     };
     let [first, second] = [random::gaussian(3, 5, 1, 0), random::gaussian(7, 4, 1, 1)];
     let [a, b] = [random::gaussian(4, 20, 2, 0), random::gaussian(21, 4, 2, 1)];
-    let low_rank = Mat::from_fn(21, 20, |i, j| -3.0 * (0..4).map(|k| b.values[i * 4 + k] * a.values[k * 20 + j]).sum::<f64>());
+    let low_rank = Mat::from_fn(21, 20, |i, j| {
+        -3.0 * (0..4).map(|k| b.values[i * 4 + k] * a.values[k * 20 + j]).sum::<f64>()
+    });
     let plain = random::gaussian(21, 20, 3, 0);
     let narrow = Mat::from_fn(21, 20, |i, j| f64::from(plain.values[i * 20 + j] as f32));
     let maps: [(&dyn LinearMap, Mat<f64>); 3] = [
@@ -44,7 +49,8 @@ fn a_large_dense_matrix_is_multiplied_over_its_panels() {
     let matrix = Mat::from_fn(d_out, d_in, |i, j| f64::from(map.values()[i * d_in + j]));
     let [x, y] = [(d_in, 0), (d_out, 1)].map(|(d, stream)| random::gaussian(5, d, 5, stream).values);
     let off = (columns(&map.times(&x), d_out) - &matrix * columns(&x, d_in)).norm_max();
-    let off_transposed = (columns(&map.transposed_times(&y), d_in) - matrix.transpose() * columns(&y, d_out)).norm_max();
+    let off_transposed =
+        (columns(&map.transposed_times(&y), d_in) - matrix.transpose() * columns(&y, d_out)).norm_max();
     assert!(off < 1e-11 && off_transposed < 1e-11, "{off:e}, {off_transposed:e}");
 }
 
@@ -52,7 +58,12 @@ fn a_large_dense_matrix_is_multiplied_over_its_panels() {
 fn the_directions_of_a_kronecker_product_are_those_of_its_factors() {
     let factor = |rows, cols, sigma: &[f64], seed| {
         let dense = planted(rows, cols, sigma, seed);
-        Matrix { rows, cols, dtype: Dtype::F32, values: dense.values().iter().map(|&value| value.into()).collect() }
+        Matrix {
+            rows,
+            cols,
+            dtype: Dtype::F32,
+            values: dense.values().iter().map(|&value| value.into()).collect(),
+        }
     };
     let (first, second) = (factor(10, 12, &[4.0, 1.0, 0.1], 1), factor(20, 15, &[2.0, 1.5, 0.3], 2));
     let map = Kronecker { first: &first, second: &second, scaling: 0.5 };

@@ -98,8 +98,10 @@ fn check(map: &dyn LinearMap, how_many: HowMany, what: &str) -> Directions {
     }
     let matrix = formed(map);
     for k in 0..n {
-        let right: Vec<f64> = found.right()[k * map.d_in()..][..map.d_in()].iter().map(|&x| x.into()).collect();
-        let left: Vec<f64> = found.left()[k * map.d_out()..][..map.d_out()].iter().map(|&x| x.into()).collect();
+        let right: Vec<f64> =
+            found.right()[k * map.d_in()..][..map.d_in()].iter().map(|&x| x.into()).collect();
+        let left: Vec<f64> =
+            found.left()[k * map.d_out()..][..map.d_out()].iter().map(|&x| x.into()).collect();
         let image = &matrix * columns(&right, map.d_in());
         let off = (image - columns(&left, map.d_out()) * faer::Scale(found.sigma()[k])).norm_l2();
         assert!(off <= 1e-6 * found.sigma()[0], "{what}: vectors {} do not belong together, {off:e}", k + 1);

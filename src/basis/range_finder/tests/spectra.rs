@@ -88,7 +88,8 @@ fn a_scale_near_the_ends_of_f32_changes_nothing() {
     let found = RangeFinder::new(HowMany::Top(K)).find(&plain).unwrap();
     for exponent in [100, -100] {
         let scale = 2f64.powi(exponent);
-        let values: Vec<f32> = plain.values().iter().map(|&value| (f64::from(value) * scale) as f32).collect();
+        let values: Vec<f32> =
+            plain.values().iter().map(|&value| (f64::from(value) * scale) as f32).collect();
         let scaled = Dense::new(2 * N, values, Dtype::F32).unwrap();
         let scaled = check(&scaled, HowMany::Top(K), "scale");
         assert_eq!(scaled.right(), found.right());
@@ -118,7 +119,8 @@ fn as_many_are_found_as_hold_the_energy() {
     let total: f64 = sigma.iter().map(|sigma| sigma * sigma).sum();
     for share in [0.5, 0.9, 0.99, 0.9999] {
         let found = check(&map, HowMany::Energy { share, at_most: 30 }, "energy");
-        let needed = (1..).find(|&n| sigma[..n].iter().map(|sigma| sigma * sigma).sum::<f64>() >= share * total);
+        let needed =
+            (1..).find(|&n| sigma[..n].iter().map(|sigma| sigma * sigma).sum::<f64>() >= share * total);
         assert_eq!(Some(found.sigma().len()), needed);
         assert!(found.energy() >= share && found.n_determined() == found.sigma().len());
     }
@@ -165,5 +167,46 @@ fn a_smaller_tolerance_is_reached_too() {
     for tolerance in [1e-2, 1e-4, 2e-6] {
         let found = RangeFinder::new(HowMany::Top(8)).tolerance(tolerance).find(&map).unwrap();
         assert_eq!(found.n_determined(), 8, "{tolerance}: {:?}", found.bounds());
+    }
+}
+
+#[test]
+fn the_directions_of_a_real_weight_are_found() {
+    let bytes = std::fs::read("tests/data/weights/value-layer5.safetensors").unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("encoder.layer.5.attention.self.value.weight").unwrap();
+    let (numbers, _) = tensor.data().as_chunks::<4>();
+    let values: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
+    let weight = Dense::new(tensor.shape()[1], values, Dtype::F32).unwrap();
+    for n in [1, 8, 24, 48] {
+        let found = check(&weight, HowMany::Top(n), "weight");
+        assert_eq!(held(&found), (1..=n).collect::<Vec<_>>(), "{:?}", found.bounds());
+        assert!(found.failure_probability() <= 1e-9);
+    }
+}
+
+#[test]
+fn the_remainder_is_bounded_closely_and_from_above() {
+    use super::super::map::Unit;
+    use super::super::remainder::Remainder;
+    // Without any direction found, the remainder is the whole, with a largest value of 1.
+    let map = exact(N, 2 * N, &values(|k| (k + 1.0).powf(-0.3)), 12);
+    let norm = map.norm();
+    let unit = Unit::new(&map, norm);
+    let left = vec![0.0; N];
+    // In f32 and, where the scale is far below the largest value, in f64.
+    for (largest, scale) in [(1.0, 1.0), (1.0, 0.8), (1.0, 0.1), (1e9, 0.9)] {
+        for seed in 0..20 {
+            let largest = largest / unit.unit;
+            let mut remainder = Remainder::new(&unit, &left, largest, scale / unit.unit, (seed, 0));
+            let mut last = f64::INFINITY;
+            while let Some(bound) = remainder.step() {
+                last = bound * unit.unit;
+                assert!(last >= 1.0, "{last} at degree {}, seed {seed}", remainder.degree());
+            }
+            assert!(last < if scale > 0.5 { 1.05 } else { 1.3 }, "{last}, scale {scale}");
+            let (reached, _) = remainder.reached();
+            assert!(reached * unit.unit <= 1.0 + 1e-5 && reached * unit.unit > 0.9, "{reached}");
+        }
     }
 }
