@@ -206,7 +206,10 @@ fn the_remainder_is_bounded_closely_and_from_above() {
             }
             assert!(last < if scale > 0.5 { 1.05 } else { 1.3 }, "{last}, scale {scale}");
             let (reached, _) = remainder.reached();
-            assert!(reached * unit.unit <= 1.0 + 1e-5 && reached * unit.unit > 0.9, "{reached}");
+            let reached = reached * unit.unit;
+            // Vectors under the scale do not grow, so that only a value above it is seen.
+            let least = if scale < 1.0 { 0.99 } else { 0.0 };
+            assert!(reached <= 1.0 + 1e-5 && reached > least, "{reached}");
         }
     }
 }
