@@ -183,12 +183,14 @@ impl Search<'_> {
         if self.is_enough(&best.bounds, sigma, self.finder.tolerance) || n == 0 {
             return best;
         }
+        // A remainder that a better one followed counts too.
+        let failure = (stream - STREAM + 1) as f64 * remainder::FAILURE;
         let scale = sigma[sigma.len() - 1].max(error);
         let mut remainder = Remainder::new(self.map, &ritz.left, sigma[0], scale, (self.finder.seed, stream));
         let can_hold = self.is_enough(&bounds(scale), sigma, self.finder.tolerance);
         while let Some(rest) = remainder.step() {
             if rest < certain {
-                best = Measured { bounds: bounds(rest), failure: remainder::FAILURE, missed: None };
+                best = Measured { bounds: bounds(rest), failure, missed: None };
                 if self.is_enough(&best.bounds, sigma, self.finder.tolerance) {
                     return best;
                 }
