@@ -77,6 +77,10 @@ def main(pairs, adapters):
         (DATA / "reference").mkdir(exist_ok=True)
         shutil.copyfile(grid, DATA / "reference" / grid.name)
 
+    weight = "encoder.layer.5.attention.self.value.weight"
+    dtype, (rows, cols), data = read(pairs / "base-qv.safetensors")[weight]
+    write(DATA / "weights" / "value-layer5.safetensors", {weight: (dtype, (240, cols), data[: len(data) // rows * 240])})
+
     small = keep(read(pairs / "seed0-r8" / "adapter_model.safetensors"), ".layer.5.")
     bare = DATA / "adapters" / "bare"
     write(bare / "seed0-r8-f16.safetensors", narrow(small, "F16"))

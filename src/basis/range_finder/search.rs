@@ -130,12 +130,18 @@ impl Search<'_> {
 
     /// Adds to the space until it promises the tolerance or may not grow more, which is the second of the pair.
     fn grow(&self, krylov: &mut Krylov<'_>, target: f64) -> Result<Option<(Guess, bool)>> {
+        // The eigenvalues of a large space take longer than a step.
+        let mut next = 0;
         loop {
             if krylov.n() + 2 * krylov.width() > self.least_side {
                 return Ok(None);
             }
             krylov.step();
             let is_last = krylov.n() >= self.most_vectors();
+            if krylov.n() < next && !is_last {
+                continue;
+            }
+            next = krylov.n() + krylov.n() / 5;
             let spare = self.spare(self.most);
             let guess = krylov.guess(self.most + spare)?;
             let (n, is_known) = self.count(&guess.sigma);
@@ -177,12 +183,14 @@ impl Search<'_> {
         if self.is_enough(&best.bounds, sigma, self.finder.tolerance) || n == 0 {
             return best;
         }
+        // A remainder that a better one followed counts too.
+        let failure = (stream - STREAM + 1) as f64 * remainder::FAILURE;
         let scale = sigma[sigma.len() - 1].max(error);
-        let mut remainder = Remainder::new(self.map, &ritz.left, scale, self.finder.seed, stream);
+        let mut remainder = Remainder::new(self.map, &ritz.left, sigma[0], scale, (self.finder.seed, stream));
         let can_hold = self.is_enough(&bounds(scale), sigma, self.finder.tolerance);
         while let Some(rest) = remainder.step() {
             if rest < certain {
-                best = Measured { bounds: bounds(rest), failure: remainder::FAILURE, missed: None };
+                best = Measured { bounds: bounds(rest), failure, missed: None };
                 if self.is_enough(&best.bounds, sigma, self.finder.tolerance) {
                     return best;
                 }
@@ -193,7 +201,7 @@ impl Search<'_> {
         }
         let (reached, vectors) = remainder.reached();
         let next = sigma.get(n).copied().unwrap_or(0.0);
-        best.missed = (reached > next * (1.0 + NO_GAP) + error).then(|| vectors.to_vec());
+        best.missed = (reached > next * (1.0 + NO_GAP) + error).then_some(vectors);
         best
     }
 }

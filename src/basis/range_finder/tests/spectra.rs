@@ -169,3 +169,47 @@ fn a_smaller_tolerance_is_reached_too() {
         assert_eq!(found.n_determined(), 8, "{tolerance}: {:?}", found.bounds());
     }
 }
+
+#[test]
+fn the_directions_of_a_real_weight_are_found() {
+    let bytes = std::fs::read("tests/data/weights/value-layer5.safetensors").unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("encoder.layer.5.attention.self.value.weight").unwrap();
+    let (numbers, _) = tensor.data().as_chunks::<4>();
+    let values: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
+    let weight = Dense::new(tensor.shape()[1], values, Dtype::F32).unwrap();
+    for n in [1, 8, 24, 48] {
+        let found = check(&weight, HowMany::Top(n), "weight");
+        assert_eq!(held(&found), (1..=n).collect::<Vec<_>>(), "{:?}", found.bounds());
+        assert!((0.0..1e-8).contains(&found.failure_probability()));
+    }
+}
+
+#[test]
+fn the_remainder_is_bounded_closely_and_from_above() {
+    use super::super::map::Unit;
+    use super::super::remainder::Remainder;
+    // Without any direction found, the remainder is the whole, with a largest value of 1.
+    let map = exact(N, 2 * N, &values(|k| (k + 1.0).powf(-0.3)), 12);
+    let norm = map.norm();
+    let unit = Unit::new(&map, norm);
+    let left = vec![0.0; N];
+    // In f32 and, where the scale is far below the largest value, in f64.
+    for (largest, scale) in [(1.0, 1.0), (1.0, 0.8), (1.0, 0.1), (1e9, 0.9)] {
+        for seed in 0..20 {
+            let largest = largest / unit.unit;
+            let mut remainder = Remainder::new(&unit, &left, largest, scale / unit.unit, (seed, 0));
+            let mut last = f64::INFINITY;
+            while let Some(bound) = remainder.step() {
+                last = bound * unit.unit;
+                assert!(last >= 1.0, "{last} at degree {}, seed {seed}", remainder.degree());
+            }
+            assert!(last < if scale > 0.5 { 1.05 } else { 1.3 }, "{last}, scale {scale}");
+            let (reached, _) = remainder.reached();
+            let reached = reached * unit.unit;
+            // Vectors under the scale do not grow, so that only a value above it is seen.
+            let least = if scale < 1.0 { 0.99 } else { 0.0 };
+            assert!(reached <= 1.0 + 1e-5 && reached > least, "{reached}");
+        }
+    }
+}
