@@ -31,7 +31,7 @@ pub(crate) use self::replace::parent_dir;
 pub(crate) use self::replace::{Durability, replace_atomically};
 #[cfg(feature = "scan")]
 pub(crate) use self::replace::{
-    is_temp_file, remove_stale_temp_files, replace_with_bytes, temp_file_next_to,
+    is_temp_file, remove_stale_temp_files, replace_with_bytes, set_aside, temp_file_next_to,
 };
 pub use self::stamp::FileStamp;
 

@@ -314,7 +314,7 @@ fn an_entry_that_cannot_be_read_is_a_miss() {
     cache.put(&key(1), &records(1)).unwrap();
     let path = files(folder.path()).remove(0);
     // Root reads everything; `tests/scan/sharing.rs` takes another user then.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_err() {
         assert!(cache.get(&key(1)).unwrap().is_none());
     }

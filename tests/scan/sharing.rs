@@ -95,6 +95,7 @@ fn a_cache_that_only_another_user_can_read_or_write_is_a_warning() {
         set_mode(&place.path("cache"), 0o1777);
         entries(&place).iter().for_each(|entry| {
             std::os::unix::fs::chown(entry, Some(0), Some(0)).unwrap();
+            set_mode(entry, 0);
         });
         scan("sticky")
     } else {
@@ -169,6 +170,28 @@ fn scans_that_share_a_cache_that_is_too_small_and_is_cleared_end_well() {
     }
 }
 
+#[test]
+fn whole_scans_at_once_in_one_folder_end_well_and_make_one_table() {
+    let place = many(Place::new());
+    for (n, how) in ["--cache cache", "--no-cache --memory 1", "--no-cache"].into_iter().enumerate() {
+        for round in 0..3 {
+            let out = format!("out{n}{round}");
+            place.replan("planned", &out, 2);
+            let start = |_| {
+                let mut scan = place.scan(&format!("runs -o {out} {how}"));
+                scan.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            };
+            let children: Vec<Child> = (0..4).map(start).collect();
+            for child in children {
+                let ended = ended(&child.wait_with_output().unwrap());
+                assert_eq!(ended.code, Some(0), "{how}: {}", ended.stderr);
+            }
+            assert_same(&place.bytes(&out), &place.bytes("whole"), how);
+            assert!(!place.path(&out).join("work/bases").exists());
+        }
+    }
+}
+
 /// A scan as on a file system that has no `flock`.
 fn without_flock(place: &Place, args: &str) -> Command {
     let mut scan = place.scan(args);
@@ -207,7 +230,7 @@ fn what_is_killed_without_flock_goes_on_without_a_wait() {
     let place = many(Place::new());
     let since = Instant::now();
     let mut n_killed = 0;
-    for (round, moment) in crate::common::checkpoints::numbers(8, 25).into_iter().enumerate() {
+    for (round, moment) in crate::common::checkpoints::numbers(8, 15).into_iter().enumerate() {
         let out = format!("out{round}");
         place.replan("planned", &out, 2);
         let args = format!("runs -o {out} --cache cache{round}");
@@ -222,9 +245,9 @@ fn what_is_killed_without_flock_goes_on_without_a_wait() {
             [names(&place.path(&out).join("work")), names(&place.path(&format!("cache{round}")))].concat();
         assert!(!left.iter().any(|name| name.contains("held")), "{left:?}");
     }
-    assert!(n_killed > 5, "{n_killed}");
+    assert!(n_killed > 3, "{n_killed}");
     // A claim of a process that cannot be seen to be dead is waited for, for half a minute.
-    assert!(!cfg!(target_os = "linux") || since.elapsed() < Duration::from_secs(300));
+    assert!(!cfg!(target_os = "linux") || since.elapsed() < Duration::from_secs(100));
 }
 
 #[test]

@@ -57,11 +57,17 @@ impl Claim {
     /// Those of the system.
     pub(super) fn wait_for(path: &Path, pace: Pace) -> io::Result<Self> {
         let token = format!("{:016x}", RandomState::new().build_hasher().finish());
+        // Made before the file, so that hardly a moment is left to be killed in between.
+        let owner = owner::this_process();
+        let first = text(&token, &owner, 0);
         let mut last: Option<(Seen, Instant)> = None;
         let mut pause = Duration::from_millis(1);
         loop {
             match patiently(|| OpenOptions::new().write(true).create_new(true).open(path)) {
-                Ok(file) => return Self::begin(path, file, token, pace),
+                Ok(mut file) => {
+                    let written = file.write_all(first.as_bytes());
+                    return Self::begin(path, written, token, owner, pace);
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -80,11 +86,16 @@ impl Claim {
         }
     }
 
-    fn begin(path: &Path, mut file: File, token: String, pace: Pace) -> io::Result<Self> {
-        let owner = owner::this_process();
+    fn begin(
+        path: &Path,
+        written: io::Result<()>,
+        token: String,
+        owner: String,
+        pace: Pace,
+    ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let (of_heart, own) = (path.to_owned(), token.clone());
-        let begun = file.write_all(text(&token, &owner, 0).as_bytes()).and_then(|()| {
+        let begun = written.and_then(|()| {
             thread::Builder::new().name("lock".to_owned()).spawn(move || {
                 let mut beat = 0;
                 while stopped.recv_timeout(pace.beat) == Err(RecvTimeoutError::Timeout) {

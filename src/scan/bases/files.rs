@@ -1,8 +1,10 @@
 //! The files of a scan's adapters: that they are still what was planned, and the bases of what is in them.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
 
 use crate::Limits;
 use crate::adapter::{Adapter, Module};
@@ -20,7 +22,10 @@ use crate::scan::side_modules::SideModules;
 use crate::scan::stop;
 
 /// How often a file is opened that is touched in between.
-const N_TRIES: usize = 10;
+const N_TRIES: usize = 100;
+
+/// Times of files are this exact everywhere.
+const TICK: Duration = Duration::from_secs(2);
 
 /// Shards that are held open of one checkpoint, at most.
 const MAX_HELD_OF_ONE: usize = 4;
@@ -44,19 +49,27 @@ pub(super) struct OpenFile {
     adapter: Adapter,
     /// Of what was digested.
     stamp: FileStamp,
+    /// Whether it was written a moment before it was opened: another moment's bytes may have the same time.
+    is_new: bool,
     is_held: bool,
 }
 
 impl Files<'_> {
     /// Opens an adapter's header, and with `hold` its file for all that is read of it.
     pub(super) fn open(&self, adapter: u32, hold: bool) -> Result<OpenFile> {
-        let path = &self.plan.adapters[adapter as usize].path;
+        self.open_path(&self.plan.adapters[adapter as usize].path, hold)
+    }
+
+    fn open_path(&self, path: &Path, hold: bool) -> Result<OpenFile> {
         for _ in 0..N_TRIES {
-            // That it opened when the plan was made and does not now is news to the user.
-            let adapter = self.modules.open(path, &Limits::default()).map_err(|error| match error {
-                error @ (Error::Io { .. } | Error::NotFound(_)) => error,
-                _ => changed(path),
-            })?;
+            let adapter = match self.modules.open(path, &Limits::default()) {
+                Ok(adapter) => adapter,
+                Err(error @ (Error::Io { .. } | Error::NotFound(_))) => return Err(error),
+                // It was touched while its header was read, maybe.
+                Err(Error::Invalid(_)) => continue,
+                // That it opened when the plan was made and does not now is news to the user.
+                Err(_) => return Err(changed(path)),
+            };
             let is_held = hold && adapter.model_files().count() <= MAX_HELD_OF_ONE;
             if is_held {
                 match adapter.hold_open() {
@@ -66,14 +79,16 @@ impl Files<'_> {
                 }
             }
             let stamp = adapter.stamp();
-            return Ok(OpenFile { adapter, stamp, is_held });
+            let age = adapter.modified().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+            let is_new = age.is_some_and(|age| age < TICK);
+            return Ok(OpenFile { adapter, stamp, is_new, is_held });
         }
         Err(changed(path))
     }
 
     /// The same adapter, without a file that is held. It keeps its stamp: what was written in between is seen by that.
     pub(super) fn let_go(&self, adapter: u32, file: &OpenFile) -> Result<OpenFile> {
-        Ok(OpenFile { stamp: file.stamp, ..self.open(adapter, false)? })
+        Ok(OpenFile { stamp: file.stamp, is_new: file.is_new, ..self.open(adapter, false)? })
     }
 
     /// Digests what is read of the file; it must be what an earlier `record` says.
@@ -98,13 +113,9 @@ impl Files<'_> {
             return Ok(());
         }
         let path = file.adapter.path();
-        let again = self.modules.open(path, &Limits::default()).map_err(|_| changed(path))?;
-        again.hold_open().map_err(|_| changed(path))?;
-        match content_digest(&again, &self.modules) {
-            Ok(now) if now == digest => Ok(()),
-            Ok(_) | Err(Error::Invalid(_)) => Err(changed(path)),
-            Err(error) => Err(error),
-        }
+        let again = self.open_path(path, true)?;
+        let now = content_digest(&again.adapter, &self.modules).map_err(|error| again.named(error))?;
+        if now == digest { Ok(()) } else { Err(changed(path)) }
     }
 
     /// The basis of a module, or why it has none: numbers without a subspace stop no scan. A factor that the side does not need
@@ -164,9 +175,9 @@ impl OpenFile {
         self.stamp
     }
 
-    /// Whether nobody has written or touched the file since it was opened.
+    /// Whether certainly nobody has written or touched the file since it was opened.
     pub(super) fn is_unchanged(&self) -> Result<bool> {
-        Ok(self.adapter.stamp_now()? == self.stamp)
+        Ok(self.adapter.stamp_now()? == self.stamp && !self.is_new)
     }
 
     /// Files that it holds open.

@@ -62,7 +62,8 @@ pub(super) fn add<T>(
     };
     let known = match sum(file) {
         Some(known) => known,
-        None => total(dir)?,
+        // They lie there already, under another name.
+        None => total(dir)?.saturating_sub(bytes),
     };
     let sum = known.saturating_add(bytes);
     set_sum(file, sum).map_err(named)?;
