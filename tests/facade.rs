@@ -239,7 +239,7 @@ fn an_error_carries_its_way_out_as_a_type() {
     fs::rename(place.path("later"), place.path("runs/checkpoint-7")).unwrap();
     Checkpoint::new(9).write(&place.path("runs/mid/checkpoint-9"));
     fs::write(place.path("out/plan.json"), "{").unwrap();
-    assert_eq!(refused(&place.scan("out")).1, Some(Remedy::StartOver));
+    assert_eq!(refused(&place.scan("out")).1, Some(Remedy::OtherOutput));
     let gpu = place.scan("new").gpus(Gpus::One(GpuChoice::Index(0)));
     assert!(refused(&gpu).0.starts_with("engine: a GPU is named, but the CPU engine is asked for"));
     assert!(matches!(place.scan("new").modules(["a[b"]).run(), Err(Error::Invalid(_))));
