@@ -186,7 +186,8 @@ impl PairSums {
     pub(super) fn only(&self, kept: &[usize]) -> Self {
         let mut is_at = vec![None; self.n];
         kept.iter().enumerate().for_each(|(at, &adapter)| is_at[adapter] = Some(at));
-        let mut only = Self::with_limit(kept.len(), self.by, if self.places.is_some() { 0 } else { MAX_DENSE });
+        let mut only =
+            Self::with_limit(kept.len(), self.by, if self.places.is_some() { 0 } else { MAX_DENSE });
         for (a, b, place) in self.all() {
             let (Some(x), Some(y)) = (is_at[a], is_at[b]) else { continue };
             let to = only.place_for(x, y);
@@ -213,9 +214,7 @@ impl PairSums {
                 let pairs = (0..self.n).flat_map(move |a| (a + 1..self.n).map(move |b| (a, b)));
                 Box::new(pairs.enumerate().map(|(place, (a, b))| (a, b, place)))
             }
-            Some(places) => {
-                Box::new(places.iter().map(|(&(a, b), &place)| (a as usize, b as usize, place)))
-            }
+            Some(places) => Box::new(places.iter().map(|(&(a, b), &place)| (a as usize, b as usize, place))),
         }
     }
 }
@@ -233,22 +232,22 @@ pub(super) mod tests {
     fn every_pair_has_a_place_of_its_own_in_either_order() {
         for n in [0, 1, 2, 3, 7] {
             for max_dense in [0, 10] {
-            let mut sums = PairSums::with_limit(n, By::Adjusted, max_dense);
-            for a in 0..n {
-                for b in 0..a {
-                    sums.add(a, b, &row((a * 10 + b) as f64 + 0.5));
-                    sums.add(b, a, &row((a * 10 + b) as f64 - 0.5));
-                    sums.mark(b, a, SHARED_INIT);
-                    assert_eq!(sums.marks(a, b), SHARED_INIT);
+                let mut sums = PairSums::with_limit(n, By::Adjusted, max_dense);
+                for a in 0..n {
+                    for b in 0..a {
+                        sums.add(a, b, &row((a * 10 + b) as f64 + 0.5));
+                        sums.add(b, a, &row((a * 10 + b) as f64 - 0.5));
+                        sums.mark(b, a, SHARED_INIT);
+                        assert_eq!(sums.marks(a, b), SHARED_INIT);
+                    }
                 }
-            }
-            assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
-            for pair in sums.iter() {
-                assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
-                assert_eq!(pair.means[..3], [(pair.b * 10 + pair.a) as f64, 0.5, 0.25]);
-                let other = sums.get(pair.b, pair.a).unwrap();
-                assert_eq!((other.a, other.b, other.value()), (pair.a, pair.b, pair.value()));
-            }
+                assert_eq!(sums.iter().count(), n * n.saturating_sub(1) / 2);
+                for pair in sums.iter() {
+                    assert!(pair.a < pair.b && pair.n_modules == 2 && pair.has_shared_init());
+                    assert_eq!(pair.means[..3], [(pair.b * 10 + pair.a) as f64, 0.5, 0.25]);
+                    let other = sums.get(pair.b, pair.a).unwrap();
+                    assert_eq!((other.a, other.b, other.value()), (pair.a, pair.b, pair.value()));
+                }
             }
         }
         assert!(PairSums::new(3, By::Adjusted).get(0, 2).is_none());
@@ -260,34 +259,34 @@ pub(super) mod tests {
         // Modules of other sizes: the mean of the two cosines would be 0.
         let rows = [(1.0, [3.0, 4.0]), (-1.0, [1.0, 0.5])];
         for max_dense in [0, 3] {
-        let mut sums = PairSums::with_limit(3, By::Cosine, max_dense);
-        for (cosine, norms) in rows {
-            sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
-            sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
-        }
-        // A module that only one has trained, and one of NaN.
-        sums.add_zero(0, 1, [2.0, 0.0]);
-        sums.add_zero(2, 1, [0.0, 2.0]);
-        sums.add_zero(0, 1, [f64::NAN, 1.0]);
-        let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
-        for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
-            let means = pair.unwrap().means;
-            assert!((means[0] - expected).abs() < 1e-12, "{means:?}");
-            assert!((means[1] - 0.2).abs() < 1e-12 && (means[3] - 0.4).abs() < 1e-12, "{means:?}");
-        }
+            let mut sums = PairSums::with_limit(3, By::Cosine, max_dense);
+            for (cosine, norms) in rows {
+                sums.add(2, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms: [norms[1], norms[0]] });
+                sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
+            }
+            // A module that only one has trained, and one of NaN.
+            sums.add_zero(0, 1, [2.0, 0.0]);
+            sums.add_zero(2, 1, [0.0, 2.0]);
+            sums.add_zero(0, 1, [f64::NAN, 1.0]);
+            let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
+            for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
+                let means = pair.unwrap().means;
+                assert!((means[0] - expected).abs() < 1e-12, "{means:?}");
+                assert!((means[1] - 0.2).abs() < 1e-12 && (means[3] - 0.4).abs() < 1e-12, "{means:?}");
+            }
         }
     }
 
     #[test]
     fn the_pairs_among_some_adapters_keep_their_sums() {
         for max_dense in [0, 5] {
-        let mut sums = PairSums::with_limit(5, By::PhiFull, max_dense);
-        for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
-            sums.add(a, b, &row((10 * a + b) as f64));
-        }
-        let some = sums.only(&[1, 3, 4]);
-        let values: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.value())).collect();
-        assert_eq!(values, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
+            let mut sums = PairSums::with_limit(5, By::PhiFull, max_dense);
+            for (a, b) in [(0, 1), (1, 3), (3, 4), (1, 4), (2, 4)] {
+                sums.add(a, b, &row((10 * a + b) as f64));
+            }
+            let some = sums.only(&[1, 3, 4]);
+            let values: Vec<_> = some.iter().map(|pair| (pair.a, pair.b, pair.value())).collect();
+            assert_eq!(values, [(0, 1, 13.0), (0, 2, 14.0), (1, 2, 34.0)]);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{MAX_ADAPTERS, MAX_PAIRS};
 use super::adapters::AdapterRow;
 use super::by::By;
 use super::derived::Derived;
@@ -11,6 +10,7 @@ use super::drift::DriftRows;
 use super::groups::GroupSums;
 use super::pairs::{N_QUANTITIES, OTHER_BASE, PairMean, PairSums, RowValues, SHARED_INIT};
 use super::source::Source;
+use super::{MAX_ADAPTERS, MAX_PAIRS};
 use crate::adapter::Side;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::measure;
@@ -252,10 +252,15 @@ impl ScanSums {
             self.absent.insert(why, all - self.pairs.iter().count() as u64);
             return Ok(());
         }
-        let with_problem: HashSet<i64> =
-            source.adapters.iter().filter(|adapter| adapter.n_left_out > 0).map(|adapter| adapter.id).collect();
+        let with_problem: HashSet<i64> = source
+            .adapters
+            .iter()
+            .filter(|adapter| adapter.n_left_out > 0)
+            .map(|adapter| adapter.id)
+            .collect();
         let has_problem = |id: u32| with_problem.contains(&i64::from(id));
-        let absences = planned.map(|planned| planned.absences(self.unfinished.is_none(), has_problem)).transpose()?;
+        let absences =
+            planned.map(|planned| planned.absences(self.unfinished.is_none(), has_problem)).transpose()?;
         for b in 0..n {
             for a in (0..b).filter(|&a| self.pairs.get(a, b).is_none()) {
                 let [x, y] = [a, b].map(|place| self.adapters[place].id as u32);

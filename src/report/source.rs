@@ -6,8 +6,8 @@ use super::adapters::{self, AdapterRow};
 use super::scan::Cut;
 use crate::adapter::Side;
 use crate::error::{Fault, Remedy, Result};
-use crate::scan::finished::{FinishedScan, Unfinished};
 use crate::scan::Keep;
+use crate::scan::finished::{FinishedScan, Unfinished};
 use crate::scan::folder::Folder;
 use crate::table::TableFile;
 

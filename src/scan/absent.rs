@@ -73,11 +73,7 @@ enum Asked {
 impl<'a> Absences<'a> {
     /// # Errors
     /// As [`PairingRule::of`].
-    pub(super) fn of(
-        plan: &'a Plan,
-        has_problem: impl Fn(u32) -> bool,
-        is_complete: bool,
-    ) -> Result<Self> {
+    pub(super) fn of(plan: &'a Plan, has_problem: impl Fn(u32) -> bool, is_complete: bool) -> Result<Self> {
         let n = plan.adapters.len() as u32;
         let is_among = |list: Vec<u32>| {
             let mut is_among = vec![false; n as usize];

@@ -130,7 +130,8 @@ impl<'a> Blocks<'a> {
             let lists = rule.lists(plan.adapters.len() as u32, |adapter| has(&layouts, adapter));
             Group { modules, lists }
         });
-        let blocks = Self { plan, groups: groups.collect(), left_out: LeftOut::of(plan), marks: OnceLock::new() };
+        let blocks =
+            Self { plan, groups: groups.collect(), left_out: LeftOut::of(plan), marks: OnceLock::new() };
         if blocks.iter().next().is_none() {
             let found = counted(plan.adapters.len(), "checkpoint");
             return Err(Fault::new(found, "two that have a module in common").of("scan").invalid());
@@ -245,7 +246,9 @@ impl<'a> Blocks<'a> {
         let PlannedModule { name, is_numbered, d } = &self.plan.modules[block.module as usize];
         let BlockPairs { a, b, which } = self.planned(block);
         let mut hash = marks.plan.clone();
-        hash.update(format!("{}\n{name}\n{is_numbered} {d}\n{} {}\n", block.name(), a.len(), b.len()).as_bytes());
+        hash.update(
+            format!("{}\n{name}\n{is_numbered} {d}\n{} {}\n", block.name(), a.len(), b.len()).as_bytes(),
+        );
         for &adapter in a.iter().chain(&b) {
             hash.update(&marks.adapters[adapter as usize].to_bytes());
         }
@@ -333,7 +336,9 @@ impl Marks {
     fn of(plan: &Plan) -> Self {
         let options = serde_json::to_vec(&plan.options).expect("strings and lists are JSON");
         let mut hash = blake3::Hasher::new();
-        hash.update(format!("{} {} {} {}\n", plan.schema, plan.version, plan.block, plan.max_rank).as_bytes());
+        hash.update(
+            format!("{} {} {} {}\n", plan.schema, plan.version, plan.block, plan.max_rank).as_bytes(),
+        );
         hash.update(&options);
         let adapter = |adapter: &PlannedAdapter| {
             let PlannedAdapter { path, fingerprint, .. } = adapter;

@@ -57,11 +57,19 @@ impl<'a> Claim<'a> {
             if !self.plan.goes_on_as(&now) {
                 return Err(self.taken("the plan of another scan"));
             }
-            let has_changed = (&now.adapters.len(), &now.forgotten)
-                != (&self.plan.adapters.len(), &self.plan.forgotten);
+            let has_changed =
+                (&now.adapters.len(), &now.forgotten) != (&self.plan.adapters.len(), &self.plan.forgotten);
             *seen = Seen { file: Some(file), now: has_changed.then(|| Arc::new(now)) };
         }
         Ok(seen.now.clone())
+    }
+
+    /// What an error comes from: a file that is gone went with the folder, maybe.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Io { .. } => self.check().err().unwrap_or(error),
+            other => other,
+        }
     }
 
     /// The error of [`Claim::check`] where there is one, to stand at the end of what is written.
@@ -128,7 +136,10 @@ mod tests {
         for other in others {
             folder.write_plan(&other, || Ok(())).unwrap();
             let error = claim.check().unwrap_err().to_string();
-            assert!(error.ends_with("found the plan of another scan, expected the one that this scan began with"), "{error}");
+            assert!(
+                error.ends_with("found the plan of another scan, expected the one that this scan began with"),
+                "{error}"
+            );
             assert_eq!(claim.refusal::<()>().count(), 1);
         }
         folder.write_plan(&own, || Ok(())).unwrap();

@@ -30,7 +30,8 @@ impl Folder {
         }
         for path in [self.pairs(), self.work(), self.records(), self.logs(), self.bases(), self.presences()] {
             if path.is_symlink() {
-                let fault = Fault::new("a symbolic link", "a folder, since what a link leads to is not removed");
+                let fault =
+                    Fault::new("a symbolic link", "a folder, since what a link leads to is not removed");
                 return Err(fault.at(path).remedy(Remedy::OtherOutput).invalid());
             }
         }
@@ -66,7 +67,8 @@ impl Folder {
         remove_all(&self.records(), is_lines)?;
         remove_all(&self.logs(), is_lines)?;
         self.remove_bases()?;
-        for path in [self.adapters_file(), self.histograms_file(), self.relations_file(), self.removed_plan()] {
+        for path in [self.adapters_file(), self.histograms_file(), self.relations_file(), self.removed_plan()]
+        {
             gone(&path, fs::remove_file(&path))?;
         }
         Ok(())
@@ -117,7 +119,8 @@ fn remove_all(dir: &Path, is_such: impl Fn(&Path) -> bool) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|error| Error::io("list", dir, error))?,
     };
-    let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_such(path)).collect();
+    let paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_such(path)).collect();
     paths.iter().try_for_each(|path| gone(path, fs::remove_file(path)))
 }
 

@@ -156,10 +156,8 @@ impl AdaptersTable {
         let mut problems = vec![];
         let path = folder.adapters_file();
         let before = if self.keeps { stored_digests(&path, plan) } else { HashMap::new() };
-        let rows = adapter_rows(plan, records, without_basis).map(|row| AdapterRow {
-            digest: row.digest.or_else(|| before.get(&row.id).copied()),
-            ..row
-        });
+        let rows = adapter_rows(plan, records, without_basis)
+            .map(|row| AdapterRow { digest: row.digest.or_else(|| before.get(&row.id).copied()), ..row });
         let rows = rows.inspect(|row| {
             let missing = |problem: &String| MissingBases {
                 path: row.path.clone(),

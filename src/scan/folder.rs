@@ -247,7 +247,9 @@ fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
     match open_file(path) {
         Ok(file) => Ok(Some(BufReader::new(file))),
         // A file where the folder should be is reported by whoever makes it.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(Error::io("read", path, error)),
     }
 }

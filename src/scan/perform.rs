@@ -85,15 +85,23 @@ impl Scan<'_> {
         let mine = facts.mine;
         let mut n_blocks = 0;
         if !mine.is_complete() && !self.is_stopped() {
-            let job =
-                Job { folder: &folder, plan: &plan, survey: &survey, claim: &claim, modules, shard, array_min, mine };
-            n_blocks = self.compute(job)?;
+            let job = Job {
+                folder: &folder,
+                plan: &plan,
+                survey: &survey,
+                claim: &claim,
+                modules,
+                shard,
+                array_min,
+                mine,
+            };
+            n_blocks = self.compute(job).map_err(|error| claim.explain(error))?;
         }
         let end = match self.is_stopped() {
             true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
             false => match self.end(&plan, &survey, &claim, &folder) {
                 Err(Error::Stopped) => ScanEnd::Stopped { n_left: 0 },
-                end => end?,
+                end => end.map_err(|error| claim.explain(error))?,
             },
         };
         drop(claim);
@@ -277,13 +285,7 @@ impl Scan<'_> {
     }
 
     /// Completes a table whose last block is there, or finds what is left to do.
-    fn end(
-        &self,
-        plan: &Plan,
-        survey: &Survey<'_>,
-        claim: &Claim<'_>,
-        folder: &Folder,
-    ) -> Result<ScanEnd> {
+    fn end(&self, plan: &Plan, survey: &Survey<'_>, claim: &Claim<'_>, folder: &Folder) -> Result<ScanEnd> {
         let whole = BlockCounts::of(survey, |_| true);
         // A process that has added checkpoints in the meantime completes the table.
         let _lock = folder.lock(self.stop_flag())?;
@@ -363,12 +365,7 @@ impl Scan<'_> {
 }
 
 impl PlanFacts {
-    pub(super) fn of(
-        plan: &Plan,
-        extension: Extension,
-        survey: &Survey<'_>,
-        shard: Shard,
-    ) -> Result<Self> {
+    pub(super) fn of(plan: &Plan, extension: Extension, survey: &Survey<'_>, shard: Shard) -> Result<Self> {
         let whole = BlockCounts::of(survey, |_| true);
         let mine = match shard {
             Shard::WHOLE => whole,

@@ -381,7 +381,10 @@ impl Plan {
             (self.options.keep.is_out_of_bounds(), "cells or a number of pairs that no scan keeps"),
             (self.block == 0 || self.block > MAX_BLOCK, "blocks of another size than a plan has"),
             (self.modules.iter().any(|module| module.d == 0), "a module of no dimension"),
-            (self.modules.iter().any(|module| module.d > MAX_SIZE), "a module of a dimension that no file has"),
+            (
+                self.modules.iter().any(|module| module.d > MAX_SIZE),
+                "a module of a dimension that no file has",
+            ),
             (self.layouts.iter().any(has_twice), "a layout that has a module twice"),
             (self.max_rank > MAX_RANK, "a largest rank that no table has columns for"),
             (
@@ -389,7 +392,10 @@ impl Plan {
                 "a layout of unknown modules",
             ),
             (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),
-            (layouts.clone().all(|&(_, r)| (r as usize) < self.max_rank), "a largest rank that no module has"),
+            (
+                layouts.clone().all(|&(_, r)| (r as usize) < self.max_rank),
+                "a largest rank that no module has",
+            ),
             (
                 adapters.iter().any(|adapter| adapter.layout as usize >= self.layouts.len()),
                 "an unknown layout",
@@ -530,7 +536,11 @@ pub(super) mod tests {
             let wrong = [
                 Plan { block: n + 511, ..plan(3) },
                 Plan { max_rank: n + 3, ..plan(3) },
-                Plan { max_rank: n + 3, layouts: vec![Layout { modules: vec![(0, n as u32 | 1)] }], ..plan(3) },
+                Plan {
+                    max_rank: n + 3,
+                    layouts: vec![Layout { modules: vec![(0, n as u32 | 1)] }],
+                    ..plan(3)
+                },
                 Plan { layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)] }], ..plan(3) },
                 Plan { generations: vec![3, n as u32 | 4], ..plan(3) },
             ];

@@ -49,7 +49,8 @@ impl Presence {
             hold(&file, &path)?;
             Ok((path, file))
         };
-        let is_gone = |made: &io::Result<_>| matches!(made, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let is_gone =
+            |made: &io::Result<_>| matches!(made, Err(error) if error.kind() == io::ErrorKind::NotFound);
         let made = (0..N_TRIES).map(|_| make()).find(|made| !is_gone(made)).unwrap_or_else(make);
         let (path, file) = made.map_err(|error| Error::io("write", &dir, error))?;
         Ok(Self { path, _file: file })
@@ -112,12 +113,14 @@ mod tests {
         assert!(said.starts_with(&format!("process {} on ", std::process::id())), "{said}");
         drop(presence);
         assert_eq!(Presence::of_another(&folder).unwrap(), None);
-        // What a killed process leaves.
+        // What a killed process leaves, and the user's own.
+        fs::create_dir_all(folder.presences()).unwrap();
         fs::write(folder.presences().join("x.process"), "process 1 on a").unwrap();
         fs::write(folder.presences().join("notes.txt"), "mine").unwrap();
         assert_eq!(Presence::of_another(&folder).unwrap(), None);
         drop(Presence::begin(&folder).unwrap());
-        let left: Vec<_> = fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);
     }
 }

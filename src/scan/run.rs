@@ -207,13 +207,23 @@ impl Run<'_> {
     }
 
     /// The rows and pairs of a block without those of adapters that another process has gone on without meanwhile.
-    fn as_now(&self, block: &BlockSpec, rows: PairRows, pairs: &BlockPairs) -> Result<(PairRows, BlockPairs)> {
+    fn as_now(
+        &self,
+        block: &BlockSpec,
+        rows: PairRows,
+        pairs: &BlockPairs,
+    ) -> Result<(PairRows, BlockPairs)> {
         let Some(now) = self.claim.check()? else { return Ok((rows, pairs.clone())) };
         let name = block.name();
-        let gone: HashSet<u32> =
-            LeftOut::of(&now).iter().filter_map(|left| left.of_block(&name, pairs)).flatten().copied().collect();
+        let gone: HashSet<u32> = LeftOut::of(&now)
+            .iter()
+            .filter_map(|left| left.of_block(&name, pairs))
+            .flatten()
+            .copied()
+            .collect();
         let stays = |adapter: &i32| !gone.contains(&(*adapter as u32));
-        let kept: Vec<usize> = (0..rows.a.len()).filter(|&row| stays(&rows.a[row]) && stays(&rows.b[row])).collect();
+        let kept: Vec<usize> =
+            (0..rows.a.len()).filter(|&row| stays(&rows.a[row]) && stays(&rows.b[row])).collect();
         let rows = if kept.len() < rows.a.len() { rows.only(&kept) } else { rows };
         Ok((rows, pairs.clone().without(&gone)))
     }

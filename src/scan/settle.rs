@@ -174,7 +174,8 @@ fn at_work(folder: &Folder, process: &str) -> Error {
 /// Sees to it that a first plan does not take blocks for its own that are there already: nothing tells what they were made of.
 fn refuse_blocks(folder: &Folder) -> Result<()> {
     let files = folder.pair_files()?;
-    let is_block = |path: &&PathBuf| path.file_stem().is_some_and(|stem| BlockSpec::is_name(&stem.to_string_lossy()));
+    let is_block =
+        |path: &&PathBuf| path.file_stem().is_some_and(|stem| BlockSpec::is_name(&stem.to_string_lossy()));
     let n = files.iter().filter(is_block).count();
     if n == 0 {
         return Ok(());

@@ -14,8 +14,8 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use super::check::{check_footer, check_pages};
 use super::guard::guarded;
 use super::schema::{ColumnType, Schema};
-use super::write::CREATED_BY;
 use super::values::{Cells, Values};
+use super::write::CREATED_BY;
 use crate::error::{Error, Fault, Result};
 use crate::text::quoted;
 

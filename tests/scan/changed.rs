@@ -18,7 +18,8 @@ fn scanned() -> Place {
 fn a_figure_of_a_pair_is_not_drawn_from_other_bytes_than_the_scans() {
     let place = scanned();
     let figure = |place: &Place| {
-        let mut command = place.lorascope("figure out --pair 0 1 --layer 0 --cache cache --engine cpu -o fig.png --json");
+        let mut command =
+            place.lorascope("figure out --pair 0 1 --layer 0 --cache cache --engine cpu -o fig.png --json");
         ended(&command.output().unwrap())
     };
     let first = figure(&place);
@@ -36,7 +37,11 @@ fn a_figure_of_a_pair_is_not_drawn_from_other_bytes_than_the_scans() {
             }
             let refused = figure(&place);
             assert_eq!(refused.code, Some(1), "{with_cache} {with_records}: {}", refused.stderr);
-            assert!(refused.stderr.contains("runs/checkpoint-1: found other bytes than when the scan began"), "{}", refused.stderr);
+            assert!(
+                refused.stderr.contains("runs/checkpoint-1: found other bytes than when the scan began"),
+                "{}",
+                refused.stderr
+            );
             assert!(!place.path("fig.png").exists());
         }
     }

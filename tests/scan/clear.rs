@@ -46,7 +46,16 @@ fn a_folder_of_another_program_is_left_as_it_is() {
         for folder in ["pairs", "work/adapters", "work/log", "work/bases"] {
             fs::create_dir_all(place.path("out").join(folder)).unwrap();
         }
-        for file in ["plan.json", "adapters.parquet", "relations.parquet", "pairs/m0000-r000000-c000000.parquet", "pairs/mine.parquet", "work/adapters/x.jsonl", "work/notes.txt", "work/log/y.jsonl"] {
+        for file in [
+            "plan.json",
+            "adapters.parquet",
+            "relations.parquet",
+            "pairs/m0000-r000000-c000000.parquet",
+            "pairs/mine.parquet",
+            "work/adapters/x.jsonl",
+            "work/notes.txt",
+            "work/log/y.jsonl",
+        ] {
             fs::write(place.path("out").join(file), plan).unwrap();
         }
         let before = everything(&place.path("out"));
@@ -63,7 +72,15 @@ fn a_folder_of_another_program_is_left_as_it_is() {
 fn what_the_user_put_into_a_scans_folders_stays() {
     let place = some();
     place.done("runs -o out");
-    let mine = ["out/notes.txt", "out/pairs/mine.parquet", "out/pairs/readme.md", "out/work/notes.txt", "out/work/adapters/notes.txt", "out/work/bases/notes.txt", "out/report/report.json"];
+    let mine = [
+        "out/notes.txt",
+        "out/pairs/mine.parquet",
+        "out/pairs/readme.md",
+        "out/work/notes.txt",
+        "out/work/adapters/notes.txt",
+        "out/work/bases/notes.txt",
+        "out/report/report.json",
+    ];
     for file in mine {
         fs::create_dir_all(place.path(file).parent().unwrap()).unwrap();
         fs::write(place.path(file), "mine").unwrap();
@@ -130,11 +147,12 @@ fn what_killed_processes_left_half_written_is_removed_and_what_living_ones_write
     for name in stale {
         fs::write(part(name), "half").unwrap();
     }
-    let held = ["pairs/.lorascope-held.part", ".lorascope-held.part", "report/.lorascope-held.part"].map(|name| {
-        let file = fs::File::create(part(name)).unwrap();
-        file.lock().unwrap();
-        (name, file)
-    });
+    let held =
+        ["pairs/.lorascope-held.part", ".lorascope-held.part", "report/.lorascope-held.part"].map(|name| {
+            let file = fs::File::create(part(name)).unwrap();
+            file.lock().unwrap();
+            (name, file)
+        });
     fs::write(part("pairs/notes.part"), "mine").unwrap();
     place.done("runs -o out");
     assert!(place.lorascope("report out").output().unwrap().status.success());

@@ -47,7 +47,8 @@ fn a_block_that_is_not_whole_or_not_its_own_is_not_done() {
     place.replan("planned", "other", 2);
     let other = fs::read_to_string(place.path("other/plan.json")).unwrap();
     // The same files, by another path.
-    fs::write(place.path("other/plan.json"), other.replace("runs/checkpoint-0", "./runs/checkpoint-0")).unwrap();
+    fs::write(place.path("other/plan.json"), other.replace("runs/checkpoint-0", "./runs/checkpoint-0"))
+        .unwrap();
     place.done("runs -o other-side");
     let n = files(&place.path("whole/pairs")).len();
     let name = |at: usize| files(&place.path("whole/pairs"))[at].file_name().unwrap().to_owned();
@@ -57,31 +58,43 @@ fn a_block_that_is_not_whole_or_not_its_own_is_not_done() {
         ("cut in half", Box::new(|bytes| bytes[..bytes.len() / 2].to_vec())),
         ("cut by a byte", Box::new(|bytes| bytes[..bytes.len() - 1].to_vec())),
         ("zeroed", Box::new(|bytes| vec![0; bytes.len()])),
-        ("zeroed in the middle", Box::new(|bytes| {
-            let (mut zeroed, n) = (bytes.to_vec(), bytes.len());
-            zeroed[n / 8..n / 3].fill(0);
-            zeroed
-        })),
-        ("zeroed at its end", Box::new(|bytes| {
-            let (mut zeroed, n) = (bytes.to_vec(), bytes.len());
-            zeroed[n / 2..].fill(0);
-            zeroed
-        })),
+        (
+            "zeroed in the middle",
+            Box::new(|bytes| {
+                let (mut zeroed, n) = (bytes.to_vec(), bytes.len());
+                zeroed[n / 8..n / 3].fill(0);
+                zeroed
+            }),
+        ),
+        (
+            "zeroed at its end",
+            Box::new(|bytes| {
+                let (mut zeroed, n) = (bytes.to_vec(), bytes.len());
+                zeroed[n / 2..].fill(0);
+                zeroed
+            }),
+        ),
         ("text", Box::new(|_| b"module,a,b\n".to_vec())),
         ("another block", Box::new(|_| fs::read(place.path("whole/pairs").join(name(3))).unwrap())),
-        ("of another scan", Box::new(|_| {
-            fs::read(&files(&place.path("other-side/pairs"))[0]).unwrap()
-        })),
+        ("of another scan", Box::new(|_| fs::read(&files(&place.path("other-side/pairs"))[0]).unwrap())),
     ];
     for (what, damage) in damages {
         copy(&place);
         let block = place.path("out/pairs").join(name(1));
         fs::write(&block, damage(&fs::read(&block).unwrap())).unwrap();
         let counts = &status(&place)["counts"];
-        assert_eq!((counts["n_blocks"].as_u64(), counts["n_done"].as_u64()), (Some(n as u64), Some(n as u64 - 1)), "{what}");
+        assert_eq!(
+            (counts["n_blocks"].as_u64(), counts["n_done"].as_u64()),
+            (Some(n as u64), Some(n as u64 - 1)),
+            "{what}"
+        );
         let report = ended(&place.lorascope("report out").output().unwrap());
         assert_eq!(report.code, Some(1), "{what}: {}", report.stderr);
-        assert!(report.stderr.contains(&format!("found 1 of {n} blocks missing")), "{what}: {}", report.stderr);
+        assert!(
+            report.stderr.contains(&format!("found 1 of {n} blocks missing")),
+            "{what}: {}",
+            report.stderr
+        );
         let partial = ended(&place.lorascope("report out --partial --json").output().unwrap());
         assert_eq!(partial.code, Some(0), "{what}: {}", partial.stderr);
         let again = place.run("runs -o out --side b");
@@ -123,7 +136,10 @@ fn records_that_are_lost_or_damaged_change_neither_the_tables_nor_the_exit_code(
         let place = whole(options);
         let args = format!("runs -o out --side b {options}");
         let lines = |place: &Place| -> PathBuf {
-            let mut lines: Vec<_> = fs::read_dir(place.path("out/work/adapters")).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let mut lines: Vec<_> = fs::read_dir(place.path("out/work/adapters"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
             lines.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
             lines.remove(0)
         };
@@ -143,7 +159,10 @@ fn records_that_are_lost_or_damaged_change_neither_the_tables_nor_the_exit_code(
             ("problems taken out", &|place| {
                 let text = fs::read_to_string(lines(place)).unwrap();
                 let lines_of = text.lines().map(|line| match line.split_once("\"missing\":[[") {
-                    Some((head, tail)) => format!("{head}\"missing\":[{}\n", tail.split_once("]]").unwrap().1.replacen("", "]", 1)),
+                    Some((head, tail)) => format!(
+                        "{head}\"missing\":[{}\n",
+                        tail.split_once("]]").unwrap().1.replacen("", "]", 1)
+                    ),
                     None => format!("{line}\n"),
                 });
                 fs::write(lines(place), lines_of.collect::<String>()).unwrap();
@@ -195,7 +214,8 @@ fn a_damaged_table_of_the_whole_is_made_again() {
             }
             let report = ended(&place.lorascope("report out").output().unwrap());
             assert_eq!(report.code, Some(1), "{table}: {}", report.stderr);
-            let found = format!("found all blocks, but not the whole table of {table}, expected a finished scan");
+            let found =
+                format!("found all blocks, but not the whole table of {table}, expected a finished scan");
             assert!(report.stderr.contains(&found), "{}", report.stderr);
             let again = place.run(&format!("runs -o out --side b {options}"));
             assert_eq!(again.code, Some(3), "{table}: {}", again.stderr);
@@ -242,13 +262,24 @@ fn a_plan_with_a_wrong_number_is_an_error_and_takes_neither_time_nor_memory() {
             let mut damaged = plan.clone();
             *damaged.pointer_mut(pointer).unwrap() = value.into();
             fs::write(place.path("out/plan.json"), damaged.to_string()).unwrap();
-            for args in ["scan runs -o out --side b --engine cpu --cache cache", "status out", "report out", "scan runs -o out --side b --dry-run --engine cpu"] {
+            for args in [
+                "scan runs -o out --side b --engine cpu --cache cache",
+                "status out",
+                "report out",
+                "scan runs -o out --side b --dry-run --engine cpu",
+            ] {
                 let started = std::time::Instant::now();
                 let ended = ended(&place.lorascope(args).output().unwrap());
                 assert!(started.elapsed().as_secs() < 20, "{pointer} {value} {args}");
                 let is_small = matches!(pointer, "/modules/0/d" | "/adapters/0/n_bytes");
                 if !is_small || value > 1 << 46 {
-                    assert_eq!(ended.code, Some(1), "{pointer} {value} {args}: {} {}", ended.stdout, ended.stderr);
+                    assert_eq!(
+                        ended.code,
+                        Some(1),
+                        "{pointer} {value} {args}: {} {}",
+                        ended.stdout,
+                        ended.stderr
+                    );
                 }
                 assert!(!ended.stderr.contains("panicked"), "{pointer} {value} {args}: {}", ended.stderr);
             }

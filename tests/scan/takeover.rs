@@ -54,7 +54,9 @@ impl Halted {
 #[test]
 fn a_scan_whose_folder_was_taken_puts_nothing_into_the_table_of_another() {
     let place = many();
-    for (round, how) in ["replaced", "removed", "removed and renamed", "a plan of the same id"].iter().enumerate() {
+    for (round, how) in
+        ["replaced", "removed", "removed and renamed", "a plan of the same id"].iter().enumerate()
+    {
         let out = format!("out-{round}");
         place.replan("planned-a", &out, 1);
         let first = Halted::begin(&place, &format!("runs -o {out}"), &out);
@@ -75,7 +77,11 @@ fn a_scan_whose_folder_was_taken_puts_nothing_into_the_table_of_another() {
                     plan["id"].as_str().unwrap().to_owned()
                 };
                 let text = fs::read_to_string(place.path(&out).join("plan.json")).unwrap();
-                fs::write(place.path(&out).join("plan.json"), text.replace(&id("planned-b"), &id("planned-a"))).unwrap();
+                fs::write(
+                    place.path(&out).join("plan.json"),
+                    text.replace(&id("planned-b"), &id("planned-a")),
+                )
+                .unwrap();
             }
             place.done(&format!("runs -o {out} --side b"));
             assert_same(&place.bytes(&out), &place.bytes("b"), how);

@@ -92,8 +92,15 @@ fn a_damaged_block_is_named_and_done_again() {
     ] {
         fs::write(&path, damaged).unwrap();
         let done = place.done("runs -o out --keep top:2");
-        let warning = format!("warning: 1 block is not whole or not of this scan, and is done again: out/pairs/{name}: ");
-        assert_eq!(done.stderr.lines().filter(|line| line.starts_with(&warning)).count(), 1, "{what}: {}", done.stderr);
+        let warning = format!(
+            "warning: 1 block is not whole or not of this scan, and is done again: out/pairs/{name}: "
+        );
+        assert_eq!(
+            done.stderr.lines().filter(|line| line.starts_with(&warning)).count(),
+            1,
+            "{what}: {}",
+            done.stderr
+        );
         assert_same(&place.bytes("out"), &whole, what);
     }
 }

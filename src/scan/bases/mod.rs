@@ -128,8 +128,10 @@ pub fn n_basis_bytes(plan: &Plan) -> u64 {
     let of_layouts: Vec<u64> = plan.layouts.iter().map(of_layout).collect();
     // Most files have numbers of 16 bits; padding takes less than those of 32 bits leave.
     let of_update = |n_bytes: u64| if plan.options.update { 2 * n_bytes } else { 0 };
-    let bytes =
-        plan.adapters.iter().map(|adapter| of_layouts[adapter.layout as usize].saturating_add(of_update(adapter.n_bytes)));
+    let bytes = plan
+        .adapters
+        .iter()
+        .map(|adapter| of_layouts[adapter.layout as usize].saturating_add(of_update(adapter.n_bytes)));
     bytes.fold(0, u64::saturating_add)
 }
 

@@ -205,7 +205,10 @@ mod tests {
             records.add_missing(0, module.to_owned(), "zeros".to_owned()).unwrap();
         }
         let expected = Some(record(1, &["layer.9", "layer.10"]));
-        assert_eq!((records.get(0), Journal::open(&folder, SCAN).unwrap().get(0)), (expected.clone(), expected));
+        assert_eq!(
+            (records.get(0), Journal::open(&folder, SCAN).unwrap().get(0)),
+            (expected.clone(), expected)
+        );
     }
 
     #[test]
@@ -217,7 +220,10 @@ mod tests {
         // Neither the key nor what had no basis is true of the new file.
         records.put(0, record(1, &["v"])).unwrap();
         let expected = Some(record(1, &["v"]));
-        assert_eq!((records.get(0), Journal::open(&folder, SCAN).unwrap().get(0)), (expected.clone(), expected));
+        assert_eq!(
+            (records.get(0), Journal::open(&folder, SCAN).unwrap().get(0)),
+            (expected.clone(), expected)
+        );
     }
 
     #[test]

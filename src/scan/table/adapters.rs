@@ -109,7 +109,8 @@ pub(crate) fn stored_digests(path: &Path, plan: &Plan) -> HashMap<i32, Digest> {
         for row in 0..batch.n_rows {
             let Some(id) = batch.integer(0, row).and_then(|id| i32::try_from(id).ok()) else { continue };
             let planned = usize::try_from(id).ok().and_then(|id| plan.adapters.get(id));
-            let is_it = planned.is_some_and(|adapter| batch.text(1, row) == Some(adapter.path.display().to_string()));
+            let is_it =
+                planned.is_some_and(|adapter| batch.text(1, row) == Some(adapter.path.display().to_string()));
             let digest = batch.text(2, row).and_then(|text| Digest::try_from(text).ok());
             digests.extend(digest.filter(|_| is_it).map(|digest| (id, digest)));
         }

@@ -6,8 +6,8 @@ mod note;
 mod pairs;
 mod stored;
 
-pub(crate) use adapters::{is_marked_unfinished, stored_digests, write_unfinished_adapters};
 pub use adapters::{AdapterRow, adapters_schema, write_adapters};
+pub(crate) use adapters::{is_marked_unfinished, stored_digests, write_unfinished_adapters};
 pub(crate) use histograms::write_histograms;
 pub use histograms::{N_CLASSES, histograms_schema};
 pub use note::BlockNote;
