@@ -5,9 +5,9 @@
 // with local the sums within the cell's own tile; left(i) the row's sums at the last column of every tile to the left;
 // above(j) the column's sums at the last row of every tile above; corner the totals of every tile above and to the left.
 //
-// sums    what similarity left: (n_rows, n_cols) row-major for each pair, sums within each tile
+// sums    what similarity left: (n_rows, n_cols) row-major for each pair, sums within each tile; then the checks of each tile
 // tiles   the tiles that similarity made
-// grids   φ, in the layout of sums
+// grids   bits of φ, in the layout of sums, and the same checks of what is written here
 //
 // One workgroup of SIDE × SIDE invocations finishes one tile of 4·SIDE × 4·SIDE cells.
 
@@ -15,11 +15,12 @@ override SIDE: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> sums: array<f32>;
 @group(0) @binding(1) var<storage, read> tiles: array<Tile>;
-@group(0) @binding(2) var<storage, read_write> grids: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grids: array<u32>;
 
 var<workgroup> left: array<f32, 4 * SIDE>;
 var<workgroup> above: array<f32, 4 * SIDE>;
 var<workgroup> corners: array<f32, 4 * SIDE>;
+var<workgroup> written_by: array<u32, SIDE * SIDE>;
 
 @compute @workgroup_size(SIDE, SIDE)
 fn prefix_carry(
@@ -69,13 +70,28 @@ fn prefix_carry(
         corner += corners[tile_row];
     }
 
+    var written = 0u;
     for (var cell = thread; cell < length * length; cell += SIDE * SIDE) {
         let row = tile.row + cell / length;
         let col = tile.col + cell % length;
         if row < tile.n_rows && col < tile.n_cols {
             let place = tile.offset_grid + row * tile.n_cols + col;
             let sum = sums[place] + (left[cell / length] + above[cell % length] + corner);
-            grids[place] = sum / f32(min(row, col) + 1u);
+            let bits = bitcast<u32>(sum / f32(min(row, col) + 1u));
+            grids[place] = bits;
+            written += bits * (2u * place + 1u);
         }
+    }
+    written_by[thread] = written;
+    for (var n = SIDE * SIDE / 2u; n > 0u; n /= 2u) {
+        workgroupBarrier();
+        if thread < n {
+            written_by[thread] += written_by[thread + n];
+        }
+    }
+    if thread == 0u {
+        let check = arrayLength(&grids) - 2u * (arrayLength(&tiles) - index);
+        grids[check] = bitcast<u32>(sums[check]);
+        grids[check + 1u] = written_by[0];
     }
 }

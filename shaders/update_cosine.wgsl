@@ -47,13 +47,24 @@ fn update_cosine(
     var r = Blocks();
     for (var part = 0u; part < 2u; part++) {
         p = r;
-        let begin = part * params.split4;
-        let end = select(params.d4, params.split4, part == 0u);
-        r = product_128(tile_row, tile_col, begin, end, local.x, local.y);
+        let columns = chunk_of(part * params.split4, select(params.d4, params.split4, part == 0u));
+        r = product_128(tile_row, tile_col, columns.x, columns.y, local.x, local.y);
     }
+    let thread = local.y * LANES + local.x;
+    var signed = vec2<f32>();
     for (var quadrant = 0u; quadrant < 4u; quadrant++) {
-        let group_row = 2u * tile_row + quadrant / 2u;
-        let group_col = 2u * tile_col + quadrant % 2u;
-        finish(block_of(p, quadrant), block_of(r, quadrant), group_row, group_col, local.x, local.y);
+        let slot = 8u * index + 2u * quadrant;
+        let left = carried(block_of(p, quadrant), slot, thread);
+        let right = carried(block_of(r, quadrant), slot + 1u, thread);
+        if params.is_last == 1u {
+            let group_row = 2u * tile_row + quadrant / 2u;
+            let group_col = 2u * tile_col + quadrant % 2u;
+            signed.x += signed_sum(left, group_row, group_col, local.x, local.y);
+            signed.y += signed_sum(right, group_row, group_col, local.x, local.y);
+            finish(left, right, group_row, group_col, local.x, local.y);
+        }
+    }
+    if params.is_last == 1u {
+        leave_checks(index, signed.x, signed.y, thread);
     }
 }

@@ -116,8 +116,7 @@ impl Evidence {
         let difference = left_over(all)?;
         // Expected rounding errors of all modules, relative to the updates.
         let rounding = |side: usize| {
-            let squares = self.updates.iter().map(|pair| pair.rounding[side].powi(2));
-            squares.sum::<f64>() / all.norms[side].powi(2)
+            self.updates.iter().map(|pair| (pair.rounding[side] / all.norms[side]).powi(2)).sum::<f64>()
         };
         let tolerance = (ROUNDINGS * (rounding(0) + rounding(1)).sqrt()).max(ARITHMETIC);
         if difference <= tolerance {

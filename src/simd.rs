@@ -17,6 +17,25 @@ pub(crate) fn largest(values: &[f64]) -> f64 {
     f64::from_bits(fold(values, 0, |largest, value| largest.max(magnitude(value)), u64::max))
 }
 
+/// √Σ value², however large or small the numbers are.
+pub(crate) fn norm(values: &[f64]) -> f64 {
+    let plain = sum(values, |value| value * value);
+    if SAFE_SQUARES.contains(&plain) {
+        return plain.sqrt();
+    }
+    let largest = largest(values);
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    // A power of two within the normal numbers, so that the inverse is one too and no digit changes.
+    let unit = largest.log2().floor().clamp(-1000.0, 1000.0).exp2();
+    let inverse = 1.0 / unit;
+    sum(values, |value| (value * inverse).powi(2)).sqrt() * unit
+}
+
+/// Sums of squares none of which overflowed or vanished next to the others.
+const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
+
 fn fold<T: Copy>(values: &[f64], start: T, step: impl Fn(T, f64) -> T, join: impl Fn(T, T) -> T) -> T {
     let lanes = Arch::new().dispatch(Lanes { values, start, step });
     lanes.into_iter().fold(start, join)
@@ -51,6 +70,19 @@ impl<T: Copy, F: Fn(T, f64) -> T> WithSimd for Lanes<'_, T, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_norm_is_that_of_numbers_of_any_size() {
+        for unit in [1.0, 1e-320, 1e-160, 1e160, 3e307] {
+            let found = norm(&[3.0 * unit, -4.0 * unit, 0.0]) / unit;
+            assert!(
+                (found - 5.0).abs() < 1e-3 * f64::from(u8::from(unit < 1e-310)) + 1e-14,
+                "{unit:e}: {found}"
+            );
+        }
+        assert_eq!((norm(&[]), norm(&[0.0]), norm(&[1e200, f64::INFINITY])), (0.0, 0.0, f64::INFINITY));
+        assert!(norm(&[1.0, f64::NAN]).is_nan());
+    }
 
     #[test]
     fn every_number_counts_whatever_its_place() {

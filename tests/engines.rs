@@ -4,7 +4,7 @@ mod common;
 
 use common::engines::{PHI_BOUND_F16, phi_bound};
 use common::oracle::Oracle;
-use lorascope::engine::{Engine, Pair};
+use lorascope::engine::{Engine, EngineKind, Pair};
 use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable, colormap};
 use lorascope::internals::kernels::similarity;
 use lorascope::{Basis, Error};
@@ -13,6 +13,9 @@ on_every_engine!(
     agrees_with_the_oracle_at_every_shape,
     agrees_with_the_plain_loops_in_every_cell_up_to_rank_512,
     keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
+    keeps_the_bound_on_the_same_directions_however_long,
+    keeps_the_bound_where_every_rounding_of_a_sum_goes_the_same_way,
+    sees_every_column_of_long_rows,
     gives_each_pair_of_a_mixed_batch_its_own_grid,
     returns_no_grid_for_no_pair,
     refuses_bases_of_different_dimensions,
@@ -25,7 +28,9 @@ with_f16_bases!(
     agrees_with_the_oracle_at_every_shape,
     agrees_with_the_plain_loops_in_every_cell_up_to_rank_512,
     keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
+    sees_every_column_of_long_rows,
     keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way,
+    keeps_the_bound_for_one_direction_next_to_many,
     mends_what_rounding_does_to_a_vectors_length,
     is_the_same_for_vectors_of_any_size,
     gives_each_pair_of_a_mixed_batch_its_own_grid,
@@ -98,6 +103,88 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
     }
 }
 
+fn keeps_the_bound_on_the_same_directions_however_long(engine: &dyn Engine) {
+    // The lengths that rounding is worst for among some 20,000, one of each power of ten that an engine takes; and the width of
+    // a vocabulary. A software driver takes half a minute for four million.
+    let most = if engine.info().kind == EngineKind::Cpu { usize::MAX } else { 300_000 };
+    let sizes = [(4, 5899), (4, 8422), (4, 16_623), (4, 24_029), (2, 128_256), (1, 270_248), (1, 2_949_255)];
+    for (q, d) in sizes.into_iter().filter(|(_, d)| *d <= most) {
+        let basis = hadamard(q, d);
+        let grid = lorascope::similarity(engine, &basis, &basis).unwrap();
+        let worst = Oracle::new(basis.rows(), basis.rows(), d).worst(grid.values());
+        assert!(worst <= phi_bound(engine), "d = {d}: {worst:e}");
+        println!("{}: worst |Δφ| of constant and Hadamard directions, d = {d}: {worst:.1e}", engine.info());
+    }
+    assert_eq!(engine.take_warnings(), [""; 0]);
+}
+
+fn keeps_the_bound_where_every_rounding_of_a_sum_goes_the_same_way(engine: &dyn Engine) {
+    // Sums in slices of 128 columns, as the kernels take them, and of 192, as the CPU engine does.
+    for (slice, d) in [(128, 8192), (128, 12_288), (192, 6144)] {
+        let level = (1.0 / d as f64).sqrt() as f32;
+        let (u, v) = (vec![level; d], rounding_down(level, slice, d));
+        let [u, v] = [u, v].map(|row| Basis::from_rows(d, row, vec![1.0]).unwrap());
+        let grid = lorascope::similarity(engine, &u, &v).unwrap();
+        let worst = Oracle::new(u.rows(), v.rows(), d).worst(grid.values());
+        assert!(worst <= phi_bound(engine), "slices of {slice}, d = {d}: {worst:e}");
+        println!("{}: worst |Δφ| of roundings of one way, d = {d}: {worst:.1e}", engine.info());
+    }
+}
+
+/// A vector near the constant one whose product with it, summed in slices of so many columns, loses nearly half a unit at every
+/// step, within the slices and over them.
+fn rounding_down(level: f32, slice: usize, d: usize) -> Vec<f32> {
+    let unit = |x: f64| f64::from((x as f32).next_up()) - f64::from(x as f32);
+    let down = |x: f64, unit: f64| ((x / unit).floor() + 0.49) * unit;
+    let share = 1.0 / d as f64;
+    let (mut row, mut total) = (vec![], 0f32);
+    while row.len() < d {
+        let mut sum = 0f32;
+        for k in 0..slice {
+            let mut wanted = share;
+            if k + 1 == slice {
+                // The slice as a whole, within half a unit of the total.
+                let end = f64::from(sum) + share;
+                wanted = (down(end, unit(f64::from(total) + end)) - f64::from(sum)).max(share / 2.0);
+            }
+            let unit = unit(f64::from(sum) + wanted);
+            if unit < wanted {
+                wanted = down(wanted, unit);
+            }
+            let x = (wanted / f64::from(level)) as f32;
+            sum = (f64::from(sum) + f64::from(level) * f64::from(x)) as f32;
+            row.push(x);
+        }
+        total += sum;
+    }
+    row.truncate(d);
+    row
+}
+
+/// A basis of one vector, and one of the same vector and another, each of which agrees with it only where few look: in the last
+/// tenth of the columns.
+fn agreeing_at_the_end(d: usize) -> [Basis; 2] {
+    let end = d - d / 10;
+    let level = |n: usize| (1.0 / n as f64).sqrt() as f32;
+    let first = (0..d).map(|k| level(d) * [1.0, -1.0][k % 3 % 2]).collect();
+    let last: Vec<f32> =
+        (0..d).map(|k| if k < end { 0.0 } else { level(d - end) * [1.0, -1.0][k % 3 % 2] }).collect();
+    let alone: Vec<f32> = (0..d).map(|k| f32::from(u8::from(k + 1 == end))).collect();
+    let basis = |rows: Vec<f32>| Basis::from_rows(d, rows.clone(), vec![1.0; rows.len() / d]).unwrap();
+    [basis(first), basis([last, alone].concat())]
+}
+
+fn sees_every_column_of_long_rows(engine: &dyn Engine) {
+    // Over 65,535 steps of any loop that takes a few columns at once.
+    let d = 330_000;
+    let [a, b] = agreeing_at_the_end(d);
+    let grid = lorascope::similarity(engine, &a, &b).unwrap();
+    let worst = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
+    assert!((grid.phi(1, 1).unwrap() - 0.1).abs() < 1e-4, "{:?}", grid.values());
+    assert!(worst <= phi_bound(engine), "{worst:e}");
+    assert_eq!(engine.take_warnings(), [""; 0]);
+}
+
 fn keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way(engine: &dyn Engine) {
     // Over 1 f16 has a step of 2⁻¹⁰: every second number falls by half a step, the others rise by as much. The second
     // vector stands at 45° in the plane of the first and its error, where cos² changes fastest; its own numbers are all
@@ -117,6 +204,24 @@ fn keeps_the_bound_where_all_roundings_of_a_vector_turn_it_one_way(engine: &dyn 
     let plain = phi(&kept, second.rows()) / phi(&kept, &kept).sqrt();
     assert!((plain - phi(first.rows(), second.rows())).abs() >= 4e-4, "{plain}");
     println!("{}: worst |Δφ| of roundings that turn one way: {worst:.1e}", engine.info());
+}
+
+fn keeps_the_bound_for_one_direction_next_to_many(engine: &dyn Engine) {
+    // What rounding does to many vectors adds up along one direction, most in few dimensions, where the fewest roundings cancel.
+    let mut overall = 0.0f64;
+    for (q, d) in [(4, 4), (8, 8), (16, 16), (32, 32), (4, 8), (8, 16), (16, 32), (32, 64), (64, 64)] {
+        for seed in 0..40 {
+            let many = Basis::gaussian(q, d, 1000 * q as u64 + seed).unwrap();
+            let one = Basis::gaussian(1, d, 7_000_000 + seed).unwrap();
+            for (a, b) in [(&one, &many), (&many, &one)] {
+                let grid = lorascope::similarity(engine, a, b).unwrap();
+                let worst = Oracle::new(a.rows(), b.rows(), d).worst(grid.values());
+                assert!(worst <= PHI_BOUND_F16, "1 and {q} of {d}: {worst:e}");
+                overall = overall.max(worst);
+            }
+        }
+    }
+    println!("{}: worst |Δφ| of one direction next to many: {overall:.1e}", engine.info());
 }
 
 fn mends_what_rounding_does_to_a_vectors_length(engine: &dyn Engine) {

@@ -77,10 +77,11 @@ fn programs_get_it_too() {
 #[test]
 fn a_scan_counts_the_pairs_that_hardly_meet() {
     let place = place();
+    let planned = run(&place, "scan runs -o out --engine cpu --cache cache --dry-run").stderr;
     let shown = run(&place, "scan runs -o out --engine cpu --cache cache").stderr;
     let line = "warning: runs/a and runs/b: only 1 of 4 and 4 modules meet by name: `tower.0.mix` in the first, `tower-0-mix` in the \
                 second; the other modules are not compared";
-    assert_eq!(lines(&shown), [line]);
+    assert_eq!([lines(&planned), lines(&shown)], [[line]; 2]);
     // a with c, which do meet, and b with both.
     let shown = run(&place, "scan runs more -o out3 --engine cpu --cache cache").stderr;
     assert!(lines(&shown)[0].starts_with("warning: 2 pairs of checkpoints share fewer than half"), "{shown}");

@@ -136,7 +136,10 @@ fn a_field_that_cannot_be_read_leaves_unknown_what_depends_on_it() {
 fn a_method_without_a_and_b_is_refused_by_its_name_whatever_else_the_config_has() {
     let error = scaled(r#"{"peft_type": "OFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
-    assert!(error.to_string().ends_with("peft_type: found `OFT`, expected `LORA` or `ADALORA`"), "{error}");
+    assert!(
+        error.to_string().ends_with("peft_type: found `OFT`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`"),
+        "{error}"
+    );
     assert_eq!(
         scaled(r#"{"peft_type": "PeftType.LORA", "lora_alpha": 8}"#).unwrap()[0],
         [Some(8.0), Some(2.0)]
@@ -277,18 +280,18 @@ fn the_only_adapter_in_a_folder_is_the_folders() {
 
 #[test]
 fn what_cannot_be_read_in_a_folder_is_said() {
-    let (pair, lokr) = (pair(), fs::read(data("bare/lycoris-lokr.safetensors")).unwrap());
-    let one = folder(&[("lokr.safetensors", &lokr)]);
+    let (pair, oft) =
+        (pair(), fs::read("tests/data/libraries/refused/oft/adapter_model.safetensors").unwrap());
+    let one = folder(&[("oft.safetensors", &oft)]);
     let error = Adapter::open(one.path()).unwrap_err();
-    let start = format!("{}: found ", one.path().join("lokr.safetensors").display());
-    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems LoKr"), "{error}");
-    let (error, message) =
-        refused(folder(&[("lokr.safetensors", &lokr), ("plain.safetensors", &pair)]).path());
+    let start = format!("{}: found ", one.path().join("oft.safetensors").display());
+    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems OFT"), "{error}");
+    let (error, message) = refused(folder(&[("oft.safetensors", &oft), ("plain.safetensors", &pair)]).path());
     assert_eq!(message, "found 1 adapter and 1 that cannot be read, expected one adapter in the folder");
     assert!(
         error
             .hint()
-            .is_some_and(|hint| hint.contains("plain.safetensors") && hint.contains("lokr.safetensors"))
+            .is_some_and(|hint| hint.contains("plain.safetensors") && hint.contains("oft.safetensors"))
     );
 }
 

@@ -237,6 +237,9 @@ fn broken_tables_stay_within_bounds() {
         (_, Kind::Bool | Kind::OptionalBool) => {
             Values::Flags(ints(1).into_iter().map(|row| (row % 2 == 0).then_some(row % 4 == 0)).collect())
         }
+        (name, Kind::OptionalDouble) => {
+            Values::Numbers(floats(0.001 * name.len() as f32).into_iter().map(f64::from).collect())
+        }
         (name, _) => Values::Floats(floats(0.001 * name.len() as f32)),
     };
     let columns = measure::columns(&wanted).into_iter();

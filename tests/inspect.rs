@@ -123,7 +123,7 @@ fn other_files_are_counted_and_bad_ones_come_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let copy = |from: &str, to: &str| std::fs::copy(from, folder.path().join(to)).unwrap();
     copy("tests/data/libraries/by-hand/megatron.safetensors", "run.safetensors");
-    copy("tests/data/adapters/bare/lycoris-lokr.safetensors", "lokr.safetensors");
+    copy("tests/data/libraries/refused/oft/adapter_model.safetensors", "oft.safetensors");
     std::fs::write(folder.path().join("notes.txt"), "rank 8 was too small").unwrap();
     std::fs::write(folder.path().join("model.safetensors"), "version https://git-lfs.github.com/spec/v1\n")
         .unwrap();
@@ -132,7 +132,7 @@ fn other_files_are_counted_and_bad_ones_come_at_the_end() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stdout).contains("run.safetensors: Megatron names in safetensors, 3 modules"));
     let errors = text(&output.stderr);
-    for part in ["ignored: 1 file of other kinds", "notes.txt: ", "seems LoKr (", "a Git LFS pointer"] {
+    for part in ["ignored: 1 file of other kinds", "notes.txt: ", "seems OFT (", "a Git LFS pointer"] {
         assert!(errors.contains(part), "no {part} in {errors}");
     }
     assert!(!text(&inspect(&[path]).stderr).contains("notes.txt"));

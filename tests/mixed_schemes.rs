@@ -90,13 +90,12 @@ fn parts_of_other_methods_are_named_by_module_and_method() {
             ("e", "GLoRA", 4),
             ("f.left", "a pair of low rank under unknown names", 2),
             ("lora_te_orphan.alpha", "a scalar or a vector without factors", 1),
-            ("lora_unet_a", "LoKr", 3),
-            ("lora_unet_b", "LoHa", 2),
-            ("lora_unet_c", "a full difference of weights", 2),
+            ("lora_unet_b", "LoHa whose tensors do not fit together", 2),
+            ("lora_unet_c", "a difference of biases", 1),
             ("my_lora_thing", "a LoRA tensor under an unknown name", 1),
         ]
     );
-    assert_eq!((adapter.modules().len(), adapter.n_other_tensors()), (1, 1));
+    assert_eq!((names(&adapter).len(), adapter.n_other_tensors()), (3, 1));
 }
 
 #[test]
@@ -128,10 +127,11 @@ fn a_module_that_cannot_be_read_is_left_out_of_the_rest() {
         (&format!("{UNET}.lora_down.weight"), &[2, 8]),
         (&format!("{UNET}.lora_up.weight"), &[8, 2]),
         ("lora_unet_conv_in.lora_down.weight", &[2, 4, 1, 1]),
-        ("lora_unet_conv_in.lora_mid.weight", &[2, 2, 3, 3]),
+        ("lora_unet_conv_in.lora_mid.weight", &[3, 2, 3, 3]),
         ("lora_unet_conv_in.lora_up.weight", &[8, 2, 1, 1]),
     ]);
-    assert_eq!(unread(&tucker), [("lora_unet_conv_in", "a Tucker decomposition", 3)]);
+    let reason = "a Tucker decomposition whose tensors do not fit together";
+    assert_eq!(unread(&tucker), [("lora_unet_conv_in", reason, 3)]);
 }
 
 #[test]
@@ -213,16 +213,16 @@ fn a_lora_under_unknown_names_is_not_passed_by_in_a_folder() {
 fn every_command_says_what_is_left_out() {
     let place = Place::new();
     for seed in [1, 2] {
-        let checkpoint = Checkpoint::new(seed).start(seed).beside(&["x.lokr_w1", "x.lokr_w2", "y.lokr_w1"]);
+        let checkpoint = Checkpoint::new(seed).start(seed).beside(&["x.oft_R", "x.oft_S", "y.oft_R"]);
         checkpoint.write(&place.path(&format!("runs/seed{seed}")));
     }
     Checkpoint::new(3).start(3).write(&place.path("runs/seed3"));
-    let line = "2 parts of the update are not read: 2 × LoKr (`x`, `y`)";
+    let line = "2 parts of the update are not read: 2 × OFT (`x`, `y`)";
     let warnings = |args: &str| {
         let output = place.lorascope(args).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{args}: {stderr}");
-        let lines = stderr.lines().filter(|line| line.contains("LoKr"));
+        let lines = stderr.lines().filter(|line| line.contains("OFT"));
         (lines.map(str::to_owned).collect::<Vec<_>>(), String::from_utf8(output.stdout).unwrap())
     };
     let of_each = [1, 2].map(|seed| format!("warning: runs/seed{seed}: {line}"));
@@ -234,7 +234,7 @@ fn every_command_says_what_is_left_out() {
             "{command}"
         );
     }
-    let of_all = "warning: runs/seed1 and 1 more: 4 parts of the update are not read: 4 × LoKr (`x`, `y`)";
+    let of_all = "warning: runs/seed1 and 1 more: 4 parts of the update are not read: 4 × OFT (`x`, `y`)";
     for command in ["merge-check runs", "shared runs"] {
         assert_eq!(warnings(command).0, [of_all], "{command}");
     }
@@ -249,7 +249,7 @@ fn every_command_says_what_is_left_out() {
         place.adapters("out").iter().map(|row| row.text("unread").map(str::to_owned)).collect();
     assert_eq!(parts, [Some(line.to_owned()), Some(line.to_owned()), None]);
     let (verbose, _) = warnings("inspect -v runs/seed1");
-    assert_eq!(verbose[0], "not read: runs/seed1: `x`: LoKr");
+    assert_eq!(verbose[0], "not read: runs/seed1: `x`: OFT");
     let json: serde_json::Value = serde_json::from_str(&warnings("inspect --json runs/seed1").1).unwrap();
     assert_eq!(json["checkpoints"][0]["unread"][0]["n_tensors"], 2);
 }
@@ -260,10 +260,10 @@ fn a_report_says_what_is_not_read_of_an_adapter_without_pairs_too() {
     for seed in [1, 2] {
         Checkpoint::new(seed).start(seed).write(&place.path(&format!("runs/seed{seed}")));
     }
-    let alone = Checkpoint::new(3).modules(&[("layers.9.mlp.up_proj", 24, 40)]).beside(&["x.lokr_w1"]);
+    let alone = Checkpoint::new(3).modules(&[("layers.9.mlp.up_proj", 24, 40)]).beside(&["x.oft_R"]);
     alone.write(&place.path("runs/alone"));
     place.done("runs -o out");
     let output = place.lorascope("report out").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("warning: runs/alone: 1 part of the update is not read: 1 × LoKr (`x`)"), "{text}");
+    assert!(text.contains("warning: runs/alone: 1 part of the update is not read: 1 × OFT (`x`)"), "{text}");
 }

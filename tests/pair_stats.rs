@@ -35,6 +35,7 @@ everywhere!(
     agrees_with_the_plain_loops_over_the_tile_and_up_to_rank_1024,
     keeps_the_bound_on_directions_that_are_worst_for_f32_sums,
     keeps_the_bound_where_all_squares_round_the_same_way,
+    weighs_directions_by_their_size_relative_to_the_largest,
     finds_a_basis_in_itself_whole,
     is_one_in_one_dimension,
     gives_a_pair_the_same_bits_in_any_block,
@@ -153,7 +154,7 @@ fn hadamard(q: usize, d: usize) -> Basis {
 
 fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine) {
     let mut overall = 0.0f64;
-    for d in [3000, 8191, 12_000, 16_381] {
+    for d in [3000, 8191, 12_000, 16_381, 24_029] {
         let bases = [hadamard(4, d), hadamard(1, d)];
         let cells = [(1, 1), (2, 2), (1, 4), (3, 3)];
         let stats = stats_of(engine, &bases, &bases, Pairs::All, &cells);
@@ -164,6 +165,31 @@ fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine
         }
     }
     println!("{}: pair stats, constant and Hadamard directions: worst {overall:.1e}", engine.info());
+}
+
+fn weighs_directions_by_their_size_relative_to_the_largest(engine: &dyn Engine) {
+    let (a, b) = (Basis::gaussian(5, 40, 1).unwrap(), Basis::gaussian(9, 40, 2).unwrap());
+    let scaled = |basis: &Basis, size: f64| {
+        let sigma = basis.sigma().iter().map(|sigma| sigma * size).collect();
+        Basis::from_rows(40, basis.rows().to_vec(), sigma).unwrap()
+    };
+    let numbers = |size_a: f64, size_b: f64| {
+        let bases = [[scaled(&a, size_a)], [scaled(&b, size_b)]];
+        let stats = stats_of(engine, &bases[0], &bases[1], Pairs::All, &[(1, 1)]);
+        let pair = stats.pairs().next().unwrap();
+        let expected = plain(&bases[0][0], &bases[1][0], &[(1, 1)]);
+        assert!(
+            difference(pair, &expected) <= phi_bound(engine) && expected[3] > 0.0,
+            "{size_a:e}, {size_b:e}"
+        );
+        assert!(pair.sum(LINEAR_CKA) > 0.0);
+        bits(pair)
+    };
+    let expected = numbers(1.0, 1.0);
+    // Powers of two, whose fourth powers are no numbers of f64.
+    for (x, y) in [(260, 260), (-260, -260), (500, -500), (-1000, 1000), (900, 900)] {
+        assert_eq!(numbers(2f64.powi(x), 2f64.powi(y)), expected, "2^{x}, 2^{y}");
+    }
 }
 
 /// The first q unit vectors.

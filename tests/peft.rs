@@ -246,11 +246,36 @@ fn rejects_a_file_without_tensors() {
 }
 
 #[test]
-fn names_the_scheme_of_a_lycoris_file() {
-    let error = Adapter::open(data("bare/lycoris-lokr.safetensors")).unwrap_err();
-    assert!(matches!(error, Error::Unsupported(_)));
-    let message = error.to_string();
-    assert!(message.contains("found 5 tensors of what seems LoKr (`lora_te_"), "{message}");
+fn a_real_lokr_file_is_its_kronecker_product() {
+    let path = data("bare/lycoris-lokr.safetensors");
+    let adapter = Adapter::open(&path).unwrap();
+    assert_eq!((adapter.naming_scheme().name(), adapter.method()), ("LyCORIS", Method::LoKr));
+    let module = adapter.module("text_encoder.text_model.encoder.layers.0.mlp.fc1").unwrap();
+    assert_eq!((module.d_out(), module.d_in(), module.rank()), (3072, 768, 16));
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let stored = |end: &str| {
+        let name = file.names().into_iter().find(|name| name.ends_with(end)).unwrap();
+        let view = file.tensor(name).unwrap();
+        let number = |bytes: &[u8]| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f64();
+        let values: Vec<f64> = view.data().chunks(2).map(number).collect();
+        let cols = view.shape().get(1).copied().unwrap_or(1);
+        move |i: usize, j: usize| values[i * cols + j]
+    };
+    let [a_1, b_1, a_2, b_2] = ["w1_a", "w1_b", "w2_a", "w2_b"].map(stored);
+    // Of rank 4 each.
+    let w_1 = |i, j| (0..4).map(|k| a_1(i, k) * b_1(k, j)).sum::<f64>();
+    let w_2 = |i, j| (0..4).map(|k| a_2(i, k) * b_2(k, j)).sum::<f64>();
+    let (a, b) = (module.a.read().unwrap(), module.b.read().unwrap());
+    let mut largest: f64 = 0.0;
+    let mut worst: f64 = 0.0;
+    for (i, j) in (0..3072).step_by(7).flat_map(|i| (0..768).step_by(5).map(move |j| (i, j))) {
+        let expected = w_1(i / 48, j / 24) * w_2(i % 48, j % 24);
+        let found: f64 = (0..16).map(|k| b.values[i * 16 + k] * a.values[k * 768 + j]).sum();
+        largest = largest.max(expected.abs());
+        worst = worst.max((found - expected).abs());
+    }
+    assert!(worst < 1e-12 * largest, "{worst} {largest}");
 }
 
 #[test]
@@ -260,7 +285,10 @@ fn names_the_method_of_a_peft_folder_that_is_no_lora() {
     let error = Adapter::open(&folder).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{}: peft_type: found `UNILORA`, expected `LORA` or `ADALORA`", config.display())
+        format!(
+            "{}: peft_type: found `UNILORA`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`",
+            config.display()
+        )
     );
     let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
     assert!(error.to_string().contains("found 1 tensor of what seems Uni-LoRA"), "{error}");

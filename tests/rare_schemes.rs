@@ -10,7 +10,7 @@ use common::files::{complaint, zeros};
 use common::planted::random;
 use common::update::{check, expected, library};
 use faer::Mat;
-use lorascope::{Adapter, Error, Limits, Method};
+use lorascope::{Adapter, Basis, Error, Limits, Method, Side};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
@@ -80,6 +80,29 @@ fn litgpts_grouped_queries_have_their_true_sizes() {
     let adapter = agrees("litgpt-wide", "litgpt/wide.pth.lora", "loralib");
     let rows = |name: &str| adapter.module(name).unwrap().d_out();
     assert_eq!(["q", "v"].map(|part| rows(&format!("h.0.attn.qkv.{part}"))), [32, 16]);
+}
+
+#[test]
+fn litgpts_yaml_files_have_its_scaling_its_groups_and_their_sizes() {
+    // Qwen3 4B in small: q and v have twice as many rows as the model is wide, of which q's are not half.
+    let path = "transformer.h.0.attn.qkv.lora_";
+    let file = zeros(&[(&format!("{path}A"), &[6, 24][..]), (&format!("{path}B"), &[48, 3])]);
+    let folder = tempfile::tempdir().unwrap();
+    let open = |hyperparameters: &str, model_config: &str| {
+        fs::write(folder.path().join("lit_model.pth.lora"), &file).unwrap();
+        fs::write(folder.path().join("hyperparameters.yaml"), hyperparameters).unwrap();
+        fs::write(folder.path().join("model_config.yaml"), model_config).unwrap();
+        let adapter = Adapter::open(folder.path().join("lit_model.pth.lora")).unwrap();
+        let sizes = adapter.modules().iter().map(|module| (module.name.clone(), module.d_out()));
+        (sizes.collect::<Vec<_>>(), adapter.modules()[0].scaling)
+    };
+    let part = |name: &str, rows| (format!("h.0.attn.qkv.{name}"), rows);
+    let model = "head_size: 8\nn_embd: 24\nn_head: 4\nn_query_groups: 2\n";
+    assert_eq!(open("", model), (vec![part("q", 32), part("v", 16)], None));
+    let said = "lora_alpha: 6\nlora_key: true\nlora_query: true\nlora_r: 3\nlora_value: false\n";
+    assert_eq!(open(said, model), (vec![part("k", 16), part("q", 32)], Some(2.0)));
+    // Without them q is taken to be as wide as the model.
+    assert_eq!(open("", ""), (vec![part("q", 24), part("v", 24)], None));
 }
 
 #[test]
@@ -463,5 +486,119 @@ fn what_was_turned_and_what_is_above_its_size_is_said() {
     assert!(
         said.contains(": conv_in: rank 5 for a weight of 12 × 4: right for a convolution with few channels, else A and B"),
         "{said}"
+    );
+}
+
+#[test]
+fn lycoris_updates_are_those_of_the_library() {
+    for (case, method) in [
+        ("loha", Method::LoHa),
+        ("loha-tucker", Method::LoHa),
+        ("loha-wide", Method::LoHa),
+        ("lokr", Method::LoKr),
+        ("lokr-both", Method::LoKr),
+        ("lokr-whole", Method::LoKr),
+        ("lokr-tucker", Method::LoKr),
+        ("full", Method::Difference),
+    ] {
+        let adapter = agrees(&format!("lycoris-{case}"), &format!("lycoris/{case}.safetensors"), "LyCORIS");
+        assert_eq!((adapter.method(), adapter.unread_parts()), (method, &[][..]), "{case}");
+    }
+    let adapter = agrees("lycoris-locon-tucker", "lycoris/locon-tucker.safetensors", "kohya");
+    assert_eq!((adapter.method(), adapter.unread_parts()), (Method::Lora, &[][..]));
+    for (case, method) in [("peft-loha", Method::LoHa), ("peft-lokr", Method::LoKr)] {
+        let adapter = agrees(case, case, "LyCORIS");
+        assert_eq!((adapter.method(), adapter.unread_parts()), (method, &[][..]), "{case}");
+    }
+}
+
+#[test]
+fn an_update_that_is_not_a_product_has_no_side_a_or_b() {
+    let adapter = Adapter::open(library("lycoris/lokr.safetensors")).unwrap();
+    let module = adapter.module("wide").unwrap();
+    for side in [Side::A, Side::B] {
+        let error = Basis::of(module, side).unwrap_err();
+        let expected = format!(
+            "{}: module `wide`: found LoKr, whose update is not B·A, expected a factor {}",
+            library("lycoris/lokr.safetensors").display(),
+            side.symbol()
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.remedy(), Some(&lorascope::Remedy::CompareUpdate));
+    }
+    assert_eq!((module.rank(), module.full_rank()), (6, Some(6)));
+}
+
+#[test]
+fn only_the_strongest_directions_of_a_high_rank_are_kept() {
+    // W₁ ⊗ W₂ of rank 12·12.
+    let [w_1, w_2] = [random(12, 12, 1), random(12, 12, 2)];
+    let adapter = open(&[matrix("lora_unet_x.lokr_w1", &w_1), matrix("lora_unet_x.lokr_w2", &w_2)]);
+    let part = &adapter.unread_parts()[0];
+    assert_eq!(part.reason, "all but the 64 strongest directions of LoKr");
+    assert_eq!(part.found.as_deref(), Some("a rank of up to 144"));
+    let module = &adapter.modules()[0];
+    assert_eq!((module.rank(), module.full_rank(), module.scaling), (64, Some(144), Some(1.0)));
+    let round = |matrix: &Mat<f64>| Mat::from_fn(12, 12, |i, j| f64::from(matrix[(i, j)] as f32));
+    let (w_1, w_2) = (round(&w_1), round(&w_2));
+    let update = Mat::from_fn(144, 144, |i, j| w_1[(i / 12, j / 12)] * w_2[(i % 12, j % 12)]);
+    let sigma = update.singular_values().unwrap();
+    let basis = Basis::of(module, Side::DwRight).unwrap();
+    assert_eq!(basis.q(), 64);
+    for (ours, theirs) in basis.sigma().iter().zip(&sigma) {
+        assert!((ours - theirs).abs() < 1e-9 * sigma[0], "{ours} for {theirs}");
+    }
+    // Each direction is one of ΔW: ΔWᵀΔW·v = σ²·v.
+    for k in 0..64 {
+        let v = Mat::from_fn(144, 1, |i, _| f64::from(basis.rows()[144 * k + i]));
+        let residual = update.transpose() * (&update * &v) - &v * faer::Scale(sigma[k] * sigma[k]);
+        assert!(residual.norm_l2() < 1e-5 * sigma[0] * sigma[0], "{k}: {}", residual.norm_l2());
+    }
+}
+
+#[test]
+fn tensors_of_another_form_that_do_not_fit_are_an_error_with_their_module() {
+    let wrong = |tensors: &[(&str, &[usize])]| complaint(zeros(tensors));
+    let start = "module `lora_unet_x`: found ";
+    let end = ", expected the tensors of one update";
+    for (tensors, found) in [
+        (&[("lora_unet_x.lokr_w1", &[2, 2][..])][..], "only some of its tensors"),
+        (
+            &[("lora_unet_x.hada_w1_a", &[4, 2]), ("lora_unet_x.hada_w1_b", &[2, 4])],
+            "only some of its tensors",
+        ),
+        (
+            &[
+                ("lora_unet_x.hada_w1_a", &[4, 2]),
+                ("lora_unet_x.hada_w1_b", &[2, 4]),
+                ("lora_unet_x.hada_w2_a", &[4, 2]),
+                ("lora_unet_x.hada_w2_b", &[2, 5]),
+            ],
+            "shapes that do not fit together",
+        ),
+        (
+            &[
+                ("lora_unet_x.lokr_w1", &[2, 2]),
+                ("lora_unet_x.lokr_w2_a", &[4, 3]),
+                ("lora_unet_x.lokr_w2_b", &[2, 4]),
+            ],
+            "ranks of 3 and 2",
+        ),
+        (
+            &[
+                ("lora_unet_x.lora_up.weight", &[8, 2, 1, 1]),
+                ("lora_unet_x.lora_mid.weight", &[3, 2, 3, 3]),
+                ("lora_unet_x.lora_down.weight", &[2, 4, 1, 1]),
+            ],
+            "a core of 3 × 18 between ranks of 2 and 2",
+        ),
+    ] {
+        assert_eq!(wrong(tensors), format!("{start}{found}{end}"));
+    }
+    // A few bytes may stand for any size.
+    let huge = wrong(&[("lora_unet_x.lokr_w1", &[30000, 1]), ("lora_unet_x.lokr_w2", &[30000, 1])]);
+    assert_eq!(
+        huge,
+        "module `lora_unet_x`: found 900000000 × 1 numbers to make of its tensors, 7200000000 bytes, expected at most 2147483648"
     );
 }

@@ -177,19 +177,6 @@ fn the_rank_is_what_the_tensor_has() {
 }
 
 #[test]
-fn a_tucker_decomposition_is_refused_by_name() {
-    let message = complaint(zeros(&[
-        ("lora_unet_conv_in.lora_down.weight", &[2, 4, 1, 1]),
-        ("lora_unet_conv_in.lora_mid.weight", &[2, 2, 3, 3]),
-        ("lora_unet_conv_in.lora_up.weight", &[8, 2, 1, 1]),
-    ]));
-    assert_eq!(
-        message,
-        "tensor `lora_unet_conv_in.lora_mid.weight`: found a Tucker decomposition, whose ΔW is not B·A, expected two factors"
-    );
-}
-
-#[test]
 fn a_merged_linear_with_parts_that_do_not_fit_is_refused() {
     let message = complaint(zeros(&[("m.lora_A", &[6, 24]), ("m.lora_B", &[49, 3])]));
     assert!(

@@ -166,8 +166,6 @@ fn methods_without_an_a_and_a_b_are_refused_by_name() {
         ("vera", "`VERA`", "VeRA"),
         ("vblora", "`VBLORA`", "VB-LoRA"),
         ("randlora", "`RANDLORA`", "RandLoRA"),
-        ("loha", "`LOHA`", "LoHa"),
-        ("lokr", "`LOKR`", "LoKr"),
         ("ia3", "`IA3`", "(IA)³"),
         ("oft", "`OFT`", "OFT"),
         ("boft", "`BOFT`", "BOFT"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lorascope::internals::kernels::colormap::{ColorTable, Params};
 use lorascope::internals::kernels::pair_stats;
-use lorascope::internals::kernels::similarity::Tile;
+use lorascope::internals::kernels::similarity::{Chunk, Tile};
 use lorascope::internals::kernels::{Binding, KERNELS, Kernel};
 use lorascope::measure::{N_PLAIN_SUMS, N_PRODUCT_SUMS, Needs, STATISTICS, Statistic};
 use naga::back::pipeline_constants::process_overrides;
@@ -205,13 +205,18 @@ fn structs_have_one_layout_on_both_sides() {
     for kernel in with_tiles {
         assert_eq!(layout(kernel, "Tile"), tile, "{}", kernel.name);
     }
+    for kernel in &KERNELS {
+        if kernel.source.wgsl.contains("struct Chunk") {
+            assert_eq!(layout(kernel, "Chunk"), host_layout!(Chunk: index, is_last), "{}", kernel.name);
+        }
+    }
     let colormap = &lorascope::internals::kernels::colormap::KERNEL;
     let params = host_layout!(Params: n_rows, n_cols, width_px, height_px, y_px, n_rows_px);
     assert_eq!(layout(colormap, "Params"), params);
     assert_eq!(layout(colormap, "ColorTable"), host_layout!(ColorTable: edges, colors));
     let params = host_layout!(pair_stats::Params: d4, split4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
-        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table);
-    let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b);
+        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table, checks, chunk, is_last, first_value, end_value);
+    let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b, signs);
     for variant in pair_stats::VARIANTS.iter().chain([&pair_stats::UPDATE_COSINE]) {
         assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);
         assert_eq!(layout(&variant.kernel, "RowParams"), row_params, "{}", variant.kernel.name);

@@ -71,7 +71,7 @@ fn agrees_with_f64_at_ranks_from_1_to_130(engine: &dyn Engine) {
 
 fn keeps_the_bound_on_directions_that_are_worst_for_f32_sums(engine: &dyn Engine) {
     // Constant directions of ±1/√d: every product of a sum is the same number.
-    for d in [3000, 8191, 16_381] {
+    for d in [3000, 8191, 13_000, 16_381] {
         let signs = |i: usize, k: usize| if (i & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
         let rows = |n: usize| (0..n).flat_map(|i| (0..d).map(move |k| signs(i, k))).collect();
         let columns = |n: usize| (0..d).flat_map(|k| (0..n).map(move |i| signs(i, k))).collect();

@@ -38,8 +38,8 @@ fn finish(p: mat4x4<f32>, group_row: u32, group_col: u32, tx: u32, ty: u32) {
             vec4<u32>(fma(q[2], units_a.z * units_b, d2)), vec4<u32>(fma(q[3], units_a.w * units_b, d3)), tx, ty,
         );
         let first = part * (params.n_cells + N_PLAIN);
-        let n = select(params.n_cells + N_PLAIN, N_SUMS - N_PLAIN, part == 1u);
-        share(group_row, group_col, first, n, ty * LANES + tx);
+        let end = params.n_cells + select(N_PLAIN, N_SUMS, part == 1u);
+        share(group_row, group_col, first, end, ty * LANES + tx);
         units_a = LINEAR_CKA_UNIT * a.weights;
         units_b = b.weights;
     }

@@ -16,9 +16,10 @@ fn make_tile_64(index: u32, tx: u32, ty: u32) {
     let to = odd * 512u + 4u * lane * 32u + quad;
 
     var c = mat4x4<f32>();
-    for (var slice = 0u; slice < params.d4; slice += SLICE / 4u) {
+    let columns = chunk_of(0u, params.d4);
+    for (var slice = columns.x; slice < columns.y; slice += SLICE / 4u) {
         var p = mat4x4<f32>();
-        let end = min(slice + SLICE / 4u, params.d4);
+        let end = min(slice + SLICE / 4u, columns.y);
         for (var start = slice; start < end; start += STEP / 2u) {
             stage(to, 32u, source + start);
             workgroupBarrier();
@@ -31,5 +32,10 @@ fn make_tile_64(index: u32, tx: u32, ty: u32) {
         }
         c += p;
     }
-    finish(c, tile_row, tile_col, tx, ty);
+    let p = carried(c, index, thread);
+    if params.is_last == 1u {
+        let signed = signed_sum(p, tile_row, tile_col, tx, ty);
+        finish(p, tile_row, tile_col, tx, ty);
+        leave_checks(index, signed, 0.0, thread);
+    }
 }

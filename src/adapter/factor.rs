@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::adapter::Dtype;
+use crate::adapter::made::{Made, MadeUpdate, Part};
 use crate::files::FileStamp;
 
 /// A stored factor: its original tensor name, its shape as a matrix, and where its numbers are.
@@ -27,12 +28,35 @@ pub struct Factor {
     pub(crate) offset_bytes: u64,
     pub(crate) row_axis: Axis,
     pub(crate) col_axis: Axis,
+    /// For a factor that is not stored: what the tensor's numbers are made of.
+    pub(crate) made: Option<Made>,
 }
 
 impl Factor {
     /// The file that holds the numbers.
     pub fn path(&self) -> &Path {
         self.source.path()
+    }
+
+    /// A and B of an update that is made of stored matrices. `None` if its size is not known, or if nothing is stored.
+    pub(crate) fn of_made(update: MadeUpdate) -> Option<[Self; 2]> {
+        let [d_out, d_in] = update.form.shape()?;
+        let (rank, dtype) = (update.n_kept, update.form.dtype()?);
+        let first = update.form.factors().next()?.clone();
+        let update = Arc::new(update);
+        let of = |part, rows: usize, cols: usize| {
+            Some(Self {
+                rows,
+                cols,
+                dtype,
+                offset_bytes: 0,
+                row_axis: Axis::new([(rows as u64, cols as u64)])?,
+                col_axis: Axis::new([(cols as u64, 1)])?,
+                made: Some(Made { update: Arc::clone(&update), part }),
+                ..first.clone()
+            })
+        };
+        Some([of(Part::A, rank, d_in)?, of(Part::B, d_out, rank)?])
     }
 
     /// The view's first and last number, counted from the tensor's first: reading the view takes all between them. `None`

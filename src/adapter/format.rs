@@ -46,6 +46,12 @@ pub enum Method {
     AdaLora,
     /// ΔW = s·B·D·A with a diagonal D; A's rows are read scaled by it.
     Kasa,
+    /// ΔW = s·(B₁·A₁)∘(B₂·A₂), multiplied number by number.
+    LoHa,
+    /// ΔW = s·W₁ ⊗ W₂.
+    LoKr,
+    /// ΔW as a whole matrix.
+    Difference,
 }
 
 impl fmt::Display for Method {
@@ -55,6 +61,9 @@ impl fmt::Display for Method {
             Self::Dora => "DoRA",
             Self::AdaLora => "AdaLoRA",
             Self::Kasa => "KaSA",
+            Self::LoHa => "LoHa",
+            Self::LoKr => "LoKr",
+            Self::Difference => "weight difference",
         })
     }
 }

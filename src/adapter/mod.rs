@@ -3,6 +3,7 @@
 mod dtype;
 pub(crate) mod factor;
 mod format;
+pub(crate) mod made;
 pub(crate) mod side;
 pub(crate) mod unread;
 
@@ -173,6 +174,12 @@ impl Module {
     /// The rank: the rows of A.
     pub fn rank(&self) -> usize {
         self.a.rows
+    }
+
+    /// For an update that is not stored as A and B (LoHa, LoKr, a whole difference): the largest rank that it can have, of whose
+    /// directions [`Module::rank`] are read, the strongest first. `None` for an update with A and B.
+    pub fn full_rank(&self) -> Option<usize> {
+        self.a.made.as_ref().map(|made| made.update.form.rank())
     }
 
     /// Whether the rank is above d_in or d_out.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::adapter::{Factor, Module};
+use crate::adapter::{Factor, Module, Side};
 use crate::error::{Error, Fault, Remedy};
 use crate::text::quoted;
 
@@ -64,6 +64,17 @@ impl Flaw {
         fault.remedy = remedy;
         let (reason, fault) = (format!("{symbol} is all zeros"), Box::new(fault));
         Self { reason, fault, kind: Fault::unsupported, is_without_direction: true }
+    }
+
+    /// Of a side that a module does not have, whose update is not B·A.
+    pub(super) fn other_form(side: Side, module: &Module) -> Self {
+        let form = module.a.made.as_ref().map_or("", |made| made.update.form.method());
+        let found = format!("{form}, whose update is not B·A");
+        let fault = Fault::new(found, format!("a factor {}", side.symbol())).at(module.a.path());
+        let mut fault = fault.of(format!("module {}", quoted(&module.name)));
+        fault.remedy = Some(Remedy::CompareUpdate);
+        let reason = format!("{form} has no {}", side.symbol());
+        Self { reason, fault: Box::new(fault), kind: Fault::unsupported, is_without_direction: false }
     }
 
     /// Of a scaling that makes the update zero, or that is not finite.

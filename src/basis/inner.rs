@@ -48,15 +48,17 @@ impl<'a> Update<'a> {
     fn rounding(&self) -> f64 {
         let r = self.a.rows.min(self.b.cols);
         let rows_b = transposed(&self.b.values, self.b.cols);
-        let norm = |values: &[f64]| crate::simd::sum(values, |value| value * value).sqrt();
-        let term = |k: usize| {
+        let norm = crate::simd::norm;
+        let terms = (0..r).flat_map(|k| {
             let (a, b) =
                 (&self.a.values[k * self.a.cols..][..self.a.cols], &rows_b[k * self.b.rows..][..self.b.rows]);
             let errors = [(a, self.a.dtype), (b, self.b.dtype)];
             let [error_a, error_b] = errors.map(|(values, dtype)| noise::rounding_norm(values, dtype));
-            (error_b * norm(a)).powi(2) + (error_a * norm(b)).powi(2)
-        };
-        (0..r).map(term).sum::<f64>().sqrt() * self.scaling.abs()
+            // What is exact adds nothing to a product, however large.
+            let term = |error: f64, values: &[f64]| if error == 0.0 { 0.0 } else { error * norm(values) };
+            [term(error_b, a), term(error_a, b)]
+        });
+        norm(&terms.collect::<Vec<f64>>()) * self.scaling.abs()
     }
 
     /// Whether A, B and the scaling are equal, number by number.

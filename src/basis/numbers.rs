@@ -51,9 +51,9 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    /// A, if it was read and its numbers are known.
+    /// A, if it was read and its numbers are known. One that is made of other matrices did not start anywhere.
     pub(crate) fn a(&self) -> Option<&Matrix> {
-        self.a.as_ref()?.as_ref().ok()
+        self.a.as_ref().filter(|_| self.module.full_rank().is_none())?.as_ref().ok()
     }
 
     /// The numbers of the factor that a side is of: A or B.
@@ -65,12 +65,15 @@ impl<'a> Numbers<'a> {
     /// If it was not read.
     #[cfg(feature = "cli")]
     pub(crate) fn factor(&self, side: Side) -> Result<&Matrix, Flaw> {
+        if self.module.full_rank().is_some() {
+            return Err(Flaw::other_form(side, self.module));
+        }
         there(if side == Side::B { &self.b } else { &self.a })
     }
 
     /// [`Numbers::a`], handed over.
     pub(crate) fn into_a(self) -> Option<Matrix> {
-        self.a?.ok()
+        self.a.filter(|_| self.module.full_rank().is_none())?.ok()
     }
 
     /// Factorises a side.
@@ -83,6 +86,10 @@ impl<'a> Numbers<'a> {
     pub(crate) fn basis(&self, side: Side) -> Result<Basis, Flaw> {
         let Module { a, b, .. } = self.module;
         match side {
+            // A Tucker decomposition too: its A is a product with the core.
+            Side::A | Side::B if self.module.full_rank().is_some() => {
+                Err(Flaw::other_form(side, self.module))
+            }
             Side::A => {
                 let matrix = self.not_zero(&self.a, a)?;
                 Basis::of_matrix(matrix, side).map_err(|error| Flaw::without_basis("A", error, a))
@@ -118,6 +125,9 @@ impl<'a> Numbers<'a> {
     pub(crate) fn basis_and_update(&self, side: Side) -> Result<(Basis, UpdateFactors), Flaw> {
         let Module { a, b, .. } = self.module;
         let together = match side {
+            Side::A | Side::B if self.module.full_rank().is_some() => {
+                return Err(Flaw::other_form(side, self.module));
+            }
             Side::A => Some(("A", &self.a, a)),
             Side::B => Some(("B", &self.b, b)),
             Side::DwLeft | Side::DwRight => None,

@@ -1,4 +1,4 @@
-//! Takes a power of two out of matrices whose squares would vanish or overflow.
+//! Takes a power of two out of matrices whose fourth powers would vanish or overflow.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use crate::adapter::Matrix;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::simd;
 
-/// Squares of numbers up to 2^±400, summed, stay far inside f64.
-const SAFE_EXPONENT: f64 = 400.0;
+/// Fourth powers of numbers up to 2^±100, summed, stay far inside f64: squares of products of two factors.
+const SAFE_EXPONENT: f64 = 100.0;
 
-/// A matrix = `unit` × numbers whose squares are safe to sum. The unit is a power of two, so no digit changes.
+/// A matrix = `unit` × numbers whose fourth powers are safe to sum. The unit is a power of two, so no digit changes.
 pub(super) struct Scaled<'a> {
     rows: usize,
     cols: usize,

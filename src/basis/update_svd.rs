@@ -18,6 +18,8 @@ pub(crate) struct UpdateSvd {
     /// A row uₖ, with the sign of s, zeros up to `split`, vₖ for each singular value, which are with |s|; one row of zeros for
     /// an update of zeros.
     joined: Basis,
+    /// σ/‖ΔW‖ of each row, 0 for an update of zeros.
+    shares: Vec<f64>,
     split: usize,
     q: usize,
     norm: f64,
@@ -55,15 +57,21 @@ impl UpdateSvd {
             svd.left.iter_mut().for_each(|x| *x = -*x);
         }
         let sigma: Vec<f64> = svd.sigma.iter().map(|sigma| sigma * scaling.abs()).collect();
-        let norm = sigma.iter().map(|sigma| sigma * sigma).sum::<f64>().sqrt();
+        let norm = simd::norm(&sigma);
         let rows = join(&svd.left, d_out, &svd.right, d_in);
         let d = rows.len() / sigma.len();
-        Ok(Self { joined: Basis::from_rows(d, rows, sigma)?, split: d - d_in, q: svd.q, norm })
+        let shares = sigma.iter().map(|sigma| if norm > 0.0 { sigma / norm } else { 0.0 }).collect();
+        Ok(Self { joined: Basis::from_rows(d, rows, sigma)?, shares, split: d - d_in, q: svd.q, norm })
     }
 
     /// The rows uₖ, zeros up to [`UpdateSvd::split`], vₖ, and the singular values.
     pub(crate) fn rows(&self) -> &Basis {
         &self.joined
+    }
+
+    /// σ/‖ΔW‖ of each row, whose squares sum to 1; 0 for an update of zeros.
+    pub(crate) fn shares(&self) -> &[f64] {
+        &self.shares
     }
 
     /// Where vₖ begins in a row.

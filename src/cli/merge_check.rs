@@ -18,6 +18,7 @@ use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::{Error, Fault};
 use crate::figure::{Heatmap, Palette, Plot, Style};
+use crate::measure::update::norm_text;
 use crate::merge_check::{Merge, MergeCheck, ModuleMerge, Verdict, Word, merge_check, pairs};
 use crate::text::printable;
 use crate::{Selection, Side};
@@ -264,7 +265,7 @@ fn text(check: &MergeCheck) -> String {
         rows.push(vec![
             (at + 1).to_string(),
             check.weights[at].to_string(),
-            format!("{:.4}", check.whole.norms[at]),
+            norm_text(check.whole.norms[at], 4),
             printable(&path.display().to_string(), 200),
         ]);
     }
@@ -310,8 +311,8 @@ fn of_two(check: &MergeCheck) -> String {
     table.extend(rows(check, |merge, module| {
         let overlap = |of: fn(&ModuleMerge) -> f64| module.map_or(MISSING.to_owned(), |one| shown(of(one)));
         vec![
-            shown(merge.norms[0]),
-            shown(merge.norms[1]),
+            norm_text(merge.norms[0], 3),
+            norm_text(merge.norms[1], 3),
             shown(merge.cosine[0]),
             shown_z(merge.z[0].is_finite().then_some(merge.z[0])),
             overlap(|module| module.overlap_left[0]),

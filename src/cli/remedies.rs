@@ -13,6 +13,7 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::CompareSideA => {
             "B starts at zero and was not trained in this module: only --side a has a subspace of it".to_owned()
         }
+        Remedy::CompareUpdate => "--side dw-right and --side dw-left compare the update itself".to_owned(),
         Remedy::OtherLayer { layer } => format!("the nearest layer that can be compared on this side: --layer {layer}"),
         Remedy::OtherBlock { glob, projections } => format!(
             "a block that can be compared on this side: --module {} --projections {}",
@@ -138,7 +139,8 @@ mod tests {
         Some(match remedy {
             Remedy::Text(_) => Remedy::CompareSide { side: "b".to_owned(), dimension: "d_out", d: 6 },
             Remedy::CompareSide { .. } => Remedy::CompareSideA,
-            Remedy::CompareSideA => Remedy::OtherLayer { layer: 3 },
+            Remedy::CompareSideA => Remedy::CompareUpdate,
+            Remedy::CompareUpdate => Remedy::OtherLayer { layer: 3 },
             Remedy::OtherLayer { .. } => {
                 Remedy::OtherBlock { glob: "h.3.*".to_owned(), projections: vec!["q".to_owned()] }
             }

@@ -22,6 +22,8 @@ pub enum Remedy {
     },
     /// Compare side A: B starts at zero, so a module that was not trained has nothing else.
     CompareSideA,
+    /// Compare the update itself, since the module has no A and B of its own.
+    CompareUpdate,
     /// Take another layer, whose modules have a subspace in both.
     OtherLayer {
         /// The nearest one.
@@ -142,6 +144,7 @@ impl fmt::Display for Remedy {
                 return write!(f, "side {side} compares by {dimension}, which is {d} in both");
             }
             Self::CompareSideA => "B starts at zero and was not trained in this module, which has a subspace only on side a",
+            Self::CompareUpdate => "the sides of ΔW compare the update itself",
             Self::OtherLayer { layer } => return write!(f, "layer {layer} can be compared on this side"),
             Self::OtherBlock { glob, .. } => return write!(f, "{glob} can be compared on this side"),
             Self::NameAdapter { first } => return write!(f, "name one of the adapters, such as {first}"),

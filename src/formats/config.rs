@@ -6,6 +6,7 @@ use crate::adapter::Source;
 use crate::error::{Fault, Result};
 use crate::formats::lenient::{Field, Object};
 use crate::formats::limits::Limits;
+use crate::formats::litgpt::LitGpt;
 use crate::formats::patterns::{Lookup, Patterns};
 use crate::text::quoted;
 
@@ -36,6 +37,8 @@ struct Fields {
     alpha: Field<f64>,
     /// AdapterHub's `alpha`, in an object `config`.
     hub_alpha: Field<f64>,
+    /// LitGPT's number of q's rows in a fused weight.
+    q_rows: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +72,7 @@ impl From<&Object> for Fields {
                 .map(|of| MlxParameters { rank: of.number("rank"), scale: of.number("scale") }),
             alpha: of.number("alpha"),
             hub_alpha: hub.known().map_or(Field::Absent, |hub| hub.number("alpha")),
+            q_rows: None,
         }
     }
 }
@@ -90,6 +94,9 @@ pub(super) struct Scale {
 
 /// What PEFT puts before a module's path, once for each wrapping.
 pub(super) const WRAPPER: &str = "base_model.model.";
+
+/// PEFT's methods whose updates are read.
+const METHODS: [&str; 4] = ["LORA", "ADALORA", "LOHA", "LOKR"];
 
 /// AdaLoRA divides by its rank plus this.
 const ADALORA_EPSILON: f64 = 1e-5;
@@ -123,11 +130,13 @@ impl Config {
     pub(super) fn of(path: &Path, object: &Object) -> Result<Self> {
         let fields = Fields::from(object);
         let method = fields.peft_type.known().map_or("LORA", |method| method.trim_start_matches("PeftType."));
-        let is_adalora = method.eq_ignore_ascii_case("ADALORA");
-        if !method.eq_ignore_ascii_case("LORA") && !is_adalora {
-            let fault = Fault::new(quoted(method), "`LORA` or `ADALORA`").at(path).of("peft_type");
+        let is = |name: &str| method.eq_ignore_ascii_case(name);
+        let is_adalora = is("ADALORA");
+        if !METHODS.into_iter().any(is) {
+            let fault =
+                Fault::new(quoted(method), "`LORA`, `ADALORA`, `LOHA` or `LOKR`").at(path).of("peft_type");
             return Err(fault
-                .hint("only methods with an A and a B for each module have subspaces to compare")
+                .hint("only methods whose file has all that ΔW is made of can be compared")
                 .unsupported());
         }
         if fields.fine_tune_type.known().is_some_and(|kind| kind == "full") {
@@ -135,6 +144,19 @@ impl Config {
             return Err(fault.unsupported());
         }
         Ok(Self { path: path.to_owned(), fields, is_adalora })
+    }
+
+    /// LitGPT's, of the model at `path`.
+    pub(super) fn of_litgpt(path: &Path, litgpt: LitGpt) -> Self {
+        let LitGpt { alpha, enabled, q_rows, base_model } = litgpt;
+        let fields = Fields {
+            lora_alpha: alpha.into(),
+            enable_lora: enabled.map(Vec::from).into(),
+            base_model_name_or_path: base_model.into(),
+            q_rows,
+            ..Fields::default()
+        };
+        Self { path: path.to_owned(), fields, is_adalora: false }
     }
 
     pub(super) fn base_model(&self) -> Option<&str> {
@@ -162,6 +184,11 @@ impl Config {
 
     pub(super) fn enable_lora(&self) -> Option<&[bool]> {
         self.fields.enable_lora.known().map(Vec::as_slice)
+    }
+
+    /// The rows of a fused weight that are q's.
+    pub(super) fn q_rows(&self) -> Option<usize> {
+        self.fields.q_rows
     }
 
     pub(super) fn target_parameters(&self) -> &[String] {
@@ -203,7 +230,9 @@ impl Config {
             return scale;
         }
         let module = unwrapped(path);
-        let alpha = find(&self.fields.alpha_pattern, module, self.fields.lora_alpha.known().copied());
+        // LoHa and LoKr have it as `alpha`.
+        let Fields { lora_alpha, alpha, alpha_pattern, .. } = &self.fields;
+        let alpha = find(alpha_pattern, module, lora_alpha.known().or(alpha.known()).copied());
         let rank = rank as f64;
         let by_rank = if self.is_adalora {
             let initial = match self.fields.init_r {

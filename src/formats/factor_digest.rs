@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::digest::each_chunk;
+use crate::adapter::made::Made;
 use crate::adapter::{Factor, Source};
 use crate::error::Result;
 
@@ -44,10 +45,15 @@ struct ByteRange<'a> {
 
 /// Adds what a factor and its scales are, and the bytes that they are read from: all bytes of a compressed part.
 fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut Vec<ByteRange<'a>>) {
-    let Factor { name, rows, cols, dtype, source, offset_bytes: offset, row_axis, col_axis } = factor;
+    let Factor { name, rows, cols, dtype, source, offset_bytes: offset, row_axis, col_axis, made } = factor;
     let axes = format!("{} {}", row_axis.facts(), col_axis.facts());
     // Writing to a String cannot fail.
     let _ = writeln!(facts, "{role}\0{name}\0{rows} {cols} {dtype} {offset} {axes}");
+    if let Some(Made { update, part }) = made {
+        let _ = writeln!(facts, "{part:?} of {} kept of a {}", update.n_kept, update.form.method());
+        update.form.factors().for_each(|factor| describe("part", factor, facts, ranges));
+        return;
+    }
     let size = dtype.size_bytes() as u64;
     let (start, end) = match (source, factor.span()) {
         (Source::Deflated(part), _) => (part.offset_bytes, part.offset_bytes + part.n_compressed),

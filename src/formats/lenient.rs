@@ -42,6 +42,12 @@ impl<T> Field<T> {
     }
 }
 
+impl<T> From<Option<T>> for Field<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Absent, Self::Known)
+    }
+}
+
 impl Object {
     /// The field with this name, as `read` reads its text.
     pub(super) fn field<T>(&self, name: &str, read: impl FnOnce(&str) -> Option<T>) -> Field<T> {

@@ -12,9 +12,12 @@ mod factor_digest;
 mod folder;
 mod lenient;
 mod limits;
+mod litgpt;
 mod low_rank;
+mod made;
 mod modules;
 mod options;
+mod other_forms;
 mod pairs;
 mod patterns;
 mod read;
@@ -48,7 +51,8 @@ use crate::adapter::{Adapter, FileFormat, Source};
 use crate::error::{Error, Fault, Result};
 use crate::formats::config::Config;
 use crate::formats::contents::Contents;
-use crate::formats::folder::Model;
+use crate::formats::folder::{Located, Model};
+use crate::formats::litgpt::LitGpt;
 use crate::formats::modules::adapter_names;
 use crate::formats::shards::Shards;
 use crate::text::quoted;
@@ -119,7 +123,7 @@ impl OpenOptions {
             adapters.iter_mut().for_each(|adapter| path.clone_into(&mut adapter.path));
             return Ok(adapters);
         };
-        let config = located.config.map(|config| Config::read(&config, &self.limits)).transpose()?;
+        let config = self.config(&located)?;
         let mut shards = match located.model {
             Model::Shards(shards) => shards,
             Model::File(file) => {
@@ -136,6 +140,16 @@ impl OpenOptions {
             // Of a split full model that is not whole, it only matters what it is.
             Some(wrong) => Err(adapters.err().filter(Error::is_other_kind).unwrap_or(wrong)),
         }
+    }
+
+    /// The adapter's config, in the form of PEFT and MLX or in that of LitGPT.
+    fn config(&self, located: &Located) -> Result<Option<Config>> {
+        if let Some(config) = &located.config {
+            return Config::read(config, &self.limits).map(Some);
+        }
+        let Model::File(file) = &located.model else { return Ok(None) };
+        let litgpt = LitGpt::next_to(file, &self.limits)?;
+        Ok(litgpt.map(|litgpt| Config::of_litgpt(file, litgpt)))
     }
 
     /// The tensors of all shards, and the first thing that is wrong with them as a whole.

@@ -50,7 +50,7 @@ pub(super) fn read(
     let adapter_name = schemes::choose(path, &mut claimed, name)?;
     let method = method(&claimed, config);
     let n_magnitudes = claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count();
-    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, limits)?;
+    let Pairs { pairs, unread: of_modules, first_error } = pairs::pairs(path, &claimed, config, limits)?;
     if let (true, Some(error)) = (pairs.is_empty(), first_error) {
         return Err(error);
     }
@@ -110,7 +110,17 @@ fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
     let has = |role: TensorRole| claimed.iter().any(|one| one.claim.role == role);
     let is_kasa =
         |one: &Claimed<'_>| one.claim.role == TensorRole::E && one.stored.name.contains("lora_diag");
-    if claimed.iter().any(is_kasa) {
+    let is_most = |of: fn(TensorRole) -> bool| {
+        let n = claimed.iter().filter(|one| of(one.claim.role)).count();
+        2 * n > claimed.iter().filter(|one| one.claim.role.is_factor()).count()
+    };
+    if is_most(|role| matches!(role, TensorRole::Lokr(_))) {
+        Method::LoKr
+    } else if is_most(|role| matches!(role, TensorRole::Hada(_))) {
+        Method::LoHa
+    } else if is_most(|role| role == TensorRole::Diff) {
+        Method::Difference
+    } else if claimed.iter().any(is_kasa) {
         Method::Kasa
     } else if has(TensorRole::E) {
         Method::AdaLora

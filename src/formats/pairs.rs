@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
+use crate::formats::config::Config;
 use crate::formats::limits::Limits;
+use crate::formats::other_forms;
 use crate::formats::schemes::{
     self, Claimed, Layout, Orientation, Orientations, Pair, Scheme, Sizes, Stack, Stored, StoredAlpha,
     TensorRole, expert_path, wrong_module,
@@ -28,24 +30,41 @@ pub(super) struct Pairs {
 ///
 /// # Errors
 /// `Limit` for a factor that is too large or too many modules, `Io` when the system refuses to read an alpha.
-pub(super) fn pairs(path: &Path, claimed: &[Claimed<'_>], limits: &Limits) -> Result<Pairs> {
+pub(super) fn pairs(
+    path: &Path,
+    claimed: &[Claimed<'_>],
+    config: Option<&Config>,
+    limits: &Limits,
+) -> Result<Pairs> {
     let all = tensors_by_module(claimed);
     let modules: Vec<_> = all
         .into_iter()
-        .map(|(module, tensors)| (module, Parts::of(path, module, &tensors), tensors))
+        .map(|(module, tensors)| (module, Update::of(path, module, &tensors, limits), tensors))
         .collect();
     let mut factors: HashMap<&str, [&Claimed<'_>; 2]> = HashMap::new();
-    for (module, parts, _) in &modules {
-        if let Ok(parts) = parts {
+    for (module, update, _) in &modules {
+        if let Ok(Update::Factors(parts)) = update {
             factors.insert(module, [parts.a, parts.b]);
         }
     }
-    let file = FileFacts { path, limits, orientations: Orientations::of(factors.values().copied()), factors };
+    let file = FileFacts {
+        path,
+        limits,
+        config,
+        orientations: Orientations::of(factors.values().copied()),
+        factors,
+    };
 
     let mut read = Pairs::default();
     let mut scalars = Scalars::default();
-    for (module, parts, tensors) in modules {
-        let made = parts.and_then(|parts| file.pairs(module, &parts, read.pairs.len()));
+    for (module, update, tensors) in modules {
+        let made = update.and_then(|update| match update {
+            Update::Factors(parts) => file.pairs(module, &parts, read.pairs.len()),
+            Update::OfOtherForm(scheme, pair) => {
+                read.unread.extend(other_forms::unread(&pair));
+                Ok(vec![(scheme, *pair)])
+            }
+        });
         let mut made = match made {
             Ok(made) => made,
             Err(NotRead { error: error @ (Error::Io { .. } | Error::Limit(_)), .. }) => return Err(error),
@@ -82,6 +101,28 @@ fn tensors_by_module<'a>(
     })
 }
 
+/// The update of a module.
+enum Update<'a> {
+    Factors(Parts<'a>),
+    OfOtherForm(&'static Scheme, Box<Pair>),
+}
+
+impl<'a> Update<'a> {
+    fn of(path: &Path, module: &str, tensors: &[&'a Claimed<'a>], limits: &Limits) -> Result<Self, NotRead> {
+        let is_vector =
+            |one: &&Claimed<'_>| one.claim.role == TensorRole::Diff && one.stored.tensor.shape.len() < 2;
+        let reason = match tensors.iter().any(is_vector) {
+            true => VECTOR,
+            false => other_forms::misfit(tensors),
+        };
+        match other_forms::pair(path, module, tensors, limits) {
+            Some(Ok((scheme, pair))) => Ok(Self::OfOtherForm(scheme, Box::new(pair))),
+            Some(Err(error)) => Err(because(reason)(error)),
+            None => Parts::of(path, module, tensors).map(Self::Factors),
+        }
+    }
+}
+
 /// The tensors of a module that make its update.
 struct Parts<'a> {
     a: &'a Claimed<'a>,
@@ -94,16 +135,12 @@ impl<'a> Parts<'a> {
     const ROLES: [TensorRole; 3] = [TensorRole::A, TensorRole::B, TensorRole::E];
 
     /// # Errors
-    /// `Malformed` when a factor's partner is missing, is there twice, or when there is nothing in it; `Unsupported` for a Tucker
-    /// decomposition and a rank of 0.
+    /// `Malformed` when a factor's partner is missing, is there twice, or when there is nothing in it; `Unsupported` for a rank of
+    /// 0.
     fn of(path: &Path, module: &str, tensors: &[&'a Claimed<'a>]) -> Result<Self, NotRead> {
         let mut parts = [None; 3];
         for &one in tensors {
             let name = one.stored.name;
-            if one.claim.role == TensorRole::Mid {
-                let fault = Fault::new(format!("{TUCKER}, whose ΔW is not B·A"), "two factors").at(path);
-                return Err(because(TUCKER)(fault.of(format!("tensor {}", quoted(name))).unsupported()));
-            }
             let Some(at) = Self::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
             if let Some(other) = parts[at].replace(one) {
                 let found = format!("{} and {}", quoted(other.stored.name), quoted(name));
@@ -130,6 +167,7 @@ impl<'a> Parts<'a> {
 struct FileFacts<'a> {
     path: &'a Path,
     limits: &'a Limits,
+    config: Option<&'a Config>,
     orientations: Orientations,
     /// A and B of every module that has both.
     factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
@@ -161,7 +199,8 @@ impl FileFacts<'_> {
         let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
         let stored = [a.stored, b.stored];
         let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
-        let q_rows = schemes::output_of(module).and_then(|output| self.columns_of_a(&output));
+        let q_rows = schemes::output_of(module)
+            .and_then(|output| self.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output)));
         self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
         if let Some(e) = e {
             factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;
@@ -169,6 +208,10 @@ impl FileFacts<'_> {
         let is_turned = orientation != layout.usual();
         let (original, in_model) = (module.to_owned(), (a.scheme.path)(module));
         Ok(Pair { is_turned, q_rows, ..Pair::new(original, in_model, [factor_a, factor_b]) })
+    }
+
+    fn enabled(&self) -> Option<&[bool]> {
+        self.config.and_then(Config::enable_lora)
     }
 
     fn columns_of_a(&self, module: &str) -> Option<usize> {
@@ -180,7 +223,7 @@ impl FileFacts<'_> {
     /// Fails when A stacks groups that cannot be told apart in B.
     fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
         let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
-        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, None).is_some() {
+        if a.rows == b.cols || schemes::parts(module, a.rows / b.cols, sizes, self.enabled()).is_some() {
             return Ok(());
         }
         let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
@@ -280,7 +323,7 @@ fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Resul
     }
 }
 
-const TUCKER: &str = "a Tucker decomposition";
+const VECTOR: &str = "a difference of a norm";
 const TWICE: &str = "a tensor that is there twice";
 const NO_PARTNER: &str = "a factor without its partner";
 const UNREADABLE: &str = "factors of shapes or types that cannot be read";

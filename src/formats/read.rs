@@ -40,6 +40,12 @@ impl Factor {
 
     /// The stored numbers, in the order of the view.
     fn stored(&self) -> Result<Vec<f64>> {
+        if let Some(made) = &self.made {
+            let whole = made.read()?;
+            let (rows, cols) = (self.row_axis.offsets(), self.col_axis.offsets());
+            let number = |place: u64| whole.get(place as usize).copied().unwrap_or(f64::NAN);
+            return Ok(rows.iter().flat_map(|row| cols.iter().map(move |col| number(row + col))).collect());
+        }
         let (dtype, size) = (self.dtype, self.dtype.size_bytes());
         let Some(span) = self.span() else { return Ok(Vec::new()) };
         let (first, last) = span.into_inner();

@@ -174,6 +174,7 @@ impl Tensor {
             offset_bytes: self.offset_bytes,
             row_axis,
             col_axis,
+            made: None,
         })
     }
 }

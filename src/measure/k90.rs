@@ -40,7 +40,9 @@ impl K90 {
 
 /// The fewest directions with nine tenths of the energy.
 fn k90(sigma: &[f64]) -> usize {
-    let energy = |sigma: &[f64]| sigma.iter().map(|sigma| sigma * sigma).sum::<f64>();
+    // Relative to the largest, so that no square vanishes or overflows.
+    let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
+    let energy = |sigma: &[f64]| sigma.iter().map(|sigma| (sigma / largest).powi(2)).sum::<f64>();
     // Rounding must not ask for one more of directions that are equally strong.
     let needed = SHARE * energy(sigma) * (1.0 - 1e-12);
     (1..sigma.len()).find(|&k| energy(&sigma[..k]) >= needed).unwrap_or(sigma.len())
@@ -63,6 +65,10 @@ mod tests {
             (&[1.0, 1e-9], 1),
         ] {
             assert_eq!(k90(sigma), expected, "{sigma:?}");
+            for unit in [1e-300, 1e-160, 1e160, 1e300] {
+                let sigma: Vec<f64> = sigma.iter().map(|sigma| sigma * unit).collect();
+                assert_eq!(k90(&sigma), expected, "{sigma:?}");
+            }
         }
     }
 

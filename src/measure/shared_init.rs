@@ -3,7 +3,7 @@
 //! - formula: `init_cosine` > 0.5 ([`SHARED_INIT`](super::init_cosine::SHARED_INIT)).
 //! - source: A barely leaves its initialisation, and B starts at zero (Hu et al. 2021, section 4.1).
 //! - range: yes or no; no where there is no cosine.
-//! - chance: independent starts have cosines of 1/√(r·d), estimated with a standard deviation of 0.04: over ten of these away.
+//! - chance: independent starts have cosines of 1/√(r·d).
 //! - column: `shared_init`, yes or no.
 //! - needs: `init_cosine`.
 

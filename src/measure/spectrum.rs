@@ -38,8 +38,12 @@ pub fn effective_rank(sigma: &[f64]) -> f64 {
     if sigma.is_empty() {
         return 0.0;
     }
-    let sum: f64 = sigma.iter().sum();
-    let entropy: f64 = sigma.iter().map(|sigma| sigma / sum).map(|p| -p * p.ln()).sum();
+    // Relative to the largest, so that the sum does not overflow.
+    let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
+    let relative = || sigma.iter().map(|sigma| sigma / largest);
+    let sum: f64 = relative().sum();
+    // p·ln p of what vanishes next to the largest is 0.
+    let entropy: f64 = relative().map(|x| x / sum).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
     entropy.exp()
 }
 
@@ -52,6 +56,9 @@ mod tests {
         assert_eq!((effective_rank(&[]), effective_rank(&[7.0])), (0.0, 1.0));
         assert!((effective_rank(&[2.0; 5]) - 5.0).abs() < 1e-12);
         // Entropy 0.75·ln(4/3) + 0.25·ln 4 = 0.562335: another base of the logarithm would give another number.
-        assert!((effective_rank(&[3.0, 1.0]) - 1.754_765).abs() < 1e-6);
+        for unit in [1.0, 1e-300, 5e307] {
+            assert!((effective_rank(&[3.0 * unit, unit]) - 1.754_765).abs() < 1e-6, "{unit:e}");
+        }
+        assert_eq!(effective_rank(&[1e300, 1e-300]), 1.0);
     }
 }

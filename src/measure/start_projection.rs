@@ -86,13 +86,13 @@ pub fn cosine(a: &[f32; N_PROJECTED], b: &[f32; N_PROJECTED]) -> f32 {
     sums.iter().sum::<f32>().clamp(-1.0, 1.0)
 }
 
-/// The same for factors of these ranks; NaN also where these differ.
-pub(crate) fn init_cosine(
-    [r_1, r_2]: [usize; 2],
+/// The same for factors of these shapes; NaN also where these differ.
+pub(crate) fn init_cosine<T: PartialEq>(
+    [shape_1, shape_2]: [T; 2],
     projection_1: &[f32; N_PROJECTED],
     projection_2: &[f32; N_PROJECTED],
 ) -> f64 {
-    if r_1 == r_2 { f64::from(cosine(projection_1, projection_2)) } else { f64::NAN }
+    if shape_1 == shape_2 { f64::from(cosine(projection_1, projection_2)) } else { f64::NAN }
 }
 
 /// The finaliser of splitmix64: every bit of the place decides every bit of the hash.

@@ -90,6 +90,8 @@ pub enum Kind {
     Float,
     /// A number, or null.
     OptionalFloat,
+    /// A number of any size, in f64, or null: one for all pairs of an adapter.
+    OptionalDouble,
     /// Yes or no.
     Bool,
     /// Yes, no or null.
@@ -102,7 +104,7 @@ impl Kind {
     /// Bytes of a value on the disk, about: numbers hardly compress, but for those that repeat.
     pub fn stored_bytes(self, wanted: &Wanted) -> usize {
         match self {
-            Self::Int | Self::SteadyFloat | Self::Bool | Self::OptionalBool => 0,
+            Self::Int | Self::SteadyFloat | Self::OptionalDouble | Self::Bool | Self::OptionalBool => 0,
             Self::Float | Self::OptionalFloat => 4,
             Self::GridOfFloats => 4 * wanted.max_rank * wanted.max_rank,
         }
@@ -112,7 +114,7 @@ impl Kind {
     pub fn memory_bytes(self, wanted: &Wanted) -> usize {
         match self {
             Self::Int => 4,
-            Self::SteadyFloat | Self::Float | Self::OptionalFloat => 8,
+            Self::SteadyFloat | Self::Float | Self::OptionalFloat | Self::OptionalDouble => 8,
             Self::Bool | Self::OptionalBool => 1,
             Self::GridOfFloats => 4 * wanted.max_rank * wanted.max_rank,
         }
@@ -122,7 +124,9 @@ impl Kind {
     pub fn empty(self) -> Values {
         match self {
             Self::Int => Values::Ints(vec![]),
-            Self::SteadyFloat | Self::Float | Self::OptionalFloat => Values::Numbers(vec![]),
+            Self::SteadyFloat | Self::Float | Self::OptionalFloat | Self::OptionalDouble => {
+                Values::Numbers(vec![])
+            }
             Self::Bool | Self::OptionalBool => Values::Flags(vec![]),
             Self::GridOfFloats => Values::Lists { lengths: vec![], values: vec![] },
         }
@@ -136,6 +140,7 @@ impl fmt::Display for Kind {
             Self::Int => "int32",
             Self::SteadyFloat | Self::Float => "float",
             Self::OptionalFloat => "float, null",
+            Self::OptionalDouble => "double, null",
             Self::Bool => "bool",
             Self::OptionalBool => "bool, null",
             Self::GridOfFloats => "list of float",

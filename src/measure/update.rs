@@ -28,7 +28,17 @@ pub(crate) fn cosine_text(values: &[f64]) -> String {
 
 /// Two norms.
 pub(crate) fn norms_text(values: &[f64]) -> String {
-    values.iter().map(|norm| format!("{norm:.3}")).collect::<Vec<_>>().join(", ")
+    values.iter().map(|&norm| norm_text(norm, 3)).collect::<Vec<_>>().join(", ")
+}
+
+/// A norm in so many decimals, where they say something and do not fill the line.
+pub(crate) fn norm_text(norm: f64, decimals: usize) -> String {
+    let least = 0.5 * 10f64.powi(-(decimals as i32));
+    if norm == 0.0 || (least..1e6).contains(&norm) || !norm.is_finite() {
+        format!("{norm:.decimals$}")
+    } else {
+        format!("{norm:.2e}")
+    }
 }
 
 pub(super) const COSINE: Statistic = Statistic {
@@ -57,8 +67,8 @@ pub(super) const NORMS: Statistic = Statistic {
     needs: Needs::Updates,
     columns: Columns::Optional {
         columns: &[
-            Column { name: "norm_a", kind: Kind::OptionalFloat },
-            Column { name: "norm_b", kind: Kind::OptionalFloat },
+            Column { name: "norm_a", kind: Kind::OptionalDouble },
+            Column { name: "norm_b", kind: Kind::OptionalDouble },
         ],
         is_wanted: |wanted| wanted.update,
     },
@@ -132,11 +142,14 @@ pub(crate) struct UpdateSums {
     squares: [f64; 2],
     /// Σ(‖ΔW₁‖²·‖ΔW₂‖²/(d_in·d_out)).
     variance: f64,
+    /// What the norms of each are in units of: the powers of two at the largest so far, so that no power of theirs vanishes or
+    /// overflows.
+    units: [f64; 2],
 }
 
 impl Default for UpdateSums {
     fn default() -> Self {
-        Self { n_modules: 0, inner: Some(0.0), squares: [0.0; 2], variance: 0.0 }
+        Self { n_modules: 0, inner: Some(0.0), squares: [0.0; 2], variance: 0.0, units: [0.0; 2] }
     }
 }
 
@@ -147,18 +160,37 @@ impl UpdateSums {
             return;
         }
         self.n_modules += 1;
+        let is_zero = norms.contains(&0.0);
+        let norms = [0, 1].map(|side| self.in_units(side, norms[side]));
         let product = norms[0] * norms[1];
-        let term = if product == 0.0 { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
+        let term = if is_zero { Some(0.0) } else { cosine.map(|cosine| cosine * product) };
         self.variance += product * product / n_weights as f64;
         self.inner = self.inner.zip(term).map(|(inner, term)| inner + term);
         self.squares.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm * norm);
     }
 
+    /// The norm in units of a side, which become larger for a larger one, as do the sums.
+    fn in_units(&mut self, side: usize, norm: f64) -> f64 {
+        if norm == 0.0 {
+            return 0.0;
+        }
+        let unit = norm.log2().floor().clamp(-1022.0, 1023.0).exp2();
+        if unit > self.units[side] {
+            let shrink = self.units[side] / unit;
+            self.squares[side] *= shrink * shrink;
+            self.variance *= shrink * shrink;
+            self.inner = self.inner.map(|inner| inner * shrink);
+            self.units[side] = unit;
+        }
+        norm / self.units[side]
+    }
+
     /// Of all modules that were added.
     pub(crate) fn whole(&self) -> WholeUpdate {
-        let norms = self.squares.map(f64::sqrt);
+        let roots = self.squares.map(f64::sqrt);
+        let norms = [0, 1].map(|side| roots[side] * self.units[side]);
         let cosine =
-            self.inner.map(|inner| inner / (norms[0] * norms[1])).filter(|cosine| cosine.is_finite());
+            self.inner.map(|inner| inner / (roots[0] * roots[1])).filter(|cosine| cosine.is_finite());
         let z = cosine.and(self.inner).map(|inner| inner / self.variance.sqrt());
         let cosine = cosine.map(|cosine| cosine.clamp(-1.0, 1.0));
         WholeUpdate { n_modules: self.n_modules, cosine, norms, z }
@@ -183,6 +215,37 @@ mod tests {
         assert_eq!(whole([module(None, [4.0, 1.0])]).cosine, None);
         assert_eq!(whole([module(None, [0.0, 0.0])]).cosine, None);
         assert_eq!(whole([]).cosine, None);
+    }
+
+    #[test]
+    fn a_whole_model_is_the_same_in_any_unit_and_in_any_order() {
+        let modules =
+            [(Some(0.5), [3.0, 2.0]), (None, [4.0, 0.0]), (Some(-0.3), [1.0, 7.0]), (None, [0.0, 0.0])];
+        let found = |units: [f64; 2], turn: usize| {
+            let mut pairs = modules.map(|(cosine, norms)| {
+                let norms = [norms[0] * units[0], norms[1] * units[1]];
+                UpdatePair { cosine, norms, n_weights: 9, ..UpdatePair::default() }
+            });
+            pairs.rotate_left(turn);
+            whole(pairs)
+        };
+        let expected = found([1.0, 1.0], 0);
+        let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 1e-12, "{x} for {y}");
+        for units in [[1e150, 1e-150], [1e-300, 1e-300], [1e300, 1e300], [1e-160, 1e76]] {
+            for turn in 0..modules.len() {
+                let found = found(units, turn);
+                near(found.cosine.unwrap(), expected.cosine.unwrap());
+                near(found.z.unwrap(), expected.z.unwrap());
+                (0..2).for_each(|side| near(found.norms[side] / units[side], expected.norms[side]));
+            }
+        }
+    }
+
+    #[test]
+    fn norms_are_shown_with_digits_whatever_their_size() {
+        assert_eq!(norms_text(&[1.5, 0.0]), "1.500, 0.000");
+        assert_eq!(norms_text(&[123_456.789, 6e-4]), "123456.789, 0.001");
+        assert_eq!(norms_text(&[3.25e76, 1.2e-84]), "3.25e76, 1.20e-84");
     }
 
     #[test]

@@ -138,12 +138,12 @@ pub fn merge_check(
         done();
         Ok(module)
     })?;
-    let (mut modules_done, mut inner, mut without_update) = (vec![], vec![], vec![]);
+    let (mut modules_done, mut cosines, mut without_update) = (vec![], vec![], vec![]);
     for one in found {
         match one {
-            Ok((module, products)) => {
+            Ok((module, of_pairs)) => {
                 modules_done.push(module);
-                inner.push(products);
+                cosines.push(of_pairs);
             }
             Err(flaws) => without_update.extend(flaws),
         }
@@ -153,7 +153,7 @@ pub fn merge_check(
     {
         return Err(first.flaw.clone().into_error_of_all(modules.modules.len()));
     }
-    let whole = whole(&modules_done, &inner, weights);
+    let whole = whole(&modules_done, &cosines, weights);
     Ok(MergeCheck {
         adapters: adapters.iter().map(|adapter| adapter.path().to_owned()).collect(),
         weights: weights.to_vec(),
@@ -177,7 +177,7 @@ fn same_shape(adapters: &[Adapter], group: &[Arc<Module>]) -> Result<()> {
     Ok(())
 }
 
-/// A module with its inner products, or in which adapters the update is not known.
+/// A module with the cosines of its pairs, 0 for updates of zeros, or in which adapters the update is not known.
 type Merged = Result<(ModuleMerge, Vec<f64>), Vec<FlawedModule>>;
 
 /// One module.
@@ -196,10 +196,12 @@ fn of_module(engine: &CpuEngine, group: &[Arc<Module>], weights: &[f64]) -> Resu
     let (d_in, d_out) = (group[0].d_in(), group[0].d_out());
     let norms: Vec<f64> = updates.iter().map(UpdateSvd::norm).collect();
     let overlaps = engine.update_overlaps(&updates)?;
-    let inner = overlaps.iter().zip(pairs(group.len()));
-    let inner: Vec<f64> = inner.map(|(pair, [a, b])| pair.cosine * (norms[a] * norms[b])).collect();
-    let spread = |[a, b]: [usize; 2]| norms[a] * norms[b] / ((d_in * d_out) as f64).sqrt();
-    let merge = Merge::of(norms.clone(), &inner, spread, weights);
+    let cosines: Vec<f64> = overlaps.iter().map(|pair| pair.cosine).collect();
+    let (scaled, unit) = in_units(&norms);
+    let inner = cosines.iter().zip(pairs(group.len()));
+    let inner: Vec<f64> = inner.map(|(cosine, [a, b])| cosine * (scaled[a] * scaled[b])).collect();
+    let spread = |[a, b]: [usize; 2]| scaled[a] * scaled[b] / ((d_in * d_out) as f64).sqrt();
+    let merge = Merge::of(&scaled, unit, &inner, spread, weights);
     let overlap = |side: usize, d: usize| {
         let of_pair = |(pair, [a, b]): (&UpdateOverlap, [usize; 2])| {
             let baseline = chance::baseline(updates[a].q(), updates[b].q(), d);
@@ -217,29 +219,50 @@ fn of_module(engine: &CpuEngine, group: &[Arc<Module>], weights: &[f64]) -> Resu
         shared_init: shared_init::of(&starts),
         assumed_scaling: group.iter().map(|module| module.scaling.is_none()).collect(),
     };
-    Ok(Ok((module, inner)))
+    Ok(Ok((module, cosines)))
+}
+
+/// Norms in units of a power of two near the largest, so that no square vanishes or overflows; and that unit.
+fn in_units(norms: &[f64]) -> (Vec<f64>, f64) {
+    let largest = norms.iter().fold(0.0, |largest: f64, &norm| largest.max(norm));
+    let exponent = if largest > 0.0 { largest.log2().floor().clamp(-1000.0, 1000.0) } else { 0.0 };
+    let unit = exponent.exp2();
+    (norms.iter().map(|norm| norm / unit).collect(), unit)
 }
 
 /// All modules as one update: inner products and squared norms add up, and so do the variances of the inner products.
-fn whole(modules: &[ModuleMerge], inner: &[Vec<f64>], weights: &[f64]) -> Merge {
+fn whole(modules: &[ModuleMerge], cosines: &[Vec<f64>], weights: &[f64]) -> Merge {
     let n = weights.len();
+    // One unit for all.
+    let all: Vec<f64> = modules.iter().flat_map(|module| module.merge.norms.iter().copied()).collect();
+    let (all, unit) = in_units(&all);
+    let of_modules: Vec<&[f64]> = all.chunks_exact(n).collect();
     let sum = |of: &dyn Fn(usize) -> f64| (0..modules.len()).map(of).sum::<f64>();
-    let norms: Vec<f64> =
-        (0..n).map(|at| sum(&|module| modules[module].merge.norms[at].powi(2)).sqrt()).collect();
-    let products: Vec<f64> = (0..inner[0].len()).map(|pair| sum(&|module| inner[module][pair])).collect();
+    let norms: Vec<f64> = (0..n).map(|at| sum(&|module| of_modules[module][at].powi(2)).sqrt()).collect();
+    let inner = |pair: usize, [a, b]: [usize; 2]| {
+        sum(&|module| cosines[module][pair] * of_modules[module][a] * of_modules[module][b])
+    };
+    let products: Vec<f64> = pairs(n).enumerate().map(|(pair, both)| inner(pair, both)).collect();
     let spread = |[a, b]: [usize; 2]| {
         let of_module = |module: usize| {
-            let ModuleMerge { merge, d_in, d_out, .. } = &modules[module];
-            (merge.norms[a] * merge.norms[b]).powi(2) / (d_in * d_out) as f64
+            let ModuleMerge { d_in, d_out, .. } = &modules[module];
+            (of_modules[module][a] * of_modules[module][b]).powi(2) / (d_in * d_out) as f64
         };
         sum(&of_module).sqrt()
     };
-    Merge::of(norms, &products, spread, weights)
+    Merge::of(&norms, unit, &products, spread, weights)
 }
 
 impl Merge {
-    /// Of norms and inner products, and the standard deviation of the inner product of a pair under chance.
-    fn of(norms: Vec<f64>, inner: &[f64], spread: impl Fn([usize; 2]) -> f64, weights: &[f64]) -> Self {
+    /// Of norms in some unit, of inner products in its square, and the standard deviation of the inner product of a pair under
+    /// chance.
+    fn of(
+        norms: &[f64],
+        unit: f64,
+        inner: &[f64],
+        spread: impl Fn([usize; 2]) -> f64,
+        weights: &[f64],
+    ) -> Self {
         let n = norms.len();
         let mut cosine = Vec::with_capacity(inner.len());
         let mut z = Vec::with_capacity(inner.len());
@@ -264,7 +287,7 @@ impl Merge {
             // A plain `max` would hide a NaN.
             energy_ratio: ((energy + cross) / energy).clamp(0.0, f64::INFINITY),
             most: weighted.iter().sum::<f64>().powi(2) / energy,
-            norms,
+            norms: norms.iter().map(|norm| norm * unit).collect(),
             cosine,
             z,
             verdict,

@@ -145,12 +145,15 @@ fn key(a: i64, b: i64) -> (i64, i64) {
 
 /// 1 − the mean of a pair over all of its modules, and over those of each kind.
 fn by_kind<'a>(rows: &[(usize, RowValues)], kinds: &'a [Kind]) -> BTreeMap<Option<&'a Kind>, f64> {
+    // In units of a power of two near the largest, so that no square vanishes or overflows.
+    let largest = rows.iter().flat_map(|(_, row)| row.norms).fold(0.0, f64::max);
+    let unit = if largest > 0.0 { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() } else { 1.0 };
     let mut sums: BTreeMap<Option<&Kind>, (f64, [f64; 2])> = BTreeMap::new();
     for (module, row) in rows {
         for kind in [None, Some(&kinds[*module])] {
             let (sum, weights) = sums.entry(kind).or_default();
             // As for pairs: modules count alike, and those of a cosine by the norms of their updates.
-            let [a, b] = if row.norms[0].is_nan() { [1.0; 2] } else { row.norms };
+            let [a, b] = if row.norms[0].is_nan() { [1.0; 2] } else { row.norms.map(|norm| norm / unit) };
             *sum += row.values[0] * a * b;
             weights[0] += a * a;
             weights[1] += b * b;

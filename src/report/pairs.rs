@@ -31,8 +31,8 @@ pub(crate) struct PairSums {
     places: Option<BTreeMap<(u32, u32), usize>>,
     /// `n_quantities` numbers a pair.
     sums: Vec<f64>,
-    /// Σ‖ΔW‖² of either adapter of a pair, for the cosine only.
-    squares: Vec<[f64; 2]>,
+    /// √Σ‖ΔW‖² of either adapter of a pair, for the cosine only, whose sum is that of the whole updates.
+    norms: Vec<[f64; 2]>,
     n_modules: Vec<u32>,
     marks: Vec<u8>,
 }
@@ -78,7 +78,7 @@ impl PairSums {
             n_quantities,
             places: (!is_dense).then(BTreeMap::new),
             sums: vec![0.0; n_pairs * n_quantities],
-            squares: if by == By::Cosine { vec![[0.0; 2]; n_pairs] } else { vec![] },
+            norms: if by == By::Cosine { vec![[0.0; 2]; n_pairs] } else { vec![] },
             n_modules: vec![0; n_pairs],
             marks: vec![0; n_pairs],
         }
@@ -114,7 +114,7 @@ impl PairSums {
             places.insert((a.min(b) as u32, a.max(b) as u32), place);
         }
         self.sums.extend(std::iter::repeat_n(0.0, self.n_quantities));
-        self.squares.extend((self.by == By::Cosine).then_some([0.0; 2]));
+        self.norms.extend((self.by == By::Cosine).then_some([0.0; 2]));
         self.n_modules.push(0);
         self.marks.push(0);
         place
@@ -134,15 +134,13 @@ impl PairSums {
     pub(super) fn add(&mut self, a: usize, b: usize, row: &RowValues) {
         let place = self.place_for(a, b);
         let mut values = row.values;
-        if let Some(squares) = self.squares.get_mut(place) {
-            // ⟨ΔW, ΔW'⟩, so that the whole is the cosine of the whole update.
-            values[0] *= row.norms[0] * row.norms[1];
-            // By adapter, not by column: the table may have the pair in either order.
-            let [first, second] = if a < b { row.norms } else { [row.norms[1], row.norms[0]] };
-            squares[0] += first * first;
-            squares[1] += second * second;
-        }
         let sums = &mut self.sums[place * self.n_quantities..][..self.n_quantities];
+        if let Some(norms) = self.norms.get_mut(place) {
+            // By adapter, not by column: the table may have the pair in either order.
+            let added = if a < b { row.norms } else { [row.norms[1], row.norms[0]] };
+            sums[0] = grown_cosine(sums[0], norms, values[0], added);
+            values[0] = 0.0;
+        }
         sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         self.n_modules[place] += 1;
     }
@@ -151,12 +149,13 @@ impl PairSums {
     /// is not known counts nowhere.
     pub(super) fn add_zero(&mut self, a: usize, b: usize, norms: [f64; 2]) {
         let place = self.place_for(a, b);
-        if let Some(squares) = self.squares.get_mut(place)
-            && norms[0] * norms[1] == 0.0
+        let is_zero = norms.contains(&0.0) && !norms.iter().any(|norm| norm.is_nan());
+        if let Some(whole) = self.norms.get_mut(place)
+            && is_zero
         {
-            let [first, second] = if a < b { norms } else { [norms[1], norms[0]] };
-            squares[0] += first * first;
-            squares[1] += second * second;
+            let added = if a < b { norms } else { [norms[1], norms[0]] };
+            let sum = &mut self.sums[place * self.n_quantities];
+            *sum = grown_cosine(*sum, whole, 0.0, added);
         }
     }
 
@@ -176,8 +175,8 @@ impl PairSums {
         let mut means = [f64::NAN; N_QUANTITIES];
         let sums = &self.sums[place * self.n_quantities..][..self.n_quantities];
         means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum / f64::from(n_modules));
-        if let Some([first, second]) = self.squares.get(place) {
-            means[0] = sums[0] / (first * second).sqrt();
+        if !self.norms.is_empty() {
+            means[0] = sums[0];
         }
         Some(PairMean { a, b, means, n_modules, marks: self.marks[place] })
     }
@@ -195,7 +194,7 @@ impl PairSums {
             only.sums[to * n..][..n].copy_from_slice(&self.sums[place * n..][..n]);
             only.n_modules[to] = self.n_modules[place];
             only.marks[to] = self.marks[place];
-            if let (Some(to), Some(from)) = (only.squares.get_mut(to), self.squares.get(place)) {
+            if let (Some(to), Some(from)) = (only.norms.get_mut(to), self.norms.get(place)) {
                 *to = *from;
             }
         }
@@ -217,6 +216,20 @@ impl PairSums {
             Some(places) => Box::new(places.iter().map(|(&(a, b), &place)| (a as usize, b as usize, place))),
         }
     }
+}
+
+/// The cosine of two whole updates with one more module: as ratios of norms, whose squares might vanish or overflow.
+fn grown_cosine(cosine: f64, norms: &mut [f64; 2], added: f64, added_norms: [f64; 2]) -> f64 {
+    let (mut before, mut now) = (cosine, added);
+    for (norm, added) in norms.iter_mut().zip(added_norms) {
+        let whole = norm.hypot(added);
+        if whole > 0.0 {
+            before *= *norm / whole;
+            now *= added / whole;
+        }
+        *norm = whole;
+    }
+    before + now
 }
 
 #[cfg(test)]
@@ -269,6 +282,16 @@ pub(super) mod tests {
             sums.add_zero(2, 1, [0.0, 2.0]);
             sums.add_zero(0, 1, [f64::NAN, 1.0]);
             let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
+            // Whose squares are no numbers.
+            for unit in [1e-300, 1e300] {
+                let mut sums = PairSums::with_limit(2, By::Cosine, max_dense);
+                for (cosine, norms) in rows {
+                    let norms = norms.map(|norm| norm * unit);
+                    sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });
+                }
+                sums.add_zero(0, 1, [2.0 * unit, 0.0]);
+                assert!((sums.get(0, 1).unwrap().means[0] - expected).abs() < 1e-12);
+            }
             for pair in [sums.get(0, 1), sums.get(1, 2), sums.only(&[1, 2]).get(0, 1)] {
                 let means = pair.unwrap().means;
                 assert!((means[0] - expected).abs() < 1e-12, "{means:?}");

@@ -17,6 +17,8 @@ struct Present<'a> {
     id: u32,
     member: Member<'a>,
     projection: &'a [f32; N_PROJECTED],
+    /// Columns of A, where they may differ.
+    width: Option<u32>,
     update: Option<&'a UpdateFactors>,
 }
 
@@ -26,6 +28,9 @@ struct Sides<'a> {
     b: Vec<Present<'a>>,
     which: PairLayout,
 }
+
+/// Replaces estimated cosines of starts that are near the threshold, given the adapters of each pair.
+pub type DecideStarts<'a> = dyn Fn(&[[u32; 2]], &mut [f64]) + 'a;
 
 /// The rows of a block. Pairs of an adapter without a basis are left out.
 ///
@@ -38,9 +43,10 @@ pub fn rows(
     module: u32,
     pairs: &BlockPairs,
     records: [&[CachedModule]; 2],
+    decide_starts: &DecideStarts<'_>,
 ) -> Result<PairRows> {
     let wanted = &table.wanted;
-    let sides = Sides::of(plan, pairs, records);
+    let sides = Sides::of(plan, module, pairs, records);
     let [members_a, members_b] =
         [&sides.a, &sides.b].map(|side| side.iter().map(|present| present.member).collect::<Vec<_>>());
     let [bases_a, bases_b] =
@@ -63,7 +69,9 @@ pub fn rows(
         return Ok(rows);
     }
     let places: Vec<(usize, usize)> = block.places().collect();
-    let init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
+    let mut init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
+    let pairs_of: Vec<[u32; 2]> = places.iter().map(|&(a, b)| [sides.a[a].id, sides.b[b].id]).collect();
+    decide_starts(&pairs_of, &mut init_cosines);
     let (stats, cosines, cosine_fallback) = if wanted.update {
         stats_and_cosines(engine, &sides, &block, &places)?
     } else {
@@ -85,8 +93,8 @@ pub fn rows(
     for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {
         *column = values;
     }
-    rows.a = places.iter().map(|&(a, _)| sides.a[a].id as i32).collect();
-    rows.b = places.iter().map(|&(_, b)| sides.b[b].id as i32).collect();
+    rows.a = pairs_of.iter().map(|&[a, _]| a as i32).collect();
+    rows.b = pairs_of.iter().map(|&[_, b]| b as i32).collect();
     rows.fallback = stats.fallback().map(str::to_owned).or(cosine_fallback);
     Ok(rows)
 }
@@ -130,9 +138,9 @@ fn stats_and_cosines(
 }
 
 impl<'a> Sides<'a> {
-    fn of(plan: &Plan, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
+    fn of(plan: &Plan, module: u32, pairs: &BlockPairs, records: [&'a [CachedModule]; 2]) -> Self {
         let list = |adapters: &[u32], records: &'a [CachedModule]| -> Vec<Option<Present<'a>>> {
-            adapters.iter().zip(records).map(|(&id, record)| Present::of(plan, id, record)).collect()
+            adapters.iter().zip(records).map(|(&id, record)| Present::of(plan, module, id, record)).collect()
         };
         let a = list(&pairs.a, records[0]);
         let b = match pairs.which {
@@ -159,17 +167,18 @@ impl<'a> Sides<'a> {
     /// The estimated cosine of a pair.
     fn init_cosine(&self, a: usize, b: usize) -> f64 {
         let (a, b) = (&self.a[a], &self.b[b]);
-        init_cosine([a.member.basis.r(), b.member.basis.r()], a.projection, b.projection)
+        init_cosine([a, b].map(|one| (one.member.basis.r(), one.width)), a.projection, b.projection)
     }
 }
 
 impl<'a> Present<'a> {
-    fn of(plan: &Plan, id: u32, record: &'a CachedModule) -> Option<Self> {
+    fn of(plan: &Plan, module: u32, id: u32, record: &'a CachedModule) -> Option<Self> {
         match record {
             CachedModule::Basis { basis, projection, update } => {
                 let base_model = plan.adapters[id as usize].base_model;
                 let member = Member { basis, base_model, update: update.as_ref().map(MemberUpdate::of) };
-                Some(Self { id, member, projection, update: update.as_ref() })
+                let width = plan.width(id, module);
+                Some(Self { id, member, projection, width, update: update.as_ref() })
             }
             CachedModule::Missing(_) => None,
         }

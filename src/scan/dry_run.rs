@@ -72,6 +72,7 @@ impl Scan<'_> {
         let settling = self.settling(&modules);
         let Settled { plan, extension, .. } =
             settling.extended(&folder, folder.read_plan()?, self.options(found.pairs), found.opened)?;
+        self.warn_of_plan(&plan)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
         let counts = BlockCounts::of(&Survey::of(&blocks, &folder), |place| shard.has(place));

@@ -25,7 +25,7 @@ use super::table::{
     AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
 };
 use crate::Limits;
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, Module};
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
@@ -275,7 +275,8 @@ impl CachedPair<'_> {
                 CachedModule::Basis { basis: a, projection: x, .. },
                 CachedModule::Basis { basis: b, projection: y, .. },
             ) => {
-                let cosine = init_cosine([a.r(), b.r()], &x, &y);
+                let shape = |module: &Module| [module.rank(), module.d_in()];
+                let cosine = init_cosine([shape(&pair.first), shape(&pair.second)], &x, &y);
                 let init_cosine = (!cosine.is_nan()).then_some(cosine);
                 let update_flaws = [None, None];
                 Ok(Some(Factorised { pair, a, b, init_cosine, update: None, update_flaws }))

@@ -43,6 +43,8 @@ pub struct HeaderModule {
     pub d: usize,
     /// The rank.
     pub r: usize,
+    /// Columns of A.
+    pub d_in: usize,
 }
 
 impl HeaderSummary {
@@ -80,6 +82,7 @@ impl HeaderSummary {
                 is_numbered,
                 d: side_modules.side.d(module),
                 r: module.rank(),
+                d_in: module.d_in(),
             });
         }
         hash.update(&stamp.n_bytes.to_le_bytes());

@@ -74,13 +74,7 @@ impl Scan<'_> {
         let facts = PlanFacts::of(&plan, extension, &survey, shard)?;
         self.listener.emit(&Event::Planned(facts));
         self.warn_of_damage(&survey);
-        if plan.has_numbered_modules() {
-            self.listener.warn(ScanWarning::NumberedModules);
-        }
-        self.warn_of_unread(&plan);
-        if let Some(pairs) = plan.few_meet_pairs()? {
-            self.listener.warn(ScanWarning::FewMeet(pairs));
-        }
+        self.warn_of_plan(&plan)?;
 
         let mine = facts.mine;
         let mut n_blocks = 0;
@@ -335,14 +329,26 @@ impl Scan<'_> {
         }
     }
 
-    /// Warns of what would mislead a reader of the table.
-    fn warn_of_unread(&self, plan: &Plan) {
+    /// Warns of what would mislead a reader of the table, as far as headers show it.
+    ///
+    /// # Errors
+    /// `Limit` for more modules or pairs than can be counted.
+    pub(super) fn warn_of_plan(&self, plan: &Plan) -> Result<()> {
+        if plan.has_numbered_modules() {
+            self.listener.warn(ScanWarning::NumberedModules);
+        }
         let mut parts = plan.adapters.iter().filter_map(|one| Some((&one.path, one.unread.as_ref()?)));
-        let Some((first, of_first)) = parts.next() else { return };
-        let (first, of_first) = (first.clone(), of_first.clone());
-        self.listener.warn(ScanWarning::PartsUnread { n_adapters: parts.count() + 1, first, of_first });
+        if let Some((first, of_first)) = parts.next() {
+            let (first, of_first) = (first.clone(), of_first.clone());
+            self.listener.warn(ScanWarning::PartsUnread { n_adapters: parts.count() + 1, first, of_first });
+        }
+        if let Some(pairs) = plan.few_meet_pairs()? {
+            self.listener.warn(ScanWarning::FewMeet(pairs));
+        }
+        Ok(())
     }
 
+    /// Warns of what the work itself has shown.
     fn warn_of(&self, tally: &Tally, n_rows: u64) {
         let fallbacks: BTreeSet<String> = lock(&tally.warnings).drain(..).collect();
         for text in fallbacks {

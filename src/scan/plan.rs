@@ -23,7 +23,7 @@ use crate::select::{Layers, Narrowing};
 use crate::text::{counted, quoted, some_of};
 
 /// The layout of `plan.json` and of the tables.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// What the user asked for, as far as it changes the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +124,9 @@ pub struct PlannedModule {
 pub struct Layout {
     /// Number of the module and its rank, in the order of the adapter's own modules.
     pub modules: Vec<(u32, u32)>,
+    /// Columns of the A of each, on the sides whose space is not theirs: two starts of different shapes are not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widths: Vec<u32>,
 }
 
 /// An adapter of the scan; its number is its place in the list.
@@ -302,7 +305,12 @@ impl Plan {
             let PlannedModule { name, is_numbered, d } = &self.modules[module as usize];
             (name, *is_numbered, *d, r as usize)
         });
-        planned.eq(opened.modules.iter().map(|module| (&module.name, module.is_numbered, module.d, module.r)))
+        let found =
+            opened.modules.iter().map(|module| (&module.name, module.is_numbered, module.d, module.r));
+        let widths = &self.layouts[layout as usize].widths;
+        let has_widths = widths.is_empty()
+            || widths.iter().copied().eq(opened.modules.iter().map(|module| module.d_in as u32));
+        planned.eq(found) && has_widths
     }
 
     /// The plan with these checkpoints after its own adapters, for what is compared with a finished scan.
@@ -322,7 +330,12 @@ impl Plan {
                 let key = PlannedModule { name, is_numbered, d };
                 (number(&mut modules, &mut self.modules, key), module.r as u32)
             };
-            let layout = Layout { modules: opened.modules.iter().map(of_module).collect() };
+            let modules = opened.modules.iter().map(of_module).collect();
+            let widths = match self.options.side {
+                Side::A | Side::DwRight => vec![],
+                Side::B | Side::DwLeft => opened.modules.iter().map(|module| module.d_in as u32).collect(),
+            };
+            let layout = Layout { modules, widths };
             let base_model = opened.base_model.clone();
             self.adapters.push(PlannedAdapter {
                 path: opened.path.clone(),
@@ -391,6 +404,10 @@ impl Plan {
                 layouts.clone().any(|&(module, _)| module as usize >= self.modules.len()),
                 "a layout of unknown modules",
             ),
+            (
+                self.layouts.iter().any(|layout| ![0, layout.modules.len()].contains(&layout.widths.len())),
+                "a layout with widths of other modules",
+            ),
             (layouts.clone().any(|&(_, r)| r == 0 || r as usize > self.max_rank), "a rank over the largest"),
             (
                 layouts.clone().all(|&(_, r)| (r as usize) < self.max_rank),
@@ -438,6 +455,13 @@ impl Plan {
     pub fn rank(&self, adapter: u32, module: u32) -> Option<usize> {
         let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
         layout.modules.iter().find(|(number, _)| *number == module).map(|&(_, r)| r as usize)
+    }
+
+    /// Columns of the adapter's A in a module, where they may differ from those of others.
+    pub fn width(&self, adapter: u32, module: u32) -> Option<u32> {
+        let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
+        let place = layout.modules.iter().position(|(number, _)| *number == module)?;
+        layout.widths.get(place).copied()
     }
 
     /// The base model that an adapter's config names.
@@ -520,7 +544,7 @@ pub(super) mod tests {
             block: 2,
             max_rank: 4,
             modules: vec![PlannedModule { name: "q".to_owned(), is_numbered: false, d: 6 }],
-            layouts: vec![Layout { modules: vec![(0, 4)] }],
+            layouts: vec![Layout { modules: vec![(0, 4)], widths: vec![] }],
             base_models: vec![],
             adapters: (0..n).map(adapter).collect(),
             generations: vec![n as u32],
@@ -538,10 +562,13 @@ pub(super) mod tests {
                 Plan { max_rank: n + 3, ..plan(3) },
                 Plan {
                     max_rank: n + 3,
-                    layouts: vec![Layout { modules: vec![(0, n as u32 | 1)] }],
+                    layouts: vec![Layout { modules: vec![(0, n as u32 | 1)], widths: vec![] }],
                     ..plan(3)
                 },
-                Plan { layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)] }], ..plan(3) },
+                Plan {
+                    layouts: vec![Layout { modules: vec![(n as u32 | 1, 4)], widths: vec![] }],
+                    ..plan(3)
+                },
                 Plan { generations: vec![3, n as u32 | 4], ..plan(3) },
             ];
             for (at, plan) in wrong.iter().enumerate() {
@@ -558,7 +585,7 @@ pub(super) mod tests {
             Plan { options: with(Keep::Cells(vec![(1, usize::MAX)])), ..plan(3) },
             Plan { options: with(Keep::Cells(vec![(0, 1)])), ..plan(3) },
             Plan { options: with(Keep::Cells(vec![])), ..plan(3) },
-            Plan { layouts: vec![Layout { modules: vec![(0, 4), (0, 4)] }], ..plan(3) },
+            Plan { layouts: vec![Layout { modules: vec![(0, 4), (0, 4)], widths: vec![] }], ..plan(3) },
             Plan { max_rank: 5, ..plan(3) },
             Plan { block: 0, ..plan(3) },
         ];

@@ -182,7 +182,10 @@ impl Run<'_> {
         }
         let table = PairTable::of(self.plan);
         let records = [records_a.as_slice(), records_b.as_slice()];
-        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
+        let decide = |pairs: &[[u32; 2]], cosines: &mut [f64]| {
+            self.bases.decide_starts(block.module, pairs, cosines);
+        };
+        let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records, &decide);
         let rows = profile.time(Stage::Compute, label, compute)?;
         let (rows, pairs_now) = self.as_now(block, rows, pairs)?;
         let warnings = engine.take_warnings();

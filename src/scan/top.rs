@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::keep::Keep;
 use super::plan::Plan;
 use super::stop;
-use super::table::{N_CLASSES, PairRows, PairTable, StoredPairs, write_histograms};
+use super::table::{N_CLASSES, PairRows, PairTable, StoredPairs, class_of, write_histograms};
 use crate::error::Result;
 
 /// The rows of a block that are kept, with the histogram of all.
@@ -75,8 +75,7 @@ pub(super) fn finalise(
 fn counts(phi: &[f32]) -> Vec<u64> {
     let mut counts = vec![0; N_CLASSES];
     for phi in phi {
-        let class = ((phi * N_CLASSES as f32) as usize).min(N_CLASSES - 1);
-        counts[class] += 1;
+        counts[class_of(*phi)] += 1;
     }
     counts
 }
@@ -172,6 +171,7 @@ mod tests {
     #[test]
     fn every_pair_is_in_one_class() {
         let counts = counts(&[0.0, 0.005, 0.01, 0.999, 1.0]);
+        assert_eq!(super::counts(&[0.29, 0.57])[28..31], [0, 1, 0]);
         assert_eq!((counts[0], counts[1], counts[99], counts.iter().sum::<u64>()), (2, 1, 2, 5));
     }
 }

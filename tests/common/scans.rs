@@ -161,6 +161,7 @@ impl Row {
             Field::Int(value) => f64::from(*value),
             Field::Long(value) => *value as f64,
             Field::Float(value) => f64::from(*value),
+            Field::Double(value) => *value,
             other => panic!("{column} is {other:?}"),
         })
     }

@@ -148,7 +148,10 @@ pub fn write_planned(
         block: 512,
         max_rank: RANK as usize,
         modules: names.iter().map(module).collect(),
-        layouts: vec![Layout { modules: (0..names.len() as u32).map(|n| (n, RANK as u32)).collect() }],
+        layouts: vec![Layout {
+            modules: (0..names.len() as u32).map(|n| (n, RANK as u32)).collect(),
+            widths: vec![],
+        }],
         base_models: vec![],
         adapters: adapters.iter().map(adapter).collect(),
         generations: vec![adapters.len() as u32],

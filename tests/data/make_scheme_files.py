@@ -316,6 +316,97 @@ def by_hand_schemes():
     expect("kasa", deltas)
 
 
+# LyCORIS: LoHa, LoKr, Tucker decompositions and whole differences
+
+
+@case
+def lycoris():
+    import logging
+
+    from lycoris import LycorisNetwork, create_lycoris
+
+    logging.disable()
+
+    class Tiny(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.tall = nn.Linear(24, 12, bias=False), nn.Linear(12, 36, bias=False)
+            self.conv = nn.Conv2d(8, 12, 3, bias=False)
+
+    for name, algo, options in (
+        ("loha", "loha", {}),
+        ("loha-tucker", "loha", {"use_tucker": True}),
+        # The rank of ΔW is up to 144, over the size of all of the layers.
+        ("loha-wide", "loha", {"linear_dim": 12, "conv_dim": 12}),
+        ("lokr", "lokr", {"factor": 4}),
+        ("lokr-both", "lokr", {"factor": 4, "decompose_both": True, "linear_dim": 1, "conv_dim": 1}),
+        ("lokr-whole", "lokr", {"factor": 4, "linear_dim": 10000, "conv_dim": 10000, "full_matrix": True}),
+        ("lokr-tucker", "lokr", {"factor": 2, "use_tucker": True}),
+        ("locon-tucker", "locon", {"use_tucker": True}),
+        ("full", "full", {}),
+    ):
+        LycorisNetwork.apply_preset({"target_module": ["Linear", "Conv2d"], "target_name": []})
+        model = Tiny()
+        options = {"linear_dim": 2, "linear_alpha": 1, "conv_dim": 2, "conv_alpha": 1} | options
+        network = create_lycoris(model, 1.0, algo=algo, **options)
+        network.apply_to()
+        for parameter in network.parameters():
+            parameter.data = torch.randn_like(parameter) * 0.3
+        state = {key: value.detach().clone() for key, value in network.state_dict().items()}
+        if algo == "full":
+            # state_dict() keeps the new weight or its difference, by version; the loader knows `diff`.
+            state = {}
+            for lora in network.loras:
+                path = lora.lora_name.removeprefix("lycoris_")
+                difference = lora.get_diff_weight()[0].detach()
+                state[f"{lora.lora_name}.diff"] = difference.clone()
+        (HERE / "lycoris").mkdir(exist_ok=True)
+        save_file(state, HERE / "lycoris" / f"{name}.safetensors")
+        stored = {key: value.double() for key, value in state.items()}
+        network.double()
+        deltas = {}
+        for lora in network.loras:
+            own = {key.split(".", 1)[1]: value for key, value in stored.items() if key.startswith(lora.lora_name + ".")}
+            if algo in ("loha", "lokr"):
+                # What forward() adds. get_diff_weight() scales it once more.
+                delta = lora.get_weight(lora.shape).detach()
+            else:
+                delta = own["diff"] if "diff" in own else lora.get_diff_weight()[0].detach()
+            deltas[lora.lora_name.removeprefix("lycoris_")] = delta.flatten(1)
+        expect(f"lycoris-{name}", deltas)
+
+
+# PEFT's LoHa and LoKr
+
+
+@case
+def peft_lycoris():
+    import peft
+
+    class Tiny(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.tall = nn.Linear(24, 12, bias=False), nn.Linear(12, 36, bias=False)
+
+    for name, config in (
+        ("loha", peft.LoHaConfig(r=2, alpha=3, alpha_pattern={"tall": 5}, target_modules=["wide", "tall"])),
+        ("lokr", peft.LoKrConfig(r=2, alpha=3, rank_pattern={"tall": 3}, target_modules=["wide", "tall"], decompose_factor=4)),
+    ):
+        model = peft.get_peft_model(Tiny(), config)
+        randomise(model, "hada_" if name == "loha" else "lokr_")
+        model.save_pretrained(folder(f"peft-{name}"))
+        (HERE / f"peft-{name}" / "README.md").unlink(missing_ok=True)
+        model.double()
+        expect(
+            f"peft-{name}",
+            {
+                path.removeprefix("base_model.model."): module.get_delta_weight("default").detach()
+                for path, module in model.named_modules()
+                if hasattr(module, "get_delta_weight")
+            },
+        )
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         print(name)

@@ -43,7 +43,8 @@ const LAYOUTS: [&[(&str, usize)]; 5] =
     [&[("q", 8), ("v", 8)], &[("q", 8)], &[("q", 16), ("v", 8), ("o", 8)], &[("o", 8)], &[]];
 
 fn opened(drawn: &Drawn) -> HeaderSummary {
-    let module = |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), is_numbered: false, d, r: 2 };
+    let module =
+        |&(name, d): &(&str, usize)| HeaderModule { name: name.into(), is_numbered: false, d, r: 2, d_in: d };
     HeaderSummary {
         path: PathBuf::from(format!("run{}/checkpoint-{}", drawn.run, drawn.step)),
         naming_scheme: "PEFT".into(),

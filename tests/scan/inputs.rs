@@ -91,8 +91,8 @@ fn a_plan_that_no_scan_wrote_is_an_error_without_a_hint_to_destroy_it() {
         ("", "JSON that cannot be read"),
         ("{}", "found no schema"),
         ("{\"schema\": 99}", "found schema 99"),
-        ("{\"schema\": 3}", "a plan that cannot be read"),
-        ("{\"schema\": 1}", "found schema 1, expected schema 3"),
+        ("{\"schema\": 4}", "a plan that cannot be read"),
+        ("{\"schema\": 1}", "found schema 1, expected schema 4"),
     ] {
         fs::write(place.path("out/plan.json"), text).unwrap();
         let said = refused(&place, "runs -o out", found);
@@ -101,8 +101,8 @@ fn a_plan_that_no_scan_wrote_is_an_error_without_a_hint_to_destroy_it() {
         assert_eq!(fs::read_to_string(place.path("out/plan.json")).unwrap(), text);
     }
     // One of another version is a scan's all the same.
-    fs::write(place.path("out/plan.json"), plan.replace("\"schema\": 3", "\"schema\": 2")).unwrap();
-    let said = refused(&place, "runs -o out", "found schema 2, expected schema 3");
+    fs::write(place.path("out/plan.json"), plan.replace("\"schema\": 4", "\"schema\": 2")).unwrap();
+    let said = refused(&place, "runs -o out", "found schema 2, expected schema 4");
     assert!(said.contains("start over with --fresh"), "{said}");
     place.done("runs -o out --fresh");
 }

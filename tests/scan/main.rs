@@ -21,6 +21,7 @@ mod resume;
 mod schema;
 mod shards;
 mod sharing;
+mod sizes;
 mod status;
 mod table;
 mod takeover;

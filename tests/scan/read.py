@@ -11,13 +11,14 @@ import polars
 out, n_angles, has_grids, has_update = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "true", sys.argv[4] == "true"
 
 # name, type in DuckDB, whether a value may be missing
-TEXT, INT, LONG, FLOAT, FLAG = "VARCHAR", "INTEGER", "BIGINT", "FLOAT", "BOOLEAN"
+TEXT, INT, LONG, FLOAT, DOUBLE, FLAG = "VARCHAR", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN"
 PAIRS = [("module", TEXT, False), ("layer", INT, True), ("projection", TEXT, True), ("a", INT, False), ("b", INT, False)]
 PAIRS += [(name, INT, False) for name in ("r_a", "r_b", "q_a", "q_b", "d")]
 PAIRS += [(f"phi_{k}", FLOAT, True) for k in (1, 2, 4, 8)]
 PAIRS += [("phi_r", FLOAT, False), ("phi_full", FLOAT, False), ("baseline_full", FLOAT, False), ("z_full", FLOAT, True)]
 PAIRS += [("adjusted", FLOAT, True), ("linear_cka", FLOAT, False), ("baseline", FLOAT, False), ("z", FLOAT, True)]
-PAIRS += [(name, FLOAT, True) for name in ("cosine", "cosine_z", "norm_a", "norm_b")] if has_update else []
+PAIRS += [(name, FLOAT, True) for name in ("cosine", "cosine_z")] if has_update else []
+PAIRS += [(name, DOUBLE, True) for name in ("norm_a", "norm_b")] if has_update else []
 PAIRS += [("init_cosine", FLOAT, True), ("shared_init", FLAG, False), ("other_base", FLAG, True)]
 PAIRS += [(f"angle_{k}", FLOAT, True) for k in range(1, n_angles + 1)]
 PAIRS += [(name, FLOAT, False) for name in ("geodesic", "chordal", "angle_max")] if n_angles else []
@@ -52,7 +53,8 @@ for glob, documented in tables:
     check(len({tuple(names) for names in per_file.values()}), 1, f"schemas of {glob}")
 
 schema = dict(polars.scan_parquet(pairs).collect_schema())
-of_polars = {TEXT: polars.String, INT: polars.Int32, FLOAT: polars.Float32, FLAG: polars.Boolean, "FLOAT[]": polars.List(polars.Float32)}
+of_polars = {TEXT: polars.String, INT: polars.Int32, FLOAT: polars.Float32, DOUBLE: polars.Float64, FLAG: polars.Boolean}
+of_polars["FLOAT[]"] = polars.List(polars.Float32)
 check(schema, {name: of_polars[kind] for name, kind, _ in PAIRS}, "Polars")
 
 table = polars.read_parquet(pairs)

@@ -13,6 +13,7 @@ use safetensors::tensor::Dtype;
 use crate::common::checkpoints::MIXED;
 #[cfg(feature = "gpu")]
 use crate::common::engines;
+use crate::common::planted::{self, Planted};
 use crate::common::scans::{Place, Row};
 
 /// What an engine may be off by with f32 bases.
@@ -353,5 +354,42 @@ fn assert_shown(statistic: &Statistic, row: &Row, pair: &serde_json::Value, what
         }
         // The diagonal and the whole grid have keys of their own.
         Columns::Family { .. } => assert!(["cells", "phi"].contains(&statistic.key), "{what}"),
+    }
+}
+
+#[test]
+fn a_start_is_decided_by_the_exact_cosine_near_the_threshold() {
+    let place = Place::new();
+    let q = Planted::random("q_proj", 4, 64, 32, 1);
+    let noise = |seed: u64| {
+        let other = Planted::random("q_proj", 4, 64, 32, seed).a;
+        // At right angles to q's A, and as long.
+        let dot = |x: &Mat<f64>, y: &Mat<f64>| {
+            x.col_iter().zip(y.col_iter()).map(|(x, y)| x.transpose() * y).sum::<f64>()
+        };
+        let along = dot(&other, &q.a) / dot(&q.a, &q.a);
+        let across = &other - &q.a * faer::Scale(along);
+        let length = (dot(&q.a, &q.a) / dot(&across, &across)).sqrt();
+        across * faer::Scale(length)
+    };
+    planted::write(&place.path("runs/00"), std::slice::from_ref(&q), 8.0);
+    let cosines: [f64; 10] = [0.31, 0.42, 0.47, 0.49, 0.499, 0.501, 0.51, 0.53, 0.58, 0.69];
+    for (n, cosine) in cosines.iter().enumerate() {
+        let across = noise(n as u64 + 10) * faer::Scale((1.0 - cosine * cosine).sqrt());
+        let a = &q.a * faer::Scale(*cosine) + across;
+        planted::write(&place.path(&format!("runs/{:02}", n + 1)), &[Planted { a, ..q.clone() }], 8.0);
+    }
+    for how in ["", "--no-cache"] {
+        place.done(&format!("runs -o out{how} --engine cpu {how}"));
+        let rows = place.table(&format!("out{how}"));
+        let of_q: Vec<_> = rows.iter().filter(|row| row.int("a") == 0).collect();
+        assert_eq!(of_q.len(), cosines.len());
+        for (row, cosine) in of_q.into_iter().zip(cosines) {
+            assert_eq!(row.flag("shared_init"), Some(cosine > 0.5), "{how} {cosine}");
+            let found = row.number("init_cosine").unwrap();
+            // Farther away it is an estimate.
+            let bound = if (cosine - 0.5).abs() < 0.05 { 1e-6 } else { COSINE_BOUND };
+            assert!((found - cosine).abs() < bound, "{how} {cosine}: {found}");
+        }
     }
 }

@@ -45,14 +45,17 @@ impl Spectra {
         let numbers = Numbers::read(module, Side::DwRight, Wanted::Both)?;
         let mut flaws = vec![];
         let mut known = |sigma: Result<Vec<f64>, Flaw>| sigma.map_err(|flaw| flaws.push(flaw)).ok();
-        let a = known(numbers.factor(Side::A).and_then(|a| of_factor(a, Side::A, module)));
-        let b = known(numbers.factor(Side::B).and_then(|b| of_factor(b, Side::B, module)));
+        let mut of_side =
+            |side| known(numbers.factor(side).and_then(|matrix| of_factor(matrix, side, module)));
         // What is wrong with a factor has been said.
-        let update = match (&a, &b) {
-            (Some(_), Some(_)) => known(of_update(&numbers)),
-            _ => None,
+        let (a, b, update) = match module.full_rank() {
+            Some(_) => (None, None, known(of_update(&numbers))),
+            None => match (of_side(Side::A), of_side(Side::B)) {
+                (Some(a), Some(b)) => (Some(a), Some(b), known(of_update(&numbers))),
+                (a, b) => (a, b, None),
+            },
         };
-        let norm_f = |sigma: &Vec<f64>| sigma.iter().fold(0.0, |sum, sigma| sum + sigma * sigma).sqrt();
+        let norm_f = |sigma: &Vec<f64>| crate::simd::norm(sigma);
         Ok(Self {
             update_norm_f: update.as_ref().map(norm_f),
             update_norm_2: update.as_ref().map(|sigma| sigma.first().copied().unwrap_or(0.0)),
@@ -63,9 +66,9 @@ impl Spectra {
         })
     }
 
-    /// Whether not even one factor could be measured.
+    /// Whether nothing could be measured.
     pub(super) fn is_empty(&self) -> bool {
-        self.a.is_none() && self.b.is_none()
+        self.a.is_none() && self.b.is_none() && self.update.is_none()
     }
 }
 

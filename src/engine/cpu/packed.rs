@@ -214,9 +214,13 @@ mod tests {
     fn the_numbers_are_those_of_a_block_to_the_last_bit() {
         let cells = [(2, 1), (1, 1), (8, 4), (16, 16)];
         let mut scratch = PackedScratch::default();
-        for (d, ranks, other) in
-            [(1024, vec![16], 16), (70, vec![1, 17, 64], 5), (513, vec![8; 60], 33), (130, vec![100, 3], 130)]
-        {
+        for (d, ranks, other) in [
+            (1024, vec![16], 16),
+            (70, vec![1, 17, 64], 5),
+            (513, vec![8; 60], 33),
+            (130, vec![100, 3], 130),
+            (40_000, vec![2], 3),
+        ] {
             let bases: Vec<Basis> =
                 (0..).zip(&ranks).map(|(seed, &r)| Basis::gaussian(r, d, seed).unwrap()).collect();
             let bases: Vec<&Basis> = bases.iter().collect();

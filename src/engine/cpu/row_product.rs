@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::product::{PANEL, SLICE, Step};
+use super::product::{PANEL, SLICE, Step, in_chunks};
 
 /// U·Vᵀ of plain rows and packed ones.
 pub(super) struct RowFactors<'a> {
@@ -21,12 +21,12 @@ impl RowFactors<'_> {
     /// Puts U·Vᵀ, summed over `columns` of both, into `c`, row-major.
     #[inline(always)]
     pub(super) fn multiply<S: Simd>(&self, simd: S, columns: Range<usize>, c: &mut [f32]) {
-        match S::F32_LANES {
-            16 => self.slices::<S, 1, 16>(simd, columns, c),
-            8 => self.slices::<S, 2, 6>(simd, columns, c),
-            4 => self.slices::<S, 4, 4>(simd, columns, c),
-            _ => self.slices::<S, { PANEL }, 1>(simd, columns, c),
-        }
+        in_chunks(columns, c, |chunk, c| match S::F32_LANES {
+            16 => self.slices::<S, 1, 16>(simd, chunk, c),
+            8 => self.slices::<S, 2, 6>(simd, chunk, c),
+            4 => self.slices::<S, 4, 4>(simd, chunk, c),
+            _ => self.slices::<S, { PANEL }, 1>(simd, chunk, c),
+        });
     }
 
     /// `N` rows by a panel of `V` registers at once.

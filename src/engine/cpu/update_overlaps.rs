@@ -1,6 +1,6 @@
 //! The cosines of N updates and the overlaps of their spaces, from tiles of two products of singular vectors.
 //!
-//! With ΔWᵢ = Uᵢ·diag(σᵢ)·Vᵢᵀ, ⟨ΔW₁, ΔW₂⟩ = Σ_kl σ₁ₖ·σ₂ₗ·(U₁ᵀU₂)_kl·(V₁ᵀV₂)_kl, and φ of two spaces at full rank is ‖V₁ᵀV₂‖²_F /
+//! With ΔWᵢ = Uᵢ·diag(σᵢ)·Vᵢᵀ, ⟨ΔW₁, ΔW₂⟩ = Σ_kl σ₁ₖ·σ₂ₗ·(U₁ᵀU₂)_kl·(V₁ᵀV₂)_kl, here of σ/‖ΔW‖ in place of σ, and φ of two spaces at full rank is ‖V₁ᵀV₂‖²_F /
 //! min(q₁, q₂). Orthonormal vectors lose no digits in f32, however small a singular value is.
 
 use std::ops::Range;
@@ -79,7 +79,7 @@ impl WithSimd for TileOverlaps<'_, '_> {
                     {
                         let columns = tile.columns_of(b);
                         let (left, right) = (&left[columns.clone()], &right[columns]);
-                        *inner += own.rows().sigma()[k] * weighted_dot(left, right, other.rows().sigma());
+                        *inner += own.shares()[k] * weighted_dot(left, right, other.shares());
                         if k < own.q() {
                             *phi_left += squares(&left[..other.q()]);
                             *phi_right += squares(&right[..other.q()]);
@@ -98,12 +98,10 @@ impl WithSimd for TileOverlaps<'_, '_> {
 }
 
 /// Of a pair whose sums are whole.
-fn numbers(own: &UpdateSvd, other: &UpdateSvd, [inner, left, right]: &[f64; N_NUMBERS]) -> [f32; N_NUMBERS] {
-    let norms = own.norm() * other.norm();
-    let cosine = if norms > 0.0 { inner / norms } else { 0.0 };
+fn numbers(own: &UpdateSvd, other: &UpdateSvd, [cosine, left, right]: &[f64; N_NUMBERS]) -> [f32; N_NUMBERS] {
     // NaN where there are no directions.
     let least = own.q().min(other.q()) as f64;
-    [cosine, left / least, right / least].map(|value| value as f32)
+    [*cosine, left / least, right / least].map(|value| value as f32)
 }
 
 const LANES: usize = 8;

@@ -7,6 +7,7 @@ use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, BufferView, CommandEncoder, MapMode, PollType, SubmissionIndex,
 };
 
+use super::checks::SignedRows;
 use super::device::Device;
 use super::grids::batch::Stack;
 use crate::error::{Error, Result};
@@ -40,16 +41,17 @@ impl Device {
         buffer
     }
 
-    /// A read-only storage buffer with these bases, one after another.
-    pub(super) fn upload_stack(&self, label: &str, stack: &Stack<'_>) -> Buffer {
+    /// A read-only storage buffer with these bases, one after another, and what each is checked by.
+    pub(super) fn upload_stack(&self, label: &str, stack: &Stack<'_>) -> (Buffer, Vec<SignedRows>) {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let buffer = self.buffer(label, n_bytes(stack.n_words()), usage);
-        let mut offset = 0;
-        for part in stack.parts() {
-            self.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&part));
-            offset += n_bytes(part.len());
+        let (mut offset, mut signed) = (0, vec![]);
+        for (words, rows) in stack.parts() {
+            self.queue().write_buffer(&buffer, offset, &self.rows_to_send(bytemuck::cast_slice(&words)));
+            offset += n_bytes(words.len());
+            signed.push(rows);
         }
-        buffer
+        (buffer, signed)
     }
 
     /// A storage buffer for a kernel to write.

@@ -1,5 +1,7 @@
 //! One opened GPU: its queue, its pipelines, and what went wrong on it.
 
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -30,9 +32,24 @@ pub(super) struct Device {
     reported: Arc<Mutex<Option<String>>>,
     /// Why the device is lost, once it is.
     lost: Arc<OnceLock<String>>,
+    /// How often it gave a wrong result.
+    n_wrong: AtomicUsize,
     /// What the driver is to report at the next encoders.
     #[cfg(test)]
     pub(super) injected: Mutex<Vec<&'static str>>,
+    /// What is to happen to all rows and results on their way.
+    #[cfg(test)]
+    pub(super) corruption: Mutex<Option<Corruption>>,
+}
+
+/// What a driver that lies makes of numbers.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Corruption {
+    /// Of the numbers of bases: what a loop that ends early does not see may as well be zeros.
+    Rows(fn(&mut [u8])),
+    /// Of the words of results.
+    Results(fn(&mut [u32])),
 }
 
 /// A compiled kernel.
@@ -55,6 +72,11 @@ impl Timer {
     /// Two ticks of 8 bytes.
     pub(super) const SIZE_BYTES: u64 = 16;
 
+    /// What times a pass that is the first or the last, or both.
+    pub(super) fn of(&self, is_first: bool, is_last: bool) -> Timed<'_> {
+        Timed { timer: self, is_first, is_last }
+    }
+
     /// Has both ticks copied to the start of `target`.
     pub(super) fn resolve(&self, encoder: &mut CommandEncoder, target: &Buffer) {
         encoder.resolve_query_set(&self.queries, 0..2, &self.ticks, 0);
@@ -65,6 +87,13 @@ impl Timer {
         let n = ticks[1].saturating_sub(ticks[0]);
         Duration::from_secs_f64(n as f64 * f64::from(self.period_ns) * 1e-9)
     }
+}
+
+/// A pass of several that are timed together.
+pub(super) struct Timed<'a> {
+    timer: &'a Timer,
+    is_first: bool,
+    is_last: bool,
 }
 
 /// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
@@ -110,8 +139,11 @@ impl Device {
             limits,
             reported,
             lost,
+            n_wrong: AtomicUsize::new(0),
             #[cfg(test)]
             injected: Mutex::default(),
+            #[cfg(test)]
+            corruption: Mutex::default(),
         })
     }
 
@@ -229,12 +261,14 @@ impl Device {
         kernel: &Pipeline,
         group: &BindGroup,
         (x, y): (u32, u32),
-        timer: Option<&Timer>,
+        timed: Option<Timed<'_>>,
     ) {
-        let timestamp_writes = timer.map(|timer| ComputePassTimestampWrites {
-            query_set: &timer.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
+        // A pass that writes neither tick is refused.
+        let timed = timed.filter(|timed| timed.is_first || timed.is_last);
+        let timestamp_writes = timed.map(|timed| ComputePassTimestampWrites {
+            query_set: &timed.timer.queries,
+            beginning_of_pass_write_index: timed.is_first.then_some(0),
+            end_of_pass_write_index: timed.is_last.then_some(1),
         });
         let mut pass =
             encoder.begin_compute_pass(&ComputePassDescriptor { label: Some(kernel.name), timestamp_writes });
@@ -288,9 +322,38 @@ impl Device {
         fault_on(&self.info, message)
     }
 
-    /// The fault of a result that no correct run gives.
-    pub(super) fn wrong_result(&self, error: &Error) -> Error {
-        self.fault(format!("a wrong result ({error})"))
+    /// The fault of a result that no correct run gives. From then on the work goes elsewhere sooner: see
+    /// [`Device::n_wrong`].
+    pub(super) fn wrong(&self, what: &str) -> Error {
+        self.n_wrong.fetch_add(1, Ordering::Relaxed);
+        self.fault(format!("a wrong result: {what}"))
+    }
+
+    /// How many results were wrong so far.
+    pub(super) fn n_wrong(&self) -> usize {
+        self.n_wrong.load(Ordering::Relaxed)
+    }
+
+    /// Numbers of bases on their way to the GPU.
+    pub(super) fn rows_to_send<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        #[cfg(test)]
+        if let Some(Corruption::Rows(corrupt)) = *self.corruption.lock().unwrap() {
+            let mut bytes = bytes.to_vec();
+            corrupt(&mut bytes);
+            return Cow::Owned(bytes);
+        }
+        Cow::Borrowed(bytes)
+    }
+
+    /// Words of a result as they came from the GPU.
+    pub(super) fn received<'a>(&self, words: &'a [u32]) -> Cow<'a, [u32]> {
+        #[cfg(test)]
+        if let Some(Corruption::Results(corrupt)) = *self.corruption.lock().unwrap() {
+            let mut words = words.to_vec();
+            corrupt(&mut words);
+            return Cow::Owned(words);
+        }
+        Cow::Borrowed(words)
     }
 }
 

@@ -6,11 +6,13 @@ mod failures;
 mod adapters;
 mod buffers;
 mod cards;
+mod checks;
 mod device;
 mod grids;
 mod limits;
 mod pair_stats;
 mod pick;
+mod rehearsal;
 mod self_test;
 mod survey;
 mod tune;
@@ -28,8 +30,8 @@ use self::pick::Picked;
 pub(super) use self::survey::survey;
 pub use self::tune::tune;
 use super::{
-    Block, BlockCosines, BlockStats, CpuEngine, Engine, EngineInfo, EngineWarning, GpuChoice, Painter, Pair,
-    Precision, StageTimes, UpdateBlock,
+    Block, BlockCosines, BlockStats, CpuEngine, CpuPainter, Engine, EngineInfo, EngineWarning, GpuChoice,
+    Painter, Pair, Precision, StageTimes, UpdateBlock,
 };
 use crate::error::{Error, Fault, Result};
 use crate::kernels::colormap::{self, Band, Cells, ColorTable, Params};
@@ -53,8 +55,13 @@ pub struct GpuEngine {
     colormap: Pipeline,
     pair_stats: PairStatsKernels,
     is_software: bool,
+    /// The largest work that each kernel has been seen to do right.
+    rehearsed: Mutex<Vec<rehearsal::Size>>,
     warnings: Mutex<Vec<String>>,
 }
+
+/// Wrong results after which a GPU is not asked again.
+const MAX_WRONG: usize = 3;
 
 impl GpuEngine {
     /// Opens the GPU and compiles the kernels.
@@ -122,6 +129,7 @@ impl GpuEngine {
             colormap: device.pipeline(&colormap::KERNEL),
             pair_stats: PairStatsKernels::new(&device, kernel),
             is_software: info.device_type == DeviceType::Cpu,
+            rehearsed: Mutex::default(),
             warnings: Mutex::default(),
             why: None,
             warning: None,
@@ -141,8 +149,8 @@ impl GpuEngine {
         self.warning.as_ref()
     }
 
-    /// Runs a piece of work within the GPU's limits; where the GPU fails, within an eighth of them; where it fails again
-    /// or is lost, on the CPU engine. The text says so, and why.
+    /// Runs a piece of work within the GPU's limits; where the GPU fails, within an eighth of them; where it fails again, is
+    /// lost or gives a wrong result, on the CPU engine. The text says so, and why.
     fn with_fallback<T>(
         &self,
         on_gpu: impl Fn(Limits) -> Result<T>,
@@ -150,8 +158,14 @@ impl GpuEngine {
     ) -> Result<(T, Option<String>)> {
         let limits = self.device.limits();
         let mut why = self.device.lost().map(str::to_owned);
+        let n_wrong = self.device.n_wrong();
+        if n_wrong >= MAX_WRONG {
+            why = why.or_else(|| Some(format!("{n_wrong} wrong results")));
+        }
         for (shrink, way) in [(1, ""), (8, "smaller dispatches")] {
-            if self.device.lost().is_some() {
+            // Who was wrong is not asked again for the same work, and soon for none.
+            let is_wrong = self.device.n_wrong() > n_wrong || n_wrong >= MAX_WRONG;
+            if is_wrong || self.device.lost().is_some() {
                 break;
             }
             match on_gpu(limits.shrunk(shrink)) {
@@ -179,7 +193,7 @@ impl Engine for GpuEngine {
     }
 
     fn grids(&self, pairs: &[Pair<'_>]) -> Result<Vec<Grid>> {
-        let on_gpu = |limits| self.grids_within(pairs, limits);
+        let on_gpu = |limits| self.rehearsed_grids(pairs, limits);
         let (grids, fallback) = self.with_fallback(on_gpu, |cpu| cpu.grids(pairs))?;
         self.warn(fallback);
         Ok(grids)
@@ -189,7 +203,7 @@ impl Engine for GpuEngine {
         block.d()?;
         let n_cells = block.cells.len();
         let on_gpu =
-            |limits| self.run_pair_stats(block, limits).map(|values| BlockStats::new(n_cells, values));
+            |limits| self.rehearsed_pair_stats(block, limits).map(|values| BlockStats::new(n_cells, values));
         let on_cpu = |why: String| {
             let cpu = CpuEngine::with_precision(self.info().precision);
             Ok::<_, Error>((cpu.pair_stats(block)?, Some(format!("{}, {why}", cpu.info()))))
@@ -211,7 +225,7 @@ impl Engine for GpuEngine {
     fn update_cosines(&self, block: &UpdateBlock<'_>) -> Result<BlockCosines> {
         let (values, fallback) = block.run(|joined, split| {
             joined.d()?;
-            let on_gpu = |limits| self.run_update_cosines(joined, split, limits);
+            let on_gpu = |limits| self.rehearsed_update_cosines(joined, split, limits);
             let on_cpu = |cpu: &CpuEngine| Ok(cpu.update_cosines(block)?.values);
             match self.with_fallback(on_gpu, on_cpu) {
                 Err(Error::Limit(fault)) => {
@@ -237,6 +251,15 @@ impl Engine for GpuEngine {
 
 impl Painter for GpuEngine {
     fn colormap(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
+        let on_gpu = |_| self.paint(cells, table, band);
+        let (pixels, fallback) = self.with_fallback(on_gpu, |_| CpuPainter.colormap(cells, table, band))?;
+        self.warn(fallback);
+        Ok(pixels)
+    }
+}
+
+impl GpuEngine {
+    pub(super) fn paint(&self, cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<Vec<u32>> {
         let params = Params::new(cells, band)?;
         let device = &self.device;
         let n_pixels = band.width_px * band.n_rows_px;
@@ -253,9 +276,32 @@ impl Painter for GpuEngine {
         let download = device.download(encoder, buffers[3]);
         let mut pixels = Vec::new();
         device.read(download, |bytes| {
-            pixels.extend_from_slice(bytemuck::cast_slice(bytes));
+            pixels.extend_from_slice(&device.received(bytemuck::cast_slice(bytes)));
             Ok::<(), Error>(())
         })?;
-        Ok(pixels)
+        match is_painted(&pixels, cells, table, band)? {
+            true => Ok(pixels),
+            false => Err(device.wrong("pixels of another colour than their cells")),
+        }
     }
+}
+
+/// Whether every pixel has a colour of the palette, and those of some rows their own.
+fn is_painted(pixels: &[u32], cells: &Cells<'_>, table: &ColorTable, band: &Band) -> Result<bool> {
+    /// Rows of pixels that are painted here too.
+    const N_ROWS: usize = 16;
+    let step = band.n_rows_px.div_ceil(N_ROWS);
+    for row in (0..band.n_rows_px).step_by(step) {
+        let one = Band { y_px: band.y_px + row, n_rows_px: 1, ..*band };
+        if CpuPainter.colormap(cells, table, &one)? != pixels[row * band.width_px..][..band.width_px] {
+            return Ok(false);
+        }
+    }
+    let mut before = table.colors[0];
+    // Neighbours are mostly of one colour.
+    Ok(pixels.iter().all(|&pixel| {
+        let is_known = pixel == before || table.colors.contains(&pixel);
+        before = pixel;
+        is_known
+    }))
 }

@@ -17,14 +17,38 @@ pub(in crate::formats) enum TensorRole {
     Alpha,
     /// DoRA's magnitudes.
     Magnitude,
-    /// The core of a Tucker decomposition, with which ΔW is not a product of two matrices.
+    /// The core of a Tucker decomposition between A and B.
     Mid,
+    /// A part of LoHa's two matrices.
+    Hada(MatrixPart),
+    /// A part of LoKr's two matrices.
+    Lokr(MatrixPart),
+    /// ΔW itself.
+    Diff,
+}
+
+/// A part of the first or the second of two matrices, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::formats) enum MatrixPart {
+    /// All of it.
+    Whole(usize),
+    /// The left one of its two factors.
+    Left(usize),
+    /// The right one.
+    Right(usize),
+    /// The core between them.
+    Core(usize),
 }
 
 impl TensorRole {
     /// Whether a module is made of it; all other tensors go with the factors of their module.
     pub(in crate::formats) fn is_factor(self) -> bool {
-        matches!(self, Self::A | Self::B | Self::E)
+        matches!(self, Self::A | Self::B | Self::E) || self.is_of_other_form()
+    }
+
+    /// Whether it is a part of an update that is not B·A.
+    pub(in crate::formats) fn is_of_other_form(self) -> bool {
+        matches!(self, Self::Hada(_) | Self::Lokr(_) | Self::Diff)
     }
 }
 

@@ -15,12 +15,15 @@ type Part = (Cow<'static, str>, Range<usize>);
 /// Cuts a pair into its groups, each with its own rows of A and of B. One group looks like any other module.
 pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
     let rank = pair.b.cols;
+    let enabled = context.config.and_then(Config::enable_lora);
     if pair.a.rows == rank {
-        return fused::cut(pair, context);
+        return match said(enabled)[..] {
+            [name] if is_litgpt(&pair.path) => vec![pair.part(name, 0..pair.b.rows)],
+            _ => fused::cut(pair, context),
+        };
     }
     // The layout was checked: A's rows are a multiple of B's columns.
     let sizes = Sizes { d_in: pair.a.cols, d_out: pair.b.rows, q_rows: pair.q_rows };
-    let enabled = context.config.and_then(Config::enable_lora);
     let n_groups = pair.a.rows / rank;
     if !context.may_split(n_groups) {
         return vec![pair];
@@ -58,7 +61,7 @@ pub(in crate::formats) fn parts(
 ) -> Option<Vec<Part>> {
     let Sizes { d_in, d_out, q_rows } = sizes;
     if is_litgpt(path) && (q_rows.is_some() || d_out != n_groups * d_in) {
-        return litgpt(n_groups, q_rows.unwrap_or(d_in), d_out);
+        return litgpt(n_groups, q_rows.unwrap_or(d_in), d_out, enabled);
     }
     let each = d_out.is_multiple_of(n_groups).then_some(d_out / n_groups)?;
     let names = names(path, n_groups, enabled);
@@ -78,8 +81,7 @@ fn names(path: &str, n_groups: usize, enabled: Option<&[bool]>) -> Vec<&'static 
     if INTERLEAVED.contains(&last) {
         return vec![];
     }
-    let said: Vec<_> = QKV.into_iter().zip(enabled.unwrap_or_default()).collect();
-    let said: Vec<_> = said.into_iter().filter_map(|(name, is_enabled)| is_enabled.then_some(name)).collect();
+    let said = said(enabled);
     match n_groups {
         n if n == said.len() => said,
         2 => vec!["q", "v"],
@@ -93,26 +95,34 @@ fn is_litgpt(path: &str) -> bool {
     [".attn.qkv", ".attn.attn"].iter().any(|end| path.ends_with(end))
 }
 
-/// With grouped queries, k and v have as many rows as there are groups of queries: a whole fraction of q's. Where no other
-/// module tells q's, they are taken to be as many as the model is wide.
-fn litgpt(n_groups: usize, q: usize, d_out: usize) -> Option<Vec<Part>> {
-    let sizes: &[(&'static str, usize)] = match n_groups {
-        3 if d_out > q && (d_out - q).is_multiple_of(2) => {
-            let each = (d_out - q) / 2;
-            &[("q", q), ("k", each), ("v", each)]
-        }
-        2 if d_out > q => &[("q", q), ("v", d_out - q)],
-        2 if d_out.is_multiple_of(2) => &[("k", d_out / 2), ("v", d_out / 2)],
+/// With grouped queries, k and v have as many rows as there are groups of queries: a whole fraction of q's. If neither the
+/// model's config nor another module says how many are q's, they are taken to be as many as the model is wide.
+fn litgpt(n_groups: usize, q: usize, d_out: usize, enabled: Option<&[bool]>) -> Option<Vec<Part>> {
+    let said = said(enabled);
+    let names: &[&'static str] = match n_groups {
+        n if n == said.len() => &said,
+        3 => &QKV,
+        2 if d_out > q => &["q", "v"],
+        2 => &["k", "v"],
         _ => return None,
     };
-    let (_, each) = sizes.last()?;
-    q.is_multiple_of(*each).then_some(())?;
+    let rest = if names[0] == "q" { d_out.checked_sub(q)? } else { d_out };
+    let n_rest = names.iter().filter(|&&name| name != "q").count();
+    let each = rest.checked_div(n_rest).filter(|&each| each > 0 && each * n_rest == rest)?;
+    q.is_multiple_of(each).then_some(())?;
     let mut at = 0;
-    let part = |&(name, size): &(&'static str, usize)| {
-        at += size;
-        (Cow::Borrowed(name), at - size..at)
+    let part = |&name: &&'static str| {
+        let start = at;
+        at += if name == "q" { q } else { each };
+        (Cow::Borrowed(name), start..at)
     };
-    Some(sizes.iter().map(part).collect())
+    Some(names.iter().map(part).collect())
+}
+
+/// The names of the groups that the config enables.
+fn said(enabled: Option<&[bool]>) -> Vec<&'static str> {
+    let each = QKV.into_iter().zip(enabled.unwrap_or_default());
+    each.filter_map(|(name, is_enabled)| is_enabled.then_some(name)).collect()
 }
 
 #[cfg(test)]
@@ -169,6 +179,15 @@ mod tests {
         // Qwen3 4B: two halves of 2560 rows are not q and v.
         assert_eq!(known(2, 2560, 5120, 4096), "q 0..4096, v 4096..5120");
         assert_eq!(known(2, 4096, 8192, 4096), "q 0..4096, v 4096..8192");
+        let two = |enabled| {
+            of_sizes(path, 2, Sizes { d_in: 2560, d_out: 5120, q_rows: Some(4096) }, Some(enabled)).unwrap()
+        };
+        assert_eq!(two(&[true, true, false]), "q 0..4096, k 4096..5120");
+        assert_eq!(shown(path, 2, [4096, 2048], Some(&[true, true, false])), None);
+        assert_eq!(
+            shown(path, 2, [4096, 2048], Some(&[false, true, true])).unwrap(),
+            "k 0..1024, v 1024..2048"
+        );
         assert_eq!(output_of(path).as_deref(), Some("transformer.h.0.attn.proj"));
         assert_eq!(output_of("transformer.h.0.attn.c_attn"), None);
     }

@@ -59,7 +59,7 @@ fn claim(name: &str) -> Option<Claim<'_>> {
 }
 
 /// The path with its dots, if all its parts are known.
-fn path(module: &str) -> String {
+pub(super) fn path(module: &str) -> String {
     let Some((front, component)) = FRONTS.iter().find(|(front, _)| module.starts_with(front)) else {
         return module.to_owned();
     };

@@ -15,6 +15,7 @@ mod kohya;
 mod layout;
 mod llama_adapter;
 mod loralib;
+mod lycoris;
 mod megatron;
 mod methods;
 mod mlx;
@@ -38,12 +39,12 @@ use std::path::Path;
 
 pub(super) use self::adapters::{adapters, choose};
 use self::claim::Claim;
-pub(super) use self::claim::{Stored, TensorRole};
+pub(super) use self::claim::{MatrixPart, Stored, TensorRole};
 pub(super) use self::groups::{Sizes, output_of, parts};
 pub(super) use self::layout::{Layout, Orientation};
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
 pub(super) use self::orientation::Orientations;
-pub(super) use self::pair::{Pair, StoredAlpha, wrong_module};
+pub(super) use self::pair::{Pair, ScaleRank, StoredAlpha, wrong_module};
 use self::refused::refuse;
 pub(super) use self::scheme::{Claimed, Scheme};
 pub(super) use self::stacks::{Stack, expert_path};
@@ -61,6 +62,7 @@ static SCHEMES: &[&Scheme] = &[
     &xlabs::SCHEME,
     &diffusers::SCHEME,
     &kohya::SCHEME,
+    &lycoris::SCHEME,
     &mlx::SCHEME,
     &torchtune::SCHEME,
     &megatron::SCHEME,

@@ -26,6 +26,19 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) q_rows: Option<usize>,
     /// What the scaling by alpha and rank is multiplied by.
     pub(in crate::formats) rescaled: f64,
+    /// Which rank alpha is divided by.
+    pub(in crate::formats) scale_rank: ScaleRank,
+}
+
+/// The rank that alpha is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::formats) enum ScaleRank {
+    /// B's, since A may stack the groups of a `MergedLinear`.
+    OfB,
+    /// That of the matrices that the update is made of.
+    Of(usize),
+    /// None: these matrices are whole.
+    None,
 }
 
 /// An alpha that is stored next to the factors.
@@ -43,6 +56,7 @@ impl Pair {
     /// A pair that is read as its tensors lie.
     pub(in crate::formats) fn new(original: String, path: String, [a, b]: [Factor; 2]) -> Self {
         Self {
+            scale_rank: ScaleRank::OfB,
             original,
             path,
             a,
@@ -57,6 +71,15 @@ impl Pair {
     /// The weight that it updates, by path and shape.
     pub(in crate::formats) fn weight(&self) -> Weight<'_> {
         Weight { path: &self.path, shape: Some([self.a.cols, self.b.rows]) }
+    }
+
+    /// The rank that alpha is divided by, if there is one.
+    pub(super) fn scale_rank(&self) -> Option<usize> {
+        match self.scale_rank {
+            ScaleRank::OfB => Some(self.b.cols),
+            ScaleRank::Of(rank) => Some(rank),
+            ScaleRank::None => None,
+        }
     }
 
     /// The update of some rows of the weight, as a module of its own below this one.

@@ -45,7 +45,7 @@ pub(super) fn rescaled(pair: &Pair, n_parts: usize) -> f64 {
 
 /// Whether reading a few rows does not need all that is stored before them.
 fn is_cheap(b: &Factor) -> bool {
-    !matches!(b.source, Source::Deflated(_))
+    !matches!(b.source, Source::Deflated(_)) && b.made.is_none()
 }
 
 /// Whether some of a part's rows are not zero; `None` if they are not zero outside these columns, or cannot be read.

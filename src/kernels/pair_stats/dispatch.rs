@@ -2,8 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{COLUMNS, COSINE_UNIT, LINEAR_CKA_UNIT, MAX_ONE_WORD_RANK, QUADRANT, SQUARE_UNIT};
+use super::{CHECK_WORDS, COLUMNS, COSINE_UNIT, LINEAR_CKA_UNIT, MAX_ONE_WORD_RANK, QUADRANT, SQUARE_UNIT};
 use crate::error::{Fault, Result};
+use crate::kernels::similarity::{Chunk, written};
 use crate::measure::{BlockStats, PRODUCT_SUMS, Terms};
 
 /// `Params` of `shaders/shared/stack.wgsl`.
@@ -48,6 +49,16 @@ pub struct Params {
     pub cells: u32,
     /// Where the pair table begins.
     pub pair_table: u32,
+    /// Where the checks of the tiles begin in the sums.
+    pub checks: u32,
+    /// Which chunk of the columns, of each part where rows have two.
+    pub chunk: u32,
+    /// Whether it is the last one, which ends in sums.
+    pub is_last: u32,
+    /// The first value of a pair that the last one sums up.
+    pub first_value: u32,
+    /// The value after the last of these.
+    pub end_value: u32,
 }
 
 /// Bases that lie one after another in the stack.
@@ -144,15 +155,34 @@ pub struct Lengths {
     pub rows: usize,
     /// Words of tables.
     pub tables: usize,
-    /// Words of sums.
+    /// Words of sums and of the checks of the tiles.
     pub sums: usize,
 }
 
-/// One dispatch, checked against its buffers: the kernels are loaded without bounds checks.
+/// Loop steps that one pass may take to sum up the values of its pairs: a quarter of what [`Chunk`] says of drivers.
+const MAX_SHARE_STEPS: usize = 1 << 14;
+
+/// Invocations that share out the values of a quadrant's pairs.
+const N_INVOCATIONS: usize = 256;
+
+/// Words of products that one tile keeps from pass to pass: two numbers for each of its cells, in each part of the rows.
+pub fn n_products(tile: usize, wanted: Wanted<'_>) -> usize {
+    let n_parts = if matches!(wanted, Wanted::Cosine { .. }) { 2 } else { 1 };
+    2 * n_parts * tile * tile
+}
+
+/// The work of one submission, checked against its buffers: the kernels are loaded without bounds checks. It takes one pass, or
+/// several that no driver finds too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The uniform.
+    /// The uniform, but for what changes from pass to pass.
     pub params: Params,
+    /// Chunks of columns.
+    n_chunks: usize,
+    /// Values of a pair that one pass sums up.
+    n_values_at_once: usize,
+    /// Values of a pair.
+    n_values: usize,
     /// The index tables, one after another.
     pub tables: Vec<u32>,
     /// Words of sums.
@@ -162,6 +192,9 @@ pub struct Dispatch {
 impl Dispatch {
     /// Two bases that are not a pair.
     pub const NO_PAIR: u32 = u32::MAX;
+
+    /// The most values of a pair that a pass sums up whatever the ranks: 64 × 64 pairs of a quadrant, and four quadrants.
+    pub const VALUES_IN_A_PASS: usize = MAX_SHARE_STEPS / 4 * N_INVOCATIONS / (QUADRANT * QUADRANT);
 
     /// The most cells of a pair: the kernels count the values of a quadrant's pairs in 32 bits.
     pub const MAX_CELLS: usize = 1 << 18;
@@ -216,8 +249,10 @@ impl Dispatch {
             Wanted::Statistics(_) => (2, 0),
         };
         let n_sums = n_pairs * wanted.n_numbers() * n_words;
-        if n_sums > lengths.sums {
-            return Err(over("words of sums", n_sums, lengths.sums));
+        let tiles = tiles(tile, [a, b], pairs);
+        let with_checks = n_sums + CHECK_WORDS * tiles.len();
+        if with_checks > lengths.sums {
+            return Err(over("words of sums", with_checks, lengths.sums));
         }
 
         let mut tables = vec![];
@@ -226,7 +261,12 @@ impl Dispatch {
             tables.extend(words);
             at
         };
-        let tiles = tiles(tile, [a, b], pairs);
+        let [groups_a, groups_b] = [a, b].map(|run| run.groups(tile));
+        let most = |groups: &[[u32; 2]]| groups.iter().map(|[begin, end]| end - begin).max().unwrap_or(0);
+        let most_pairs = (most(&groups_a) * most(&groups_b)) as usize;
+        let n_quadrants = (tile / QUADRANT).pow(2);
+        let n_values = wanted.n_numbers();
+        let at_once = MAX_SHARE_STEPS / n_quadrants * N_INVOCATIONS / most_pairs.max(1);
         let mut params = Params {
             d4: (d.next_multiple_of(COLUMNS) / 4) as u32,
             split4: (split / 4) as u32,
@@ -241,18 +281,61 @@ impl Dispatch {
             n_words: n_words as u32,
             n_tiles: tiles.len() as u32,
             tiles: put(&mut tiles.into_iter().flatten()),
-            groups_a: put(&mut a.groups(tile).into_iter().flatten()),
-            groups_b: put(&mut b.groups(tile).into_iter().flatten()),
+            groups_a: put(&mut groups_a.into_iter().flatten()),
+            groups_b: put(&mut groups_b.into_iter().flatten()),
             starts_a: put(&mut a.starts()),
             starts_b: put(&mut b.starts()),
             cells: put(&mut cells.iter().flat_map(|&(i, j)| [clamped(i), clamped(j)])),
             pair_table: 0,
+            checks: n_sums as u32,
+            ..Params::default()
         };
         params.pair_table = put(&mut table.iter().copied());
         if tables.len() > lengths.tables {
             return Err(over("words of tables", tables.len(), lengths.tables));
         }
-        Ok(Self { params, tables, n_sums })
+        let d_part = split.max(d - split);
+        let n_chunks = Chunk::all(d_part).len();
+        Ok(Self { params, n_chunks, n_values_at_once: at_once.clamp(1, n_values), n_values, tables, n_sums })
+    }
+
+    /// The uniforms of each pass, in their order: the chunks of columns, of which the last one sums up the values; where these are
+    /// more than one pass takes, passes without columns that sum up some of them each.
+    pub fn passes(&self) -> Vec<Params> {
+        let n_ends = self.n_values.div_ceil(self.n_values_at_once);
+        let of_chunks = if n_ends > 1 { self.n_chunks } else { self.n_chunks - 1 };
+        let at = |chunk: usize| Params { chunk: chunk as u32, ..self.params };
+        let ends = (0..n_ends).map(|end| {
+            let first = end * self.n_values_at_once;
+            Params {
+                is_last: 1,
+                first_value: first as u32,
+                end_value: (first + self.n_values_at_once).min(self.n_values) as u32,
+                ..at(of_chunks)
+            }
+        });
+        (0..of_chunks).map(at).chain(ends).collect()
+    }
+
+    /// Words of the sums and the checks of all tiles.
+    pub fn n_words(&self) -> usize {
+        self.n_sums + CHECK_WORDS * self.params.n_tiles as usize
+    }
+
+    /// Whether the sums are what the tiles added to them, by what they left of it.
+    pub fn is_whole(&self, words: &[u32]) -> bool {
+        let (sums, checks) = words[..self.n_words()].split_at(self.n_sums);
+        let added = checks.chunks_exact(CHECK_WORDS).fold(0u32, |sum, check| sum.wrapping_add(check[2]));
+        written(sums.iter().enumerate()) == added
+    }
+
+    /// The (row, column) of each tile, and its sums of signed products, of each part.
+    pub fn signed_sums(&self, words: &[u32]) -> impl Iterator<Item = ([usize; 2], [f32; 2])> {
+        let tiles = self.tables[self.params.tiles as usize..].chunks_exact(2);
+        let checks = words[self.n_sums..self.n_words()].chunks_exact(CHECK_WORDS);
+        tiles.zip(checks).map(|(tile, check)| {
+            ([tile[0] as usize, tile[1] as usize], [check[0], check[1]].map(f32::from_bits))
+        })
     }
 
     /// The numbers of a pair from what the kernel left in `sums`, to `values`: a cosine; or φ at the cells, NaN where one is

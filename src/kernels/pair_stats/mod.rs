@@ -11,16 +11,16 @@ mod dispatch;
 mod row_params;
 mod variants;
 
-use crate::kernels::similarity::SLICE;
-use crate::measure::{PRODUCT_SUMS, Terms};
+use crate::kernels::similarity::{CHUNK, SLICE};
+use crate::measure::{PRODUCT_SUMS, Terms, linear_cka};
 
 pub use crate::basis::COLUMNS;
-pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted};
+pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted, n_products};
 pub use row_params::RowParams;
 pub use variants::{UPDATE_COSINE, VARIANTS, Variant, family, stack_words};
 
 // A slice that ended within a staged step would count its columns twice.
-const _: () = assert!(SLICE.is_multiple_of(COLUMNS));
+const _: () = assert!(SLICE.is_multiple_of(COLUMNS) && CHUNK.is_multiple_of(SLICE));
 
 /// Rows and columns that are summed up together: a quarter of a tile of 128, all of one of 64.
 pub const QUADRANT: usize = 64;
@@ -33,6 +33,9 @@ pub const LINEAR_CKA_UNIT: f64 = 1.0 / (1u64 << 31) as f64;
 
 /// What a term of a cosine of updates is counted in.
 pub const COSINE_UNIT: f64 = 1.0 / (1u64 << 30) as f64;
+
+/// Words that the checks of a tile take: the bits of two sums of its products, and a sum of what it added to the sums.
+pub const CHECK_WORDS: usize = 3;
 
 /// The largest rank whose sums fit one word of 32 bits, with as much again to spare.
 pub const MAX_ONE_WORD_RANK: usize = 64;
@@ -61,15 +64,13 @@ pub fn pair_stats(a: Rows<'_>, b: Rows<'_>, d: usize, cells: &[(usize, usize)]) 
         }
         squares[..i].iter().flat_map(|row| &row[..j]).sum::<f64>() / i.min(j) as f64
     };
-    let norm = |sigma: &[f64]| sigma.iter().map(|sigma| sigma.powi(4)).sum::<f64>().sqrt();
+    let [weights_a, weights_b] = [a, b].map(|rows| linear_cka::weights(rows.sigma));
     let weighted = |(i, j): (usize, usize)| {
         let mut sum = 0.0;
-        for (row, sigma) in squares[..i].iter().zip(a.sigma) {
-            for (square, tau) in row[..j].iter().zip(b.sigma) {
-                sum += sigma * sigma * tau * tau * square;
-            }
+        for (row, w) in squares[..i].iter().zip(&weights_a) {
+            sum += row[..j].iter().zip(&weights_b).map(|(square, x)| w * x * square).sum::<f64>();
         }
-        sum / (norm(a.sigma) * norm(b.sigma))
+        sum
     };
     let sums = PRODUCT_SUMS.iter().map(|sum| match sum.terms {
         Terms::Phi => phi(sum.corner.cell(q_a, q_b)),

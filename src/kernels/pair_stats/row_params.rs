@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::kernels::similarity::sign_of;
 use crate::measure::linear_cka;
 
 /// Of four neighbouring rows of the stack. Rows without a basis are never read.
@@ -16,6 +17,8 @@ pub struct RowParams {
     pub dithers_a: [f32; 4],
     /// Its part as a column.
     pub dithers_b: [f32; 4],
+    /// ± the scale, by which its products count in the check of a tile; 0 for a row without a basis.
+    pub signs: [f32; 4],
 }
 
 /// Steps of the R₂ sequence, the most even way to fill a square: 1/g and 1/g² with g³ = g + 1. Each (i, j) gets the
@@ -23,7 +26,7 @@ pub struct RowParams {
 const STEPS: [f64; 2] = [0.754_877_666_246_692_7, 0.569_840_290_998_053_2];
 
 impl RowParams {
-    /// Writes the params of a basis whose first row is row `row` of `params`.
+    /// Writes the params of a basis whose first row is row `row` of `params`, and of a run.
     ///
     /// Without `scales` every row's is 1.
     ///
@@ -37,6 +40,7 @@ impl RowParams {
             params[four].scales[k] = scales.map_or(1.0, |scales| scales[i]);
             params[four].dithers_a[k] = dither(STEPS[0]);
             params[four].dithers_b[k] = dither(STEPS[1]);
+            params[four].signs[k] = sign_of(row + i) * params[four].scales[k];
         }
     }
 }

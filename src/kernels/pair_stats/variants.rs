@@ -1,7 +1,7 @@
 //! The variants of the kernel: which tile, which precision.
 
 use super::COLUMNS;
-use crate::kernels::similarity::{Precision, SLICE};
+use crate::kernels::similarity::{CHUNK, N_CHUNKS, Precision, SLICE};
 use crate::kernels::{Binding, Kernel, Source, sources};
 
 /// A pair statistics kernel and what it is for.
@@ -24,10 +24,13 @@ pub fn stack_words(precision: Precision, d: usize) -> usize {
 }
 
 const BINDINGS: &[Binding] =
-    &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite];
+    &[Binding::Read, Binding::Read, Binding::Read, Binding::Uniform, Binding::ReadWrite, Binding::ReadWrite];
+
+const OVERRIDES: &[(&str, f64)] =
+    &[("SLICE", SLICE as f64), ("CHUNK", CHUNK as f64), ("N_CHUNKS", N_CHUNKS as f64)];
 
 const fn variant(name: &'static str, source: Source, tile: usize, precision: Precision) -> Variant {
-    let kernel = Kernel { name, source, bindings: BINDINGS, overrides: &[("SLICE", SLICE as f64)] };
+    let kernel = Kernel { name, source, bindings: BINDINGS, overrides: OVERRIDES };
     Variant { kernel, tile, precision }
 }
 

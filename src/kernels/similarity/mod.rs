@@ -1,6 +1,7 @@
 //! `shaders/similarity.wgsl` and `shaders/similarity_f16.wgsl`: product of two bases, squares, 2-D prefix sums and
 //! division by min(i, j).
 
+mod chunk;
 mod precision;
 
 use bytemuck::{Pod, Zeroable};
@@ -8,6 +9,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{Binding, Kernel, sources};
 use crate::error::{Fault, Result};
 
+pub use chunk::{CHUNK, Chunk, N_CHUNKS};
 pub(crate) use precision::HalfRows;
 pub use precision::Precision;
 
@@ -15,8 +17,21 @@ pub use precision::Precision;
 pub const KERNEL: Kernel = Kernel {
     name: "similarity",
     source: sources::SIMILARITY,
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::ReadWrite],
-    overrides: &[("SIDE", SIDE as f64), ("STEP", STEP as f64), ("SLICE", SLICE as f64)],
+    bindings: &[
+        Binding::Read,
+        Binding::Read,
+        Binding::Read,
+        Binding::ReadWrite,
+        Binding::Uniform,
+        Binding::ReadWrite,
+    ],
+    overrides: &[
+        ("SIDE", SIDE as f64),
+        ("STEP", STEP as f64),
+        ("SLICE", SLICE as f64),
+        ("CHUNK", CHUNK as f64),
+        ("N_CHUNKS", N_CHUNKS as f64),
+    ],
 };
 
 /// The kernel for bases in f16, as [`Precision::F16`] says.
@@ -29,7 +44,7 @@ pub(crate) const SIDE: u32 = 16;
 pub const TILE: usize = 4 * SIDE as usize;
 
 /// Columns that are summed in one go, before the sums of the slices are added up. At most 256 columns keep φ within
-/// 1e-5 on the direction 1/√d; 128 balance the two levels at d = 16384.
+/// 1e-5 on the direction 1/√d; 128 balance the two levels in a [`CHUNK`].
 pub const SLICE: usize = 128;
 
 /// Columns that are staged in workgroup memory at once.
@@ -134,8 +149,24 @@ pub struct Lengths {
     pub bases_a: usize,
     /// The stack of second bases.
     pub bases_b: usize,
-    /// The output.
+    /// The grids of the output, which the checks of the tiles follow.
     pub grids: usize,
+}
+
+/// Words of the output that a tile's checks take: the bits of a sum of its products, and a sum of what it wrote.
+pub const CHECK_WORDS: usize = 2;
+
+/// The sign of a basis vector in the check of the products: the tile's sum is that of all its products, each with the signs
+/// of both vectors.
+pub(crate) fn sign_of(vector: usize) -> f32 {
+    let mixed = (vector as u32 + 1).wrapping_mul(0x9e37_79b1);
+    if ((mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b)) >> 31 == 1 { -1.0 } else { 1.0 }
+}
+
+/// The check of what was written to these words of the output: each times an odd number of its place.
+pub fn written<'a>(words: impl IntoIterator<Item = (usize, &'a u32)>) -> u32 {
+    let term = |(place, word): (usize, &u32)| word.wrapping_mul(2 * place as u32 + 1);
+    words.into_iter().map(term).fold(0, u32::wrapping_add)
 }
 
 /// The kernel's work in plain loops, sums in f64: φ of the pair of bases `a` (n_rows, d) and `b` (n_cols, d),

@@ -5,6 +5,7 @@ mod files;
 mod finished;
 mod on_demand;
 mod once_map;
+mod starts;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -108,14 +109,19 @@ impl<'a> Bases<'a> {
     }
 
     fn read_one(&self, module: u32, adapter: u32) -> Result<CachedModule> {
-        let plan = self.files.plan;
-        let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
-        let place = layout.modules.iter().position(|(number, _)| *number == module);
-        let place = place.expect("a block has only adapters that have its module");
+        let place = self.place(module, adapter);
         match &self.store {
             Store::Cached(cached) => cached.read(&self.files, adapter, place),
             Store::OnDemand(on_demand) => on_demand.make(&self.files, adapter, place),
         }
+    }
+
+    /// The place of a module in an adapter's layout.
+    fn place(&self, module: u32, adapter: u32) -> usize {
+        let plan = self.files.plan;
+        let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
+        let place = layout.modules.iter().position(|(number, _)| *number == module);
+        place.expect("a block has only adapters that have its module")
     }
 }
 

@@ -9,7 +9,7 @@ mod stored;
 pub use adapters::{AdapterRow, adapters_schema, write_adapters};
 pub(crate) use adapters::{is_marked_unfinished, stored_digests, write_unfinished_adapters};
 pub(crate) use histograms::write_histograms;
-pub use histograms::{N_CLASSES, histograms_schema};
+pub use histograms::{N_CLASSES, class_of, histograms_schema};
 pub use note::BlockNote;
 pub use pairs::{PairRows, PairTable};
 pub use stored::StoredPairs;

@@ -115,6 +115,8 @@ fn field(name: String, kind: Kind) -> Field {
         Kind::Int => Field::new(name, ColumnType::Int32).stored(Encoding::Delta),
         Kind::SteadyFloat | Kind::Float => Field::new(name, ColumnType::Float32).stored(Encoding::Plain),
         Kind::OptionalFloat => Field::new(name, ColumnType::Float32).stored(Encoding::Plain).nullable(),
+        // With a dictionary: as few numbers as there are adapters.
+        Kind::OptionalDouble => Field::new(name, ColumnType::Float64).nullable(),
         Kind::Bool => Field::new(name, ColumnType::Bool),
         Kind::OptionalBool => Field::new(name, ColumnType::Bool).nullable(),
         Kind::GridOfFloats => Field::new(name, ColumnType::Float32List).stored(Encoding::Plain),
@@ -126,6 +128,7 @@ fn column(kind: Kind, values: measure::Values) -> Values {
     match values {
         measure::Values::Ints(values) => Values::Int32(Cells::All(values)),
         measure::Values::Floats(values) => Values::Float32(values),
+        measure::Values::Numbers(values) if kind == Kind::OptionalDouble => Values::Float64(values),
         measure::Values::Numbers(values) => {
             Values::Float32(values.into_iter().map(|value| value as f32).collect())
         }

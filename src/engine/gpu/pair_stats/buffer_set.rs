@@ -6,15 +6,18 @@ use rayon::prelude::*;
 use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoder, SubmissionIndex, WriteOnly};
 
 use super::super::buffers::n_bytes;
+use super::super::checks::{self, SignedRows};
 use super::super::device::{Device, Pipeline, Timer};
 use super::pack::Packed;
 use super::plan::{Plan, PlannedDispatch};
 use super::upload::Upload;
 use crate::basis::Basis;
-use crate::engine::{Block, Precision, StageTimes};
+use crate::engine::{Block, StageTimes};
 use crate::error::Result;
 use crate::kernels::dispatch_line;
-use crate::kernels::pair_stats::{BasisRun, Dispatch, Lengths, Params, RowParams, Variant};
+use crate::kernels::pair_stats::{
+    BasisRun, Dispatch, Lengths, Params, RowParams, Variant, Wanted, n_products,
+};
 
 /// Dispatches under way: one computes while the next is uploaded and the one before is read.
 const N_IN_FLIGHT: usize = 2;
@@ -27,17 +30,22 @@ pub(super) struct Needs {
     stack_words: usize,
     n_row_params: usize,
     tables: usize,
+    /// With the checks of the tiles.
     sums: usize,
+    /// 4 where all is done in one pass: nothing is bound without a few bytes.
+    products: usize,
 }
 
 impl Needs {
     /// As many runs as there are, or as fit one buffer.
-    pub(super) fn of(plan: &Plan<'_>, max_words: usize) -> Self {
+    pub(super) fn of(plan: &Plan<'_>, variant: &Variant, max_words: usize) -> Self {
         let run_words = plan.run_rows * plan.row_words;
         let n_runs = plan.runs.len().min(max_words / run_words);
-        let (tables, sums) = plan.most_words();
+        let (tables, sums, n_tiles) = plan.most_words(variant.tile);
+        let products =
+            if plan.may_take_passes() { n_tiles * n_products(variant.tile, plan.wanted) } else { 4 };
         let n_row_params = n_runs * plan.run_rows / 4;
-        Self { n_runs, stack_words: n_runs * run_words, n_row_params, tables, sums }
+        Self { n_runs, stack_words: n_runs * run_words, n_row_params, tables, sums, products }
     }
 
     fn fit(&self, other: &Self) -> bool {
@@ -45,6 +53,7 @@ impl Needs {
             && self.n_row_params <= other.n_row_params
             && self.tables <= other.tables
             && self.sums <= other.sums
+            && self.products <= other.products
     }
 }
 
@@ -58,6 +67,8 @@ pub(super) struct BufferSet {
     in_flight: [InFlight; N_IN_FLIGHT],
     /// Scratch: the params of a run.
     params_of_run: Vec<RowParams>,
+    /// Of each run of the plan, once it was uploaded.
+    signed: Vec<Option<SignedRows>>,
 }
 
 /// The buffers of one dispatch.
@@ -131,13 +142,23 @@ impl BufferSet {
                 n_bytes(needs.sums) + Timer::SIZE_BYTES,
                 BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             );
-            let group = device.group(pipeline, &[&stack, &row_params, &tables, &params, &sums]);
+            // Only kernels see them.
+            let products = device.buffer("products", n_bytes(needs.products), BufferUsages::STORAGE);
+            let group = device.group(pipeline, &[&stack, &row_params, &tables, &params, &sums, &products]);
             let timer = device.timer();
             InFlight { upload: Upload::default(), params, tables, sums, read_back, timer, group }
         });
         device.check()?;
         let variant = variant.kernel.name;
-        Ok(Self { variant, capacity: needs, stack, row_params, in_flight, params_of_run: vec![] })
+        Ok(Self {
+            variant,
+            capacity: needs,
+            stack,
+            row_params,
+            in_flight,
+            params_of_run: vec![],
+            signed: vec![],
+        })
     }
 
     /// Runs a plan and puts the numbers of every pair into `values`.
@@ -152,10 +173,12 @@ impl BufferSet {
         let mut times = StageTimes::default();
         let mut cache = RunCache { entries: vec![None; needs.n_runs] };
         let mut pending: [Option<Pending<'_>>; N_IN_FLIGHT] = [const { None }; N_IN_FLIGHT];
+        self.signed.clear();
+        self.signed.resize_with(plan.runs.len(), || None);
         for (now, planned) in plan.dispatches.iter().enumerate() {
             let at = now % N_IN_FLIGHT;
             if let Some(done) = pending[at].take() {
-                self.in_flight[at].finish(device, (block, plan), done, values, &mut times)?;
+                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), values, &mut times)?;
             }
             let started = Instant::now();
             let mut encoder = device.encoder();
@@ -165,8 +188,7 @@ impl BufferSet {
                 let (place, is_new) = cache.place(run, other, now);
                 rows[k] = place * plan.run_rows;
                 if is_new {
-                    let bases = &plan.runs[run];
-                    self.upload_run(device, &mut encoder, at, (rows[k], bases), plan, variant.precision)?;
+                    self.upload_run(device, &mut encoder, at, (rows[k], run), plan, variant)?;
                 }
             }
             let lengths = Lengths {
@@ -189,7 +211,7 @@ impl BufferSet {
         let next = plan.dispatches.len();
         for at in (next..next + N_IN_FLIGHT).map(|k| k % N_IN_FLIGHT) {
             if let Some(done) = pending[at].take() {
-                self.in_flight[at].finish(device, (block, plan), done, values, &mut times)?;
+                self.in_flight[at].finish(device, (block, plan), (done, &self.signed), values, &mut times)?;
             }
         }
         Ok(times)
@@ -201,18 +223,24 @@ impl BufferSet {
         device: &Device,
         encoder: &mut CommandEncoder,
         at: usize,
-        (row, bases): (usize, &[&Basis]),
+        (row, run): (usize, usize),
         plan: &Plan<'_>,
-        precision: Precision,
+        variant: &Variant,
     ) -> Result<()> {
+        let bases: &[&Basis] = &plan.runs[run];
         let upload = &mut self.in_flight[at].upload;
         let row_bytes = 4 * plan.row_words;
         self.params_of_run.clear();
         self.params_of_run.resize(plan.run_rows / 4, RowParams::default());
         let mut n_rows = 0;
         let packed: Result<Vec<Packed<'_>>> =
-            bases.par_iter().map(|basis| Packed::new(basis, precision, plan.wanted)).collect();
-        for (packed, basis) in packed?.iter().zip(bases) {
+            bases.par_iter().map(|basis| Packed::new(basis, variant.precision, plan.wanted)).collect();
+        let packed = packed?;
+        self.signed[run].get_or_insert_with(|| {
+            let rows: Vec<_> = packed.iter().flat_map(Packed::numbers).collect();
+            SignedRows::of(bases[0].d(), variant.tile, &rows)
+        });
+        for (packed, basis) in packed.iter().zip(bases) {
             packed.write_params(&mut self.params_of_run, n_rows);
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {
@@ -224,7 +252,7 @@ impl BufferSet {
                     packed.rows(part, |begin, bytes| {
                         memory.slice(end..begin).fill(0);
                         end = begin + bytes.len();
-                        memory.slice(begin..end).copy_from_slice(bytes);
+                        memory.slice(begin..end).copy_from_slice(&device.rows_to_send(bytes));
                     });
                     memory.slice(end..size).fill(0);
                 };
@@ -252,15 +280,17 @@ impl InFlight {
         let runs = [0, 1].map(|k| BasisRun { ranks: &ranks[k], row: rows[k] });
         let d = plan.runs[planned.runs[0]][0].d();
         let dispatch = Dispatch::new(variant.tile, d, runs, planned.which.index(), plan.wanted, lengths)?;
-        let params = bytemuck::bytes_of(&dispatch.params);
-        device.write(&mut self.upload, encoder, (&self.params, 0), params)?;
         device.write(&mut self.upload, encoder, (&self.tables, 0), bytemuck::cast_slice(&dispatch.tables))?;
-        self.upload.close();
-        // A run of one basis with itself has no pair, and copies of nothing are refused.
-        let size = n_bytes(dispatch.n_sums.max(1));
+        let size = n_bytes(dispatch.n_words());
         encoder.clear_buffer(&self.sums, 0, Some(size));
         let workgroups = dispatch_line(dispatch.params.n_tiles);
-        device.dispatch_group(encoder, pipeline, &self.group, workgroups, self.timer.as_ref());
+        let passes = dispatch.passes();
+        for (at, params) in passes.iter().enumerate() {
+            device.write(&mut self.upload, encoder, (&self.params, 0), bytemuck::bytes_of(params))?;
+            let timed = self.timer.as_ref().map(|timer| timer.of(at == 0, at + 1 == passes.len()));
+            device.dispatch_group(encoder, pipeline, &self.group, workgroups, timed);
+        }
+        self.upload.close();
         encoder.copy_buffer_to_buffer(&self.sums, 0, &self.read_back, Timer::SIZE_BYTES, size);
         if let Some(timer) = &self.timer {
             timer.resolve(encoder, &self.read_back);
@@ -273,22 +303,25 @@ impl InFlight {
         &mut self,
         device: &Device,
         (block, plan): (&Block<'_>, &Plan<'_>),
-        done: Pending<'_>,
+        (done, signed): (Pending<'_>, &[Option<SignedRows>]),
         values: &mut [f32],
         times: &mut StageTimes,
     ) -> Result<()> {
         let Pending { planned, dispatch, submission } = done;
-        let size = Timer::SIZE_BYTES + n_bytes(dispatch.n_sums.max(1));
+        let size = Timer::SIZE_BYTES + n_bytes(dispatch.n_words());
         self.upload.reopen();
         let view = device.mapped(&self.read_back, size, submission)?;
         let started = Instant::now();
         let (ticks, sums) = view.split_at(Timer::SIZE_BYTES as usize);
-        let sums: &[u32] = bytemuck::cast_slice(sums);
+        let sums = device.received(bytemuck::cast_slice(sums));
+        let rows =
+            planned.runs.map(|run| signed[run].as_ref().expect("each run is uploaded before it is used"));
+        check(device, &dispatch, &sums, rows, plan.wanted)?;
         let [a, b] = planned.runs.map(|run| &plan.runs[run]);
         planned.which.for_each(block, [a.len(), b.len()], |index, bases, pair| {
             let ranks = (a[bases[0]].q(), b[bases[1]].q());
             let n = plan.wanted.n_numbers();
-            dispatch.read(sums, pair, ranks, plan.wanted, &mut values[index * n..][..n]);
+            dispatch.read(&sums, pair, ranks, plan.wanted, &mut values[index * n..][..n]);
         });
         if let Some(timer) = &self.timer {
             *times.kernel.get_or_insert_default() += timer.duration(bytemuck::cast_slice(ticks));
@@ -297,5 +330,31 @@ impl InFlight {
         drop(view);
         self.read_back.unmap();
         Ok(())
+    }
+}
+
+/// Sees to it that the sums are those that the tiles made, of the products that their rows have.
+fn check(
+    device: &Device,
+    dispatch: &Dispatch,
+    words: &[u32],
+    rows: [&SignedRows; 2],
+    wanted: Wanted<'_>,
+) -> Result<()> {
+    if !dispatch.is_whole(words) {
+        return Err(device.wrong("sums that are not those which its tiles added up"));
+    }
+    let d = rows[0].d();
+    let parts = match wanted {
+        Wanted::Statistics(_) => [0..d, 0..0],
+        Wanted::Cosine { split } => [0..split, split..d],
+    };
+    let is_right = |(tile, found): ([usize; 2], [f32; 2])| {
+        let mut parts = found.into_iter().zip(&parts).filter(|(_, part)| !part.is_empty());
+        parts.all(|(found, part)| checks::is_right(found, rows, tile, part.clone()))
+    };
+    match dispatch.signed_sums(words).all(is_right) {
+        true => Ok(()),
+        false => Err(device.wrong("products that are not those of its rows")),
     }
 }

@@ -12,6 +12,7 @@ use self::plan::{Budget, Plan};
 use super::GpuEngine;
 use super::device::{Device, Pipeline};
 use super::limits::Limits;
+use super::rehearsal;
 use crate::engine::{Block, Precision, StageTimes};
 use crate::error::Result;
 use crate::kernels::pair_stats::{UPDATE_COSINE, VARIANTS, Variant, Wanted};
@@ -100,11 +101,48 @@ impl PairStatsKernels {
 impl GpuEngine {
     /// The numbers of every pair of a block by the pair statistics kernels, within these limits.
     pub(super) fn run_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
+        self.pair_stats_by(self.kernel_for(block, limits)?, block, limits)
+    }
+
+    /// The same, after a rehearsal of that size.
+    pub(super) fn rehearsed_pair_stats(&self, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
+        let at = self.kernel_for(block, limits)?;
+        if block.n_pairs() > 0 {
+            let work = rehearsal::Work::PairStats(at);
+            self.rehearse(work, work.of_size(largest_ranks(block), [0, block.d()?]), limits)?;
+        }
+        self.pair_stats_by(at, block, limits)
+    }
+
+    fn kernel_for(&self, block: &Block<'_>, limits: Limits) -> Result<usize> {
+        let plan = self.plan(block, limits)?;
+        Ok(self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]))
+    }
+
+    fn plan<'a>(&self, block: &Block<'a>, limits: Limits) -> Result<Plan<'a>> {
         let precision = self.device.info().precision;
-        let plan = Plan::new(block, Wanted::Statistics(block.cells), budget(limits, precision))?;
-        let at = self.pair_stats.only.unwrap_or(self.pair_stats.fastest[Work::of(&plan) as usize]);
+        Plan::new(block, Wanted::Statistics(block.cells), budget(limits, precision))
+    }
+
+    /// The numbers of every pair of a block by this variant.
+    pub(super) fn pair_stats_by(&self, at: usize, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
         let pipeline = || self.pair_stats.pipeline(&self.device, at);
-        self.run_plan(block, &plan, &VARIANTS[at], pipeline, limits)
+        self.run_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits)
+    }
+
+    /// [`GpuEngine::run_update_cosines`], after a rehearsal of that size.
+    pub(super) fn rehearsed_update_cosines(
+        &self,
+        block: &Block<'_>,
+        split: usize,
+        limits: Limits,
+    ) -> Result<Vec<f32>> {
+        if block.n_pairs() > 0 {
+            let work = rehearsal::Work::UpdateCosines;
+            let d = [split, block.d()? - split];
+            self.rehearse(work, work.of_size(largest_ranks(block), d), limits)?;
+        }
+        self.run_update_cosines(block, split, limits)
     }
 
     /// The cosine of every pair of updates by its kernel: rows have a first part of `split` numbers.
@@ -133,7 +171,7 @@ impl GpuEngine {
             return Ok(values);
         }
         let (device, pipeline) = (&self.device, pipeline());
-        let needs = Needs::of(plan, limits.max_words);
+        let needs = Needs::of(plan, variant, limits.max_words);
         let mut buffer_set = match self.pair_stats.take_idle(variant, &needs) {
             Some(buffer_set) => buffer_set,
             None => BufferSet::new(device, pipeline, variant, needs)?,
@@ -144,6 +182,10 @@ impl GpuEngine {
         lock(&self.pair_stats.idle).push(buffer_set);
         Ok(values)
     }
+}
+
+fn largest_ranks(block: &Block<'_>) -> [usize; 2] {
+    [block.a, block.b].map(|bases| bases.iter().map(|basis| basis.q()).max().unwrap_or(0))
 }
 
 fn budget(limits: Limits, precision: Precision) -> Budget {

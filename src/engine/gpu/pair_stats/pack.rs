@@ -3,6 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::super::checks::Row;
 use crate::basis::Basis;
 use crate::error::{Fault, Result};
 use crate::kernels::pair_stats::{RowParams, Wanted, stack_words};
@@ -47,6 +48,15 @@ impl<'a> Packed<'a> {
         } else {
             Err(Fault::new("a row of another norm", "orthonormal rows").of("basis").invalid())
         }
+    }
+
+    /// Its rows as the GPU has them.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = Row<'_>> {
+        let d = self.basis.d();
+        (0..self.basis.q()).map(move |row| match &self.numbers {
+            Numbers::F32 => Row::F32(&self.basis.rows()[row * d..][..d]),
+            Numbers::F16(half) => Row::of_half(half, row, d),
+        })
     }
 
     pub(super) fn write_params(&self, params: &mut [RowParams], row: usize) {

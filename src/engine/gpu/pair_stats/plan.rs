@@ -6,6 +6,7 @@ use crate::basis::Basis;
 use crate::engine::{Block, Pairs, Precision};
 use crate::error::{Fault, Result};
 use crate::kernels::pair_stats::{self, Dispatch, PairIndex, Wanted};
+use crate::kernels::similarity::CHUNK;
 
 /// Tiles begin at multiples of this in a run, for every variant.
 const ALIGNMENT: usize = 128;
@@ -114,6 +115,16 @@ impl<'a> Plan<'a> {
         Ok(Self { runs, dispatches, run_rows, row_words, wanted })
     }
 
+    /// Whether a dispatch may take more passes than one: for its columns, or for the values of a pair.
+    pub(super) fn may_take_passes(&self) -> bool {
+        let d = self.runs.first().map_or(0, |run| run[0].d());
+        let longest = match self.wanted {
+            Wanted::Statistics(_) => d,
+            Wanted::Cosine { split } => split.max(d - split),
+        };
+        longest > CHUNK || self.wanted.n_numbers() > Dispatch::VALUES_IN_A_PASS
+    }
+
     /// Tiles of 128 in all dispatches, about: what decides which kernel fills the GPU.
     pub(super) fn n_tiles(&self) -> usize {
         let tiles =
@@ -129,9 +140,10 @@ impl<'a> Plan<'a> {
         self.dispatches.iter().map(of).sum()
     }
 
-    /// The most words of tables and of sums in a dispatch.
-    pub(super) fn most_words(&self) -> (usize, usize) {
+    /// The most words of tables, and of sums and checks, in a dispatch, and the most tiles of a kernel with tiles of `tile` rows.
+    pub(super) fn most_words(&self, tile: usize) -> (usize, usize, usize) {
         let n_cells = self.wanted.cells().len();
+        let n_tiles = (self.run_rows / tile).pow(2);
         let (mut tables, mut sums) = (1, 1);
         for dispatch in &self.dispatches {
             let [a, b] = dispatch.runs.map(|run| self.runs[run].len());
@@ -142,9 +154,9 @@ impl<'a> Plan<'a> {
             };
             let groups = self.run_rows / pair_stats::QUADRANT;
             tables = tables.max(2 * groups * groups + 4 * groups + a + b + 2 + 2 * n_cells + table);
-            sums = sums.max(n_pairs * self.wanted.n_numbers() * 2);
+            sums = sums.max(n_pairs * self.wanted.n_numbers() * 2 + pair_stats::CHECK_WORDS * n_tiles);
         }
-        (tables, sums)
+        (tables, sums, n_tiles)
     }
 }
 
@@ -208,8 +220,8 @@ impl Cutter {
             let most = (MAX_SUMS / 2).min(Dispatch::MAX_CELLS);
             return Err(Fault::new(found, format!("at most {most}")).of("block").limit());
         }
-        // Two runs are multiplied in a dispatch, and both lie in one buffer.
-        let by_work = (budget.max_flop / (2.0 * d as f64)).sqrt() as usize;
+        // Two runs are multiplied in a dispatch, and both lie in one buffer. A pass takes a chunk of the columns.
+        let by_work = (budget.max_flop / (2.0 * d.min(CHUNK) as f64)).sqrt() as usize;
         let by_memory = budget.max_words / 2 / row_words;
         let max_rows = by_work.max(ALIGNMENT).min(by_memory) / ALIGNMENT * ALIGNMENT;
         Ok(Self { max_rows, max_bases: max_pairs.isqrt(), max_pairs })

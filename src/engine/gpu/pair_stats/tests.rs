@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::basis::Basis;
 use crate::engine::{Engine, GpuChoice, Pairs, Precision};
+use crate::kernels::pair_stats::Dispatch;
 
 fn open(precision: Precision) -> Option<GpuEngine> {
     let open = |choice| GpuEngine::open(&choice, precision);
@@ -98,5 +99,44 @@ fn the_kernel_that_an_engine_names_opens_another_one_like_it() {
         let open = |choice| GpuEngine::open_with_kernel(&choice, precision, kernel);
         let again = open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))).unwrap();
         assert_eq!((again.info().variant, again.pair_stats.only), (kernel, None));
+    }
+}
+
+#[test]
+fn sums_of_rows_of_many_chunks_are_whole() {
+    let Some(mut engine) = open(Precision::F16) else { return };
+    // Over sixteen chunks of columns, of which the second vector has the last ones only.
+    let d = 200_003;
+    let start = d - d / 8;
+    let level = |n: usize| (1.0 / n as f32).sqrt();
+    let rows = [vec![level(d); d], [vec![0.0; start], vec![level(d - start); d - start]].concat()];
+    let bases = rows.map(|row| Basis::from_rows(d, row, vec![1.0]).unwrap());
+    let block = Block { a: &[&bases[0]], b: &[&bases[1]], pairs: Pairs::All, cells: &[(1, 1)] };
+    engine.pair_stats.only =
+        kernels_of(&engine.device).find(|(_, variant)| variant.tile == 64).map(|(at, _)| at);
+    let values = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
+    assert!(values.iter().all(|value| (value - 0.125).abs() < 2e-5), "{values:?}");
+}
+
+#[test]
+fn more_cells_than_one_pass_sums_up_have_the_bits_of_few_at_once() {
+    // 64 vectors a quadrant, each a basis, next to one of many cells.
+    let ranks = (0..130).map(|k| if k == 70 { 290 } else { 1 });
+    let bases: Vec<Basis> =
+        ranks.zip(0..).map(|(rank, seed)| Basis::gaussian(rank, 300, seed).unwrap()).collect();
+    let bases: Vec<&Basis> = bases.iter().collect();
+    let cells: Vec<(usize, usize)> = (1..=Dispatch::VALUES_IN_A_PASS + 30).map(|k| (k, k)).collect();
+    for precision in Precision::ALL {
+        let Some(engine) = open(precision) else { return };
+        let numbers = |cells: &[(usize, usize)]| {
+            let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells };
+            engine.run_pair_stats(&block, engine.device.limits()).unwrap()
+        };
+        let (all, few) = (numbers(&cells), numbers(&cells[250..280]));
+        let (all, few) = (all.chunks(cells.len() + 3), few.chunks(33));
+        for (all, few) in all.zip(few) {
+            assert_eq!(bits(&all[250..280]), bits(&few[..30]), "{precision}");
+            assert_eq!(bits(&all[cells.len()..]), bits(&few[30..]), "{precision}");
+        }
     }
 }

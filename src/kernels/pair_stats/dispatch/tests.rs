@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernels::similarity::{CHUNK, SLICE};
 
 const LENGTHS: Lengths = Lengths { rows: 1024, tables: 1 << 16, sums: 1 << 20 };
 
@@ -42,7 +43,7 @@ fn refuses_what_ends_past_a_buffer() {
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 5 * 2, 2, 32));
     let rows = 128 + 2 * 128;
-    let (tables, sums) = (whole.tables.len(), whole.n_sums);
+    let (tables, sums) = (whole.tables.len(), whole.n_words());
     assert!(new(Lengths { rows, tables, sums }).is_ok());
     for (short, message) in [
         (
@@ -116,4 +117,64 @@ fn reads_a_cosine_as_a_signed_number() {
         dispatch.read(&[sum], 0, (100, 100), wanted, &mut values);
         assert_eq!(values, [expected]);
     }
+}
+
+/// What llvmpipe lets an invocation run through.
+const MOST_STEPS: usize = 65_535;
+
+#[test]
+fn passes_take_every_column_and_every_value_once_and_stay_under_the_steps_of_a_driver() {
+    let (ones, few) = ([1; 300], [3, 4]);
+    let cells: Vec<(usize, usize)> = (1..=1100).map(|k| (k, k)).collect();
+    for (tile, ranks, d, n_cells, n_passes) in [
+        (128, &few[..], CHUNK, 2, 1),
+        (128, &few, CHUNK + 1, 2, 2),
+        (64, &few, 3 * CHUNK, 1100, 3),
+        (128, &ones, 100, 1100, 1 + 1103usize.div_ceil(256)),
+        (64, &ones, 2 * CHUNK + 5, 1100, 3 + 1103usize.div_ceil(1024)),
+    ] {
+        let wanted = Wanted::Statistics(&cells[..n_cells]);
+        let lengths = Lengths { rows: 1024, tables: 1 << 25, sums: 1 << 30 };
+        let dispatch =
+            Dispatch::new(tile, d, [run(ranks), run(ranks)], PairIndex::All, wanted, lengths).unwrap();
+        let passes = dispatch.passes();
+        assert_eq!(passes.len(), n_passes, "{tile}, {d}, {n_cells}");
+        let chunks: Vec<u32> = passes.iter().map(|pass| pass.chunk).collect();
+        let n_chunks = d.div_ceil(CHUNK) as u32;
+        // Each chunk once; those that only sum up values have none.
+        assert!((0..n_chunks).all(|chunk| chunks.iter().filter(|&&other| other == chunk).count() == 1));
+        assert!(chunks.iter().all(|&chunk| chunk <= n_chunks));
+        let values: Vec<u32> = passes.iter().flat_map(|pass| pass.first_value..pass.end_value).collect();
+        assert!(values.into_iter().eq(0..n_cells as u32 + 3));
+        assert!(passes.iter().all(|pass| (pass.is_last == 1) == (pass.end_value > 0)));
+        // Two parts of a chunk, staged 16 columns at a time and not unrolled; and jobs of 256 invocations.
+        let of_columns = 2 * (CHUNK / 16 * 21 + CHUNK / SLICE);
+        let most_jobs = passes.iter().map(|pass| (pass.end_value - pass.first_value) as usize).max().unwrap();
+        let pairs = ranks.len().min(64).pow(2);
+        let of_jobs = (tile / 64usize).pow(2) * (pairs * most_jobs).div_ceil(256);
+        assert!(of_columns + of_jobs + 1000 < MOST_STEPS, "{of_columns} and {of_jobs}");
+    }
+    let updates = |d: [usize; 2]| {
+        let wanted = Wanted::Cosine { split: d[0] };
+        let both = [run(&few), run(&few)];
+        Dispatch::new(128, d[0] + d[1], both, PairIndex::All, wanted, LENGTHS).unwrap().passes().len()
+    };
+    assert_eq!([updates([CHUNK, CHUNK]), updates([32, CHUNK + 1]), updates([3 * CHUNK, 5])], [1, 2, 3]);
+}
+
+#[test]
+fn sums_that_are_not_what_the_tiles_added_are_not_whole() {
+    let dispatch =
+        Dispatch::new(64, 10, [run(&[3]), run(&[3])], PairIndex::All, Wanted::Statistics(&[(1, 1)]), LENGTHS)
+            .unwrap();
+    let mut words = vec![9, 8, 7, 6, 0, 0, 9 + 3 * 8 + 5 * 7 + 7 * 6];
+    assert_eq!(dispatch.n_words(), words.len());
+    assert!(dispatch.is_whole(&words));
+    for at in [0, 1, 2, 3, 6] {
+        words[at] ^= 1 << 20;
+        assert!(!dispatch.is_whole(&words), "{at}");
+        words[at] ^= 1 << 20;
+    }
+    words.swap(1, 2);
+    assert!(!dispatch.is_whole(&words));
 }

@@ -1,0 +1,125 @@
+//! Updates that are not stored as an A and a B, and which stored numbers they are made of.
+
+use std::sync::Arc;
+
+use crate::adapter::{Dtype, Factor};
+
+/// A factor whose numbers are made of stored ones.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) update: Arc<MadeUpdate>,
+    pub(crate) part: Part,
+}
+
+/// Which of the two factors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    A,
+    B,
+}
+
+/// An update of another form than B·A.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeUpdate {
+    pub(crate) form: Form,
+    /// Directions that its A and B keep, the strongest first.
+    pub(crate) n_kept: usize,
+}
+
+/// How an update is made of matrices.
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    /// The matrix itself.
+    Plain(StoredMatrix),
+    /// The product of two matrices number by number (LoHa).
+    Hadamard([StoredMatrix; 2]),
+    /// The Kronecker product of two matrices (LoKr).
+    Kronecker([StoredMatrix; 2]),
+}
+
+/// A matrix, (rows, cols), as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredMatrix {
+    /// As it is.
+    Whole(Factor),
+    /// As the product of (rows, r) and (r, cols).
+    Product(Factor, Factor),
+    /// As a Tucker decomposition: the product of (rows, r), a core (r, r·k) of k numbers for each pair of ranks, and (r, cols/k).
+    Tucker { left: Factor, core: Factor, right: Factor },
+}
+
+impl StoredMatrix {
+    /// Rows and columns; `None` for more than this machine can count.
+    pub(crate) fn shape(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Whole(matrix) => Some([matrix.rows, matrix.cols]),
+            Self::Product(left, right) => Some([left.rows, right.cols]),
+            Self::Tucker { left, core, right } => {
+                Some([left.rows, right.cols.checked_mul(core.cols.checked_div(right.rows)?)?])
+            }
+        }
+    }
+
+    /// The largest rank that it can have.
+    pub(crate) fn rank(&self) -> usize {
+        match self {
+            Self::Whole(matrix) => matrix.rows.min(matrix.cols),
+            Self::Product(left, _) | Self::Tucker { left, .. } => left.cols,
+        }
+    }
+
+    fn factors(&self) -> Vec<&Factor> {
+        match self {
+            Self::Whole(matrix) => vec![matrix],
+            Self::Product(left, right) => vec![left, right],
+            Self::Tucker { left, core, right } => vec![left, core, right],
+        }
+    }
+}
+
+impl Form {
+    fn matrices(&self) -> &[StoredMatrix] {
+        match self {
+            Self::Plain(one) => std::slice::from_ref(one),
+            Self::Hadamard(both) | Self::Kronecker(both) => both,
+        }
+    }
+
+    /// What trainers call it.
+    pub(crate) fn method(&self) -> &'static str {
+        match self {
+            Self::Plain(StoredMatrix::Whole(_)) => "a whole difference",
+            Self::Plain(_) => "a Tucker decomposition",
+            Self::Hadamard(_) => "LoHa",
+            Self::Kronecker(_) => "LoKr",
+        }
+    }
+
+    /// d_out and d_in. `None` where they do not fit together, or for more than this machine can count.
+    pub(crate) fn shape(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Plain(one) => one.shape(),
+            Self::Hadamard([one, other]) => one.shape().filter(|shape| other.shape() == Some(*shape)),
+            Self::Kronecker([one, other]) => {
+                let ([rows, cols], [n, m]) = (one.shape()?, other.shape()?);
+                Some([rows.checked_mul(n)?, cols.checked_mul(m)?])
+            }
+        }
+    }
+
+    /// The largest rank that the update can have.
+    pub(crate) fn rank(&self) -> usize {
+        let of_all = self.matrices().iter().fold(1usize, |n, matrix| n.saturating_mul(matrix.rank()));
+        self.shape().map_or(of_all, |[d_out, d_in]| of_all.min(d_out).min(d_in))
+    }
+
+    /// All that it is made of.
+    pub(crate) fn factors(&self) -> impl Iterator<Item = &Factor> {
+        self.matrices().iter().flat_map(StoredMatrix::factors)
+    }
+
+    /// The coarsest type that its numbers are stored in.
+    pub(crate) fn dtype(&self) -> Option<Dtype> {
+        self.factors().map(|factor| factor.dtype).min_by_key(|dtype| dtype.precision().0)
+    }
+}

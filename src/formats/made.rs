@@ -1,0 +1,169 @@
+//! Reads A and B of updates that are stored in another form: LoHa, LoKr, Tucker decompositions and whole matrices.
+//!
+//! An update of low rank keeps all of its directions. Of any other, the singular vectors of the largest singular values are
+//! kept: ΔW ≈ U·diag(σ)·Vᵀ with A = diag(√σ)·Vᵀ and B = U·diag(√σ), the best approximation of that rank (Eckart and Young
+//! 1936). The singular values of a Kronecker product are the products of those of its two matrices, and so are the vectors.
+
+use faer::linalg::solvers::Qr;
+use faer::{Mat, MatRef};
+
+use crate::adapter::Factor;
+use crate::adapter::made::{Form, Made, MadeUpdate, Part, StoredMatrix};
+use crate::error::{Error, Fault, Result};
+
+impl Made {
+    /// All numbers of the factor, row by row: A is (rank, d_in), B (d_out, rank).
+    ///
+    /// # Errors
+    /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge.
+    pub(super) fn read(&self) -> Result<Vec<f64>> {
+        let [b, a] = self.update.factors()?;
+        let matrix = match self.part {
+            Part::A => a,
+            Part::B => b,
+        };
+        Ok((0..matrix.nrows())
+            .flat_map(|i| (0..matrix.ncols()).map(move |j| (i, j)))
+            .map(|at| matrix[at])
+            .collect())
+    }
+}
+
+impl MadeUpdate {
+    /// B and A.
+    fn factors(&self) -> Result<[Mat<f64>; 2]> {
+        match &self.form {
+            Form::Plain(matrix) => match Numbers::of(matrix)? {
+                Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
+                numbers => Ok(self.strongest(&numbers.svd()?)),
+            },
+            Form::Hadamard([one, other]) => self.of_hadamard(Numbers::of(one)?, Numbers::of(other)?),
+            Form::Kronecker([one, other]) => {
+                let (one, other) = (Numbers::of(one)?.svd()?, Numbers::of(other)?.svd()?);
+                Ok(self.strongest(&kronecker(&one, &other, self.n_kept)))
+            }
+        }
+    }
+
+    /// The product number by number of B₁·A₁ and B₂·A₂ is B·A, where the columns of B are the products number by number of each
+    /// column of B₁ with each of B₂, and the rows of A those of the rows of A₁ and A₂.
+    fn of_hadamard(&self, one: Numbers, other: Numbers) -> Result<[Mat<f64>; 2]> {
+        let (Numbers::Product(b_1, a_1), Numbers::Product(b_2, a_2)) = (&one, &other) else {
+            return self.of_dense_hadamard(&one.dense(), &other.dense());
+        };
+        let (n, r_2) = (b_1.ncols() * b_2.ncols(), b_2.ncols());
+        if n > b_1.nrows().min(a_1.ncols()) {
+            return self.of_dense_hadamard(&one.dense(), &other.dense());
+        }
+        let b = Mat::from_fn(b_1.nrows(), n, |i, k| b_1[(i, k / r_2)] * b_2[(i, k % r_2)]);
+        let a = Mat::from_fn(n, a_1.ncols(), |k, j| a_1[(k / r_2, j)] * a_2[(k % r_2, j)]);
+        if n <= self.n_kept { Ok([b, a]) } else { Ok(self.strongest(&svd_of_product(&b, &a)?)) }
+    }
+
+    fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
+        let product = Mat::from_fn(one.nrows(), one.ncols(), |i, j| one[(i, j)] * other[(i, j)]);
+        Ok(self.strongest(&svd_of(product.as_ref())?))
+    }
+
+    /// B and A of the largest singular values, each with their square roots.
+    fn strongest(&self, Svd { left, sigma, right }: &Svd) -> [Mat<f64>; 2] {
+        let root = |k: usize| sigma.get(k).map(|sigma| sigma.sqrt());
+        let b =
+            Mat::from_fn(left.nrows(), self.n_kept, |i, k| root(k).map_or(0.0, |root| left[(i, k)] * root));
+        let a =
+            Mat::from_fn(self.n_kept, right.nrows(), |k, j| root(k).map_or(0.0, |root| right[(j, k)] * root));
+        [b, a]
+    }
+}
+
+/// A stored matrix as it was read.
+enum Numbers {
+    Whole(Mat<f64>),
+    Product(Mat<f64>, Mat<f64>),
+}
+
+impl Numbers {
+    fn of(matrix: &StoredMatrix) -> Result<Self> {
+        match matrix {
+            StoredMatrix::Whole(matrix) => Ok(Self::Whole(read(matrix)?)),
+            StoredMatrix::Product(left, right) => Ok(Self::Product(read(left)?, read(right)?)),
+            StoredMatrix::Tucker { left, core, right } => {
+                let (core, right) = (read(core)?, read(right)?);
+                let n = core.ncols() / right.nrows();
+                // Row p, and number k of column i: the sum over q of core[p, q, k]·right[q, i].
+                let cored = Mat::from_fn(core.nrows(), right.ncols() * n, |p, at| {
+                    let (i, k) = (at / n, at % n);
+                    (0..right.nrows()).map(|q| core[(p, q * n + k)] * right[(q, i)]).sum()
+                });
+                Ok(Self::Product(read(left)?, cored))
+            }
+        }
+    }
+
+    fn dense(&self) -> Mat<f64> {
+        match self {
+            Self::Whole(matrix) => matrix.clone(),
+            Self::Product(left, right) => left * right,
+        }
+    }
+
+    fn svd(&self) -> Result<Svd> {
+        match self {
+            Self::Whole(matrix) => svd_of(matrix.as_ref()),
+            Self::Product(left, right) if left.ncols() <= left.nrows().min(right.ncols()) => {
+                svd_of_product(left, right)
+            }
+            Self::Product(left, right) => svd_of((left * right).as_ref()),
+        }
+    }
+}
+
+/// U, σ from the largest, and V.
+struct Svd {
+    left: Mat<f64>,
+    sigma: Vec<f64>,
+    right: Mat<f64>,
+}
+
+/// By the QR factors of both, (d_out, n) and (n, d_in) with n ≤ d_out and d_in.
+fn svd_of_product(left: &Mat<f64>, right: &Mat<f64>) -> Result<Svd> {
+    let (qr_left, qr_right) = (Qr::new(left.as_ref()), Qr::new(right.transpose()));
+    let small = svd_of((qr_left.thin_R() * qr_right.thin_R().transpose()).as_ref())?;
+    Ok(Svd {
+        left: qr_left.compute_thin_Q() * &small.left,
+        sigma: small.sigma,
+        right: qr_right.compute_thin_Q() * &small.right,
+    })
+}
+
+fn svd_of(matrix: MatRef<'_, f64>) -> Result<Svd> {
+    let svd = matrix.thin_svd().map_err(|error| {
+        let found = format!("{error:?} for a matrix of {} × {}", matrix.nrows(), matrix.ncols());
+        Fault::new(found, "an SVD that converges").malformed()
+    })?;
+    let sigma = svd.S().column_vector().iter().copied().collect();
+    Ok(Svd { left: svd.U().to_owned(), sigma, right: svd.V().to_owned() })
+}
+
+/// The `n` largest singular values of a Kronecker product, with their vectors.
+fn kronecker(one: &Svd, other: &Svd, n: usize) -> Svd {
+    let pairs = (0..one.sigma.len()).flat_map(|i| (0..other.sigma.len()).map(move |j| (i, j)));
+    let mut pairs: Vec<(f64, usize, usize)> =
+        pairs.map(|(i, j)| (one.sigma[i] * other.sigma[j], i, j)).collect();
+    pairs.sort_by(|x, y| y.0.total_cmp(&x.0));
+    pairs.truncate(n);
+    let vectors = |one: &Mat<f64>, other: &Mat<f64>| {
+        let n_other = other.nrows();
+        Mat::from_fn(one.nrows() * n_other, pairs.len(), |row, k| {
+            let (_, i, j) = pairs[k];
+            one[(row / n_other, i)] * other[(row % n_other, j)]
+        })
+    };
+    let (left, right) = (vectors(&one.left, &other.left), vectors(&one.right, &other.right));
+    Svd { left, sigma: pairs.iter().map(|pair| pair.0).collect(), right }
+}
+
+fn read(factor: &Factor) -> Result<Mat<f64>, Error> {
+    let matrix = factor.read()?;
+    Ok(Mat::from_fn(matrix.rows, matrix.cols, |i, j| matrix.values[i * matrix.cols + j]))
+}
