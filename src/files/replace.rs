@@ -57,7 +57,9 @@ pub(crate) fn replace_atomically(
 
 /// Renames a file over the one that is there.
 fn put(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    put_by(|from, to| fs::rename(from, to), &file.into_temp_path(), path)
+    // Held until it has its name, so that nobody takes it for what a killed process left.
+    let (_held, temp) = file.into_parts();
+    put_by(|from, to| fs::rename(from, to), &temp, path)
 }
 
 /// Some file systems do not rename over a file. There it is set aside for the moment that this takes, under a name by which
@@ -117,13 +119,22 @@ pub(crate) fn temp_file_next_to(path: &Path) -> io::Result<NamedTempFile> {
     let open = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
     loop {
         let file = patiently(|| builder.make_in(parent_dir(path), open))?;
-        // Held as long as it is written to, for those who look for what killed processes left.
-        #[cfg(feature = "scan")]
-        if !hold(file.as_file(), file.path())? {
-            continue;
+        if is_held(&file)? {
+            return Ok(file);
         }
-        return Ok(file);
     }
+}
+
+/// Holds a file as long as it is written to, for those who look for what killed processes left. `false`: one of them has
+/// removed it.
+#[cfg(feature = "scan")]
+fn is_held(file: &NamedTempFile) -> io::Result<bool> {
+    hold(file.as_file(), file.path())
+}
+
+#[cfg(not(feature = "scan"))]
+fn is_held(_: &NamedTempFile) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Removes files of [`temp_file_next_to`] in a folder that no process is at any more.

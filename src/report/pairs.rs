@@ -284,7 +284,7 @@ pub(super) mod tests {
             let expected = (3.0 * 4.0 - 0.5) / ((9.0f64 + 1.0 + 4.0) * (16.0 + 0.25)).sqrt();
             // Whose squares are no numbers.
             for unit in [1e-300, 1e300] {
-                let mut sums = PairSums::new(2, By::Cosine);
+                let mut sums = PairSums::with_limit(2, By::Cosine, max_dense);
                 for (cosine, norms) in rows {
                     let norms = norms.map(|norm| norm * unit);
                     sums.add(0, 1, &RowValues { values: [cosine, 0.2, 0.3, 0.4], norms });

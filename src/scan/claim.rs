@@ -4,11 +4,10 @@
 //! then the plan is looked at: whoever puts another plan there has removed what was there before, the file on its way too, so
 //! that it cannot be put in place any more.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use super::folder::Folder;
+use super::folder::{Folder, open_file};
 use super::plan::Plan;
 use crate::error::{Error, Fault, Result};
 use crate::files::FileStamp;
@@ -65,6 +64,14 @@ impl<'a> Claim<'a> {
         Ok(seen.now.clone())
     }
 
+    /// What an error comes from: a file that is gone went with the folder, maybe.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Io { .. } => self.check().err().unwrap_or(error),
+            other => other,
+        }
+    }
+
     /// The error of [`Claim::check`] where there is one, to stand at the end of what is written.
     pub(super) fn refusal<T>(&self) -> impl Iterator<Item = Result<T>> {
         std::iter::once_with(|| self.check().err().map(Err)).flatten()
@@ -73,7 +80,7 @@ impl<'a> Claim<'a> {
     /// Opened, since network file systems look a file up anew only then.
     fn file(&self) -> Result<FileId> {
         let path = self.folder.plan_file();
-        let metadata = File::open(&path).and_then(|file| file.metadata());
+        let metadata = open_file(&path).and_then(|file| file.metadata());
         let metadata = metadata.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => self.taken("no plan any more"),
             _ => Error::io("read", &path, error),

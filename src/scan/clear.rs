@@ -11,7 +11,7 @@ use super::blocks::BlockSpec;
 use super::cache::Cache;
 use super::folder::{Folder, Head};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{is_claim_of, is_temp_file, remove_stale_temp_files};
+use crate::files::{is_claim_of, is_temp_file, remove_stale_temp_files, set_aside};
 
 impl Folder {
     /// Whether there is a scan here that can be removed: a plan that vouches for it, and folders that lead nowhere else.
@@ -19,7 +19,7 @@ impl Folder {
     /// # Errors
     /// `Invalid` for a plan of another program, and for a link in the place of a folder; `Io` when the system refuses.
     pub(super) fn has_removable_scan(&self) -> Result<bool> {
-        let plans = [self.plan_file(), self.removed_plan()];
+        let plans = [self.plan_file(), set_aside(&self.plan_file()), self.removed_plan()];
         let Some(plan) = plans.into_iter().find(|path| path.symlink_metadata().is_ok()) else {
             return Ok(false);
         };
@@ -46,11 +46,15 @@ impl Folder {
         if !self.has_removable_scan()? {
             return Ok(());
         }
-        match fs::rename(self.plan_file(), self.removed_plan()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", self.plan_file(), error));
+        let aside = set_aside(&self.plan_file());
+        let is_aside = self.read_head(&aside)?.as_ref().is_some_and(Head::is_of_scan);
+        for plan in [Some(aside).filter(|_| is_aside), Some(self.plan_file())].into_iter().flatten() {
+            match fs::rename(&plan, self.removed_plan()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", plan, error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         let is_block = |path: &Path| {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();

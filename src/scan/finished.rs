@@ -174,7 +174,7 @@ impl FinishedScan {
     ///
     /// # Errors
     /// `Invalid` when it has changed since; `Io` when the system refuses to read.
-    pub(crate) fn check_unchanged(&self, adapter: u32, opened: &Adapter) -> Result<()> {
+    pub fn check_unchanged(&self, adapter: u32, opened: &Adapter) -> Result<()> {
         let planned = &self.plan.adapters[adapter as usize];
         let modules = self.plan.options.side_modules()?;
         let now = modules.open(&planned.path)?;

@@ -244,18 +244,7 @@ impl Folder {
 
 /// The file of a plan; `None` where there is none.
 fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
-    let open = |path: &Path| {
-        fs::metadata(path).and_then(|found| match found.is_file() {
-            true => File::open(path),
-            // To open a pipe is to wait for who writes to it.
-            false => Err(io::Error::other("not a file")),
-        })
-    };
-    let opened = open(path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => open(&set_aside(path)),
-        _ => Err(error),
-    });
-    match opened {
+    match open_file(path) {
         Ok(file) => Ok(Some(BufReader::new(file))),
         // A file where the folder should be is reported by whoever makes it.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -263,6 +252,19 @@ fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
         }
         Err(error) => Err(Error::io("read", path, error)),
     }
+}
+
+/// Opens the file of a plan, or what was set aside while it is replaced.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let open = |path: &Path| match fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        // To open a pipe is to wait for who writes to it.
+        false => Err(io::Error::other("not a file")),
+    };
+    open(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => open(&set_aside(path)),
+        _ => Err(error),
+    })
 }
 
 /// What tells whose a plan is, of any version.

@@ -47,10 +47,12 @@ pub(crate) fn numbered<'a>(
     numbers: impl Iterator<Item = i64>,
     name: &str,
 ) -> Result<Vec<usize>> {
-    let places = named(paths, name)?;
+    let places = named(paths.clone(), name)?;
     match name.parse::<i64>() {
         Ok(number) if places.is_empty() => {
-            Ok(numbers.enumerate().filter(|&(_, other)| other == number).map(|(place, _)| place).collect())
+            // As many as there are paths: numbers may go on for ever.
+            let all = paths.zip(numbers).enumerate();
+            Ok(all.filter(|&(_, (_, other))| other == number).map(|(place, _)| place).collect())
         }
         _ => Ok(places),
     }
@@ -99,5 +101,8 @@ mod tests {
         assert_eq!(of("7"), [5], "the path runs/7");
         assert_eq!(of("8"), [5]);
         assert_eq!(of("2"), [] as [usize; 0]);
+        // Numbers that go on for ever end with the paths.
+        let of = |name| numbered(PATHS.iter().map(Path::new), 0.., name).unwrap();
+        assert_eq!((of("4"), of("99")), (vec![4], vec![]));
     }
 }

@@ -89,13 +89,13 @@ impl Scan<'_> {
                 array_min,
                 mine,
             };
-            n_blocks = self.compute(job)?;
+            n_blocks = self.compute(job).map_err(|error| claim.explain(error))?;
         }
         let end = match self.is_stopped() {
             true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
             false => match self.end(&plan, &survey, &claim, &folder) {
                 Err(Error::Stopped) => ScanEnd::Stopped { n_left: 0 },
-                end => end?,
+                end => end.map_err(|error| claim.explain(error))?,
             },
         };
         drop(claim);

@@ -305,7 +305,12 @@ impl Plan {
             let PlannedModule { name, is_numbered, d } = &self.modules[module as usize];
             (name, *is_numbered, *d, r as usize)
         });
-        planned.eq(opened.modules.iter().map(|module| (&module.name, module.is_numbered, module.d, module.r)))
+        let found =
+            opened.modules.iter().map(|module| (&module.name, module.is_numbered, module.d, module.r));
+        let widths = &self.layouts[layout as usize].widths;
+        let has_widths = widths.is_empty()
+            || widths.iter().copied().eq(opened.modules.iter().map(|module| module.d_in as u32));
+        planned.eq(found) && has_widths
     }
 
     /// The plan with these checkpoints after its own adapters, for what is compared with a finished scan.

@@ -11,6 +11,9 @@ use crate::files::{hold, is_free};
 
 const SUFFIX: &str = "process";
 
+/// How often a folder is made that others take away.
+const N_TRIES: usize = 10;
+
 /// Bytes that are read of what a file says, at most.
 const MAX_BYTES: u64 = 200;
 
@@ -37,6 +40,8 @@ impl Presence {
         let dir = folder.presences();
         let named = format!("process {} on {}", std::process::id(), host_name());
         let make = || -> io::Result<(PathBuf, File)> {
+            // Another process may have taken the empty folder away.
+            fs::create_dir_all(&dir)?;
             let mut builder = tempfile::Builder::new();
             builder.suffix(".process").prefix("");
             let (mut file, path) = builder.tempfile_in(&dir)?.keep()?;
@@ -44,7 +49,10 @@ impl Presence {
             hold(&file, &path)?;
             Ok((path, file))
         };
-        let (path, file) = make().map_err(|error| Error::io("write", &dir, error))?;
+        let is_gone =
+            |made: &io::Result<_>| matches!(made, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let made = (0..N_TRIES).map(|_| make()).find(|made| !is_gone(made)).unwrap_or_else(make);
+        let (path, file) = made.map_err(|error| Error::io("write", &dir, error))?;
         Ok(Self { path, _file: file })
     }
 
@@ -66,6 +74,10 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        if let Some(dir) = self.path.parent() {
+            // Where it was the last.
+            let _ = fs::remove_dir(dir);
+        }
     }
 }
 
@@ -101,7 +113,8 @@ mod tests {
         assert!(said.starts_with(&format!("process {} on ", std::process::id())), "{said}");
         drop(presence);
         assert_eq!(Presence::of_another(&folder).unwrap(), None);
-        // What a killed process leaves.
+        // What a killed process leaves, and the user's own.
+        fs::create_dir_all(folder.presences()).unwrap();
         fs::write(folder.presences().join("x.process"), "process 1 on a").unwrap();
         fs::write(folder.presences().join("notes.txt"), "mine").unwrap();
         assert_eq!(Presence::of_another(&folder).unwrap(), None);

@@ -154,7 +154,14 @@ impl PageHeader {
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let mut header = Self::default();
         let mut walk = Walk { bytes };
+        // Zeros are a header without fields.
+        let (mut has_sizes, mut has_values) = ([false; 2], false);
         walk.fields(PAGE_HEADER, |walk, id, shape| {
+            match id {
+                2 | 3 => has_sizes[id as usize - 2] = true,
+                5 | 7 | 8 => has_values = true,
+                _ => {}
+            }
             match (id, shape) {
                 (2, _) => header.n_unpacked = walk.value(shape)?,
                 (3, _) => header.n_packed = walk.value(shape)?,
@@ -168,7 +175,8 @@ impl PageHeader {
             }
             Some(())
         })?;
-        Some(Self { n_bytes: bytes.len() - walk.bytes.len(), ..header })
+        let is_whole = has_sizes == [true; 2] && has_values;
+        is_whole.then_some(Self { n_bytes: bytes.len() - walk.bytes.len(), ..header })
     }
 }
 

@@ -73,11 +73,25 @@ pub fn all_pairs(n: i32) -> Vec<(i32, i32)> {
 
 /// Writes a folder as a scan leaves it, a file for each module.
 pub fn write(folder: &Path, adapters: &[AdapterRow], modules: &BTreeMap<String, Vec<Row>>) {
+    write_tables(folder, adapters, modules, true);
+}
+
+/// The same, with a column of grids in the first file if that is asked for.
+fn write_tables(
+    folder: &Path,
+    adapters: &[AdapterRow],
+    modules: &BTreeMap<String, Vec<Row>>,
+    with_grid: bool,
+) {
     fs::create_dir_all(folder.join("pairs")).unwrap();
     write_adapters(&folder.join("adapters.parquet"), adapters.iter().cloned().map(Ok)).unwrap();
     for (n, (module, rows)) in modules.iter().enumerate() {
-        let wanted =
-            Wanted { cells: vec![(1, 1)], max_rank: RANK as usize, grid: n == 0, ..Wanted::default() };
+        let wanted = Wanted {
+            cells: vec![(1, 1)],
+            max_rank: RANK as usize,
+            grid: with_grid && n == 0,
+            ..Wanted::default()
+        };
         let mut columns = PairRows::none(module, &wanted);
         columns.a = rows.iter().map(|row| row.a).collect();
         columns.b = rows.iter().map(|row| row.b).collect();
@@ -96,7 +110,7 @@ pub fn write_planned(
     modules: &BTreeMap<String, Vec<Row>>,
     side: Side,
 ) {
-    write(folder, adapters, modules);
+    write_tables(folder, adapters, modules, false);
     let names: Vec<&String> = modules.keys().collect();
     for n in 0..names.len() {
         let block = folder.join(format!("pairs/m{n:04}-r000000-c000000.parquet"));

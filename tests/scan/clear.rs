@@ -35,8 +35,8 @@ fn a_folder_of_another_program_is_left_as_it_is() {
     place.done("runs -o expected");
     let plans = [
         r#"{"plan": "mine"}"#,
-        r#"{"schema": 3, "version": "1.0", "options": {}, "adapters": [], "layouts": [], "generations": []}"#,
-        r#"{"schema": 3, "version": "1.0", "steps": ["build", "test"]}"#,
+        r#"{"schema": 4, "version": "1.0", "options": {}, "adapters": [], "layouts": [], "generations": []}"#,
+        r#"{"schema": 4, "version": "1.0", "steps": ["build", "test"]}"#,
         "[1, 2, 3]",
         "not JSON",
         "",

@@ -143,7 +143,8 @@ fn records_that_are_lost_or_damaged_change_neither_the_tables_nor_the_exit_code(
             lines.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
             lines.remove(0)
         };
-        let damages: [(&str, &dyn Fn(&Place)); 6] = [
+        type Damage<'a> = (&'a str, &'a dyn Fn(&Place));
+        let damages: [Damage<'_>; 6] = [
             ("no work", &|place| fs::remove_dir_all(place.path("out/work")).unwrap()),
             ("no records", &|place| fs::remove_dir_all(place.path("out/work/adapters")).unwrap()),
             ("empty", &|place| fs::write(lines(place), "").unwrap()),

@@ -101,8 +101,8 @@ fn a_plan_that_no_scan_wrote_is_an_error_without_a_hint_to_destroy_it() {
         assert_eq!(fs::read_to_string(place.path("out/plan.json")).unwrap(), text);
     }
     // One of another version is a scan's all the same.
-    fs::write(place.path("out/plan.json"), plan.replace("\"schema\": 3", "\"schema\": 2")).unwrap();
-    let said = refused(&place, "runs -o out", "found schema 2, expected schema 3");
+    fs::write(place.path("out/plan.json"), plan.replace("\"schema\": 4", "\"schema\": 2")).unwrap();
+    let said = refused(&place, "runs -o out", "found schema 2, expected schema 4");
     assert!(said.contains("start over with --fresh"), "{said}");
     place.done("runs -o out --fresh");
 }

@@ -115,7 +115,7 @@ fn assert_most_alike(place: &Place, n_pairs: usize) {
 
 /// Does to every file of the table what a disk may do to one of them, and finishes the scan again each time.
 #[test]
-fn a_damaged_block_is_an_error_that_names_it_and_the_way_out_leads_out() {
+fn a_damaged_block_is_named_and_done_again() {
     let place = some();
     let whole = place.bytes("out");
     let path = files(&place.path("out/pairs")).remove(1);
@@ -139,14 +139,16 @@ fn a_damaged_block_is_an_error_that_names_it_and_the_way_out_leads_out() {
         ("no table", b"{\"a\": 1}".repeat(100)),
     ] {
         fs::write(&path, damaged).unwrap();
-        let ended = place.run("runs -o out --keep top:2");
-        assert_eq!(ended.code, Some(1), "{what}: {}", ended.stderr);
-        let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with("plan: ")).collect();
-        assert_eq!(lines.len(), 2, "{what}: {lines:?}");
-        assert!(lines[0].starts_with("error: ") && lines[0].contains(&name), "{what}: {lines:?}");
-        assert!(lines[1].starts_with("hint: remove the file and run the scan again"), "{what}: {lines:?}");
-        fs::remove_file(&path).unwrap();
-        place.done("runs -o out --keep top:2");
+        let done = place.done("runs -o out --keep top:2");
+        let warning = format!(
+            "warning: 1 block is not whole or not of this scan, and is done again: out/pairs/{name}: "
+        );
+        assert_eq!(
+            done.stderr.lines().filter(|line| line.starts_with(&warning)).count(),
+            1,
+            "{what}: {}",
+            done.stderr
+        );
         assert_same(&place.bytes("out"), &whole, what);
     }
 }
