@@ -103,8 +103,8 @@ fn what_training_keeps_beside_is_ignored_and_named() {
         ("training_args.bin", "a trainer's arguments (`transformers.training_args.TrainingArguments`)"),
         (
             "weights.gguf",
-            "4 tensors and no LoRA factor among them (`blk.0.attn_norm.weight`, `blk.0.attn_q.weight`, `output_norm.weight` \
-             and 1 more)",
+            "4 tensors and no LoRA factor among them (`blk.0.attn_norm.weight`, `blk.0.attn_q.weight`, `output_norm.weight`, \
+             `token_embd.weight`)",
         ),
         ("words.data", "binary data of no known kind"),
     ];

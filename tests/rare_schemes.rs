@@ -190,7 +190,7 @@ fn a_file_cannot_make_more_modules_than_the_limit() {
     };
     let found = error(stacked, "{}");
     assert!(matches!(found, Error::Limit(_)));
-    assert!(found.to_string().ends_with("found 6 modules, expected at most 5"), "{found}");
+    assert!(found.to_string().ends_with("found 6 modules or more, expected at most 5"), "{found}");
     let path = "base_model.model.mlp.experts.lora_";
     let (a, b) = (format!("{path}A.weight"), format!("{path}B.weight"));
     let experts = zeros(&[(&a, &[40, 2]), (&b, &[2, 40])]);

@@ -107,7 +107,7 @@ fn a_module_for_each_of_a_million_rows_is_over_a_limit() {
     let config = r#"{"r": 1, "target_parameters": ["mlp.experts.gate_up_proj"]}"#;
     let error = open(config, 1_000_000, &Limits::default()).unwrap_err();
     assert!(matches!(error, Error::Limit(_)));
-    assert!(error.to_string().ends_with("found 1000000 modules or more, expected at most 262144"), "{error}");
+    assert!(error.to_string().ends_with("found 1000000 modules or more, expected at most 131072"), "{error}");
     let few = Limits { n_modules: 8, ..Limits::default() };
     assert_eq!(open(config, 8, &few).unwrap().modules().len(), 8);
     assert!(matches!(open(config, 9, &few), Err(Error::Limit(_))));

@@ -3,6 +3,8 @@
 Arguments: the output folder, the number of angle columns, `true` where whole grids are kept, and `true` where updates are.
 """
 
+import json
+import re
 import sys
 
 import duckdb
@@ -85,7 +87,14 @@ if n:
     check(plain, set(), "columns without a dictionary")
     codecs = {row[0] for row in duckdb.sql(f"SELECT compression FROM parquet_metadata('{pairs}')").fetchall()}
     check(codecs, {"ZSTD"}, "compression")
-metadata = duckdb.sql(f"SELECT count(*) FROM parquet_kv_metadata('{pairs}')").fetchall()[0][0]
-check(metadata, 0, "metadata, which might hold a host name or a time")
+# Metadata says what a block was made of, and nothing that might be a host name or a time.
+for key, value in duckdb.sql(f"SELECT key, value FROM parquet_kv_metadata('{pairs}')").fetchall():
+    check(key, b"lorascope.block", "metadata")
+    note = json.loads(value)
+    check(sorted(note), ["inputs", "mark", "without_basis"], "metadata of a block")
+    for name in ("inputs", "mark"):
+        check(re.fullmatch("[0-9a-f]{32}", note[name]) is not None, True, f"{name}, a digest")
+    for adapter, why in note["without_basis"]:
+        check((type(adapter), type(why)), (int, str), "an adapter without a basis")
 
 print(f"{n} rows read by DuckDB and Polars")
