@@ -1,5 +1,7 @@
 //! One block, from its bases to its rows.
 
+use std::ops::Range;
+
 use super::blocks::{BlockPairs, PairLayout};
 use super::cache::{CachedModule, N_PROJECTED};
 use super::keep::Keep;
@@ -9,7 +11,7 @@ use crate::basis::UpdateFactors;
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs, UpdateBlock};
 use crate::error::Result;
 use crate::measure::start_projection::init_cosine;
-use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted};
+use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted, grids_column};
 
 /// An adapter of a block that has a basis of its module.
 #[derive(Clone, Copy)]
@@ -27,27 +29,60 @@ struct Sides<'a> {
     which: PairLayout,
 }
 
-/// The rows of a block. Pairs of an adapter without a basis are left out.
+/// The rows of a block without whole grids, and what these are made from.
+pub struct Computed<'a> {
+    /// Pairs of an adapter without a basis are left out.
+    pub rows: PairRows,
+    sides: Sides<'a>,
+    /// In the sides, those of each row.
+    places: Vec<(usize, usize)>,
+}
+
+impl Computed<'_> {
+    /// The column of whole grids of some rows.
+    ///
+    /// # Errors
+    /// As [`Engine::grids`].
+    pub fn grids(&self, engine: &dyn Engine, rows: Range<usize>) -> Result<measure::Values> {
+        let basis = |side: &[Present<'_>], place: usize| side[place].member.basis;
+        grids_column(self.places.get(rows).unwrap_or_default(), &|places| {
+            let pair =
+                |&(a, b): &(usize, usize)| Pair { a: basis(&self.sides.a, a), b: basis(&self.sides.b, b) };
+            engine.grids(&places.iter().map(pair).collect::<Vec<_>>())
+        })
+    }
+}
+
+/// The rows of a block.
 ///
 /// # Errors
 /// As [`Engine::pair_stats`].
-pub fn rows(
+pub fn rows<'a>(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&[CachedModule]; 2],
-) -> Result<PairRows> {
-    let wanted = &table.wanted;
+    records: [&'a [CachedModule]; 2],
+) -> Result<Computed<'a>> {
     let sides = Sides::of(plan, pairs, records);
+    let (rows, places) = rows_of(engine, &table.wanted, &plan.modules[module as usize].name, &sides)?;
+    Ok(Computed { rows, sides, places })
+}
+
+fn rows_of(
+    engine: &dyn Engine,
+    wanted: &Wanted,
+    module: &str,
+    sides: &Sides<'_>,
+) -> Result<(PairRows, Vec<(usize, usize)>)> {
     let [members_a, members_b] =
         [&sides.a, &sides.b].map(|side| side.iter().map(|present| present.member).collect::<Vec<_>>());
     let [bases_a, bases_b] =
         [&members_a, &members_b].map(|side| side.iter().map(|member| member.basis).collect::<Vec<_>>());
-    let mut rows = PairRows::none(&plan.modules[module as usize].name, wanted);
+    let mut rows = PairRows::none(module, wanted);
     if bases_a.is_empty() || bases_b.is_empty() {
-        return Ok(rows);
+        return Ok((rows, vec![]));
     }
     let block = Block {
         a: &bases_a,
@@ -60,27 +95,26 @@ pub fn rows(
         cells: &wanted.cells,
     };
     if block.n_pairs() == 0 {
-        return Ok(rows);
+        return Ok((rows, vec![]));
     }
     let places: Vec<(usize, usize)> = block.places().collect();
     let init_cosines: Vec<f64> = places.iter().map(|&(a, b)| sides.init_cosine(a, b)).collect();
     let (stats, cosines, cosine_fallback) = if wanted.update {
-        stats_and_cosines(engine, &sides, &block, &places)?
+        stats_and_cosines(engine, sides, &block, &places)?
     } else {
         (engine.pair_stats(&block)?, vec![], None)
     };
+    // Grids are made a few at a time while they are written.
+    let without_grids = Wanted { grid: false, ..wanted.clone() };
     let batch = PairBatch {
-        wanted,
+        wanted: &without_grids,
         a: &members_a,
         b: &members_b,
         places: &places,
         stats: &stats,
         init_cosines: &init_cosines,
         cosines: &cosines,
-        grids: &|places| {
-            let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
-            engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
-        },
+        grids: &|_| Ok(vec![]),
     };
     for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {
         *column = values;
@@ -88,7 +122,7 @@ pub fn rows(
     rows.a = places.iter().map(|&(a, _)| sides.a[a].id as i32).collect();
     rows.b = places.iter().map(|&(_, b)| sides.b[b].id as i32).collect();
     rows.fallback = stats.fallback().map(str::to_owned).or(cosine_fallback);
-    Ok(rows)
+    Ok((rows, places))
 }
 
 /// What engines make of the bases of every pair, the cosines of the updates, and the fallback that made those. Pairs of updates of

@@ -7,8 +7,10 @@ use std::io::ErrorKind;
 use super::blocks::Blocks;
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::memory::Room;
 use super::plan::Plan;
 use super::relations::write_relations;
+use super::side_modules::SideModules;
 use super::table::{AdapterRow, write_adapters};
 use super::top;
 use super::without_basis::problem;
@@ -82,11 +84,17 @@ pub struct MissingBases {
 ///
 /// # Errors
 /// `Io` when the system refuses.
-pub fn finish(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<Vec<MissingBases>> {
+pub(super) fn finish(
+    plan: &Plan,
+    blocks: &Blocks<'_>,
+    folder: &Folder,
+    modules: &SideModules,
+    room: &Room,
+) -> Result<Vec<MissingBases>> {
     top::finalise(plan, blocks, folder)?;
     let problems = adapters_table(plan, folder)?;
     if plan.options.update {
-        write_relations(plan, folder)?;
+        write_relations(plan, blocks, folder, modules, room)?;
     }
     folder.remove_parts()?;
     match fs::remove_dir_all(folder.bases()) {

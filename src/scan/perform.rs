@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::bases::{Bases, Files, n_basis_bytes, n_header_bytes, n_in_flight};
+use super::bases::{Bases, Files, n_basis_bytes};
 use super::blocks::Blocks;
 use super::builder::{CacheChoice, Scan};
 use super::cache::Cache;
@@ -15,6 +15,7 @@ use super::folder::Folder;
 use super::inputs::NamedInputs;
 use super::journal::log::{self, Log};
 use super::journal::records::Journal;
+use super::memory::{Memory, ModuleSize, Room, largest};
 use super::outcome::{ScanEnd, ScanOutcome};
 use super::plan::{Extension, PairChoice, Plan, ScanOptions};
 use super::profile::{Profile, Stage};
@@ -39,6 +40,7 @@ struct Job<'a> {
     /// The task id that the first share had, where the share came from an array.
     array_min: Option<usize>,
     mine: BlockCounts,
+    memory: Memory,
 }
 
 impl Scan<'_> {
@@ -56,8 +58,10 @@ impl Scan<'_> {
         let folder = Folder::at(&self.output);
         let (shard, array_min) = self.share(&folder)?;
         let settling = self.settling(&modules);
+        let largest = largest(&found.opened);
         let Settled { plan, extension, forgotten } =
             settling.put_in_place(&folder, self.options(found.pairs), found.opened)?;
+        let memory = self.memory(&plan, largest)?;
         if !forgotten.is_empty() {
             let paths = forgotten.iter().map(|&number| plan.adapters[number as usize].path.clone()).collect();
             self.listener.emit(&Event::Forgotten { paths });
@@ -76,12 +80,21 @@ impl Scan<'_> {
         let mine = facts.mine;
         let mut n_blocks = 0;
         if !mine.is_complete() && !self.is_stopped() {
-            let job = Job { folder: &folder, plan: &plan, blocks: &blocks, modules, shard, array_min, mine };
+            let job = Job {
+                folder: &folder,
+                plan: &plan,
+                blocks: &blocks,
+                modules: modules.clone(),
+                shard,
+                array_min,
+                mine,
+                memory,
+            };
             n_blocks = self.compute(job)?;
         }
         let end = match self.is_stopped() {
             true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
-            false => end(&plan, &blocks, &folder)?,
+            false => end(&plan, &blocks, &folder, &modules, memory)?,
         };
         Ok(ScanOutcome { end, plan: facts, n_blocks, skipped: found.skipped, folder })
     }
@@ -136,22 +149,22 @@ impl Scan<'_> {
         }
     }
 
-    /// Bytes for blocks in flight.
-    pub(super) fn bytes_in_flight(&self) -> u64 {
-        self.memory_bytes.unwrap_or_else(super::memory::half_of_free_bytes)
+    /// How memory is used, for checkpoints whose largest module is this.
+    pub(super) fn memory(&self, plan: &Plan, largest: ModuleSize) -> Result<Memory> {
+        Memory::of(plan, largest, self.memory_bytes, self.engine.n_engines()?)
     }
 
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
-        let Job { folder, plan, blocks, modules, shard, array_min, mine } = job;
+        let Job { folder, plan, blocks, modules, shard, array_min, mine, memory } = job;
         let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
-        let memory_bytes = self.bytes_in_flight();
-        let files = Files { plan, records: Journal::open(folder)?, modules, profile: &profile };
+        let room = Room::of(memory.room_bytes);
+        let files = Files { plan, records: Journal::open(folder)?, modules, profile: &profile, room };
         let is_on_demand =
             self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
-        let bases = match is_on_demand && n_header_bytes(plan) <= memory_bytes / 8 {
+        let bases = match is_on_demand && memory.holds_headers {
             true => Bases::on_demand(files, mine.n_done > 0),
             false => Bases::cached(files, self.open_cache(plan, folder)?, shard),
         };
@@ -162,7 +175,7 @@ impl Scan<'_> {
             folder,
             bases: &bases,
             shard,
-            n_in_flight: n_in_flight(plan, memory_bytes),
+            n_in_flight: memory.n_in_flight,
             strict: self.strict,
             stop: self.stop_flag(),
             log: &log,
@@ -286,7 +299,13 @@ impl PlanFacts {
 }
 
 /// Completes a table whose last block is there, or finds what is left to do.
-fn end(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<ScanEnd> {
+fn end(
+    plan: &Plan,
+    blocks: &Blocks<'_>,
+    folder: &Folder,
+    modules: &SideModules,
+    memory: Memory,
+) -> Result<ScanEnd> {
     let whole = BlockCounts::of(blocks, folder, |_| true);
     // A process that has added checkpoints in the meantime completes the table.
     let _lock = folder.lock()?;
@@ -299,5 +318,6 @@ fn end(plan: &Plan, blocks: &Blocks<'_>, folder: &Folder) -> Result<ScanEnd> {
     if !whole.is_complete() {
         return Ok(ScanEnd::Share { n_left: whole.n_blocks - whole.n_done });
     }
-    Ok(ScanEnd::Complete { problems: finish(plan, blocks, folder)? })
+    let room = Room::of(memory.room_bytes);
+    Ok(ScanEnd::Complete { problems: finish(plan, blocks, folder, modules, &room)? })
 }

@@ -3,12 +3,16 @@
 //! The rows of the pairs' table say which adapters could be copies; these are then read again, since the cosine of a scan,
 //! which is within 1e-5, cannot tell rounding from noise.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::blocks::Blocks;
 use super::folder::Folder;
+use super::memory::{ModuleSize, N_PAIR_BYTES, Room};
 use super::plan::Plan;
 use super::side_modules::SideModules;
 use crate::adapter::Adapter;
@@ -59,34 +63,101 @@ pub fn relations_schema() -> Schema {
     ])
 }
 
-/// Finds and writes the relations of a finished scan that has the updates.
+/// Rows that are written together.
+const GROUP_ROWS: usize = 1 << 16;
+
+/// Finds and writes the relations of a finished scan that has the updates, within a room: the sums of some pairs of adapters at a
+/// time, since those of all grow with the square of their number.
 ///
 /// # Errors
 /// `Io` when the system refuses, `Malformed` for a damaged table.
-pub fn write_relations(plan: &Plan, folder: &Folder) -> Result<()> {
-    let pairs = sums_of_pairs(folder)?;
-    let mut rows = vec![];
-    let mut candidates = vec![];
-    for ((a, b), sums) in pairs {
-        if sums.could_be_derived() {
-            candidates.push((a, b, sums));
-        } else if let Some(relation) = by_name_or_start(plan, a, b, sums) {
-            rows.push(Row { a, b, relation, sums, is_exact: true });
-        }
-    }
-    let modules = plan.options.side_modules()?;
-    let again: Vec<Row> = candidates
-        .par_iter()
-        .enumerate()
-        .filter_map(|(n, &(a, b, sums))| {
-            let exact = (n < MAX_READ_AGAIN).then(|| read_again(plan, &modules, [a, b], sums)).flatten();
-            let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly())?;
-            relation.is_related().then_some(Row { a, b, relation, sums, is_exact: exact.is_some() })
-        })
+pub(super) fn write_relations(
+    plan: &Plan,
+    blocks: &Blocks<'_>,
+    folder: &Folder,
+    modules: &SideModules,
+    room: &Room,
+) -> Result<()> {
+    let n_adapters = plan.adapters.len() as u32;
+    let n_pairs = (room.all_bytes() / N_PAIR_BYTES).min(1 << 22);
+    let n_at_once = u32::try_from(n_pairs / u64::from(n_adapters).max(1)).unwrap_or(u32::MAX).max(1);
+    let firsts = (0..n_adapters).step_by(n_at_once as usize);
+    let mut tiles = firsts.map(|first| first..n_adapters.min(first.saturating_add(n_at_once)));
+    let files: Vec<(PathBuf, Range<u32>)> = blocks
+        .iter()
+        .filter_map(|block| Some((folder.block_file(&block.name()), blocks.first_adapters(&block)?)))
         .collect();
-    rows.extend(again);
-    rows.sort_by_key(|row| (row.a, row.b));
-    write(&folder.relations_file(), &rows)
+    let finder = Finder { plan, modules, room, n_read_again: AtomicUsize::new(0) };
+    let mut found = VecDeque::new();
+    let mut is_first = true;
+    let groups = std::iter::from_fn(|| {
+        while found.len() < GROUP_ROWS {
+            let Some(tile) = tiles.next() else { break };
+            let there =
+                files.iter().filter(|(_, adapters)| adapters.start < tile.end && tile.start < adapters.end);
+            let sums = sums_of_pairs(there.map(|(path, _)| path), &tile);
+            match sums {
+                Ok(sums) => found.extend(finder.rows(sums)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let rows: Vec<Row> = found.drain(..found.len().min(GROUP_ROWS)).collect();
+        // A table without rows has one group, too.
+        let is_there = !rows.is_empty() || std::mem::take(&mut is_first);
+        is_first = false;
+        is_there.then(|| Ok(columns(&rows)))
+    });
+    table::write(&folder.relations_file(), &relations_schema(), groups, vec![])
+}
+
+/// Says what pairs are to each other.
+struct Finder<'a> {
+    plan: &'a Plan,
+    modules: &'a SideModules,
+    room: &'a Room,
+    n_read_again: AtomicUsize,
+}
+
+impl Finder<'_> {
+    /// The pairs that are more than two updates that point the same way, in order.
+    fn rows(&self, pairs: BTreeMap<(i32, i32), PairSums>) -> Vec<Row> {
+        let mut rows = vec![];
+        let mut candidates = vec![];
+        for ((a, b), sums) in pairs {
+            if sums.could_be_derived() {
+                candidates.push((a, b, sums));
+            } else if let Some(relation) = by_name_or_start(self.plan, a, b, sums) {
+                rows.push(Row { a, b, relation, sums, is_exact: true });
+            }
+        }
+        let n_before = self.n_read_again.fetch_add(candidates.len(), Ordering::Relaxed);
+        let again: Vec<Row> = candidates
+            .par_iter()
+            .enumerate()
+            .filter_map(|(n, &(a, b, sums))| {
+                let exact = (n_before + n < MAX_READ_AGAIN).then(|| self.read_again([a, b], sums)).flatten();
+                let relation =
+                    exact.or_else(|| by_name_or_start(self.plan, a, b, sums)).or_else(|| sums.nearly())?;
+                relation.is_related().then_some(Row { a, b, relation, sums, is_exact: exact.is_some() })
+            })
+            .collect();
+        rows.extend(again);
+        rows.sort_by_key(|row| (row.a, row.b));
+        rows
+    }
+
+    /// By the files themselves; `None` where one cannot be read any more.
+    fn read_again(&self, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
+        let open =
+            |id: i32| -> Option<Adapter> { self.modules.open(&self.plan.adapters[id as usize].path).ok() };
+        let (a, b) = (open(pair[0])?, open(pair[1])?);
+        let sizes = a.modules().iter().chain(b.modules()).map(|module| ModuleSize::of(module, self.modules));
+        let largest = sizes.fold(ModuleSize::default(), ModuleSize::max);
+        let _room = self.room.take(largest.relation_bytes());
+        // Of the start, this table says what that of the pairs says.
+        let shared_init = sums.has_shared_init();
+        Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
+    }
 }
 
 impl PairSums {
@@ -127,23 +198,21 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
     sums.has_shared_init().then_some(Relation::SharedInit)
 }
 
-/// By the files themselves; `None` where one cannot be read any more.
-fn read_again(plan: &Plan, modules: &SideModules, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
-    let open = |id: i32| -> Option<Adapter> { modules.open(&plan.adapters[id as usize].path).ok() };
-    let (a, b) = (open(pair[0])?, open(pair[1])?);
-    // Of the start, this table says what that of the pairs says.
-    let shared_init = sums.has_shared_init();
-    Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
-}
-
-/// What the table has of each pair of adapters.
-fn sums_of_pairs(folder: &Folder) -> Result<BTreeMap<(i32, i32), PairSums>> {
+/// What the tables have of each pair whose first adapter is among these.
+fn sums_of_pairs<'a>(
+    paths: impl Iterator<Item = &'a PathBuf>,
+    firsts: &Range<u32>,
+) -> Result<BTreeMap<(i32, i32), PairSums>> {
     const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
     let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
-    for path in folder.pair_files()? {
-        TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+    for path in paths {
+        TableFile::open(path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+            let is_among =
+                |a: Option<i64>| a.and_then(|a| u32::try_from(a).ok()).is_some_and(|a| firsts.contains(&a));
             for row in 0..batch.n_rows {
-                add(&mut sums, &batch, row);
+                if is_among(batch.integer(0, row)) {
+                    add(&mut sums, &batch, row);
+                }
             }
             Ok(())
         })?;
@@ -161,12 +230,13 @@ fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
     sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
 }
 
-fn write(path: &Path, rows: &[Row]) -> Result<()> {
+/// In the order of the schema.
+fn columns(rows: &[Row]) -> Vec<Values> {
     let ints = |value: &dyn Fn(&Row) -> i32| Values::Int32(Cells::All(rows.iter().map(value).collect()));
     let floats = |value: &dyn Fn(&Row) -> Option<f64>| {
         Values::Float32(rows.iter().map(|row| value(row).map_or(f32::NAN, |value| value as f32)).collect())
     };
-    let columns = vec![
+    vec![
         ints(&|row| row.a),
         ints(&|row| row.b),
         Values::texts(rows.iter().map(|row| row.relation.word().to_owned())),
@@ -188,6 +258,5 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
         floats(&|row| row.sums.updates.whole().cosine),
         ints(&|row| row.sums.n_modules as i32),
         Values::Bool(Cells::All(rows.iter().map(|row| row.is_exact).collect())),
-    ];
-    table::write(path, &relations_schema(), std::iter::once(Ok(columns)), vec![])
+    ]
 }

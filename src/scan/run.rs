@@ -11,6 +11,7 @@ use super::cache::CachedModule;
 use super::compute;
 use super::folder::Folder;
 use super::journal::log::Log;
+use super::keep::Keep;
 use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
@@ -160,7 +161,8 @@ impl Run<'_> {
         let table = PairTable::of(self.plan);
         let records = [records_a.as_slice(), records_b.as_slice()];
         let compute = || compute::rows(engine, self.plan, &table, block.module, pairs, records);
-        let rows = profile.time(Stage::Compute, label, compute)?;
+        let mut computed = profile.time(Stage::Compute, label, compute)?;
+        let rows = std::mem::take(&mut computed.rows);
         let warnings = engine.take_warnings();
         lock(&self.tally.warnings).extend(warnings);
 
@@ -169,8 +171,11 @@ impl Run<'_> {
         let n_other_base = rows.n_set(measure::other_base::STATISTIC.key);
         let n_unknown_updates = rows.n_unknown_updates();
         profile.time(Stage::Write, label, || {
-            let rows = top::of_block(&self.plan.options.keep, rows);
-            table.write(&self.folder.block_file(&name), rows)
+            let (keep, file) = (&self.plan.options.keep, self.folder.block_file(&name));
+            match keep {
+                Keep::Grid => table.write_with_grids(&file, rows, &|some| computed.grids(engine, some)),
+                keep => table.write(&file, top::of_block(keep, rows)),
+            }
         })?;
         self.log.block(&name);
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod cache;
 mod forget;
 mod growth;
 mod inputs;
+mod memory;
 mod messages;
 mod modules;
 mod pairs;

@@ -10,6 +10,7 @@ use crate::measure::start_projection::{N_PROJECTED, start_projection};
 use crate::scan::cache::CachedModule;
 use crate::scan::digest::Digest;
 use crate::scan::journal::records::Journal;
+use crate::scan::memory::{ModuleSize, Room};
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
@@ -25,6 +26,8 @@ pub struct Files<'a> {
     pub modules: SideModules,
     /// Where the time goes.
     pub profile: &'a Profile,
+    /// The memory for factorisations that run at once.
+    pub room: Room,
 }
 
 /// A checkpoint as it was when it was opened, with the modules that are compared.
@@ -64,6 +67,7 @@ impl Files<'_> {
     /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         let SideModules { side, update, .. } = self.modules;
+        let _room = self.room.take(ModuleSize::of(module, &self.modules).factor_bytes());
         let numbers = Numbers::read(module, side, if update { Wanted::Both } else { Wanted::SideAndA })?;
         let factorised = match update {
             true => numbers.basis_and_update(side).map(|(basis, update)| (basis, Some(update))),

@@ -12,6 +12,7 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry};
 use crate::scan::finished::FinishedScan;
 use crate::scan::journal::records::Journal;
+use crate::scan::memory::Room;
 use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::shard::Shard;
@@ -38,6 +39,7 @@ impl<'a> FinishedBases<'a> {
             records: Journal::open(scan.folder())?,
             modules: scan.plan.options.side_modules()?,
             profile,
+            room: Room::unlimited(),
         };
         Ok(Self { scan, files, cache, factorised: Mutex::default() })
     }

@@ -15,6 +15,7 @@ use crate::scan::folder::Folder;
 use crate::scan::header::HeaderSummary;
 use crate::scan::journal::records::Journal;
 use crate::scan::keep::Keep;
+use crate::scan::memory::Room;
 use crate::scan::plan::{PairChoice, Plan, ScanOptions};
 use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
@@ -59,7 +60,13 @@ impl One {
 
     fn files(&self) -> Files<'_> {
         let records = Journal::open(&Folder::at(self.dir.path())).unwrap();
-        Files { plan: &self.plan, records, modules: self.modules.clone(), profile: &self.profile }
+        Files {
+            plan: &self.plan,
+            records,
+            modules: self.modules.clone(),
+            profile: &self.profile,
+            room: Room::unlimited(),
+        }
     }
 
     fn cache(&self) -> Cache {

@@ -7,7 +7,7 @@ mod stored;
 
 pub use adapters::{AdapterRow, adapters_schema, write_adapters};
 pub use histograms::{N_CLASSES, histograms_schema, write_histograms};
-pub use pairs::{PairRows, PairTable};
+pub use pairs::{MakeGrids, PairRows, PairTable};
 pub use stored::StoredPairs;
 
 pub use crate::table::{ColumnType, Encoding, Field, Schema};

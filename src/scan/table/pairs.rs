@@ -1,11 +1,12 @@
 //! `pairs/*.parquet`: one row for each module and pair of adapters.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::Result;
 use crate::measure::{self, BlockStats, Kind, Wanted};
 use crate::names::{self, Projection};
-use crate::table::{self, Cells, ColumnType, Encoding, Field, Schema, Values};
+use crate::table::{self, Cells, ColumnType, Encoding, Field, MAX_GROUP_ROWS, Schema, Values};
 
 /// The columns of a scan: the same in every file.
 #[derive(Debug, Clone)]
@@ -49,12 +50,29 @@ impl PairTable {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
-        let counts = rows.histogram.as_ref();
-        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
-        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram)];
-        let metadata = metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        let (fields, values): (Vec<_>, Vec<_>) = self.columns(rows).into_iter().unzip();
-        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)), metadata)
+        let metadata = rows.metadata();
+        table::write(path, &self.schema(), std::iter::once(Ok(self.values(rows))), metadata)
+    }
+
+    /// The same of rows without whole grids, which `grids` makes for some of them at a time: those of all would take gigabytes.
+    ///
+    /// # Errors
+    /// Those of `grids`; `Io` when the system refuses.
+    pub fn write_with_grids(&self, path: &Path, rows: PairRows, grids: &MakeGrids<'_>) -> Result<()> {
+        let (n_rows, n_at_once) = (rows.a.len(), Self::grids_at_once(&self.wanted));
+        // A file without rows has one group, too.
+        let groups = (0..n_rows.max(1)).step_by(n_at_once).map(|start| {
+            let group = start..n_rows.min(start + n_at_once);
+            let mut rows = rows.part(group.clone());
+            rows.fill_grids(grids(group)?);
+            Ok(self.values(rows))
+        });
+        table::write(path, &self.schema(), groups, rows.metadata())
+    }
+
+    /// The columns in the order of the schema.
+    fn values(&self, rows: PairRows) -> Vec<Values> {
+        self.columns(rows).into_iter().map(|(_, values)| values).collect()
     }
 
     fn columns(&self, rows: PairRows) -> Vec<(Field, Values)> {
@@ -83,14 +101,26 @@ impl PairTable {
         ids + statistics.map(|(_, kind)| kind.stored_bytes(&self.wanted)).sum::<usize>()
     }
 
-    /// Bytes of a row in memory, at most: as an engine makes its numbers, and as they are written.
+    /// Rows of a row group where whole grids are kept: as many as take some megabytes, since a grid may take a hundred kilobytes.
+    /// The same for all engines and any memory, so that they write the same bytes.
+    pub fn grids_at_once(wanted: &Wanted) -> usize {
+        (GROUP_GRID_BYTES / (4 * wanted.max_rank * wanted.max_rank).max(1)).clamp(1, MAX_GROUP_ROWS)
+    }
+
+    /// Bytes of a row in memory, at most, but for its grid: as an engine makes its numbers, and as they are written.
     pub fn memory_bytes(&self) -> usize {
         let numbers = size_of::<f32>() * BlockStats::n_numbers(self.wanted.cells.len());
         let (places, ids) = (size_of::<(usize, usize)>(), 2 * size_of::<i32>());
         let statistics = measure::columns(&self.wanted).into_iter();
-        numbers + places + ids + statistics.map(|(_, kind)| kind.memory_bytes(&self.wanted)).sum::<usize>()
+        numbers + places + ids + statistics.map(|(_, kind)| kind.memory_bytes()).sum::<usize>()
     }
 }
+
+/// What makes the column of whole grids for rows at these places.
+pub type MakeGrids<'a> = dyn Fn(Range<usize>) -> Result<measure::Values> + 'a;
+
+/// Bytes of the whole grids in a row group.
+const GROUP_GRID_BYTES: usize = 4 << 20;
 
 /// The column of a statistic.
 fn field(name: String, kind: Kind) -> Field {
@@ -153,6 +183,43 @@ impl PairRows {
         };
         let is_unknown = |row: &usize| norm_a.number(*row).is_nan() || norm_b.number(*row).is_nan();
         (0..self.a.len()).filter(is_unknown).count()
+    }
+
+    /// What the file says of its rows.
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        let counts = self.histogram.as_ref();
+        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
+        let metadata = [(FALLBACK, self.fallback.clone()), (HISTOGRAM, histogram)];
+        metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// Puts whole grids into their column.
+    fn fill_grids(&mut self, grids: measure::Values) {
+        let column = self.statistics.iter_mut().find(|(_, kind, _)| *kind == Kind::GridOfFloats);
+        if let Some((.., values)) = column {
+            *values = grids;
+        }
+    }
+
+    /// Some rows that follow each other, without grids.
+    fn part(&self, rows: Range<usize>) -> Self {
+        let ids = |ids: &[i32]| ids.get(rows.clone()).unwrap_or_default().to_vec();
+        let places: Vec<usize> = rows.clone().collect();
+        let statistics = self.statistics.iter().map(|(name, kind, values)| {
+            let values = match kind {
+                Kind::GridOfFloats => kind.empty(),
+                _ => values.only(&places),
+            };
+            (name.clone(), *kind, values)
+        });
+        Self {
+            module: self.module.clone(),
+            a: ids(&self.a),
+            b: ids(&self.b),
+            statistics: statistics.collect(),
+            histogram: None,
+            fallback: None,
+        }
     }
 
     /// The rows at these places.
