@@ -184,6 +184,7 @@ mod tests {
         let grammar = Args::command();
         let options: Vec<&str> = grammar
             .get_subcommands()
+            .chain([&grammar])
             .flat_map(|command| command.get_arguments().filter_map(|argument| argument.get_long()))
             .collect();
         let mut remedies = vec![Remedy::Text("download it again".to_owned())];

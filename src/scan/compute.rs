@@ -44,10 +44,9 @@ impl Computed<'_> {
     /// # Errors
     /// As [`Engine::grids`].
     pub fn grids(&self, engine: &dyn Engine, rows: Range<usize>) -> Result<measure::Values> {
-        let basis = |side: &[Present<'_>], place: usize| side[place].member.basis;
+        let Sides { a, b, .. } = &self.sides;
         grids_column(self.places.get(rows).unwrap_or_default(), &|places| {
-            let pair =
-                |&(a, b): &(usize, usize)| Pair { a: basis(&self.sides.a, a), b: basis(&self.sides.b, b) };
+            let pair = |&(x, y): &(usize, usize)| Pair { a: a[x].member.basis, b: b[y].member.basis };
             engine.grids(&places.iter().map(pair).collect::<Vec<_>>())
         })
     }
