@@ -1,6 +1,7 @@
 //! The adapters of a command that takes any number of them: found, opened, and what to be careful of with all of them.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -44,11 +45,15 @@ fn each_once(opened: Vec<Opened>, console: &Console) -> Vec<Adapter> {
             path.clone_into(first);
         }
     }
-    let mut seen: HashSet<PathBuf> = HashSet::new();
+    let mut seen: HashSet<OsString> = HashSet::new();
     let mut is_kept = |Opened { adapter, is_named }: &Opened| {
         let path = adapter.path();
-        match adapter.file_ids().and_then(|ids| kept.get(&ids)).filter(|first| *first != path) {
-            None => seen.insert(path.to_owned()) || *is_named,
+        match adapter
+            .file_ids()
+            .and_then(|ids| kept.get(&ids))
+            .filter(|first| first.as_os_str() != path.as_os_str())
+        {
+            None => seen.insert(path.as_os_str().to_owned()) || *is_named,
             Some(first) => {
                 if *is_named {
                     console.note(

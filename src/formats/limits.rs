@@ -271,7 +271,7 @@ mod tests {
     fn a_text_of_too_many_bytes_or_lines_is_not_read_on() {
         let limits = Limits { text_bytes: 10, n_lines: 2, ..Limits::default() };
         let read = |text: &[u8]| limits.read_text(Path::new("x"), text).map_err(|error| error.to_string());
-        assert_eq!(read(b"a\nb\n123456"), Err("x: found more bytes, expected at most 10".to_owned()));
+        assert_eq!(read(b"a\nb\n1234567"), Err("x: found more bytes, expected at most 10".to_owned()));
         assert_eq!(read(b"a\nb\n\n"), Err("x: found 3 lines, expected at most 2".to_owned()));
         assert_eq!(read(b"a\nb\nc12").unwrap(), b"a\nb\nc12");
         // One line without an end.
