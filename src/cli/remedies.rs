@@ -90,6 +90,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::ChooseAdapters => {
             "select some with --adapter GLOB, or query the Parquet files with DuckDB or Polars".to_owned()
         }
+        Remedy::GiveMemory { bytes } => {
+            format!("give it --memory {}K, or narrow it with --module or fewer checkpoints", bytes.div_ceil(1024))
+        }
         Remedy::RaiseLimit { name } => format!("raise it with --limit {name}=N if you trust the file"),
     }
 }
@@ -183,7 +186,8 @@ mod tests {
             Remedy::RepeatShare { .. } => Remedy::GuessShare { k: 7 },
             Remedy::GuessShare { .. } => Remedy::ChooseAdapters,
             Remedy::ChooseAdapters => Remedy::RaiseLimit { name: "modules" },
-            Remedy::RaiseLimit { .. } => return None,
+            Remedy::RaiseLimit { .. } => Remedy::GiveMemory { bytes: 1 << 30 },
+            Remedy::GiveMemory { .. } => return None,
         })
     }
 

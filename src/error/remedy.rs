@@ -134,6 +134,11 @@ pub enum Remedy {
     },
     /// Report on fewer adapters, or query the Parquet files.
     ChooseAdapters,
+    /// Give the scan at least so much memory, or compare fewer modules or adapters.
+    GiveMemory {
+        /// Bytes.
+        bytes: u64,
+    },
     /// Allow a file to ask for more, if it is to be trusted.
     RaiseLimit {
         /// The name of the [`Limit`](crate::Limit).
@@ -198,6 +203,9 @@ impl fmt::Display for Remedy {
                     f,
                     "if the first array was numbered from 1, this task is share {k}: name it, or give the number of shares"
                 );
+            }
+            Self::GiveMemory { bytes } => {
+                return write!(f, "give it {bytes} bytes, or compare fewer modules or adapters");
             }
             Self::RaiseLimit { name } => return write!(f, "raise the limit {name} if you trust the file"),
             Self::ChooseAdapters => "choose some adapters, or query the Parquet files with DuckDB or Polars",

@@ -7,6 +7,7 @@
 //! - column: `phi`, a list of numbers, row by row.
 //! - needs: an engine's grids.
 
+use super::batch::MakeGrids;
 use super::needs::Needs;
 use super::statistic::{Columns, Kind, Statistic};
 use super::values::Values;
@@ -26,16 +27,24 @@ pub(super) const STATISTIC: Statistic = Statistic {
         if !batch.wanted.grid {
             return Ok(vec![]);
         }
-        let (mut lengths, mut values) = (vec![], vec![]);
-        for places in batch.places.chunks(N_AT_ONCE) {
-            for grid in (batch.grids)(places)? {
-                lengths.push(grid.values.len());
-                values.extend(grid.values.iter().map(|phi| phi.clamp(0.0, 1.0)));
-            }
-        }
-        Ok(vec![Values::Lists { lengths, values }])
+        Ok(vec![column(batch.places, batch.grids)?])
     },
 };
+
+/// The grids of the pairs at these places, as a column.
+///
+/// # Errors
+/// Those of `grids`.
+pub fn column(places: &[(usize, usize)], grids: &MakeGrids<'_>) -> Result<Values> {
+    let (mut lengths, mut values) = (vec![], vec![]);
+    for places in places.chunks(N_AT_ONCE) {
+        for grid in grids(places)? {
+            lengths.push(grid.values.len());
+            values.extend(grid.values.iter().map(|phi| phi.clamp(0.0, 1.0)));
+        }
+    }
+    Ok(Values::Lists { lengths, values })
+}
 
 /// Grids that are made at once: some tens of megabytes at r = 64.
 const N_AT_ONCE: usize = 1024;

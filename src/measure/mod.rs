@@ -34,6 +34,8 @@ mod z;
 
 pub use batch::{MakeGrids, Member, MemberUpdate, PairBatch, Wanted};
 pub use grid::Grid;
+#[cfg(feature = "scan")]
+pub(crate) use grid::column as grids_column;
 pub use linear_cka::LINEAR_CKA;
 pub use needs::Needs;
 #[cfg(feature = "cli")]

@@ -111,12 +111,13 @@ impl Kind {
     }
 
     /// Bytes of a value in memory, at most.
-    pub fn memory_bytes(self, wanted: &Wanted) -> usize {
+    pub fn memory_bytes(self) -> usize {
         match self {
             Self::Int => 4,
             Self::SteadyFloat | Self::Float | Self::OptionalFloat | Self::OptionalDouble => 8,
             Self::Bool | Self::OptionalBool => 1,
-            Self::GridOfFloats => 4 * wanted.max_rank * wanted.max_rank,
+            // A few at once, see `PairTable::grids_at_once`.
+            Self::GridOfFloats => 0,
         }
     }
 

@@ -271,6 +271,13 @@ impl<'a> Blocks<'a> {
         gone.into_iter().fold(planned, BlockPairs::without)
     }
 
+    /// From the first to the last of the adapters that a block's rows name first; `None` for a block without pairs.
+    pub fn first_adapters(&self, block: &BlockSpec) -> Option<Range<u32>> {
+        let planned = self.planned(block);
+        let firsts = planned.a.iter().copied();
+        Some(firsts.clone().min()?..firsts.max()? + 1)
+    }
+
     /// The pairs of a block, with those that are left out.
     fn planned(&self, block: &BlockSpec) -> BlockPairs {
         let slice =

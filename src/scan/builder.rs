@@ -186,7 +186,8 @@ impl<'a> Scan<'a> {
         self
     }
 
-    /// Memory for the blocks in flight: by default half of what is free.
+    /// Memory that the scan may take: by default half of what is free, or as much as it needs. Given less than it needs, it says how
+    /// much that is.
     pub fn memory_bytes(self, memory_bytes: u64) -> Self {
         Self { memory_bytes: Some(memory_bytes), ..self }
     }

@@ -1,5 +1,7 @@
 //! One block, from its bases to its rows.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::blocks::{BlockPairs, PairLayout};
@@ -11,7 +13,7 @@ use crate::basis::{Basis, UpdateFactors};
 use crate::engine::{Block, BlockStats, Engine, Pair, Pairs, UpdateBlock};
 use crate::error::Result;
 use crate::measure::start_projection::init_cosine;
-use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted};
+use crate::measure::{self, Member, MemberUpdate, PairBatch, Wanted, grids_column};
 
 /// An adapter of a block that has a basis of its module.
 #[derive(Clone, Copy)]
@@ -45,30 +47,54 @@ pub(super) struct Made {
 /// Replaces estimated cosines of starts that are near the threshold, given the adapters of each pair.
 pub type DecideStarts<'a> = dyn Fn(&[[u32; 2]], &mut [f64]) + 'a;
 
-/// The rows of a block. Pairs of an adapter without a basis are left out.
+/// The pairs of a block in the order of its rows, for what is made of some of them at a time.
+pub struct RowPairs<'a> {
+    sides: Sides<'a>,
+    /// In the sides, those of each row.
+    places: Vec<(usize, usize)>,
+}
+
+impl RowPairs<'_> {
+    /// The column of whole grids of some rows.
+    ///
+    /// # Errors
+    /// As [`Engine::grids`].
+    pub fn grids(&self, engine: &dyn Engine, rows: Range<usize>) -> Result<measure::Values> {
+        let [bases_a, bases_b] = &self.sides.bases;
+        grids_column(self.places.get(rows).unwrap_or_default(), &|places| {
+            let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
+            engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
+        })
+    }
+}
+
+/// The rows of a block without whole grids, and what these are made from. Pairs of an adapter without a basis are left out.
 ///
 /// # Errors
 /// As [`Engine::pair_stats`].
-pub fn rows(
+pub fn rows<'a>(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&[CachedModule]; 2],
+    records: [&'a [CachedModule]; 2],
     decide_starts: &DecideStarts<'_>,
-) -> Result<PairRows> {
+) -> Result<(PairRows, RowPairs<'a>)> {
     let wanted = &table.wanted;
     let sides = Sides::of(plan, module, pairs, records);
     let none = PairRows::none(&plan.modules[module as usize].name, wanted);
-    let Some(block) = sides.block(&wanted.cells) else { return Ok(none) };
+    let Some(block) = sides.block(&wanted.cells) else {
+        return Ok((none, RowPairs { sides, places: vec![] }));
+    };
     let places: Vec<(usize, usize)> = block.places().collect();
     let made = if wanted.update {
         stats_and_cosines(engine, &sides, &block, &places)?
     } else {
         Made { stats: engine.pair_stats(&block)?, cosines: vec![], cosine_fallback: None }
     };
-    sides.rows(engine, wanted, none, &places, made, decide_starts)
+    let rows = sides.rows(wanted, none, &places, made, decide_starts)?;
+    Ok((rows, RowPairs { sides, places }))
 }
 
 /// What engines make of the bases of every pair, the cosines of the updates, and the fallback that made those. Pairs of updates of
@@ -155,7 +181,6 @@ impl<'a> Sides<'a> {
     /// The rows of the pairs at these places, of which an engine made this, in place of `none`.
     pub(super) fn rows(
         &self,
-        engine: &dyn Engine,
         wanted: &Wanted,
         none: PairRows,
         places: &[(usize, usize)],
@@ -163,19 +188,17 @@ impl<'a> Sides<'a> {
         decide_starts: &DecideStarts<'_>,
     ) -> Result<PairRows> {
         let init_cosines = self.init_cosines(places, decide_starts);
-        let [bases_a, bases_b] = &self.bases;
+        // Grids are made a few at a time while they are written.
+        let without_grids = Wanted { grid: false, ..wanted.clone() };
         let batch = PairBatch {
-            wanted,
+            wanted: &without_grids,
             a: &self.members[0],
             b: &self.members[1],
             places,
             stats: &made.stats,
             init_cosines: &init_cosines,
             cosines: &made.cosines,
-            grids: &|places| {
-                let pair_of = |&(a, b): &(usize, usize)| Pair { a: bases_a[a], b: bases_b[b] };
-                engine.grids(&places.iter().map(pair_of).collect::<Vec<_>>())
-            },
+            grids: &|_| Ok(vec![]),
         };
         let mut rows = none;
         for ((.., column), values) in rows.statistics.iter_mut().zip(measure::values(&batch)?) {

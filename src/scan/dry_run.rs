@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::bases::{n_basis_bytes, n_in_flight};
+use super::bases::n_basis_bytes;
 use super::blocks::Blocks;
 use super::builder::Scan;
 use super::engines;
 use super::event::SkippedInput;
 use super::finish::BlockCounts;
 use super::folder::Folder;
+use super::memory::largest;
 use super::plan::Plan;
 use super::settle::Settled;
 use super::survey::Survey;
@@ -50,7 +51,7 @@ pub struct DryRun {
     pub n_basis_bytes: u64,
     /// Bytes of the table of pairs, about.
     pub n_table_bytes: u64,
-    /// Bytes for blocks in flight.
+    /// Bytes of memory that the scan takes at most, about.
     pub memory_bytes: u64,
     /// How many blocks would be in flight for each engine.
     pub n_in_flight: usize,
@@ -70,13 +71,14 @@ impl Scan<'_> {
         let found = self.find_inputs(&modules)?;
         let folder = Folder::at(&self.output);
         let settling = self.settling(&modules);
+        let largest = largest(&found.opened);
         let Settled { plan, extension, .. } =
             settling.extended(&folder, folder.read_plan()?, self.options(found.pairs), found.opened)?;
         self.warn_of_plan(&plan)?;
         let blocks = Blocks::of(&plan)?;
         let (shard, _) = self.share(&folder)?;
         let counts = BlockCounts::of(&Survey::of(&blocks, &folder), |place| shard.has(place));
-        let memory_bytes = self.bytes_in_flight();
+        let memory = self.memory(&plan, largest)?;
         let work = engines::work(&plan, counts.n_rows_left);
         let engines = self.wait(self.engine.open(&plan, work)?)?;
         let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
@@ -95,13 +97,16 @@ impl Scan<'_> {
             n_factor_bytes: plan.adapters.iter().map(|adapter| adapter.n_bytes).fold(0, u64::saturating_add),
             n_basis_bytes: n_basis_bytes(&plan),
             n_table_bytes: (PairTable::of(&plan).row_bytes() as u64).saturating_mul(counts.n_rows),
-            memory_bytes,
-            n_in_flight: n_in_flight(&plan, memory_bytes).get(),
+            memory_bytes: memory.peak_bytes,
+            n_in_flight: memory.n_in_flight.get(),
             engines: engines.iter().map(|engine| engine.info().clone()).collect(),
             duration: Duration::from_secs_f64(seconds),
         })
     }
 }
+
+/// Numbers of a factor that is timed, at most: eight of them in f64 are 16 MiB.
+const MAX_NUMBERS: usize = 1 << 18;
 
 /// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most
 /// frequent shape.
@@ -111,13 +116,16 @@ fn expected_seconds(plan: &Plan, engine: &dyn Engine, flop: f64) -> Result<f64> 
     let layouts = plan.layouts.iter().zip(n_adapters);
     let shapes = layouts.filter_map(|(layout, n)| Some((n * layout.modules.len(), layout.modules.first()?)));
     let Some((_, &(module, r))) = shapes.max_by_key(|&(n, _)| n) else { return Ok(0.0) };
-    let (r, d) = (r as usize, plan.modules[module as usize].d);
+    let (r, whole_d) = (r as usize, plan.modules[module as usize].d);
+    // Both take as many times as long for as many times as many columns.
+    let d = whole_d.min(MAX_NUMBERS / r.max(1)).max(1);
+    let times = whole_d as f64 / d as f64;
     let n = 8;
     let matrices: Vec<Matrix> = (0..n).map(|seed| gaussian_matrix(r, d, seed)).collect();
     let started = Instant::now();
     let bases: Vec<Basis> =
         matrices.iter().map(|matrix| Basis::of_matrix(matrix, Side::A)).collect::<Result<_>>()?;
-    let seconds_a_basis = started.elapsed().as_secs_f64() / n as f64;
+    let seconds_a_basis = times * started.elapsed().as_secs_f64() / n as f64;
     // Enough pairs for some tens of milliseconds of products.
     let pairs_a_block = (n * n) as f64;
     let repeats = (1e9 / (pairs_a_block * 2.0 * (r * r * d) as f64)).ceil().clamp(1.0, 64.0) as usize;

@@ -59,6 +59,14 @@ pub(super) struct EngineOptions {
 }
 
 impl EngineOptions {
+    /// How many engines that will be.
+    ///
+    /// # Errors
+    /// As [`EngineOptions::open`].
+    pub(super) fn n_engines(&self) -> Result<usize> {
+        Ok(self.gpus.list()?.len())
+    }
+
     /// Begins to open what the plan was begun with, or what is asked for: one engine for each GPU, or the CPU engine.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use super::blocks::Blocks;
 use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::memory::Room;
 use super::plan::Plan;
-use super::relations::write_relations;
+use super::relations::{Relations, write_relations};
 use super::survey::Survey;
 use super::table::{AdapterRow, stored_digests, write_adapters, write_unfinished_adapters};
 use super::top;
@@ -86,6 +87,8 @@ pub(super) struct Finish<'a> {
     pub(super) folder: &'a Folder,
     pub(super) claim: &'a Claim<'a>,
     pub(super) stop: &'a AtomicBool,
+    /// The memory for what happens at once.
+    pub(super) room: &'a Room,
 }
 
 impl Finish<'_> {
@@ -95,12 +98,20 @@ impl Finish<'_> {
     /// # Errors
     /// `Io` when the system refuses, `Malformed` for a damaged table, `Stopped` when it was told to stop; as [`Claim::check`].
     pub(super) fn run(&self) -> Result<Vec<MissingBases>> {
-        let &Self { plan, blocks, folder, claim, stop } = self;
+        let &Self { plan, blocks, folder, claim, stop, room } = self;
         let records = Journal::open(folder, &plan.id)?;
         top::finalise(plan, blocks, folder, claim, stop)?;
         let survey = Survey::of(blocks, folder);
         if plan.options.update {
-            write_relations(plan, &survey, folder, &records, claim, stop)?;
+            write_relations(&Relations {
+                plan,
+                survey: &survey,
+                folder,
+                records: &records,
+                claim,
+                stop,
+                room,
+            })?;
         }
         // The last: it says that all is there.
         let without_basis = without_basis(&survey)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::digest::Fingerprint;
+use super::memory::ModuleSize;
 use super::side_modules::SideModules;
 use crate::adapter::{Adapter, unread};
 use crate::error::{Fault, Result};
@@ -28,6 +29,8 @@ pub struct HeaderSummary {
     pub unread: Option<String>,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
+    /// The largest counts of numbers of any of these modules.
+    pub largest: ModuleSize,
     /// Which files hold the tensors, however they are named; none where the system does not know.
     pub files: Box<[FileId]>,
     /// Of names, shapes and types of these modules' factors and the file's size.
@@ -64,7 +67,7 @@ impl HeaderSummary {
         let stamp = adapter.stamp();
         let adapter = side_modules.of(adapter);
         let mut hash = blake3::Hasher::new();
-        let mut n_bytes = 0;
+        let (mut n_bytes, mut largest) = (0, ModuleSize::default());
         let mut modules = Vec::with_capacity(adapter.modules().len());
         for module in adapter.modules() {
             for factor in [&module.a, &module.b] {
@@ -74,6 +77,7 @@ impl HeaderSummary {
             let bytes =
                 |factor: &crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
             n_bytes += side_modules.factors(module).map(bytes).sum::<u64>();
+            largest = largest.max(ModuleSize::of(module, side_modules));
             let name = match &numbering {
                 Some(numbering) => format!("{} ({numbering})", module.name),
                 None => module.name.clone(),
@@ -95,6 +99,7 @@ impl HeaderSummary {
             modules: modules.into(),
             unread: unread::summary(adapter.unread_parts()),
             n_bytes,
+            largest,
             files: adapter.file_ids().unwrap_or_default().into(),
             stamp,
             fingerprint: hash.finalize().into(),

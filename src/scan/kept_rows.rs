@@ -2,7 +2,7 @@
 
 use super::blocks::BlockPairs;
 use super::cache::CachedModule;
-use super::compute::{self, DecideStarts, Made, Sides};
+use super::compute::{self, DecideStarts, Made, RowPairs, Sides};
 use super::keep::Keep;
 use super::plan::Plan;
 use super::table::{N_CLASSES, PairRows, PairTable, class_edge};
@@ -13,9 +13,11 @@ use crate::measure::init_cosine::SHARED_INIT;
 use crate::measure::{self, PHI_R};
 
 /// The rows of a block to write, and counts of all its pairs.
-pub struct KeptRows {
-    /// Those that are kept.
+pub struct KeptRows<'a> {
+    /// Those that are kept, without whole grids.
     pub rows: PairRows,
+    /// What whole grids are made of, where they are kept.
+    pub grids_of: Option<RowPairs<'a>>,
     /// Of all.
     pub counts: PairCounts,
 }
@@ -48,15 +50,15 @@ impl PairCounts {
 ///
 /// # Errors
 /// As [`compute::rows`].
-pub fn kept_rows(
+pub fn kept_rows<'a>(
     engine: &dyn Engine,
     plan: &Plan,
     table: &PairTable,
     module: u32,
     pairs: &BlockPairs,
-    records: [&[CachedModule]; 2],
+    records: [&'a [CachedModule]; 2],
     decide_starts: &DecideStarts<'_>,
-) -> Result<KeptRows> {
+) -> Result<KeptRows<'a>> {
     match plan.options.keep {
         // An engine makes updates of all pairs, and so their numbers come from where they are in any case.
         Keep::Top(k) if !table.wanted.update => {
@@ -65,8 +67,10 @@ pub fn kept_rows(
             most_alike(engine, table, sides, none, decide_starts, k)
         }
         _ => {
-            let rows = compute::rows(engine, plan, table, module, pairs, records, decide_starts)?;
-            Ok(KeptRows { counts: PairCounts::of(&rows), rows: top::of_block(&plan.options.keep, rows) })
+            let (rows, pairs) = compute::rows(engine, plan, table, module, pairs, records, decide_starts)?;
+            let counts = PairCounts::of(&rows);
+            let grids_of = table.wanted.grid.then_some(pairs);
+            Ok(KeptRows { rows: top::of_block(&plan.options.keep, rows), grids_of, counts })
         }
     }
 }
@@ -80,11 +84,11 @@ fn most_alike(
     none: PairRows,
     decide_starts: &DecideStarts<'_>,
     k: usize,
-) -> Result<KeptRows> {
+) -> Result<KeptRows<'static>> {
     let wanted = &table.wanted;
     let Some(block) = sides.block(&wanted.cells) else {
         let rows = PairRows { histogram: Some(vec![0; N_CLASSES]), ..none };
-        return Ok(KeptRows { rows, counts: PairCounts::default() });
+        return Ok(KeptRows { rows, grids_of: None, counts: PairCounts::default() });
     };
     let edges: Vec<f32> = (1..N_CLASSES).map(class_edge).collect();
     let TopStats { places, stats, counts } = engine.top_stats(&block, &TopRule { k, edges: &edges })?;
@@ -102,11 +106,9 @@ fn most_alike(
 
     let places: Vec<(usize, usize)> = kept.iter().map(|&at| places[at]).collect();
     let made = Made { stats: stats.only(&kept), cosines: vec![], cosine_fallback: None };
-    let rows = PairRows {
-        histogram: Some(counts),
-        ..sides.rows(engine, wanted, none, &places, made, decide_starts)?
-    };
-    Ok(KeptRows { rows, counts: sides.counts(decide_starts) })
+    let rows =
+        PairRows { histogram: Some(counts), ..sides.rows(wanted, none, &places, made, decide_starts)? };
+    Ok(KeptRows { rows, grids_of: None, counts: sides.counts(decide_starts) })
 }
 
 impl Sides<'_> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::bases::{Bases, Files, Stores, n_basis_bytes, n_header_bytes, n_in_flight};
+use super::bases::{Bases, Files, Stores, n_basis_bytes};
 use super::blocks::Blocks;
 use super::builder::{CacheChoice, Scan};
 use super::cache::Cache;
@@ -16,6 +16,7 @@ use super::folder::Folder;
 use super::inputs::NamedInputs;
 use super::journal::log::{self, Log};
 use super::journal::records::Journal;
+use super::memory::{Memory, ModuleSize, Room, largest};
 use super::outcome::{ScanEnd, ScanOutcome};
 use super::plan::{Extension, PairChoice, Plan, ScanOptions};
 use super::profile::{Profile, Stage};
@@ -43,6 +44,7 @@ struct Job<'a> {
     /// The task id that the first share had, where the share came from an array.
     array_min: Option<usize>,
     mine: BlockCounts,
+    memory: Memory,
 }
 
 impl Scan<'_> {
@@ -61,9 +63,11 @@ impl Scan<'_> {
         let folder = Folder::at(&self.output);
         let (shard, array_min) = self.share(&folder)?;
         let settling = self.settling(&modules);
+        let largest = largest(&found.opened);
         let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened);
         let Settled { plan, extension, forgotten, presence: _presence } = settled?;
         let claim = Claim::of(&folder, &plan);
+        let memory = self.memory(&plan, largest)?;
         if !forgotten.is_empty() {
             let paths = forgotten.iter().map(|&number| plan.adapters[number as usize].path.clone()).collect();
             self.listener.emit(&Event::Forgotten { paths });
@@ -88,12 +92,13 @@ impl Scan<'_> {
                 shard,
                 array_min,
                 mine,
+                memory,
             };
             n_blocks = self.compute(job).map_err(|error| claim.explain(error))?;
         }
         let end = match self.is_stopped() {
             true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
-            false => match self.end(&plan, &survey, &claim, &folder) {
+            false => match self.end(&plan, &survey, &claim, &folder, memory) {
                 Err(Error::Stopped) => ScanEnd::Stopped { n_left: 0 },
                 end => end.map_err(|error| claim.explain(error))?,
             },
@@ -159,24 +164,24 @@ impl Scan<'_> {
         }
     }
 
-    /// Bytes for blocks in flight.
-    pub(super) fn bytes_in_flight(&self) -> u64 {
-        self.memory_bytes.unwrap_or_else(super::memory::half_of_free_bytes)
+    /// How memory is used, for checkpoints whose largest module is this.
+    pub(super) fn memory(&self, plan: &Plan, largest: ModuleSize) -> Result<Memory> {
+        Memory::of(plan, largest, self.memory_bytes, self.engine.n_engines()?)
     }
 
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
-        let Job { folder, plan, survey, claim, modules, shard, array_min, mine } = job;
+        let Job { folder, plan, survey, claim, modules, shard, array_min, mine, memory } = job;
         let blocks = survey.blocks;
         let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
-        let memory_bytes = self.bytes_in_flight();
         let records = Journal::open(folder, &plan.id)?;
-        let files = Files { plan, records, modules, profile: &profile, stop: self.stop_flag() };
+        let room = Room::of(memory.room_bytes);
+        let files = Files { plan, records, modules, profile: &profile, stop: self.stop_flag(), room };
         let is_on_demand =
             self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
-        let bases = match is_on_demand && n_header_bytes(plan) <= memory_bytes / 8 {
+        let bases = match is_on_demand && memory.holds_headers {
             true => Bases::on_demand(files, mine.n_done > 0),
             false => Bases::cached(files, self.open_stores(plan, folder)?, shard),
         };
@@ -188,7 +193,7 @@ impl Scan<'_> {
             claim,
             bases: &bases,
             shard,
-            n_in_flight: n_in_flight(plan, memory_bytes),
+            n_in_flight: memory.n_in_flight,
             strict: self.strict,
             stop: self.stop_flag(),
             log: &log,
@@ -279,7 +284,14 @@ impl Scan<'_> {
     }
 
     /// Completes a table whose last block is there, or finds what is left to do.
-    fn end(&self, plan: &Plan, survey: &Survey<'_>, claim: &Claim<'_>, folder: &Folder) -> Result<ScanEnd> {
+    fn end(
+        &self,
+        plan: &Plan,
+        survey: &Survey<'_>,
+        claim: &Claim<'_>,
+        folder: &Folder,
+        memory: Memory,
+    ) -> Result<ScanEnd> {
         let whole = BlockCounts::of(survey, |_| true);
         // A process that has added checkpoints in the meantime completes the table.
         let _lock = folder.lock(self.stop_flag())?;
@@ -293,7 +305,8 @@ impl Scan<'_> {
         }
         let plan = now.as_deref().unwrap_or(plan);
         let blocks = Blocks::of(plan)?;
-        let finish = Finish { plan, blocks: &blocks, folder, claim, stop: self.stop_flag() };
+        let room = Room::of(memory.room_bytes);
+        let finish = Finish { plan, blocks: &blocks, folder, claim, stop: self.stop_flag(), room: &room };
         Ok(ScanEnd::Complete { problems: finish.run()? })
     }
 

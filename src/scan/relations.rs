@@ -3,15 +3,17 @@
 //! The rows of the pairs' table say which adapters could be copies; these are then read again, since the cosine of a scan,
 //! which is within 1e-5, cannot tell rounding from noise.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
+use super::memory::{ModuleSize, N_PAIR_BYTES, Room};
 use super::plan::Plan;
 use super::side_modules::SideModules;
 use super::stop;
@@ -64,41 +66,117 @@ pub fn relations_schema() -> Schema {
     ])
 }
 
-/// Finds and writes the relations of a finished scan that has the updates.
+/// Rows that are written together.
+const GROUP_ROWS: usize = 1 << 16;
+
+/// Finds and writes the relations of a finished scan that has the updates, within a room: the sums of some pairs of adapters at a
+/// time, since those of all grow with the square of their number.
 ///
 /// # Errors
 /// `Io` when the system refuses, `Malformed` for a damaged table, `Stopped` when it was told to stop; as [`Claim::check`].
-pub(super) fn write_relations(
-    plan: &Plan,
-    survey: &Survey<'_>,
-    folder: &Folder,
-    records: &Journal,
-    claim: &Claim<'_>,
-    stop: &AtomicBool,
-) -> Result<()> {
-    let pairs = sums_of_pairs(survey.files())?;
-    let mut rows = vec![];
-    let mut candidates = vec![];
-    for ((a, b), sums) in pairs {
-        if sums.could_be_derived() {
-            candidates.push((a, b, sums));
-        } else if let Some(relation) = by_name_or_start(plan, a, b, sums) {
-            rows.push(Row { a, b, relation, sums, is_exact: true });
-        }
-    }
+pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
+    let &Relations { plan, survey, folder, records, claim, stop, room } = of;
+    let n_adapters = plan.adapters.len() as u32;
+    let n_pairs = (room.all_bytes() / N_PAIR_BYTES).min(1 << 22);
+    let n_at_once = u32::try_from(n_pairs / u64::from(n_adapters).max(1)).unwrap_or(u32::MAX).max(1);
+    let firsts = (0..n_adapters).step_by(n_at_once as usize);
+    let mut tiles = firsts.map(|first| first..n_adapters.min(first.saturating_add(n_at_once)));
+    let files: Vec<(PathBuf, Range<u32>)> = survey
+        .done()
+        .filter_map(|block| Some((folder.block_file(&block.name()), survey.blocks.first_adapters(&block)?)))
+        .collect();
     let modules = plan.options.side_modules()?;
-    let inputs = Inputs { plan, modules: &modules, records };
-    let again = candidates.par_iter().enumerate().map(|(n, &(a, b, sums))| {
-        stop::check(stop)?;
-        let exact = (n < MAX_READ_AGAIN).then(|| inputs.read_again([a, b], sums)).flatten();
-        let relation = exact.or_else(|| by_name_or_start(plan, a, b, sums)).or_else(|| sums.nearly());
-        let relation = relation.filter(|relation| relation.is_related());
-        Ok(relation.map(|relation| Row { a, b, relation, sums, is_exact: exact.is_some() }))
+    let finder = Finder { plan, modules: &modules, records, stop, room, n_read_again: AtomicUsize::new(0) };
+    let mut found = VecDeque::new();
+    let mut is_first = true;
+    let groups = std::iter::from_fn(|| {
+        while found.len() < GROUP_ROWS {
+            let Some(tile) = tiles.next() else { break };
+            let there =
+                files.iter().filter(|(_, adapters)| adapters.start < tile.end && tile.start < adapters.end);
+            let rows = sums_of_pairs(there.map(|(path, _)| path), &tile).and_then(|sums| finder.rows(sums));
+            match rows {
+                Ok(rows) => found.extend(rows),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let rows: Vec<Row> = found.drain(..found.len().min(GROUP_ROWS)).collect();
+        // A table without rows has one group, too.
+        let is_there = !rows.is_empty() || std::mem::take(&mut is_first);
+        is_first = false;
+        is_there.then(|| Ok(columns(&rows)))
     });
-    let again: Vec<Option<Row>> = again.collect::<Result<_>>()?;
-    rows.extend(again.into_iter().flatten());
-    rows.sort_by_key(|row| (row.a, row.b));
-    write(&folder.relations_file(), &rows, claim.refusal())
+    table::write(&folder.relations_file(), &relations_schema(), groups.chain(claim.refusal()), vec![])
+}
+
+/// What the relations of a scan are found from.
+pub(super) struct Relations<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) survey: &'a Survey<'a>,
+    pub(super) folder: &'a Folder,
+    pub(super) records: &'a Journal,
+    pub(super) claim: &'a Claim<'a>,
+    pub(super) stop: &'a AtomicBool,
+    /// The memory for what happens at once.
+    pub(super) room: &'a Room,
+}
+
+/// Says what pairs are to each other.
+struct Finder<'a> {
+    plan: &'a Plan,
+    modules: &'a SideModules,
+    records: &'a Journal,
+    stop: &'a AtomicBool,
+    room: &'a Room,
+    n_read_again: AtomicUsize,
+}
+
+impl Finder<'_> {
+    /// The pairs that are more than two updates that point the same way, in order.
+    ///
+    /// # Errors
+    /// `Stopped` when it was told to stop.
+    fn rows(&self, pairs: BTreeMap<(i32, i32), PairSums>) -> Result<Vec<Row>> {
+        let mut rows = vec![];
+        let mut candidates = vec![];
+        for ((a, b), sums) in pairs {
+            if sums.could_be_derived() {
+                candidates.push((a, b, sums));
+            } else if let Some(relation) = by_name_or_start(self.plan, a, b, sums) {
+                rows.push(Row { a, b, relation, sums, is_exact: true });
+            }
+        }
+        let n_before = self.n_read_again.fetch_add(candidates.len(), Ordering::Relaxed);
+        let again = candidates.par_iter().enumerate().map(|(n, &(a, b, sums))| {
+            stop::check(self.stop)?;
+            let exact = (n_before + n < MAX_READ_AGAIN).then(|| self.read_again([a, b], sums)).flatten();
+            let relation =
+                exact.or_else(|| by_name_or_start(self.plan, a, b, sums)).or_else(|| sums.nearly());
+            let relation = relation.filter(|relation| relation.is_related());
+            Ok(relation.map(|relation| Row { a, b, relation, sums, is_exact: exact.is_some() }))
+        });
+        let again: Vec<Option<Row>> = again.collect::<Result<_>>()?;
+        rows.extend(again.into_iter().flatten());
+        rows.sort_by_key(|row| (row.a, row.b));
+        Ok(rows)
+    }
+
+    /// By the files themselves; `None` where one cannot be read any more, or has other bytes than those that were scanned.
+    fn read_again(&self, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
+        let open = |id: i32| -> Option<Adapter> {
+            let path = &self.plan.adapters[id as usize].path;
+            let adapter = self.modules.open(path).ok()?;
+            let record = self.records.get(id as u32)?;
+            record.is_of(&adapter, self.modules).ok()?.then_some(adapter)
+        };
+        let (a, b) = (open(pair[0])?, open(pair[1])?);
+        let sizes = a.modules().iter().chain(b.modules()).map(|module| ModuleSize::of(module, self.modules));
+        let largest = sizes.fold(ModuleSize::default(), ModuleSize::max);
+        let _room = self.room.take(largest.relation_bytes());
+        // Of the start, this table says what that of the pairs says.
+        let shared_init = sums.has_shared_init();
+        Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
+    }
 }
 
 impl PairSums {
@@ -139,37 +217,21 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
     sums.has_shared_init().then_some(Relation::SharedInit)
 }
 
-/// The checkpoints of a scan, to be read again.
-struct Inputs<'a> {
-    plan: &'a Plan,
-    modules: &'a SideModules,
-    records: &'a Journal,
-}
-
-impl Inputs<'_> {
-    /// By the files themselves; `None` where one cannot be read any more, or has other bytes than those that were scanned.
-    fn read_again(&self, pair: [i32; 2], sums: PairSums) -> Option<Relation> {
-        let open = |id: i32| -> Option<Adapter> {
-            let path = &self.plan.adapters[id as usize].path;
-            let adapter = self.modules.open(path).ok()?;
-            let record = self.records.get(id as u32)?;
-            record.is_of(&adapter, self.modules).ok()?.then_some(adapter)
-        };
-        let (a, b) = (open(pair[0])?, open(pair[1])?);
-        // Of the start, this table says what that of the pairs says.
-        let shared_init = sums.has_shared_init();
-        Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())
-    }
-}
-
-/// What the table has of each pair of adapters.
-fn sums_of_pairs(files: impl Iterator<Item = PathBuf>) -> Result<BTreeMap<(i32, i32), PairSums>> {
+/// What the tables have of each pair whose first adapter is among these.
+fn sums_of_pairs<'a>(
+    paths: impl Iterator<Item = &'a PathBuf>,
+    firsts: &Range<u32>,
+) -> Result<BTreeMap<(i32, i32), PairSums>> {
     const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
     let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
-    for path in files {
-        TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+    for path in paths {
+        TableFile::open(path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+            let is_among =
+                |a: Option<i64>| a.and_then(|a| u32::try_from(a).ok()).is_some_and(|a| firsts.contains(&a));
             for row in 0..batch.n_rows {
-                add(&mut sums, &batch, row);
+                if is_among(batch.integer(0, row)) {
+                    add(&mut sums, &batch, row);
+                }
             }
             Ok(())
         })?;
@@ -187,12 +249,13 @@ fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
     sums.n_shared_init += u32::from(batch.flag(5, row) == Some(true));
 }
 
-fn write(path: &Path, rows: &[Row], refusal: impl Iterator<Item = Result<Vec<Values>>>) -> Result<()> {
+/// In the order of the schema.
+fn columns(rows: &[Row]) -> Vec<Values> {
     let ints = |value: &dyn Fn(&Row) -> i32| Values::Int32(Cells::All(rows.iter().map(value).collect()));
     let floats = |value: &dyn Fn(&Row) -> Option<f64>| {
         Values::Float32(rows.iter().map(|row| value(row).map_or(f32::NAN, |value| value as f32)).collect())
     };
-    let columns = vec![
+    vec![
         ints(&|row| row.a),
         ints(&|row| row.b),
         Values::texts(rows.iter().map(|row| row.relation.word().to_owned())),
@@ -214,6 +277,5 @@ fn write(path: &Path, rows: &[Row], refusal: impl Iterator<Item = Result<Vec<Val
         floats(&|row| row.sums.updates.whole().cosine),
         ints(&|row| row.sums.n_modules as i32),
         Values::Bool(Cells::All(rows.iter().map(|row| row.is_exact).collect())),
-    ];
-    table::write(path, &relations_schema(), std::iter::once(Ok(columns)).chain(refusal), vec![])
+    ]
 }

@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::profile::{Profile, Stage};
 use super::shard::Shard;
 use super::survey::{self, Survey};
-use super::table::{BlockNote, PairRows, PairTable};
+use super::table::{BlockNote, MakeGrids, PairRows, PairTable};
 use crate::engine::{Engine, StageTimes};
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::sync::{into_inner, lock};
@@ -183,23 +183,26 @@ impl Run<'_> {
         let decide = |pairs: &[[u32; 2]], cosines: &mut [f64]| {
             self.bases.decide_starts(block.module, pairs, cosines);
         };
-        let compute = |pairs: &BlockPairs, records: [&[CachedModule]; 2]| {
+        let of_those_left;
+        let compute = |pairs, records| {
             let of_pairs = || kept_rows(engine, self.plan, &table, block.module, pairs, records, &decide);
             profile.time(Stage::Compute, label, of_pairs)
         };
         let mut kept = compute(pairs, records)?;
         let pairs_now = self.pairs_now(block, pairs)?;
         if pairs_now.n_pairs() < pairs.n_pairs() {
-            let (records_a, records_b) = self.records(block.module, &pairs_now)?;
-            kept = compute(&pairs_now, [&records_a, &records_b])?;
+            of_those_left = self.records(block.module, &pairs_now)?;
+            kept = compute(&pairs_now, [&of_those_left.0, &of_those_left.1])?;
         }
-        let KeptRows { rows, counts } = kept;
+        let KeptRows { rows, grids_of, counts } = kept;
         let warnings = engine.take_warnings();
         lock(&self.tally.warnings).extend(warnings);
 
         profile.time(Stage::Write, label, || {
             let rows = PairRows { note: Some(self.note(block, pairs, &pairs_now, records)), ..rows };
-            table.write_unless(&self.folder.block_file(&name), rows, self.claim.refusal())
+            let grids = grids_of.as_ref().map(|pairs| move |rows| pairs.grids(engine, rows));
+            let grids = grids.as_ref().map(|grids| grids as &MakeGrids<'_>);
+            table.write_unless(&self.folder.block_file(&name), rows, grids, self.claim.refusal())
         })?;
         self.log.block(&name);
         let PairCounts { n_pairs, n_shared_init, n_other_base, n_unknown_updates } = counts;

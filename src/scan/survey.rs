@@ -103,10 +103,14 @@ impl<'a> Survey<'a> {
         Ok(Some(note))
     }
 
-    /// The files of the blocks that are done.
+    /// The blocks that are done.
+    pub(super) fn done(&self) -> impl Iterator<Item = BlockSpec> {
+        self.blocks.iter().filter(|block| self.is_done(block))
+    }
+
+    /// Their files.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let done = self.blocks.iter().filter(|block| self.is_done(block));
-        done.map(|block| self.folder.block_file(&block.name()))
+        self.done().map(|block| self.folder.block_file(&block.name()))
     }
 }
 

@@ -110,7 +110,8 @@ impl<'a> Candidates<'a> {
             let (queries, of_queries) = &self.queries.modules[&module];
             let pairs = BlockPairs { a: queries.clone(), b: ids, which: PairLayout::All };
             let records = [of_queries.as_slice(), &records];
-            let rows = compute::rows(self.engine, plan, &self.table, module, &pairs, records, &|_, _| {})?;
+            let (rows, _) =
+                compute::rows(self.engine, plan, &self.table, module, &pairs, records, &|_, _| {})?;
             self.add(&mut sums, adapters, &rows);
         }
         Ok(sums)

@@ -89,6 +89,14 @@ impl Place {
         ended
     }
 
+    /// The option for the least memory that a scan can do with: one block and one factorisation at once.
+    pub fn least_memory(&self, args: &str) -> String {
+        let refused = self.run(&format!("{args} --memory 1 --dry-run"));
+        let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: give it "));
+        let hint = hint.unwrap_or_else(|| panic!("scan {args}: {}", refused.stderr));
+        hint.split(',').next().unwrap().to_owned()
+    }
+
     /// Makes `to` the folder of a scan that is planned as that in `from` but with this many adapters a side of a block, and
     /// that has nothing done.
     pub fn replan(&self, from: &str, to: &str, block: usize) {

@@ -54,6 +54,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         unread: None,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
         files: Box::default(),
+        largest: Default::default(),
         fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }
 }

@@ -13,6 +13,7 @@ mod disk;
 mod forget;
 mod growth;
 mod inputs;
+mod memory;
 mod messages;
 mod modules;
 mod pairs;

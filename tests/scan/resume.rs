@@ -42,7 +42,8 @@ fn stops(signal: &str, code: i32) {
     place.replan("planned", "out", 1);
     place.replan("planned", "expected", 1);
     place.done("runs -o expected");
-    let child = start(&place, "runs -o out --threads 1 --memory 1");
+    let least = place.least_memory("runs -o out");
+    let child = start(&place, &format!("runs -o out --threads 1 {least}"));
     let stopped = signal_half_way(&place, child, "out", signal);
     assert_eq!(stopped.code, Some(code), "{}", stopped.stderr);
     let left = stopped.stderr.lines().find_map(|line| line.strip_prefix("stopped: ")).unwrap();
@@ -158,12 +159,13 @@ fn a_full_disk_leaves_nothing_half_written() {
 #[test]
 fn memory_threads_and_cache_change_no_byte() {
     let place = many();
+    let least = place.least_memory("runs -o whole");
     let hows = [
-        "--memory 1",
+        &least,
         "--memory 64G --threads 1",
         "--threads 5",
         "--no-cache",
-        "--no-cache --memory 1",
+        &format!("--no-cache {least}"),
         "--cache-limit 1K",
     ];
     for (number, how) in hows.iter().enumerate() {

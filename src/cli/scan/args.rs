@@ -200,9 +200,9 @@ pub(super) struct HowArgs {
     /// By default the one that the scan began with, or the fastest: see `lorascope devices --tune`.
     #[arg(long, value_name = "NAME")]
     pub(super) kernel: Option<String>,
-    /// Memory for blocks in flight, such as 8G [default: half]
+    /// Memory that the scan may take, such as 8G [default: half]
     ///
-    /// By default half of what is free.
+    /// By default half of what is free, or as much as it needs. It is refused where the scan needs more, with the figure.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) memory: Option<u64>,
     /// Folder of the cache of bases [default: the user's cache folder]

@@ -5,6 +5,7 @@ use indicatif::{BinaryBytes, HumanDuration};
 
 use crate::cli::write_stdout;
 use crate::scan::DryRun;
+use crate::text::counted;
 
 /// Prints a fact a line.
 pub(super) fn print(run: &DryRun) -> Result<()> {
@@ -42,7 +43,14 @@ pub(super) fn print(run: &DryRun) -> Result<()> {
         ("to read", BinaryBytes(run.n_factor_bytes).to_string()),
         ("bases", BinaryBytes(run.n_basis_bytes).to_string()),
         ("table", format!("about {}", BinaryBytes(run.n_table_bytes))),
-        ("memory", format!("{} for {} blocks in flight", BinaryBytes(run.memory_bytes), run.n_in_flight)),
+        (
+            "memory",
+            format!(
+                "at most {}, with {} in flight",
+                BinaryBytes(run.memory_bytes),
+                counted(run.n_in_flight, "block")
+            ),
+        ),
         ("time", format!("about {}", HumanDuration(run.duration))),
     ];
     write_stdout(|stdout| {

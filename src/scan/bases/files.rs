@@ -14,6 +14,7 @@ use crate::measure::start_projection::{N_PROJECTED, start_projection};
 use crate::scan::cache::CachedModule;
 use crate::scan::digest::Digest;
 use crate::scan::journal::records::Journal;
+use crate::scan::memory::{ModuleSize, Room};
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
@@ -41,6 +42,8 @@ pub struct Files<'a> {
     pub profile: &'a Profile,
     /// Set when nothing more is to be factorised.
     pub stop: &'a AtomicBool,
+    /// The memory for factorisations that run at once.
+    pub room: Room,
 }
 
 /// A checkpoint as it was when it was opened, with the modules that are compared.
@@ -126,6 +129,7 @@ impl Files<'_> {
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         stop::check(self.stop)?;
         let SideModules { side, update, .. } = self.modules;
+        let _room = self.room.take(ModuleSize::of(module, &self.modules).factor_bytes());
         let numbers = Numbers::read(module, side, if update { Wanted::Both } else { Wanted::SideAndA })?;
         let factorised = match update {
             true => numbers.basis_and_update(side).map(|(basis, update)| (basis, Some(update))),

@@ -13,6 +13,7 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry};
 use crate::scan::finished::FinishedScan;
 use crate::scan::journal::records::Journal;
+use crate::scan::memory::Room;
 use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed};
 use crate::scan::shard::Shard;
@@ -41,6 +42,7 @@ impl<'a> FinishedBases<'a> {
             modules: scan.plan.options.side_modules()?,
             profile,
             stop: &NEVER,
+            room: Room::unlimited(),
         };
         Ok(Self { scan, files, cache, factorised: Mutex::default() })
     }

@@ -10,8 +10,6 @@ mod stores;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroUsize;
-
 use rayon::prelude::*;
 
 use self::cached::Cached;
@@ -25,7 +23,6 @@ use super::digest::Digest;
 use super::event::BasesFrom;
 use super::plan::{Layout, Plan};
 use super::shard::Shard;
-use super::table::PairTable;
 use crate::error::Result;
 
 /// The bases of the adapters of a plan.
@@ -139,24 +136,4 @@ pub fn n_basis_bytes(plan: &Plan) -> u64 {
         .iter()
         .map(|adapter| of_layouts[adapter.layout as usize].saturating_add(of_update(adapter.n_bytes)));
     bytes.fold(0, u64::saturating_add)
-}
-
-/// Bytes that the headers of all adapters of a plan take in memory, about.
-pub fn n_header_bytes(plan: &Plan) -> u64 {
-    let n_modules = plan.adapters.iter().map(|adapter| plan.layouts[adapter.layout as usize].modules.len());
-    n_modules.sum::<usize>() as u64 * 1024
-}
-
-/// How many blocks may be in flight within `memory_bytes`, from 1 to 3: each has the bases of two sides, once as they are
-/// read and once as an engine packs them, and its rows.
-pub fn n_in_flight(plan: &Plan, memory_bytes: u64) -> NonZeroUsize {
-    let largest = plan.layouts.iter().flat_map(|layout| &layout.modules);
-    let numbers = largest.map(|&(module, r)| u64::from(r) * plan.modules[module as usize].d as u64).max();
-    let n = plan.block.min(plan.adapters.len()) as u64;
-    let row_bytes = PairTable::of(plan).memory_bytes() as u64;
-    // The factors of an update: the side's own dimension, and another one of about as much.
-    let times = if plan.options.update { 3 } else { 1 };
-    let block_bytes = times * 2 * 2 * 4 * n * numbers.unwrap_or(0) + n * n * row_bytes;
-    let fits = (memory_bytes / 2 / block_bytes.max(1)).clamp(1, 3) as usize;
-    NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
 }

@@ -17,6 +17,7 @@ use crate::scan::folder::Folder;
 use crate::scan::header::HeaderSummary;
 use crate::scan::journal::records::Journal;
 use crate::scan::keep::Keep;
+use crate::scan::memory::Room;
 use crate::scan::plan::{PairChoice, Plan, ScanOptions};
 use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
@@ -63,7 +64,7 @@ impl One {
     fn files(&self) -> Files<'_> {
         let records = Journal::open(&Folder::at(self.dir.path()), &self.plan.id).unwrap();
         let (plan, modules, profile) = (&self.plan, self.modules.clone(), &self.profile);
-        Files { plan, records, modules, profile, stop: &NEVER }
+        Files { plan, records, modules, profile, stop: &NEVER, room: Room::unlimited() }
     }
 
     fn cache(&self) -> Cache {

@@ -11,7 +11,7 @@ pub(crate) use adapters::{is_marked_unfinished, stored_digests, write_unfinished
 pub(crate) use histograms::write_histograms;
 pub use histograms::{N_CLASSES, class_edge, class_of, histograms_schema};
 pub use note::BlockNote;
-pub use pairs::{PairRows, PairTable};
+pub use pairs::{MakeGrids, PairRows, PairTable};
 pub use stored::StoredPairs;
 
 pub use crate::table::{ColumnType, Encoding, Field, Schema};

@@ -1,12 +1,13 @@
 //! `pairs/*.parquet`: one row for each module and pair of adapters.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::note::{BlockNote, NOTE};
 use crate::error::Result;
 use crate::measure::{self, BlockStats, Kind, Wanted};
 use crate::names::{self, Projection};
-use crate::table::{self, Cells, ColumnType, Encoding, Field, Schema, Values};
+use crate::table::{self, Cells, ColumnType, Encoding, Field, MAX_GROUP_ROWS, Schema, Values};
 
 /// The columns of a scan: the same in every file.
 #[derive(Debug, Clone)]
@@ -52,26 +53,40 @@ impl PairTable {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn write(&self, path: &Path, rows: PairRows) -> Result<()> {
-        self.write_unless(path, rows, std::iter::empty())
+        self.write_unless(path, rows, None, std::iter::empty())
     }
 
-    /// The same, unless `refusal` has an error once the rows are written.
+    /// The same, unless `refusal` has an error once the rows are written. The rows have no whole grids where `grids` makes them, for
+    /// some rows at a time: those of all would take gigabytes.
     ///
     /// # Errors
-    /// That of `refusal`; `Io` when the system refuses.
+    /// Those of `grids` and `refusal`; `Io` when the system refuses.
     pub(crate) fn write_unless(
         &self,
         path: &Path,
         rows: PairRows,
+        grids: Option<&MakeGrids<'_>>,
         refusal: impl Iterator<Item = Result<Vec<Values>>>,
     ) -> Result<()> {
-        let counts = rows.histogram.as_ref();
-        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
-        let note = rows.note.as_ref().map(BlockNote::to_json);
-        let metadata = [(FALLBACK, rows.fallback.clone()), (HISTOGRAM, histogram), (NOTE, note)];
-        let metadata = metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        let (fields, values): (Vec<_>, Vec<_>) = self.columns(rows).into_iter().unzip();
-        table::write(path, &Schema::new(fields), std::iter::once(Ok(values)).chain(refusal), metadata)
+        let metadata = rows.metadata();
+        let Some(grids) = grids else {
+            let group = std::iter::once(Ok(self.values(rows)));
+            return table::write(path, &self.schema(), group.chain(refusal), metadata);
+        };
+        let (n_rows, n_at_once) = (rows.a.len(), Self::grids_at_once(&self.wanted));
+        // A file without rows has one group, too.
+        let groups = (0..n_rows.max(1)).step_by(n_at_once).map(|start| {
+            let group = start..n_rows.min(start + n_at_once);
+            let mut rows = rows.part(group.clone());
+            rows.fill_grids(grids(group)?);
+            Ok(self.values(rows))
+        });
+        table::write(path, &self.schema(), groups.chain(refusal), metadata)
+    }
+
+    /// The columns in the order of the schema.
+    fn values(&self, rows: PairRows) -> Vec<Values> {
+        self.columns(rows).into_iter().map(|(_, values)| values).collect()
     }
 
     fn columns(&self, rows: PairRows) -> Vec<(Field, Values)> {
@@ -100,14 +115,26 @@ impl PairTable {
         ids + statistics.map(|(_, kind)| kind.stored_bytes(&self.wanted)).sum::<usize>()
     }
 
-    /// Bytes of a row in memory, at most: as an engine makes its numbers, and as they are written.
+    /// Rows of a row group where whole grids are kept: as many as take some megabytes, since a grid may take a hundred kilobytes.
+    /// The same for all engines and any memory, so that they write the same bytes.
+    pub fn grids_at_once(wanted: &Wanted) -> usize {
+        (GROUP_GRID_BYTES / (4 * wanted.max_rank * wanted.max_rank).max(1)).clamp(1, MAX_GROUP_ROWS)
+    }
+
+    /// Bytes of a row in memory, at most, but for its grid: as an engine makes its numbers, and as they are written.
     pub fn memory_bytes(&self) -> usize {
         let numbers = size_of::<f32>() * BlockStats::n_numbers(self.wanted.cells.len());
         let (places, ids) = (size_of::<(usize, usize)>(), 2 * size_of::<i32>());
         let statistics = measure::columns(&self.wanted).into_iter();
-        numbers + places + ids + statistics.map(|(_, kind)| kind.memory_bytes(&self.wanted)).sum::<usize>()
+        numbers + places + ids + statistics.map(|(_, kind)| kind.memory_bytes()).sum::<usize>()
     }
 }
+
+/// What makes the column of whole grids for rows at these places.
+pub type MakeGrids<'a> = dyn Fn(Range<usize>) -> Result<measure::Values> + 'a;
+
+/// Bytes of the whole grids in a row group.
+const GROUP_GRID_BYTES: usize = 4 << 20;
 
 /// The column of a statistic.
 fn field(name: String, kind: Kind) -> Field {
@@ -173,6 +200,45 @@ impl PairRows {
         };
         let is_unknown = |row: &usize| norm_a.number(*row).is_nan() || norm_b.number(*row).is_nan();
         (0..self.a.len()).filter(is_unknown).count()
+    }
+
+    /// What the file says of its rows.
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        let counts = self.histogram.as_ref();
+        let histogram = counts.map(|counts| serde_json::to_string(counts).expect("numbers are JSON"));
+        let note = self.note.as_ref().map(BlockNote::to_json);
+        let metadata = [(FALLBACK, self.fallback.clone()), (HISTOGRAM, histogram), (NOTE, note)];
+        metadata.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// Puts whole grids into their column.
+    fn fill_grids(&mut self, grids: measure::Values) {
+        let column = self.statistics.iter_mut().find(|(_, kind, _)| *kind == Kind::GridOfFloats);
+        if let Some((.., values)) = column {
+            *values = grids;
+        }
+    }
+
+    /// Some rows that follow each other, without grids.
+    fn part(&self, rows: Range<usize>) -> Self {
+        let ids = |ids: &[i32]| ids.get(rows.clone()).unwrap_or_default().to_vec();
+        let places: Vec<usize> = rows.clone().collect();
+        let statistics = self.statistics.iter().map(|(name, kind, values)| {
+            let values = match kind {
+                Kind::GridOfFloats => kind.empty(),
+                _ => values.only(&places),
+            };
+            (name.clone(), *kind, values)
+        });
+        Self {
+            module: self.module.clone(),
+            a: ids(&self.a),
+            b: ids(&self.b),
+            statistics: statistics.collect(),
+            histogram: None,
+            fallback: None,
+            note: None,
+        }
     }
 
     /// The rows at these places.
