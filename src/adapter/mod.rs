@@ -1,5 +1,7 @@
 //! Adapters, their modules and factors. Nothing here reads files.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::indexing_slicing))]
+
 mod dtype;
 pub(crate) mod factor;
 mod format;

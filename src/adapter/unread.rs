@@ -37,7 +37,7 @@ pub(crate) fn summary<'a>(parts: impl IntoIterator<Item = &'a UnreadPart>) -> Op
 /// Parts of one reason, with what was found if it was the same in all of them.
 #[cfg(feature = "scan")]
 fn of_reason(parts: &[&UnreadPart]) -> String {
-    let first = parts[0];
+    let Some(first) = parts.first() else { return String::new() };
     let found = match &first.found {
         Some(found) if parts.iter().all(|part| part.found == first.found) => format!(": {found}"),
         _ => String::new(),

@@ -78,8 +78,9 @@ pub(super) fn each_chunk(
     while offset < bytes.end {
         let n = (bytes.end - offset).min(CHUNK_BYTES as u64) as usize;
         buffer.resize(n.max(buffer.len()), 0);
-        reader.read_at(offset, &mut buffer[..n])?;
-        take(&buffer[..n]);
+        let piece = buffer.get_mut(..n).unwrap_or_default();
+        reader.read_at(offset, piece)?;
+        take(piece);
         offset += n as u64;
     }
     Ok(())

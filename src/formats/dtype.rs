@@ -29,7 +29,7 @@ pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
         Dtype::Bf16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).into()).collect(),
         Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {
             let table: Vec<f64> = (0..=u8::MAX).map(|bits| eighth(bits, dtype)).collect();
-            bytes.iter().map(|&bits| table[usize::from(bits)]).collect()
+            bytes.iter().filter_map(|&bits| table.get(usize::from(bits)).copied()).collect()
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn blake3<'a>(factors: impl IntoIterator<Item = &'a Factor>) -> Resul
     let mut bytes = blake3::Hasher::new();
     let mut buffer = vec![];
     for ranges in ranges.chunk_by(|a, b| a.file.path() == b.file.path()) {
-        let reader = ranges[0].file.open()?;
+        let Some(first) = ranges.first() else { continue };
+        let reader = first.file.open()?;
         let mut done = 0;
         for &ByteRange { start, end, .. } in ranges {
             // Views of one tensor may share bytes.

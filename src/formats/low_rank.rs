@@ -23,11 +23,10 @@ pub(super) fn pairs<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [u64])>)
         }
     }
     let mut partner: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut of_two: Vec<_> =
-        groups.into_values().filter(|group| group.len() == 2 && fit(group[0].1, group[1].1)).collect();
+    let of_two = groups.into_values().filter_map(|group| <[Matrix<'_>; 2]>::try_from(group).ok());
+    let mut of_two: Vec<_> = of_two.filter(|[(_, first), (_, second)]| fit(*first, *second)).collect();
     of_two.sort_unstable();
-    for group in of_two {
-        let (first, second) = (group[0].0, group[1].0);
+    for [(first, _), (second, _)] in of_two {
         if !partner.contains_key(first) && !partner.contains_key(second) {
             partner.insert(first, second);
             partner.insert(second, first);

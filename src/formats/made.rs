@@ -147,17 +147,19 @@ fn svd_of(matrix: MatRef<'_, f64>) -> Result<Svd> {
 
 /// The `n` largest singular values of a Kronecker product, with their vectors.
 fn kronecker(one: &Svd, other: &Svd, n: usize) -> Svd {
-    let pairs = (0..one.sigma.len()).flat_map(|i| (0..other.sigma.len()).map(move |j| (i, j)));
-    let mut pairs: Vec<(f64, usize, usize)> =
-        pairs.map(|(i, j)| (one.sigma[i] * other.sigma[j], i, j)).collect();
+    let others = || other.sigma.iter().enumerate();
+    let pairs = one.sigma.iter().enumerate().flat_map(|(i, x)| others().map(move |(j, y)| (x * y, i, j)));
+    let mut pairs: Vec<(f64, usize, usize)> = pairs.collect();
     pairs.sort_by(|x, y| y.0.total_cmp(&x.0));
     pairs.truncate(n);
     let vectors = |one: &Mat<f64>, other: &Mat<f64>| {
         let n_other = other.nrows();
-        Mat::from_fn(one.nrows() * n_other, pairs.len(), |row, k| {
-            let (_, i, j) = pairs[k];
-            one[(row / n_other, i)] * other[(row % n_other, j)]
-        })
+        let mut vectors = Mat::zeros(one.nrows() * n_other, pairs.len());
+        for (vector, &(_, i, j)) in vectors.col_iter_mut().zip(&pairs) {
+            let products = one.col(i).iter().flat_map(|x| other.col(j).iter().map(move |y| x * y));
+            vector.iter_mut().zip(products).for_each(|(to, product)| *to = product);
+        }
+        vectors
     };
     let (left, right) = (vectors(&one.left, &other.left), vectors(&one.right, &other.right));
     Svd { left, sigma: pairs.iter().map(|pair| pair.0).collect(), right }
@@ -165,5 +167,5 @@ fn kronecker(one: &Svd, other: &Svd, n: usize) -> Svd {
 
 fn read(factor: &Factor) -> Result<Mat<f64>, Error> {
     let matrix = factor.read()?;
-    Ok(Mat::from_fn(matrix.rows, matrix.cols, |i, j| matrix.values[i * matrix.cols + j]))
+    Ok(MatRef::from_row_major_slice(&matrix.values, matrix.rows, matrix.cols).to_owned())
 }

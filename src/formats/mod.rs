@@ -1,5 +1,8 @@
 //! Opens checkpoints: the headers at once, the numbers when they are asked for.
 
+// A file may say anything: what is not there is an error or left out, and never a panic.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::indexing_slicing))]
+
 mod budget;
 mod config;
 mod containers;

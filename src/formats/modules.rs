@@ -191,8 +191,9 @@ fn keep_originals(modules: &mut [Arc<Module>]) {
         for module in modules.iter() {
             *counts.entry(&module.name).or_default() += 1;
         }
-        let is_shared =
-            |module: &Arc<Module>| counts[module.name.as_str()] > 1 && module.name != module.original;
+        let is_shared = |module: &Arc<Module>| {
+            counts.get(module.name.as_str()) > Some(&1) && module.name != module.original
+        };
         let shared: Vec<bool> = modules.iter().map(is_shared).collect();
         if !shared.contains(&true) {
             return;

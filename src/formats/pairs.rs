@@ -138,8 +138,9 @@ impl<'a> Parts<'a> {
         let mut parts = [None; 3];
         for &one in tensors {
             let name = one.stored.name;
-            let Some(at) = Self::ROLES.iter().position(|role| *role == one.claim.role) else { continue };
-            if let Some(other) = parts[at].replace(one) {
+            let of_role = Self::ROLES.iter().zip(&mut parts).find(|(role, _)| **role == one.claim.role);
+            let Some((_, part)) = of_role else { continue };
+            if let Some(other) = part.replace(one) {
                 let found = format!("{} and {}", quoted(other.stored.name), quoted(name));
                 return Err(because(TWICE)(wrong_module(path, module, found, "one of the two")));
             }

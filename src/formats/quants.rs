@@ -9,27 +9,32 @@ use crate::adapter::Quant;
 
 /// The numbers of whole blocks, as many as fill `to`; bytes of an incomplete last block are left out.
 pub(super) fn dequantise(quant: Quant, blocks: &[u8], to: &mut [f32]) {
-    let one = match quant {
-        Quant::Q4_0 => q4_0,
-        Quant::Q4_1 => q4_1,
-        Quant::Q5_0 => q5_0,
-        Quant::Q5_1 => q5_1,
-        Quant::Q8_0 => q8_0,
-        Quant::Iq4Nl => iq4_nl,
-        Quant::Q2K => k::q2,
-        Quant::Q3K => k::q3,
-        Quant::Q4K => k::q4,
-        Quant::Q5K => k::q5,
-        Quant::Q6K => k::q6,
-        Quant::Q8K => k::q8,
-    };
-    let blocks = blocks.chunks_exact(quant.block_bytes());
+    match quant {
+        Quant::Q4_0 => each(quant, q4_0, blocks, to),
+        Quant::Q4_1 => each(quant, q4_1, blocks, to),
+        Quant::Q5_0 => each(quant, q5_0, blocks, to),
+        Quant::Q5_1 => each(quant, q5_1, blocks, to),
+        Quant::Q8_0 => each(quant, q8_0, blocks, to),
+        Quant::Iq4Nl => each(quant, iq4_nl, blocks, to),
+        Quant::Q2K => each(quant, k::q2, blocks, to),
+        Quant::Q3K => each(quant, k::q3, blocks, to),
+        Quant::Q4K => each(quant, k::q4, blocks, to),
+        Quant::Q5K => each(quant, k::q5, blocks, to),
+        Quant::Q6K => each(quant, k::q6, blocks, to),
+        Quant::Q8K => each(quant, k::q8, blocks, to),
+    }
+}
+
+/// One block of `BYTES` bytes after the other.
+fn each<const BYTES: usize>(quant: Quant, one: fn(&[u8; BYTES], &mut [f32]), blocks: &[u8], to: &mut [f32]) {
+    debug_assert_eq!(quant.block_bytes(), BYTES, "{quant:?}");
+    let blocks = blocks.as_chunks::<BYTES>().0.iter();
     blocks.zip(to.chunks_exact_mut(quant.block_numbers())).for_each(|(block, to)| one(block, to));
 }
 
-/// The f16 at this place of a block.
-fn half_at(block: &[u8], at: usize) -> f32 {
-    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+/// An f16 of two bytes.
+fn half(bytes: [u8; 2]) -> f32 {
+    f16::from_le_bytes(bytes).to_f32()
 }
 
 /// Two numbers of four bits in each byte: the first half of a block's numbers in the low bits, the second in the high ones.
@@ -38,8 +43,8 @@ fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 }
 
 /// A fifth bit for each of those, from four bytes.
-fn with_fifth<'a>(bits: &[u8], low: &'a [u8]) -> impl Iterator<Item = u8> + use<'a> {
-    let bits = u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]);
+fn with_fifth(bits: [u8; 4], low: &[u8]) -> impl Iterator<Item = u8> {
+    let bits = u32::from_le_bytes(bits);
     nibbles(low).enumerate().map(move |(at, low)| low | ((bits >> at & 1) << 4) as u8)
 }
 
@@ -47,35 +52,41 @@ fn fill(to: &mut [f32], numbers: impl Iterator<Item = f32>) {
     to.iter_mut().zip(numbers).for_each(|(to, number)| *to = number);
 }
 
-fn q4_0(block: &[u8], to: &mut [f32]) {
-    let d = half_at(block, 0);
+fn q4_0(block: &[u8; 18], to: &mut [f32]) {
+    let d = half([block[0], block[1]]);
     fill(to, nibbles(&block[2..]).map(|q| d * (f32::from(q) - 8.0)));
 }
 
-fn q4_1(block: &[u8], to: &mut [f32]) {
-    let (d, m) = (half_at(block, 0), half_at(block, 2));
+fn q4_1(block: &[u8; 20], to: &mut [f32]) {
+    let (d, m) = (half([block[0], block[1]]), half([block[2], block[3]]));
     fill(to, nibbles(&block[4..]).map(|q| d * f32::from(q) + m));
 }
 
-fn q5_0(block: &[u8], to: &mut [f32]) {
-    let d = half_at(block, 0);
-    fill(to, with_fifth(&block[2..6], &block[6..]).map(|q| d * (f32::from(q) - 16.0)));
+fn q5_0(block: &[u8; 22], to: &mut [f32]) {
+    let d = half([block[0], block[1]]);
+    fill(
+        to,
+        with_fifth([block[2], block[3], block[4], block[5]], &block[6..]).map(|q| d * (f32::from(q) - 16.0)),
+    );
 }
 
-fn q5_1(block: &[u8], to: &mut [f32]) {
-    let (d, m) = (half_at(block, 0), half_at(block, 2));
-    fill(to, with_fifth(&block[4..8], &block[8..]).map(|q| d * f32::from(q) + m));
+fn q5_1(block: &[u8; 24], to: &mut [f32]) {
+    let (d, m) = (half([block[0], block[1]]), half([block[2], block[3]]));
+    fill(to, with_fifth([block[4], block[5], block[6], block[7]], &block[8..]).map(|q| d * f32::from(q) + m));
 }
 
-fn q8_0(block: &[u8], to: &mut [f32]) {
-    let d = half_at(block, 0);
+fn q8_0(block: &[u8; 34], to: &mut [f32]) {
+    let d = half([block[0], block[1]]);
     fill(to, block[2..].iter().map(|&q| f32::from(q as i8) * d));
 }
 
 /// The numbers that four bits stand for.
 const IQ4_NL: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-fn iq4_nl(block: &[u8], to: &mut [f32]) {
-    let d = half_at(block, 0);
-    fill(to, nibbles(&block[2..]).map(|q| d * f32::from(IQ4_NL[usize::from(q)])));
+fn iq4_nl(block: &[u8; 18], to: &mut [f32]) {
+    let d = half([block[0], block[1]]);
+    fill(
+        to,
+        nibbles(&block[2..]).map(|q| d * IQ4_NL.get(usize::from(q)).map_or(0.0, |&number| number.into())),
+    );
 }

@@ -205,7 +205,7 @@ fn dequantise(file: &Reader<'_>, part: &Quantised, offset: u64, to: &mut [u8]) -
     while !rest.is_empty() {
         let blocks = part.stored(at..at + rest.len() as u64);
         let n_here = ((blocks.end - blocks.start) / n_bytes as u64).min(n_blocks as u64) as usize;
-        let stored = &mut stored[..n_here * n_bytes];
+        let stored = stored.get_mut(..n_here * n_bytes).unwrap_or_default();
         file.read_at(blocks.start, stored)?;
         quants::dequantise(part.quant, stored, &mut numbers);
         made.chunks_exact_mut(4)
@@ -215,7 +215,7 @@ fn dequantise(file: &Reader<'_>, part: &Quantised, offset: u64, to: &mut [u8]) -
         let first = (at % (4 * n_numbers as u64)) as usize;
         let n = (4 * n_here * n_numbers - first).min(rest.len());
         let (here, after) = rest.split_at_mut(n);
-        here.copy_from_slice(&made[first..first + n]);
+        here.iter_mut().zip(made.iter().skip(first)).for_each(|(to, byte)| *to = *byte);
         (at, rest) = (at + n as u64, after);
     }
     Ok(())

@@ -248,9 +248,10 @@ impl<'a> Scalars<'a> {
             }
         };
         reader.check()?;
-        reader.read_at(tensor.offset_bytes, &mut bytes[..n_bytes])?;
+        let stored = bytes.get_mut(..n_bytes).unwrap_or_default();
+        reader.read_at(tensor.offset_bytes, stored)?;
         let number = match dtype {
-            Some(dtype) => dtype::number(&bytes[..n_bytes], dtype),
+            Some(dtype) => dtype::number(stored, dtype),
             None if n_bytes == 4 => i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
             None => i64::from_le_bytes(bytes) as f64,
         };
@@ -263,11 +264,10 @@ impl<'a> Scalars<'a> {
 
 /// The strides of numbers that are stored row by row.
 fn row_major(shape: &[u64]) -> Vec<u64> {
-    let mut strides = vec![1; shape.len()];
-    for at in (1..shape.len()).rev() {
-        // Saturates only if another dimension is 0, which no factor has.
-        strides[at - 1] = shape[at].saturating_mul(strides[at]);
-    }
+    // Saturates only if another dimension is 0, which no factor has.
+    let within = |n: &mut u64, dim: &u64| Some(std::mem::replace(n, n.saturating_mul(*dim)));
+    let mut strides: Vec<u64> = shape.iter().rev().scan(1, within).collect();
+    strides.reverse();
     strides
 }
 

@@ -60,7 +60,7 @@ fn tensor(path: &Path, name: &str, member: &Member) -> Result<Tensor> {
         return Err(wrong(format!("a header of {n_header_bytes} bytes"), format!("at most {most}")));
     }
     let header = if n_header_bytes > start.len() as u64 { member.start(n_header_bytes)? } else { start };
-    let header = &header[..n_header_bytes as usize];
+    let header = header.get(..n_header_bytes as usize).unwrap_or(&header);
     let Array { dtype, size_bytes, shape, is_fortran } =
         npy::array(header).map_err(|found| wrong(found, "descr, fortran_order and shape".into()))?;
     let n_data_bytes = member.n_bytes - n_header_bytes;

@@ -68,7 +68,7 @@ fn pointed_bytes(head: &[u8]) -> Option<u64> {
 fn text(head: &[u8]) -> Option<String> {
     let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
     let first_line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
-    let start = std::str::from_utf8(&first_line[..first_line.len().min(40)]).ok()?;
+    let start = std::str::from_utf8(first_line.get(..40).unwrap_or(first_line)).ok()?;
     head.iter().all(readable).then(|| format!("text that begins with {}", crate::text::quoted(start)))
 }
 

@@ -202,7 +202,7 @@ impl Read for Cursor<'_> {
         if self.n_left.get() == 0 {
             return Err(io::Error::other("the directory is too large"));
         }
-        self.reader.read_at(self.at, &mut to[..n]).map_err(io::Error::other)?;
+        self.reader.read_at(self.at, to.get_mut(..n).unwrap_or_default()).map_err(io::Error::other)?;
         self.at += n as u64;
         Ok(n)
     }

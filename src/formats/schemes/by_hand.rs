@@ -13,7 +13,7 @@ use crate::formats::contents::Tensors;
 pub(super) static SCHEME: Scheme = Scheme {
     names: NamingScheme { name: "A/B", is_numbered: false, uses_underscores: false },
     claim: |name| Claim::by_end(name, ENDS, 1),
-    accepts: |tensors| ENDS.chunks(2).any(|ends| are_low_rank(tensors, [ends[0].0, ends[1].0])),
+    accepts: |tensors| ENDS.as_chunks().0.iter().any(|[a, b]| are_low_rank(tensors, [a.0, b.0])),
     path: |module| trimmed(module).to_owned(),
     layout: Layout::Loose,
     experts: whole,

@@ -119,7 +119,7 @@ fn litgpt(n_groups: usize, q: usize, d_out: usize, enabled: Option<&[bool]>) -> 
         2 => &["k", "v"],
         _ => return None,
     };
-    let rest = if names[0] == "q" { d_out.checked_sub(q)? } else { d_out };
+    let rest = if names.first() == Some(&"q") { d_out.checked_sub(q)? } else { d_out };
     let n_rest = names.iter().filter(|&&name| name != "q").count();
     let each = rest.checked_div(n_rest).filter(|&each| each > 0 && each * n_rest == rest)?;
     q.is_multiple_of(each).then_some(())?;

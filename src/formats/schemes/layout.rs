@@ -54,7 +54,7 @@ impl Layout {
     pub(super) fn n_groups(self, [a, b]: [&[u64]; 2]) -> Option<u64> {
         let is_merged = match b.len() {
             2 => self == Self::Grouped,
-            3 => self == Self::Loose && b[2] == 1,
+            3 => self == Self::Loose && b.last() == Some(&1),
             _ => false,
         };
         let (&[a_rows, _], &[b_rows, rank, ..]) = (a, b) else { return None };
@@ -90,7 +90,7 @@ impl Layout {
             };
         }
         // Factors of convolutions are (rank, c_in, kh, kw) and (d_out, rank, 1, 1).
-        if b.tensor.shape[2..].iter().any(|&dim| dim != 1) {
+        if b.tensor.shape.iter().skip(2).any(|&dim| dim != 1) {
             let fault = Fault::new(format!("shape {:?}", b.tensor.shape), "a B of kernel size 1").at(path);
             return Err(fault.of(format!("tensor {}", quoted(b.name))).malformed());
         }

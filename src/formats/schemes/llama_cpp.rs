@@ -88,7 +88,8 @@ fn of_architecture(mut pair: Pair, context: &Context<'_>) -> Pair {
     pair.path = names::path(&pair.original, architecture).unwrap_or_else(|| pair.original.clone());
     let place = ["attn_q", "attn_k"].iter().position(|end| pair.original.rsplit('.').next() == Some(end));
     if let (Some(place), Some(true)) = (place, architecture.map(|name| PERMUTED.contains(&name))) {
-        match facts.n_heads[place].and_then(|n_heads| pair.b.clone().in_halves(n_heads)) {
+        let n_heads = facts.n_heads.get(place).copied().flatten();
+        match n_heads.and_then(|n_heads| pair.b.clone().in_halves(n_heads)) {
             Some(b) => pair.b = b,
             None => pair.is_out_of_order = true,
         }

@@ -101,18 +101,23 @@ pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>>
     // How much of the file's factors each scheme claims.
     let mut sums = vec![0; schemes.len()];
     for (scheme, claim) in candidates.iter().flatten() {
-        sums[*scheme] += claim.weight;
+        if let Some(sum) = sums.get_mut(*scheme) {
+            *sum += claim.weight;
+        }
     }
     let mut claimed = vec![];
     let mut rest = vec![];
     for ((name, tensor), candidates) in tensors.iter().zip(candidates) {
         // `max_by_key` takes the last of equals, and the first scheme counts.
-        let best = candidates.into_iter().rev().max_by_key(|(scheme, claim)| (claim.weight, sums[*scheme]));
+        let best =
+            candidates.into_iter().rev().max_by_key(|(scheme, claim)| (claim.weight, sums.get(*scheme)));
         match best {
-            Some((scheme, claim)) => {
-                claimed.push(Claimed { stored: Stored { name, tensor }, claim, scheme: schemes[scheme] });
-            }
             None => rest.push((name, tensor)),
+            Some((scheme, claim)) => claimed.extend(schemes.get(scheme).map(|scheme| Claimed {
+                stored: Stored { name, tensor },
+                claim,
+                scheme,
+            })),
         }
     }
     if claimed.is_empty() {
@@ -136,7 +141,7 @@ fn factor_claims<'a>(schemes: &[&'static Scheme], name: &'a str) -> Vec<(usize, 
 fn naming_scheme(schemes: &[&'static Scheme], claimed: &[Claimed<'_>]) -> NamingScheme {
     let count =
         |scheme: &&&'static Scheme| claimed.iter().filter(|one| std::ptr::eq(one.scheme, **scheme)).count();
-    let first_of_most = schemes.iter().rev().max_by_key(count).unwrap_or(&SCHEMES[0]);
+    let first_of_most = schemes.iter().rev().max_by_key(count).copied().unwrap_or(&peft::SCHEME);
     NamingScheme {
         uses_underscores: claimed.iter().any(|one| one.scheme.names.uses_underscores),
         ..first_of_most.names

@@ -16,16 +16,16 @@ pub(in crate::formats) struct Stack {
 impl Stack {
     /// `None` if these tensors are the factors of one module.
     pub(in crate::formats) fn of(layout: Layout, [a, b]: [Stored<'_>; 2]) -> Option<Self> {
-        if !matches!(layout, Layout::Transposed | Layout::LlamaCpp) || b.tensor.shape.len() != 3 {
+        if !matches!(layout, Layout::Transposed | Layout::LlamaCpp) {
             return None;
         }
-        let n_experts = b.tensor.shape[0];
+        let [n_experts, _, _] = b.tensor.shape[..] else { return None };
         let a = match a.tensor.shape.len() {
             2 => a.tensor.clone().unflattened(n_experts)?,
             _ => a.tensor.clone(),
         };
         let is_stack = a.shape.len() == 3
-            && a.shape[0] == n_experts
+            && a.shape.first() == Some(&n_experts)
             && [&a, b.tensor].iter().all(|tensor| tensor.has_own_bytes());
         is_stack.then(|| Self { a, b: b.tensor.clone(), n_experts })
     }

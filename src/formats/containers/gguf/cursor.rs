@@ -83,7 +83,7 @@ impl<'a> Cursor<'a> {
         }
         let start = (self.at - self.buffer_at) as usize;
         self.at += n as u64;
-        Ok(&self.buffer[start..start + n])
+        self.buffer.get(start..start + n).ok_or_else(|| self.over(n as u64))
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {

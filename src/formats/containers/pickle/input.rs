@@ -45,9 +45,13 @@ impl<'a> Input<'a> {
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let place = self.take(N)?;
-        let mut array = [0; N];
-        array.copy_from_slice(&self.bytes[place]);
-        Ok(array)
+        let array = self.get(&place).first_chunk::<N>().copied();
+        array.ok_or_else(|| self.ended())
+    }
+
+    /// Bytes that were taken.
+    pub(super) fn get(&self, place: &Range<usize>) -> &[u8] {
+        self.bytes.get(place.clone()).unwrap_or_default()
     }
 
     /// Where the text up to the end of the line is, which is skipped.
@@ -71,7 +75,7 @@ impl<'a> Input<'a> {
         let start = self.bytes.len();
         let new_end = end.max(start + CHUNK_BYTES).min(n_there);
         self.bytes.resize(new_end, 0);
-        reader.read_at(start as u64, &mut self.bytes[start..])
+        reader.read_at(start as u64, self.bytes.get_mut(start..).unwrap_or_default())
     }
 
     fn ended(&self) -> Error {

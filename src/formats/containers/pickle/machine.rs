@@ -122,7 +122,7 @@ impl<'a> Unpickler<'a> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                match (&self.values[module as usize], &self.values[name as usize]) {
+                match (self.value(module), self.value(name)) {
                     (Value::Text(module), Value::Text(name)) => {
                         self.push_global(module.clone(), name.clone())
                     }
@@ -228,18 +228,18 @@ impl<'a> Unpickler<'a> {
     /// A whole number of `n` bytes, the lowest first.
     fn push_long(&mut self, n: usize) -> Result<()> {
         let place = self.input.take(n)?;
-        let bytes = &self.input.bytes[place];
+        let bytes = self.input.get(&place);
         let sign = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
         let mut low = [sign; 8];
         if n > low.len() {
             return self.push(Value::Other);
         }
-        low[..n].copy_from_slice(bytes);
+        low.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
         self.push(Value::Int(i64::from_le_bytes(low)))
     }
 
     fn push_global(&mut self, module: Range<usize>, name: Range<usize>) -> Result<()> {
-        let text = |place: &Range<usize>| String::from_utf8_lossy(&self.input.bytes[place.clone()]);
+        let text = |place: &Range<usize>| String::from_utf8_lossy(self.input.get(place));
         let (in_module, called) = (text(&module), text(&name));
         if let Some(global) = globals::find(&in_module, &called) {
             return self.push(Value::Global(global));
@@ -249,6 +249,12 @@ impl<'a> Unpickler<'a> {
         }
         let yields = globals::yields(&in_module, &called);
         self.push(Inert::named(Name::Global(module, name), yields))
+    }
+
+    /// A value of the table.
+    pub(super) fn value(&self, id: Id) -> &Value {
+        static NONE: Value = Value::Other;
+        self.values.get(id as usize).unwrap_or(&NONE)
     }
 
     /// Puts a value into the table, but not on the stack.
@@ -319,10 +325,10 @@ impl<'a> Unpickler<'a> {
 
     fn append(&mut self, mut items: Vec<Id>) -> Result<()> {
         let top = self.top()?;
-        match &mut self.values[top as usize] {
-            Value::Items(list) => list.append(&mut items),
-            Value::Inert(object) => object.items.append(&mut items),
-            Value::Other => {}
+        match self.values.get_mut(top as usize) {
+            Some(Value::Items(list)) => list.append(&mut items),
+            Some(Value::Inert(object)) => object.items.append(&mut items),
+            Some(Value::Other) => {}
             _ => return Err(self.wrong("items for something else than a list".into(), "a list")),
         }
         Ok(())
@@ -334,10 +340,12 @@ impl<'a> Unpickler<'a> {
         if !rest.is_empty() {
             return Err(self.wrong("a key without a value".into(), "pairs"));
         }
-        match &mut self.values[top as usize] {
-            Value::Dict(entries) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
-            Value::Inert(object) => object.entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
-            Value::Other => {}
+        match self.values.get_mut(top as usize) {
+            Some(Value::Dict(entries)) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Some(Value::Inert(object)) => {
+                object.entries.extend(pairs.iter().map(|&[key, value]| (key, value)))
+            }
+            Some(Value::Other) => {}
             _ => {
                 return Err(self.wrong("entries for something else than a dictionary".into(), "a dictionary"));
             }
@@ -348,7 +356,7 @@ impl<'a> Unpickler<'a> {
     /// An object's attributes. Those of a dictionary (the `_metadata` of a state_dict) or a tensor are left out.
     fn build(&mut self) -> Result<()> {
         let (state, object) = (self.pop()?, self.top()?);
-        if let Value::Inert(object) = &mut self.values[object as usize] {
+        if let Some(Value::Inert(object)) = self.values.get_mut(object as usize) {
             object.state = Some(state);
         }
         Ok(())

@@ -19,11 +19,11 @@ impl Unpickler<'_> {
     pub(super) fn storage(&mut self) -> Result<()> {
         let reference = self.pop()?;
         let expected = "('storage', type, key, device, count)";
-        let items = match &self.values[reference as usize] {
+        let items = match self.value(reference) {
             Value::Items(items) => &items[..],
             _ => &[],
         };
-        let at = |n: usize| items.get(n).map(|&id| &self.values[id as usize]);
+        let at = |n: usize| items.get(n).map(|&id| self.value(id));
         if let Some(Value::Inert(numbers)) = at(1) {
             // Numbers of a type that only another program knows.
             let unread = numbers.made(Made::Called, Yields::Tensor);
@@ -73,7 +73,7 @@ impl Unpickler<'_> {
     }
 
     fn callee(&self, function: Id) -> Result<Callee> {
-        match &self.values[function as usize] {
+        match self.value(function) {
             Value::Global(global) => Ok(Callee::Global(*global)),
             Value::Inert(_) => Ok(Callee::Inert),
             _ => Err(self.wrong("a call of something else than a global".into(), "a global")),
@@ -82,10 +82,10 @@ impl Unpickler<'_> {
 
     /// What an unknown function would give: nothing is called.
     fn inert(&mut self, function: Id, arguments: Id, made: Made) -> Result<()> {
-        let Value::Inert(called) = &self.values[function as usize] else { return self.push(Value::Other) };
+        let Value::Inert(called) = self.value(function) else { return self.push(Value::Other) };
         let yields = if self.holds_tensor(arguments) { Yields::Tensor } else { called.yields };
         // `copyreg` makes an object of its first argument.
-        let class = self.item(arguments, 0).ok().map(|id| &self.values[id as usize]);
+        let class = self.item(arguments, 0).ok().map(|id| self.value(id));
         let value = match class {
             Some(Value::Inert(class)) if self.is_copyreg(called) => {
                 class.made(Made::Instance, Yields::Object)
@@ -103,15 +103,15 @@ impl Unpickler<'_> {
 
     /// Whether a tensor or a storage is among the first arguments, or among the first of one of them.
     fn holds_tensor(&self, arguments: Id) -> bool {
-        let is_one = |id: &Id| match &self.values[*id as usize] {
+        let is_one = |id: &Id| match self.value(*id) {
             Value::Tensor(_) | Value::Storage(_) => true,
             Value::Inert(inert) => inert.yields == Yields::Tensor && inert.made != Made::Named,
             _ => false,
         };
-        let Value::Items(arguments) = &self.values[arguments as usize] else { return false };
+        let Value::Items(arguments) = self.value(arguments) else { return false };
         arguments.iter().take(MAX_ARGUMENTS).any(|id| {
             is_one(id)
-                || match &self.values[*id as usize] {
+                || match self.value(*id) {
                     Value::Items(items) => items.iter().take(MAX_ARGUMENTS).any(is_one),
                     Value::Dict(entries) => {
                         entries.iter().take(MAX_ARGUMENTS).any(|(_, value)| is_one(value))
@@ -136,7 +136,7 @@ impl Unpickler<'_> {
 
     /// An empty dictionary, or one of pairs.
     fn dict(&mut self, arguments: Id) -> Result<()> {
-        let pairs = self.item(arguments, 0).ok().map(|id| match &self.values[id as usize] {
+        let pairs = self.item(arguments, 0).ok().map(|id| match self.value(id) {
             Value::Items(pairs) => pairs.clone(),
             _ => vec![],
         });
@@ -151,7 +151,7 @@ impl Unpickler<'_> {
 
     /// (storage, offset, shape, strides, …); in the newest form with the type of the numbers as the seventh.
     fn tensor(&mut self, arguments: Id) -> Result<()> {
-        let storage = match &self.values[self.item(arguments, 0)? as usize] {
+        let storage = match self.value(self.item(arguments, 0)?) {
             Value::Storage(storage) => storage,
             Value::Inert(inert) => {
                 let unread = inert.made(Made::Called, Yields::Tensor);
@@ -169,7 +169,7 @@ impl Unpickler<'_> {
             let found = format!("shape {shape:?} with strides {strides:?}");
             return Err(self.wrong(found, "as many strides as dimensions"));
         }
-        let numbers = match self.item(arguments, 6).map(|id| &self.values[id as usize]) {
+        let numbers = match self.item(arguments, 6).map(|id| self.value(id)) {
             Ok(Value::Global(Global::Numbers(numbers))) => *numbers,
             _ => storage.numbers,
         };
@@ -178,7 +178,7 @@ impl Unpickler<'_> {
     }
 
     fn dims(&self, arguments: Id, n: usize) -> Result<Vec<u64>> {
-        let Value::Items(items) = &self.values[self.item(arguments, n)? as usize] else {
+        let Value::Items(items) = self.value(self.item(arguments, n)?) else {
             return Err(self.wrong("a shape of another form".into(), "a tuple of whole numbers"));
         };
         if items.len() > MAX_DIMS {
@@ -188,7 +188,7 @@ impl Unpickler<'_> {
     }
 
     fn item(&self, tuple: Id, n: usize) -> Result<Id> {
-        let item = match &self.values[tuple as usize] {
+        let item = match self.value(tuple) {
             Value::Items(items) => items.get(n),
             _ => None,
         };
@@ -196,7 +196,7 @@ impl Unpickler<'_> {
     }
 
     fn count(&self, id: Id) -> Result<u64> {
-        match self.values[id as usize] {
+        match *self.value(id) {
             Value::Int(n) => {
                 u64::try_from(n).map_err(|_| self.wrong(format!("the number {n}"), "none below 0"))
             }
