@@ -400,7 +400,8 @@ fn an_adapter_counts_once_by_all_of_its_names_and_as_often_as_one_is_repeated() 
         let paths: Vec<std::path::PathBuf> = names.iter().map(|name| at(name)).collect();
         let args: Vec<&str> = paths.iter().map(|path| shown(path)).chain(["--json"]).collect();
         let output = command::run(command, &args);
-        let json: Value = serde_json::from_str(text(&output.stdout)).expect(text(&output.stderr));
+        let json: Value =
+            serde_json::from_str(text(&output.stdout)).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
         json["adapters"].as_array().unwrap().len()
     };
     for command in ["merge-check", "shared"] {

@@ -64,7 +64,9 @@ impl Scan<'_> {
         let (shard, array_min) = self.share(&folder)?;
         let settling = self.settling(&modules);
         let largest = largest(&found.opened);
-        let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened);
+        let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened, &|plan| {
+            self.memory(plan, largest).map(drop)
+        });
         let Settled { plan, extension, forgotten, presence: _presence } = settled?;
         let claim = Claim::of(&folder, &plan);
         let memory = self.memory(&plan, largest)?;

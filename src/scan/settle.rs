@@ -59,11 +59,14 @@ impl Settling<'_> {
         folder: &Folder,
         options: ScanOptions,
         opened: Vec<HeaderSummary>,
+        check: &dyn Fn(&Plan) -> Result<()>,
     ) -> Result<Settled> {
         // Before anything else is found wrong, and nothing is made in a folder that is another program's.
         let is_removed = self.fresh && folder.has_removable_scan()?;
         if self.fresh || folder.read_plan()?.is_none() {
-            Blocks::of(&first(self.modules, options.clone(), &opened)?)?;
+            let plan = first(self.modules, options.clone(), &opened)?;
+            Blocks::of(&plan)?;
+            check(&plan)?;
         }
         folder.make()?;
         let _lock = folder.lock(self.stop)?;
@@ -87,6 +90,7 @@ impl Settling<'_> {
             check_unchanged(folder, there, &opened, self.modules, self.stop)?;
         }
         let mut settled = self.extended(folder, there, options, opened)?;
+        check(&settled.plan)?;
         settled.presence = Some(presence);
         if is_first {
             settled.plan.id = Plan::new_id();

@@ -266,7 +266,8 @@ fn what_many_values_of_a_pickle_share_is_not_walked_for_each() {
         let shared = [list, b"q\x070"].concat();
         [shared, b"}(".to_vec(), pair.clone(), references(n, object, after), b"u".to_vec()].concat()
     };
-    let pickles: [(&str, &dyn Fn(usize) -> Vec<u8>); 3] = [
+    type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+    let pickles: [(&str, Make<'_>); 3] = [
         ("a list", &|n| shared(&[&b"("[..], &b"K\x01".repeat(n), b"l"].concat(), n, b"", b"")),
         ("a state", &|n| shared(&[&b"("[..], &b"}".repeat(n), b"t"].concat(), n, b"cfoo\nBar\n)\x81", b"b")),
         ("a list with a tensor", &|n| {

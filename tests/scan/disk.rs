@@ -27,8 +27,8 @@ fn open_files_stay_within_the_limit_of_the_system() {
         Checkpoint::new(seed).modules(&[QUERY]).r(1).write(&place.path(&format!("runs/checkpoint-{seed}")));
     }
     place.done("runs -o whole");
-    let hows =
-        ["--cache new", "--cache new", "--no-cache", "--no-cache --memory 1", "--cache other --threads 200"];
+    let tight = format!("--no-cache {}", place.least_memory("runs -o out"));
+    let hows = ["--cache new", "--cache new", "--no-cache", &tight, "--cache other --threads 200"];
     for (n, how) in hows.into_iter().enumerate() {
         let args = format!("runs -o out{n} {how}");
         let done = with_open_files(256, &place.scan(&args), place.root());
@@ -200,7 +200,8 @@ fn checkpoints_that_are_touched_all_the_time_are_scanned_as_they_are() {
         Checkpoint::new(seed).r(16).modules(&wide).write(&place.path(&format!("runs/checkpoint-{seed}")));
     }
     place.done("runs -o whole");
-    for how in ["--no-cache", "--no-cache --memory 1", "--cache new"] {
+    let tight = format!("--no-cache {}", place.least_memory("runs -o out"));
+    for how in ["--no-cache", &tight, "--cache new"] {
         let out = how.replace([' ', '-'], "");
         let mut child = place.scan(&format!("runs -o {out} {how}")).stderr(Stdio::piped()).spawn().unwrap();
         while child.try_wait().unwrap().is_none() {

@@ -81,6 +81,11 @@ fn too_little_memory_is_refused_with_the_figure() {
         assert!(error.ends_with(", for a block of pairs and a factorisation at once"), "{error}");
         assert!(ended.stderr.contains("hint: give it --memory "), "{}", ended.stderr);
     }
+    assert!(!place.path("out/plan.json").exists());
     let least = place.least_memory("runs -o out");
     place.done(&format!("runs -o out {least}"));
+    // What is there stays.
+    let before = place.bytes("out");
+    assert_eq!(place.run("runs -o out --fresh --memory 1M").code, Some(1));
+    assert_same(&place.bytes("out"), &before, "--fresh without the memory for it");
 }

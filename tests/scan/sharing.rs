@@ -173,7 +173,8 @@ fn scans_that_share_a_cache_that_is_too_small_and_is_cleared_end_well() {
 #[test]
 fn whole_scans_at_once_in_one_folder_end_well_and_make_one_table() {
     let place = many(Place::new());
-    for (n, how) in ["--cache cache", "--no-cache --memory 1", "--no-cache"].into_iter().enumerate() {
+    let tight = format!("--no-cache {}", place.least_memory("runs -o out"));
+    for (n, how) in ["--cache cache", &tight, "--no-cache"].into_iter().enumerate() {
         for round in 0..3 {
             let out = format!("out{n}{round}");
             place.replan("planned", &out, 2);

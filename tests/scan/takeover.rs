@@ -28,7 +28,8 @@ struct Halted(Child);
 
 impl Halted {
     fn begin(place: &Place, args: &str, out: &str) -> Self {
-        let mut command = place.scan(&format!("{args} --threads 1 --memory 1"));
+        let tight = place.least_memory(args);
+        let mut command = place.scan(&format!("{args} --threads 1 {tight}"));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let since = Instant::now();
         while files(&place.path(out).join("pairs")).len() < 3 {
