@@ -11,7 +11,6 @@ use crate::formats::lenient::Object;
 use crate::formats::limits::{Limit, Limits};
 use crate::formats::llama_cpp::LlamaCpp;
 use crate::formats::patterns::Steps;
-use crate::formats::schemes::Claimed;
 use crate::formats::unpacking::Unpacking;
 use crate::names::FileNames;
 
@@ -46,11 +45,11 @@ impl<'a> Context<'a> {
         path: &Path,
         config: Option<&'a Config>,
         metadata: &Metadata,
-        claimed: &[Claimed<'_>],
+        components_there: impl FnOnce() -> HashSet<String>,
         limits: &'a Limits,
     ) -> Result<Self> {
         let components = match metadata.get(COMPONENTS) {
-            Some(json) => components(path, json, claimed, limits)?,
+            Some(json) => components(path, json, &components_there(), limits)?,
             None => BTreeMap::new(),
         };
         let n_regexes = config.into_iter().chain(components.values()).map(Config::n_regexes).sum::<usize>();
@@ -74,7 +73,7 @@ impl<'a> Context<'a> {
 fn components(
     path: &Path,
     json: &str,
-    claimed: &[Claimed<'_>],
+    there: &HashSet<String>,
     limits: &Limits,
 ) -> Result<BTreeMap<String, Config>> {
     let n_bytes = json.len() as u64;
@@ -87,9 +86,6 @@ fn components(
         Fault::new(found, "an object").at(path).of(COMPONENTS).malformed()
     })?;
     // A config takes far more memory than a few letters of text, of which a file may have millions.
-    let paths = claimed.iter().map(|one| (one.scheme.path)(&one.claim.module));
-    let there: HashSet<String> =
-        paths.filter_map(|path| path.split_once('.').map(|(front, _)| front.to_owned())).collect();
     let mut fields: BTreeMap<String, Object> = BTreeMap::new();
     for (key, value) in flat.0 {
         if let Some((component, field)) = key.split_once('.')

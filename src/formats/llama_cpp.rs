@@ -2,6 +2,11 @@
 
 use crate::formats::contents::Metadata;
 
+/// Whether it is the module whose A lies the other way round.
+pub(super) fn is_token_embedding(module: &str) -> bool {
+    module.ends_with("token_embd")
+}
+
 /// The keys that a LoRA's names, scaling and order of rows go by.
 #[derive(Debug, Default)]
 pub(super) struct LlamaCpp {

@@ -78,7 +78,8 @@ pub(super) fn read(
     let Claims { naming_scheme, claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
     let unread = unread::unread(&contents.tensors, &unclaimed);
     let n_other = unclaimed.len() - unread.iter().map(|one| one.n_tensors).sum::<usize>();
-    let mut context = Context::new(path, config, &contents.metadata, &claimed, limits)?;
+    let mut context =
+        Context::new(path, config, &contents.metadata, || schemes::components(&claimed), limits)?;
     let chosen = match which {
         Which::Only => vec![schemes::choose(path, claimed, None)?],
         Which::Named(name) => vec![schemes::choose(path, claimed, Some(name))?],

@@ -16,6 +16,7 @@ mod by;
 mod cluster;
 mod colors;
 mod counts;
+mod cut;
 mod derived;
 mod drift;
 mod drift_pictures;

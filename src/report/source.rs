@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::adapters::{self, AdapterRow};
-use super::scan::Cut;
+use super::cut::Cut;
 use crate::adapter::Side;
 use crate::error::{Fault, Remedy, Result};
 use crate::scan::Keep;

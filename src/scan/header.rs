@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::digest::Fingerprint;
-use super::memory::ModuleSize;
+use super::module_size::ModuleSize;
 use super::side_modules::SideModules;
 use crate::adapter::{Adapter, unread};
 use crate::error::{Fault, Result};

@@ -5,10 +5,11 @@ mod room;
 
 use std::num::NonZeroUsize;
 
+pub(super) use self::needs::N_PAIR_BYTES;
 use self::needs::Needs;
-pub(super) use self::needs::{ModuleSize, N_PAIR_BYTES};
 pub(super) use self::room::Room;
 use super::header::HeaderSummary;
+use super::module_size::ModuleSize;
 use super::plan::Plan;
 use crate::error::{Error, Fault, Remedy, Result};
 

@@ -54,6 +54,7 @@ mod keep;
 mod kept_rows;
 mod left_out;
 mod memory;
+mod module_size;
 pub(crate) mod naming;
 mod near;
 mod outcome;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::claim::Stored;
-use super::llama_cpp;
 use super::pair::wrong_module;
 use crate::adapter::Factor;
 use crate::error::{Fault, Result};
 use crate::formats::config::WRAPPER;
 use crate::formats::limits::Limits;
+use crate::formats::llama_cpp;
 use crate::text::quoted;
 
 /// The axes of a scheme's factors.

@@ -39,11 +39,6 @@ pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
     }
 }
 
-/// Whether it is the module whose A lies the other way round.
-pub(super) fn is_token_embedding(module: &str) -> bool {
-    module.ends_with("token_embd")
-}
-
 /// As llama.cpp scales: alpha over the rank, and not at all without an alpha or with 0.
 fn scaling(pair: &Pair, context: &Context<'_>) -> Scale {
     let facts = &context.llama_cpp;

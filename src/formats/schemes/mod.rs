@@ -137,6 +137,12 @@ fn factor_claims<'a>(schemes: &[&'static Scheme], name: &'a str) -> Vec<(usize, 
     schemes.iter().enumerate().filter_map(claim).collect()
 }
 
+/// The first words of the modules' paths, which are the components of a pipeline where there are several.
+pub(super) fn components(claimed: &[Claimed<'_>]) -> HashSet<String> {
+    let paths = claimed.iter().map(|one| (one.scheme.path)(&one.claim.module));
+    paths.filter_map(|path| path.split_once('.').map(|(front, _)| front.to_owned())).collect()
+}
+
 /// That of most of the factors.
 fn naming_scheme(schemes: &[&'static Scheme], claimed: &[Claimed<'_>]) -> NamingScheme {
     let count =

@@ -5,6 +5,7 @@ mod allowed;
 mod diagnosis;
 mod drivers;
 mod elf;
+mod finding;
 mod ld_cache;
 mod libraries;
 mod manifests;

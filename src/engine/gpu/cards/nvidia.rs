@@ -1,10 +1,10 @@
 //! Why an NVIDIA card has no Vulkan device. The commonest case on servers: the driver's manifest names the library that is
 //! linked to X11, which is not installed, or which gives no device without a display; the driver has another one for that.
 
-use super::diagnosis::{
+use super::drivers::{Container, DriverProbe, EGL, EGL_DISPATCH, GLX, compiler};
+use super::finding::{
     Finding, apt, at_last, cannot_load, filtered, is_of, lacks, list, loader, manifest_line, no_manifest,
 };
-use super::drivers::{Container, DriverProbe, EGL, EGL_DISPATCH, GLX, compiler};
 use super::libraries::{Lack, Library};
 use super::manifests::{Driver, Manifest};
 use super::probe::{Node, SystemProbe};
