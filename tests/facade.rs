@@ -148,8 +148,8 @@ fn a_dry_run_says_what_it_would_take_and_makes_nothing() {
     assert_eq!(run.engines.len(), 1);
     // No more than is given, and no more than it needs.
     assert!(run.memory_bytes < 1 << 26, "{}", run.memory_bytes);
-    let exactly = place.scan("out").keep(Keep::Diagonal).memory_bytes(run.memory_bytes);
-    assert_eq!(exactly.dry_run().unwrap().memory_bytes, run.memory_bytes);
+    let as_much = place.scan("out").keep(Keep::Diagonal).memory_bytes(run.memory_bytes);
+    assert!(as_much.dry_run().unwrap().memory_bytes <= run.memory_bytes);
     assert!(run.flop > 0.0 && run.n_table_bytes > 0 && !run.duration.is_zero());
     // The same scan, made.
     let outcome = scan.run().unwrap();
