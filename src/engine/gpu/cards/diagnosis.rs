@@ -154,6 +154,7 @@ fn mesa(drivers: &DriverProbe, cards: &Cards<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::drivers::LOADER;
     use super::super::libraries::{Libraries, Library};
     use super::super::manifests::Manifests;
     use super::super::probe::RenderNode;
