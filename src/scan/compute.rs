@@ -93,7 +93,8 @@ pub fn rows<'a>(
     } else {
         Made { stats: engine.pair_stats(&block)?, cosines: vec![], cosine_fallback: None }
     };
-    let rows = sides.rows(wanted, none, &places, made, decide_starts)?;
+    let init_cosines = sides.init_cosines(&places, decide_starts);
+    let rows = sides.rows(wanted, none, &places, made, &init_cosines)?;
     Ok((rows, RowPairs { sides, places }))
 }
 
@@ -178,16 +179,15 @@ impl<'a> Sides<'a> {
         (block.n_pairs() > 0).then_some(block)
     }
 
-    /// The rows of the pairs at these places, of which an engine made this, in place of `none`.
+    /// The rows of the pairs at these places, of which an engine made this, in place of `none`; with the cosines of their starts.
     pub(super) fn rows(
         &self,
         wanted: &Wanted,
         none: PairRows,
         places: &[(usize, usize)],
         made: Made,
-        decide_starts: &DecideStarts<'_>,
+        init_cosines: &[f64],
     ) -> Result<PairRows> {
-        let init_cosines = self.init_cosines(places, decide_starts);
         // Grids are made a few at a time while they are written.
         let without_grids = Wanted { grid: false, ..wanted.clone() };
         let batch = PairBatch {
@@ -196,7 +196,7 @@ impl<'a> Sides<'a> {
             b: &self.members[1],
             places,
             stats: &made.stats,
-            init_cosines: &init_cosines,
+            init_cosines,
             cosines: &made.cosines,
             grids: &|_| Ok(vec![]),
         };

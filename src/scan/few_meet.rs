@@ -54,7 +54,7 @@ impl Plan {
 
     /// The names of an adapter's modules, sorted, if they are names.
     fn names(&self, adapter: u32) -> Option<Vec<&str>> {
-        let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
+        let layout = self.layout(adapter);
         let modules = layout.modules.iter().map(|&(module, _)| &self.modules[module as usize]);
         let names = modules.map(|module| (!module.is_numbered).then_some(module.name.as_str()));
         let mut names = names.collect::<Option<Vec<&str>>>()?;

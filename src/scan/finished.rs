@@ -264,7 +264,7 @@ impl CachedPair<'_> {
     /// As [`Entry::read`].
     pub fn factorised(&self, pair: ModulePair) -> Result<Option<Factorised>> {
         let record = |side: usize| -> Result<Option<CachedModule>> {
-            let layout = &self.plan.layouts[self.plan.adapters[self.pair[side] as usize].layout as usize];
+            let layout = self.plan.layout(self.pair[side]);
             let is_named = |(module, _): &(u32, u32)| self.plan.modules[*module as usize].name == pair.name();
             layout.modules.iter().position(is_named).map(|place| self.entries[side].read(place)).transpose()
         };

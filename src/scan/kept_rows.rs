@@ -6,7 +6,7 @@ use super::compute::{self, DecideStarts, Made, RowPairs, Sides};
 use super::keep::Keep;
 use super::plan::Plan;
 use super::table::{N_CLASSES, PairRows, PairTable, class_edge};
-use super::top::{self, Tops};
+use super::top;
 use crate::engine::{Engine, TopRule, TopStats};
 use crate::error::Result;
 use crate::measure::init_cosine::SHARED_INIT;
@@ -91,36 +91,30 @@ fn most_alike(
         return Ok(KeptRows { rows, grids_of: None, counts: PairCounts::default() });
     };
     let edges: Vec<f32> = (1..N_CLASSES).map(class_edge).collect();
-    let TopStats { places, stats, counts } = engine.top_stats(&block, &TopRule { k, edges: &edges })?;
-    let places = block.places_of(&places);
+    let TopStats { places: at, stats, counts } = engine.top_stats(&block, &TopRule { k, edges: &edges })?;
+    let all: Vec<(usize, usize)> = block.places().collect();
+    let init_cosines = sides.init_cosines(&all, decide_starts);
 
-    let ids = |(a, b): (usize, usize)| (sides.a[a].id as i32, sides.b[b].id as i32);
-    let candidates = || {
-        let phi = stats.pairs().map(|pair| pair.sum(PHI_R).clamp(0.0, 1.0));
-        places.iter().zip(phi).map(|(&place, phi)| (ids(place).0, ids(place).1, phi))
-    };
-    let mut tops = Tops::new(k);
-    candidates().for_each(|(a, b, phi)| tops.add(a, b, phi));
-    let is_kept = |(_, (a, b, phi)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi);
-    let kept: Vec<usize> = candidates().enumerate().filter(is_kept).map(|(at, _)| at).collect();
+    let places = block.places_of(&at);
+    let phi = stats.pairs().map(|pair| pair.sum(PHI_R).clamp(0.0, 1.0));
+    let candidates = places.iter().zip(phi);
+    let candidates: Vec<(i32, i32, f32)> =
+        candidates.map(|(&(a, b), phi)| (sides.a[a].id as i32, sides.b[b].id as i32, phi)).collect();
+    let kept = top::most_alike(k, candidates.iter().copied());
 
-    let places: Vec<(usize, usize)> = kept.iter().map(|&at| places[at]).collect();
+    let places: Vec<(usize, usize)> = kept.iter().map(|&one| places[one]).collect();
+    let of_kept: Vec<f64> = kept.iter().map(|&one| init_cosines[at[one]]).collect();
     let made = Made { stats: stats.only(&kept), cosines: vec![], cosine_fallback: None };
-    let rows =
-        PairRows { histogram: Some(counts), ..sides.rows(wanted, none, &places, made, decide_starts)? };
-    Ok(KeptRows { rows, grids_of: None, counts: sides.counts(decide_starts) })
+    let rows = PairRows { histogram: Some(counts), ..sides.rows(wanted, none, &places, made, &of_kept)? };
+    Ok(KeptRows { rows, grids_of: None, counts: sides.counts(&all, &init_cosines) })
 }
 
 impl Sides<'_> {
-    /// Of all pairs, without their statistics.
-    fn counts(&self, decide_starts: &DecideStarts<'_>) -> PairCounts {
-        let all: Vec<(usize, usize)> =
-            self.block(&[]).map(|block| block.places().collect()).unwrap_or_default();
+    /// Of the pairs at these places, without their statistics.
+    fn counts(&self, all: &[(usize, usize)], init_cosines: &[f64]) -> PairCounts {
         let is_other = |&&(a, b): &&(usize, usize)| {
-            let base_models = [&self.a[a], &self.b[b]].map(|present| present.member.base_model);
-            matches!(base_models, [Some(a), Some(b)] if a != b)
+            measure::other_base::differ(&self.a[a].member, &self.b[b].member) == Some(true)
         };
-        let init_cosines = self.init_cosines(&all, decide_starts);
         PairCounts {
             n_pairs: all.len(),
             n_shared_init: init_cosines.iter().filter(|&&cosine| cosine > SHARED_INIT).count(),

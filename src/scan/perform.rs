@@ -40,6 +40,7 @@ struct Job<'a> {
     plan: &'a Plan,
     survey: &'a Survey<'a>,
     claim: &'a Claim<'a>,
+    records: Journal,
     modules: SideModules,
     shard: Shard,
     /// The task id that the first share had, where the share came from an array.
@@ -65,12 +66,10 @@ impl Scan<'_> {
         let (shard, array_min) = self.share(&folder)?;
         let settling = self.settling(&modules);
         let largest = largest(&found.opened);
-        let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened, &|plan| {
-            self.memory(plan, largest).map(drop)
-        });
-        let Settled { plan, extension, forgotten, presence: _presence } = settled?;
+        let memory = |plan: &Plan| self.memory(plan, largest);
+        let settled = settling.put_in_place(&folder, self.options(found.pairs), found.opened, &memory);
+        let (Settled { plan, extension, forgotten, presence: _presence }, memory) = settled?;
         let claim = Claim::of(&folder, &plan);
-        let memory = self.memory(&plan, largest)?;
         if !forgotten.is_empty() {
             let paths = forgotten.iter().map(|&number| plan.adapters[number as usize].path.clone()).collect();
             self.listener.emit(&Event::Forgotten { paths });
@@ -91,6 +90,7 @@ impl Scan<'_> {
                 plan: &plan,
                 survey: &survey,
                 claim: &claim,
+                records,
                 modules,
                 shard,
                 array_min,
@@ -174,12 +174,11 @@ impl Scan<'_> {
 
     /// Does the blocks of the share, and returns how many.
     fn compute(&self, job: Job<'_>) -> Result<u64> {
-        let Job { folder, plan, survey, claim, modules, shard, array_min, mine, memory } = job;
+        let Job { folder, plan, survey, claim, records, modules, shard, array_min, mine, memory } = job;
         let blocks = survey.blocks;
         let opening = self.engine.open(plan, engines::work(plan, mine.n_rows_left))?;
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
-        let records = Journal::open(folder, &plan.id)?;
         let room = Room::of(memory.room_bytes);
         let files = Files { plan, records, modules, profile: &profile, stop: self.stop_flag(), room };
         let is_on_demand =

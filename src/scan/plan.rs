@@ -129,6 +129,13 @@ pub struct Layout {
     pub widths: Vec<u32>,
 }
 
+impl Layout {
+    /// Where a module stands among the adapter's own.
+    pub fn place(&self, module: u32) -> Option<usize> {
+        self.modules.iter().position(|(number, _)| *number == module)
+    }
+}
+
 /// An adapter of the scan; its number is its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedAdapter {
@@ -457,11 +464,19 @@ impl Plan {
         layout.modules.iter().find(|(number, _)| *number == module).map(|&(_, r)| r as usize)
     }
 
+    /// The modules that an adapter has.
+    pub fn layout(&self, adapter: u32) -> &Layout {
+        &self.layouts[self.adapters[adapter as usize].layout as usize]
+    }
+
     /// Columns of the adapter's A in a module, where they may differ from those of others.
     pub fn width(&self, adapter: u32, module: u32) -> Option<u32> {
-        let layout = &self.layouts[self.adapters[adapter as usize].layout as usize];
-        let place = layout.modules.iter().position(|(number, _)| *number == module)?;
-        layout.widths.get(place).copied()
+        let layout = self.layout(adapter);
+        // Most sides have none, and this is asked for every adapter of every block.
+        if layout.widths.is_empty() {
+            return None;
+        }
+        layout.widths.get(layout.place(module)?).copied()
     }
 
     /// The base model that an adapter's config names.

@@ -12,6 +12,7 @@ use super::finish::{AdaptersTable, BlockCounts, WithoutBasis};
 use super::folder::Folder;
 use super::header::HeaderSummary;
 use super::journal::records::Journal;
+use super::memory::Memory;
 use super::plan::{Extension, Plan, ScanOptions};
 use super::presence::Presence;
 use super::record::changed;
@@ -49,7 +50,8 @@ pub(super) struct Settled {
 }
 
 impl Settling<'_> {
-    /// Puts the plan in place. What cannot be planned makes no folder, removes nothing and leaves the plan that is there.
+    /// Puts the plan in place, and says how memory is used for it. What cannot be planned, or needs more memory than there is, makes
+    /// no folder, removes nothing and leaves the plan that is there.
     ///
     /// # Errors
     /// `Invalid` when the inputs or the options do not go with the scan that is there, or there is nothing to compare; `Io`
@@ -59,14 +61,14 @@ impl Settling<'_> {
         folder: &Folder,
         options: ScanOptions,
         opened: Vec<HeaderSummary>,
-        check: &dyn Fn(&Plan) -> Result<()>,
-    ) -> Result<Settled> {
+        memory: &dyn Fn(&Plan) -> Result<Memory>,
+    ) -> Result<(Settled, Memory)> {
         // Before anything else is found wrong, and nothing is made in a folder that is another program's.
         let is_removed = self.fresh && folder.has_removable_scan()?;
         if self.fresh || folder.read_plan()?.is_none() {
             let plan = first(self.modules, options.clone(), &opened)?;
             Blocks::of(&plan)?;
-            check(&plan)?;
+            memory(&plan)?;
         }
         folder.make()?;
         let _lock = folder.lock(self.stop)?;
@@ -90,7 +92,7 @@ impl Settling<'_> {
             check_unchanged(folder, there, &opened, self.modules, self.stop)?;
         }
         let mut settled = self.extended(folder, there, options, opened)?;
-        check(&settled.plan)?;
+        let memory = memory(&settled.plan)?;
         settled.presence = Some(presence);
         if is_first {
             settled.plan.id = Plan::new_id();
@@ -111,7 +113,7 @@ impl Settling<'_> {
             let table = AdaptersTable { is_finished: false, keeps: !is_first };
             table.write(&settled.plan, folder, &records, &WithoutBasis::new(), std::iter::empty())?;
         }
-        Ok(settled)
+        Ok((settled, memory))
     }
 
     /// The plan of a first run, or the one that is there, with what is new and without what is gone.

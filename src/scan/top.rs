@@ -21,13 +21,17 @@ use crate::error::Result;
 pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
     let &Keep::Top(k) = keep else { return rows };
     let phi_r = rows.phi_r();
-    let pairs = || rows.a.iter().zip(&rows.b).zip(phi_r).map(|((&a, &b), &phi_r)| (a, b, phi_r));
-    let mut tops = Tops::new(k);
-    pairs().for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
-    let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
-    let places: Vec<usize> = pairs().enumerate().filter(is_kept).map(|(row, _)| row).collect();
+    let pairs = rows.a.iter().zip(&rows.b).zip(phi_r).map(|((&a, &b), &phi_r)| (a, b, phi_r));
+    let places = most_alike(k, pairs);
     let histogram = Some(counts(phi_r));
     PairRows { histogram, ..rows.only(&places) }
+}
+
+/// The places of the pairs, each of two adapters and their φ, that are among the K most alike of either adapter.
+pub(super) fn most_alike(k: usize, pairs: impl Iterator<Item = (i32, i32, f32)> + Clone) -> Vec<usize> {
+    let mut tops = Tops::new(k);
+    pairs.clone().for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
+    tops.places(pairs)
 }
 
 /// Cuts every file down to the most alike pairs of the whole scan, and writes the histograms of all pairs.
@@ -60,8 +64,7 @@ pub(super) fn finalise(
         }
         for file in files {
             let stored = StoredPairs::read(file, &table)?;
-            let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| tops.has(*a, *b, *phi_r);
-            let places: Vec<usize> = stored.pairs().enumerate().filter(is_kept).map(|(row, _)| row).collect();
+            let places = tops.places(stored.pairs());
             if places.len() < stored.n_rows() {
                 stored.rewrite(&places, claim.refusal())?;
             }
@@ -81,7 +84,7 @@ fn counts(phi: &[f32]) -> Vec<u64> {
 }
 
 /// The K most alike pairs of each adapter. Of pairs that are equally alike the one of smaller numbers counts.
-pub(super) struct Tops {
+struct Tops {
     k: usize,
     /// The best first.
     of_adapter: HashMap<i32, Vec<Candidate>>,
@@ -102,11 +105,11 @@ impl Candidate {
 }
 
 impl Tops {
-    pub(super) fn new(k: usize) -> Self {
+    fn new(k: usize) -> Self {
         Self { k, of_adapter: HashMap::new() }
     }
 
-    pub(super) fn add(&mut self, a: i32, b: i32, phi: f32) {
+    fn add(&mut self, a: i32, b: i32, phi: f32) {
         let pair = Candidate { phi, a, b };
         for adapter in [a, b] {
             let best = self.of_adapter.entry(adapter).or_default();
@@ -118,7 +121,13 @@ impl Tops {
         }
     }
 
-    pub(super) fn has(&self, a: i32, b: i32, phi: f32) -> bool {
+    /// The places of those that are among them.
+    fn places(&self, pairs: impl Iterator<Item = (i32, i32, f32)>) -> Vec<usize> {
+        let is_kept = |(_, (a, b, phi_r)): &(usize, (i32, i32, f32))| self.has(*a, *b, *phi_r);
+        pairs.enumerate().filter(is_kept).map(|(place, _)| place).collect()
+    }
+
+    fn has(&self, a: i32, b: i32, phi: f32) -> bool {
         let pair = Candidate { phi, a, b };
         let among = |adapter: i32| {
             let best = self.of_adapter.get(&adapter).map_or(&[][..], Vec::as_slice);

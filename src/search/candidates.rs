@@ -92,7 +92,7 @@ impl<'a> Candidates<'a> {
         let plan = &self.queries.plan;
         let mut modules: BTreeMap<u32, (Vec<u32>, Vec<CachedModule>)> = BTreeMap::new();
         for &adapter in adapters {
-            let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
+            let layout = plan.layout(adapter);
             let numbers = layout.modules.iter().map(|&(module, _)| module).enumerate();
             let (places, numbers): (Vec<usize>, Vec<u32>) =
                 numbers.filter(|(_, module)| self.queries.modules.contains_key(module)).unzip();

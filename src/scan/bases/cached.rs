@@ -137,11 +137,7 @@ impl Cached {
             }
         }
         // The disk does not give back what it takes.
-        let file = files.open(adapter, true)?;
-        let digest = files.digest(&file, files.records.get(adapter).as_ref())?;
-        let record = file.factorise(files, &file.modules()[place])?;
-        files.check_same(&file, digest)?;
-        Ok(record)
+        files.factorise_again(adapter, place).map(|(record, _)| record)
     }
 
     /// The adapter's entry; where it was removed meanwhile, it is made again.

@@ -121,6 +121,19 @@ impl Files<'_> {
         if now == digest { Ok(()) } else { Err(changed(path)) }
     }
 
+    /// The basis of a module from a file that is opened again, and held, for it may be touched all the time: its bytes must be those
+    /// of the adapter's record.
+    ///
+    /// # Errors
+    /// As [`Files::factorise`].
+    pub(super) fn factorise_again(&self, adapter: u32, place: usize) -> Result<(CachedModule, OpenFile)> {
+        let file = self.open(adapter, true)?;
+        let digest = self.digest(&file, self.records.get(adapter).as_ref())?;
+        let record = file.factorise(self, &file.modules()[place])?;
+        self.check_same(&file, digest)?;
+        Ok((record, file))
+    }
+
     /// The basis of a module, or why it has none: numbers without a subspace stop no scan. A factor that the side does not need
     /// may be anything: without A's numbers the start is not known, without those of both the update is not.
     ///

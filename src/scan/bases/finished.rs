@@ -133,8 +133,7 @@ impl<'a> FinishedBases<'a> {
     }
 
     fn n_modules(&self, adapter: u32) -> usize {
-        let plan = &self.scan.plan;
-        plan.layouts[plan.adapters[adapter as usize].layout as usize].modules.len()
+        self.scan.plan.layout(adapter).modules.len()
     }
 }
 

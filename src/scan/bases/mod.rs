@@ -115,9 +115,7 @@ impl<'a> Bases<'a> {
 
     /// The place of a module in an adapter's layout.
     fn place(&self, module: u32, adapter: u32) -> usize {
-        let plan = self.files.plan;
-        let layout = &plan.layouts[plan.adapters[adapter as usize].layout as usize];
-        let place = layout.modules.iter().position(|(number, _)| *number == module);
+        let place = self.files.plan.layout(adapter).place(module);
         place.expect("a block has only adapters that have its module")
     }
 }

@@ -94,11 +94,7 @@ impl OnDemand {
         place: usize,
         kept: &Mutex<Arc<OpenFile>>,
     ) -> Result<CachedModule> {
-        // Held, for it may be touched all the time.
-        let file = files.open(adapter, true)?;
-        let digest = files.digest(&file, files.records.get(adapter).as_ref())?;
-        let record = file.factorise(files, &file.modules()[place])?;
-        files.check_same(&file, digest)?;
+        let (record, file) = files.factorise_again(adapter, place)?;
         *lock(kept) = Arc::new(self.kept(files, adapter, file)?);
         Ok(record)
     }
