@@ -1,5 +1,7 @@
 //! Files as the system has them: replaced whole or not at all, read by position, locked, and recognised by size and time.
 
+#[cfg(feature = "scan")]
+mod folder;
 mod id;
 #[cfg(feature = "scan")]
 mod lock;
@@ -15,6 +17,8 @@ mod stamp;
 use std::fs::File;
 use std::io;
 
+#[cfg(feature = "scan")]
+pub(crate) use self::folder::{entries, remove};
 pub use self::id::FileId;
 #[cfg(feature = "scan")]
 pub(crate) use self::lock::{Lock, hold, is_claim_of, is_free, is_refusal};

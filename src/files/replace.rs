@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::patiently;
 #[cfg(feature = "scan")]
-use super::{hold, is_free};
+use super::{entries, hold, is_free, remove};
 use crate::error::{Error, Result};
 
 const TEMP_PREFIX: &str = ".lorascope-";
@@ -143,11 +143,7 @@ fn is_held(_: &NamedTempFile) -> io::Result<bool> {
 /// `Io` when the system refuses to list the folder or to remove one.
 #[cfg(feature = "scan")]
 pub(crate) fn remove_stale_temp_files(dir: &Path) -> Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|error| Error::io("list", dir, error))?,
-    };
-    for entry in entries.flatten() {
+    for entry in entries(dir)?.flatten() {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         if !is_file || !is_temp_file(&entry.file_name().to_string_lossy()) {
             continue;
@@ -155,12 +151,7 @@ pub(crate) fn remove_stale_temp_files(dir: &Path) -> Result<()> {
         let path = entry.path();
         let Ok(file) = File::open(&path) else { continue };
         if is_free(&file) == Some(true) {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, error));
-                }
-                _ => {}
-            }
+            remove(&path)?;
         }
     }
     Ok(())

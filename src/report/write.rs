@@ -1,7 +1,7 @@
 //! A report to be written: which adapters, how it is drawn, and where it goes.
 
 use std::fs;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -17,7 +17,7 @@ use super::text::text;
 use super::{MAX_ADAPTERS, labels, matrix};
 use crate::error::{Error, Result};
 use crate::figure::{Output, Style};
-use crate::files::{Durability, remove_stale_temp_files, replace_atomically};
+use crate::files::{Durability, remove, remove_stale_temp_files, replace_atomically};
 
 /// A report of a scan that is done, as tables and pictures: what is alike, where in the model, what stands apart.
 ///
@@ -180,14 +180,6 @@ impl Report {
             text: text(&scan, &findings),
             json,
         })
-    }
-}
-
-/// Removes what an earlier report left.
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, error)),
-        _ => Ok(()),
     }
 }
 

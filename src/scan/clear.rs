@@ -11,7 +11,7 @@ use super::blocks::BlockSpec;
 use super::cache::Cache;
 use super::folder::{Folder, Head};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{is_claim_of, is_temp_file, remove_stale_temp_files, set_aside};
+use crate::files::{entries, is_claim_of, is_temp_file, remove, remove_stale_temp_files, set_aside};
 
 impl Folder {
     /// Whether there is a scan here that can be removed: a plan that vouches for it, and folders that lead nowhere else.
@@ -69,7 +69,7 @@ impl Folder {
         self.remove_bases()?;
         for path in [self.adapters_file(), self.histograms_file(), self.relations_file(), self.removed_plan()]
         {
-            gone(&path, fs::remove_file(&path))?;
+            remove(&path)?;
         }
         Ok(())
     }
@@ -115,22 +115,11 @@ impl Folder {
 
 /// Removes the files of a folder that are such.
 fn remove_all(dir: &Path, is_such: impl Fn(&Path) -> bool) -> Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|error| Error::io("list", dir, error))?,
-    };
     let paths: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_such(path)).collect();
-    paths.iter().try_for_each(|path| gone(path, fs::remove_file(path)))
+        entries(dir)?.flatten().map(|entry| entry.path()).filter(|path| is_such(path)).collect();
+    paths.iter().try_for_each(|path| remove(path))
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn gone(path: &Path, removed: io::Result<()>) -> Result<()> {
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
-        _ => Ok(()),
-    }
 }

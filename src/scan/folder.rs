@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::plan::{Plan, SCHEMA};
 use super::stop;
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, replace_atomically, set_aside};
+use crate::files::{Durability, Lock, entries, replace_atomically, set_aside};
 
 const LOCK: &str = "lock";
 
@@ -87,15 +87,9 @@ impl Folder {
     /// # Errors
     /// `Io` when the system refuses to list them.
     pub(crate) fn pair_files(&self) -> Result<Vec<PathBuf>> {
-        let folder = self.pairs();
-        let named = |error| Error::io("list", &folder, error);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-            entries => entries.map_err(named)?,
-        };
         let mut files = vec![];
-        for entry in entries {
-            let path = entry.map_err(named)?.path();
+        for entry in entries(&self.pairs())? {
+            let path = entry?.path();
             if path.extension().is_some_and(|end| end == "parquet") {
                 files.push(path);
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::folder::Folder;
 use super::journal::host_name;
 use crate::error::{Error, Result};
-use crate::files::{hold, is_free};
+use crate::files::{entries, hold, is_free};
 
 const SUFFIX: &str = "process";
 
@@ -84,11 +84,7 @@ impl Drop for Presence {
 /// The files of all processes.
 fn files(folder: &Folder) -> Result<Vec<(PathBuf, File)>> {
     let dir = folder.presences();
-    let entries = match fs::read_dir(&dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        entries => entries.map_err(|error| Error::io("list", &dir, error))?,
-    };
-    let paths = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let paths = entries(&dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let paths = paths.map(|entry| entry.path()).filter(|path| is_presence(path));
     Ok(paths.filter_map(|path| File::open(&path).ok().map(|file| (path, file))).collect())
 }

@@ -4,13 +4,13 @@
 //! as 8 bytes. The sum is raised before a file appears and may stay too large when a process is killed; a count of the
 //! files, whenever it passes the limit, sets it right. A user who may not write to the lock file counts every time.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::files::{Lock, is_free, is_refusal, is_temp_file};
+use crate::files::{self, Lock, is_free, is_refusal, is_temp_file, remove};
 
 /// How entries end: the hexadecimal key, and this.
 pub(super) const SUFFIX: &str = ".safetensors";
@@ -147,14 +147,9 @@ fn remove_abandoned(dir: &Path) -> Result<()> {
 }
 
 fn list(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>> {
-    let named = |error| Error::io("list", dir, error);
-    let files = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        files => files.map_err(named)?,
-    };
     let mut found = vec![];
-    for file in files {
-        let file = file.map_err(named)?;
+    for file in files::entries(dir)? {
+        let file = file?;
         if !file.file_name().to_str().is_some_and(&is_wanted) {
             continue;
         }
@@ -171,13 +166,6 @@ fn list(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>> {
 /// Bytes of entries and parts.
 pub(super) fn total(dir: &Path) -> Result<u64> {
     Ok(entries(dir)?.iter().chain(&parts(dir)?).map(|found| found.bytes).sum())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
-        _ => Ok(()),
-    }
 }
 
 fn sum(lock: &mut File) -> Option<u64> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::files::entries;
 
 /// The machine's name, empty where it has none.
 pub fn host_name() -> String {
@@ -72,14 +73,8 @@ impl JsonlTail {
     /// # Errors
     /// `Io` when the system refuses.
     pub fn read_new(&mut self, dir: &Path, mut take: impl FnMut(&[u8])) -> Result<()> {
-        let listed = |error| Error::io("list", dir, error);
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(listed(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(listed)?.path();
+        for entry in entries(dir)? {
+            let path = entry?.path();
             if path.extension().is_none_or(|end| end != "jsonl") {
                 continue;
             }
