@@ -8,7 +8,6 @@ use super::blocks::Blocks;
 use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
-use super::memory::Room;
 use super::plan::Plan;
 use super::relations::{Relations, write_relations};
 use super::survey::Survey;
@@ -17,6 +16,7 @@ use super::top;
 use super::without_basis::problem;
 use crate::error::Result;
 use crate::names::natural_cmp;
+use crate::sync::Room;
 
 /// How far the blocks of a scan are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

@@ -1,13 +1,11 @@
 //! The memory that a scan takes: what one block and one factorisation need at least, and what of it happens at once.
 
 mod needs;
-mod room;
 
 use std::num::NonZeroUsize;
 
 pub(super) use self::needs::N_PAIR_BYTES;
 use self::needs::Needs;
-pub(super) use self::room::Room;
 use super::header::HeaderSummary;
 use super::module_size::ModuleSize;
 use super::plan::Plan;

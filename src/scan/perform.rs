@@ -16,7 +16,7 @@ use super::folder::Folder;
 use super::inputs::NamedInputs;
 use super::journal::log::{self, Log};
 use super::journal::records::Journal;
-use super::memory::{Memory, Room, largest};
+use super::memory::{Memory, largest};
 use super::module_size::ModuleSize;
 use super::outcome::{ScanEnd, ScanOutcome};
 use super::plan::{Extension, PairChoice, Plan, ScanOptions};
@@ -32,7 +32,7 @@ use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::files::replace_with_bytes;
 use crate::select::Layers;
-use crate::sync::lock;
+use crate::sync::{Room, lock};
 
 /// What this process does of a plan.
 struct Job<'a> {

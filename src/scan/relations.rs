@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
-use super::memory::{N_PAIR_BYTES, Room};
+use super::memory::N_PAIR_BYTES;
 use super::module_size::ModuleSize;
 use super::plan::Plan;
 use super::side_modules::SideModules;
@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::formats::run_and_step;
 use crate::measure::update::{UpdateSums, WholeUpdate};
 use crate::relation::{Evidence, NEAR, Relation};
+use crate::sync::Room;
 use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
 
 /// Pairs that are read again, at most.
@@ -78,7 +79,7 @@ const GROUP_ROWS: usize = 1 << 16;
 pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
     let &Relations { plan, survey, folder, records, claim, stop, room } = of;
     let n_adapters = plan.adapters.len() as u32;
-    let n_pairs = (room.all_bytes() / N_PAIR_BYTES).min(1 << 22);
+    let n_pairs = (room.all() / N_PAIR_BYTES).min(1 << 22);
     let n_at_once = u32::try_from(n_pairs / u64::from(n_adapters).max(1)).unwrap_or(u32::MAX).max(1);
     let firsts = (0..n_adapters).step_by(n_at_once as usize);
     let mut tiles = firsts.map(|first| first..n_adapters.min(first.saturating_add(n_at_once)));

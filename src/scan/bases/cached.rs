@@ -15,7 +15,7 @@ use crate::scan::profile::Stage;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
-use crate::sync::{Gate, lock};
+use crate::sync::{Room, lock};
 
 pub(super) struct Cached {
     stores: Stores,
@@ -25,7 +25,7 @@ pub(super) struct Cached {
     open: Mutex<Vec<(u32, Arc<Entry>)>>,
     n_kept_open: usize,
     /// How many checkpoints are worked on at once, for each takes some files.
-    at_work: Gate,
+    at_work: Room,
     n_factorised: AtomicUsize,
 }
 
@@ -37,7 +37,7 @@ impl Cached {
             keys: OnceMap::new(),
             open: Mutex::new(vec![]),
             n_kept_open: n_kept_open(),
-            at_work: Gate::new(n_at_work()),
+            at_work: Room::of(n_at_work() as u64),
             n_factorised: AtomicUsize::new(0),
         }
     }
@@ -70,7 +70,7 @@ impl Cached {
 
     /// The adapter's entry, open: whoever removes it meanwhile does not take it from who reads it.
     fn find_or_factorise(&self, files: &Files<'_>, adapter: u32) -> Result<(Key, Entry)> {
-        let _place = self.at_work.enter();
+        let _place = self.at_work.take(1);
         let record = files.records.find(adapter)?;
         let file = files.open(adapter, true)?;
         if let Some(record) = &record

@@ -14,13 +14,13 @@ use crate::measure::start_projection::{N_PROJECTED, start_projection};
 use crate::scan::cache::CachedModule;
 use crate::scan::digest::Digest;
 use crate::scan::journal::records::Journal;
-use crate::scan::memory::Room;
 use crate::scan::module_size::ModuleSize;
 use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::side_modules::SideModules;
 use crate::scan::stop;
+use crate::sync::Room;
 
 /// How often a file is opened that is touched in between.
 const N_TRIES: usize = 100;

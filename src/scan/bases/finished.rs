@@ -13,13 +13,12 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::scan::cache::{Cache, CachedModule, Entry};
 use crate::scan::finished::FinishedScan;
 use crate::scan::journal::records::Journal;
-use crate::scan::memory::Room;
 use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed};
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
 use crate::scan::stop::NEVER;
-use crate::sync::lock;
+use crate::sync::{Room, lock};
 
 /// The bases of a scan's adapters. Threads may share it.
 pub(crate) struct FinishedBases<'a> {

@@ -17,7 +17,6 @@ use crate::scan::folder::Folder;
 use crate::scan::header::HeaderSummary;
 use crate::scan::journal::records::Journal;
 use crate::scan::keep::Keep;
-use crate::scan::memory::Room;
 use crate::scan::plan::{PairChoice, Plan, ScanOptions};
 use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
@@ -25,6 +24,7 @@ use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
 use crate::scan::stop::NEVER;
 use crate::select::Narrowing;
+use crate::sync::Room;
 
 const FILE: &str = "tests/data/adapters/roberta-mrpc/checkpoint-230/adapter_model.safetensors";
 
