@@ -27,14 +27,19 @@ pub(crate) fn norm(values: &[f64]) -> f64 {
     if largest == 0.0 || !largest.is_finite() {
         return largest;
     }
-    // A power of two within the normal numbers, so that the inverse is one too and no digit changes.
-    let unit = largest.log2().floor().clamp(-1000.0, 1000.0).exp2();
+    let unit = unit_near(largest);
     let inverse = 1.0 / unit;
     sum(values, |value| (value * inverse).powi(2)).sqrt() * unit
 }
 
+/// The power of two at a magnitude, 1 for 0: of numbers up to that in units of it, no square overflows or vanishes next to the
+/// others. It is within the normal numbers, so that its inverse is a power of two as well and no digit changes.
+pub(crate) fn unit_near(largest: f64) -> f64 {
+    if largest == 0.0 { 1.0 } else { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() }
+}
+
 /// Sums of squares none of which overflowed or vanished next to the others.
-const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
+pub(crate) const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
 fn fold<T: Copy>(values: &[f64], start: T, step: impl Fn(T, f64) -> T, join: impl Fn(T, T) -> T) -> T {
     let lanes = Arch::new().dispatch(Lanes { values, start, step });

@@ -6,6 +6,8 @@
 use faer::{Mat, Side};
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::simd;
+
 /// Rows from which faer's blocked algorithm is faster.
 const LARGE: usize = 128;
 
@@ -27,8 +29,7 @@ pub(super) fn symmetric(matrix: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     if !largest.is_normal() {
         return None;
     }
-    // A power of two, so that squares of numbers neither vanish nor overflow.
-    let unit = largest.log2().floor().clamp(-1000.0, 1000.0).exp2();
+    let unit = simd::unit_near(largest);
     if n > LARGE {
         let scaled = Mat::from_fn(n, n, |i, j| matrix[(i, j)] / unit);
         let eigen = scaled.self_adjoint_eigen(Side::Lower).ok()?;

@@ -36,15 +36,13 @@ impl<'a> Scaled<'a> {
             let found = format!("nothing but zeros in {rows} × {cols}");
             return Err(Fault::new(found, "a trained factor").unsupported());
         }
-        let exponent = largest.log2();
-        if exponent.abs() <= SAFE_EXPONENT {
+        if largest.log2().abs() <= SAFE_EXPONENT {
             return Ok(Self { rows, cols, values: Cow::Borrowed(&matrix.values), unit: 1.0 });
         }
-        // Within the normal numbers, so that the inverse is one too.
-        let exponent = exponent.floor().clamp(-1000.0, 1000.0);
-        let inverse = (-exponent).exp2();
+        let unit = simd::unit_near(largest);
+        let inverse = 1.0 / unit;
         let values = matrix.values.iter().map(|value| value * inverse).collect();
-        Ok(Self { rows, cols, values, unit: exponent.exp2() })
+        Ok(Self { rows, cols, values, unit })
     }
 
     /// The same of a B, which starts at zero.

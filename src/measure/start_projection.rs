@@ -19,22 +19,18 @@ const RUN: usize = 128;
 pub fn start_projection(a: &Matrix) -> [f32; N_PROJECTED] {
     let squares = |inverse: f64| simd::sum(&a.values, |value| (value * inverse) * (value * inverse));
     let (mut inverse, mut square) = (1.0, squares(1.0));
-    if !SAFE_SQUARES.contains(&square) {
+    if !simd::SAFE_SQUARES.contains(&square) {
         let largest = simd::largest(&a.values);
         if largest == 0.0 || !largest.is_finite() {
             return [0.0; N_PROJECTED];
         }
-        // In units of a power of two near the largest, so that no square vanishes or overflows and no digit changes.
-        inverse = (-largest.log2().floor().clamp(-1000.0, 1000.0)).exp2();
+        inverse = 1.0 / simd::unit_near(largest);
         square = squares(inverse);
     }
     let sums = Arch::new().dispatch(Runs { values: &a.values, inverse });
     let norm = square.sqrt();
     std::array::from_fn(|place| ((sums[place] + sums[place + N_PROJECTED]) / norm) as f32)
 }
-
-/// Sums of squares none of which overflowed or vanished next to the others.
-const SAFE_SQUARES: std::ops::Range<f64> = 1e-200..1e200;
 
 /// The sums of turned runs, with room after the last place, so that a turned one needs no second loop. A type of its own: see
 /// [`simd`].

@@ -22,6 +22,7 @@ use crate::measure::adjusted::adjusted;
 use crate::measure::chance;
 use crate::select::InAll;
 use crate::shared_space::shared_init;
+use crate::simd::unit_near;
 
 /// What becomes of some adapters in a merge.
 #[derive(Debug, Clone)]
@@ -225,8 +226,7 @@ fn of_module(engine: &CpuEngine, group: &[Arc<Module>], weights: &[f64]) -> Resu
 /// Norms in units of a power of two near the largest, so that no square vanishes or overflows; and that unit.
 fn in_units(norms: &[f64]) -> (Vec<f64>, f64) {
     let largest = norms.iter().fold(0.0, |largest: f64, &norm| largest.max(norm));
-    let exponent = if largest > 0.0 { largest.log2().floor().clamp(-1000.0, 1000.0) } else { 0.0 };
-    let unit = exponent.exp2();
+    let unit = unit_near(largest);
     (norms.iter().map(|norm| norm / unit).collect(), unit)
 }
 

@@ -10,6 +10,7 @@ use super::pairs::RowValues;
 use super::places::{Kind, places};
 use super::rounding::rounded;
 use crate::names::natural_cmp;
+use crate::simd::unit_near;
 
 /// A checkpoint of a run. A drift is 1 − the mean over modules of what the report compares by; `None` where the two were not
 /// compared.
@@ -145,9 +146,8 @@ fn key(a: i64, b: i64) -> (i64, i64) {
 
 /// 1 − the mean of a pair over all of its modules, and over those of each kind.
 fn by_kind<'a>(rows: &[(usize, RowValues)], kinds: &'a [Kind]) -> BTreeMap<Option<&'a Kind>, f64> {
-    // In units of a power of two near the largest, so that no square vanishes or overflows.
     let largest = rows.iter().flat_map(|(_, row)| row.norms).fold(0.0, f64::max);
-    let unit = if largest > 0.0 { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() } else { 1.0 };
+    let unit = unit_near(largest);
     let mut sums: BTreeMap<Option<&Kind>, (f64, [f64; 2])> = BTreeMap::new();
     for (module, row) in rows {
         for kind in [None, Some(&kinds[*module])] {
