@@ -26,6 +26,7 @@ use self::noise::Bounds;
 pub(crate) use self::numbers::{Numbers, Wanted};
 use self::scale::Scaled;
 use self::svd::Spectrum;
+pub(crate) use self::svd::{ThinSvd, thin_svd};
 use self::update::Vectors;
 pub(crate) use self::update_factors::Part;
 pub use self::update_factors::{COLUMNS, UpdateFactors};

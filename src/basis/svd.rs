@@ -32,29 +32,33 @@ impl Spectrum {
 pub(super) fn left_singular(x: MatRef<'_, f64>) -> Result<Spectrum> {
     if x.nrows() >= x.ncols() {
         let qr = Qr::new(x);
-        let small = small_svd(triangle(&qr).as_ref())?;
+        let small = thin_svd(triangle(&qr).as_ref())?;
         Ok(Spectrum { sigma: small.sigma, vectors: expand(&qr, small.left.as_ref()) })
     } else {
         // Wide: X = Rᵀ·Qᵀ, so the left-singular vectors of X are the right-singular ones of R, (d, d).
-        let small = small_svd(triangle(&Qr::new(x.transpose())).as_ref())?;
+        let small = thin_svd(triangle(&Qr::new(x.transpose())).as_ref())?;
         Ok(Spectrum { sigma: small.sigma, vectors: small.right })
     }
 }
 
-/// The SVD of a small matrix.
-pub(super) struct SmallSvd {
-    pub(super) sigma: Vec<f64>,
-    pub(super) left: Mat<f64>,
-    pub(super) right: Mat<f64>,
+/// U, σ from the largest, and V.
+pub(crate) struct ThinSvd {
+    pub(crate) sigma: Vec<f64>,
+    pub(crate) left: Mat<f64>,
+    pub(crate) right: Mat<f64>,
 }
 
-pub(super) fn small_svd(matrix: MatRef<'_, f64>) -> Result<SmallSvd> {
+/// The SVD of a whole matrix.
+///
+/// # Errors
+/// `Invalid` for one that does not converge.
+pub(crate) fn thin_svd(matrix: MatRef<'_, f64>) -> Result<ThinSvd> {
     let svd = matrix.thin_svd().map_err(|error| {
         let found = format!("{error:?} for a matrix of {} × {}", matrix.nrows(), matrix.ncols());
         Fault::new(found, "an SVD that converges").invalid()
     })?;
     let sigma = svd.S().column_vector().iter().copied().collect();
-    Ok(SmallSvd { sigma, left: svd.U().to_owned(), right: svd.V().to_owned() })
+    Ok(ThinSvd { sigma, left: svd.U().to_owned(), right: svd.V().to_owned() })
 }
 
 /// R of X = Q·R, (min(m, n), n).

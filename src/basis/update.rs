@@ -5,7 +5,7 @@ use faer::{Mat, MatRef};
 
 use super::noise::{self, Bounds};
 use super::scale::Scaled;
-use super::svd::{SmallSvd, expand, small_svd, triangle};
+use super::svd::{ThinSvd, expand, thin_svd, triangle};
 use crate::adapter::Matrix;
 use crate::error::Result;
 
@@ -23,7 +23,7 @@ pub(super) struct Update {
     /// min(r, d_in, d_out) of them, falling.
     pub(super) sigma: Vec<f64>,
     pub(super) bounds: Bounds,
-    small: SmallSvd,
+    small: ThinSvd,
     qr_a: Qr<f64>,
     qr_b: Qr<f64>,
 }
@@ -45,12 +45,12 @@ pub(super) fn singular(a: &Matrix, b: &Matrix) -> Result<Update> {
     let (scaled_a, scaled_b) = (Scaled::new(a)?, Scaled::of_b(b)?);
     let (qr_a, qr_b) = (Qr::new(scaled_a.matrix().transpose()), Qr::new(scaled_b.matrix()));
     let (r_a, r_b) = (triangle(&qr_a), triangle(&qr_b));
-    let small = small_svd((&r_b * r_a.transpose()).as_ref())?;
+    let small = thin_svd((&r_b * r_a.transpose()).as_ref())?;
     let unscale = scaled_a.unit * scaled_b.unit;
     let sigma: Vec<f64> = small.sigma.iter().map(|sigma| sigma * unscale).collect();
 
     let largest = |triangle: MatRef<'_, f64>, unit: f64| -> Result<f64> {
-        Ok(small_svd(triangle)?.sigma.first().map_or(0.0, |sigma| sigma * unit))
+        Ok(thin_svd(triangle)?.sigma.first().map_or(0.0, |sigma| sigma * unit))
     };
     let (sigma_a, sigma_b) = (largest(r_a.as_ref(), scaled_a.unit)?, largest(r_b.as_ref(), scaled_b.unit)?);
     let r = a.rows;

@@ -9,7 +9,8 @@ use faer::{Mat, MatRef};
 
 use crate::adapter::Factor;
 use crate::adapter::made::{Form, Made, MadeUpdate, Part, StoredMatrix};
-use crate::error::{Error, Fault, Result};
+use crate::basis::{ThinSvd, thin_svd};
+use crate::error::{Error, Result};
 
 impl Made {
     /// All numbers of the factor, row by row: A is (rank, d_in), B (d_out, rank).
@@ -66,7 +67,7 @@ impl MadeUpdate {
     }
 
     /// B and A of the largest singular values, each with their square roots.
-    fn strongest(&self, Svd { left, sigma, right }: &Svd) -> [Mat<f64>; 2] {
+    fn strongest(&self, ThinSvd { left, sigma, right }: &ThinSvd) -> [Mat<f64>; 2] {
         let root = |k: usize| sigma.get(k).map(|sigma| sigma.sqrt());
         let b =
             Mat::from_fn(left.nrows(), self.n_kept, |i, k| root(k).map_or(0.0, |root| left[(i, k)] * root));
@@ -107,7 +108,7 @@ impl Numbers {
         }
     }
 
-    fn svd(&self) -> Result<Svd> {
+    fn svd(&self) -> Result<ThinSvd> {
         match self {
             Self::Whole(matrix) => svd_of(matrix.as_ref()),
             Self::Product(left, right) if left.ncols() <= left.nrows().min(right.ncols()) => {
@@ -118,35 +119,27 @@ impl Numbers {
     }
 }
 
-/// U, σ from the largest, and V.
-struct Svd {
-    left: Mat<f64>,
-    sigma: Vec<f64>,
-    right: Mat<f64>,
-}
-
 /// By the QR factors of both, (d_out, n) and (n, d_in) with n ≤ d_out and d_in.
-fn svd_of_product(left: &Mat<f64>, right: &Mat<f64>) -> Result<Svd> {
+fn svd_of_product(left: &Mat<f64>, right: &Mat<f64>) -> Result<ThinSvd> {
     let (qr_left, qr_right) = (Qr::new(left.as_ref()), Qr::new(right.transpose()));
     let small = svd_of((qr_left.thin_R() * qr_right.thin_R().transpose()).as_ref())?;
-    Ok(Svd {
+    Ok(ThinSvd {
         left: qr_left.compute_thin_Q() * &small.left,
         sigma: small.sigma,
         right: qr_right.compute_thin_Q() * &small.right,
     })
 }
 
-fn svd_of(matrix: MatRef<'_, f64>) -> Result<Svd> {
-    let svd = matrix.thin_svd().map_err(|error| {
-        let found = format!("{error:?} for a matrix of {} × {}", matrix.nrows(), matrix.ncols());
-        Fault::new(found, "an SVD that converges").malformed()
-    })?;
-    let sigma = svd.S().column_vector().iter().copied().collect();
-    Ok(Svd { left: svd.U().to_owned(), sigma, right: svd.V().to_owned() })
+fn svd_of(matrix: MatRef<'_, f64>) -> Result<ThinSvd> {
+    thin_svd(matrix).map_err(|error| match error {
+        // The numbers are the file's.
+        Error::Invalid(fault) => Error::Malformed(fault),
+        other => other,
+    })
 }
 
 /// The `n` largest singular values of a Kronecker product, with their vectors.
-fn kronecker(one: &Svd, other: &Svd, n: usize) -> Svd {
+fn kronecker(one: &ThinSvd, other: &ThinSvd, n: usize) -> ThinSvd {
     let others = || other.sigma.iter().enumerate();
     let pairs = one.sigma.iter().enumerate().flat_map(|(i, x)| others().map(move |(j, y)| (x * y, i, j)));
     let mut pairs: Vec<(f64, usize, usize)> = pairs.collect();
@@ -162,7 +155,7 @@ fn kronecker(one: &Svd, other: &Svd, n: usize) -> Svd {
         vectors
     };
     let (left, right) = (vectors(&one.left, &other.left), vectors(&one.right, &other.right));
-    Svd { left, sigma: pairs.iter().map(|pair| pair.0).collect(), right }
+    ThinSvd { left, sigma: pairs.iter().map(|pair| pair.0).collect(), right }
 }
 
 fn read(factor: &Factor) -> Result<Mat<f64>, Error> {

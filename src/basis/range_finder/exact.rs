@@ -6,7 +6,7 @@ use super::angles;
 use super::found::Factorised;
 use super::map::Unit;
 use super::product::columns;
-use crate::basis::svd::{expand, small_svd, triangle};
+use crate::basis::svd::{expand, thin_svd, triangle};
 use crate::error::Result;
 
 /// All min(d_out, d_in) directions, with bounds for none yet.
@@ -17,7 +17,7 @@ pub(super) fn factorise(map: &Unit<'_>) -> Result<Factorised> {
     (0..n).for_each(|k| units[k * n + k] = 1.0);
     let image = if d_in <= d_out { map.times(&units) } else { map.transposed_times(&units) };
     let qr = Qr::new(columns(&image, d_out.max(d_in)));
-    let small = small_svd(triangle(&qr).as_ref())?;
+    let small = thin_svd(triangle(&qr).as_ref())?;
     let flat = |matrix: faer::Mat<f64>| -> Vec<f64> {
         matrix.col_iter().flat_map(|column| column.iter().copied()).collect()
     };

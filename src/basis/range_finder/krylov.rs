@@ -9,7 +9,7 @@ use faer::{Mat, MatRef};
 
 use super::map::{Unit, narrow, widen};
 use super::product::{columns, product};
-use crate::basis::svd::small_svd;
+use crate::basis::svd::thin_svd;
 use crate::basis::{eigen, random};
 use crate::error::Result;
 
@@ -96,7 +96,7 @@ impl<'a> Krylov<'a> {
                 (squares.iter().map(|square| square.max(0.0).sqrt()).collect(), vectors)
             }
             None => {
-                let svd = small_svd(h.as_ref())?;
+                let svd = thin_svd(h.as_ref())?;
                 (svd.sigma, svd.right)
             }
         };

@@ -5,7 +5,7 @@ use faer::{Mat, MatRef};
 
 use super::map::Unit;
 use super::product::{columns, product};
-use crate::basis::svd::{expand, small_svd, triangle};
+use crate::basis::svd::{expand, thin_svd, triangle};
 use crate::error::Result;
 
 /// A·V = U·Σ.
@@ -26,7 +26,7 @@ impl Ritz {
     pub(super) fn of(map: &Unit<'_>, space: &[f64]) -> Result<Self> {
         let (d_in, d_out) = (map.d_in(), map.d_out());
         let qr = Qr::new(columns(&map.times(space), d_out));
-        let small = small_svd(triangle(&qr).as_ref())?;
+        let small = thin_svd(triangle(&qr).as_ref())?;
         let left = flat(expand(&qr, small.left.as_ref()).as_ref());
         let right = product(columns(space, d_in), small.right.as_ref());
         let image = map.transposed_times(&left);

@@ -9,7 +9,7 @@ use super::product::columns;
 use super::*;
 use crate::adapter::{Dtype, Matrix};
 use crate::basis::random;
-use crate::basis::svd::small_svd;
+use crate::basis::svd::thin_svd;
 
 /// Numbers in f64, so that equal singular values stay equal.
 struct Exact(Mat<f64>);
@@ -78,7 +78,7 @@ fn sines(map: &dyn LinearMap, found: &Directions) -> Vec<f64> {
     let matrix = formed(map);
     let unit = matrix.norm_max();
     let matrix = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] / unit);
-    let svd = small_svd(matrix.as_ref()).unwrap();
+    let svd = thin_svd(matrix.as_ref()).unwrap();
     let sine = |k: usize| {
         let left = sine(&found.left()[..k * found.d_out()], found.d_out(), svd.left.subcols(0, k));
         let right = sine(&found.right()[..k * found.d_in()], found.d_in(), svd.right.subcols(0, k));
