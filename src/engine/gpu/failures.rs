@@ -8,25 +8,10 @@ use super::device::Corruption;
 use super::{GpuEngine, MAX_WRONG};
 use crate::adapter::{Dtype, Matrix};
 use crate::basis::{Basis, Update, UpdateFactors, gaussian_matrix};
-use crate::engine::{
-    Block, BlockStats, CpuEngine, CpuPainter, Engine, GpuChoice, Painter, Pair, Pairs, Precision, UpdateBlock,
-};
+use crate::engine::gpu::test_engines::open_software as open;
+use crate::engine::{Block, BlockStats, CpuEngine, CpuPainter, Engine, Painter, Pair, Pairs, UpdateBlock};
 use crate::kernels::colormap::{Band, Cells, ColorTable};
 use crate::measure::PHI_R;
-
-/// A software adapter, if there is any: an injected failure must not touch a real GPU's other work.
-fn open() -> Option<GpuEngine> {
-    match GpuEngine::open(&GpuChoice::Index(0), Precision::F32) {
-        Ok(engine) => Some(engine),
-        Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() => {
-            panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
-        }
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
 
 fn bases() -> Vec<Basis> {
     (0..40).map(|k| Basis::gaussian(1 + k % 9, 200, k as u64).unwrap()).collect()

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod test_engines;
 
 mod adapters;
 mod buffers;

@@ -2,22 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::basis::Basis;
+use crate::engine::gpu::test_engines::open_any as open;
 use crate::engine::{Engine, GpuChoice, Pairs, Precision};
 use crate::kernels::pair_stats::Dispatch;
-
-fn open(precision: Precision) -> Option<GpuEngine> {
-    let open = |choice| GpuEngine::open(&choice, precision);
-    match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
-        Ok(engine) => Some(engine),
-        Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() => {
-            panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
-        }
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()

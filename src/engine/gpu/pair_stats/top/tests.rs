@@ -4,22 +4,9 @@ use super::super::super::device::Corruption;
 use super::super::super::limits::Limits;
 use crate::basis::Basis;
 use crate::engine::gpu::GpuEngine;
-use crate::engine::{Block, BlockStats, Engine, GpuChoice, Pairs, Precision, TopRule, TopStats};
+use crate::engine::gpu::test_engines::open_any as open;
+use crate::engine::{Block, BlockStats, Engine, Pairs, Precision, TopRule, TopStats};
 use crate::measure::PHI_R;
-
-fn open(precision: Precision) -> Option<GpuEngine> {
-    let open = |choice| GpuEngine::open(&choice, precision);
-    match open(GpuChoice::Auto).or_else(|_| open(GpuChoice::Index(0))) {
-        Ok(engine) => Some(engine),
-        Err(error) if std::env::var_os("LORASCOPE_REQUIRE_GPU").is_some() => {
-            panic!("LORASCOPE_REQUIRE_GPU is set, but: {error}")
-        }
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
 
 fn edges() -> Vec<f32> {
     (1..100).map(|class| (f64::from(class) / 100.0) as f32).collect()
