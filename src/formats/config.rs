@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::adapter::Source;
 use crate::error::{Fault, Result};
+use crate::formats::config_file;
 use crate::formats::lenient::{Field, Object};
-use crate::formats::limits::{Limit, Limits};
+use crate::formats::limits::Limits;
 use crate::formats::litgpt::LitGpt;
 use crate::formats::patterns::{Lookup, Patterns, Steps};
 use crate::formats::targets::Targets;
@@ -109,11 +109,7 @@ impl Config {
     /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is not a JSON object, `Unsupported` when
     /// the method has no A and B.
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
-        let source = Source::file(path)?;
-        let reader = source.open()?;
-        let n_bytes = reader.n_bytes();
-        limits.check(Limit::ConfigBytes, n_bytes, path, || format!("{n_bytes} bytes"))?;
-        let text = reader.head(n_bytes as usize)?;
+        let text = config_file::read(path, limits)?;
         let object = serde_json::from_slice(&text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             let expected = "an object with peft_type and base_model_name_or_path";

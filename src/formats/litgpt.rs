@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::adapter::Source;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::formats::config_file;
 use crate::formats::limits::Limits;
 
 /// What the training command was given.
@@ -32,7 +32,8 @@ impl LitGpt {
     pub(super) fn next_to(model: &Path, limits: &Limits) -> Result<Option<Self>> {
         let text = |name: &str| -> Result<Option<String>> {
             let path = model.with_file_name(name);
-            path.is_file().then(|| text_of(&path, limits)).transpose()
+            let bytes = path.is_file().then(|| config_file::read(&path, limits)).transpose()?;
+            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
         };
         let (hyperparameters, model_config) = (text(HYPERPARAMETERS)?, text(MODEL_CONFIG)?);
         if hyperparameters.is_none() && model_config.is_none() {
@@ -58,18 +59,6 @@ impl LitGpt {
             base_model: said.get("checkpoint_dir").map(|&name| name.to_owned()),
         }
     }
-}
-
-/// # Errors
-/// `Io` when it cannot be read, `Limit` when it is too large.
-fn text_of(path: &Path, limits: &Limits) -> Result<String> {
-    let source = Source::file(path)?;
-    let reader = source.open()?;
-    if reader.n_bytes() > limits.config_bytes {
-        let found = format!("{} bytes", reader.n_bytes());
-        return Err(Fault::new(found, format!("at most {}", limits.config_bytes)).at(path).limit());
-    }
-    Ok(String::from_utf8_lossy(&reader.head(reader.n_bytes() as usize)?).into_owned())
 }
 
 /// The plain fields at the top level. LitGPT writes one a line; nested ones are indented.

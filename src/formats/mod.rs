@@ -5,6 +5,7 @@
 
 mod budget;
 mod config;
+mod config_file;
 mod containers;
 mod contents;
 mod context;

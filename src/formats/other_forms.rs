@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::adapter::made::{Form, MadeUpdate, StoredMatrix};
 use crate::adapter::{Factor, UnreadPart};
-use crate::error::{Error, Fault, Result};
-use crate::formats::limits::Limits;
+use crate::error::{Error, Result};
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::schemes::{Claimed, MatrixPart, Pair, ScaleRank, Scheme, TensorRole, wrong_module};
 use crate::text::quoted;
 
@@ -92,7 +92,7 @@ impl Tensors<'_> {
             let n_bytes = rows.saturating_mul(cols).saturating_mul(8) as u64;
             if n_bytes > self.limits.factor_bytes {
                 let found = format!("{rows} × {cols} numbers to make of its tensors, {n_bytes} bytes");
-                let fault = Fault::new(found, format!("at most {}", self.limits.factor_bytes)).at(self.path);
+                let fault = self.limits.over(Limit::FactorBytes, found).at(self.path);
                 return Err(fault.of(format!("module {}", quoted(self.module))).limit());
             }
         }

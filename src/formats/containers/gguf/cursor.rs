@@ -2,6 +2,7 @@
 
 use super::CUT;
 use crate::error::{Error, Fault, Result};
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
 
 /// Bytes that are read at once.
@@ -16,7 +17,7 @@ pub(super) struct Cursor<'a> {
     at: u64,
     /// The end of the file, or the most that a header may take.
     end: u64,
-    limit_bytes: u64,
+    limits: &'a Limits,
     buffer: Vec<u8>,
     /// Where the buffer begins in the file.
     buffer_at: u64,
@@ -25,9 +26,9 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(reader: &'a Reader<'a>, limit_bytes: u64) -> Self {
-        let end = reader.n_bytes().min(limit_bytes);
-        Self { reader, at: 0, end, limit_bytes, buffer: vec![], buffer_at: 0, subject: "header".into() }
+    pub(super) fn new(reader: &'a Reader<'a>, limits: &'a Limits) -> Self {
+        let end = reader.n_bytes().min(limits.header_bytes);
+        Self { reader, at: 0, end, limits, buffer: vec![], buffer_at: 0, subject: "header".into() }
     }
 
     /// Bytes before this place.
@@ -46,8 +47,13 @@ impl<'a> Cursor<'a> {
             let expected = format!("at most {n_there}, all that the file holds");
             return self.fault(format!("{n} bytes at byte {}", self.at), expected).hint(CUT).malformed();
         }
-        let found = format!("more than {} bytes of header", self.limit_bytes);
-        self.fault(found, format!("at most {}", self.limit_bytes)).limit()
+        let found = format!("more than {} bytes of header", self.limits.header_bytes);
+        self.over_limit(Limit::HeaderBytes, found)
+    }
+
+    /// The error for more than a limit allows.
+    pub(super) fn over_limit(&self, limit: Limit, found: String) -> Error {
+        self.limits.over(limit, found).at(self.reader.path()).of(self.subject.clone()).limit()
     }
 
     /// Goes past `n` bytes without reading them.

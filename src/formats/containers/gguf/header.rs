@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::types::Kind;
 use crate::error::Result;
 use crate::formats::contents::Metadata;
-use crate::formats::limits::Limits;
+use crate::formats::limits::{Limit, Limits};
 use crate::formats::source::Reader;
 use crate::text::quoted;
 
@@ -45,13 +45,12 @@ const LEAST_INFO_BYTES: u64 = 8 + 4 + 4 + 8;
 /// # Errors
 /// `Malformed` when it breaks the format, `Unsupported` for another version and for big-endian files, `Limit` when it is too large.
 pub(super) fn read(reader: &Reader<'_>, limits: &Limits) -> Result<Header> {
-    let mut cursor = Cursor::new(reader, limits.header_bytes);
+    let mut cursor = Cursor::new(reader, limits);
     cursor.skip(MAGIC.len() as u64)?;
     check_version(&mut cursor)?;
     let (n_tensors, n_pairs) = (cursor.u64()?, cursor.u64()?);
-    if n_tensors > limits.n_tensors as u64 {
-        let found = format!("{n_tensors} tensors");
-        return Err(cursor.fault(found, format!("at most {}", limits.n_tensors)).limit());
+    if n_tensors > limits.get(Limit::Tensors) {
+        return Err(cursor.over_limit(Limit::Tensors, format!("{n_tensors} tensors")));
     }
     cursor.check_count(n_pairs, LEAST_PAIR_BYTES)?;
     cursor.check_count(n_tensors, LEAST_INFO_BYTES)?;
