@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::owner;
-use crate::files::patiently;
+use crate::files::{parent_dir, patiently};
 
 /// How a claim is named: the lock, and this.
 pub(super) const SUFFIX: &str = ".held";
@@ -57,17 +57,13 @@ impl Claim {
     /// Those of the system.
     pub(super) fn wait_for(path: &Path, pace: Pace) -> io::Result<Self> {
         let token = format!("{:016x}", RandomState::new().build_hasher().finish());
-        // Made before the file, so that hardly a moment is left to be killed in between.
         let owner = owner::this_process();
         let first = text(&token, &owner, 0);
         let mut last: Option<(Seen, Instant)> = None;
         let mut pause = Duration::from_millis(1);
         loop {
-            match patiently(|| OpenOptions::new().write(true).create_new(true).open(path)) {
-                Ok(mut file) => {
-                    let written = file.write_all(first.as_bytes());
-                    return Self::begin(path, written, token, owner, pace);
-                }
+            match patiently(|| make(path, first.as_bytes())) {
+                Ok(()) => return Self::begin(path, token, owner, pace),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -86,24 +82,16 @@ impl Claim {
         }
     }
 
-    fn begin(
-        path: &Path,
-        written: io::Result<()>,
-        token: String,
-        owner: String,
-        pace: Pace,
-    ) -> io::Result<Self> {
+    fn begin(path: &Path, token: String, owner: String, pace: Pace) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let (of_heart, own) = (path.to_owned(), token.clone());
-        let begun = written.and_then(|()| {
-            thread::Builder::new().name("lock".to_owned()).spawn(move || {
-                let mut beat = 0;
-                while stopped.recv_timeout(pace.beat) == Err(RecvTimeoutError::Timeout) {
-                    beat += 1;
-                    // What cannot be written now can be at the next beat, or the claim is lost.
-                    let _ = renew(&of_heart, &own, &text(&own, &owner, beat));
-                }
-            })
+        let begun = thread::Builder::new().name("lock".to_owned()).spawn(move || {
+            let mut beat = 0;
+            while stopped.recv_timeout(pace.beat) == Err(RecvTimeoutError::Timeout) {
+                beat += 1;
+                // What cannot be written now can be at the next beat, or the claim is lost.
+                let _ = renew(&of_heart, &own, &text(&own, &owner, beat));
+            }
         });
         match begun {
             Ok(heart) => Ok(Self { path: path.to_owned(), token, heart: Some((stop, heart)) }),
@@ -113,6 +101,37 @@ impl Claim {
             }
         }
     }
+}
+
+/// Makes a file that is not there, with its text in it from the start if the system can: one that was killed in between leaves an
+/// empty claim, which is waited for.
+fn make(path: &Path, text: &[u8]) -> io::Result<()> {
+    match make_whole(path, text) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text).inspect_err(|_| _ = fs::remove_file(path))
+}
+
+/// Gives a name to a file that was written without one.
+#[cfg(target_os = "linux")]
+pub(super) fn make_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(openat(CWD, parent_dir(path), flags, Mode::from_raw_mode(0o666))?);
+    file.write_all(text)?;
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(CWD, unnamed.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn make_whole(_: &Path, _: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Texts of one claim have one length, so that one over another leaves nothing of it.

@@ -84,6 +84,35 @@ fn a_holder_that_lives_keeps_its_lock_for_longer_than_a_dead_one() {
     });
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_claim_is_never_seen_without_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    if let Err(error) = claim::make_whole(&folder.path().join("whole"), b"x") {
+        eprintln!("skipped: this file system gives no name to a file without one: {error}");
+        return;
+    }
+    let path = folder.path().join("lock");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let looks = scope.spawn(|| {
+            let mut n_seen = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                if let Ok(text) = fs::read_to_string(claim_path(&path)) {
+                    assert!(text.ends_with('\n'), "{text:?}");
+                    n_seen += 1;
+                }
+            }
+            n_seen
+        });
+        for _ in 0..2000 {
+            drop(Lock::by(without_flock, &path, PACE).unwrap());
+        }
+        is_over.store(true, Ordering::SeqCst);
+        assert!(looks.join().unwrap() > 0);
+    });
+}
+
 /// A claim as a killed process leaves it.
 fn leave(path: &Path, text: &str) {
     fs::write(claim_path(path), text).unwrap();
