@@ -12,6 +12,7 @@ mod ends;
 #[cfg(feature = "scan")]
 mod factor_digest;
 mod folder;
+mod full;
 mod lenient;
 mod limits;
 mod litgpt;
@@ -49,6 +50,7 @@ pub use discover::{Discovered, discover};
 pub(crate) use factor_digest::blake3;
 #[cfg(feature = "cli")]
 pub(crate) use folder::is_adapter_folder;
+pub use full::{BaseModel, Weight};
 pub use limits::{Limit, Limits};
 pub use options::OpenOptions;
 pub(crate) use run::run_and_step;
@@ -121,8 +123,29 @@ struct Files<'a> {
 }
 
 impl OpenOptions {
-    /// Opens the adapter at a path, or all of them.
+    /// Opens the adapter at a path, or all of them; a full model as its difference from the base, if there is one.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
+        let Some(trained) = &self.trained else { return self.open_adapters(path, all) };
+        if path.is_dir() && !folder::is_adapter_folder(path) && full::is_model_folder(path) {
+            return Ok(vec![trained.open(path)?]);
+        }
+        match self.open_adapters(path, all) {
+            Err(error) if error.is_other_kind() => match trained.open(path) {
+                // What it is instead is known better without a base.
+                Err(Error::Malformed(fault)) if fault.is_other_kind => Err(error),
+                opened => Ok(vec![opened?]),
+            },
+            adapters => adapters,
+        }
+    }
+
+    /// Whether a folder is one checkpoint by the names in it, so that it need not be searched for some.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_checkpoint(&self, folder: &Path) -> bool {
+        folder::is_adapter_folder(folder) || self.trained.is_some() && full::is_model_folder(folder)
+    }
+
+    fn open_adapters(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
         let Some(located) = folder::locate(path, &self.limits)? else {
             let inside = discover::only(path, self)?;
             let mut adapters = self.open_each(&inside, all)?;
