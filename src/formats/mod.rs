@@ -48,8 +48,6 @@ pub(crate) use discover::search;
 pub use discover::{Discovered, discover};
 #[cfg(feature = "scan")]
 pub(crate) use factor_digest::blake3;
-#[cfg(feature = "cli")]
-pub(crate) use folder::is_adapter_folder;
 pub use full::{BaseModel, Weight};
 pub use limits::{Limit, Limits};
 pub use options::OpenOptions;

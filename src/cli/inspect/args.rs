@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ArgGroup;
 
+use crate::cli::base::BaseArgs;
+
 pub(in crate::cli) const INSPECT_HELP: &str = "\
 A PATH is a checkpoint (as for figure), or a folder, which is searched recursively. Files are recognised by content, not by \
 extension. Several checkpoints get one row each: naming scheme (and method, if it is not plain LoRA), trainer and base model \
@@ -32,6 +34,8 @@ pub(in crate::cli) struct InspectArgs {
     /// Name of the adapter, for files that hold several [default: all of them]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) adapter_name: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) base: BaseArgs,
     /// Add ranks, singular values and norms
     ///
     /// Of A, B and ΔW, which takes reading the numbers.

@@ -1,5 +1,6 @@
 //! A full fine-tune as an adapter: ΔW = W′ − W of every weight that it shares with its base.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Trained {
         }));
         unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
         modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-        let in_places: std::collections::BTreeSet<&str> =
+        let in_places: BTreeSet<&str> =
             model.places.iter().map(|place| place.tensor.as_str()).collect();
         Ok(Adapter {
             path: model.path.clone(),
@@ -113,13 +114,13 @@ impl Trained {
             other => Err(other),
         };
         let before = match self.base.find(name) {
-            Ok(Some(before)) => before,
+            Ok(Some(at)) => {
+                is_found[at] = true;
+                &self.base.places[at]
+            }
             Ok(None) => return Ok(Err(NotRead { reason: "a weight that the base model does not have", found: None })),
             Err(error) => return because("a name that several weights have", error).map(Err),
         };
-        if let Some(at) = self.base.places.iter().position(|other| std::ptr::eq(other, before)) {
-            is_found[at] = true;
-        }
         let weights = model.of_place(place).and_then(|after| Ok([after, self.base.of_place(before)?]));
         let [after, before] = match weights {
             Ok(both) => both.map(super::Weight::into_factor),

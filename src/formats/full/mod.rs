@@ -51,6 +51,8 @@ pub struct BaseModel {
     places: Vec<Place>,
     /// Which of them have a canonical name.
     by_name: BTreeMap<String, Vec<usize>>,
+    /// Which of them have a path or a tensor of a name.
+    by_original: BTreeMap<String, Vec<usize>>,
     limits: Limits,
 }
 
@@ -93,12 +95,28 @@ impl BaseModel {
             let found = if names.is_empty() { "no tensors".to_owned() } else { format!("only {names}") };
             return Err(Fault::new(found, "the weights of a model").at(path).other_kind().unsupported());
         }
-        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let (mut by_name, mut by_original) = (BTreeMap::new(), BTreeMap::new());
+        let enter = |names: &mut BTreeMap<String, Vec<usize>>, name: &str, at| {
+            names.entry(name.to_owned()).or_default().push(at);
+        };
         for (at, place) in places.iter().enumerate() {
-            by_name.entry(place.name.clone()).or_default().push(at);
+            enter(&mut by_name, &place.name, at);
+            enter(&mut by_original, &place.original, at);
+            if !place.is_part() && place.tensor != place.original {
+                enter(&mut by_original, &place.tensor, at);
+            }
         }
         let tensors = contents.tensors;
-        Ok(Self { path: path.to_owned(), file_format, sources, tensors, places, by_name, limits: limits.clone() })
+        Ok(Self {
+            path: path.to_owned(),
+            file_format,
+            sources,
+            tensors,
+            places,
+            by_name,
+            by_original,
+            limits: limits.clone(),
+        })
     }
 
     /// The file or folder, as the user named it.
@@ -126,22 +144,18 @@ impl BaseModel {
     /// - `Limit` for a weight that is too large, `Malformed` for one that is not a matrix.
     pub fn weight(&self, module: &str) -> Result<Option<Weight>> {
         match self.find(module)? {
-            Some(place) => self.of_place(place).map(Some),
+            Some(at) => self.of_place(&self.places[at]).map(Some),
             None => Ok(None),
         }
     }
 
-    fn find(&self, module: &str) -> Result<Option<&Place>> {
-        let known = |name: &str| self.by_name.get(name).cloned();
-        let original = || {
-            let is_it = |place: &Place| place.original == module || place.tensor == module;
-            let found: Vec<usize> = (0..self.places.len()).filter(|&at| is_it(&self.places[at])).collect();
-            (!found.is_empty()).then_some(found)
-        };
-        let found = known(module).or_else(original).or_else(|| known(&canonical(module)));
-        match found.as_deref() {
+    /// The place of a module's weight.
+    fn find(&self, module: &str) -> Result<Option<usize>> {
+        let original = || self.by_original.get(module);
+        let found = self.by_name.get(module).or_else(original);
+        match found.or_else(|| self.by_name.get(&canonical(module))).map(Vec::as_slice) {
             None | Some([]) => Ok(None),
-            Some(&[at]) => Ok(Some(&self.places[at])),
+            Some(&[at]) => Ok(Some(at)),
             Some(several) => {
                 let names = listed(several.iter().map(|&at| self.places[at].tensor.as_str()));
                 let found = format!("several weights of this name: {names}");
