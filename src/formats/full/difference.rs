@@ -24,6 +24,17 @@ pub(crate) struct Trained {
 const NAMES: NamingScheme =
     NamingScheme { name: "full model", is_numbered: false, uses_underscores: false };
 
+/// What of a change is not kept, whatever rounding leaves of it.
+fn not_kept(module: &Module) -> Option<UnreadPart> {
+    let (n_kept, rank) = (module.rank(), module.full_rank()?);
+    (rank > n_kept).then(|| UnreadPart {
+        name: module.original.clone(),
+        reason: format!("all but the {n_kept} strongest directions of a full fine-tune"),
+        found: Some(format!("a rank of up to {rank}")),
+        n_tensors: 0,
+    })
+}
+
 /// How a weight of the model is not comparable.
 struct NotRead {
     reason: &'static str,
@@ -55,7 +66,10 @@ impl Trained {
                 _ => &place.original,
             };
             match self.module(model, place, name, &mut is_found)? {
-                Ok(module) => modules.push(Arc::new(module)),
+                Ok(module) => {
+                    unread.extend(not_kept(&module));
+                    modules.push(Arc::new(module));
+                }
                 Err(NotRead { reason, found }) => unread.push(UnreadPart {
                     name: place.original.clone(),
                     reason: reason.to_owned(),
