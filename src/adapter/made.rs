@@ -36,6 +36,8 @@ pub(crate) struct Doubts {
     pub(crate) noise: f64,
     /// So many leading directions span a space that is determined.
     pub(crate) n_determined: usize,
+    /// ‖E‖_F of what rounding is expected to have left in the directions that were found.
+    pub(crate) rounding: f64,
 }
 
 impl MadeUpdate {

@@ -229,7 +229,7 @@ impl Basis {
     }
 
     /// The same with the directions marked that a search for those of ΔW, up to a scaling, was in doubt of.
-    fn doubting(self, Doubts { noise, n_determined }: Doubts, scaling: f64) -> Self {
+    fn doubting(self, Doubts { noise, n_determined, .. }: Doubts, scaling: f64) -> Self {
         let is_near = |&&sigma: &&f64| sigma < 20.0 * noise * scaling.abs();
         let n_near = self.sigma.iter().filter(is_near).count();
         let n_uncertain = n_near.max(self.q().saturating_sub(n_determined)).max(self.n_uncertain);

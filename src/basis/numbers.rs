@@ -173,6 +173,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    /// ‖E‖_F of what rounding the weights to their stored types is expected to have left in an update that is their difference; 0 for
+    /// any other, whose factors have the rounding.
+    pub(crate) fn rounding_of_weights(&self) -> f64 {
+        let made = self.module.b.made.as_ref().filter(|made| matches!(made.update.form, Form::Difference(_)));
+        made.and_then(|made| made.update.doubts()).map_or(0.0, |doubts| doubts.rounding)
+    }
+
     fn not_zero<'n>(
         &self,
         read: &'n Option<Result<Matrix, Flaw>>,

@@ -100,7 +100,11 @@ impl MadeUpdate {
     /// B and A of the largest singular values that are above the rounding of what is stored.
     fn search(&self, matrix: &Dense<'_>) -> Result<[Mat<f64>; 2]> {
         let found = RangeFinder::new(HowMany::AboveNoise { at_most: self.n_kept }).find(matrix)?;
-        self.doubt(Doubts { noise: found.noise(), n_determined: found.n_determined() });
+        let (q, d_out, d_in) = (found.sigma().len() as f64, found.d_out() as f64, found.d_in() as f64);
+        // The noise is that of a random matrix, of which the tangent space of the matrices of rank q holds this share.
+        let share = (q * (d_out + d_in - q) / (d_out * d_in)).sqrt();
+        let rounding = found.noise() / (d_out.sqrt().recip() + d_in.sqrt().recip()) * share;
+        self.doubt(Doubts { noise: found.noise(), n_determined: found.n_determined(), rounding });
         let vectors = |rows: &[f32], d: usize| {
             Mat::from_fn(d, found.sigma().len(), |i, k| f64::from(rows[k * d + i]))
         };

@@ -17,11 +17,11 @@ use self::places::Place;
 pub use self::weight::Weight;
 use super::containers;
 use super::contents::Tensors;
+use super::files::{self, Files};
 use super::folder::Model;
 use super::limits::Limits;
 use super::llama_cpp::LlamaCpp;
-use super::options::OpenOptions;
-use super::{Files, schemes};
+use super::schemes;
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Fault, Result};
 use crate::names::canonical;
@@ -77,7 +77,7 @@ impl BaseModel {
                 Files { label: path, sources: vec![source], file_format, contents }
             }
             Model::Shards(mut shards) => {
-                let (files, wrong) = OpenOptions::new().limits(limits.clone()).join(path, &mut shards)?;
+                let (files, wrong) = files::join(path, &mut shards, limits)?;
                 match wrong {
                     None => files,
                     Some(wrong) => return Err(wrong),

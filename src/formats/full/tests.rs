@@ -12,6 +12,7 @@ use crate::adapter::{Adapter, Dtype, Matrix, Module, Side};
 use crate::basis::range_finder::Dense;
 use crate::basis::{Basis, Flaw, Numbers, Wanted};
 use crate::error::{Error, Remedy};
+use crate::formats::OpenOptions;
 
 /// A tensor: name, shape, numbers.
 type Tensor<'a> = (&'a str, Vec<usize>, Vec<f64>);
