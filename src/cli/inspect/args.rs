@@ -34,8 +34,6 @@ pub(in crate::cli) struct InspectArgs {
     /// Name of the adapter, for files that hold several [default: all of them]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) adapter_name: Option<String>,
-    #[command(flatten)]
-    pub(in crate::cli) base: BaseArgs,
     /// Add ranks, singular values and norms
     ///
     /// Of A, B and ΔW, which takes reading the numbers.
@@ -47,4 +45,6 @@ pub(in crate::cli) struct InspectArgs {
     /// Print the result as CSV
     #[arg(long, conflicts_with = "json")]
     pub(in crate::cli) csv: bool,
+    #[command(flatten)]
+    pub(in crate::cli) base: BaseArgs,
 }
