@@ -36,8 +36,7 @@ pub(super) fn join<'a>(
         match &mut joined {
             None => joined = Some(Files { label: path, sources: vec![source], file_format, contents }),
             Some(files) => {
-                let twice =
-                    contents.tensors.keys().find(|name| files.contents.tensors.contains_key(*name));
+                let twice = contents.tensors.keys().find(|name| files.contents.tensors.contains_key(*name));
                 if let Some(name) = twice {
                     let fault = Fault::new("it in another shard, too", "each tensor once").at(file);
                     wrong = wrong.or(Some(fault.of(format!("tensor {}", quoted(name))).malformed()));
@@ -56,8 +55,6 @@ pub(super) fn join<'a>(
             let wrong = wrong.or_else(|| shards.absent(|name| tensors.contains_key(name)));
             Ok((files, wrong))
         }
-        None => {
-            Err(wrong.unwrap_or_else(|| Fault::new("no shards", "an adapter's").at(path).malformed()))
-        }
+        None => Err(wrong.unwrap_or_else(|| Fault::new("no shards", "an adapter's").at(path).malformed())),
     }
 }

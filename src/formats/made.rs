@@ -9,8 +9,8 @@
 use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
-use crate::adapter::{Dtype, Factor};
 use crate::adapter::made::{Doubts, Form, Made, MadeUpdate, Part, StoredMatrix};
+use crate::adapter::{Dtype, Factor};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::error::{Error, Fault, Result};
 
@@ -105,9 +105,8 @@ impl MadeUpdate {
         let share = (q * (d_out + d_in - q) / (d_out * d_in)).sqrt();
         let rounding = found.noise() / (d_out.sqrt().recip() + d_in.sqrt().recip()) * share;
         self.doubt(Doubts { noise: found.noise(), n_determined: found.n_determined(), rounding });
-        let vectors = |rows: &[f32], d: usize| {
-            Mat::from_fn(d, found.sigma().len(), |i, k| f64::from(rows[k * d + i]))
-        };
+        let vectors =
+            |rows: &[f32], d: usize| Mat::from_fn(d, found.sigma().len(), |i, k| f64::from(rows[k * d + i]));
         Ok(self.strongest(&Svd {
             left: vectors(found.left(), found.d_out()),
             sigma: found.sigma().to_vec(),

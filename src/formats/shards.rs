@@ -85,7 +85,8 @@ impl Shards {
         let (there, missing): Found = match &index {
             Some(index) => {
                 let all: BTreeSet<&String> = index.files.values().collect();
-                let missing: Vec<String> = all.iter().filter(|name| !is_there(name)).map(|name| (**name).clone()).collect();
+                let missing: Vec<String> =
+                    all.iter().filter(|name| !is_there(name)).map(|name| (**name).clone()).collect();
                 let missing = (!missing.is_empty()).then_some((path, missing));
                 (all.into_iter().filter(|name| is_there(name)).cloned().collect(), missing)
             }

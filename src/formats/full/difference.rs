@@ -21,8 +21,7 @@ pub(crate) struct Trained {
     pub(crate) n_kept: NonZeroUsize,
 }
 
-const NAMES: NamingScheme =
-    NamingScheme { name: "full model", is_numbered: false, uses_underscores: false };
+const NAMES: NamingScheme = NamingScheme { name: "full model", is_numbered: false, uses_underscores: false };
 
 /// What of a change is not kept, whatever rounding leaves of it.
 fn not_kept(module: &Module) -> Option<UnreadPart> {
@@ -78,14 +77,17 @@ impl Trained {
                 }),
             }
             let limits = &model.limits;
-            limits.check(Limit::Modules, modules.len() as u64, &model.path, || format!("{} modules", modules.len()))?;
+            limits.check(Limit::Modules, modules.len() as u64, &model.path, || {
+                format!("{} modules", modules.len())
+            })?;
         }
         if modules.is_empty() {
             let fault = Fault::new("no weight of the base model", "a model that was trained from it");
             let fault = fault.at(&model.path).hint(format!("the base model is {}", self.base.path.display()));
             return Err(fault.other_kind().unsupported());
         }
-        let missing = self.base.places.iter().zip(&is_found).filter(|(place, is_found)| !**is_found && !place.is_cut);
+        let missing =
+            self.base.places.iter().zip(&is_found).filter(|(place, is_found)| !**is_found && !place.is_cut);
         unread.extend(missing.map(|(place, _)| UnreadPart {
             name: place.original.clone(),
             reason: "a weight that only the base model has".to_owned(),
@@ -94,8 +96,7 @@ impl Trained {
         }));
         unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
         modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
-        let in_places: BTreeSet<&str> =
-            model.places.iter().map(|place| place.tensor.as_str()).collect();
+        let in_places: BTreeSet<&str> = model.places.iter().map(|place| place.tensor.as_str()).collect();
         Ok(Adapter {
             path: model.path.clone(),
             base_model: None,
@@ -132,7 +133,9 @@ impl Trained {
                 is_found[at] = true;
                 &self.base.places[at]
             }
-            Ok(None) => return Ok(Err(NotRead { reason: "a weight that the base model does not have", found: None })),
+            Ok(None) => {
+                return Ok(Err(NotRead { reason: "a weight that the base model does not have", found: None }));
+            }
             Err(error) => return because("a name that several weights have", error).map(Err),
         };
         let weights = model.of_place(place).and_then(|after| Ok([after, self.base.of_place(before)?]));

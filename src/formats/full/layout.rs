@@ -72,7 +72,9 @@ impl Conv1d {
         Some(match is_conv1d {
             Some(true) => Layout::Transposed,
             Some(false) => Layout::AsStored,
-            None => Layout::Unknown("a square weight of a name that GPT-2's layers have, which are stored the other way round"),
+            None => Layout::Unknown(
+                "a square weight of a name that GPT-2's layers have, which are stored the other way round",
+            ),
         })
     }
 

@@ -46,9 +46,10 @@ impl Place {
         let whole = match self.layout {
             Layout::AsStored => stored.clone(),
             Layout::Transposed => stored.clone().transposed(),
-            Layout::InHalves(n_heads) => {
-                stored.clone().in_halves(n_heads).ok_or_else(|| unknown("rows that are not those of its heads"))?
-            }
+            Layout::InHalves(n_heads) => stored
+                .clone()
+                .in_halves(n_heads)
+                .ok_or_else(|| unknown("rows that are not those of its heads"))?,
             Layout::Unknown(what) => return Err(unknown(what)),
         };
         let factor = match &self.rows {
@@ -71,7 +72,8 @@ struct Matrix<'a> {
 
 /// Every weight of a model, and the parts of those that are cut.
 pub(super) fn of(tensors: &Tensors, llama_cpp: &LlamaCpp) -> Vec<Place> {
-    let stored = || tensors.iter().filter_map(|(name, tensor)| Some((name.as_str(), matrix_shape(name, tensor)?)));
+    let stored =
+        || tensors.iter().filter_map(|(name, tensor)| Some((name.as_str(), matrix_shape(name, tensor)?)));
     let conv1d = Conv1d::of(stored().map(|(name, shape)| (module(name), shape)));
     let mut matrices: Vec<Matrix<'_>> =
         stored().filter_map(|(name, shape)| matrix(name, shape, conv1d, llama_cpp)).collect();

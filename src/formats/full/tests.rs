@@ -30,9 +30,9 @@ fn bytes(values: &[f64], dtype: Stored) -> Vec<u8> {
 fn write_as(path: &Path, dtype: Stored, tensors: &[Tensor<'_>]) {
     let stored: Vec<_> =
         tensors.iter().map(|(name, shape, values)| (*name, shape.clone(), bytes(values, dtype))).collect();
-    let views = stored.iter().map(|(name, shape, bytes)| {
-        (*name, TensorView::new(dtype, shape.clone(), bytes).unwrap())
-    });
+    let views = stored
+        .iter()
+        .map(|(name, shape, bytes)| (*name, TensorView::new(dtype, shape.clone(), bytes).unwrap()));
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
@@ -52,7 +52,8 @@ fn write_split(folder: &Path, dtype: Stored, tensors: &[Tensor<'_>]) {
     for (at, tensor) in tensors.iter().enumerate() {
         write_as(&folder.join(shard(at)), dtype, std::slice::from_ref(tensor));
     }
-    let map: Vec<(&str, String)> = tensors.iter().enumerate().map(|(at, (name, ..))| (*name, shard(at))).collect();
+    let map: Vec<(&str, String)> =
+        tensors.iter().enumerate().map(|(at, (name, ..))| (*name, shard(at))).collect();
     write_index(folder, &map);
 }
 
@@ -170,13 +171,20 @@ fn a_merged_lora_minus_its_base_has_the_loras_own_directions() {
                 let expected = Basis::of_update(&a, &b, own.scaling, side).unwrap();
                 // As many as are above the rounding, and these within it.
                 let n_above = expected.sigma().iter().filter(|&&sigma| sigma > 3.0 * noise).count();
-                assert!(n_above > 0 && (n_above..=8).contains(&found.q()), "{dtype:?}: {} of {n_above}", found.q());
+                assert!(
+                    n_above > 0 && (n_above..=8).contains(&found.q()),
+                    "{dtype:?}: {} of {n_above}",
+                    found.q()
+                );
                 let least = found.sigma()[found.q() - 1];
                 let bound = 2.0 * noise / least + 1e-6;
                 let sine = outside(&found, &expected);
                 assert!(sine < bound, "{dtype:?} {name} {side}: {sine:e} for {bound:e}");
                 for (found, expected) in found.sigma().iter().zip(expected.sigma()) {
-                    assert!((found - expected).abs() < 2.0 * noise, "{found} for {expected}, noise {noise:e}");
+                    assert!(
+                        (found - expected).abs() < 2.0 * noise,
+                        "{found} for {expected}, noise {noise:e}"
+                    );
                 }
                 if dtype == Stored::F32 {
                     assert_eq!((found.q(), found.n_uncertain()), (8, 0));
@@ -200,7 +208,10 @@ fn a_fine_tune_has_the_sides_of_its_update_only() {
     let change = trained(&model, &base, 3).unwrap();
     let module = change.module("l.0.q").unwrap();
     let error = Basis::of(module, Side::A).unwrap_err();
-    assert!(error.to_string().ends_with("found a full fine-tune, whose update is not B·A, expected a factor A"), "{error}");
+    assert!(
+        error.to_string().ends_with("found a full fine-tune, whose update is not B·A, expected a factor A"),
+        "{error}"
+    );
     assert_eq!(error.remedy(), Some(&Remedy::CompareUpdate));
     assert_eq!(Basis::of(module, Side::DwLeft).unwrap().q(), 3);
     assert_eq!(change.method().to_string(), "full fine-tune");
@@ -234,11 +245,17 @@ fn directions_of_one_singular_value_are_uncertain() {
     let diagonal = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
         (0..n * n).map(|at| if at / n == at % n { value(at / n) } else { 0.0 }).collect()
     };
-    write(&base, &[("flat.weight", vec![n, n], vec![0.0; n * n]), ("steep.weight", vec![n, n], vec![0.0; n * n])]);
-    write(&model, &[
-        ("flat.weight", vec![n, n], diagonal(&|_| 1.0)),
-        ("steep.weight", vec![n, n], diagonal(&|k| 0.5f64.powi(k as i32))),
-    ]);
+    write(
+        &base,
+        &[("flat.weight", vec![n, n], vec![0.0; n * n]), ("steep.weight", vec![n, n], vec![0.0; n * n])],
+    );
+    write(
+        &model,
+        &[
+            ("flat.weight", vec![n, n], diagonal(&|_| 1.0)),
+            ("steep.weight", vec![n, n], diagonal(&|k| 0.5f64.powi(k as i32))),
+        ],
+    );
     let change = trained(&model, &base, 4).unwrap();
     for (name, n_uncertain) in [("flat", 4), ("steep", 0)] {
         let basis = Basis::of(change.module(name).unwrap(), Side::DwRight).unwrap();
@@ -250,17 +267,26 @@ fn directions_of_one_singular_value_are_uncertain() {
 fn what_two_models_do_not_share_is_listed() {
     let dir = tempfile::tempdir().unwrap();
     let [base, model] = ["base", "model"].map(|name| dir.path().join(format!("{name}.safetensors")));
-    write(&base, &[counting("a.weight", &[4, 4]), counting("b.weight", &[4, 4]), counting("c.weight", &[4, 4])]);
-    write(&model, &[counting("a.weight", &[4, 4]), counting("b.weight", &[5, 4]), counting("d.weight", &[4, 4])]);
+    write(
+        &base,
+        &[counting("a.weight", &[4, 4]), counting("b.weight", &[4, 4]), counting("c.weight", &[4, 4])],
+    );
+    write(
+        &model,
+        &[counting("a.weight", &[4, 4]), counting("b.weight", &[5, 4]), counting("d.weight", &[4, 4])],
+    );
     let change = trained(&model, &base, 2).unwrap();
     let unread: Vec<(&str, &str)> =
         change.unread_parts().iter().map(|part| (part.name.as_str(), part.reason.as_str())).collect();
-    assert_eq!(unread, [
-        ("a", "all but the 2 strongest directions of a full fine-tune"),
-        ("b", "a weight of another shape than the base model's"),
-        ("c", "a weight that only the base model has"),
-        ("d", "a weight that the base model does not have"),
-    ]);
+    assert_eq!(
+        unread,
+        [
+            ("a", "all but the 2 strongest directions of a full fine-tune"),
+            ("b", "a weight of another shape than the base model's"),
+            ("c", "a weight that only the base model has"),
+            ("d", "a weight that the base model does not have"),
+        ]
+    );
     let error = trained(&base, &base, 2).unwrap_err();
     assert!(error.to_string().contains("the base model itself"), "{error}");
     write(&model, &[counting("x.weight", &[4, 4])]);
@@ -276,11 +302,14 @@ fn what_two_models_do_not_share_is_listed() {
 fn weights_have_the_names_of_adapters_modules() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
-    write(&path, &[
-        counting("model.layers.3.self_attn.q_proj.weight", &[2, 3]),
-        counting("model.embed_tokens.weight", &[5, 3]),
-        counting("model.norm.weight", &[3]),
-    ]);
+    write(
+        &path,
+        &[
+            counting("model.layers.3.self_attn.q_proj.weight", &[2, 3]),
+            counting("model.embed_tokens.weight", &[5, 3]),
+            counting("model.norm.weight", &[3]),
+        ],
+    );
     let base = open(dir.path()).unwrap();
     assert_eq!(base.n_weights(), 2);
     for name in ["", "model.", "base_model.model.model."] {
@@ -305,7 +334,8 @@ fn names_that_several_weights_have_are_an_error() {
     let base = open(&path).unwrap();
     let error = base.weight("layers.0.q").unwrap_err();
     assert!(matches!(error, Error::Invalid(_)));
-    let found = "found several weights of this name: `layers.0.q.weight`, `model.layers.0.q.weight`, expected one";
+    let found =
+        "found several weights of this name: `layers.0.q.weight`, `model.layers.0.q.weight`, expected one";
     assert!(error.to_string().ends_with(found), "{error}");
     // Each has a tensor's name of its own.
     assert_eq!(base.weight("model.layers.0.q").unwrap().unwrap().d_out(), 3);
@@ -316,11 +346,14 @@ fn names_that_several_weights_have_are_an_error() {
 fn fused_weights_are_cut_and_gpt_2s_lie_the_other_way_round() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
-    write(&path, &[
-        counting("transformer.h.0.attn.c_attn.weight", &[2, 6]),
-        counting("transformer.h.0.attn.c_proj.weight", &[2, 2]),
-        counting("transformer.h.0.mlp.c_proj.weight", &[8, 2]),
-    ]);
+    write(
+        &path,
+        &[
+            counting("transformer.h.0.attn.c_attn.weight", &[2, 6]),
+            counting("transformer.h.0.attn.c_proj.weight", &[2, 2]),
+            counting("transformer.h.0.mlp.c_proj.weight", &[8, 2]),
+        ],
+    );
     let gpt2 = open(&path).unwrap();
     assert_eq!(gpt2.n_weights(), 3);
     assert_eq!(read(&gpt2, "h.0.attn.c_attn.k").values, [2.0, 8.0, 3.0, 9.0]);
@@ -337,10 +370,13 @@ fn fused_weights_are_cut_and_gpt_2s_lie_the_other_way_round() {
     assert!(matches!(error, Error::Unsupported(_)), "{error}");
 
     let flux = dir.path().join("flux.safetensors");
-    write(&flux, &[
-        counting("double_blocks.0.img_attn.qkv.weight", &[12, 4]),
-        counting("double_blocks.0.img_attn.proj.weight", &[4, 4]),
-    ]);
+    write(
+        &flux,
+        &[
+            counting("double_blocks.0.img_attn.qkv.weight", &[12, 4]),
+            counting("double_blocks.0.img_attn.proj.weight", &[4, 4]),
+        ],
+    );
     let flux = open(&flux).unwrap();
     let key = read(&flux, "transformer_blocks.0.attn.to_k");
     assert_eq!((key.rows, key.cols, key.values[0]), (4, 4, 16.0));
@@ -365,7 +401,9 @@ fn an_index_cannot_lead_out_of_its_folder_and_shards_are_not_missed() {
     let folder = dir.path().join("model");
     fs::create_dir(&folder).unwrap();
     let absolute = dir.path().join("outside.safetensors").display().to_string();
-    for hostile in ["../outside.safetensors", "a/../../outside.safetensors", &absolute, "..", "C:\\x", "x\0y", ""] {
+    for hostile in
+        ["../outside.safetensors", "a/../../outside.safetensors", &absolute, "..", "C:\\x", "x\0y", ""]
+    {
         write_index(&folder, &[("q.weight", hostile.to_owned())]);
         assert!(message(&folder).contains("expected a file in the folder of the index"), "{hostile:?}");
     }
@@ -380,11 +418,13 @@ fn an_index_cannot_lead_out_of_its_folder_and_shards_are_not_missed() {
     // A tensor that is not where the index says.
     write_index(&folder, &[("q.weight", shard(2)), ("k.weight", shard(2))]);
     assert!(message(&folder).contains("no tensor `q.weight`"));
-    for text in ["", "[]", "{\"weight_map\": 3}", "{\"weight_map\": {\"q\": 1e999}}", "{\"weight_map\": {}}"] {
+    for text in ["", "[]", "{\"weight_map\": 3}", "{\"weight_map\": {\"q\": 1e999}}", "{\"weight_map\": {}}"]
+    {
         fs::write(folder.join("model.safetensors.index.json"), text).unwrap();
         assert!(matches!(open(&folder), Err(Error::Malformed(_))), "{text}");
     }
-    let [small, few] = [Limits { header_bytes: 100, ..Limits::default() }, Limits { n_tensors: 1, ..Limits::default() }];
+    let [small, few] =
+        [Limits { header_bytes: 100, ..Limits::default() }, Limits { n_tensors: 1, ..Limits::default() }];
     write_split(&folder, Stored::F32, &[counting("q.weight", &[2, 2]), counting("k.weight", &[2, 2])]);
     for limits in [small, few] {
         assert!(matches!(BaseModel::open(&folder, &limits), Err(Error::Limit(_))));
@@ -440,7 +480,8 @@ fn a_large_difference_is_searched_for_its_strongest_directions() {
     let adapter = Adapter::open(&path).unwrap();
     let module = &adapter.modules()[0];
     for side in [Side::DwRight, Side::DwLeft] {
-        let (found, expected) = (Basis::of(module, side).unwrap(), Basis::of_update(&a, &b, None, side).unwrap());
+        let (found, expected) =
+            (Basis::of(module, side).unwrap(), Basis::of_update(&a, &b, None, side).unwrap());
         assert_eq!((found.q(), found.n_uncertain()), (5, 0));
         assert!(outside(&found, &expected) < 1e-5);
     }
