@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
-use super::options::{SelectionArgs, open_options};
+use super::options::SelectionArgs;
 use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
 use crate::files::FileId;
-use crate::formats::{is_adapter_folder, search};
+use crate::formats::search;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
 use crate::{Adapter, InAll, Method};
@@ -72,12 +72,12 @@ impl Adapters {
     /// Opens checkpoints. A path that is not one is searched if it is a folder, and expanded if it is a glob; what is found so
     /// counts once.
     pub(super) fn open(named: &[PathBuf], selection: &SelectionArgs, console: &Console) -> Result<Self> {
-        let options = open_options(selection.adapter_name.as_deref());
+        let options = selection.options()?;
         let (mut all, mut outcome) = (vec![], Outcome::Done);
         let mut add = |adapter, is_named| all.push(Opened { adapter, is_named });
         for name in named {
             for path in expand(name)? {
-                if !path.is_dir() || is_adapter_folder(&path) {
+                if !path.is_dir() || options.is_checkpoint(&path) {
                     match options.open(&path) {
                         Ok(adapter) => {
                             add(adapter, path == *name);

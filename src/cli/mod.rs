@@ -1,6 +1,7 @@
 //! The command line: the only part of the crate that prints.
 
 mod adapters;
+mod base;
 mod cache;
 mod compare;
 mod console;

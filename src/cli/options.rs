@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{Args as ArgGroup, ValueEnum};
 
+use super::base::BaseArgs;
 use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
@@ -47,12 +48,19 @@ pub(super) struct SelectionArgs {
     /// Name of the adapter, for files that hold several
     #[arg(long, value_name = "NAME")]
     pub(super) adapter_name: Option<String>,
+    #[command(flatten)]
+    base: BaseArgs,
 }
 
 impl SelectionArgs {
     /// The adapter in the file or folder.
     pub(super) fn open(&self, run: &Path) -> crate::Result<Adapter> {
-        open_options(self.adapter_name.as_deref()).open(run)
+        self.options()?.open(run)
+    }
+
+    /// Options that open what these name.
+    pub(super) fn options(&self) -> crate::Result<OpenOptions> {
+        self.base.of(open_options(self.adapter_name.as_deref()))
     }
 
     /// What these select, of `selection`.
