@@ -1,0 +1,1 @@
+//! Really trained updates next to the weights that they change, against numpy.
