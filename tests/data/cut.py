@@ -69,6 +69,8 @@ def main(pairs, adapters):
         for layer in (0, 2, 5):
             folder(pairs / f"seed{seed}-r64", f"seed{seed}-r64-layer{layer}", f".layer.{layer}.")
         folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer5", ".layer.5.")
+        if seed == 0:
+            folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer2", ".layer.2.")
         demo = keep(read(pairs / f"seed{seed}-r64" / "adapter_model.safetensors"), ".layer.5.")
         write(DEMO / f"seed{seed}.safetensors", demo)
     for step in (0, 50):
@@ -80,6 +82,8 @@ def main(pairs, adapters):
     weight = "encoder.layer.5.attention.self.value.weight"
     dtype, (rows, cols), data = read(pairs / "base-qv.safetensors")[weight]
     write(DATA / "weights" / "value-layer5.safetensors", {weight: (dtype, (240, cols), data[: len(data) // rows * 240])})
+
+    write(DATA / "weights" / "query-value-f16.safetensors", narrow(read(pairs / "base-qv.safetensors"), "F16"))
 
     small = keep(read(pairs / "seed0-r8" / "adapter_model.safetensors"), ".layer.5.")
     bare = DATA / "adapters" / "bare"
