@@ -69,10 +69,9 @@ def main(pairs, adapters):
         for layer in (0, 2, 5):
             folder(pairs / f"seed{seed}-r64", f"seed{seed}-r64-layer{layer}", f".layer.{layer}.")
         folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer5", ".layer.5.")
-        if seed == 0:
-            folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer2", ".layer.2.")
         demo = keep(read(pairs / f"seed{seed}-r64" / "adapter_model.safetensors"), ".layer.5.")
         write(DEMO / f"seed{seed}.safetensors", demo)
+    folder(pairs / "seed0-r8", "seed0-r8-layer2", ".layer.2.")
     for step in (0, 50):
         folder(pairs / "trajectory" / f"checkpoint-{step}", f"trajectory/checkpoint-{step}", ".layer.5.attention.self.query.")
     for grid in sorted((pairs / "reference").glob("phi_seed*.npy")):

@@ -37,7 +37,9 @@ impl Alignment {
         same_shape((w.d_out(), w.d_in()), (d_out, d_in))?;
         if norm == 0.0 || !norm.is_finite() {
             let found = format!("a norm of {norm}");
-            return Err(Fault::new(found, "an update that is not zero, of finite numbers").of("update").invalid());
+            return Err(Fault::new(found, "an update that is not zero, of finite numbers")
+                .of("update")
+                .invalid());
         }
         Ok(Self {
             d_out,
@@ -126,12 +128,13 @@ mod tests {
 
     #[test]
     fn unrelated_updates_follow_the_random_law_with_its_deviation() {
-        let (d_out, d_in, n) = (20, 30, 300);
+        let (d_out, d_in, n) = (20, 30, 1200);
         let w = SingularVectors::of(&gaussian_matrix(d_out, d_in, 1)).unwrap();
         for k in [1, 5, 20] {
             let (mut sum, mut squares, mut variance) = ([0.0; 2], [0.0; 2], [0.0; 2]);
             for seed in 0..n {
-                let (a, b) = (gaussian_matrix(3, d_in, 2 * seed + 10), gaussian_matrix(d_out, 3, 2 * seed + 11));
+                let (a, b) =
+                    (gaussian_matrix(3, d_in, 2 * seed + 10), gaussian_matrix(d_out, 3, 2 * seed + 11));
                 let update = Update { a: &a, b: &b, scaling: 1.0 };
                 let found = Alignment::of(&w, &LowRank::new(update).unwrap()).unwrap();
                 let sigma = SingularVectors::of_update(update).unwrap();
@@ -151,7 +154,10 @@ mod tests {
                 }
                 let error = variance[side].sqrt();
                 assert!(sum[side].abs() < 4.0 * error, "k = {k}: off by {} of {error}", sum[side]);
-                assert!((squares[side] / variance[side] - 1.0).abs() < 0.3, "k = {k}: {squares:?} {variance:?}");
+                assert!(
+                    (squares[side] / variance[side] - 1.0).abs() < 0.3,
+                    "k = {k}: {squares:?} {variance:?}"
+                );
             }
         }
         // Of directions that are equally strong it is that of φ.

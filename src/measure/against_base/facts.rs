@@ -64,7 +64,12 @@ impl UpdateFacts {
             effective_rank: known.map(effective_rank),
             noise_floor: update.floor(),
             n_above_noise,
-            share_above_noise: above.iter().map(share).sum::<f64>().min(1.0),
+            // A sum of nothing is −0.
+            share_above_noise: if above.is_empty() {
+                0.0
+            } else {
+                above.iter().map(share).sum::<f64>().min(1.0)
+            },
             is_complete,
         }
     }
@@ -87,7 +92,8 @@ mod tests {
         assert_eq!((found.n_above_noise, found.is_complete), (5, true));
         assert!((found.stable_rank.unwrap() - 530.0 / 400.0).abs() < 1e-12);
         assert!((found.ratio.unwrap() - 530f64.sqrt() / 100.0).abs() < 1e-14);
-        let entropy: f64 = [20.0, 10.0, 5.0, 2.0, 1.0].iter().map(|x: &f64| -x / 38.0 * (x / 38.0).ln()).sum();
+        let entropy: f64 =
+            [20.0, 10.0, 5.0, 2.0, 1.0].iter().map(|x: &f64| -x / 38.0 * (x / 38.0).ln()).sum();
         assert!((found.effective_rank.unwrap() - entropy.exp()).abs() < 1e-12);
         assert!((found.share_above_noise - 1.0).abs() < 1e-12);
 
@@ -120,7 +126,10 @@ mod tests {
         assert!(found.share_above_noise > 0.9 && found.share_above_noise < 1.0 - 1e-6, "{found:?}");
 
         // The same weight stored again has changed by nothing, and one that was only rounded by noise.
-        let none = UpdateFacts::of(1.0, &SingularVectors::of(&Dense::difference(&before, &before).unwrap()).unwrap());
+        let none = UpdateFacts::of(
+            1.0,
+            &SingularVectors::of(&Dense::difference(&before, &before).unwrap()).unwrap(),
+        );
         assert_eq!((none.norm_update, none.n_above_noise, none.stable_rank, none.k90), (0.0, 0, None, None));
         let wide = Matrix { dtype: Dtype::F32, ..gaussian_matrix(d_out, d_in, 1) };
         let noise = Dense::difference(&before, &wide).unwrap();

@@ -111,7 +111,8 @@ mod tests {
             matrix.values[2 * k * d + k] = sigma * angle.to_radians().cos();
             matrix.values[(2 * k + 1) * d + k] = sigma * angle.to_radians().sin();
             matrix.values[2 * k * d + angles.len() + k] = -odd * (k + 1) as f64 * angle.to_radians().sin();
-            matrix.values[(2 * k + 1) * d + angles.len() + k] = odd * (k + 1) as f64 * angle.to_radians().cos();
+            matrix.values[(2 * k + 1) * d + angles.len() + k] =
+                odd * (k + 1) as f64 * angle.to_radians().cos();
         }
         matrix
     }

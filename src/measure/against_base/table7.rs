@@ -93,6 +93,9 @@ impl Table7 {
 /// ‖Uᵀ·W·V‖_F for the first 1, 2, … of at most n singular vectors.
 fn leading_norms(w: &dyn LinearMap, vectors: &SingularVectors, n: usize) -> Vec<f64> {
     let (n, d_out, d_in) = (n.min(vectors.n()), vectors.d_out(), vectors.d_in());
+    if n == 0 {
+        return vec![];
+    }
     let images = w.times(&vectors.right()[..n * d_in]);
     let image = |k: usize| &images[k * d_out..][..d_out];
     let left = |k: usize| &vectors.left()[k * d_out..][..d_out];
@@ -114,7 +117,8 @@ mod tests {
     use crate::basis::Update;
 
     fn diagonal(d_out: usize, d_in: usize, values: &[f64]) -> Matrix {
-        let mut matrix = Matrix { rows: d_out, cols: d_in, dtype: Dtype::F32, values: vec![0.0; d_out * d_in] };
+        let mut matrix =
+            Matrix { rows: d_out, cols: d_in, dtype: Dtype::F32, values: vec![0.0; d_out * d_in] };
         values.iter().enumerate().for_each(|(k, value)| matrix.values[k * d_in + k] = *value);
         matrix
     }

@@ -16,7 +16,8 @@ fn modules() -> Vec<(String, Matrix, Value)> {
     let modules = expected["modules"].as_object().unwrap().iter().map(|(name, expected)| {
         let (adapter, projection) = name.split_once(' ').unwrap();
         let layer = adapter.rsplit_once("layer").unwrap().1;
-        let tensor = weights.tensor(&format!("encoder.layer.{layer}.attention.self.{projection}.weight")).unwrap();
+        let tensor =
+            weights.tensor(&format!("encoder.layer.{layer}.attention.self.{projection}.weight")).unwrap();
         let (numbers, _) = tensor.data().as_chunks::<2>();
         let values = numbers.iter().map(|&number| half::f16::from_le_bytes(number).to_f64()).collect();
         let w = Matrix { rows: tensor.shape()[0], cols: tensor.shape()[1], dtype: Dtype::F16, values };
@@ -82,7 +83,7 @@ fn all_that_is_measured_of_trained_updates_is_what_numpy_finds() {
 
             let facts = UpdateFacts::of(own.norm(), &vectors);
             let k = [facts.k90, facts.k95, facts.k99].map(Option::unwrap);
-            assert_eq!(k.map(|k| Value::from(k)).to_vec(), *expected["k"].as_array().unwrap(), "{name}");
+            assert_eq!(k.map(Value::from).to_vec(), *expected["k"].as_array().unwrap(), "{name}");
             close(facts.stable_rank.unwrap(), &expected["stable_rank"], &name);
             close(facts.effective_rank.unwrap(), &expected["effective_rank"], &name);
         });
@@ -103,10 +104,10 @@ fn all_that_is_measured_of_trained_updates_is_what_numpy_finds() {
 
 #[test]
 fn directions_from_a_search_give_the_same_within_its_tolerance() {
-    let (name, w, expected) = modules().into_iter().find(|(name, ..)| name == "seed0-r8-layer5 value").unwrap();
-    let search = |map: &dyn LinearMap, n| {
-        SingularVectors::from(&RangeFinder::new(HowMany::Top(n)).find(map).unwrap())
-    };
+    let (name, w, expected) =
+        modules().into_iter().find(|(name, ..)| name == "seed0-r8-layer5 value").unwrap();
+    let search =
+        |map: &dyn LinearMap, n| SingularVectors::from(&RangeFinder::new(HowMany::Top(n)).find(map).unwrap());
     with_update(&name, |update| {
         let (own, vectors) = (search(&w, 128), search(&LowRank::new(update).unwrap(), 8));
         let after = search(&tuned(&w, update).unwrap(), 10);
@@ -115,7 +116,7 @@ fn directions_from_a_search_give_the_same_within_its_tolerance() {
         assert!((found - 1.0).abs() < 1e-3, "{found}");
         assert_eq!((table.rows[1].own, table.rows[1].update), (None, None));
         assert!(table.rows[1].random.is_some());
-        // A third of W's directions decides all ten.
+        // What a third of W's directions leaves open is said to be open.
         let intruders = Intruders::of(&own, &after, IntruderOptions::default()).unwrap();
         assert_eq!(intruders.count() + intruders.n_undecided(), 3);
         for (at, expected) in expected["cosines"].as_array().unwrap().iter().enumerate() {

@@ -39,7 +39,12 @@ impl WeightPhi {
     ///
     /// # Errors
     /// `Invalid` when the shapes differ and for an r of 0.
-    pub fn of(w: &SingularVectors, update: &SingularVectors, ranks: &[usize], seed: u64) -> Result<Vec<Self>> {
+    pub fn of(
+        w: &SingularVectors,
+        update: &SingularVectors,
+        ranks: &[usize],
+        seed: u64,
+    ) -> Result<Vec<Self>> {
         let (d_out, d_in) = (w.d_out(), w.d_in());
         same_shape((d_out, d_in), (update.d_out(), update.d_in()))?;
         if ranks.contains(&0) {
