@@ -27,6 +27,7 @@
 mod alignment;
 mod facts;
 mod intruders;
+pub mod output;
 mod table7;
 mod weight_phi;
 
