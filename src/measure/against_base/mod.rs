@@ -1,7 +1,7 @@
 //! What an update ΔW is next to the weight W that it changes.
 //!
 //! All of it is computed from products and from [`SingularVectors`](crate::range_finder::SingularVectors), in f64, for matrices of one
-//! shape (d_out, d_in): W as a [`Matrix`] or any other [`LinearMap`](crate::range_finder::LinearMap), and ΔW as s·B·A, which is never
+//! shape (d_out, d_in): W as a [`Matrix`] or any other [`LinearMap`], and ΔW as s·B·A, which is never
 //! formed, or as such a map.
 //!
 //! ```
