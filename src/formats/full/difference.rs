@@ -129,12 +129,17 @@ impl Trained {
             other => Err(other),
         };
         let before = match self.base.find(name) {
-            Ok(Some(at)) => {
-                is_found[at] = true;
-                &self.base.places[at]
+            Ok(Some((at, before))) => {
+                if let Some(is_found) = is_found.get_mut(at) {
+                    *is_found = true;
+                }
+                before
             }
             Ok(None) => {
-                return Ok(Err(NotRead { reason: "a weight that the base model does not have", found: None }));
+                return Ok(Err(NotRead {
+                    reason: "a weight that the base model does not have",
+                    found: None,
+                }));
             }
             Err(error) => return because("a name that several weights have", error).map(Err),
         };

@@ -144,20 +144,23 @@ impl BaseModel {
     /// - `Limit` for a weight that is too large, `Malformed` for one that is not a matrix.
     pub fn weight(&self, module: &str) -> Result<Option<Weight>> {
         match self.find(module)? {
-            Some(at) => self.of_place(&self.places[at]).map(Some),
+            Some((_, place)) => self.of_place(place).map(Some),
             None => Ok(None),
         }
     }
 
-    /// The place of a module's weight.
-    fn find(&self, module: &str) -> Result<Option<usize>> {
+    /// The place of a module's weight, and which of the places it is.
+    fn find(&self, module: &str) -> Result<Option<(usize, &Place)>> {
         let original = || self.by_original.get(module);
         let found = self.by_name.get(module).or_else(original);
-        match found.or_else(|| self.by_name.get(&canonical(module))).map(Vec::as_slice) {
-            None | Some([]) => Ok(None),
-            Some(&[at]) => Ok(Some(at)),
-            Some(several) => {
-                let names = listed(several.iter().map(|&at| self.places[at].tensor.as_str()));
+        let found = found.or_else(|| self.by_name.get(&canonical(module)));
+        let places: Vec<(usize, &Place)> =
+            found.into_iter().flatten().filter_map(|&at| Some((at, self.places.get(at)?))).collect();
+        match places.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            several => {
+                let names = listed(several.iter().map(|(_, place)| place.tensor.as_str()));
                 let found = format!("several weights of this name: {names}");
                 let fault = Fault::new(found, "one").at(&self.path);
                 Err(fault.of(format!("module {}", quoted(module))).invalid())

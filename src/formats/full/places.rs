@@ -148,7 +148,7 @@ fn of_llama_cpp(module: &str, llama_cpp: &LlamaCpp) -> Layout {
     }
     match schemes::permuted(module, llama_cpp.architecture.as_deref()) {
         None => Layout::AsStored,
-        Some(place) => match llama_cpp.n_heads[place] {
+        Some(place) => match llama_cpp.n_heads.get(place).copied().flatten() {
             Some(n_heads) => Layout::InHalves(n_heads),
             None => Layout::Unknown("rows in the order of another rotary embedding, and no count of heads"),
         },
