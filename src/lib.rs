@@ -39,6 +39,7 @@
 
 mod adapter;
 mod basis;
+pub mod changes;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -10,7 +10,7 @@ use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
 use crate::adapter::made::{Doubts, Form, Made, MadeUpdate, Part, StoredMatrix};
-use crate::adapter::{Dtype, Factor};
+use crate::adapter::{Dtype, Factor, Module};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
@@ -32,6 +32,50 @@ impl Made {
         self.update.hand_over(other_part, row_by_row(&other));
         Ok(row_by_row(&own))
     }
+}
+
+impl Module {
+    /// s·ΔW as a matrix, (d_out, d_in), of an update whose factors do not hold all of its directions; `None` of any other.
+    ///
+    /// # Errors
+    /// Those of [`Factor::read`] for what is stored.
+    pub(crate) fn whole_update(&self, scaling: f64) -> Result<Option<Dense<'static>>> {
+        let Some(Made { update, .. }) = &self.a.made else { return Ok(None) };
+        match &update.form {
+            Form::Difference([StoredMatrix::Whole(after), StoredMatrix::Whole(before)]) if scaling == 1.0 => {
+                super::full::difference(after, before).map(Some)
+            }
+            form if matches!(form, Form::Difference(_)) || form.rank() > update.n_kept => {
+                let dtype = match form {
+                    Form::Plain(StoredMatrix::Whole(matrix)) => matrix.dtype,
+                    _ => Dtype::F64,
+                };
+                dense(&(formed(form)? * faer::Scale(scaling)), dtype).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The matrix that an update is.
+fn formed(form: &Form) -> Result<Mat<f64>> {
+    let of = |matrix: &StoredMatrix| Ok::<_, Error>(Numbers::of(matrix)?.dense());
+    match form {
+        Form::Plain(matrix) => of(matrix),
+        Form::Hadamard([one, other]) => Ok(by_number(&of(one)?, &of(other)?)),
+        Form::Kronecker([one, other]) => {
+            let (one, other) = (of(one)?, of(other)?);
+            let mut whole = Mat::zeros(one.nrows() * other.nrows(), one.ncols() * other.ncols());
+            faer::linalg::kron::kron(whole.as_mut(), one.as_ref(), other.as_ref());
+            Ok(whole)
+        }
+        Form::Difference([after, before]) => Ok(of(after)? - of(before)?),
+    }
+}
+
+/// The product of two matrices number by number.
+fn by_number(one: &Mat<f64>, other: &Mat<f64>) -> Mat<f64> {
+    Mat::from_fn(one.nrows(), one.ncols(), |i, j| one[(i, j)] * other[(i, j)])
 }
 
 fn row_by_row(matrix: &Mat<f64>) -> Vec<f64> {
@@ -86,7 +130,7 @@ impl MadeUpdate {
     }
 
     fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
-        let product = Mat::from_fn(one.nrows(), one.ncols(), |i, j| one[(i, j)] * other[(i, j)]);
+        let product = by_number(one, other);
         if self.is_large(&product) {
             return self.search(&dense(&product, Dtype::F64)?);
         }

@@ -46,7 +46,7 @@ impl Trained {
     /// # Errors
     /// As [`BaseModel::open`]; `Unsupported` for the base itself, or a model that shares no weight with it.
     pub(crate) fn open(&self, path: &Path) -> Result<Adapter> {
-        let model = BaseModel::open(path, &self.base.limits)?;
+        let model = BaseModel::open_with(path, &self.base.limits)?;
         let files = |model: &BaseModel| -> Vec<_> {
             model.sources.iter().map(|source| source.path().canonicalize().ok()).collect()
         };

@@ -32,9 +32,9 @@ use crate::text::{listed, quoted};
 /// Made from headers only, so that a model of 100 GB opens in milliseconds; a [`Weight`] reads its own numbers.
 ///
 /// ```
-/// use lorascope::{BaseModel, Limits};
+/// use lorascope::BaseModel;
 ///
-/// let base = BaseModel::open("tests/data/weights/value-layer5.safetensors", &Limits::default())?;
+/// let base = BaseModel::open("tests/data/weights/value-layer5.safetensors")?;
 /// let value = base.weight("encoder.layer.5.attention.self.value")?.expect("it is there");
 /// assert_eq!((value.d_out(), value.d_in()), (240, 384));
 /// assert!(base.weight("encoder.layer.5.attention.self.query")?.is_none());
@@ -59,7 +59,7 @@ pub struct BaseModel {
 impl BaseModel {
     /// Opens a file of weights (safetensors, what `torch.save` writes, GGUF), a shard or an index of one in shards, or a folder with
     /// `model.safetensors`, `pytorch_model.bin` or diffusers' names for them, in shards too, else the only such file in it. Reads only
-    /// headers. Pickles are never executed.
+    /// headers, within the default [`Limits`]. Pickles are never executed.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
@@ -68,7 +68,15 @@ impl BaseModel {
     /// - `Unsupported` when it is of another file format, an adapter, or without a weight.
     /// - `Limit` when it asks for more than the limits allow.
     /// - `Invalid` when the folder holds no model, or several.
-    pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &Limits::default())
+    }
+
+    /// Opens a base model within other limits.
+    ///
+    /// # Errors
+    /// As [`BaseModel::open`].
+    pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
         let path = path.as_ref();
         let files = match locate::model(path, limits)? {
             Model::File(file) => {

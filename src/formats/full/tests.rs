@@ -64,7 +64,7 @@ fn write_index(folder: &Path, map: &[(&str, String)]) {
 }
 
 fn open(path: &Path) -> Result<BaseModel> {
-    BaseModel::open(path, &Limits::default())
+    BaseModel::open_with(path, &Limits::default())
 }
 
 fn message(path: &Path) -> String {
@@ -427,7 +427,7 @@ fn an_index_cannot_lead_out_of_its_folder_and_shards_are_not_missed() {
         [Limits { header_bytes: 100, ..Limits::default() }, Limits { n_tensors: 1, ..Limits::default() }];
     write_split(&folder, Stored::F32, &[counting("q.weight", &[2, 2]), counting("k.weight", &[2, 2])]);
     for limits in [small, few] {
-        assert!(matches!(BaseModel::open(&folder, &limits), Err(Error::Limit(_))));
+        assert!(matches!(BaseModel::open_with(&folder, &limits), Err(Error::Limit(_))));
     }
     assert_eq!(open(&folder).unwrap().n_weights(), 2);
 }
