@@ -68,6 +68,42 @@ fn spectra_tell_a_trained_factor_from_an_untrained_one() {
 }
 
 #[test]
+fn spectra_say_how_many_directions_hold_an_update_and_which_modules_are_dead() {
+    // numpy says 1, 1, 1 and 5, 6, 7 directions, and stable ranks of 1.0021 and 3.0259: reference/against_base.json.
+    let document = json(&["--spectra", TRAINED]);
+    let update = |module: usize, key: &str| {
+        document["checkpoints"][0]["modules"][module]["spectrum_update"][key].as_f64().unwrap()
+    };
+    assert_eq!(["k90", "k95", "k99"].map(|key| update(0, key)), [1.0, 1.0, 1.0]);
+    assert_eq!(["k90", "k95", "k99"].map(|key| update(1, key)), [5.0, 6.0, 7.0]);
+    let reference: Value =
+        serde_json::from_str(&std::fs::read_to_string("tests/data/reference/against_base.json").unwrap())
+            .unwrap();
+    for (module, name) in ["query", "value"].into_iter().enumerate() {
+        let expected =
+            reference["modules"][format!("seed0-r8-layer5 {name}")]["stable_rank"].as_f64().unwrap();
+        assert!((update(module, "stable_rank") / expected - 1.0).abs() < 1e-6);
+    }
+    let trained = inspect(&["--spectra", TRAINED]);
+    let line = "99 % of the energy of ΔW: in 1 of 8 directions (median of 2 modules, 1 to 7)\n";
+    assert!(text(&trained.stdout).contains(line), "{}", text(&trained.stdout));
+    assert!(!text(&trained.stdout).contains("dead"));
+    let untrained = inspect(&["--spectra", UNTRAINED]);
+    assert!(
+        text(&untrained.stdout).contains("dead, as ΔW is zero or not above rounding: "),
+        "{}",
+        text(&untrained.stdout)
+    );
+    assert!(!text(&untrained.stdout).contains("99 % of"));
+    let rows = inspect(&["--csv", "--spectra", TRAINED, UNTRAINED]);
+    let mut reader = csv::Reader::from_reader(&rows.stdout[..]);
+    let columns = reader.headers().unwrap().clone();
+    let place = columns.iter().position(|column| column == "update_k99").unwrap();
+    let k99: Vec<String> = reader.records().map(|record| record.unwrap()[place].to_owned()).collect();
+    assert_eq!(k99, ["1", "7", "0"]);
+}
+
+#[test]
 fn a_bad_run_is_reported_and_the_others_are_shown() {
     let output = inspect(&["nothing/here", TRAINED, "tests/data/adapters/peft-unilora"]);
     assert_eq!(output.status.code(), Some(3));

@@ -43,8 +43,8 @@ fn k90(sigma: &[f64]) -> usize {
     directions_with(SHARE, sigma)
 }
 
-/// The fewest directions with a share of the energy of all of these.
-pub(super) fn directions_with(share: f64, sigma: &[f64]) -> usize {
+/// The fewest directions with a share, from 0 to 1, of the energy Σσ² of all of these; 0 of none.
+pub fn directions_with(share: f64, sigma: &[f64]) -> usize {
     // Relative to the largest, so that no square vanishes or overflows.
     let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
     let energy = |sigma: &[f64]| sigma.iter().map(|sigma| (sigma / largest).powi(2)).sum::<f64>();

@@ -19,7 +19,8 @@ code is 3. Other files are counted, and listed with -v.
 --spectra shows the modules of every checkpoint. For factors A and B it adds the numerical rank q (directions above the \
 rounding of the stored type; 0 for a factor of zeros), the largest and the smallest singular value among these, σ₁ and σ_q, \
 and the effective rank exp(−Σ p·ln p) with p = σ/Σσ (Roy & Vetterli 2007). For ΔW = s·B·A, which is never formed, it adds the \
-numerical and effective rank and the norms ‖ΔW‖_F and ‖ΔW‖₂; if the scaling s is not known, these are for B·A.
+numerical and effective rank, the stable rank ‖ΔW‖_F²/‖ΔW‖₂², the fewest directions k90, k95 and k99 that hold 90, 95 and 99 % of \
+the energy Σσ², and the norms ‖ΔW‖_F and ‖ΔW‖₂; if the scaling s is not known, these are for B·A.
 
 Examples:
   lorascope inspect runs/

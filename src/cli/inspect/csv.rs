@@ -55,6 +55,10 @@ struct ModuleLine<'a> {
     b_effective_rank: Option<f64>,
     update_rank: Option<usize>,
     update_effective_rank: Option<f64>,
+    update_stable_rank: Option<f64>,
+    update_k90: Option<usize>,
+    update_k95: Option<usize>,
+    update_k99: Option<usize>,
     update_norm_f: Option<f64>,
     update_norm_2: Option<f64>,
 }
@@ -120,6 +124,10 @@ fn module<'a>(checkpoint: &'a Checkpoint, row: &'a Row) -> ModuleLine<'a> {
         b_effective_rank: b.map(|b| b.effective_rank),
         update_rank: update.map(|update| update.numerical_rank),
         update_effective_rank: update.map(|update| update.effective_rank),
+        update_stable_rank: update.and_then(|update| update.stable_rank),
+        update_k90: update.map(|update| update.k90),
+        update_k95: update.map(|update| update.k95),
+        update_k99: update.map(|update| update.k99),
         update_norm_f: spectra.and_then(|spectra| spectra.update_norm_f),
         update_norm_2: spectra.and_then(|spectra| spectra.update_norm_2),
     }

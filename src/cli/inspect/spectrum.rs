@@ -6,6 +6,7 @@ use crate::adapter::Module;
 use crate::basis::{Basis, Flaw, Numbers, Wanted};
 use crate::error::Error;
 use crate::measure::effective_rank;
+use crate::measure::k90::directions_with;
 use crate::{Matrix, Side};
 
 /// The singular values of one matrix.
@@ -17,6 +18,14 @@ pub(super) struct Spectrum {
     pub(super) sigma_last: f64,
     /// How many directions there are, by weight: see [`effective_rank`].
     pub(super) effective_rank: f64,
+    /// Σσ²/σ₁². `None` for a matrix of zeros.
+    pub(super) stable_rank: Option<f64>,
+    /// The fewest directions with 90 % of the energy Σσ².
+    pub(super) k90: usize,
+    /// With 95 %.
+    pub(super) k95: usize,
+    /// With 99 %.
+    pub(super) k99: usize,
 }
 
 /// The spectra of a module. `None` for numbers that are not finite or cannot be read, and for what is made from them.
@@ -98,6 +107,10 @@ impl Spectrum {
             sigma_first: sigma.first().copied().unwrap_or(0.0),
             sigma_last: sigma.last().copied().unwrap_or(0.0),
             effective_rank: effective_rank(sigma),
+            stable_rank: sigma.first().map(|first| (crate::simd::norm(sigma) / first).powi(2)),
+            k90: directions_with(0.9, sigma),
+            k95: directions_with(0.95, sigma),
+            k99: directions_with(0.99, sigma),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::facts::{Checkpoint, Row};
 use super::spectrum::Spectrum;
 use crate::Method;
 use crate::cli::summary_table::{Align, MISSING, aligned_by};
-use crate::text::{counted, printable};
+use crate::text::{counted, listed, printable};
 
 /// Longer names are cut: a file may have names of any length.
 const MAX_NAME_CHARS: usize = 100;
@@ -80,11 +80,40 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
         let modules = counted(checkpoint.n_above_size, "module");
         text += &format!("rank above d_in or d_out: {modules}\n");
     }
+    text += &of_updates(checkpoint);
     let (header, rows) = module_rows(checkpoint, MAX_NAME_CHARS);
     let mut all = vec![header.iter().map(|(name, _)| (*name).to_owned()).collect()];
     all.extend(rows);
     let aligns: Vec<Align> = header.iter().map(|(_, align)| *align).collect();
     format!("{text}\n{}", aligned_by(&all, &aligns))
+}
+
+/// How many directions hold the updates, and which modules have none.
+fn of_updates(checkpoint: &Checkpoint) -> String {
+    let updates = || {
+        let update = |row: &'_ Row| Some((row.rank, row.spectra.as_ref()?.update.as_ref()?.k99));
+        checkpoint.modules.iter().filter_map(update)
+    };
+    let mut text = String::new();
+    let mut held: Vec<usize> = updates().map(|(_, k99)| k99).filter(|&k99| k99 > 0).collect();
+    held.sort_unstable();
+    if let (Some(least), Some(most)) = (held.first(), held.last()) {
+        let modules = counted(held.len(), "module");
+        let median = held[(held.len() - 1) / 2];
+        let ranks = span(&checkpoint.ranks);
+        let spread = format!("median of {modules}, {least} to {most}");
+        text += &format!("99 % of the energy of ΔW: in {median} of {ranks} directions ({spread})\n");
+    }
+    let dead = checkpoint.modules.iter().filter(|row| {
+        let update = row.spectra.as_ref().and_then(|spectra| spectra.update.as_ref());
+        update.is_some_and(|update| update.numerical_rank == 0)
+    });
+    let dead: Vec<&str> = dead.map(|row| row.name.as_str()).collect();
+    if !dead.is_empty() {
+        let modules = counted(dead.len(), "module");
+        text += &format!("dead, as ΔW is zero or not above rounding: {modules} ({})\n", listed(dead));
+    }
+    text
 }
 
 /// The columns of a module's row with their alignment, and the rows.
@@ -93,13 +122,12 @@ fn module_rows(checkpoint: &Checkpoint, max_chars: usize) -> (Vec<(&'static str,
     let mut header = vec![("module", Left)];
     header.extend(["r", "d_in", "d_out", "dtype", "alpha", "scaling"].map(|name| (name, Right)));
     if checkpoint.modules.iter().any(|row| row.spectra.is_some()) {
-        for names in [
-            ["A rank", "A σ₁", "A σ_q", "A effective"],
-            ["B rank", "B σ₁", "B σ_q", "B effective"],
-            ["ΔW rank", "ΔW effective", "‖ΔW‖_F", "‖ΔW‖₂"],
-        ] {
+        for names in [["A rank", "A σ₁", "A σ_q", "A effective"], ["B rank", "B σ₁", "B σ_q", "B effective"]]
+        {
             header.extend(names.map(|name| (name, Right)));
         }
+        let of_update = ["ΔW rank", "ΔW effective", "ΔW stable", "k90", "k95", "k99", "‖ΔW‖_F", "‖ΔW‖₂"];
+        header.extend(of_update.map(|name| (name, Right)));
     }
     header.push(("in the file", Left));
     let rows = checkpoint.modules.iter().map(|row| {
@@ -114,6 +142,12 @@ fn module_rows(checkpoint: &Checkpoint, max_chars: usize) -> (Vec<(&'static str,
             cells.extend([
                 update.map_or_else(missing, |update| update.numerical_rank.to_string()),
                 update.map_or_else(missing, |update| format!("{:.1}", update.effective_rank)),
+                update
+                    .and_then(|update| update.stable_rank)
+                    .map_or_else(missing, |rank| format!("{rank:.1}")),
+                update.map_or_else(missing, |update| update.k90.to_string()),
+                update.map_or_else(missing, |update| update.k95.to_string()),
+                update.map_or_else(missing, |update| update.k99.to_string()),
                 norm(spectra.update_norm_f),
                 norm(spectra.update_norm_2),
             ]);
