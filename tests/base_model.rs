@@ -5,10 +5,12 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use common::files::container;
 use half::f16;
-use lorascope::{Adapter, BaseModel};
+use lorascope::range_finder::HowMany;
+use lorascope::{Adapter, BaseModel, OpenOptions};
 use serde_json::{Value, json};
 
 const BASE: &str = "tests/data/weights/query-value-f16.safetensors";
@@ -306,5 +308,165 @@ fn what_is_not_a_base_model_or_not_next_to_one_is_an_error() {
     ] {
         let text = stderr_of(args, 2);
         assert!(text.contains(expected), "{args:?}: {text}");
+    }
+}
+
+/// A safetensors file of F32 matrices, row by row.
+fn write_matrices(path: &Path, matrices: &[(&str, [usize; 2], &[f64])]) {
+    let (mut header, mut data) = (serde_json::Map::new(), vec![]);
+    for (name, shape, values) in matrices {
+        let start = data.len();
+        data.extend(values.iter().flat_map(|&value| (value as f32).to_le_bytes()));
+        let facts = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
+        header.insert((*name).to_owned(), facts);
+    }
+    let mut file = container(Value::Object(header).to_string(), 0);
+    file.extend(data);
+    fs::write(path, file).unwrap();
+}
+
+/// Numbers without a pattern that f32 holds, between -1 and 1.
+fn numbers(n: usize, seed: usize) -> Vec<f64> {
+    (0..n)
+        .map(|at| (((at + 1) * (seed * 7919 + 104_729) % 2003) as f64 / 1001.0 - 1.0) as f32)
+        .map(f64::from)
+        .collect()
+}
+
+fn product(b: &[f64], a: &[f64], rank: usize) -> Vec<f64> {
+    let d_in = a.len() / rank;
+    let entry = |i: usize, j: usize| (0..rank).map(|k| b[i * rank + k] * a[k * d_in + j]).sum::<f64>();
+    (0..b.len() / rank).flat_map(|i| (0..d_in).map(move |j| (i, j))).map(|(i, j)| entry(i, j)).collect()
+}
+
+const D_OUT: usize = 9;
+const D_IN: usize = 7;
+const RANK: usize = 2;
+
+/// A base, a DoRA adapter of it whose magnitudes are 1.5 times the norms of W, and both merged as DoRA applies it: rows of the tuned
+/// weight scaled to the magnitudes, or columns.
+struct DoraCase {
+    folder: tempfile::TempDir,
+    scales: Vec<f64>,
+    a: Vec<f64>,
+    b: Vec<f64>,
+}
+
+impl DoraCase {
+    fn new(of_columns: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (w, a, b) = (numbers(D_OUT * D_IN, 1), numbers(RANK * D_IN, 2), numbers(D_OUT * RANK, 3));
+        let scaling = 2.0;
+        let update = product(&b, &a, RANK);
+        let tuned: Vec<f64> = w.iter().zip(&update).map(|(w, change)| w + scaling * change).collect();
+        let n = if of_columns { D_IN } else { D_OUT };
+        let line = |at: usize| if of_columns { at % D_IN } else { at / D_IN };
+        let norms = |values: &[f64]| -> Vec<f64> {
+            let mut squares = vec![0.0; n];
+            values.iter().enumerate().for_each(|(at, value)| squares[line(at)] += value * value);
+            squares.into_iter().map(f64::sqrt).collect()
+        };
+        let magnitudes: Vec<f64> = norms(&w).iter().map(|norm| f64::from((1.5 * norm) as f32)).collect();
+        let scales: Vec<f64> = magnitudes.iter().zip(norms(&tuned)).map(|(m, norm)| m / norm).collect();
+        let merged: Vec<f64> = tuned.iter().enumerate().map(|(at, value)| value * scales[line(at)]).collect();
+        let path = |name: &str| folder.path().join(name);
+        write_matrices(&path("base.safetensors"), &[("layers.0.self_attn.q_proj.weight", [D_OUT, D_IN], &w)]);
+        write_matrices(
+            &path("merged.safetensors"),
+            &[("layers.0.self_attn.q_proj.weight", [D_OUT, D_IN], &merged)],
+        );
+        let alpha = [RANK as f64 * scaling];
+        if of_columns {
+            let kohya = "lora_unet_layers_0_self_attn_q_proj";
+            write_matrices(
+                &path("dora.safetensors"),
+                &[
+                    (&format!("{kohya}.lora_down.weight"), [RANK, D_IN], &a),
+                    (&format!("{kohya}.lora_up.weight"), [D_OUT, RANK], &b),
+                    (&format!("{kohya}.alpha"), [1, 1], &alpha),
+                    (&format!("{kohya}.dora_scale"), [1, n], &magnitudes),
+                ],
+            );
+        } else {
+            let peft = "base_model.model.layers.0.self_attn.q_proj";
+            fs::create_dir(path("dora")).unwrap();
+            write_matrices(
+                &path("dora/adapter_model.safetensors"),
+                &[
+                    (&format!("{peft}.lora_A.weight"), [RANK, D_IN], &a),
+                    (&format!("{peft}.lora_B.weight"), [D_OUT, RANK], &b),
+                    (&format!("{peft}.lora_magnitude_vector"), [n, 1], &magnitudes),
+                ],
+            );
+            let config = json!({"peft_type": "LORA", "r": RANK, "lora_alpha": alpha[0], "use_dora": true});
+            fs::write(path("dora/adapter_config.json"), config.to_string()).unwrap();
+        }
+        Self { folder, scales, a, b }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn with_its_base_dora_has_the_rows_of_b_as_they_are_applied() {
+    let case = DoraCase::new(false);
+    let (base, dora) = (case.path("base.safetensors"), case.path("dora"));
+    let options = OpenOptions::new()
+        .base(Arc::new(BaseModel::open(&base).unwrap()), HowMany::AboveNoise { at_most: 64 });
+    let adapter = options.open(&dora).unwrap();
+    assert_eq!((adapter.n_magnitudes(), adapter.n_rescaled()), (1, 1));
+    let module = &adapter.modules()[0];
+    assert_eq!(module.a.read().unwrap().values, case.a);
+    let expected = case.b.iter().enumerate().map(|(at, b)| b * case.scales[at / RANK]);
+    for (found, expected) in module.b.read().unwrap().values.into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-7, "{found} for {expected}");
+    }
+    // Without it, B is as stored, and that is said.
+    let plain = Adapter::open(&dora).unwrap();
+    assert_eq!((plain.n_rescaled(), &plain.modules()[0].b.read().unwrap().values), (0, &case.b));
+    assert!(
+        stderr_of(&["compare", &dora, &dora, "--engine", "cpu"], 0)
+            .contains("is DoRA: 1 magnitude vector left out")
+    );
+    assert!(!stderr_of(&["compare", "--base", &base, &dora, &dora, "--engine", "cpu"], 0).contains("DoRA"));
+}
+
+#[test]
+fn columns_of_a_are_rescaled_where_lycoris_keeps_their_norms() {
+    let case = DoraCase::new(true);
+    let base = BaseModel::open(case.path("base.safetensors")).unwrap();
+    let options = OpenOptions::new().base(Arc::new(base), HowMany::AboveNoise { at_most: 64 });
+    let adapter = options.open(case.path("dora.safetensors")).unwrap();
+    assert_eq!(adapter.n_rescaled(), 1, "{:?}", adapter.unread_parts());
+    let module = &adapter.modules()[0];
+    assert_eq!(module.b.read().unwrap().values, case.b);
+    let expected = case.a.iter().enumerate().map(|(at, a)| a * case.scales[at % D_IN]);
+    for (found, expected) in module.a.read().unwrap().values.into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-7, "{found} for {expected}");
+    }
+}
+
+#[test]
+fn next_to_its_base_dora_tunes_the_weight_that_merging_gives() {
+    for (of_columns, name) in [(false, "dora"), (true, "dora.safetensors")] {
+        let case = DoraCase::new(of_columns);
+        let base = case.path("base.safetensors");
+        let of = |checkpoint: &str| json_of(&["compare", &base, checkpoint, "--intruders", "--top", "5"]);
+        let (dora, merged) = (of(&case.path(name)), of(&case.path("merged.safetensors")));
+        let cosines = |found: &Value| -> Vec<f64> {
+            let found = found["modules"][0]["intruders"]["cosines"].as_array().unwrap().clone();
+            found.iter().map(|cosine| cosine.as_f64().unwrap()).collect()
+        };
+        assert_eq!(cosines(&dora).len(), 5);
+        for (found, expected) in cosines(&dora).into_iter().zip(cosines(&merged)) {
+            assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+        let change = dora["modules"][0]["magnitude_change"].as_f64().unwrap();
+        assert!((change - 0.5).abs() < 1e-7, "{change}");
+        assert_eq!(merged["modules"][0]["magnitude_change"], Value::Null);
+        let text = stdout(&["compare", &base, &case.path(name), "-q"]);
+        assert!(text.lines().next().unwrap().ends_with("magnitudes") && text.contains("0.5000"), "{text}");
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct MadeUpdate {
     pub(crate) form: Form,
     /// Directions that its A and B keep, the strongest first.
     pub(crate) n_kept: usize,
+    /// The share of the energy that its strongest directions are to hold, if that is enough.
+    pub(crate) share: Option<f64>,
     /// The other factor of one that was read, until it is read too: both take one search.
     other: Mutex<Option<(Part, Vec<f64>)>>,
     doubts: OnceLock<Doubts>,
@@ -42,7 +44,11 @@ pub(crate) struct Doubts {
 
 impl MadeUpdate {
     pub(crate) fn new(form: Form, n_kept: usize) -> Self {
-        Self { form, n_kept, other: Mutex::default(), doubts: OnceLock::new() }
+        Self { form, n_kept, share: None, other: Mutex::default(), doubts: OnceLock::new() }
+    }
+
+    pub(crate) fn with_share(self, share: Option<f64>) -> Self {
+        Self { share, ..self }
     }
 
     /// Keeps a factor for the next read of it.
@@ -85,6 +91,8 @@ pub(crate) enum Form {
     Kronecker([StoredMatrix; 2]),
     /// The first minus the second: a weight of a trained model and the same weight before.
     Difference([StoredMatrix; 2]),
+    /// A column, not an update: what DoRA multiplies the rows of W + s·B·A by, mᵢ over the norm of row i, from W, B·A and m.
+    RowScale { of: Box<[StoredMatrix; 3]>, scaling: f64 },
 }
 
 /// A matrix, (rows, cols), as it is stored.
@@ -132,6 +140,7 @@ impl Form {
         match self {
             Self::Plain(one) => std::slice::from_ref(one),
             Self::Hadamard(both) | Self::Kronecker(both) | Self::Difference(both) => both,
+            Self::RowScale { of, .. } => &**of,
         }
     }
 
@@ -143,6 +152,7 @@ impl Form {
             Self::Hadamard(_) => "LoHa",
             Self::Kronecker(_) => "LoKr",
             Self::Difference(_) => "a full fine-tune",
+            Self::RowScale { .. } => "DoRA",
         }
     }
 
@@ -156,6 +166,11 @@ impl Form {
             Self::Kronecker([one, other]) => {
                 let ([rows, cols], [n, m]) = (one.shape()?, other.shape()?);
                 Some([rows.checked_mul(n)?, cols.checked_mul(m)?])
+            }
+            Self::RowScale { of, .. } => {
+                let [weight, update, magnitudes] = &**of;
+                let shape = weight.shape().filter(|shape| update.shape() == Some(*shape))?;
+                (magnitudes.shape()? == [shape[0], 1]).then_some([shape[0], 1])
             }
         }
     }

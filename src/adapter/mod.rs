@@ -6,6 +6,7 @@ mod dtype;
 pub(crate) mod factor;
 mod format;
 pub(crate) mod made;
+pub(crate) mod magnitudes;
 pub(crate) mod side;
 pub(crate) mod unread;
 
@@ -19,6 +20,7 @@ pub(crate) use self::factor::Source;
 pub use self::format::{FileFormat, Method, NamingScheme, TrainingInfo};
 pub use self::side::Side;
 pub use self::unread::UnreadPart;
+use crate::adapter::magnitudes::Magnitudes;
 use crate::files::FileStamp;
 use crate::names::{canonical, natural_cmp};
 
@@ -39,6 +41,7 @@ pub struct Adapter {
     pub(crate) unread: Vec<UnreadPart>,
     pub(crate) n_other: usize,
     pub(crate) n_magnitudes: usize,
+    pub(crate) n_rescaled: usize,
     pub(crate) n_turned: usize,
     /// The files with the tensors: one, or the shards in natural order.
     pub(crate) sources: Vec<Source>,
@@ -81,7 +84,13 @@ impl Adapter {
         self.n_other
     }
 
-    /// How many magnitude vectors of DoRA the file has. They are ignored: the subspaces here are those of s·B·A.
+    /// In how many modules the rows of B, or the columns of A, are multiplied by what DoRA makes of them with the weight of the base
+    /// model ([`OpenOptions::base`](crate::OpenOptions::base)): mᵢ over the norm of row i of W + s·B·A.
+    pub fn n_rescaled(&self) -> usize {
+        self.n_rescaled
+    }
+
+    /// How many magnitude vectors of DoRA the file has. Without a base model they are ignored: the subspaces are those of s·B·A.
     pub fn n_magnitudes(&self) -> usize {
         self.n_magnitudes
     }
@@ -171,6 +180,8 @@ pub struct Module {
     /// s in ΔW = s·B·A: alpha/r, or alpha/√r with `use_rslora`, where r is what `rank_pattern` has for the module, else
     /// the rank. `None` if the files do not determine it.
     pub scaling: Option<f64>,
+    /// What DoRA scales the tuned weight to.
+    pub(crate) magnitudes: Option<Magnitudes>,
 }
 
 impl Module {

@@ -1,7 +1,8 @@
 //! The numbers of a weight and of its change.
 
 use super::Change;
-use crate::adapter::{Dtype, Matrix};
+use crate::adapter::magnitudes::Magnitudes;
+use crate::adapter::{Dtype, Matrix, Module};
 use crate::basis::Update;
 use crate::basis::range_finder::{Dense, HowMany, LinearMap, LowRank, RangeFinder, SingularVectors};
 use crate::error::Result;
@@ -13,6 +14,19 @@ pub struct ChangeNumbers {
     w: Matrix,
     norm_w: f64,
     update: Numbers,
+    dora: Option<Dora>,
+}
+
+/// DoRA's magnitudes and what they make of W + s·B·A.
+#[derive(Debug)]
+struct Dora {
+    /// The norms before, of the rows or the columns.
+    before: Vec<f64>,
+    /// Those that were learnt.
+    magnitudes: Vec<f64>,
+    /// What the rows or the columns are multiplied by. `None` where the factors are not rescaled.
+    scale: Option<Vec<f64>>,
+    of_columns: bool,
 }
 
 /// ΔW.
@@ -39,7 +53,48 @@ impl Change {
             Some(whole) => Numbers::Whole(whole),
             None => Numbers::Factors { a: module.a.read()?, b: module.b.read()?, scaling },
         };
-        Ok(ChangeNumbers { norm_w: LinearMap::norm(&w), w, update })
+        let dora = Dora::of(module, &w)?;
+        Ok(ChangeNumbers { norm_w: LinearMap::norm(&w), w, update, dora })
+    }
+}
+
+impl Dora {
+    fn of(module: &Module, w: &Matrix) -> Result<Option<Self>> {
+        let Some(Magnitudes { column, of_columns }) = module.magnitudes.clone() else { return Ok(None) };
+        let mut squares = vec![0.0; column.rows];
+        for (i, row) in w.values.chunks_exact(w.cols).enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                squares[if of_columns { j } else { i }] += value * value;
+            }
+        }
+        let axis = if of_columns { &module.a.col_axis } else { &module.b.row_axis };
+        let scale = axis.scale.as_ref().map(|scale| scale.read()).transpose()?;
+        Ok(Some(Self {
+            before: squares.into_iter().map(f64::sqrt).collect(),
+            magnitudes: column.read()?.values,
+            scale: scale.map(|scale| scale.values),
+            of_columns,
+        }))
+    }
+
+    /// ‖m − n‖/‖n‖, n the norms of W.
+    fn change(&self) -> Option<f64> {
+        let pairs = || self.magnitudes.iter().zip(&self.before);
+        let change: f64 = pairs().map(|(after, before)| (after - before).powi(2)).sum();
+        let norm: f64 = self.before.iter().map(|before| before * before).sum();
+        (norm > 0.0).then(|| (change / norm).sqrt())
+    }
+
+    /// W with the scale, to which the update with its own is added.
+    fn rescaled(&self, w: &Matrix) -> Option<Matrix> {
+        let scale = self.scale.as_ref()?;
+        let mut rescaled = w.clone();
+        for (i, row) in rescaled.values.chunks_exact_mut(w.cols).enumerate() {
+            for (j, value) in row.iter_mut().enumerate() {
+                *value *= scale[if self.of_columns { j } else { i }];
+            }
+        }
+        Some(rescaled)
     }
 }
 
@@ -52,6 +107,12 @@ impl ChangeNumbers {
     /// ‖W‖_F.
     pub fn norm_w(&self) -> f64 {
         self.norm_w
+    }
+
+    /// How far DoRA has moved the norms of W's rows, or of its columns: ‖m − n‖/‖n‖ with the magnitudes m that were learnt and the
+    /// norms n before. `None` without magnitudes.
+    pub fn magnitude_change(&self) -> Option<f64> {
+        self.dora.as_ref().and_then(Dora::change)
     }
 
     /// ΔW as a map.
@@ -96,8 +157,11 @@ impl ChangeNumbers {
     /// # Errors
     /// `Invalid` for numbers that are not finite.
     pub fn tuned_vectors(&self, n: usize) -> Result<SingularVectors> {
+        let rescaled = self.dora.as_ref().and_then(|dora| dora.rescaled(&self.w));
         let after = match &self.update {
-            Numbers::Factors { a, b, scaling } => tuned(&self.w, Update { a, b, scaling: *scaling })?,
+            Numbers::Factors { a, b, scaling } => {
+                tuned(rescaled.as_ref().unwrap_or(&self.w), Update { a, b, scaling: *scaling })?
+            }
             Numbers::Whole(whole) => {
                 let sum = self.w.values.iter().zip(whole.values()).map(|(w, change)| w + f64::from(*change));
                 Matrix { dtype: Dtype::F64, values: sum.collect(), ..self.w }

@@ -11,13 +11,13 @@ use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::SelectionArgs;
-use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
+use super::warnings::{FEW_MEET, dora_line, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::search;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
-use crate::{Adapter, InAll, Method, OpenOptions};
+use crate::{Adapter, InAll, OpenOptions};
 
 /// What was opened.
 pub(super) struct Adapters {
@@ -175,15 +175,10 @@ impl Adapters {
             let message = format!("{}: {summary}", first_and_more(&unread));
             cautions.push(Caution { code: "parts-unread", message });
         }
-        let dora: Vec<&Adapter> = self.all.iter().filter(|one| one.method() == Method::Dora).collect();
-        if !dora.is_empty() {
-            cautions.push(Caution {
-                code: "dora",
-                message: format!(
-                    "DoRA: {}; magnitude vectors are left out, so ΔW is s·B·A before the rows are rescaled",
-                    first_and_more(&dora)
-                ),
-            });
+        let mut dora = self.all.iter().filter_map(dora_line);
+        if let Some(first) = dora.next() {
+            let message = format!("{first}{}", same_holds_for(dora.count(), "other checkpoint"));
+            cautions.push(Caution { code: "dora", message });
         }
         cautions
     }

@@ -2,11 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args as ArgGroup;
 
 use super::limits::limits;
+use crate::range_finder::HowMany;
 use crate::{BaseModel, OpenOptions};
 
 #[derive(Debug, Clone, ArgGroup)]
@@ -15,14 +17,53 @@ pub(super) struct BaseArgs {
     /// Full model that full fine-tunes were trained from
     ///
     /// A file, or a folder, in shards too. A CHECKPOINT may then be a full model: it is read as W′ − W, the change of each weight
-    /// that both have, with the sides dw-right and dw-left. Adapters are read as without it.
+    /// that both have, with the sides dw-right and dw-left. Adapters are read as without it, but for DoRA's, which have the directions that
+    /// DoRA applies.
     #[arg(long, value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
-    /// Directions of each weight's change that are kept, at most
+    /// Directions of each weight's change that are kept, at most; or auto
     ///
-    /// The strongest ones, without those that rounding to the stored type could have made.
+    /// The strongest ones, without those that rounding to the stored type could have made. auto: as many as hold 99 % of the energy,
+    /// 512 at most.
     #[arg(long, value_name = "K", default_value = "64", requires = "base")]
-    pub(super) rank: NonZeroUsize,
+    pub(super) rank: RankArg,
+}
+
+/// How many directions of a change are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RankArg {
+    AtMost(NonZeroUsize),
+    Auto,
+}
+
+/// The share of the energy and the largest rank of `auto`.
+const ENERGY: HowMany = HowMany::Energy { share: 0.99, at_most: 512 };
+
+/// All of a change.
+pub(super) const WHOLE: HowMany = HowMany::AboveNoise { at_most: usize::MAX };
+
+impl RankArg {
+    fn how_many(self) -> HowMany {
+        match self {
+            Self::AtMost(at_most) => HowMany::AboveNoise { at_most: at_most.get() },
+            Self::Auto => ENERGY,
+        }
+    }
+
+    pub(super) fn at_most(self) -> usize {
+        self.how_many().at_most()
+    }
+}
+
+impl FromStr for RankArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::AtMost).map_err(|_| "expected a number from 1, or auto".to_owned()),
+        }
+    }
 }
 
 impl BaseArgs {
@@ -32,7 +73,7 @@ impl BaseArgs {
     /// As [`BaseModel::open`].
     pub(super) fn of(&self, options: OpenOptions) -> crate::Result<OpenOptions> {
         match &self.base {
-            Some(base) => Ok(options.base(Arc::new(open(base)?), self.rank)),
+            Some(base) => Ok(options.base(Arc::new(open(base)?), self.rank.how_many())),
             None => Ok(options),
         }
     }

@@ -1,12 +1,11 @@
 //! The groups of options that several commands share, and what parses their values.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args as ArgGroup, ValueEnum};
 
-use super::base::BaseArgs;
+use super::base::{self, BaseArgs};
 use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
@@ -78,12 +77,12 @@ impl SelectionArgs {
 
     /// How a checkpoint is opened whose changes of a base model are read whole.
     pub(super) fn against(&self, base: &Arc<BaseModel>) -> OpenOptions {
-        open_options(self.adapter_name.as_deref()).base(Arc::clone(base), NonZeroUsize::MAX)
+        open_options(self.adapter_name.as_deref()).base(Arc::clone(base), base::WHOLE)
     }
 
     /// Directions of each weight's change that are kept, at most.
     pub(super) fn rank(&self) -> usize {
-        self.base.rank.get()
+        self.base.rank.at_most()
     }
 
     /// The adapter in the file or folder.

@@ -193,15 +193,20 @@ fn numbered(runs: [&Adapter; 2], factorised: &[Factorised]) -> Option<Warning> {
 }
 
 fn dora(runs: [&Adapter; 2]) -> Option<Warning> {
-    let run = runs.into_iter().find(|run| run.method() == Method::Dora)?;
-    let magnitudes = counted(run.n_magnitudes(), "magnitude vector");
-    Some(Warning {
-        code: "dora",
-        message: format!(
+    let message = runs.into_iter().find_map(dora_line)?;
+    Some(Warning { code: "dora", message, modules: vec![] })
+}
+
+/// That the magnitudes of a DoRA adapter are left out, in all modules or in some.
+pub(super) fn dora_line(run: &Adapter) -> Option<String> {
+    let n_left = run.n_magnitudes().saturating_sub(run.n_rescaled());
+    let is_said = run.method() == Method::Dora && (n_left > 0 || run.n_rescaled() == 0);
+    is_said.then(|| {
+        let magnitudes = counted(n_left, "magnitude vector");
+        format!(
             "{} is DoRA: {magnitudes} left out, so ΔW is s·B·A before the rows are rescaled",
             run.path().display()
-        ),
-        modules: vec![],
+        )
     })
 }
 

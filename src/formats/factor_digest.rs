@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::digest::each_chunk;
-use crate::adapter::made::Made;
+use crate::adapter::made::{Form, Made};
 use crate::adapter::{Factor, Source};
 use crate::error::Result;
 
@@ -57,6 +57,12 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut
     let _ = writeln!(facts, "{role}\0{name}\0{rows} {cols} {dtype} {offset} {axes}");
     if let Some(Made { update, part }) = made {
         let _ = writeln!(facts, "{part:?} of {} kept of a {}", update.n_kept, update.form.method());
+        if let Some(share) = update.share {
+            let _ = writeln!(facts, "share {:016x}", share.to_bits());
+        }
+        if let Form::RowScale { scaling, .. } = update.form {
+            let _ = writeln!(facts, "scaling {:016x}", scaling.to_bits());
+        }
         update.form.factors().for_each(|factor| describe("part", factor, facts, ranges));
         return;
     }

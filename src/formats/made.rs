@@ -70,7 +70,15 @@ fn formed(form: &Form) -> Result<Mat<f64>> {
             Ok(whole)
         }
         Form::Difference([after, before]) => Ok(of(after)? - of(before)?),
+        Form::RowScale { of, scaling } => row_scale(of, *scaling),
     }
+}
+
+/// mᵢ over the norm of row i of W + s·B·A.
+fn row_scale([weight, update, magnitudes]: &[StoredMatrix; 3], scaling: f64) -> Result<Mat<f64>> {
+    let tuned = Numbers::of(weight)?.dense() + Numbers::of(update)?.dense() * faer::Scale(scaling);
+    let magnitudes = Numbers::of(magnitudes)?.dense();
+    Ok(Mat::from_fn(tuned.nrows(), 1, |i, _| magnitudes[(i, 0)] / tuned.row(i).norm_l2()))
 }
 
 /// The product of two matrices number by number.
@@ -111,6 +119,7 @@ impl MadeUpdate {
                     self.search(&dense(&(one - other), Dtype::F64)?)
                 }
             },
+            Form::RowScale { of, scaling } => Ok([row_scale(of, *scaling)?, Mat::ones(1, 1)]),
         }
     }
 
@@ -144,7 +153,12 @@ impl MadeUpdate {
 
     /// B and A of the largest singular values that are above the rounding of what is stored.
     fn search(&self, matrix: &Dense<'_>) -> Result<[Mat<f64>; 2]> {
-        let found = RangeFinder::new(HowMany::AboveNoise { at_most: self.n_kept }).find(matrix)?;
+        let at_most = self.n_kept;
+        let how_many = match self.share {
+            Some(share) => HowMany::Energy { share, at_most },
+            None => HowMany::AboveNoise { at_most },
+        };
+        let found = RangeFinder::new(how_many).find(matrix)?;
         let (q, d_out, d_in) = (found.sigma().len() as f64, found.d_out() as f64, found.d_in() as f64);
         // The noise is that of a random matrix, of which the tangent space of the matrices of rank q holds this share.
         let share = (q * (d_out + d_in - q) / (d_out * d_in)).sqrt();

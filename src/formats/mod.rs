@@ -191,7 +191,7 @@ impl OpenOptions {
         let adapter = |mut read: modules::Read| {
             // It was made by doubling.
             read.modules.shrink_to_fit();
-            Adapter {
+            let mut adapter = Adapter {
                 path: path.to_owned(),
                 base_model: base_model.clone(),
                 training: training.clone(),
@@ -203,10 +203,15 @@ impl OpenOptions {
                 unread: read.unread,
                 n_other: read.n_other,
                 n_magnitudes: read.n_magnitudes,
+                n_rescaled: 0,
                 n_turned: read.n_turned,
                 sources: sources.clone(),
+            };
+            if let Some(trained) = &self.trained {
+                trained.rescale(&mut adapter)?;
             }
+            Ok(adapter)
         };
-        Ok(read.into_iter().map(adapter).collect())
+        read.into_iter().map(adapter).collect()
     }
 }

@@ -130,6 +130,7 @@ fn adapter(
                     b: pair.b,
                     alpha,
                     scaling: scaling.map(|scaling| scaling * pair.rescaled),
+                    magnitudes: pair.magnitudes,
                 })
             }));
         }

@@ -1,10 +1,10 @@
 //! How an adapter is opened: within which limits, and which one of several in a file.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
+use crate::basis::range_finder::HowMany;
 use crate::error::Result;
 use crate::formats::full::{BaseModel, Trained};
 use crate::formats::limits::Limits;
@@ -48,10 +48,10 @@ impl OpenOptions {
     }
 
     /// Opens full models too, each as its difference ΔW = W′ − W from this base: of each weight that both have, the strongest
-    /// directions above the rounding of the two weights, at most `n_kept`. They have the sides of ΔW only, since there is no A and
-    /// no B.
-    pub fn base(mut self, base: impl Into<Arc<BaseModel>>, n_kept: NonZeroUsize) -> Self {
-        self.trained = Some(Trained { base: base.into(), n_kept });
+    /// directions above the rounding of the two weights, `how_many` of them. They have the sides of ΔW only, since there is no A and
+    /// no B. DoRA adapters have the directions that DoRA applies, with the rows of B rescaled by the norms of the tuned weight.
+    pub fn base(mut self, base: impl Into<Arc<BaseModel>>, how_many: HowMany) -> Self {
+        self.trained = Some(Trained { base: base.into(), how_many });
         self
     }
 

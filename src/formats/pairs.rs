@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use crate::adapter::magnitudes::Magnitudes;
 use crate::adapter::{Factor, UnreadPart};
 use crate::error::{Error, Fault, Result};
 use crate::formats::config::Config;
@@ -74,6 +75,10 @@ pub(super) fn pairs(
         if let Some(alpha) = tensors.iter().find(|one| one.claim.role == TensorRole::Alpha) {
             let alpha = stored_alpha(&mut scalars, alpha.stored, &mut read.unread)?;
             made.iter_mut().for_each(|(_, pair)| pair.alpha = alpha);
+        }
+        let magnitudes = tensors.iter().find(|one| one.claim.role == TensorRole::Magnitude);
+        if let (Some(one), [(_, pair)]) = (magnitudes, made.as_mut_slice()) {
+            pair.magnitudes = magnitudes_of(one.stored, pair, limits);
         }
         read.pairs.append(&mut made);
     }
@@ -336,6 +341,14 @@ fn scaled(path: &Path, module: &str, a: Factor, e: Stored<'_>, limits: &Limits) 
         let found = format!("{} of shape {:?}", quoted(e.name), e.tensor.shape);
         wrong_module(path, module, found, format!("shape [{rank}, 1]"))
     })
+}
+
+/// DoRA's magnitudes, if they fit the update; without a base model they are not needed.
+fn magnitudes_of(stored: Stored<'_>, pair: &Pair, limits: &Limits) -> Option<Magnitudes> {
+    let factor = stored.tensor.as_column().factor(stored.name, limits).ok()?;
+    // LyCORIS scales rows or columns, by the shape; all others scale rows.
+    let may_be_of_columns = stored.name.ends_with("dora_scale");
+    Magnitudes::of(factor, pair.b.rows, pair.a.cols, may_be_of_columns)
 }
 
 fn without_partner(path: &Path, one: &Claimed<'_>) -> Error {

@@ -58,7 +58,7 @@ pub enum HowMany {
 }
 
 impl HowMany {
-    fn at_most(self) -> usize {
+    pub(crate) fn at_most(self) -> usize {
         match self {
             Self::Top(at_most) | Self::Energy { at_most, .. } | Self::AboveNoise { at_most } => at_most,
         }

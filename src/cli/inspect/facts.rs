@@ -34,8 +34,10 @@ pub(super) struct Checkpoint {
     pub(super) unread: Vec<Part>,
     /// Tensors that belong to no update.
     pub(super) n_other_tensors: usize,
-    /// Magnitude vectors of DoRA, which are ignored.
+    /// Magnitude vectors of DoRA.
     pub(super) n_magnitudes: usize,
+    /// Modules to which they are applied, which takes a base model.
+    pub(super) n_rescaled: usize,
     /// Modules whose factors are stored the other way round than usual.
     pub(super) n_turned: usize,
     /// Modules with a rank above their d_in or d_out.
@@ -138,6 +140,7 @@ impl Checkpoint {
             unread: adapter.unread_parts().iter().map(Part::of).collect(),
             n_other_tensors: adapter.n_other_tensors(),
             n_magnitudes: adapter.n_magnitudes(),
+            n_rescaled: adapter.n_rescaled(),
             n_turned: adapter.n_turned(),
             n_above_size: adapter.n_above_size(),
             n_bytes: adapter.n_bytes(),

@@ -60,8 +60,8 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> String {
         format!("{}{}", or_missing(checkpoint.trainer.as_deref(), 200), trained.unwrap_or_default());
     text += &format!("trainer: {trained}\n");
     let mut left_out = vec![];
-    if checkpoint.n_magnitudes > 0 {
-        left_out.push(counted(checkpoint.n_magnitudes, "DoRA magnitude vector"));
+    if checkpoint.n_magnitudes > checkpoint.n_rescaled {
+        left_out.push(counted(checkpoint.n_magnitudes - checkpoint.n_rescaled, "DoRA magnitude vector"));
     }
     if !checkpoint.unread.is_empty() {
         left_out.push(format!("{} of the update", counted(checkpoint.unread.len(), "part")));

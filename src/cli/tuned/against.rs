@@ -80,6 +80,8 @@ pub(super) struct Row {
     pub(super) d_in: usize,
     #[serde(flatten)]
     pub(super) facts: UpdateFacts,
+    /// DoRA: ‖m − n‖/‖n‖, with the magnitudes m and the norms n of W.
+    pub(super) magnitude_change: Option<f64>,
     pub(super) assumed_scaling: bool,
     pub(super) intruders: Option<IntruderRow>,
     pub(super) alignment: Option<AlignmentRow>,
@@ -156,6 +158,7 @@ impl Row {
             d_out: change.weight().d_out(),
             d_in: change.weight().d_in(),
             facts,
+            magnitude_change: numbers.magnitude_change(),
             assumed_scaling: change.assumed_scaling(),
             intruders,
             alignment,

@@ -3,7 +3,7 @@
 use super::against::Row;
 use crate::measure::against_base::WeightPhi;
 
-const HEADER: [&str; 28] = [
+const HEADER: [&str; 29] = [
     "checkpoint",
     "module",
     "d_out",
@@ -20,6 +20,7 @@ const HEADER: [&str; 28] = [
     "is_complete",
     "share_above_noise",
     "noise_floor",
+    "magnitude_change",
     "intruders",
     "share_right",
     "share_left",
@@ -56,6 +57,7 @@ fn record(row: &Row) -> Vec<String> {
     record.push(facts.n_above_noise.to_string());
     record.push(facts.is_complete.to_string());
     record.extend([facts.share_above_noise, facts.noise_floor].map(|x| x.to_string()));
+    record.push(number(row.magnitude_change));
     record.push(count(row.intruders.as_ref().map(|found| found.count)));
     let at_r = row.alignment.as_ref().and_then(|alignment| alignment.at_r());
     record.extend([at_r.map(|share| share.right), at_r.map(|share| share.left)].map(number));

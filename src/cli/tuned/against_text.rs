@@ -10,9 +10,13 @@ pub(super) fn text(rows: &[Row], wholes: &[Whole]) -> String {
     let is_one = wholes.len() == 1;
     let with = |has: fn(&Row) -> bool| rows.iter().any(has);
     let (intruders, alignment) = (with(|row| row.intruders.is_some()), with(|row| row.alignment.is_some()));
+    let magnitudes = with(|row| row.magnitude_change.is_some());
     let mut header: Vec<&str> = if is_one { vec![] } else { vec!["checkpoint"] };
     header.extend(["module", "d_out × d_in", "‖W‖", "‖ΔW‖", "‖ΔW‖/‖W‖", "stable rank", "k90", "k95", "k99"]);
     header.extend(["effective rank", "q", "noise floor"]);
+    if magnitudes {
+        header.push("magnitudes");
+    }
     if intruders {
         header.push("intruders");
     }
@@ -24,6 +28,7 @@ pub(super) fn text(rows: &[Row], wholes: &[Whole]) -> String {
         for row in rows.iter().filter(|row| row.checkpoint == whole.checkpoint) {
             let mut cells = if is_one { vec![] } else { vec![printable(&row.checkpoint, 100)] };
             cells.extend(facts(row));
+            cells.extend(magnitudes.then(|| ratio(row.magnitude_change)));
             cells.extend(intruders.then(|| row.intruders.as_ref().map_or(MISSING.to_owned(), counted)));
             if alignment {
                 cells.extend(row.alignment.as_ref().map_or([MISSING; 4].map(str::to_owned), aligned));
@@ -35,6 +40,7 @@ pub(super) fn text(rows: &[Row], wholes: &[Whole]) -> String {
         cells.extend([norm_text(whole.norm_w, 3), norm_text(whole.norm_update, 3), ratio(whole.ratio)]);
         cells.extend(std::iter::repeat_n(String::new(), 6));
         cells.push(String::new());
+        cells.extend(magnitudes.then(String::new));
         cells.extend(intruders.then(|| whole.n_intruders.map_or(MISSING.to_owned(), |n| n.to_string())));
         cells.resize(table[0].len(), String::new());
         table.push(cells);

@@ -118,7 +118,7 @@ pub(in crate::cli) fn run(args: &Table7Args, console: &Console) -> Result<()> {
     let format = args.format()?;
     let base = Arc::new(base::open(&args.base)?);
     // Changes are read whole.
-    let options = open_options(args.adapter_name.as_deref()).base(Arc::clone(&base), NonZeroUsize::MAX);
+    let options = open_options(args.adapter_name.as_deref()).base(Arc::clone(&base), base::WHOLE);
     let adapters = Adapters { all: vec![options.open(&args.checkpoint)?], outcome: Outcome::Done };
     let changes = Changes::of(&base, &adapters.all[0], &args.modules.of(Selection::new().all())?)?;
     if let Some(note) = &changes.note {

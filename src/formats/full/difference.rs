@@ -1,7 +1,6 @@
 //! A full fine-tune as an adapter: ΔW = W′ − W of every weight that it shares with its base.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use super::BaseModel;
 use super::places::Place;
 use crate::adapter::made::{Form, MadeUpdate, StoredMatrix};
 use crate::adapter::{Adapter, Factor, Method, Module, NamingScheme, TrainingInfo, UnreadPart};
+use crate::basis::range_finder::HowMany;
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limit;
 use crate::names::natural_cmp;
@@ -18,17 +18,23 @@ use crate::names::natural_cmp;
 pub(crate) struct Trained {
     pub(crate) base: Arc<BaseModel>,
     /// Directions that are kept of each weight's change, at most.
-    pub(crate) n_kept: NonZeroUsize,
+    pub(crate) how_many: HowMany,
 }
 
 const NAMES: NamingScheme = NamingScheme { name: "full model", is_numbered: false, uses_underscores: false };
 
 /// What of a change is not kept, whatever rounding leaves of it.
-fn not_kept(module: &Module) -> Option<UnreadPart> {
+fn not_kept(module: &Module, share: Option<f64>) -> Option<UnreadPart> {
     let (n_kept, rank) = (module.rank(), module.full_rank()?);
     (rank > n_kept).then(|| UnreadPart {
         name: module.original.clone(),
-        reason: format!("all but the {n_kept} strongest directions of a full fine-tune"),
+        reason: match share {
+            Some(share) => {
+                let percent = 100.0 * share;
+                format!("all but the directions with {percent} % of the energy of a full fine-tune, {n_kept} at most")
+            }
+            None => format!("all but the {n_kept} strongest directions of a full fine-tune"),
+        },
         found: Some(format!("a rank of up to {rank}")),
         n_tensors: 0,
     })
@@ -57,6 +63,14 @@ impl Trained {
         self.of(&model)
     }
 
+    /// The share of the energy that is enough.
+    fn share(&self) -> Option<f64> {
+        match self.how_many {
+            HowMany::Energy { share, .. } => Some(share),
+            HowMany::Top(_) | HowMany::AboveNoise { .. } => None,
+        }
+    }
+
     fn of(&self, model: &BaseModel) -> Result<Adapter> {
         let (mut modules, mut unread, mut is_found) = (vec![], vec![], vec![false; self.base.places.len()]);
         for place in model.places.iter().filter(|place| !place.is_cut) {
@@ -66,7 +80,7 @@ impl Trained {
             };
             match self.module(model, place, name, &mut is_found)? {
                 Ok(module) => {
-                    unread.extend(not_kept(&module));
+                    unread.extend(not_kept(&module, self.share()));
                     modules.push(Arc::new(module));
                 }
                 Err(NotRead { reason, found }) => unread.push(UnreadPart {
@@ -107,6 +121,7 @@ impl Trained {
             adapter_name: None,
             n_other: model.tensors.len() - in_places.len(),
             n_magnitudes: 0,
+            n_rescaled: 0,
             n_turned: 0,
             modules,
             unread,
@@ -154,11 +169,11 @@ impl Trained {
             return Ok(Err(NotRead { reason, found: Some(found) }));
         }
         let form = Form::Difference([after, before].map(StoredMatrix::Whole));
-        let n_kept = self.n_kept.get().min(form.rank());
-        let Some([a, b]) = Factor::of_made(MadeUpdate::new(form, n_kept)) else {
+        let n_kept = self.how_many.at_most().clamp(1, form.rank().max(1));
+        let Some([a, b]) = Factor::of_made(MadeUpdate::new(form, n_kept).with_share(self.share())) else {
             return Ok(Err(NotRead { reason: "a size that this machine cannot address", found: None }));
         };
         let (name, original) = (name.to_owned(), place.original.clone());
-        Ok(Ok(Module { name, original, a, b, alpha: None, scaling: Some(1.0) }))
+        Ok(Ok(Module { name, original, a, b, alpha: None, scaling: Some(1.0), magnitudes: None }))
     }
 }

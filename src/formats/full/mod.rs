@@ -2,6 +2,7 @@
 
 mod change;
 mod difference;
+mod dora;
 mod layout;
 mod locate;
 mod places;

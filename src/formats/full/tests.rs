@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype as Stored, TensorView};
 use super::*;
 use crate::adapter::{Adapter, Dtype, Matrix, Module, Side};
 use crate::basis::range_finder::Dense;
+use crate::basis::range_finder::HowMany;
 use crate::basis::{Basis, Flaw, Numbers, Wanted};
 use crate::error::{Error, Remedy};
 use crate::formats::OpenOptions;
@@ -79,7 +80,7 @@ fn read(base: &BaseModel, module: &str) -> Matrix {
 
 /// The change of a model from a base, of which so many directions are kept.
 fn trained(model: &Path, base: &Path, n_kept: usize) -> Result<Adapter> {
-    OpenOptions::new().base(open(base).unwrap(), n_kept.try_into().unwrap()).open(model)
+    OpenOptions::new().base(open(base).unwrap(), HowMany::AboveNoise { at_most: n_kept }).open(model)
 }
 
 const VALUE: &str = "encoder.layer.5.attention.self.value";

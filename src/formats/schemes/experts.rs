@@ -36,6 +36,7 @@ pub(super) fn split(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
             path: format!("{module}.{part}"),
             a: pair.a.clone().row_range(expert * rank..(expert + 1) * rank),
             b: pair.b.clone().transposed().every(n_experts, expert)?.transposed(),
+            magnitudes: None,
             ..pair.clone()
         })
     });

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::adapter::Factor;
+use crate::adapter::magnitudes::Magnitudes;
 use crate::error::{Error, Fault};
 use crate::formats::context::Context;
 use crate::names::Weight;
@@ -20,6 +21,8 @@ pub(in crate::formats) struct Pair {
     pub(in crate::formats) b: Factor,
     /// The alpha that is stored next to the factors.
     pub(in crate::formats) alpha: StoredAlpha,
+    /// DoRA's magnitudes.
+    pub(in crate::formats) magnitudes: Option<Magnitudes>,
     /// Whether its factors lie the other way round than usual in its scheme.
     pub(in crate::formats) is_turned: bool,
     /// Of a fused weight: how many of its rows are q's, if another module tells.
@@ -64,6 +67,7 @@ impl Pair {
             a,
             b,
             alpha: StoredAlpha::Absent,
+            magnitudes: None,
             is_turned: false,
             q_rows: None,
             rescaled: 1.0,
@@ -87,7 +91,13 @@ impl Pair {
 
     /// The update of some rows of the weight, as a module of its own below this one.
     pub(super) fn part(&self, name: &str, rows: Range<usize>) -> Self {
+        let of_rows = |magnitudes: Magnitudes| {
+            // The columns of a part are scaled by the norms of all of the weight's rows.
+            let column = (!magnitudes.of_columns).then(|| magnitudes.column.row_range(rows.clone()));
+            column.map(|column| Magnitudes { column, ..magnitudes })
+        };
         Self {
+            magnitudes: self.magnitudes.clone().and_then(of_rows),
             original: format!("{}.{name}", self.original),
             path: format!("{}.{name}", self.path),
             b: self.b.clone().row_range(rows),
