@@ -11,7 +11,9 @@ use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, open_options};
-use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
+use super::warnings::{
+    FEW_MEET, Warning, above_size, few_meet_line, list_unread, same_holds_for, transposed,
+};
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::{is_adapter_folder, search};
@@ -175,6 +177,9 @@ impl Adapters {
                 ),
             });
         }
+        let all: Vec<&Adapter> = self.all.iter().collect();
+        let warnings = [transposed(&all), above_size(&all)].into_iter().flatten();
+        cautions.extend(warnings.map(Caution::from));
         cautions
     }
 
@@ -204,6 +209,12 @@ fn first_and_more(adapters: &[&Adapter]) -> String {
 pub(super) struct Caution {
     pub(super) code: &'static str,
     pub(super) message: String,
+}
+
+impl From<Warning> for Caution {
+    fn from(warning: Warning) -> Self {
+        Self { code: warning.code, message: warning.message }
+    }
 }
 
 /// An adapter, as `--json` has it.

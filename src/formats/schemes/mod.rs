@@ -41,7 +41,7 @@ use std::path::Path;
 pub(super) use self::adapters::{Chosen, choose, each};
 use self::claim::Claim;
 pub(super) use self::claim::{MatrixPart, Stored, TensorRole};
-pub(super) use self::groups::{Sizes, can_cut, output_of};
+pub(super) use self::groups::{Sizes, can_cut, is_litgpt, is_litgpts_output};
 pub(super) use self::layout::{Layout, Orientation};
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
 pub(super) use self::orientation::Orientations;

@@ -38,6 +38,9 @@ enum Fit {
 /// there are layers with d a little below the rank.
 const LAYER_MARGIN: u64 = 4;
 
+/// How many times as low the rank must be this way, times the margin, to be certain whatever the other modules of the file are.
+const CERTAIN: u64 = 4;
+
 impl Fit {
     fn of(layout: Layout, [a, b]: [Stored<'_>; 2]) -> Self {
         let margin = if a.name.ends_with(".weight") { LAYER_MARGIN } else { 1 };
@@ -49,18 +52,25 @@ impl Fit {
             // Only layers of PyTorch have convolutions.
             return Self::Only(Orientation::Linear);
         };
-        let is_low = |rank: u64, d_in: u64, d_out: u64| rank <= d_in.min(d_out);
-        // Only as usual may the rank be above d_in or d_out; else factors of two ranks would be read as one module.
+        // Factors of two ranks, of a square weight, would be one module whose rank is above both of its sizes.
+        let is_two_ranks = |rank: u64, d_in: u64, d_out: u64| rank > d_in.max(d_out);
         let is_usual = |orientation| layout.usual() == orientation;
-        let linear = (a_rows == b_cols || layout.n_groups([a, b]).is_some())
-            && (is_usual(Orientation::Linear) || is_low(b_cols, a_cols, b_rows));
-        let transposed =
-            a_cols == b_rows && (is_usual(Orientation::Transposed) || is_low(a_cols, a_rows, b_cols));
+        let n_groups = layout.n_groups([a, b]);
+        let linear = (a_rows == b_cols || n_groups.is_some())
+            && (is_usual(Orientation::Linear) || !is_two_ranks(b_cols, a_cols, b_rows));
+        let transposed = a_cols == b_rows
+            && (is_usual(Orientation::Transposed) || !is_two_ranks(a_cols, a_rows, b_cols));
+        // Groups with fewer rows each than their rank: those of a weight that lies the other way round.
+        let is_far = |n_groups: u64| b_cols.saturating_mul(n_groups) > b_rows;
+        let linear = linear && !(transposed && a_rows != b_cols && n_groups.is_some_and(is_far));
+        let (low, high) = (b_cols.min(a_cols), b_cols.max(a_cols));
+        let lower = if low == b_cols { Orientation::Linear } else { Orientation::Transposed };
         match (linear, transposed) {
             (true, false) => Self::Only(Orientation::Linear),
             (false, true) => Self::Only(Orientation::Transposed),
-            (true, true) if b_cols < a_cols => Self::Lower(Orientation::Linear),
-            (true, true) if b_cols > a_cols.saturating_mul(margin) => Self::Lower(Orientation::Transposed),
+            (true, true) if high > low.saturating_mul(CERTAIN * margin) => Self::Only(lower),
+            (true, true) if b_cols < a_cols => Self::Lower(lower),
+            (true, true) if b_cols > a_cols.saturating_mul(margin) => Self::Lower(lower),
             _ => Self::Silent,
         }
     }
