@@ -53,7 +53,11 @@ pub(crate) fn of_all<P: fmt::Display>(summaries: &[(P, &str)], n_all: usize) -> 
     let shown = some_of(totals.iter().map(|(reason, n)| format!("{n} × {reason}")));
     let of_first = first.split_once(NOT_READ).map_or(*first, |(_, reasons)| reasons);
     let n = summaries.len();
-    Some(format!("in {n} of {}, {}{NOT_READ}{shown}; in {path}, {of_first}", counted(n_all, "checkpoint"), of_update(all)))
+    Some(format!(
+        "in {n} of {}, {}{NOT_READ}{shown}; in {path}, {of_first}",
+        counted(n_all, "checkpoint"),
+        of_update(all)
+    ))
 }
 
 #[cfg(feature = "scan")]

@@ -337,8 +337,10 @@ fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Resul
 }
 
 const VECTOR: &str = "a difference of a weight of one dimension, such as a norm's, which has no subspace";
-const UNKNOWN_SIZES: &str = "q, k and v in one weight of LitGPT, whose sizes are in a model_config.yaml that is not next to the file";
-const UNKNOWN_SIZES_HINT: &str = "put LitGPT's model_config.yaml next to the file: it says how many heads of which size the model has";
+const UNKNOWN_SIZES: &str =
+    "q, k and v in one weight of LitGPT, whose sizes are in a model_config.yaml that is not next to the file";
+const UNKNOWN_SIZES_HINT: &str =
+    "put LitGPT's model_config.yaml next to the file: it says how many heads of which size the model has";
 const TWICE: &str = "a tensor that is there twice";
 const NO_PARTNER: &str = "a factor without its partner";
 const UNREADABLE: &str = "factors of shapes or types that cannot be read";

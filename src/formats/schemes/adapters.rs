@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::copies::Copies;
 use super::scheme::Claimed;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::formats::limits::{Limit, Limits};
@@ -32,37 +33,68 @@ pub(in crate::formats) struct Chosen<'a> {
     /// The adapter's name, if the names of its tensors contain it.
     pub(in crate::formats) name: Option<String>,
     pub(in crate::formats) claimed: Vec<Claimed<'a>>,
+    /// Copies of the same model that are left out, each with the number of its tensors.
+    pub(in crate::formats) left_out: Vec<(String, usize)>,
 }
 
-/// The tensors of the adapter with this name. Without a name there must be only one adapter.
+impl<'a> Chosen<'a> {
+    fn new(name: Option<&str>, claimed: Vec<Claimed<'a>>) -> Self {
+        Self { name: name.map(str::to_owned), claimed, left_out: vec![] }
+    }
+}
+
+/// The tensors of the adapter with this name. Without a name there must be only one adapter, or one that is trained and averages of
+/// it.
 ///
 /// # Errors
 /// `Invalid` when there are several and none was named, or none has this name.
 pub(in crate::formats) fn choose<'a>(
     path: &Path,
     mut claimed: Vec<Claimed<'a>>,
+    copies: &Copies<'a>,
     name: Option<&str>,
 ) -> Result<Chosen<'a>> {
     let adapters = adapters(&claimed);
     let Some(name) = name else {
         if adapters.len() > 1 {
-            return Err(several(path, &adapters));
+            let main = copies.main().filter(|main| are_copies(&adapters, copies) && adapters.contains(main));
+            return main.map_or_else(|| Err(several(path, &adapters)), |main| Ok(without(claimed, main)));
         }
-        let name = adapters.into_iter().next().flatten().map(str::to_owned);
-        return Ok(Chosen { name, claimed });
+        return Ok(Chosen::new(adapters.into_iter().next().flatten(), claimed));
     };
     if adapters.contains(&Some(name)) {
         let unnamed = unnamed_schemes(&claimed);
         claimed.retain(|one| is_of_all(one, &unnamed) || one.claim.adapter == Some(name));
-        return Ok(Chosen { name: Some(name.to_owned()), claimed });
+        return Ok(Chosen::new(Some(name), claimed));
     }
     // A file with one adapter need not have its name in it.
     if adapters.len() == 1 && adapters.contains(&None) {
-        return Ok(Chosen { name: None, claimed });
+        return Ok(Chosen::new(None, claimed));
     }
     let fault = Fault::new(format!("no adapter {}", quoted(name)), format!("one of {}", shown(&adapters)));
     Err(fault.at(path).invalid())
 }
+
+/// Whether all adapters of a file are copies of one model, of which one may have no front.
+fn are_copies(adapters: &BTreeSet<Option<&str>>, copies: &Copies<'_>) -> bool {
+    adapters.iter().flatten().next().is_some()
+        && adapters.iter().all(|adapter| adapter.is_none() || copies.has(*adapter))
+}
+
+/// One of several copies.
+fn without<'a>(claimed: Vec<Claimed<'a>>, main: Option<&str>) -> Chosen<'a> {
+    let unnamed = unnamed_schemes(&claimed);
+    let is_kept = |one: &Claimed<'_>| is_of_all(one, &unnamed) || one.claim.adapter == main;
+    let (kept, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_kept);
+    let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in &others {
+        *left_out.entry(one.claim.adapter.unwrap_or(WITHOUT_NAME)).or_default() += 1;
+    }
+    let left_out = left_out.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+    Chosen { left_out, ..Chosen::new(main, kept) }
+}
+
+const WITHOUT_NAME: &str = "one without name";
 
 /// The tensors of every adapter, in the order of their names. What names none goes with each of them.
 ///
@@ -71,13 +103,14 @@ pub(in crate::formats) fn choose<'a>(
 pub(in crate::formats) fn each<'a>(
     path: &Path,
     claimed: Vec<Claimed<'a>>,
+    copies: &Copies<'a>,
     limits: &Limits,
 ) -> Result<Vec<Chosen<'a>>> {
     let adapters = adapters(&claimed);
     if adapters.len() == 1 {
-        return Ok(vec![choose(path, claimed, None)?]);
+        return Ok(vec![choose(path, claimed, copies, None)?]);
     }
-    if adapters.contains(&None) {
+    if adapters.contains(&None) && !are_copies(&adapters, copies) {
         return Err(several(path, &adapters));
     }
     let n = adapters.len();
@@ -87,18 +120,17 @@ pub(in crate::formats) fn each<'a>(
     // Each adapter has its own list of them.
     let n_tensors = claimed.len() as u64 + n_of_all as u64 * (n as u64 - 1);
     limits.check(Limit::Tensors, n_tensors, path, || format!("{n_tensors} tensors of {n} adapters"))?;
-    let mut by_name: BTreeMap<&str, Vec<Claimed<'a>>> =
-        adapters.into_iter().flatten().map(|name| (name, vec![])).collect();
+    let mut by_name: BTreeMap<Option<&str>, Vec<Claimed<'a>>> =
+        adapters.into_iter().map(|name| (name, vec![])).collect();
     for one in claimed {
-        match one.claim.adapter {
-            _ if is_of_all(&one, &unnamed) => by_name.values_mut().for_each(|of| of.push(one.clone())),
+        if is_of_all(&one, &unnamed) {
+            by_name.values_mut().for_each(|of| of.push(one.clone()));
+        } else if let Some(of) = by_name.get_mut(&one.claim.adapter) {
             // What goes with factors may name an adapter that has none.
-            Some(name) => by_name.get_mut(name).into_iter().for_each(|of| of.push(one.clone())),
-            None => {}
+            of.push(one);
         }
     }
-    let chosen = |(name, claimed): (&str, _)| Chosen { name: Some(name.to_owned()), claimed };
-    Ok(by_name.into_iter().map(chosen).collect())
+    Ok(by_name.into_iter().map(|(name, claimed)| Chosen::new(name, claimed)).collect())
 }
 
 /// Whether a tensor without a name goes with every adapter.
@@ -107,7 +139,7 @@ fn is_of_all(one: &Claimed<'_>, unnamed: &BTreeSet<&'static str>) -> bool {
 }
 
 fn shown(adapters: &BTreeSet<Option<&str>>) -> String {
-    some_of(adapters.iter().map(|name| name.map_or("one without name".into(), quoted)))
+    some_of(adapters.iter().map(|name| name.map_or(WITHOUT_NAME.into(), quoted)))
 }
 
 /// The error for several adapters where there must be one.

@@ -198,7 +198,11 @@ mod tests {
         // k and v have one size.
         assert_eq!(shown(path, 2, 2048, Some(&[false, true, true])).unwrap(), "k 0..1024, v 1024..2048");
         assert!(is_litgpt("_forward_module.transformer.h.11.attn.qkv"));
-        assert!(!["blocks.0.attn.qkv", "h.0.attn.c_attn", "attn.qkv", "h.x.attn.qkv"].into_iter().any(is_litgpt));
-        assert!(is_litgpts_output("transformer.h.0.attn.proj") && !is_litgpts_output("transformer.h.0.mlp.proj"));
+        assert!(
+            !["blocks.0.attn.qkv", "h.0.attn.c_attn", "attn.qkv", "h.x.attn.qkv"].into_iter().any(is_litgpt)
+        );
+        assert!(
+            is_litgpts_output("transformer.h.0.attn.proj") && !is_litgpts_output("transformer.h.0.mlp.proj")
+        );
     }
 }

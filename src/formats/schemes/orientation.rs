@@ -58,8 +58,8 @@ impl Fit {
         let n_groups = layout.n_groups([a, b]);
         let linear = (a_rows == b_cols || n_groups.is_some())
             && (is_usual(Orientation::Linear) || !is_two_ranks(b_cols, a_cols, b_rows));
-        let transposed = a_cols == b_rows
-            && (is_usual(Orientation::Transposed) || !is_two_ranks(a_cols, a_rows, b_cols));
+        let transposed =
+            a_cols == b_rows && (is_usual(Orientation::Transposed) || !is_two_ranks(a_cols, a_rows, b_cols));
         // Groups with fewer rows each than their rank: those of a weight that lies the other way round.
         let is_far = |n_groups: u64| b_cols.saturating_mul(n_groups) > b_rows;
         let linear = linear && !(transposed && a_rows != b_cols && n_groups.is_some_and(is_far));
@@ -141,18 +141,25 @@ mod tests {
         assert_eq!(fit([8, 384], [1152, 8]), Fit::Only(Linear));
         assert_eq!(fit([384, 8], [8, 1152]), Fit::Only(Transposed));
         assert_eq!(fit([8, 768], [768, 8]), Fit::Only(Linear));
-        assert_eq!(fit([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(fit([768, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(fit([8, 4], [4, 8]), Fit::Lower(Transposed));
         assert_eq!(fit([8, 8], [8, 8]), Fit::Silent);
         // Two ranks: read the other way round, they would make a weight of 8 × 16 and rank 384.
         assert_eq!(fit([8, 384], [384, 16]), Fit::Silent);
         assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[896, 8], &[16, 896]]), Fit::Silent);
         assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[8, 896], &[128, 8]]), Fit::Only(Linear));
         let layer = |a: [u64; 2], b: [u64; 2]| Fit::of_shapes(Layout::Loose, LAYER_MARGIN, [&a, &b]);
-        assert_eq!(layer([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(layer([768, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(layer([128, 12], [12, 128]), Fit::Lower(Transposed));
         assert_eq!(layer([64, 36], [36, 64]), Fit::Silent);
         assert_eq!(layer([384, 8], [8, 1152]), Fit::Only(Transposed));
-        // Two groups of rank 768, or one of rank 8.
-        assert_eq!(fit([1536, 8], [8, 768]), Fit::Lower(Transposed));
+        // Not two groups of rank 768 with four rows each.
+        assert_eq!(fit([1536, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(fit([256, 80], [80, 64]), Fit::Only(Transposed));
+        // A rank above one of the sizes, and above both.
+        assert_eq!(fit([2048, 16], [16, 8]), Fit::Only(Transposed));
+        assert_eq!(fit([64, 80], [80, 256]), Fit::Only(Transposed));
+        assert_eq!(fit([8, 384], [384, 500]), Fit::Only(Transposed));
         assert_eq!(fit([16, 4096], [8192, 8]), Fit::Only(Linear));
         assert_eq!(Fit::of_shapes(Layout::Loose, 1, [&[4, 320, 3, 3], &[640, 4, 1, 1]]), Fit::Only(Linear));
     }
