@@ -123,7 +123,7 @@ fn litgpts_yaml_files_have_its_scaling_its_groups_and_their_sizes() {
     let said = "lora_alpha: 6\nlora_key: true\nlora_query: false\nlora_value: true\n";
     assert_eq!(opened(said, ""), (vec![part("k", 24), part("v", 24)], Some(2.0)));
     // Without them, and with sizes that cannot be, nothing is guessed: two halves of 24 rows would not be q and v.
-    for model in ["", "n_embd: 24\n", "n_head: 5\nhead_size: 9\n"] {
+    for model in ["", "n_embd: 24\n", "n_head: 7\nhead_size: 7\n"] {
         let error = open("", model).unwrap_err();
         assert!(matches!(error, Error::Malformed(_)));
         assert!(error.to_string().ends_with(
@@ -485,10 +485,10 @@ fn each_module_is_turned_by_its_own_shapes() {
         assert_eq!(adapter.n_turned(), 1, "{name}");
     }
     // A rank above d_in and d_out, known by a module whose other size is above it.
-    let high = [("layers.0.up", 80, 64, 256), ("layers.0.down", 80, 256, 64), ("layers.0.q", 80, 64, 64)];
+    let high = [("layers.0.up", 80, 64, 256), ("layers.0.down", 80, 256, 64)];
     let [turned, peft] = both_ways(&high, [".lora_A", ".lora_B"]);
     assert_same(&turned, &peft);
-    assert_eq!((turned.n_turned(), turned.n_above_size(), turned.unread_parts().len()), (3, 3, 0));
+    assert_eq!((turned.n_turned(), turned.n_above_size(), turned.unread_parts().len()), (2, 2, 0));
     // Factors of two ranks stay an error.
     assert_eq!(
         complaint(zeros(&[("m.lora_A", &[8, 40]), ("m.lora_B", &[40, 16])])),

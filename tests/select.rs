@@ -378,13 +378,13 @@ fn adapters_without_a_module_in_common_are_refused_with_names_of_each() {
         )
     );
     // With the two spellings that are the nearest, as the files have them.
-    let because = "both adapters must be of one base model; the one file has `base_model.model.h.0.q`, the other \
+    let because = "both adapters must be of one base model; the first has `base_model.model.h.0.q`, the second has \
                    `base_model.model.encoder.layer.5.attention.self.query`";
     assert_eq!(error.remedy(), Some(&Remedy::ListModulePairs { because: because.to_owned() }));
     let error = Selection::new().select(&x, &mrpc, Side::A).unwrap_err();
-    let because = "their base models differ: `sentence-transformers/all-MiniLM-L6-v2`, `roberta-base`; the one file has \
-                   `base_model.model.encoder.layer.5.attention.self.query`, the other \
-                   `roberta.encoder.layer.10.attention.self.query`";
+    let because = "their base models differ: `sentence-transformers/all-MiniLM-L6-v2`, `roberta-base`; the first has \
+                   `base_model.model.encoder.layer.5.attention.self.query`, the second has \
+                   `base_model.model.roberta.encoder.layer.2.attention.self.query`";
     assert_eq!(error.remedy(), Some(&Remedy::ListModulePairs { because: because.to_owned() }));
 }
 
@@ -524,5 +524,10 @@ fn two_adapters_of_one_model_are_not_told_to_be_of_one_model() {
     let [x, y] = ["seed0-r64-layer0", "seed0-r64-layer5"].map(|name| Adapter::open(data(name)).unwrap());
     let error = Selection::new().select(&x, &y, Side::A).unwrap_err();
     let hint = error.remedy().unwrap().to_string();
-    assert_eq!(hint, "both name the base model `sentence-transformers/all-MiniLM-L6-v2`");
+    assert_eq!(
+        hint,
+        "both name the base model `sentence-transformers/all-MiniLM-L6-v2`; the first has \
+         `base_model.model.encoder.layer.0.attention.self.query`, the second has \
+         `base_model.model.encoder.layer.5.attention.self.query`; a list of pairs says which modules are the same"
+    );
 }

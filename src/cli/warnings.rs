@@ -224,7 +224,7 @@ pub(super) fn list_unread(run: &Adapter, console: &Console) {
 pub(super) fn transposed(runs: &[&Adapter]) -> Option<Warning> {
     let of = |run: &&Adapter| {
         let modules = || counted(run.n_turned(), "module");
-        (run.n_turned() > 0).then(|| format!("{} of {}", modules(), run.path().display()))
+        (run.n_turned() > 0).then(|| format!("of {} of {}", modules(), run.path().display()))
     };
     let found: Vec<String> = runs.iter().filter_map(of).collect();
     let found = match &found[..] {
@@ -234,7 +234,7 @@ pub(super) fn transposed(runs: &[&Adapter]) -> Option<Warning> {
     };
     Some(Warning {
         code: "transposed",
-        message: format!("A and B of {found} are stored transposed, as their shapes show, and were turned"),
+        message: format!("A and B {found} are stored transposed, as their shapes show, and were turned"),
         modules: vec![],
     })
 }

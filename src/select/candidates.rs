@@ -92,7 +92,7 @@ fn no_match(first: &Adapter, second: &Adapter, few_meet: Option<FewMeet>) -> Rem
     };
     let names = few_meet.map(|few| {
         let [here, there] = few.examples.map(|name| quoted(&name));
-        format!("; the one file has {here}, the other {there}")
+        format!("; the first has {here}, the second has {there}")
     });
     Remedy::ListModulePairs { because: because + &names.unwrap_or_default() }
 }
