@@ -86,15 +86,15 @@ fn few_meet(n_met: usize, only: &[Vec<Arc<Module>>; 2]) -> Option<FewMeet> {
 /// The way out for adapters without a module in common, with two names that are the nearest to each other.
 fn no_match(first: &Adapter, second: &Adapter, few_meet: Option<FewMeet>) -> Remedy {
     let is_same_scheme = first.naming_scheme() == second.naming_scheme();
-    let because = match is_same_scheme && first.naming_scheme().is_numbered() {
-        true => "numbered modules are matched only where the shapes of all agree".to_owned(),
-        false => different_models(first, second),
-    };
+    if is_same_scheme && first.naming_scheme().is_numbered() {
+        let because = "numbered modules are matched only where the shapes of all agree".to_owned();
+        return Remedy::ListModulePairs { because };
+    }
     let names = few_meet.map(|few| {
         let [here, there] = few.examples.map(|name| quoted(&name));
         format!("; the first has {here}, the second has {there}")
     });
-    Remedy::ListModulePairs { because: because + &names.unwrap_or_default() }
+    Remedy::ListModulePairs { because: different_models(first, second) + &names.unwrap_or_default() }
 }
 
 fn names_of(modules: &[Arc<Module>]) -> impl Iterator<Item = &str> {
