@@ -222,6 +222,16 @@ fn state_dicts_of_the_same_names_are_adapters_of_their_own() {
     both("student", "ema", &[("ema", other()), ("student", ours())]);
     both("state_dict", "ema_state_dict", &[("ema_state_dict", other()), ("state_dict", ours())]);
     both("model", "best", &[("best", dict(&[("state_dict", other())])), ("model", ours())]);
+    both("net", "ema", &[("ema", dict(&[("shadow", other())])), ("net", ours())]);
+    // A part next to copies goes with each.
+    let critic = dict(&[("o.lora_A.weight", factor_a()), ("o.lora_B.weight", factor_b())]);
+    let parted = file(&[("generator", ours()), ("generator_ema", other()), ("critic", critic)]);
+    for adapter in OpenOptions::new().open_all(parted.path()).unwrap() {
+        let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+        assert_eq!(names, ["critic.o", "m"], "{:?}", adapter.adapter_name());
+    }
+    let adapter = Adapter::open(parted.path()).unwrap();
+    assert_eq!((adapter.adapter_name(), adapter.unread_parts().len()), (Some("generator"), 1));
     // Two that may be meant.
     let file = file(&[
         ("ema", other()),

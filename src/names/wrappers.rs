@@ -98,9 +98,15 @@ pub(crate) fn is_average(front: &str) -> bool {
         .any(|word| ["ema", "swa", "average", "averaged", "avg", "shadow", "teacher"].contains(&word))
 }
 
-/// A tensor's name without the fronts that every model may have.
+/// A tensor's name without the fronts that every model may have, and without what wraps all of it.
 pub(crate) fn without_model_fronts(name: &str) -> &str {
-    without_fronts(name, |_| false)
+    let mut inner = without_fronts(name, |_| false);
+    while let Some((first, rest)) = inner.split_once('.')
+        && LAYERS.contains(&first)
+    {
+        inner = without_fronts(rest, |_| false);
+    }
+    inner
 }
 
 /// The path without what stands before it; `taken` is called with each of [`COPIES`] and [`PARTS`] that is taken off, and says

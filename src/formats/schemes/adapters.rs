@@ -11,21 +11,34 @@ use crate::text::{quoted, some_of};
 
 /// The names of the adapters in a file; `None` for tensors without one. A scheme without any name goes with the adapter that
 /// another scheme names.
-fn adapters<'a>(claimed: &[Claimed<'a>]) -> BTreeSet<Option<&'a str>> {
-    let unnamed = unnamed_schemes(claimed);
+fn adapters<'a>(claimed: &[Claimed<'a>], shared: &Shared) -> BTreeSet<Option<&'a str>> {
     let factors = claimed.iter().filter(|one| one.claim.role.is_factor());
-    let named = factors.filter(|one| !unnamed.contains(one.scheme.names.name));
+    let named = factors.filter(|one| !shared.is_of_all(one));
     let names: BTreeSet<_> = named.map(|one| one.claim.adapter).collect();
     if names.is_empty() { [None].into() } else { names }
 }
 
-/// The schemes that name no adapter in any of their tensors.
-fn unnamed_schemes(claimed: &[Claimed<'_>]) -> BTreeSet<&'static str> {
-    let schemes = |is_named: bool| {
-        let of = claimed.iter().filter(move |one| !is_named || one.claim.adapter.is_some());
-        of.map(|one| one.scheme.names.name).collect::<BTreeSet<_>>()
-    };
-    &schemes(false) - &schemes(true)
+/// Which tensors without a name go with every adapter.
+struct Shared {
+    /// The schemes that name no adapter in any of their tensors.
+    schemes: BTreeSet<&'static str>,
+    /// Whether all that has no front of a copy is a part of the model next to the copies, such as a text encoder.
+    is_next_to_copies: bool,
+}
+
+impl Shared {
+    fn of(claimed: &[Claimed<'_>], copies: &Copies<'_>) -> Self {
+        let schemes = |is_named: bool| {
+            let of = claimed.iter().filter(move |one| !is_named || one.claim.adapter.is_some());
+            of.map(|one| one.scheme.names.name).collect::<BTreeSet<_>>()
+        };
+        Self { schemes: &schemes(false) - &schemes(true), is_next_to_copies: copies.all_have_fronts() }
+    }
+
+    fn is_of_all(&self, one: &Claimed<'_>) -> bool {
+        let is_unnamed = || self.schemes.contains(one.scheme.names.name);
+        one.claim.adapter.is_none() && (!one.claim.role.is_factor() || self.is_next_to_copies || is_unnamed())
+    }
 }
 
 /// The tensors of one adapter of a file.
@@ -54,17 +67,18 @@ pub(in crate::formats) fn choose<'a>(
     copies: &Copies<'a>,
     name: Option<&str>,
 ) -> Result<Chosen<'a>> {
-    let adapters = adapters(&claimed);
+    let shared = Shared::of(&claimed, copies);
+    let adapters = adapters(&claimed, &shared);
     let Some(name) = name else {
         if adapters.len() > 1 {
             let main = copies.main().filter(|main| are_copies(&adapters, copies) && adapters.contains(main));
-            return main.map_or_else(|| Err(several(path, &adapters)), |main| Ok(without(claimed, main)));
+            return main
+                .map_or_else(|| Err(several(path, &adapters)), |main| Ok(without(claimed, &shared, main)));
         }
         return Ok(Chosen::new(adapters.into_iter().next().flatten(), claimed));
     };
     if adapters.contains(&Some(name)) {
-        let unnamed = unnamed_schemes(&claimed);
-        claimed.retain(|one| is_of_all(one, &unnamed) || one.claim.adapter == Some(name));
+        claimed.retain(|one| shared.is_of_all(one) || one.claim.adapter == Some(name));
         return Ok(Chosen::new(Some(name), claimed));
     }
     // A file with one adapter need not have its name in it.
@@ -82,9 +96,8 @@ fn are_copies(adapters: &BTreeSet<Option<&str>>, copies: &Copies<'_>) -> bool {
 }
 
 /// One of several copies.
-fn without<'a>(claimed: Vec<Claimed<'a>>, main: Option<&str>) -> Chosen<'a> {
-    let unnamed = unnamed_schemes(&claimed);
-    let is_kept = |one: &Claimed<'_>| is_of_all(one, &unnamed) || one.claim.adapter == main;
+fn without<'a>(claimed: Vec<Claimed<'a>>, shared: &Shared, main: Option<&str>) -> Chosen<'a> {
+    let is_kept = |one: &Claimed<'_>| shared.is_of_all(one) || one.claim.adapter == main;
     let (kept, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_kept);
     let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &others {
@@ -106,7 +119,8 @@ pub(in crate::formats) fn each<'a>(
     copies: &Copies<'a>,
     limits: &Limits,
 ) -> Result<Vec<Chosen<'a>>> {
-    let adapters = adapters(&claimed);
+    let shared = Shared::of(&claimed, copies);
+    let adapters = adapters(&claimed, &shared);
     if adapters.len() == 1 {
         return Ok(vec![choose(path, claimed, copies, None)?]);
     }
@@ -115,15 +129,14 @@ pub(in crate::formats) fn each<'a>(
     }
     let n = adapters.len();
     limits.check(Limit::Adapters, n as u64, path, || format!("{n} adapters"))?;
-    let unnamed = unnamed_schemes(&claimed);
-    let n_of_all = claimed.iter().filter(|one| is_of_all(one, &unnamed)).count();
+    let n_of_all = claimed.iter().filter(|one| shared.is_of_all(one)).count();
     // Each adapter has its own list of them.
     let n_tensors = claimed.len() as u64 + n_of_all as u64 * (n as u64 - 1);
     limits.check(Limit::Tensors, n_tensors, path, || format!("{n_tensors} tensors of {n} adapters"))?;
     let mut by_name: BTreeMap<Option<&str>, Vec<Claimed<'a>>> =
         adapters.into_iter().map(|name| (name, vec![])).collect();
     for one in claimed {
-        if is_of_all(&one, &unnamed) {
+        if shared.is_of_all(&one) {
             by_name.values_mut().for_each(|of| of.push(one.clone()));
         } else if let Some(of) = by_name.get_mut(&one.claim.adapter) {
             // What goes with factors may name an adapter that has none.
@@ -131,11 +144,6 @@ pub(in crate::formats) fn each<'a>(
         }
     }
     Ok(by_name.into_iter().map(|(name, claimed)| Chosen::new(name, claimed)).collect())
-}
-
-/// Whether a tensor without a name goes with every adapter.
-fn is_of_all(one: &Claimed<'_>, unnamed: &BTreeSet<&'static str>) -> bool {
-    one.claim.adapter.is_none() && (!one.claim.role.is_factor() || unnamed.contains(one.scheme.names.name))
 }
 
 fn shown(adapters: &BTreeSet<Option<&str>>) -> String {

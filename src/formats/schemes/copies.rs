@@ -13,6 +13,8 @@ pub(in crate::formats) struct Copies<'a> {
     /// The front of the one that is meant where none is named: it is trained, and the others are its averages. The inner `None` is that
     /// of tensors without a front.
     main: Option<Option<&'a str>>,
+    /// Whether tensors without a front are one of the copies.
+    is_one_bare: bool,
 }
 
 impl<'a> Copies<'a> {
@@ -29,7 +31,8 @@ impl<'a> Copies<'a> {
             (_, Some(first)) if !is_average(first) => Some(Some(first.as_str())),
             _ => None,
         };
-        Self { fronts: found.into_iter().flatten().collect(), main }
+        let is_one_bare = found.contains(&None);
+        Self { fronts: found.into_iter().flatten().collect(), main, is_one_bare }
     }
 
     /// The front of a tensor's name if it keeps copies apart, and the name without it.
@@ -45,6 +48,11 @@ impl<'a> Copies<'a> {
     /// The front of the copy that is read where several are there and none is named; `None` where there is no such one.
     pub(super) fn main(&self) -> Option<Option<&'a str>> {
         self.main.filter(|_| !self.fronts.is_empty())
+    }
+
+    /// Whether there are copies, and each has a front.
+    pub(super) fn all_have_fronts(&self) -> bool {
+        !self.fronts.is_empty() && !self.is_one_bare
     }
 
     pub(super) fn has(&self, front: Option<&str>) -> bool {
@@ -105,6 +113,11 @@ mod tests {
         let copies = Copies::of(&wrapped);
         assert_eq!(copies.main(), Some(None));
         assert_eq!(copies.split("base_model.model.ema.model.x"), (Some("ema"), "model.x"));
+        let lightning = contents(
+            &["model.base_model.model.model.q.lora_A", "ema_model.module.base_model.model.model.q.lora_A"],
+            &[],
+        );
+        assert_eq!(Copies::of(&lightning).main(), Some(None));
         // Two that are trained, and fronts that keep nothing apart.
         let two = contents(&["policy.q.lora_A", "student.q.lora_A"], &[]);
         assert_eq!(Copies::of(&two).main(), None);

@@ -32,6 +32,7 @@ const WRAPPERS: &[&str] = &[
     "ema_state_dict",
     "ema_model",
     "ema",
+    "shadow",
 ];
 
 /// How the keys begin under which trainers store what is not the model.
