@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 #[cfg(feature = "scan")]
-use crate::text::{counted, listed, some_of};
+use crate::text::{counted, listed};
 
 /// A part of an update that the file holds and that is not read: a module of another method, or one that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ pub(crate) fn of_all<P: fmt::Display>(summaries: &[(P, &str)], n_all: usize) -> 
     let mut totals: Vec<(&str, usize)> = totals.into_iter().collect();
     totals.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let all = totals.iter().map(|(_, n)| n).sum();
-    let shown = some_of(totals.iter().map(|(reason, n)| format!("{n} × {reason}")));
+    let shown: Vec<String> = totals.iter().map(|(reason, n)| format!("{n} × {reason}")).collect();
+    let shown = shown.join(", ");
     let of_first = first.split_once(NOT_READ).map_or(*first, |(_, reasons)| reasons);
     let n = summaries.len();
     Some(format!(
