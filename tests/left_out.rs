@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::io::Write as _;
+
 use common::checkpoints::{Checkpoint, Factor, QUERY, Shape, VALUE};
+use common::files::container;
 use common::scans::{Ended, Place, ended};
 use safetensors::tensor::Dtype;
 use serde_json::Value;
@@ -251,18 +254,24 @@ fn a_figure_draws_what_there_is_and_names_what_else_could_be_drawn() {
     assert_eq!(document["panels"].as_array().unwrap().len(), 2);
 
     std::fs::remove_file(place.path("x.png")).unwrap();
-    for args in ["good both", "good both --layer 1"] {
-        let failed = figure(args);
-        assert_eq!(failed.code, Some(1), "{}", failed.stderr);
-        assert!(
-            failed.stderr.contains("expected a trained factor in one of the 2 modules at least\n"),
-            "{}",
-            failed.stderr
-        );
-        let hint = "hint: the nearest layer that can be compared on this side: --layer 0\n";
-        assert!(failed.stderr.ends_with(hint), "{}", failed.stderr);
-    }
+    let failed = figure("good both --layer 1");
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let expected = "expected a trained factor in one of the 2 modules at least\n";
+    assert!(failed.stderr.contains(expected), "{}", failed.stderr);
+    let hint = "hint: the nearest layer that can be compared on this side: --layer 0\n";
+    assert!(failed.stderr.ends_with(hint), "{}", failed.stderr);
     assert!(!place.path("x.png").exists());
+    // Where no layer was named, one is taken that has a subspace on the side.
+    for (side, layer) in [("b", 0), ("dw-left", 0), ("dw-right", 0), ("a", 1)] {
+        let drawn = run(&place, &format!("figure good both --side {side} --engine cpu -o x.png"));
+        assert_eq!(drawn.code, Some(0), "{side}: {}", drawn.stderr);
+        assert!(
+            drawn.stdout.contains(&format!("layers.{layer}.self_attn.q_proj\n")),
+            "{side}: {}",
+            drawn.stdout
+        );
+        assert!(!drawn.stderr.contains("left out"), "{side}: {}", drawn.stderr);
+    }
     // Of the module that was asked for, there is no other.
     let failed = figure("good both --module *1.self_attn.q_proj");
     assert!(failed.stderr.ends_with("only --side a has a subspace of it\n"), "{}", failed.stderr);
@@ -280,11 +289,23 @@ fn a_figure_draws_what_there_is_and_names_what_else_could_be_drawn() {
         let untrained = Checkpoint { untrained: vec!["q_proj", "v_proj"], ..Checkpoint::new(seed) };
         untrained.modules(&BLOCKS).write(&place.path(&format!("sd{seed}")));
     }
-    let failed = figure("sd1 sd2");
-    let hint = "hint: a block that can be compared on this side: --module 'down_blocks.0.attn1.*' --projections q,v\n";
-    assert!(failed.stderr.ends_with(hint), "{}", failed.stderr);
-    let args = "sd1 sd2 --module down_blocks.0.attn1.* --projections q,v";
-    assert_eq!(figure(args).code, Some(0));
+    let drawn = figure("sd1 sd2");
+    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+    let note = "note: no layer or module was named: took q and v of `down_blocks.0.attn1`, of 2 blocks that have them in both files \
+                the nearest to the middle that has a subspace of all of them\n";
+    assert!(drawn.stderr.contains(note), "{}", drawn.stderr);
+    // Where nothing can be drawn, the error is that of the middle one.
+    let untrained = Checkpoint { untrained: vec!["to_q", "to_v", "q_proj", "v_proj"], ..Checkpoint::new(5) };
+    untrained.modules(&BLOCKS).write(&place.path("none"));
+    let failed = figure("none sd2");
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed
+            .stderr
+            .contains("text_encoder.layers.0.self_attn.q_proj.lora_B.weight`: found nothing but zeros"),
+        "{}",
+        failed.stderr
+    );
 }
 
 #[test]
@@ -300,7 +321,8 @@ fn inspect_has_the_spectra_of_what_can_be_measured() {
     let (table, said) = done(&place, "inspect --spectra bad");
     let expected = "warning: spectra of 2 of 4 modules left out: A has NaN in bad (`layers.0.self_attn.q_proj`); B has an infinity in \
                     bad (`layers.0.self_attn.v_proj`)";
-    assert_eq!(said, [expected]);
+    let zeros = "warning: 1 of 4 modules cannot be compared on every side: B is all zeros in bad (`layers.1.self_attn.q_proj`)";
+    assert_eq!(said, [expected, zeros]);
     assert_eq!(table.lines().filter(|line| line.starts_with("layers.")).count(), 4);
     let document = json(&place, "inspect --spectra bad");
     let checkpoint = &document["checkpoints"][0];
@@ -328,8 +350,6 @@ fn inspect_has_the_spectra_of_what_can_be_measured() {
         (fields(1)[of("a_rank")], fields(1)[of("b_rank")], fields(1)[of("update_norm_f")]),
         ("", "4", "")
     );
-    // Without spectra nothing is read, and nothing is wrong.
-    assert_eq!(done(&place, "inspect nan").1, [""; 0]);
     let failed = run(&place, "inspect --spectra nan bad");
     assert_eq!(failed.code, Some(3));
     assert!(
@@ -338,6 +358,50 @@ fn inspect_has_the_spectra_of_what_can_be_measured() {
             .contains("found NaN at [3, 23], expected finite numbers in one of the 4 modules at least\n")
     );
     assert!(failed.stdout.contains("bad: PEFT names"), "{}", failed.stdout);
+}
+
+#[test]
+fn inspect_names_modules_of_zeros_and_nan_in_small_checkpoints_without_being_asked() {
+    let bad = four(1).spoil("0.self_attn.q_proj", Factor::A, NAN).spoil("1.self_attn.q_proj", Factor::B, 0.0);
+    let place = place(&[
+        ("runs/bad", bad.clone()),
+        ("runs/good", four(2)),
+        ("runs/zeros", Checkpoint { untrained: vec!["1.self_attn.q_proj"], ..four(3) }),
+        ("nan", four(2).spoil("_proj", Factor::A, NAN).spoil("_proj", Factor::B, NAN)),
+    ]);
+    let (table, said) = done(&place, "inspect runs/bad");
+    let expected = "warning: 2 of 4 modules cannot be compared on every side: A has NaN in runs/bad (`layers.0.self_attn.q_proj`); B is \
+                    all zeros in runs/bad (`layers.1.self_attn.q_proj`)";
+    assert_eq!(said, [expected]);
+    assert_eq!(table.lines().filter(|line| line.starts_with("layers.")).count(), 4);
+    let document = json(&place, "inspect runs/bad");
+    let flawed = &document["checkpoints"][0]["flawed"];
+    assert_eq!(names(flawed, "module"), ["0.self_attn.q_proj", "1.self_attn.q_proj"]);
+    assert_eq!(flawed[1]["reason"], "B is all zeros");
+    // Many in one line, as other commands have it.
+    let (_, said) = done(&place, "inspect runs");
+    let expected = "warning: 3 modules of 2 of 3 checkpoints cannot be compared on every side: A has NaN in runs/bad \
+                    (`layers.0.self_attn.q_proj`); B is all zeros in runs/bad and runs/zeros (`layers.1.self_attn.q_proj`)";
+    assert_eq!(said, [expected]);
+    assert_eq!(done(&place, "inspect runs/good").1, [""; 0]);
+    // Nothing but NaN is told, and the headers are shown.
+    assert!(
+        done(&place, "inspect nan").1[0]
+            .starts_with("warning: 4 of 4 modules cannot be compared on every side: A has NaN in nan")
+    );
+    // What is too large to be looked at is not read.
+    let n_bytes = 4 * 4_100_000 * 4;
+    let header = format!(
+        r#"{{"m.lora_A.weight":{{"dtype":"F32","shape":[4,4100000],"data_offsets":[0,{n_bytes}]}},"m.lora_B.weight":{{"dtype":"F32","shape":[4100000,4],"data_offsets":[{n_bytes},{}]}}}}"#,
+        2 * n_bytes
+    );
+    let start = container(header, 0);
+    let file = std::fs::File::create(place.path("wide.safetensors")).unwrap();
+    (&file).write_all(&start).unwrap();
+    file.set_len((start.len() + 2 * n_bytes) as u64).unwrap();
+    for args in ["inspect wide.safetensors", "inspect wide.safetensors runs/bad"] {
+        assert_eq!(done(&place, args).1, [""; 0]);
+    }
 }
 
 #[test]

@@ -240,11 +240,15 @@ fn every_command_says_what_is_left_out() {
     }
     assert_eq!(
         warnings("scan runs -o out --engine cpu --cache cache").0,
-        [format!("warning: runs/seed1: {line}; 1 other adapter has such parts too (column unread)")]
+        [format!(
+            "warning: in 2 of 3 checkpoints, {}; in runs/seed1, 2 × OFT (`x`, `y`) (column unread)",
+            "4 parts of the update are not read: 4 × OFT"
+        )]
     );
     assert_eq!(warnings("search runs/seed1 --in out --cache cache").0, [of_each[0].clone()]);
     let report = warnings("report out");
-    assert!(format!("{:?}", report).contains(line), "{report:?}");
+    let of_all = "in 2 of 3 checkpoints, 4 parts of the update are not read: 4 × OFT; in runs/seed1, 2 × OFT (`x`, `y`)";
+    assert!(format!("{:?}", report).contains(of_all), "{report:?}");
     let parts: Vec<_> =
         place.adapters("out").iter().map(|row| row.text("unread").map(str::to_owned)).collect();
     assert_eq!(parts, [Some(line.to_owned()), Some(line.to_owned()), None]);
@@ -252,6 +256,66 @@ fn every_command_says_what_is_left_out() {
     assert_eq!(verbose[0], "not read: runs/seed1: `x`: OFT");
     let json: serde_json::Value = serde_json::from_str(&warnings("inspect --json runs/seed1").1).unwrap();
     assert_eq!(json["checkpoints"][0]["unread"][0]["n_tensors"], 2);
+}
+
+#[test]
+fn a_scan_says_what_headers_show_of_all_its_checkpoints() {
+    let place = Place::new();
+    for (seed, name) in [(1, "runs/a"), (2, "runs/b"), (3, "runs/c")] {
+        let beside: &[&str] = if seed == 3 {
+            &["x.oft_R"]
+        } else {
+            &[
+                "base_model.model.layers.0.self_attn.q_proj.lora_magnitude_vector",
+                "base_model.model.layers.0.self_attn.v_proj.lora_magnitude_vector",
+                "x.oft_R",
+            ]
+        };
+        Checkpoint::new(seed).start(seed).beside(beside).write(&place.path(name));
+    }
+    let warnings = |args: &str| {
+        let output = place.lorascope(args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args}: {stderr}");
+        let lines = stderr.lines().filter(|line| line.contains("OFT")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    let dora = "2 × a magnitude vector of DoRA (ΔW is s·B·A before the rows are rescaled)";
+    let expected = format!(
+        "warning: in 3 of 3 checkpoints, 7 parts of the update are not read: {}, 3 × OFT; in runs/a, 1 × OFT (`x`), {dora} (column \
+         unread)",
+        dora.replace("2 ×", "4 ×")
+    );
+    let scan = |args: &str| warnings(&format!("scan {args} --engine cpu --cache cache"));
+    assert_eq!(scan("runs -o out --update"), [expected.as_str()]);
+    // Again when it goes on, and of one checkpoint by name.
+    assert_eq!(scan("runs -o out --update"), [expected]);
+    let one = format!("3 parts of the update are not read: 1 × OFT (`x`), {dora}");
+    assert_eq!(place.adapters("out")[0].text("unread"), Some(one.as_str()));
+    let found = warnings("search runs/a --in out --cache cache");
+    assert_eq!(found, [format!("warning: runs/a: {one}")]);
+
+    // Factors that were turned, and a rank above a size.
+    let write = |name: &str, file: &[u8]| std::fs::write(place.path(name), file).unwrap();
+    std::fs::create_dir(place.path("turned")).unwrap();
+    let file = zeros(&[
+        ("gate.lora_A", &[40, 16]),
+        ("gate.lora_B", &[16, 8]),
+        ("q.lora_A", &[40, 3]),
+        ("q.lora_B", &[3, 30]),
+    ]);
+    write("turned/a.safetensors", &file);
+    write("turned/b.safetensors", &[&file[..file.len() - 4], &[0, 0, 128, 63]].concat());
+    let output = place.lorascope("scan turned -o other --engine cpu --cache cache").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for line in [
+        "warning: A and B of 4 modules of 2 checkpoints (turned/a.safetensors, ...) are stored transposed, as their shapes show, and \
+         were turned\n",
+        "warning: the rank of 2 modules of 2 checkpoints (turned/a.safetensors, ...) is above d_in or d_out: right for a convolution \
+         with few channels, else A and B may be stored the other way round\n",
+    ] {
+        assert!(stderr.contains(line), "{stderr}");
+    }
 }
 
 #[test]

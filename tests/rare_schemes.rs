@@ -74,9 +74,24 @@ fn assert_same(one: &Adapter, other: &Adapter) {
 
 #[test]
 fn litgpts_grouped_queries_have_their_true_sizes() {
-    let adapter = agrees("litgpt-grouped", "litgpt/grouped.pth.lora", "loralib");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lit_model.pth.lora");
+    fs::copy(library("litgpt/grouped.pth.lora"), &file).unwrap();
+    // Without their sizes they are left out, and the rest is read.
+    let adapter = Adapter::open(&file).unwrap();
+    assert_eq!(names(&adapter), ["h.0.mlp.fc", "h.0.mlp.proj"]);
+    let [part] = adapter.unread_parts() else { panic!("{:?}", adapter.unread_parts()) };
+    assert_eq!((part.name.as_str(), part.n_tensors), ("transformer.h.0.attn.qkv", 2));
+    assert!(
+        part.reason.starts_with("q, k and v in one weight of LitGPT, whose sizes are in a model_config.yaml"),
+        "{part:?}"
+    );
+    fs::write(folder.path().join("model_config.yaml"), "n_embd: 24\nn_head: 4\nhead_size: 6\n").unwrap();
+    let adapter = Adapter::open(&file).unwrap();
+    check(&adapter, &expected("litgpt-grouped"));
     let rows = |name: &str| adapter.module(name).unwrap().d_out();
     assert_eq!(["q", "k", "v"].map(|part| rows(&format!("h.0.attn.qkv.{part}"))), [24, 12, 12]);
+    // The output of the attention has as many columns as q has rows.
     let adapter = agrees("litgpt-wide", "litgpt/wide.pth.lora", "loralib");
     let rows = |name: &str| adapter.module(name).unwrap().d_out();
     assert_eq!(["q", "v"].map(|part| rows(&format!("h.0.attn.qkv.{part}"))), [32, 16]);
@@ -92,17 +107,44 @@ fn litgpts_yaml_files_have_its_scaling_its_groups_and_their_sizes() {
         fs::write(folder.path().join("lit_model.pth.lora"), &file).unwrap();
         fs::write(folder.path().join("hyperparameters.yaml"), hyperparameters).unwrap();
         fs::write(folder.path().join("model_config.yaml"), model_config).unwrap();
-        let adapter = Adapter::open(folder.path().join("lit_model.pth.lora")).unwrap();
+        Adapter::open(folder.path().join("lit_model.pth.lora"))
+    };
+    let opened = |hyperparameters: &str, model_config: &str| {
+        let adapter = open(hyperparameters, model_config).unwrap();
         let sizes = adapter.modules().iter().map(|module| (module.name.clone(), module.d_out()));
         (sizes.collect::<Vec<_>>(), adapter.modules()[0].scaling)
     };
     let part = |name: &str, rows| (format!("h.0.attn.qkv.{name}"), rows);
     let model = "head_size: 8\nn_embd: 24\nn_head: 4\nn_query_groups: 2\n";
-    assert_eq!(open("", model), (vec![part("q", 32), part("v", 16)], None));
+    assert_eq!(opened("", model), (vec![part("q", 32), part("v", 16)], None));
     let said = "lora_alpha: 6\nlora_key: true\nlora_query: true\nlora_r: 3\nlora_value: false\n";
-    assert_eq!(open(said, model), (vec![part("k", 16), part("q", 32)], Some(2.0)));
-    // Without them q is taken to be as wide as the model.
-    assert_eq!(open("", ""), (vec![part("q", 24), part("v", 24)], None));
+    assert_eq!(opened(said, model), (vec![part("k", 16), part("q", 32)], Some(2.0)));
+    // k and v have one size, whatever q's is.
+    let said = "lora_alpha: 6\nlora_key: true\nlora_query: false\nlora_value: true\n";
+    assert_eq!(opened(said, ""), (vec![part("k", 24), part("v", 24)], Some(2.0)));
+    // Without them, and with sizes that cannot be, nothing is guessed: two halves of 24 rows would not be q and v.
+    for model in ["", "n_embd: 24\n", "n_head: 7\nhead_size: 7\n"] {
+        let error = open("", model).unwrap_err();
+        assert!(matches!(error, Error::Malformed(_)));
+        assert!(error.to_string().ends_with(
+            "module `transformer.h.0.attn.qkv`: found 2 groups with 48 rows of B for all, expected q, k and v of known sizes"
+        ), "{error}");
+        assert!(error.hint().unwrap().starts_with("put LitGPT's model_config.yaml next to the file"));
+    }
+}
+
+#[test]
+fn loralibs_fused_weights_of_vision_transformers_have_parts_of_one_size() {
+    for (groups, parts) in [(2, &["q", "v"][..]), (3, &["k", "q", "v"])] {
+        let file = zeros(&[
+            ("blocks.3.attn.qkv.lora_A", &[4 * groups, 24]),
+            ("blocks.3.attn.qkv.lora_B", &[24 * groups, 4]),
+        ]);
+        let adapter = Adapter::from_bytes("x", file).unwrap();
+        let expected: Vec<_> = parts.iter().map(|part| format!("blocks.3.attn.qkv.{part}")).collect();
+        assert_eq!(names(&adapter), expected);
+        assert!(adapter.modules().iter().all(|module| module.d_out() == 24));
+    }
 }
 
 #[test]
@@ -112,8 +154,12 @@ fn a_fused_weight_of_unknown_parts_is_not_cut_at_all() {
     let tensors: Vec<_> = tensors.iter().map(|(name, shape)| (name.as_str(), &shape[..])).collect();
     assert_eq!(
         complaint(zeros(&tensors)),
-        "module `transformer.h.0.attn.qkv`: found 2 groups with 6144 rows of B for all, expected the same number for \
-         each, or q, k and v of known sizes"
+        "module `transformer.h.0.attn.qkv`: found 2 groups with 6144 rows of B for all, expected q, k and v of known sizes"
+    );
+    let odd = zeros(&[("h.0.attn.c_attn.lora_A", &[6, 24]), ("h.0.attn.c_attn.lora_B", &[49, 3])]);
+    assert_eq!(
+        complaint(odd),
+        "module `h.0.attn.c_attn`: found 2 groups with 49 rows of B for all, expected the same number for each"
     );
 }
 
@@ -407,6 +453,47 @@ fn modules_whose_shapes_tell_decide_for_those_whose_shapes_do_not() {
         [("base_model.model.m.lora_A.weight", &[8, 4][..]), ("base_model.model.m.lora_B.weight", &[4, 8])];
     let wrapped = Adapter::from_bytes("x", zeros(&wrapped)).unwrap();
     assert_eq!((wrapped.modules()[0].rank(), wrapped.n_above_size()), (8, 1));
+}
+
+#[test]
+fn each_module_is_turned_by_its_own_shapes() {
+    let wide = [("layers.0.gate", 16, 48, 8), ("score", 8, 24, 2), ("layers.0.down", 3, 40, 16)];
+    for ends in ENDS.into_iter().filter(|ends| ends[0] != ".A" && ends[0] != ".lora.A") {
+        // By itself, with a rank above one of the two sizes.
+        for module in wide {
+            let [turned, peft] = both_ways(&[module], ends);
+            assert_same(&turned, &peft);
+            assert_eq!(turned.n_above_size(), usize::from(module.1 > module.3), "{ends:?}");
+        }
+    }
+    // One among others that lie as usual: one that fits one way, and a square one of far lower rank.
+    for (name, r, d_in, d_out) in [wide[0], ("layers.0.q", 3, 20, 20)] {
+        let [a, b] = pair(9, r, d_in, d_out);
+        let mut tensors = vec![
+            matrix(format!("{name}.lora_A"), &a.transpose().to_owned()),
+            matrix(format!("{name}.lora_B"), &b.transpose().to_owned()),
+        ];
+        let mut expected = vec![matrix(format!("{name}.lora_A"), &a), matrix(format!("{name}.lora_B"), &b)];
+        for (seed, other) in ["layers.1.up", "layers.2.up", "layers.3.up"].iter().enumerate() {
+            let [a, b] = pair(20 + seed as u64, 3, 20, 36);
+            let both = [matrix(format!("{other}.lora_A"), &a), matrix(format!("{other}.lora_B"), &b)];
+            tensors.extend(both.clone());
+            expected.extend(both);
+        }
+        let adapter = open(&tensors);
+        assert_same(&adapter, &open(&expected));
+        assert_eq!(adapter.n_turned(), 1, "{name}");
+    }
+    // A rank above d_in and d_out, known by a module whose other size is above it.
+    let high = [("layers.0.up", 80, 64, 256), ("layers.0.down", 80, 256, 64)];
+    let [turned, peft] = both_ways(&high, [".lora_A", ".lora_B"]);
+    assert_same(&turned, &peft);
+    assert_eq!((turned.n_turned(), turned.n_above_size(), turned.unread_parts().len()), (2, 2, 0));
+    // Factors of two ranks stay an error.
+    assert_eq!(
+        complaint(zeros(&[("m.lora_A", &[8, 40]), ("m.lora_B", &[40, 16])])),
+        "module `m`: found `m.lora_A` of shape [8, 40] and `m.lora_B` of shape [40, 16], expected as many rows in A as columns in B"
+    );
 }
 
 #[test]

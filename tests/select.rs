@@ -4,7 +4,7 @@ mod common;
 
 use common::files::{adapter, data};
 use lorascope::engine::CpuEngine;
-use lorascope::{Adapter, Error, Layers, Matching, Remedy, Selected, Selection, Side, compare};
+use lorascope::{Adapter, Error, Layers, Matching, ModulePair, Remedy, Selected, Selection, Side, compare};
 
 /// A BERT with query, key and value in these layers.
 fn bert(label: &str, layers: &[usize]) -> Adapter {
@@ -49,6 +49,58 @@ fn takes_q_and_v_of_the_middle_block_that_both_have() {
         "no layer or module was named: took q and v of `encoder.layer.10.attention.self`, the middle one of 4 blocks \
          that have them in both files"
     );
+}
+
+#[test]
+fn the_block_is_the_nearest_to_the_middle_that_can_be_used() {
+    let x = bert("x", &[0, 1, 2, 3, 4]);
+    let taken = |is_usable: &dyn Fn(&ModulePair) -> bool| {
+        let selected = Selection::new().select_usable(&x, &x, Side::A, is_usable).unwrap();
+        assert_eq!(selected.pairs.len(), 2);
+        (
+            selected.pairs[0].layer().unwrap(),
+            selected.note.unwrap().split_once("self`, ").unwrap().1.to_owned(),
+        )
+    };
+    let middle = "the middle one of 5 blocks that have them in both files".to_owned();
+    assert_eq!(taken(&|_| true), (2, middle.clone()));
+    let nearest = |what: &str| {
+        format!(
+            "of 5 blocks that have them in both files the nearest to the middle that has a subspace of {what} of them"
+        )
+    };
+    assert_eq!(taken(&|pair| pair.layer() != Some(2)), (1, nearest("all")));
+    assert_eq!(taken(&|pair| pair.layer() == Some(4)), (4, nearest("all")));
+    // One whole block is better than a nearer one of which only q can be used.
+    assert_eq!(taken(&|pair| pair.layer() == Some(0) || pair.label() == "q"), (0, nearest("all")));
+    assert_eq!(taken(&|pair| pair.layer() == Some(3) && pair.label() == "q"), (3, nearest("some")));
+    assert_eq!(taken(&|_| false), (2, middle));
+    // What was named is taken whether it can be used or not.
+    let selected = Selection::new().layer(2).select_usable(&x, &x, Side::A, &|_| false).unwrap();
+    assert_eq!(selected.pairs[0].layer(), Some(2));
+    // Without blocks, the first modules that can be used.
+    let bare = square("y", &["a", "b", "c", "d"]);
+    let is_usable = |pair: &ModulePair| ["b", "d"].contains(&pair.name());
+    let selected = Selection::new().select_usable(&bare, &bare, Side::A, &is_usable).unwrap();
+    assert_eq!(names(&selected), ["b", "d"]);
+}
+
+#[test]
+fn a_block_whose_d_differs_is_not_taken() {
+    let of = |label: &str, d: usize| {
+        let modules: Vec<(String, usize)> = (0..3)
+            .flat_map(|layer| {
+                ["q_proj", "v_proj"]
+                    .map(|end| (format!("h.{layer}.attn.{end}"), if layer == 1 { d } else { 8 }))
+            })
+            .collect();
+        let modules: Vec<_> = modules.iter().map(|(name, d)| (name.as_str(), *d, 8)).collect();
+        adapter(label, &modules)
+    };
+    let selected = Selection::new().select(&of("x", 8), &of("y", 12), Side::A).unwrap();
+    assert_eq!(names(&selected), ["h.0.attn.q_proj", "h.0.attn.v_proj"]);
+    let selected = Selection::new().select(&of("x", 8), &of("y", 12), Side::B).unwrap();
+    assert_eq!(names(&selected), ["h.1.attn.q_proj", "h.1.attn.v_proj"]);
 }
 
 #[test]
@@ -325,12 +377,15 @@ fn adapters_without_a_module_in_common_are_refused_with_names_of_each() {
             x.path().display()
         )
     );
-    assert_eq!(error.hint().as_deref(), Some("both adapters must be of one base model"));
+    // With the two spellings that are the nearest, as the files have them.
+    let because = "both adapters must be of one base model; the first has `base_model.model.h.0.q`, the second has \
+                   `base_model.model.encoder.layer.5.attention.self.query`";
+    assert_eq!(error.remedy(), Some(&Remedy::ListModulePairs { because: because.to_owned() }));
     let error = Selection::new().select(&x, &mrpc, Side::A).unwrap_err();
-    assert_eq!(
-        error.hint().as_deref(),
-        Some("their base models differ: `sentence-transformers/all-MiniLM-L6-v2`, `roberta-base`")
-    );
+    let because = "their base models differ: `sentence-transformers/all-MiniLM-L6-v2`, `roberta-base`; the first has \
+                   `base_model.model.encoder.layer.5.attention.self.query`, the second has \
+                   `base_model.model.roberta.encoder.layer.2.attention.self.query`";
+    assert_eq!(error.remedy(), Some(&Remedy::ListModulePairs { because: because.to_owned() }));
 }
 
 #[test]
@@ -469,5 +524,10 @@ fn two_adapters_of_one_model_are_not_told_to_be_of_one_model() {
     let [x, y] = ["seed0-r64-layer0", "seed0-r64-layer5"].map(|name| Adapter::open(data(name)).unwrap());
     let error = Selection::new().select(&x, &y, Side::A).unwrap_err();
     let hint = error.remedy().unwrap().to_string();
-    assert_eq!(hint, "both name the base model `sentence-transformers/all-MiniLM-L6-v2`");
+    assert_eq!(
+        hint,
+        "both name the base model `sentence-transformers/all-MiniLM-L6-v2`; the first has \
+         `base_model.model.encoder.layer.0.attention.self.query`, the second has \
+         `base_model.model.encoder.layer.5.attention.self.query`; a list of pairs says which modules are the same"
+    );
 }

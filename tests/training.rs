@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::files::{data, numbers, of_dtype};
-use common::torch::{dict, factor_a, factor_b, int, legacy, pair_with, text, tuple, zipped};
-use lorascope::{Adapter, Dtype, Error};
+use common::files::{Numbers, data, numbers, of_dtype, zeros};
+use common::torch::{dict, factor_a, factor_b, int, legacy, pair_with, tensor, text, tuple, zipped};
+use lorascope::{Adapter, Dtype, Error, OpenOptions};
 
 fn open(name: &str) -> Adapter {
     Adapter::open(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -42,7 +42,12 @@ fn a_state_dict_is_found_under_the_names_that_trainers_give_it() {
     assert_holds_tiny("ema.pt", 0);
     assert_holds_tiny("weights-and-metadata.pt", 0);
     // The one that trains, not its average.
-    assert_holds_tiny("model-and-ema.pt", 0);
+    let adapter = open("training/model-and-ema.pt");
+    assert_eq!(adapter.adapter_name(), Some("state_dict"));
+    let bare = |(name, numbers): (String, _)| (name.strip_prefix("state_dict.").unwrap().to_owned(), numbers);
+    let of_model: Numbers = numbers(&adapter).into_iter().map(bare).collect();
+    assert_eq!(of_model, numbers(&open("torch/tiny-f32.safetensors")));
+    assert_eq!((adapter.n_other_tensors(), adapter.unread_parts()[0].name.as_str()), (0, "ema"));
     // LoRA has a dictionary of its own next to the model's.
     assert_holds_tiny("base-and-lora.pt", 0);
 }
@@ -180,6 +185,102 @@ fn a_sibling_that_has_lora_of_its_own_is_kept() {
     let adapter = Adapter::from_bytes("x", zipped(&opcodes)).unwrap();
     let names: Vec<&str> = adapter.modules().iter().map(|module| module.original.as_str()).collect();
     assert_eq!(names, ["m", "text_encoder.o"]);
+}
+
+#[test]
+fn state_dicts_of_the_same_names_are_adapters_of_their_own() {
+    // Another view of the storage, so other numbers.
+    let other = || pair_with(tensor("1", 8, 0, &[4, 2], &[1, 4]));
+    let file = |entries: &[(&str, Vec<u8>)]| {
+        let file = tempfile::NamedTempFile::with_suffix(".pt").unwrap();
+        std::fs::write(file.path(), zipped(&dict(entries))).unwrap();
+        file
+    };
+    let ours = || pair_with(factor_b());
+    let both = |kept: &str, average: &str, entries: &[(&str, Vec<u8>)]| {
+        let file = file(entries);
+        let adapter = Adapter::open(file.path()).unwrap();
+        assert_eq!(adapter.adapter_name(), Some(kept));
+        let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+        assert_eq!(names, ["m"], "{kept}");
+        assert!(adapter.modules()[0].b.name.starts_with(&format!("{kept}.")));
+        let [left_out] = adapter.unread_parts() else { panic!("{:?}", adapter.unread_parts()) };
+        assert_eq!((left_out.name.as_str(), left_out.n_tensors), (average, 2));
+        assert_eq!(left_out.reason, "another state dict of the same names, an adapter of its own");
+        let all = OpenOptions::new().open_all(file.path()).unwrap();
+        let mut names: Vec<_> =
+            all.iter().map(|adapter| adapter.adapter_name().unwrap().to_owned()).collect();
+        names.sort();
+        let mut expected = [kept.to_owned(), average.to_owned()];
+        expected.sort();
+        assert_eq!(names, expected);
+        assert!(all.iter().all(|one| one.modules()[0].name == "m" && one.unread_parts().is_empty()));
+        let named = OpenOptions::new().adapter_name(average).open(file.path()).unwrap();
+        assert!(named.modules()[0].b.name.starts_with(&format!("{average}.")));
+    };
+    both("student", "ema", &[("student", ours()), ("ema", other()), ("step", int(3))]);
+    both("student", "ema", &[("ema", other()), ("student", ours())]);
+    both("state_dict", "ema_state_dict", &[("ema_state_dict", other()), ("state_dict", ours())]);
+    both("model", "best", &[("best", dict(&[("state_dict", other())])), ("model", ours())]);
+    both("net", "ema", &[("ema", dict(&[("shadow", other())])), ("net", ours())]);
+    // A part next to copies goes with each.
+    let critic = dict(&[("o.lora_A.weight", factor_a()), ("o.lora_B.weight", factor_b())]);
+    let parted = file(&[("generator", ours()), ("generator_ema", other()), ("critic", critic)]);
+    for adapter in OpenOptions::new().open_all(parted.path()).unwrap() {
+        let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+        assert_eq!(names, ["critic.o", "m"], "{:?}", adapter.adapter_name());
+    }
+    let adapter = Adapter::open(parted.path()).unwrap();
+    assert_eq!((adapter.adapter_name(), adapter.unread_parts().len()), (Some("generator"), 1));
+    // Two that may be meant.
+    let file = file(&[
+        ("ema", other()),
+        ("student", ours()),
+        ("best", pair_with(tensor("1", 8, 0, &[2, 2], &[2, 1]))),
+    ]);
+    let error = Adapter::open(file.path()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("found 3 adapters (`best`, `ema`, `student`), expected one adapter in a file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn copies_under_fronts_of_names_are_adapters_of_their_own_too() {
+    let pair = |front: &str, rank: usize| {
+        [("A", [rank, 6]), ("B", [4, rank])]
+            .map(|(end, shape)| (format!("{front}layers.0.q_proj.lora_{end}.weight"), shape))
+    };
+    let open = |fronts: &[&str]| {
+        let tensors: Vec<_> = fronts.iter().zip(1..).flat_map(|(front, rank)| pair(front, rank)).collect();
+        let tensors: Vec<_> = tensors.iter().map(|(name, shape)| (name.as_str(), &shape[..])).collect();
+        let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
+        std::fs::write(file.path(), zeros(&tensors)).unwrap();
+        OpenOptions::new().open_all(file.path()).unwrap()
+    };
+    let shown = |adapters: Vec<Adapter>| -> Vec<(Option<String>, String, usize)> {
+        let facts = |one: &Adapter| {
+            let [module] = one.modules() else { panic!("{:?}", one.modules()) };
+            (one.adapter_name().map(str::to_owned), module.name.clone(), module.rank())
+        };
+        adapters.iter().map(facts).collect()
+    };
+    let q = || "layers.0.q_proj".to_owned();
+    let named = |name: &str, rank| (Some(name.to_owned()), q(), rank);
+    assert_eq!(shown(open(&["student.model.", "ema.model."])), [named("ema", 2), named("student", 1)]);
+    assert_eq!(shown(open(&["params.", "params_ema."])), [named("params", 1), named("params_ema", 2)]);
+    assert_eq!(
+        shown(open(&["base_model.model.model.", "base_model.model.ema.model."])),
+        [(None, q(), 1), named("ema", 2)]
+    );
+    assert_eq!(shown(open(&["ema."])), [(None, q(), 1)]);
+    // Parts of one model keep to one adapter.
+    for fronts in [["policy.", "critic."], ["model.", "language_model."]] {
+        let adapters = open(&fronts);
+        assert_eq!((adapters.len(), adapters[0].modules().len()), (1, 2), "{fronts:?}");
+    }
 }
 
 #[test]

@@ -79,6 +79,20 @@ impl Adapter {
         &self.unread
     }
 
+    /// The same, and a part for each magnitude vector of DoRA, which has no name of its own.
+    #[cfg(feature = "scan")]
+    pub(crate) fn unread_and_magnitudes(&self) -> Vec<UnreadPart> {
+        let magnitude = UnreadPart {
+            name: String::new(),
+            reason: "a magnitude vector of DoRA (ΔW is s·B·A before the rows are rescaled)".to_owned(),
+            found: None,
+            n_tensors: 1,
+        };
+        let mut parts = self.unread.clone();
+        parts.resize(parts.len() + self.n_magnitudes, magnitude);
+        parts
+    }
+
     /// How many tensors of the file belong to no update: classifiers and other `modules_to_save`, token vectors, biases.
     pub fn n_other_tensors(&self) -> usize {
         self.n_other

@@ -78,6 +78,14 @@ impl<'a> Numbers<'a> {
         there(if side == Side::B { &self.b } else { &self.a })
     }
 
+    /// What is wrong with each of the factors that were read: numbers that are not known, and zeros.
+    #[cfg(feature = "cli")]
+    pub(crate) fn flaws(&self) -> Vec<Flaw> {
+        let Module { a, b, .. } = self.module;
+        let read = [(&self.a, a), (&self.b, b)].into_iter().filter(|(read, _)| read.is_some());
+        read.filter_map(|(read, factor)| self.not_zero(read, factor).err()).collect()
+    }
+
     /// [`Numbers::a`], handed over.
     pub(crate) fn into_a(self) -> Option<Matrix> {
         self.a.filter(|_| self.module.full_rank().is_none())?.ok()

@@ -11,7 +11,9 @@ use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::SelectionArgs;
-use super::warnings::{FEW_MEET, dora_line, few_meet_line, list_unread, same_holds_for};
+use super::warnings::{
+    FEW_MEET, Warning, above_size, dora_line, few_meet_line, list_unread, same_holds_for, transposed,
+};
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::search;
@@ -180,6 +182,9 @@ impl Adapters {
             let message = format!("{first}{}", same_holds_for(dora.count(), "other checkpoint"));
             cautions.push(Caution { code: "dora", message });
         }
+        let all: Vec<&Adapter> = self.all.iter().collect();
+        let warnings = [transposed(&all), above_size(&all)].into_iter().flatten();
+        cautions.extend(warnings.map(Caution::from));
         cautions
     }
 
@@ -209,6 +214,12 @@ fn first_and_more(adapters: &[&Adapter]) -> String {
 pub(super) struct Caution {
     pub(super) code: &'static str,
     pub(super) message: String,
+}
+
+impl From<Warning> for Caution {
+    fn from(warning: Warning) -> Self {
+        Self { code: warning.code, message: warning.message }
+    }
 }
 
 /// An adapter, as `--json` has it.

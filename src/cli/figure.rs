@@ -11,7 +11,7 @@ use super::output::{self, Destination, PictureOutput};
 use super::picture::Picture;
 use crate::error::Remedy;
 use crate::formats::listed_suffixes;
-use crate::names::{layer, parent};
+use crate::names::layer;
 use crate::scan::cache::Cache;
 use crate::scan::finished::{CachedPair, FinishedScan};
 use crate::{Adapter, Basis, ModulePair, Selection, Side};
@@ -38,7 +38,7 @@ pub(super) fn figure_help() -> String {
     format!(
         "A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file ({suffixes}) with the tensor names of \
          PEFT, loralib, diffusers, kohya, llama.cpp, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
-         the panels are q and v of the middle block.\n\n{FIGURE_HELP}"
+         the panels are q and v of the middle block, or of the nearest to it that has a subspace on the side.\n\n{FIGURE_HELP}"
     )
 }
 
@@ -126,7 +126,8 @@ fn draw(
     console: &Console,
 ) -> Result<()> {
     let selection = args.selection.of(Selection::new())?;
-    let selected = selection.select(&a, &b, compute.side)?;
+    let has_basis = |pair: &ModulePair| has_basis(pair, compute.side);
+    let selected = selection.select_usable(&a, &b, compute.side, &has_basis)?;
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
@@ -155,14 +156,13 @@ struct Others<'a> {
     side: Side,
 }
 
-/// Layers or blocks that are tried before there is no hint.
+/// Layers that are tried before there is no hint.
 const N_TRIED: usize = 100;
 
 impl Others<'_> {
-    /// The nearest layer that the same choice can compare all of, or else a block with the same projections.
+    /// The nearest layer that the same choice can compare all of.
     fn near(&self, pairs: &[ModulePair]) -> Option<Remedy> {
-        let layer = self.layer(pairs).map(|layer| Remedy::OtherLayer { layer });
-        layer.or_else(|| self.block(pairs))
+        self.layer(pairs).map(|layer| Remedy::OtherLayer { layer })
     }
 
     fn layer(&self, pairs: &[ModulePair]) -> Option<usize> {
@@ -176,21 +176,6 @@ impl Others<'_> {
         layers.into_iter().take(N_TRIED).find(is_good)
     }
 
-    fn block(&self, pairs: &[ModulePair]) -> Option<Remedy> {
-        let mut projections: Vec<String> = pairs.iter().map(|pair| pair.label().to_owned()).collect();
-        projections.dedup();
-        let is_chosen = |block: &str| pairs.iter().any(|pair| parent(pair.name()) == block);
-        let mut blocks: Vec<&str> = self.names().map(parent).filter(|block| !is_chosen(block)).collect();
-        blocks.dedup();
-        let of_block = |block: &str| {
-            let glob = format!("{block}.*");
-            let selection = self.selection.clone().projections(projections.clone()).modules([&glob]).ok()?;
-            self.is_good(selection).then_some(glob)
-        };
-        let glob = blocks.into_iter().take(N_TRIED).find_map(of_block)?;
-        Some(Remedy::OtherBlock { glob, projections })
-    }
-
     fn names(&self) -> impl Iterator<Item = &str> {
         self.runs[0].modules().iter().map(|module| module.name.as_str())
     }
@@ -198,9 +183,11 @@ impl Others<'_> {
     /// Whether every module of the choice has a subspace in both.
     fn is_good(&self, selection: Selection) -> bool {
         let selected = selection.select(self.runs[0], self.runs[1], self.side);
-        let has_basis = |pair: &ModulePair| {
-            [&pair.first, &pair.second].into_iter().all(|module| Basis::of(module, self.side).is_ok())
-        };
-        selected.is_ok_and(|selected| selected.pairs.iter().all(has_basis))
+        selected.is_ok_and(|selected| selected.pairs.iter().all(|pair| has_basis(pair, self.side)))
     }
+}
+
+/// Whether a module has a subspace in both.
+fn has_basis(pair: &ModulePair, side: Side) -> bool {
+    [&pair.first, &pair.second].into_iter().all(|module| Basis::of(module, side).is_ok())
 }

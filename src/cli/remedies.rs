@@ -15,11 +15,6 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         }
         Remedy::CompareUpdate => "--side dw-right and --side dw-left compare the update itself".to_owned(),
         Remedy::OtherLayer { layer } => format!("the nearest layer that can be compared on this side: --layer {layer}"),
-        Remedy::OtherBlock { glob, projections } => format!(
-            "a block that can be compared on this side: --module {} --projections {}",
-            word(glob),
-            projections.join(",")
-        ),
         Remedy::NameAdapter { first } => format!("choose one, for example with --adapter-name {first}"),
         Remedy::ListModulePairs { because } => {
             format!("{because}; --match FILE.csv can pair modules by hand")
@@ -149,10 +144,7 @@ mod tests {
             Remedy::CompareSide { .. } => Remedy::CompareSideA,
             Remedy::CompareSideA => Remedy::CompareUpdate,
             Remedy::CompareUpdate => Remedy::OtherLayer { layer: 3 },
-            Remedy::OtherLayer { .. } => {
-                Remedy::OtherBlock { glob: "h.3.*".to_owned(), projections: vec!["q".to_owned()] }
-            }
-            Remedy::OtherBlock { .. } => Remedy::NameAdapter { first: "default".to_owned() },
+            Remedy::OtherLayer { .. } => Remedy::NameAdapter { first: "default".to_owned() },
             Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
             Remedy::ListModulePairs { .. } => Remedy::NameBase,
             Remedy::NameBase => Remedy::DrawSmaller,

@@ -11,7 +11,7 @@ use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::same_file::Same;
 use crate::adapter::unread;
-use crate::text::{counted, listed, quoted};
+use crate::text::{counted, listed, quoted, some_of};
 use crate::{Adapter, Basis, Factorised, FewMeet, Method, Module, ModulePair, Side};
 
 /// One thing to be careful of.
@@ -20,8 +20,8 @@ pub(super) struct Warning {
     /// For machines: `missing-modules`, `updates-unknown`, `same-file`, `same-content`, `same-bases`, `numbered-modules`, `dora`,
     /// `parts-unread`, `transposed`, `rank-above-size`, `alpha-missing`, `shared-init`, `base-models-differ`, `few-modules-meet`, `rank-lost`,
     /// `near-noise`.
-    code: &'static str,
-    message: String,
+    pub(super) code: &'static str,
+    pub(super) message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
     modules: Vec<String>,
 }
@@ -50,8 +50,8 @@ pub(super) fn of(
     warnings.extend(numbered(runs, factorised));
     warnings.extend(dora(runs));
     warnings.extend(runs.into_iter().filter_map(parts_unread));
-    warnings.extend(transposed(runs));
-    warnings.extend(above_size(runs));
+    warnings.extend(transposed(&runs));
+    warnings.extend(above_size(&runs));
     warnings.extend(with_updates.then(|| alpha_missing(runs, factorised)).flatten());
     // What is one file shares all else too, and on every side.
     match Same::of(runs) {
@@ -226,27 +226,29 @@ pub(super) fn list_unread(run: &Adapter, console: &Console) {
     }
 }
 
-fn transposed(runs: [&Adapter; 2]) -> Option<Warning> {
-    let of = |run: &Adapter| {
+pub(super) fn transposed(runs: &[&Adapter]) -> Option<Warning> {
+    let of = |run: &&Adapter| {
         let modules = || counted(run.n_turned(), "module");
         (run.n_turned() > 0).then(|| format!("of {} of {}", modules(), run.path().display()))
     };
-    let found: Vec<String> = runs.into_iter().filter_map(of).collect();
-    (!found.is_empty()).then(|| Warning {
+    let found: Vec<String> = runs.iter().filter_map(of).collect();
+    let found = match &found[..] {
+        [] => return None,
+        [one, other] => format!("{one} and {other}"),
+        several => some_of(several.iter().cloned()),
+    };
+    Some(Warning {
         code: "transposed",
-        message: format!(
-            "A and B {} are stored transposed, as their shapes show, and were turned",
-            found.join(" and ")
-        ),
+        message: format!("A and B {found} are stored transposed, as their shapes show, and were turned"),
         modules: vec![],
     })
 }
 
-fn above_size(runs: [&Adapter; 2]) -> Option<Warning> {
+pub(super) fn above_size(runs: &[&Adapter]) -> Option<Warning> {
     let is_above = |module: &&Arc<Module>| module.is_above_size();
-    let found = |run: &Adapter| run.modules().iter().filter(is_above).cloned().collect::<Vec<_>>();
-    let (run, modules) =
-        runs.into_iter().map(|run| (run, found(run))).find(|(_, found)| !found.is_empty())?;
+    let of = |run: &&Adapter| run.modules().iter().filter(is_above).cloned().collect::<Vec<_>>();
+    let modules: Vec<Arc<Module>> = runs.iter().flat_map(of).collect();
+    let run = runs.iter().find(|run| run.n_above_size() > 0)?;
     let first = &modules[0];
     let more = same_holds_for(modules.len() - 1, "other module");
     Some(Warning {

@@ -29,13 +29,6 @@ pub enum Remedy {
         /// The nearest one.
         layer: usize,
     },
-    /// Take another block, whose modules have a subspace in both.
-    OtherBlock {
-        /// A glob for its modules.
-        glob: String,
-        /// The projections of it.
-        projections: Vec<String>,
-    },
     /// Name one of the adapters of a file.
     NameAdapter {
         /// The first of them.
@@ -158,7 +151,6 @@ impl fmt::Display for Remedy {
             Self::CompareSideA => "B starts at zero and was not trained in this module, which has a subspace only on side a",
             Self::CompareUpdate => "the sides of ΔW compare the update itself",
             Self::OtherLayer { layer } => return write!(f, "layer {layer} can be compared on this side"),
-            Self::OtherBlock { glob, .. } => return write!(f, "{glob} can be compared on this side"),
             Self::NameAdapter { first } => return write!(f, "name one of the adapters, such as {first}"),
             Self::ListModulePairs { because } => {
                 return write!(f, "{because}; a list of pairs says which modules are the same");

@@ -15,11 +15,14 @@ pub(super) type Metadata = BTreeMap<String, String>;
 pub(super) struct Contents {
     pub(super) tensors: Tensors,
     pub(super) metadata: Metadata,
+    /// Of a file with several state dicts of the same names: the fronts that keep their tensors apart, the likeliest one to be meant
+    /// first.
+    pub(super) copies: Vec<String>,
 }
 
 impl From<Tensors> for Contents {
     /// The contents of a file format without metadata.
     fn from(tensors: Tensors) -> Self {
-        Self { tensors, metadata: Metadata::new() }
+        Self { tensors, ..Self::default() }
     }
 }

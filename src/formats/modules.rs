@@ -13,7 +13,7 @@ use crate::formats::context::Context;
 use crate::formats::limits::{Limit, Limits};
 use crate::formats::pairs::{self, Pairs};
 use crate::formats::schemes::{
-    self, Chosen, Claimed, Claims, Layout, Pair, Scheme, TensorRole, wrong_module,
+    self, Chosen, Claimed, Claims, Copies, Layout, Pair, Scheme, TensorRole, wrong_module,
 };
 use crate::formats::unread;
 use crate::names::{FileNames, natural_cmp};
@@ -75,15 +75,16 @@ pub(super) fn read(
     which: Which<'_>,
     limits: &Limits,
 ) -> Result<Vec<Read>> {
-    let Claims { naming_scheme, claimed, unclaimed } = schemes::claim(path, &contents.tensors)?;
+    let copies = Copies::of(contents);
+    let Claims { naming_scheme, claimed, unclaimed } = schemes::claim(path, &contents.tensors, &copies)?;
     let unread = unread::unread(&contents.tensors, &unclaimed);
     let n_other = unclaimed.len() - unread.iter().map(|one| one.n_tensors).sum::<usize>();
     let mut context =
         Context::new(path, config, &contents.metadata, || schemes::components(&claimed), limits)?;
     let chosen = match which {
-        Which::Only => vec![schemes::choose(path, claimed, None)?],
-        Which::Named(name) => vec![schemes::choose(path, claimed, Some(name))?],
-        Which::Every => schemes::each(path, claimed, limits)?,
+        Which::Only => vec![schemes::choose(path, claimed, &copies, None)?],
+        Which::Named(name) => vec![schemes::choose(path, claimed, &copies, Some(name))?],
+        Which::Every => schemes::each(path, claimed, &copies, limits)?,
     };
     // Each adapter lists them.
     let n_unread = unread.len() as u64 * chosen.len() as u64;
@@ -98,7 +99,7 @@ pub(super) fn read(
 fn adapter(
     path: &Path,
     of_file: Read,
-    Chosen { name, claimed }: Chosen<'_>,
+    Chosen { name, claimed, left_out }: Chosen<'_>,
     context: &mut Context<'_>,
     limits: &Limits,
 ) -> Result<Read> {
@@ -113,6 +114,7 @@ fn adapter(
         ..of_file
     };
     read.unread.extend(unread);
+    read.unread.extend(left_out.into_iter().map(|(name, n_tensors)| unread::copy(name, n_tensors)));
     context.names = FileNames::of(pairs.iter().map(|(_, pair)| pair.weight()));
     check_ranks(path, context, &pairs)?;
     for (scheme, pair) in pairs {

@@ -50,7 +50,8 @@ pub(super) fn pairs(
         }
     }
     let orientations = Orientations::of(factors.values().copied());
-    let file = FileFacts { path, limits, context, orientations, factors };
+    let q_rows = context.config.and_then(Config::q_rows).or_else(|| columns_of_outputs(&factors));
+    let file = FileFacts { path, limits, context, orientations, q_rows };
 
     let mut read = Pairs::default();
     let mut scalars = Scalars::default();
@@ -172,8 +173,16 @@ struct FileFacts<'a> {
     limits: &'a Limits,
     context: &'a Context<'a>,
     orientations: Orientations,
-    /// A and B of every module that has both.
-    factors: HashMap<&'a str, [&'a Claimed<'a>; 2]>,
+    /// How many rows of LitGPT's fused weights are q's.
+    q_rows: Option<usize>,
+}
+
+/// The columns of A of LitGPT's modules that take what q, k and v make, which are q's rows: one number for all of them.
+fn columns_of_outputs(factors: &HashMap<&str, [&Claimed<'_>; 2]>) -> Option<usize> {
+    let outputs = factors.iter().filter(|(module, _)| schemes::is_litgpts_output(module));
+    let mut columns = outputs.map(|(_, [a, _])| Some(a.stored.tensor.as_matrix()?.1));
+    let first = columns.next()??;
+    columns.all(|one| one == Some(first)).then(|| usize::try_from(first).ok())?
 }
 
 impl FileFacts<'_> {
@@ -191,8 +200,7 @@ impl FileFacts<'_> {
             let expert = |expert| Ok((scheme, self.expert(module, [a, b], &stack, expert)?));
             return (0..stack.n_experts).map(expert).collect::<Result<_>>().map_err(because(UNREADABLE));
         }
-        let pair = self.pair(module, [a, b], e).map_err(because(UNREADABLE))?;
-        Ok(vec![(scheme, pair)])
+        Ok(vec![(scheme, self.pair(module, [a, b], e)?)])
     }
 
     /// Counts modules before they are made.
@@ -208,18 +216,23 @@ impl FileFacts<'_> {
         }
     }
 
-    fn pair(&self, module: &str, [a, b]: [&Claimed<'_>; 2], e: Option<&Claimed<'_>>) -> Result<Pair> {
+    fn pair(
+        &self,
+        module: &str,
+        [a, b]: [&Claimed<'_>; 2],
+        e: Option<&Claimed<'_>>,
+    ) -> Result<Pair, NotRead> {
         let (layout, orientation) = (a.scheme.layout, self.orientations.get([a, b]));
         let stored = [a.stored, b.stored];
-        let (mut factor_a, factor_b) = layout.factors(self.path, module, stored, orientation, self.limits)?;
-        let q_rows = schemes::output_of(module).and_then(|output| {
-            self.context.config.and_then(Config::q_rows).or_else(|| self.columns_of_a(&output))
-        });
-        self.check_groups(module, [&factor_a, &factor_b], q_rows)?;
+        let (mut factor_a, factor_b) = layout
+            .factors(self.path, module, stored, orientation, self.limits)
+            .map_err(because(UNREADABLE))?;
+        self.check_groups(module, [&factor_a, &factor_b])?;
         if let Some(e) = e {
-            factor_a = scaled(self.path, module, factor_a, e.stored, self.limits)?;
+            factor_a =
+                scaled(self.path, module, factor_a, e.stored, self.limits).map_err(because(UNREADABLE))?;
         }
-        let is_turned = orientation != layout.usual();
+        let (is_turned, q_rows) = (orientation != layout.usual(), self.q_rows);
         let (original, in_model) = (module.to_owned(), (a.scheme.path)(module));
         Ok(Pair { is_turned, q_rows, ..Pair::new(original, in_model, [factor_a, factor_b]) })
     }
@@ -228,21 +241,20 @@ impl FileFacts<'_> {
         self.context.config.and_then(Config::enable_lora)
     }
 
-    fn columns_of_a(&self, module: &str) -> Option<usize> {
-        let [a, _] = self.factors.get(module)?;
-        let (_, columns) = a.stored.tensor.as_matrix()?;
-        usize::try_from(columns).ok()
-    }
-
     /// Fails when A stacks groups that cannot be told apart in B.
-    fn check_groups(&self, module: &str, [a, b]: [&Factor; 2], q_rows: Option<usize>) -> Result<()> {
-        let sizes = Sizes { d_in: a.cols, d_out: b.rows, q_rows };
+    fn check_groups(&self, module: &str, [a, b]: [&Factor; 2]) -> Result<(), NotRead> {
+        let sizes = Sizes { d_out: b.rows, q_rows: self.q_rows };
         if a.rows == b.cols || schemes::can_cut(module, a.rows / b.cols, sizes, self.enabled()) {
             return Ok(());
         }
         let found = format!("{} groups with {} rows of B for all", a.rows / b.cols, b.rows);
-        let expected = "the same number for each, or q, k and v of known sizes";
-        Err(wrong_module(self.path, module, found, expected))
+        if !schemes::is_litgpt(module) {
+            let error = wrong_module(self.path, module, found, "the same number for each");
+            return Err(because(UNREADABLE)(error));
+        }
+        let fault = Fault::new(found, "q, k and v of known sizes").at(self.path);
+        let fault = fault.of(format!("module {}", quoted(module))).hint(UNKNOWN_SIZES_HINT);
+        Err(because(UNKNOWN_SIZES)(fault.malformed()))
     }
 
     /// The pair of one of the experts whose factors are stacked.
@@ -302,6 +314,8 @@ fn because(reason: &'static str) -> impl FnOnce(Error) -> NotRead {
 impl NotRead {
     fn part(&self, module: &str, n_tensors: usize) -> UnreadPart {
         let found = match &self.error {
+            // The reason says it.
+            _ if self.reason == VECTOR => None,
             Error::Malformed(fault) | Error::Unsupported(fault) => {
                 fault.expected.as_ref().map(|expected| format!("found {}, expected {expected}", fault.found))
             }
@@ -327,7 +341,11 @@ fn check_not_empty(path: &Path, module: &str, factors: [Stored<'_>; 2]) -> Resul
     }
 }
 
-const VECTOR: &str = "a difference of a norm";
+const VECTOR: &str = "a difference of a weight of one dimension, such as a norm's, which has no subspace";
+const UNKNOWN_SIZES: &str =
+    "q, k and v in one weight of LitGPT, whose sizes are in a model_config.yaml that is not next to the file";
+const UNKNOWN_SIZES_HINT: &str =
+    "put LitGPT's model_config.yaml next to the file: it says how many heads of which size the model has";
 const TWICE: &str = "a tensor that is there twice";
 const NO_PARTNER: &str = "a factor without its partner";
 const UNREADABLE: &str = "factors of shapes or types that cannot be read";

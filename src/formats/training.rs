@@ -106,7 +106,7 @@ mod tests {
         let words = words.iter().map(|(key, word)| ((*key).to_owned(), (*word).to_owned()));
         let source = Source::Memory(Path::new("x").into(), Arc::new(Cow::Borrowed(&[])));
         let tensor = (tensor.to_owned(), Tensor::contiguous("F32".into(), vec![0], source, 0, 0));
-        training(None, &Contents { tensors: [tensor].into(), metadata: words.collect() })
+        training(None, &Contents { tensors: [tensor].into(), metadata: words.collect(), copies: vec![] })
     }
 
     #[test]

@@ -60,6 +60,12 @@ pub(super) fn unread(tensors: &Tensors, unclaimed: &[&str]) -> Vec<UnreadPart> {
     parts.into_iter().map(one).collect()
 }
 
+/// A copy of the model that is left out.
+pub(super) fn copy(name: String, n_tensors: usize) -> UnreadPart {
+    let reason = "another state dict of the same names, an adapter of its own".to_owned();
+    UnreadPart { name, reason, found: None, n_tensors }
+}
+
 /// What is not known of a module whose rows of B were put in llama.cpp's order.
 pub(super) fn order_of_rows(module: &str) -> UnreadPart {
     UnreadPart { name: module.to_owned(), reason: ORDER_OF_ROWS.to_owned(), found: None, n_tensors: 1 }

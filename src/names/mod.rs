@@ -23,6 +23,7 @@ pub use order::natural_cmp;
 pub use projection::Projection;
 pub use step::step;
 pub(crate) use underscores::dotted;
+pub(crate) use wrappers::{is_average, split_copy, without_model_fronts};
 
 /// The layer number of a module: the first path component that consists of digits, so 0 in `encoder.layer.0.attention`.
 pub fn layer(module: &str) -> Option<usize> {

@@ -32,28 +32,32 @@ pub(super) const LAYERS: &[&str] = &[
     "base_layer",
 ];
 
-/// What a state dict is kept under, which may also be a part of a model next to others. `language_model` is one of these: with
-/// transformers 4.52 the language models of Qwen2-VL, LLaVA, Gemma 3 and their like moved from `model.` or
-/// `language_model.model.` to `model.language_model.`.
-pub(super) const KEPT_UNDER: &[&str] = &[
+/// What the state dict of a whole model is kept under. A file may have several of them, such as a student and its average.
+const COPIES: &[&str] = &[
     "net",
     "network",
     "generator",
     "student",
-    "ema",
-    "ema_model",
-    "model_ema",
+    "teacher",
     "policy",
     "actor",
     "params",
-    "pipe",
-    "dit",
-    "vlm",
-    "prior",
-    "conditional_transformer",
-    "transformer_1",
-    "language_model",
+    "state_dict",
+    "model_state_dict",
+    "ema",
+    "ema_model",
+    "model_ema",
+    "ema_state_dict",
+    "params_ema",
+    "generator_ema",
+    "student_ema",
+    "net_ema",
 ];
+
+/// What the state dict of a part of a pipeline or of a model is kept under. `language_model` is one of these: with transformers 4.52 the language models of Qwen2-VL, LLaVA, Gemma 3 and their like moved from `model.` or
+/// `language_model.model.` to `model.language_model.`.
+const PARTS: &[&str] =
+    &["pipe", "dit", "vlm", "prior", "conditional_transformer", "transformer_1", "language_model"];
 
 /// The path without what wraps layers.
 pub(super) fn without_layers(path: &str) -> Cow<'_, str> {
@@ -69,8 +73,44 @@ pub(super) fn without_layers(path: &str) -> Cow<'_, str> {
     Cow::Owned(parts.join("."))
 }
 
-/// The path without what stands before it; `taken` is called with each of [`KEPT_UNDER`] that is taken off, and says whether it
-/// may be.
+/// The front of a tensor's name that keeps copies of a model apart, if it has one, and what follows. Other fronts may stand before it.
+pub(crate) fn split_copy(name: &str) -> Option<(&str, &str)> {
+    let mut rest = name;
+    loop {
+        let (first, inner) = rest.split_once('.')?;
+        if COPIES.contains(&first) {
+            // `net.0` is a layer of a list.
+            let next = inner.split('.').next().unwrap_or_default();
+            return (!is_number(next)).then_some((first, inner));
+        }
+        rest = match FRONTS.iter().find_map(|front| rest.strip_prefix(front)) {
+            Some(inner) => inner,
+            None if LAYERS.contains(&first) => inner,
+            None => return None,
+        };
+    }
+}
+
+/// Whether a front is that of an average of what is trained.
+pub(crate) fn is_average(front: &str) -> bool {
+    front
+        .split('_')
+        .any(|word| ["ema", "swa", "average", "averaged", "avg", "shadow", "teacher"].contains(&word))
+}
+
+/// A tensor's name without the fronts that every model may have, and without what wraps all of it.
+pub(crate) fn without_model_fronts(name: &str) -> &str {
+    let mut inner = without_fronts(name, |_| false);
+    while let Some((first, rest)) = inner.split_once('.')
+        && LAYERS.contains(&first)
+    {
+        inner = without_fronts(rest, |_| false);
+    }
+    inner
+}
+
+/// The path without what stands before it; `taken` is called with each of [`COPIES`] and [`PARTS`] that is taken off, and says
+/// whether it may be.
 pub(super) fn without_fronts(path: &str, mut taken: impl FnMut(&'static str) -> bool) -> &str {
     let mut path = path;
     loop {
@@ -81,7 +121,8 @@ pub(super) fn without_fronts(path: &str, mut taken: impl FnMut(&'static str) -> 
             continue;
         }
         let Some((first, inner)) = path.split_once('.') else { return path };
-        let Some(first) = KEPT_UNDER.iter().find(|name| **name == first) else { return path };
+        let kept_under = COPIES.iter().chain(PARTS).find(|name| **name == first);
+        let Some(first) = kept_under else { return path };
         // `net.0` is a layer of a list.
         if inner.is_empty() || inner.split('.').next().is_some_and(is_number) || !taken(first) {
             return path;

@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::MAX_ADAPTERS;
-use super::adapters::AdapterRow;
 use super::counts::ReportCounts;
 use super::scan::ScanSums;
-use crate::adapter::Side;
+use crate::adapter::{Side, unread};
 use crate::scan::without_basis::{WithoutBasis, line};
 use crate::text::{counted, some_of};
 
@@ -82,9 +81,10 @@ pub(super) fn warnings(scan: &ScanSums, counts: &ReportCounts, has_drift: bool) 
         let adapters = counted(others.len(), "adapter");
         warn("missing-rows", format!("{adapters} {have} rows that are missing: {}", some_of(lines)));
     }
-    if !scan.unread.is_empty() {
-        let parts = |one: &AdapterRow| format!("{}: {}", one.path, one.unread.as_deref().unwrap_or_default());
-        warn("parts-unread", some_of(scan.unread.iter().map(parts)));
+    let parts = scan.unread.iter().map(|one| (&one.path, one.unread.as_deref().unwrap_or_default()));
+    let parts: Vec<(&String, &str)> = parts.collect();
+    if let Some(line) = unread::of_all(&parts, scan.n_chosen()) {
+        warn("parts-unread", line);
     }
     if counts.skipped_rows > 0 {
         let rows = counted(counts.skipped_rows as usize, "row");

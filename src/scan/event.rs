@@ -142,11 +142,13 @@ pub enum ScanWarning {
     PartsUnread {
         /// How many adapters have such parts.
         n_adapters: usize,
-        /// The first of them.
-        first: PathBuf,
-        /// What is not read of the first.
-        of_first: String,
+        /// What is not read, by reason and count over all of them.
+        summary: String,
     },
+    /// Factors that are stored the other way round than usual were turned.
+    Transposed(ModulesOf),
+    /// Modules have a rank above their d_in or d_out: convolutions with few channels, or factors that lie the other way round.
+    RankAboveSize(ModulesOf),
     /// Most modules of some pairs have no partner.
     FewMeet(FewMeetPairs),
     /// The bases do not fit the cache's limit, which is raised for this scan only.
@@ -210,6 +212,30 @@ pub enum ScanWarning {
     },
 }
 
+/// Modules of some adapters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModulesOf {
+    /// How many modules.
+    pub n_modules: usize,
+    /// How many adapters have such modules.
+    pub n_adapters: usize,
+    /// The first of these.
+    pub first: PathBuf,
+}
+
+impl fmt::Display for ModulesOf {
+    /// `3 modules of 2 checkpoints (runs/a, ...)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { n_modules, n_adapters, first } = self;
+        let (modules, first) = (counted(*n_modules, "module"), first.display());
+        match n_adapters {
+            1 => write!(f, "{modules} of {first}"),
+            n => write!(f, "{modules} of {} ({first}, ...)", counted(*n, "checkpoint")),
+        }
+    }
+}
+
 impl fmt::Display for ScanWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = |n: u64, one: &'static str, several: &'static str| if n == 1 { one } else { several };
@@ -218,13 +244,16 @@ impl fmt::Display for ScanWarning {
                 "some files number their modules, and not all of them alike: these are paired only where every shape of the \
                  two files agrees, and may be other modules even so",
             ),
-            Self::PartsUnread { n_adapters, first, of_first } => {
-                write!(f, "{}: {of_first}", first.display())?;
-                match n_adapters - 1 {
-                    0 => Ok(()),
-                    n => write!(f, "; {} too (column unread)", counted(n, "other adapter has such parts")),
-                }
-            }
+            Self::PartsUnread { summary, .. } => write!(f, "{summary} (column unread)"),
+            Self::Transposed(found) => write!(
+                f,
+                "A and B of {found} are stored transposed, as their shapes show, and were turned"
+            ),
+            Self::RankAboveSize(found) => write!(
+                f,
+                "the rank of {found} is above d_in or d_out: right for a convolution with few channels, else A and B may be \
+                 stored the other way round"
+            ),
             Self::FewMeet(FewMeetPairs { n, n_without, paths: [a, b], first }) => {
                 let (a, b) = (a.display(), b.display());
                 match (n, n_without) {

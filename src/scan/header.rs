@@ -25,8 +25,12 @@ pub struct HeaderSummary {
     pub modules: Arc<[HeaderModule]>,
     /// Stored bytes of the factors that are read.
     pub n_bytes: u64,
-    /// What of the update is not read, in words.
+    /// What of the update is not read, in words, DoRA's magnitudes too.
     pub unread: Option<String>,
+    /// How many modules have factors that were turned, see [`Adapter::n_turned`].
+    pub n_turned: usize,
+    /// How many of the modules that the scan compares have a rank above their d_in or d_out.
+    pub n_above_size: usize,
     /// Of the file that holds the tensors.
     pub stamp: FileStamp,
     /// The largest counts of numbers of any of these modules.
@@ -97,7 +101,9 @@ impl HeaderSummary {
             naming_scheme: adapter.naming_scheme().to_string(),
             base_model: adapter.base_model().map(str::to_owned),
             modules: modules.into(),
-            unread: unread::summary(adapter.unread_parts()),
+            unread: unread::summary(&adapter.unread_and_magnitudes()),
+            n_turned: adapter.n_turned(),
+            n_above_size: adapter.n_above_size(),
             n_bytes,
             largest,
             files: adapter.file_ids().unwrap_or_default().into(),

@@ -217,7 +217,12 @@ impl<'a> Finder<'a> {
 
     /// What is kept of the adapters of a file, which must be one.
     fn only(&self, adapters: Vec<Adapter>) -> Result<HeaderSummary> {
-        let [adapter] = <[Adapter; 1]>::try_from(adapters).map_err(|adapters| {
+        let opened = match <[Adapter; 1]>::try_from(adapters) {
+            Ok([adapter]) => Ok(adapter),
+            // Of a model and its averages, the model is meant.
+            Err(adapters) => self.options.open(adapters[0].path()).map_err(|_| adapters),
+        };
+        let adapter = opened.map_err(|adapters| {
             let names = adapters.iter().map(|adapter| quoted(adapter.adapter_name().unwrap_or_default()));
             let found = format!("{} adapters ({})", adapters.len(), some_of(names));
             let hint = "a scan takes one adapter from a file: give each a file of its own";

@@ -81,7 +81,9 @@ pub(crate) mod without_basis;
 pub use self::builder::Scan;
 pub use self::dry_run::DryRun;
 pub use self::engines::Gpus;
-pub use self::event::{BasesFrom, Computed, Event, PlanFacts, Progress, ScanWarning, SkippedInput};
+pub use self::event::{
+    BasesFrom, Computed, Event, ModulesOf, PlanFacts, Progress, ScanWarning, SkippedInput,
+};
 pub use self::few_meet::FewMeetPairs;
 pub use self::finish::{BlockCounts, MissingBases};
 pub use self::keep::Keep;

@@ -10,7 +10,7 @@ use super::builder::{CacheChoice, Scan};
 use super::cache::Cache;
 use super::claim::Claim;
 use super::engines;
-use super::event::{Computed, Event, PlanFacts, ScanWarning};
+use super::event::{Computed, Event, ModulesOf, PlanFacts, ScanWarning};
 use super::finish::{BlockCounts, Finish};
 use super::folder::Folder;
 use super::inputs::NamedInputs;
@@ -19,7 +19,7 @@ use super::journal::records::Journal;
 use super::memory::{Memory, largest};
 use super::module_size::ModuleSize;
 use super::outcome::{ScanEnd, ScanOutcome};
-use super::plan::{Extension, PairChoice, Plan, ScanOptions};
+use super::plan::{Extension, PairChoice, Plan, PlannedAdapter, ScanOptions};
 use super::profile::{Profile, Stage};
 use super::restore;
 use super::run::{Run, Tally};
@@ -28,6 +28,7 @@ use super::shard::{Shard, ShardChoice, from_environment};
 use super::side_modules::SideModules;
 use super::survey::{BlockState, Survey};
 use super::watch::Watch;
+use crate::adapter::unread;
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::files::replace_with_bytes;
@@ -352,10 +353,17 @@ impl Scan<'_> {
         if plan.has_numbered_modules() {
             self.listener.warn(ScanWarning::NumberedModules);
         }
-        let mut parts = plan.adapters.iter().filter_map(|one| Some((&one.path, one.unread.as_ref()?)));
-        if let Some((first, of_first)) = parts.next() {
-            let (first, of_first) = (first.clone(), of_first.clone());
-            self.listener.warn(ScanWarning::PartsUnread { n_adapters: parts.count() + 1, first, of_first });
+        let adapters = plan.adapters.iter();
+        let parts: Vec<_> =
+            adapters.filter_map(|one| Some((one.path.display(), one.unread.as_deref()?))).collect();
+        if let Some(summary) = unread::of_all(&parts, plan.adapters.len()) {
+            self.listener.warn(ScanWarning::PartsUnread { n_adapters: parts.len(), summary });
+        }
+        if let Some(found) = ModulesOf::of(plan, |adapter| adapter.n_turned) {
+            self.listener.warn(ScanWarning::Transposed(found));
+        }
+        if let Some(found) = ModulesOf::of(plan, |adapter| adapter.n_above_size) {
+            self.listener.warn(ScanWarning::RankAboveSize(found));
         }
         if let Some(pairs) = plan.few_meet_pairs()? {
             self.listener.warn(ScanWarning::FewMeet(pairs));
@@ -382,6 +390,19 @@ impl Scan<'_> {
         if n_other_base > 0 {
             self.listener.warn(ScanWarning::OtherBase { n: n_other_base, n_rows });
         }
+    }
+}
+
+impl ModulesOf {
+    fn of(plan: &Plan, n_modules: impl Fn(&PlannedAdapter) -> usize) -> Option<Self> {
+        let mut found = plan.adapters.iter().map(|one| (one, n_modules(one))).filter(|(_, n)| *n > 0);
+        let (first, n) = found.next()?;
+        let start = Self { n_modules: n, n_adapters: 1, first: first.path.clone() };
+        Some(found.fold(start, |so_far, (_, n)| Self {
+            n_modules: so_far.n_modules + n,
+            n_adapters: so_far.n_adapters + 1,
+            ..so_far
+        }))
     }
 }
 

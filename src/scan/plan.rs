@@ -156,6 +156,12 @@ pub struct PlannedAdapter {
     /// What of the update is not read, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// Modules whose factors were turned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_turned: usize,
+    /// Modules with a rank above their d_in or d_out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_above_size: usize,
 }
 
 /// The plan of a scan.
@@ -189,6 +195,11 @@ pub struct Plan {
     /// What runs have gone on without, run by run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<Forgotten>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Numbers of f32 in the bases of one side of a block: 64 MiB.
@@ -353,6 +364,8 @@ impl Plan {
                 fingerprint: opened.fingerprint,
                 n_bytes: opened.n_bytes,
                 unread: opened.unread.clone(),
+                n_turned: opened.n_turned,
+                n_above_size: opened.n_above_size,
             });
         }
         self.generations.push(self.adapters.len() as u32);
@@ -538,6 +551,8 @@ pub(super) mod tests {
             fingerprint: Fingerprint::of(&n.to_le_bytes()),
             n_bytes: 96,
             unread: None,
+            n_turned: 0,
+            n_above_size: 0,
         };
         Plan {
             schema: SCHEMA,

@@ -191,7 +191,7 @@ impl Search {
                 n_modules: query.n_modules,
                 n_in_scan: query.n_in_scan,
                 without_basis: query.without_basis.clone(),
-                unread: query.adapter.unread_parts().to_vec(),
+                unread: query.adapter.unread_and_magnitudes(),
                 n_compared,
                 nearest: all,
                 few_meet,

@@ -12,12 +12,19 @@ use crate::text::{counted, quoted};
 /// How many modules are taken when no block has the projections.
 const N_FIRST: usize = 2;
 
+/// Blocks that are tried before one is taken that cannot be used.
+const N_TRIED: usize = 100;
+
 /// The projections of block ⌊n/2⌋, counted from 0, of the n that have all of them in both files; without such a block,
-/// the first modules in common.
+/// the first modules in common. If it cannot be used, that of the usable ones which is the nearest to it.
 ///
 /// # Errors
 /// `Invalid` when projections were named that no block has.
-pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) -> Result<Selected> {
+pub(super) fn middle(
+    mut candidates: Candidates<'_>,
+    asked: &ProjectionQuery,
+    is_usable: &dyn Fn(&ModulePair) -> bool,
+) -> Result<Selected> {
     let what = asked.shown();
     // A layer as a whole comes second, for projections that lie in different parts of it.
     let keys: [Key; 2] = [|name| Some(names::parent(name)), names::layer_path];
@@ -25,10 +32,18 @@ pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) ->
         let mut blocks = blocks(&candidates, asked, key);
         let n = blocks.len();
         if n > 0 {
-            let (path, pairs) = blocks.swap_remove(n / 2);
+            let (at, with_all) = usable(&blocks, is_usable);
+            let (path, pairs) = blocks.swap_remove(at);
             let which = match n {
                 1 => "the only block that has them in both files".into(),
-                _ => format!("the middle one of {n} blocks that have them in both files"),
+                _ if at == n / 2 => format!("the middle one of {n} blocks that have them in both files"),
+                _ => {
+                    let all = if with_all { "all" } else { "some" };
+                    format!(
+                        "of {n} blocks that have them in both files the nearest to the middle that has a subspace of {all} of \
+                         them"
+                    )
+                }
             };
             let note = format!("no layer or module was named: took {what} of {}, {which}", quoted(&path));
             return Ok(Selected {
@@ -44,10 +59,34 @@ pub(super) fn middle(mut candidates: Candidates<'_>, asked: &ProjectionQuery) ->
     }
     let mut pairs = candidates.pairs;
     let in_common = counted(pairs.len(), "module");
-    pairs.truncate(N_FIRST);
+    let usable: Vec<ModulePair> =
+        pairs.iter().take(N_TRIED).filter(|pair| is_usable(pair)).take(N_FIRST).cloned().collect();
+    if usable.is_empty() {
+        pairs.truncate(N_FIRST);
+    } else {
+        pairs = usable;
+    }
     let note =
         format!("no block has {what} in both files: took the first {} of {in_common} in common", pairs.len());
     Ok(Selected { pairs, note: Some(note), only: candidates.only, few_meet: candidates.few_meet })
+}
+
+/// The place of the block to take: from the middle outwards the first whose modules can all be used, which the answer says, else
+/// the first of which one can, else the middle one.
+fn usable(blocks: &[Block], is_usable: &dyn Fn(&ModulePair) -> bool) -> (usize, bool) {
+    let middle = blocks.len() / 2;
+    let mut outwards: Vec<usize> = (0..blocks.len()).collect();
+    outwards.sort_by_key(|place| place.abs_diff(middle));
+    let mut partly = None;
+    for place in outwards.into_iter().take(N_TRIED) {
+        let (_, pairs) = &blocks[place];
+        match pairs.iter().filter(|pair| is_usable(pair)).count() {
+            n if n == pairs.len() => return (place, true),
+            0 => {}
+            _ => partly = partly.or(Some(place)),
+        }
+    }
+    (partly.unwrap_or(middle), false)
 }
 
 /// The modules under one path.

@@ -8,7 +8,7 @@ use crate::select::few_meet::FewMeet;
 use crate::select::matching::{Joined, Matching};
 use crate::select::named::Named;
 use crate::select::{ModulePair, different_models};
-use crate::text::listed;
+use crate::text::{listed, quoted};
 
 /// What is left of both adapters' modules, each part in natural order.
 #[derive(Debug, Clone)]
@@ -33,11 +33,9 @@ impl<'a> Candidates<'a> {
             let found = format!("no module in common ({here} here, {there} there)");
             let expected = format!("modules of {}", second.path().display());
             let fault = Fault::new(found, expected).at(first.path());
-            return Err(fault.remedy(no_match(first, second)).invalid());
+            return Err(fault.remedy(no_match(first, second, few_meet(0, &only))).invalid());
         }
-        // As the files have them: canonical names hide what the two spellings are.
-        let left = only.each_ref().map(|only| only.iter().map(|module| module.original.as_str()));
-        let few_meet = FewMeet::of(pairs.len(), left);
+        let few_meet = few_meet(pairs.len(), &only);
         Ok(Self { adapters: [first, second], pairs, only, few_meet })
     }
 
@@ -80,17 +78,23 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// The way out for adapters without a module in common.
-fn no_match(first: &Adapter, second: &Adapter) -> Remedy {
+/// Whether most modules have no partner, by the names in the files: canonical ones hide what the two spellings are.
+fn few_meet(n_met: usize, only: &[Vec<Arc<Module>>; 2]) -> Option<FewMeet> {
+    FewMeet::of(n_met, only.each_ref().map(|only| only.iter().map(|module| module.original.as_str())))
+}
+
+/// The way out for adapters without a module in common, with two names that are the nearest to each other.
+fn no_match(first: &Adapter, second: &Adapter, few_meet: Option<FewMeet>) -> Remedy {
     let is_same_scheme = first.naming_scheme() == second.naming_scheme();
-    let because = match is_same_scheme && first.naming_scheme().is_numbered() {
-        true => "numbered modules are matched only where the shapes of all agree".to_owned(),
-        false => different_models(first, second),
-    };
-    match is_same_scheme && !first.naming_scheme().is_numbered() {
-        true => Remedy::Text(because),
-        false => Remedy::ListModulePairs { because },
+    if is_same_scheme && first.naming_scheme().is_numbered() {
+        let because = "numbered modules are matched only where the shapes of all agree".to_owned();
+        return Remedy::ListModulePairs { because };
     }
+    let names = few_meet.map(|few| {
+        let [here, there] = few.examples.map(|name| quoted(&name));
+        format!("; the first has {here}, the second has {there}")
+    });
+    Remedy::ListModulePairs { because: different_models(first, second) + &names.unwrap_or_default() }
 }
 
 fn names_of(modules: &[Arc<Module>]) -> impl Iterator<Item = &str> {

@@ -141,10 +141,28 @@ impl Selection {
     /// `Invalid` when the adapters have no module in common, when something asked for is not in both, or when d of
     /// the side differs for a chosen module.
     pub fn select(&self, first: &Adapter, second: &Adapter, side: Side) -> Result<Selected> {
+        self.select_usable(first, second, side, &|_| true)
+    }
+
+    /// As [`Selection::select`], but where neither a layer nor a module was named, the block is one whose modules pass: the nearest to
+    /// the middle. What is the right choice for one side need not be for another, since a B that was never trained has no
+    /// subspace.
+    ///
+    /// # Errors
+    /// As [`Selection::select`].
+    pub fn select_usable(
+        &self,
+        first: &Adapter,
+        second: &Adapter,
+        side: Side,
+        is_usable: &dyn Fn(&ModulePair) -> bool,
+    ) -> Result<Selected> {
         let candidates = Candidates::of(first, second, &self.matching)?;
         let Narrowing { globs, layers, projections } = &self.narrowing;
         let selected = if layers.is_none() && globs.is_empty() && !self.all {
-            block::middle(candidates, &ProjectionQuery::new(projections))?
+            let has_one_d = |pair: &ModulePair| side.d(&pair.first) == side.d(&pair.second);
+            let is_usable = |pair: &ModulePair| has_one_d(pair) && is_usable(pair);
+            block::middle(candidates, &ProjectionQuery::new(projections), &is_usable)?
         } else {
             self.narrow(candidates)?
         };

@@ -125,6 +125,8 @@ pub fn write_planned(
         naming_scheme: "PEFT".to_owned(),
         fingerprint: Fingerprint::of(b""),
         n_bytes: 1,
+        n_turned: 0,
+        n_above_size: 0,
         unread: None,
     };
     let options = ScanOptions {

@@ -52,6 +52,8 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         modules: LAYOUTS[drawn.layout].iter().map(module).collect(),
         n_bytes: 64,
         unread: None,
+        n_turned: 0,
+        n_above_size: 0,
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
         files: Box::default(),
         largest: Default::default(),

@@ -13,7 +13,8 @@ if recorded, rank, alpha, number of modules, type of the numbers, size of the fi
 else that of the file. A single checkpoint gets one row for each module: its canonical name, shapes, alpha, scaling, and its \
 name in the file. – means that the files do not record it.
 
-Without --spectra, only headers are read. Checkpoints that cannot be read are listed at the end with the reason, and the exit \
+Without --spectra, tables are made of headers only. Where all factors together take at most 128 MB, their numbers are looked at as \
+well, and modules of zeros, NaN or infinities are named; of larger ones only --spectra shows them. Checkpoints that cannot be read are listed at the end with the reason, and the exit \
 code is 3. Other files are counted, and listed with -v.
 
 --spectra shows the modules of every checkpoint. For factors A and B it adds the numerical rank q (directions above the \

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
+use super::flaws;
 use super::spectrum::Spectra;
 use crate::cli::dates;
 use crate::cli::left_out::LeftOut;
@@ -51,6 +53,9 @@ pub(super) struct Checkpoint {
     /// Modules whose spectra are missing, all of them or in part, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) without_spectra: Vec<LeftOut>,
+    /// Modules of zeros, NaN or infinities, where the numbers were looked at; those of [`Self::without_spectra`] are not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) flawed: Vec<LeftOut>,
 }
 
 /// One module.
@@ -101,12 +106,21 @@ pub(super) enum Detail {
     Spectra,
 }
 
+/// How much is read of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Depth {
+    pub(super) detail: Detail,
+    /// Whether the numbers are looked at where no spectra are made of them.
+    pub(super) looks_at_numbers: bool,
+}
+
 impl Checkpoint {
-    /// Reads factors only for spectra.
+    /// Reads factors only for spectra, and to look at them.
     ///
     /// # Errors
     /// `Io` from reading, and the first flaw where no number can be measured.
-    pub(super) fn of(path: &Path, adapter: &Adapter, detail: Detail) -> crate::Result<Self> {
+    pub(super) fn of(path: &Path, adapter: &Adapter, depth: Depth) -> crate::Result<Self> {
+        let Depth { detail, looks_at_numbers } = depth;
         let modules = adapter.modules();
         let rows = match detail {
             Detail::Checkpoint => vec![],
@@ -117,6 +131,11 @@ impl Checkpoint {
                 .collect::<crate::Result<Vec<_>>>()?,
         };
         let without_spectra = without_spectra(path, &rows)?;
+        let flawed = match detail {
+            Detail::Spectra => of_spectra(path, &rows),
+            _ if looks_at_numbers => of_numbers(path, modules)?,
+            _ => vec![],
+        };
         let mut alphas: Vec<f64> = modules.iter().filter_map(|module| module.alpha).collect();
         alphas.sort_by(f64::total_cmp);
         alphas.dedup();
@@ -149,6 +168,7 @@ impl Checkpoint {
             training_finished: training.finished_s.and_then(dates::stamp),
             modules: rows,
             without_spectra,
+            flawed,
         })
     }
 
@@ -156,6 +176,27 @@ impl Checkpoint {
     pub(super) fn date(&self) -> Option<&str> {
         self.training_finished.as_ref().or(self.modified.as_ref())?.get(..10)
     }
+}
+
+/// The modules with a spectrum that has no direction.
+fn of_spectra(path: &Path, rows: &[Row]) -> Vec<LeftOut> {
+    let of_row = |row: &Row| {
+        let flaws = row.spectra.iter().flat_map(|spectra| &spectra.without_direction);
+        flaws.map(|flaw| LeftOut::new(&row.name, path.display(), flaw)).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(of_row).collect()
+}
+
+/// The modules of zeros, NaN or infinities.
+///
+/// # Errors
+/// As [`flaws::of`].
+fn of_numbers(path: &Path, modules: &[Arc<Module>]) -> crate::Result<Vec<LeftOut>> {
+    let of_module = |module: &Arc<Module>| -> crate::Result<Vec<LeftOut>> {
+        let flaws = flaws::of(module)?;
+        Ok(flaws.iter().map(|flaw| LeftOut::new(&module.name, path.display(), flaw)).collect())
+    };
+    Ok(modules.par_iter().map(of_module).collect::<crate::Result<Vec<_>>>()?.concat())
 }
 
 /// The modules whose numbers cannot be measured.

@@ -3,6 +3,7 @@
 mod args;
 mod csv;
 mod facts;
+mod flaws;
 mod spectrum;
 mod text;
 
@@ -13,12 +14,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub(super) use self::args::{INSPECT_HELP, InspectArgs};
-use self::facts::{Checkpoint, Detail};
+use self::facts::{Checkpoint, Depth, Detail};
 use super::console::Console;
 use super::left_out;
 use super::options::open_options;
-use super::warnings::{Warning, list_unread, parts_unread};
+use super::warnings::list_unread;
 use super::{Outcome, write_stdout};
+use crate::adapter::unread;
 use crate::formats::search;
 use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
@@ -32,6 +34,10 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
         if let Some(line) = left_out::line(&checkpoint.without_spectra, checkpoint.n_modules) {
             console.warning(format!("spectra of {line}"));
         }
+        left_out::details(&checkpoint.flawed, console);
+    }
+    if let Some(line) = flaws::line(&found.checkpoints) {
+        console.warning(line);
     }
     if args.json {
         let document = Document {
@@ -85,9 +91,23 @@ struct Found {
     checkpoints: Vec<Checkpoint>,
     ignored: Vec<(PathBuf, String)>,
     bad: Vec<(PathBuf, Error)>,
-    /// What of the updates is not read, a line for each checkpoint with such parts.
-    unread: Vec<Warning>,
+    /// What of the updates is not read, in a few lines.
+    unread: Vec<String>,
 }
+
+/// A line for each of a few checkpoints with parts that are not read, or one for all of more.
+fn unread_lines<'a>(adapters: impl Iterator<Item = &'a Adapter> + Clone) -> Vec<String> {
+    let summary = |one: &'a Adapter| Some((one.path().display(), unread::summary(one.unread_parts())?));
+    let summaries: Vec<_> = adapters.clone().filter_map(summary).collect();
+    let all: Vec<_> = summaries.iter().map(|(path, summary)| (path, summary.as_str())).collect();
+    match all.len() {
+        0..=MAX_UNREAD_LINES => all.iter().map(|(path, summary)| format!("{path}: {summary}")).collect(),
+        _ => unread::of_all(&all, adapters.count()).into_iter().collect(),
+    }
+}
+
+/// Checkpoints that have a line of their own of what is not read of them.
+const MAX_UNREAD_LINES: usize = 4;
 
 impl Found {
     fn at(args: &InspectArgs, options: &OpenOptions, console: &Console) -> Self {
@@ -120,11 +140,13 @@ impl Found {
             false if n_checkpoints > 1 && !args.json => Detail::Checkpoint,
             false => Detail::Modules,
         };
+        let looks_at_numbers = flaws::are_few(opened.iter().flat_map(|(_, adapters)| adapters));
+        let depth = Depth { detail, looks_at_numbers };
         let facts = |(path, adapters): &(PathBuf, Vec<Adapter>)| -> crate::Result<Vec<Checkpoint>> {
-            adapters.iter().map(|adapter| Checkpoint::of(path, adapter, detail)).collect()
+            adapters.iter().map(|adapter| Checkpoint::of(path, adapter, depth)).collect()
         };
         let checkpoints: Vec<_> = opened.par_iter().map(facts).collect();
-        found.unread = opened.iter().flat_map(|(_, adapters)| adapters).filter_map(parts_unread).collect();
+        found.unread = unread_lines(opened.iter().flat_map(|(_, adapters)| adapters));
         let adapters = opened.iter().flat_map(|(_, adapters)| adapters);
         adapters.for_each(|adapter| list_unread(adapter, console));
         for ((path, _), checkpoints) in opened.into_iter().zip(checkpoints) {

@@ -43,6 +43,9 @@ pub(super) struct Spectra {
     /// Why something is missing.
     #[serde(skip)]
     pub(super) flaws: Vec<Flaw>,
+    /// What is known to have no direction: zeros, for one.
+    #[serde(skip)]
+    pub(super) without_direction: Vec<Flaw>,
 }
 
 impl Spectra {
@@ -64,6 +67,11 @@ impl Spectra {
                 (a, b) => (a, b, None),
             },
         };
+        let mut without_direction = match module.full_rank() {
+            Some(_) => numbers.basis(Side::DwRight).err().into_iter().collect(),
+            None => numbers.flaws(),
+        };
+        without_direction.retain(Flaw::is_without_direction);
         let norm_f = |sigma: &Vec<f64>| crate::simd::norm(sigma);
         Ok(Self {
             update_norm_f: update.as_ref().map(norm_f),
@@ -72,6 +80,7 @@ impl Spectra {
             b: b.as_deref().map(Spectrum::new),
             update: update.as_deref().map(Spectrum::new),
             flaws,
+            without_direction,
         })
     }
 

@@ -70,7 +70,7 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
         }
     }
     check_apart(path, placed)?;
-    Ok(Contents { tensors, metadata })
+    Ok(Contents { tensors, metadata, copies: vec![] })
 }
 
 /// Fails where two tensors share bytes.

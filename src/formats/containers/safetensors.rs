@@ -50,7 +50,7 @@ pub(super) fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Res
         let (dtype, shape) = (entry.dtype, entry.shape);
         (name, Tensor::contiguous(dtype, shape, source.clone(), data_offset + start, end - start))
     });
-    Ok(Contents { tensors: placed.collect(), metadata })
+    Ok(Contents { tensors: placed.collect(), metadata, copies: vec![] })
 }
 
 fn read_header(reader: &Reader<'_>, limits: &Limits) -> Result<Vec<u8>> {

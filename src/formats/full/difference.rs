@@ -1,6 +1,6 @@
 //! A full fine-tune as an adapter: ΔW = W′ − W of every weight that it shares with its base.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -107,6 +107,14 @@ impl Trained {
             reason: "a weight that only the base model has".to_owned(),
             found: None,
             n_tensors: 0,
+        }));
+        let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
+        model.left_out.values().for_each(|front| *copies.entry(front).or_default() += 1);
+        unread.extend(copies.into_iter().map(|(front, n_tensors)| UnreadPart {
+            name: front.to_owned(),
+            reason: "another copy of the model, such as a moving average".to_owned(),
+            found: None,
+            n_tensors,
         }));
         unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
         modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));

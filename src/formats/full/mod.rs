@@ -22,7 +22,7 @@ use super::files::{self, Files};
 use super::folder::Model;
 use super::limits::Limits;
 use super::llama_cpp::LlamaCpp;
-use super::schemes;
+use super::schemes::{self, Copies};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Fault, Result};
 use crate::names::canonical;
@@ -54,6 +54,8 @@ pub struct BaseModel {
     by_name: BTreeMap<String, Vec<usize>>,
     /// Which of them have a path or a tensor of a name.
     by_original: BTreeMap<String, Vec<usize>>,
+    /// Tensors of other copies of the model, with the fronts of their names.
+    left_out: BTreeMap<String, String>,
     limits: Limits,
 }
 
@@ -93,11 +95,14 @@ impl BaseModel {
                 }
             }
         };
-        let Files { sources, file_format, contents, .. } = files;
-        if schemes::claim(path, &contents.tensors).is_ok() {
+        let Files { sources, file_format, mut contents, .. } = files;
+        let copies = Copies::of(&contents);
+        if schemes::claim(path, &contents.tensors, &copies).is_ok() {
             let fault = Fault::new("an adapter", "a full model").at(path);
             return Err(fault.hint("give the model that the adapter was trained from").unsupported());
         }
+        let left_out = other_copies(&contents.tensors, &copies);
+        contents.tensors.retain(|name, _| !left_out.contains_key(name));
         let places = places::of(&contents.tensors, &LlamaCpp::of(&contents.metadata));
         if places.is_empty() {
             let names = listed(contents.tensors.keys().map(String::as_str));
@@ -120,6 +125,7 @@ impl BaseModel {
             path: path.to_owned(),
             file_format,
             sources,
+            left_out,
             tensors,
             places,
             by_name,
@@ -183,6 +189,17 @@ impl BaseModel {
         })?;
         place.weight(tensor, &self.limits)
     }
+}
+
+/// Tensors of other copies of the model, such as a moving average, each with the front of its copy, where it is known which is meant.
+fn other_copies(tensors: &Tensors, copies: &Copies<'_>) -> BTreeMap<String, String> {
+    let Some(main) = copies.main() else { return BTreeMap::new() };
+    let other = |name: &String| {
+        let (front, _) = copies.split(name);
+        let is_other = front != main && (front.is_some() || copies.all_have_fronts());
+        is_other.then(|| (name.clone(), front.unwrap_or_default().to_owned()))
+    };
+    tensors.keys().filter_map(other).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::claim::is_number;
 use super::fused;
 use super::pair::Pair;
 use crate::formats::config::Config;
@@ -23,7 +24,7 @@ pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
         };
     }
     // The layout was checked: A's rows are a multiple of B's columns.
-    let sizes = Sizes { d_in: pair.a.cols, d_out: pair.b.rows, q_rows: pair.q_rows };
+    let sizes = Sizes { d_out: pair.b.rows, q_rows: pair.q_rows };
     let n_groups = pair.a.rows / rank;
     if !context.budget.may_make(n_groups as u64 - 1, pair.original.len()) {
         return vec![pair];
@@ -44,10 +45,9 @@ const QKV: [&str; 3] = ["q", "k", "v"];
 /// the rows is a third of the heads.
 const INTERLEAVED: &[&str] = &["query_key_value", "linear_qkv", "wqkv"];
 
-/// What is known of a fused weight: d_in, d_out, and the rows of q if another module tells them.
+/// What is known of a fused weight: d_out, and the rows of q if the model's config or another module tells them.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::formats) struct Sizes {
-    pub(in crate::formats) d_in: usize,
     pub(in crate::formats) d_out: usize,
     pub(in crate::formats) q_rows: Option<usize>,
 }
@@ -59,32 +59,27 @@ pub(in crate::formats) fn can_cut(
     sizes: Sizes,
     enabled: Option<&[bool]>,
 ) -> bool {
-    match is_uneven(path, n_groups, sizes) {
-        true => parts(path, n_groups, sizes, enabled).is_some(),
+    match is_litgpt(path) {
+        true => litgpt(n_groups, sizes, enabled).is_some(),
         false => sizes.d_out.is_multiple_of(n_groups),
     }
 }
 
-/// Whether the groups of a module may have other sizes than each other.
-fn is_uneven(path: &str, n_groups: usize, Sizes { d_in, d_out, q_rows }: Sizes) -> bool {
-    is_litgpt(path) && (q_rows.is_some() || Some(d_out) != n_groups.checked_mul(d_in))
-}
-
 /// The groups of a module. `None` where their sizes are not known.
 fn parts(path: &str, n_groups: usize, sizes: Sizes, enabled: Option<&[bool]>) -> Option<Vec<Part>> {
-    let Sizes { d_in, d_out, q_rows } = sizes;
-    if is_uneven(path, n_groups, sizes) {
-        return litgpt(n_groups, q_rows.unwrap_or(d_in), d_out, enabled);
+    if is_litgpt(path) {
+        return litgpt(n_groups, sizes, enabled);
     }
+    let d_out = sizes.d_out;
     let each = d_out.is_multiple_of(n_groups).then_some(d_out / n_groups)?;
     let names = names(path, n_groups, enabled);
     let name = |group: usize| names.get(group).map_or_else(|| group.to_string().into(), |&name| name.into());
     Some((0..n_groups).map(|group| (name(group), group * each..(group + 1) * each)).collect())
 }
 
-/// The module that takes what q, k and v make, if this one is LitGPT's: as many columns as q has rows.
-pub(in crate::formats) fn output_of(path: &str) -> Option<String> {
-    is_litgpt(path).then(|| path.rsplit_once('.').map(|(front, _)| format!("{front}.proj")))?
+/// Whether the path is that of LitGPT's weight that takes what q, k and v make: it has as many columns as q has rows.
+pub(in crate::formats) fn is_litgpts_output(path: &str) -> bool {
+    ends_in_block(path, &["proj"])
 }
 
 /// What the groups project to, if that is known. Few files say which of q, k and v were enabled; two of them are q and v in
@@ -103,26 +98,35 @@ fn names(path: &str, n_groups: usize, enabled: Option<&[bool]>) -> Vec<&'static 
     }
 }
 
-/// Whether the path is that of LitGPT's fused weight, under its newer or its older name.
-fn is_litgpt(path: &str) -> bool {
-    [".attn.qkv", ".attn.attn"].iter().any(|end| path.ends_with(end))
+/// Whether the path is that of LitGPT's fused weight, `….h.N.attn.qkv`, under its newer or its older name. Vision transformers
+/// have an `attn.qkv` too, whose parts have one size.
+pub(in crate::formats) fn is_litgpt(path: &str) -> bool {
+    ends_in_block(path, &["qkv", "attn"])
 }
 
-/// With grouped queries, k and v have as many rows as there are groups of queries: a whole fraction of q's. If neither the
-/// model's config nor another module says how many are q's, they are taken to be as many as the model is wide.
-fn litgpt(n_groups: usize, q: usize, d_out: usize, enabled: Option<&[bool]>) -> Option<Vec<Part>> {
-    let said = said(enabled);
-    let names: &[&'static str] = match n_groups {
-        n if n == said.len() => &said,
-        3 => &QKV,
-        2 if d_out > q => &["q", "v"],
-        2 => &["k", "v"],
+/// Whether a path ends with the attention of LitGPT's blocks and one of these names.
+fn ends_in_block(path: &str, ends: &[&str]) -> bool {
+    let mut parts = path.rsplit('.');
+    let mut next = || parts.next().unwrap_or_default();
+    ends.contains(&next()) && next() == "attn" && is_number(next()) && next() == "h"
+}
+
+/// With grouped queries, k and v have as many rows as there are groups of queries: a whole fraction of q's. How many are q's
+/// depends on the number of heads and their size, and not on how wide the model is.
+fn litgpt(n_groups: usize, sizes: Sizes, enabled: Option<&[bool]>) -> Option<Vec<Part>> {
+    let (Sizes { d_out, q_rows }, said) = (sizes, said(enabled));
+    let names: &[&'static str] = match (n_groups, q_rows) {
+        (n, _) if n == said.len() => &said,
+        (3, _) => &QKV,
+        (2, Some(q)) if d_out > q => &["q", "v"],
+        (2, Some(_)) => &["k", "v"],
         _ => return None,
     };
-    let rest = if names.first() == Some(&"q") { d_out.checked_sub(q)? } else { d_out };
+    let q = if names.first() == Some(&"q") { q_rows? } else { 0 };
+    let rest = d_out.checked_sub(q)?;
     let n_rest = names.iter().filter(|&&name| name != "q").count();
     let each = rest.checked_div(n_rest).filter(|&each| each > 0 && each * n_rest == rest)?;
-    q.is_multiple_of(each).then_some(())?;
+    q_rows.unwrap_or(q).is_multiple_of(each).then_some(())?;
     let mut at = 0;
     let part = |&name: &&'static str| {
         let start = at;
@@ -142,13 +146,8 @@ fn said(enabled: Option<&[bool]>) -> Vec<&'static str> {
 mod tests {
     use super::*;
 
-    fn shown(
-        path: &str,
-        n_groups: usize,
-        [d_in, d_out]: [usize; 2],
-        enabled: Option<&[bool]>,
-    ) -> Option<String> {
-        of_sizes(path, n_groups, Sizes { d_in, d_out, q_rows: None }, enabled)
+    fn shown(path: &str, n_groups: usize, d_out: usize, enabled: Option<&[bool]>) -> Option<String> {
+        of_sizes(path, n_groups, Sizes { d_out, q_rows: None }, enabled)
     }
 
     fn of_sizes(path: &str, n_groups: usize, sizes: Sizes, enabled: Option<&[bool]>) -> Option<String> {
@@ -161,47 +160,49 @@ mod tests {
     #[test]
     fn equal_groups_are_named_where_their_rows_are_projections() {
         let gpt2 = "transformer.h.0.attn.c_attn";
-        assert_eq!(shown(gpt2, 2, [24, 48], None).unwrap(), "q 0..24, v 24..48");
-        assert_eq!(shown(gpt2, 3, [24, 72], None).unwrap(), "q 0..24, k 24..48, v 48..72");
-        assert_eq!(shown(gpt2, 2, [24, 48], Some(&[true, true, false])).unwrap(), "q 0..24, k 24..48");
+        assert_eq!(shown(gpt2, 2, 48, None).unwrap(), "q 0..24, v 24..48");
+        assert_eq!(shown(gpt2, 3, 72, None).unwrap(), "q 0..24, k 24..48, v 48..72");
+        assert_eq!(shown(gpt2, 2, 48, Some(&[true, true, false])).unwrap(), "q 0..24, k 24..48");
         let bloom = "h.0.self_attention.query_key_value";
-        assert_eq!(shown(bloom, 2, [24, 48], Some(&[true, false, true])).unwrap(), "0 0..24, 1 24..48");
-        assert_eq!(shown(bloom, 3, [24, 72], None).unwrap(), "0 0..24, 1 24..48, 2 48..72");
-        assert_eq!(shown("x", 4, [24, 96], None).unwrap(), "0 0..24, 1 24..48, 2 48..72, 3 72..96");
-        assert_eq!(shown(gpt2, 2, [24, 49], None), None);
+        assert_eq!(shown(bloom, 2, 48, Some(&[true, false, true])).unwrap(), "0 0..24, 1 24..48");
+        assert_eq!(shown(bloom, 3, 72, None).unwrap(), "0 0..24, 1 24..48, 2 48..72");
+        assert_eq!(shown("x", 4, 96, None).unwrap(), "0 0..24, 1 24..48, 2 48..72, 3 72..96");
+        assert_eq!(shown(gpt2, 2, 49, None), None);
+        // A vision transformer's: q, k and v have one size.
+        assert_eq!(shown("blocks.0.attn.qkv", 2, 48, None).unwrap(), "q 0..24, v 24..48");
     }
 
     #[test]
-    fn grouped_queries_are_cut_by_their_true_sizes_or_not_at_all() {
+    fn litgpts_weight_is_cut_by_its_true_sizes_or_not_at_all() {
         let path = "transformer.h.0.attn.qkv";
-        assert_eq!(shown(path, 3, [4096, 6144], None).unwrap(), "q 0..4096, k 4096..5120, v 5120..6144");
-        assert_eq!(shown(path, 2, [4096, 5120], None).unwrap(), "q 0..4096, v 4096..5120");
-        assert_eq!(shown(path, 2, [4096, 2048], None).unwrap(), "k 0..1024, v 1024..2048");
-        assert_eq!(shown(path, 2, [4096, 8192], None).unwrap(), "q 0..4096, v 4096..8192");
-        assert_eq!(
-            shown("transformer.h.0.attn.attn", 3, [4096, 6144], None),
-            shown(path, 3, [4096, 6144], None)
-        );
-        // Gemma 2 9B: q has 4096 rows, though the model is 3584 wide.
-        assert_eq!(shown(path, 3, [3584, 8192], None), None);
-        assert_eq!(shown(path, 2, [3584, 6144], None), None);
-        let known = |n_groups, d_in, d_out, q| {
-            of_sizes(path, n_groups, Sizes { d_in, d_out, q_rows: Some(q) }, None).unwrap()
+        let known = |n_groups, d_out, q, enabled: Option<&[bool]>| {
+            let one = of_sizes(path, n_groups, Sizes { d_out, q_rows: Some(q) }, enabled);
+            let old = "transformer.h.0.attn.attn";
+            assert_eq!(of_sizes(old, n_groups, Sizes { d_out, q_rows: Some(q) }, enabled), one);
+            one.unwrap_or_default()
         };
-        assert_eq!(known(3, 3584, 8192, 4096), "q 0..4096, k 4096..6144, v 6144..8192");
-        // Qwen3 4B: two halves of 2560 rows are not q and v.
-        assert_eq!(known(2, 2560, 5120, 4096), "q 0..4096, v 4096..5120");
-        assert_eq!(known(2, 4096, 8192, 4096), "q 0..4096, v 4096..8192");
-        let two = |enabled| {
-            of_sizes(path, 2, Sizes { d_in: 2560, d_out: 5120, q_rows: Some(4096) }, Some(enabled)).unwrap()
-        };
-        assert_eq!(two(&[true, true, false]), "q 0..4096, k 4096..5120");
-        assert_eq!(shown(path, 2, [4096, 2048], Some(&[true, true, false])), None);
-        assert_eq!(
-            shown(path, 2, [4096, 2048], Some(&[false, true, true])).unwrap(),
-            "k 0..1024, v 1024..2048"
+        assert_eq!(known(3, 6144, 4096, None), "q 0..4096, k 4096..5120, v 5120..6144");
+        assert_eq!(known(2, 5120, 4096, None), "q 0..4096, v 4096..5120");
+        assert_eq!(known(2, 2048, 4096, None), "k 0..1024, v 1024..2048");
+        assert_eq!(known(2, 8192, 4096, None), "q 0..4096, v 4096..8192");
+        assert_eq!(known(3, 8192, 4096, None), "q 0..4096, k 4096..6144, v 6144..8192");
+        assert_eq!(known(2, 5120, 4096, Some(&[true, true, false])), "q 0..4096, k 4096..5120");
+        // No whole number of heads for each of k and v.
+        assert_eq!(known(3, 6145, 4096, None), "");
+        assert_eq!(known(3, 4096 + 2 * 3000, 4096, None), "");
+        // Thirds may be those of Llama 2, or q of 8192 rows and a quarter of them for k and for v.
+        for (n_groups, d_out) in [(3, 12288), (3, 6144), (2, 8192), (2, 5120), (2, 2048)] {
+            assert_eq!(shown(path, n_groups, d_out, None), None, "{n_groups} {d_out}");
+        }
+        assert_eq!(shown(path, 2, 5120, Some(&[true, false, true])), None);
+        // k and v have one size.
+        assert_eq!(shown(path, 2, 2048, Some(&[false, true, true])).unwrap(), "k 0..1024, v 1024..2048");
+        assert!(is_litgpt("_forward_module.transformer.h.11.attn.qkv"));
+        assert!(
+            !["blocks.0.attn.qkv", "h.0.attn.c_attn", "attn.qkv", "h.x.attn.qkv"].into_iter().any(is_litgpt)
         );
-        assert_eq!(output_of(path).as_deref(), Some("transformer.h.0.attn.proj"));
-        assert_eq!(output_of("transformer.h.0.attn.c_attn"), None);
+        assert!(
+            is_litgpts_output("transformer.h.0.attn.proj") && !is_litgpts_output("transformer.h.0.mlp.proj")
+        );
     }
 }

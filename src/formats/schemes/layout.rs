@@ -46,7 +46,8 @@ impl Layout {
 
     /// Whether the tensors of this name lie as usual, whatever their shapes.
     pub(super) fn is_certain(self, name: &str) -> bool {
-        matches!(self, Self::Linear | Self::LlamaCpp) || name.starts_with(WRAPPER)
+        let is_wrapped = || name.starts_with(WRAPPER) || name.contains(&format!(".{WRAPPER}"));
+        matches!(self, Self::Linear | Self::LlamaCpp) || is_wrapped()
     }
 
     /// The number of groups that A stacks, if it stacks several. PEFT up to 0.2 keeps their B as a convolution, (d_out, rank,

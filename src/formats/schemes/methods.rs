@@ -38,8 +38,8 @@ const METHODS: &[(Mark, &str)] = &[
     (Whole("diff_b"), "a difference of biases"),
     (Whole("diff_m"), "a difference of biases"),
     (Whole("set_weight"), "a weight that is replaced"),
-    (Whole("w_norm"), "a difference of a norm"),
-    (Whole("b_norm"), "a difference of a norm"),
+    (Whole("w_norm"), "a difference of a norm's weight or bias, which has no subspace"),
+    (Whole("b_norm"), "a difference of a norm's weight or bias, which has no subspace"),
     (Whole("reshape_weight"), "a weight that is reshaped"),
     (Front("prompt_embeddings"), "prompt tuning"),
 ];

@@ -7,6 +7,7 @@ mod claim;
 mod clip_lora;
 mod cloneofsimo;
 mod control_lora;
+mod copies;
 mod diffusers;
 mod experts;
 mod fused;
@@ -41,8 +42,9 @@ use std::path::Path;
 pub(super) use self::adapters::{Chosen, choose, each};
 use self::claim::Claim;
 pub(super) use self::claim::{MatrixPart, Stored, TensorRole};
+pub(super) use self::copies::Copies;
 pub(super) use self::fused::parts_of;
-pub(super) use self::groups::{Sizes, can_cut, output_of};
+pub(super) use self::groups::{Sizes, can_cut, is_litgpt, is_litgpts_output};
 pub(super) use self::layout::{Layout, Orientation};
 pub(super) use self::llama_cpp::{is_token_embedding, path_of as llama_cpp_path, permuted};
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
@@ -95,11 +97,11 @@ pub(super) struct Claims<'a> {
 ///
 /// # Errors
 /// `Unsupported` when no scheme claims a factor, naming the method or the kind of file that it seems to be.
-pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>> {
+pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors, copies: &Copies<'a>) -> Result<Claims<'a>> {
     let schemes: Vec<&'static Scheme> =
         SCHEMES.iter().copied().filter(|scheme| (scheme.accepts)(tensors)).collect();
     let candidates: Vec<Vec<(usize, Claim<'_>)>> =
-        tensors.keys().map(|name| factor_claims(&schemes, name)).collect();
+        tensors.keys().map(|name| factor_claims(&schemes, name, copies)).collect();
     // How much of the file's factors each scheme claims.
     let mut sums = vec![0; schemes.len()];
     for (scheme, claim) in candidates.iter().flatten() {
@@ -126,15 +128,19 @@ pub(super) fn claim<'a>(path: &Path, tensors: &'a Tensors) -> Result<Claims<'a>>
         return Err(refuse(path, tensors));
     }
     let naming_scheme = naming_scheme(&schemes, &claimed);
-    let (others, unclaimed) = others(&schemes, &claimed, rest);
+    let (others, unclaimed) = others(&schemes, &claimed, rest, copies);
     claimed.extend(others);
     Ok(Claims { naming_scheme, claimed, unclaimed })
 }
 
 /// What each scheme that takes a name for a factor's makes of it, with the scheme's place.
-fn factor_claims<'a>(schemes: &[&'static Scheme], name: &'a str) -> Vec<(usize, Claim<'a>)> {
+fn factor_claims<'a>(
+    schemes: &[&'static Scheme],
+    name: &'a str,
+    copies: &Copies<'a>,
+) -> Vec<(usize, Claim<'a>)> {
     let claim = |(place, scheme): (usize, &&'static Scheme)| {
-        (scheme.claim)(name).filter(|claim| claim.role.is_factor()).map(|claim| (place, claim))
+        scheme.claim_copy(name, copies).filter(|claim| claim.role.is_factor()).map(|claim| (place, claim))
     };
     schemes.iter().enumerate().filter_map(claim).collect()
 }
@@ -161,12 +167,13 @@ fn others<'a>(
     schemes: &[&'static Scheme],
     factors: &[Claimed<'a>],
     rest: Vec<(&'a String, &'a Tensor)>,
+    copies: &Copies<'a>,
 ) -> (Vec<Claimed<'a>>, Vec<&'a str>) {
     let modules: HashSet<&str> = factors.iter().map(|one| &*one.claim.module).collect();
     let (mut others, mut unclaimed) = (vec![], vec![]);
     for (name, tensor) in rest {
         let found = schemes.iter().find_map(|&scheme| {
-            let claim = (scheme.claim)(name).filter(|claim| modules.contains(&*claim.module))?;
+            let claim = scheme.claim_copy(name, copies).filter(|claim| modules.contains(&*claim.module))?;
             Some(Claimed { stored: Stored { name, tensor }, claim, scheme })
         });
         match found {

@@ -38,6 +38,9 @@ enum Fit {
 /// there are layers with d a little below the rank.
 const LAYER_MARGIN: u64 = 4;
 
+/// How many times as low the rank must be this way, times the margin, to be certain whatever the other modules of the file are.
+const CERTAIN: u64 = 4;
+
 impl Fit {
     fn of(layout: Layout, [a, b]: [Stored<'_>; 2]) -> Self {
         let margin = if a.name.ends_with(".weight") { LAYER_MARGIN } else { 1 };
@@ -49,18 +52,25 @@ impl Fit {
             // Only layers of PyTorch have convolutions.
             return Self::Only(Orientation::Linear);
         };
-        let is_low = |rank: u64, d_in: u64, d_out: u64| rank <= d_in.min(d_out);
-        // Only as usual may the rank be above d_in or d_out; else factors of two ranks would be read as one module.
+        // Factors of two ranks, of a square weight, would be one module whose rank is above both of its sizes.
+        let is_two_ranks = |rank: u64, d_in: u64, d_out: u64| rank > d_in.max(d_out);
         let is_usual = |orientation| layout.usual() == orientation;
-        let linear = (a_rows == b_cols || layout.n_groups([a, b]).is_some())
-            && (is_usual(Orientation::Linear) || is_low(b_cols, a_cols, b_rows));
+        let n_groups = layout.n_groups([a, b]);
+        let linear = (a_rows == b_cols || n_groups.is_some())
+            && (is_usual(Orientation::Linear) || !is_two_ranks(b_cols, a_cols, b_rows));
         let transposed =
-            a_cols == b_rows && (is_usual(Orientation::Transposed) || is_low(a_cols, a_rows, b_cols));
+            a_cols == b_rows && (is_usual(Orientation::Transposed) || !is_two_ranks(a_cols, a_rows, b_cols));
+        // Groups with fewer rows each than their rank: those of a weight that lies the other way round.
+        let is_far = |n_groups: u64| b_cols.saturating_mul(n_groups) > b_rows;
+        let linear = linear && !(transposed && a_rows != b_cols && n_groups.is_some_and(is_far));
+        let (low, high) = (b_cols.min(a_cols), b_cols.max(a_cols));
+        let lower = if low == b_cols { Orientation::Linear } else { Orientation::Transposed };
         match (linear, transposed) {
             (true, false) => Self::Only(Orientation::Linear),
             (false, true) => Self::Only(Orientation::Transposed),
-            (true, true) if b_cols < a_cols => Self::Lower(Orientation::Linear),
-            (true, true) if b_cols > a_cols.saturating_mul(margin) => Self::Lower(Orientation::Transposed),
+            (true, true) if high > low.saturating_mul(CERTAIN * margin) => Self::Only(lower),
+            (true, true) if b_cols < a_cols => Self::Lower(lower),
+            (true, true) if b_cols > a_cols.saturating_mul(margin) => Self::Lower(lower),
             _ => Self::Silent,
         }
     }
@@ -131,18 +141,25 @@ mod tests {
         assert_eq!(fit([8, 384], [1152, 8]), Fit::Only(Linear));
         assert_eq!(fit([384, 8], [8, 1152]), Fit::Only(Transposed));
         assert_eq!(fit([8, 768], [768, 8]), Fit::Only(Linear));
-        assert_eq!(fit([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(fit([768, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(fit([8, 4], [4, 8]), Fit::Lower(Transposed));
         assert_eq!(fit([8, 8], [8, 8]), Fit::Silent);
         // Two ranks: read the other way round, they would make a weight of 8 × 16 and rank 384.
         assert_eq!(fit([8, 384], [384, 16]), Fit::Silent);
         assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[896, 8], &[16, 896]]), Fit::Silent);
         assert_eq!(Fit::of_shapes(Layout::Transposed, 1, [&[8, 896], &[128, 8]]), Fit::Only(Linear));
         let layer = |a: [u64; 2], b: [u64; 2]| Fit::of_shapes(Layout::Loose, LAYER_MARGIN, [&a, &b]);
-        assert_eq!(layer([768, 8], [8, 768]), Fit::Lower(Transposed));
+        assert_eq!(layer([768, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(layer([128, 12], [12, 128]), Fit::Lower(Transposed));
         assert_eq!(layer([64, 36], [36, 64]), Fit::Silent);
         assert_eq!(layer([384, 8], [8, 1152]), Fit::Only(Transposed));
-        // Two groups of rank 768, or one of rank 8.
-        assert_eq!(fit([1536, 8], [8, 768]), Fit::Lower(Transposed));
+        // Not two groups of rank 768 with four rows each.
+        assert_eq!(fit([1536, 8], [8, 768]), Fit::Only(Transposed));
+        assert_eq!(fit([256, 80], [80, 64]), Fit::Only(Transposed));
+        // A rank above one of the sizes, and above both.
+        assert_eq!(fit([2048, 16], [16, 8]), Fit::Only(Transposed));
+        assert_eq!(fit([64, 80], [80, 256]), Fit::Only(Transposed));
+        assert_eq!(fit([8, 384], [384, 500]), Fit::Only(Transposed));
         assert_eq!(fit([16, 4096], [8192, 8]), Fit::Only(Linear));
         assert_eq!(Fit::of_shapes(Layout::Loose, 1, [&[4, 320, 3, 3], &[640, 4, 1, 1]]), Fit::Only(Linear));
     }

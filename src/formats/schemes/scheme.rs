@@ -1,6 +1,7 @@
 //! What a naming scheme is: what its tensors are called, and how they are read.
 
 use super::claim::{Claim, Stored};
+use super::copies::Copies;
 use super::layout::Layout;
 use super::pair::Pair;
 use crate::adapter::NamingScheme;
@@ -28,6 +29,25 @@ pub(in crate::formats) struct Scheme {
     /// How the names of two partners differ, for the error if one is missing.
     pub(in crate::formats) partners: &'static [(&'static str, &'static str)],
 }
+
+impl Scheme {
+    /// Takes a tensor's name apart, without the front that tells copies of a model apart: that is the adapter's name.
+    pub(super) fn claim_copy<'a>(&self, name: &'a str, copies: &Copies<'a>) -> Option<Claim<'a>> {
+        match copies.split(name) {
+            (None, name) => (self.claim)(name),
+            (Some(front), rest) => match (self.claim)(rest)? {
+                claim if claim.adapter.is_none_or(|adapter| adapter == DEFAULT) => {
+                    Some(Claim { adapter: Some(front), ..claim })
+                }
+                // Each copy has several adapters.
+                _ => (self.claim)(name),
+            },
+        }
+    }
+}
+
+/// What PEFT calls an adapter that was given no name.
+const DEFAULT: &str = "default";
 
 /// A tensor of a module, with the scheme that claims it.
 #[derive(Clone)]

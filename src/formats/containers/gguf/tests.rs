@@ -100,7 +100,7 @@ fn the_header_s_texts_and_numbers_are_kept_and_its_arrays_skipped() {
     let mut bytes = file.bytes();
     let n_header = bytes.len() - 128;
     bytes.splice(n_header..n_header, vec![0; n_header.next_multiple_of(64) - n_header]);
-    let Contents { tensors, metadata } = contents(bytes).unwrap();
+    let Contents { tensors, metadata, .. } = contents(bytes).unwrap();
     let pairs: Vec<(&str, &str)> =
         metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let expected = [

@@ -2,7 +2,8 @@
 //!
 //! The keys of nested dictionaries, the positions in lists and the attributes of objects are joined by dots. The keys of
 //! [`WRAPPERS`] around a state_dict are not a part of the names: the first that holds LoRA gives the tensors, and of what stands
-//! next to it only LoRA that it does not have is taken too. Other values than tensors are left out.
+//! next to it LoRA that it does not have is taken too. Where another one has other tensors of the same names, all names begin with the
+//! keys. Other values than tensors are left out.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -31,6 +32,7 @@ const WRAPPERS: &[&str] = &[
     "ema_state_dict",
     "ema_model",
     "ema",
+    "shadow",
 ];
 
 /// How the keys begin under which trainers store what is not the model.
@@ -61,17 +63,22 @@ pub(super) enum Leaf<'a> {
     Unread(&'a Inert),
 }
 
-/// Every tensor under `root`, by name.
+/// What lies in a pickle.
+pub(super) struct Flat<'a> {
+    /// Every tensor, by name.
+    pub(super) leaves: Leaves<'a>,
+    /// The keys of state_dicts of the same names, with which the names of their tensors begin.
+    pub(super) copies: Vec<String>,
+}
+
+type Leaves<'a> = BTreeMap<String, Leaf<'a>>;
+
+/// Every tensor under `root`.
 ///
 /// # Errors
 /// `Malformed` for a name that occurs twice or for dictionaries that are nested too deeply, `Limit` for too many tensors or
 /// too long names.
-pub(super) fn flatten<'a>(
-    path: &Path,
-    values: &'a Values,
-    root: Id,
-    limits: &Limits,
-) -> Result<BTreeMap<String, Leaf<'a>>> {
+pub(super) fn flatten<'a>(path: &Path, values: &'a Values, root: Id, limits: &Limits) -> Result<Flat<'a>> {
     let reach = Reach::of(values);
     // What holds a value sees it once, except for the few that have several names.
     let n_left = (values.len() + reach.n_links()).saturating_mul(2).saturating_add(MAX_DEPTH);
@@ -83,11 +90,26 @@ pub(super) fn flatten<'a>(
         limits,
         name: String::new(),
         found: BTreeMap::new(),
+        copies: vec![],
+        n_kept: 0,
         seen: HashSet::new(),
-        known_under: None,
     };
     walk.unwrap(&reach, root, 0)?;
-    Ok(walk.found)
+    Ok(Flat { leaves: walk.found, copies: walk.copies })
+}
+
+/// A name without the key that it was found under, if it begins with one, and without the wrappers that follow.
+fn bare<'n>(name: &'n str, front: &str) -> &'n str {
+    if front.is_empty() {
+        return name;
+    }
+    let mut rest = name.strip_prefix(front).unwrap_or(name);
+    while let Some((first, inner)) = rest.split_once('.')
+        && WRAPPERS.contains(&first)
+    {
+        rest = inner;
+    }
+    rest
 }
 
 /// Where a value stands.
@@ -109,11 +131,11 @@ struct Walk<'a, 'b> {
     limits: &'b Limits,
     /// The keys so far, joined.
     name: String,
-    found: BTreeMap<String, Leaf<'a>>,
+    found: Leaves<'a>,
+    copies: Vec<String>,
+    n_kept: usize,
     /// What was met in objects.
     seen: HashSet<Id>,
-    /// While what stands next to a state_dict is walked: the bytes of its key, without which its names may be known.
-    known_under: Option<usize>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -149,20 +171,88 @@ impl<'a> Walk<'a, '_> {
             return self.each(&kept, 0, Place::Plain, Place::Plain);
         };
         self.unwrap(reach, inner, level + 1)?;
+        let mut main = std::mem::take(&mut self.found);
+        let mut copies: Vec<(String, Leaves<'a>)> = vec![];
+        let mut others = vec![];
         for (key, value) in entries.iter().copied().filter(|(key, _)| *key != chosen && !is_beside(*key)) {
             let text = self.key(key)?.unwrap_or_default();
             if reach.holds(value, is_lora(&text)) != Holds::Lora {
                 continue;
             }
-            let is_wrapper = wrappers.iter().any(|(wrapper, ..)| *wrapper == key);
-            let outer = self.known_under.replace(if is_wrapper { 0 } else { text.len() + 1 });
-            match is_wrapper {
-                true => self.unwrap(reach, value, level + 1)?,
-                false => self.each(&[(key, value)], 0, Place::Plain, Place::Plain)?,
+            // What the names begin with.
+            let front = match wrappers.iter().any(|(wrapper, ..)| *wrapper == key) {
+                true => {
+                    self.unwrap(reach, value, level + 1)?;
+                    String::new()
+                }
+                false => {
+                    self.each(&[(key, value)], 0, Place::Plain, Place::Plain)?;
+                    format!("{text}.")
+                }
+            };
+            let found = std::mem::take(&mut self.found);
+            let is_other = |(name, leaf): (&String, &Leaf<'_>)| {
+                main.get(bare(name, &front)).is_some_and(|known| !self.are_one(known, leaf))
+            };
+            if found.iter().any(is_other) {
+                let bare = |(name, leaf): (String, _)| (bare(&name, &front).to_owned(), leaf);
+                copies.push((text, found.into_iter().map(bare).collect()));
+            } else {
+                others.push((front, found));
             }
-            self.known_under = outer;
+        }
+        for (front, found) in others {
+            for (name, leaf) in found {
+                if !main.contains_key(bare(&name, &front)) {
+                    main.entry(name).or_insert(leaf);
+                }
+            }
+        }
+        self.found = main;
+        if !copies.is_empty() {
+            let chosen = self.key(chosen)?.unwrap_or_default();
+            copies.insert(0, (chosen, std::mem::take(&mut self.found)));
+            self.keep_apart(copies)?;
         }
         Ok(())
+    }
+
+    /// Puts the keys of state_dicts of the same names before the names of their tensors.
+    fn keep_apart(&mut self, copies: Vec<(String, Leaves<'a>)>) -> Result<()> {
+        for (key, leaves) in copies {
+            // One part of a name.
+            let front = if key.is_empty() { "other".to_owned() } else { key.replace('.', "_") };
+            for (name, leaf) in leaves {
+                self.count_name(front.len() + 1 + name.len(), front.len() + 1)?;
+                self.insert(format!("{front}.{name}"), leaf)?;
+            }
+            self.copies.push(front);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, name: String, leaf: Leaf<'a>) -> Result<()> {
+        let error = || self.wrong(format!("two tensors of the name {}", quoted(&name)), "each name once");
+        if self.found.contains_key(&name) {
+            return Err(error());
+        }
+        self.found.insert(name, leaf);
+        Ok(())
+    }
+
+    /// Whether two tensors are the same numbers in the file.
+    fn are_one(&self, one: &Leaf<'_>, other: &Leaf<'_>) -> bool {
+        match (one, other) {
+            (Leaf::Tensor(one), Leaf::Tensor(other)) => {
+                let place = |view: &View| (view.storage.part, view.numbers, view.offset);
+                let shape = |view: &'_ View| [view.shape.clone(), view.strides.clone()];
+                place(one) == place(other)
+                    && shape(one) == shape(other)
+                    && self.values.text(&one.storage.key) == self.values.text(&other.storage.key)
+            }
+            (Leaf::Unread(_), Leaf::Unread(_)) => true,
+            _ => false,
+        }
     }
 
     fn visit(&mut self, id: Id, depth: usize, place: Place) -> Result<()> {
@@ -280,31 +370,24 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn keep(&mut self, leaf: Leaf<'a>) -> Result<()> {
-        if let Some(n) = self.known_under
-            && [Some(self.name.as_str()), self.name.get(n..)]
-                .iter()
-                .flatten()
-                .any(|name| self.found.contains_key(*name))
-        {
-            return Ok(());
+        self.count_name(self.name.len(), self.name.len())?;
+        if self.n_kept == self.limits.n_tensors {
+            return Err(self.over(Limit::Tensors, "more tensors".into()));
         }
-        if self.name.len() as u64 > self.limits.name_bytes {
-            return Err(self.over(Limit::NameBytes, format!("a name of {} bytes", self.name.len())));
+        self.n_kept += 1;
+        self.insert(self.name.clone(), leaf)
+    }
+
+    /// Counts a name of so many bytes, of which so many are new.
+    fn count_name(&mut self, n_bytes: usize, n_new: usize) -> Result<()> {
+        if n_bytes as u64 > self.limits.name_bytes {
+            return Err(self.over(Limit::NameBytes, format!("a name of {n_bytes} bytes")));
         }
-        self.n_name_bytes += self.name.len() as u64;
+        self.n_name_bytes += n_new as u64;
         if self.n_name_bytes > self.limits.header_bytes {
             return Err(self.over(Limit::HeaderBytes, "more bytes of tensor names".into()));
         }
-        if self.found.len() == self.limits.n_tensors {
-            return Err(self.over(Limit::Tensors, "more tensors".into()));
-        }
-        match self.found.insert(self.name.clone(), leaf) {
-            None => Ok(()),
-            Some(_) => {
-                let found = format!("two tensors of the name {}", quoted(&self.name));
-                Err(self.wrong(found, "each name once"))
-            }
-        }
+        Ok(())
     }
 
     fn over(&self, limit: Limit, found: String) -> Error {

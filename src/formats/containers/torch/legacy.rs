@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::flatten::{Leaf, flatten};
+use super::flatten::{Flat, Leaf, flatten};
 use super::{Place, SUFFIXES, big_endian, tensor, unread, without_tensors};
 use crate::adapter::{FileFormat, Source};
 use crate::error::{Error, Fault, Result};
@@ -61,7 +61,7 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
     let Value::Items(keys) = values.get(keys) else {
         return Err(fault("no list of storages".into(), "their keys".into()).malformed());
     };
-    let leaves = flatten(path, &values, dictionary, limits)?;
+    let Flat { leaves, copies } = flatten(path, &values, dictionary, limits)?;
     if leaves.is_empty()
         && let Some(error) = without_tensors(path, &values, dictionary)
     {
@@ -85,7 +85,7 @@ fn read(source: &Source, reader: &Reader<'_>, limits: &Limits) -> Result<Content
         let tensor = tensor(path, &name, view, &key, place)?;
         tensors.insert(name, tensor);
     }
-    Ok(tensors.into())
+    Ok(Contents { copies, ..tensors.into() })
 }
 
 /// Where each storage is: they follow each other in the order of their keys.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::flatten::{Leaf, flatten};
+use super::flatten::{Flat, Leaf, flatten};
 use super::{Place, SUFFIXES, big_endian, tensor, unread, without_tensors};
 use crate::adapter::FileFormat;
 use crate::error::{Fault, Result};
@@ -64,7 +64,7 @@ fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
     let mut unpickler = Unpickler::new(input, limits);
     let dictionary = unpickler.next()?;
     let values = unpickler.into_values();
-    let leaves = flatten(path, &values, dictionary, limits)?;
+    let Flat { leaves, copies } = flatten(path, &values, dictionary, limits)?;
     if leaves.is_empty()
         && let Some(error) = without_tensors(path, &values, dictionary)
     {
@@ -89,5 +89,5 @@ fn read(path: &Path, members: &Members, limits: &Limits) -> Result<Contents> {
         let tensor = tensor(path, &name, view, &key, &place)?;
         tensors.insert(name, tensor);
     }
-    Ok(tensors.into())
+    Ok(Contents { copies, ..tensors.into() })
 }
