@@ -470,3 +470,60 @@ fn next_to_its_base_dora_tunes_the_weight_that_merging_gives() {
         assert!(text.lines().next().unwrap().ends_with("magnitudes") && text.contains("0.5000"), "{text}");
     }
 }
+
+#[test]
+fn a_scan_with_base_compares_full_models_and_adapters_and_what_follows_it_knows_the_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = folder.path().join("runs");
+    fs::create_dir(&inputs).unwrap();
+    merged(&inputs, &[LAYER_2, LAYER_5]);
+    let base_copy = folder.path().join("base.safetensors");
+    fs::copy(BASE, &base_copy).unwrap();
+    let (out, cache) = (folder.path().join("out"), folder.path().join("cache"));
+    let [out, cache, inputs, base] =
+        [&out, &cache, &inputs, &base_copy].map(|path| path.to_str().unwrap().to_owned());
+    let scan = [
+        "scan", &inputs, LAYER_5, "-o", &out, "--base", &base, "--side", "dw-left", "--update", "--cache",
+        &cache,
+    ];
+    let scan = [&scan[..], &["--engine", "cpu"]].concat();
+    let said = stderr_of(&scan, 0);
+    assert!(said.contains("2 checkpoints"), "{said}");
+    let tables = common::scans::files(&Path::new(&out).join("pairs"));
+    let rows: Vec<_> = tables.iter().flat_map(|table| common::scans::rows(table)).collect();
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let found = ["phi_full", "cosine"].map(|column| row.number(column));
+        assert!(found.iter().all(|number| number.unwrap() > 0.9999), "{found:?}");
+    }
+
+    // A second run has nothing to do; one without the base is another scan.
+    assert!(stderr_of(&scan, 0).contains("all done already"));
+    let without: Vec<&str> = scan.iter().copied().filter(|word| *word != "--base" && *word != base).collect();
+    assert_ne!(lorascope(&without).status.code(), Some(0));
+
+    // The tables' merged model is found by its adapter, and drawn.
+    let nearest = json_of(&["search", LAYER_5, "--in", &out, "--cache", &cache]);
+    let first = &nearest["queries"][0]["nearest"];
+    assert!(first.to_string().contains("merged.safetensors"), "{nearest}");
+    let picture = folder.path().join("pair.png");
+    let drawn = [
+        "figure",
+        &out,
+        "--pair",
+        "merged.safetensors",
+        LAYER_5,
+        "-o",
+        picture.to_str().unwrap(),
+        "--cache",
+        &cache,
+    ];
+    stdout(&drawn);
+
+    // The base is part of what was scanned.
+    let mut bytes = fs::read(&base_copy).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&base_copy, bytes).unwrap();
+    let changed = stderr_of(&drawn, 1);
+    assert!(changed.contains("changed"), "{changed}");
+}

@@ -45,6 +45,8 @@ pub struct Adapter {
     pub(crate) n_turned: usize,
     /// The files with the tensors: one, or the shards in natural order.
     pub(crate) sources: Vec<Source>,
+    /// The files of a base model whose weights its updates are made of.
+    pub(crate) base_sources: Vec<Source>,
 }
 
 impl Adapter {
@@ -123,28 +125,18 @@ impl Adapter {
 
     /// Size of the file that holds the tensors, or of all its shards.
     pub fn n_bytes(&self) -> u64 {
-        self.stamps().map(|stamp| stamp.n_bytes).sum()
+        stamps(&self.sources).map(|stamp| stamp.n_bytes).sum()
     }
 
     /// When that file, or the last of the shards, was last written, if the system knows.
     pub fn modified(&self) -> Option<SystemTime> {
-        self.stamps().filter_map(|stamp| stamp.modified()).max()
+        stamps(&self.sources).filter_map(|stamp| stamp.modified()).max()
     }
 
-    /// Size and time of that file, or of all shards, when its header was read.
+    /// Size and time of that file, or of all shards, when its header was read; of those of a base model that it is read against too.
     #[cfg(feature = "scan")]
     pub(crate) fn stamp(&self) -> FileStamp {
-        FileStamp::of_all(self.stamps())
-    }
-
-    fn stamps(&self) -> impl Iterator<Item = FileStamp> {
-        let untimed = |n_bytes| FileStamp { n_bytes, modified_ns: None };
-        self.sources.iter().map(move |source| match source.whole() {
-            Source::File(file) => file.stamp,
-            Source::Memory(_, bytes) => untimed(bytes.len() as u64),
-            Source::Member(member) => untimed(member.n_bytes),
-            Source::Quantised(part) => untimed(part.n_bytes()),
-        })
+        FileStamp::of_all(stamps(&self.sources).chain(stamps(&self.base_sources)))
     }
 
     /// The naming scheme of the tensors.
@@ -173,6 +165,17 @@ impl Adapter {
         let original = || self.modules.iter().find(|module| module.original == name);
         find(name).or_else(original).or_else(|| find(&canonical(name)))
     }
+}
+
+/// Size and time of each file when its header was read.
+fn stamps(sources: &[Source]) -> impl Iterator<Item = FileStamp> + '_ {
+    let untimed = |n_bytes| FileStamp { n_bytes, modified_ns: None };
+    sources.iter().map(move |source| match source.whole() {
+        Source::File(file) => file.stamp,
+        Source::Memory(_, bytes) => untimed(bytes.len() as u64),
+        Source::Member(member) => untimed(member.n_bytes),
+        Source::Quantised(part) => untimed(part.n_bytes()),
+    })
 }
 
 /// A weight that an adapter changes: ΔW = s·B·A.

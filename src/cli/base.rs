@@ -67,6 +67,11 @@ impl FromStr for RankArg {
 }
 
 impl BaseArgs {
+    /// The base's path and how many directions are kept, for a scan, which opens it when it is resumed too.
+    pub(super) fn planned(&self) -> Option<(&Path, HowMany)> {
+        Some((self.base.as_deref()?, self.rank.how_many()))
+    }
+
     /// These options with the base, if there is one.
     ///
     /// # Errors

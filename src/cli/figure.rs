@@ -111,7 +111,13 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
     );
     let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
-    let runs = [args.selection.open(runs[0])?, args.selection.open(runs[1])?];
+    // Against the base model that they were scanned against.
+    let options = scanned.open_options()?;
+    let options = match args.selection.adapter_name() {
+        Some(name) => options.adapter_name(name),
+        None => options,
+    };
+    let runs = [options.open(runs[0])?, options.open(runs[1])?];
     for (number, run) in numbers.into_iter().zip(&runs) {
         scanned.check_unchanged(number, run)?;
     }

@@ -65,6 +65,11 @@ impl ModuleArgs {
 }
 
 impl SelectionArgs {
+    /// The adapter that was named, of files that hold several.
+    pub(super) fn adapter_name(&self) -> Option<&str> {
+        self.adapter_name.as_deref()
+    }
+
     /// The base model that was named.
     pub(super) fn base(&self) -> Option<&Path> {
         self.base.base.as_deref()

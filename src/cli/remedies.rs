@@ -20,7 +20,7 @@ pub(super) fn hint(remedy: &Remedy) -> String {
             format!("{because}; --match FILE.csv can pair modules by hand")
         }
         Remedy::NameBase => "if this is a full or a merged model, give the adapter's own file, or compare what changed of its \
-                             base model with --base BASE (compare, figure, shared, merge-check, inspect); if it is the base \
+                             base model with --base BASE; if it is the base \
                              model itself, it goes first: lorascope compare BASE CHECKPOINT"
             .to_owned(),
         Remedy::DrawSmaller => "lower --dpi or --width-in, or draw fewer panels".to_owned(),

@@ -62,7 +62,8 @@ impl Adapter {
     /// `Io` when the system refuses.
     #[cfg(feature = "scan")]
     pub(crate) fn stamp_now(&self) -> Result<FileStamp> {
-        let stamps = self.model_files().map(FileStamp::of).collect::<Result<Vec<_>>>()?;
+        let files = self.model_files().chain(self.base_sources.iter().map(Source::path));
+        let stamps = files.map(FileStamp::of).collect::<Result<Vec<_>>>()?;
         Ok(FileStamp::of_all(stamps))
     }
 }

@@ -206,6 +206,7 @@ impl OpenOptions {
                 n_rescaled: 0,
                 n_turned: read.n_turned,
                 sources: sources.clone(),
+                base_sources: vec![],
             };
             if let Some(trained) = &self.trained {
                 trained.rescale(&mut adapter)?;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::folder::Folder;
 use super::keep::Keep;
-use super::plan::{PairChoice, Plan, ScanOptions};
+use super::plan::{PairChoice, Plan, PlannedBase, ScanOptions};
 use crate::adapter::Side;
+use crate::basis::range_finder::HowMany;
 use crate::engine::Precision;
 use crate::error::Remedy;
 use crate::formats::{Limits, discover};
@@ -40,6 +41,14 @@ fn inputs(plan: &Plan) -> Option<Vec<String>> {
     }
 }
 
+/// As an option names it.
+fn rank_text(how_many: HowMany) -> String {
+    match how_many {
+        HowMany::Energy { .. } => "auto".to_owned(),
+        HowMany::Top(at_most) | HowMany::AboveNoise { at_most } => at_most.to_string(),
+    }
+}
+
 fn common_folder(paths: &BTreeSet<&Path>) -> Option<PathBuf> {
     // Of sorted paths, what the first and the last have in common all have.
     let (first, last) = (paths.first()?.parent()?, paths.last()?.parent()?);
@@ -50,8 +59,19 @@ fn common_folder(paths: &BTreeSet<&Path>) -> Option<PathBuf> {
 
 /// What was asked for besides what a scan does by itself: names of options with their values.
 fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
-    let ScanOptions { side, pairs, same_base, modules, layers, projections, keep, angles, update, precision } =
-        options;
+    let ScanOptions {
+        side,
+        pairs,
+        same_base,
+        modules,
+        layers,
+        projections,
+        keep,
+        angles,
+        update,
+        precision,
+        base,
+    } = options;
     let mut stated = vec![];
     if *side != Side::A {
         stated.push(("side", vec![side.to_string()]));
@@ -77,6 +97,10 @@ fn options(options: &ScanOptions) -> Vec<(&'static str, Vec<String>)> {
     }
     if *precision != Precision::default() {
         stated.push(("precision", vec![precision.to_string()]));
+    }
+    if let Some(PlannedBase { path, how_many }) = base {
+        stated.push(("base", vec![path.display().to_string()]));
+        stated.push(("rank", vec![rank_text(*how_many)]));
     }
     stated.extend(same_base.then(|| ("same-base", vec![])));
     stated.extend(angles.then(|| ("angles", vec![])));

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::engines::{EngineOptions, Gpus};
 use super::event::{Event, Listener};
 use super::keep::Keep;
-use super::plan::PairChoice;
+use super::plan::{PairChoice, PlannedBase};
 use super::shard::ShardChoice;
 use super::stop::NEVER;
 use crate::Limits;
 use crate::adapter::Side;
+use crate::basis::range_finder::HowMany;
 use crate::engine::{EngineChoice, Precision};
 use crate::select::Layers;
 
@@ -50,6 +51,7 @@ pub struct Scan<'a> {
     pub(super) n_shards: Option<usize>,
     pub(super) engine: EngineOptions,
     pub(super) memory_bytes: Option<u64>,
+    pub(super) base: Option<PlannedBase>,
     pub(super) limits: Limits,
     pub(super) cache: CacheChoice,
     pub(super) cache_limit_bytes: Option<u64>,
@@ -92,6 +94,7 @@ impl<'a> Scan<'a> {
             n_shards: None,
             engine: EngineOptions::default(),
             memory_bytes: None,
+            base: None,
             limits: Limits::default(),
             cache: CacheChoice::OfUser,
             cache_limit_bytes: None,
@@ -184,6 +187,12 @@ impl<'a> Scan<'a> {
     pub fn kernel(mut self, kernel: impl Into<String>) -> Self {
         self.engine.kernel = Some(kernel.into());
         self
+    }
+
+    /// Reads full fine-tunes and merged models too, as what changed of this base model, and DoRA as it is applied: see
+    /// [`OpenOptions::base`](crate::OpenOptions::base).
+    pub fn base(self, path: impl Into<PathBuf>, how_many: HowMany) -> Self {
+        Self { base: Some(PlannedBase { path: path.into(), how_many }), ..self }
     }
 
     /// Memory that the scan may take: by default half of what is free, or as much as it needs. Given less than it needs, it says how

@@ -24,6 +24,7 @@ use super::survey::Survey;
 use super::table::{
     AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
 };
+use crate::OpenOptions;
 use crate::adapter::{Adapter, Module};
 use crate::compare::Factorised;
 use crate::error::{Error, Fault, Result};
@@ -167,6 +168,14 @@ impl FinishedScan {
         has_problem: impl Fn(u32) -> bool,
     ) -> Result<Absences<'_>> {
         Absences::of(&self.plan, has_problem, is_complete)
+    }
+
+    /// How the scan opened its checkpoints.
+    ///
+    /// # Errors
+    /// As [`SideModules::open_options`](super::side_modules::SideModules::open_options).
+    pub fn open_options(&self) -> Result<OpenOptions> {
+        self.plan.options.side_modules()?.open_options()
     }
 
     /// Sees to it that a checkpoint that was opened now is the one that was scanned: by its stamp, or else by its header and by

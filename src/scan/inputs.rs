@@ -61,7 +61,7 @@ impl NamedInputs {
         stop: &AtomicBool,
         emit: impl Fn(&Event),
     ) -> Result<Self> {
-        let finder = Finder::new(modules).stopped_by(stop);
+        let finder = Finder::new(modules)?.stopped_by(stop);
         let find = |named: &[PathBuf]| match plan {
             Some(plan) => finder.find_any(&still_there(named, plan)),
             None => finder.find(named),
@@ -141,13 +141,11 @@ pub struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     /// Nothing is read yet.
-    pub fn new(modules: &'a SideModules) -> Self {
-        Self {
-            modules,
-            options: OpenOptions::new().limits(modules.limits.clone()),
-            lists: ModuleLists::default(),
-            stop: &NEVER,
-        }
+    ///
+    /// # Errors
+    /// As [`SideModules::open_options`].
+    pub fn new(modules: &'a SideModules) -> Result<Self> {
+        Ok(Self { modules, options: modules.open_options()?, lists: ModuleLists::default(), stop: &NEVER })
     }
 
     /// Ends early when this is set.

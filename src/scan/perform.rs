@@ -150,6 +150,7 @@ impl Scan<'_> {
             angles: self.angles,
             update: self.update,
             precision: self.engine.precision,
+            base: self.base.clone(),
         }
     }
 

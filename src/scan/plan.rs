@@ -16,6 +16,7 @@ use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
 use super::side_modules::SideModules;
 use crate::adapter::Side;
+use crate::basis::range_finder::HowMany;
 use crate::engine::{EngineKind, Precision};
 use crate::error::{Fault, Remedy, Result};
 use crate::formats::run_and_step;
@@ -26,7 +27,7 @@ use crate::text::{counted, quoted, some_of};
 pub const SCHEMA: u32 = 4;
 
 /// What the user asked for, as far as it changes the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScanOptions {
     /// Which subspace.
     pub side: Side,
@@ -50,6 +51,18 @@ pub struct ScanOptions {
     pub update: bool,
     /// What bases are kept in for the products.
     pub precision: Precision,
+    /// The base model of full fine-tunes and DoRA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PlannedBase>,
+}
+
+/// A base model that checkpoints are read against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedBase {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many directions of each change are kept.
+    pub how_many: HowMany,
 }
 
 impl ScanOptions {
@@ -61,7 +74,7 @@ impl ScanOptions {
         let layers = self.layers.as_deref().map(str::parse::<Layers>).transpose()?;
         let narrowing = Narrowing::default().globs(&self.modules)?;
         let narrowing = narrowing.layers(layers).projections(&self.projections);
-        Ok(SideModules::new(self.side, narrowing).with_update(self.update))
+        Ok(SideModules::new(self.side, narrowing).with_update(self.update).against(self.base.clone()))
     }
 
     /// What of these options is other than in `first`, and what it is there.
@@ -165,7 +178,7 @@ pub struct PlannedAdapter {
 }
 
 /// The plan of a scan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -569,6 +582,7 @@ pub(super) mod tests {
                 angles: false,
                 update: false,
                 precision: Precision::F32,
+                base: None,
             },
             engine: None,
             block: 2,

@@ -1,16 +1,17 @@
 //! What of each checkpoint a scan compares, and so what it reads of it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::Limits;
+use super::plan::PlannedBase;
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::{Fault, Result};
 use crate::names::natural_cmp;
 use crate::select::Narrowing;
 use crate::text::counted;
+use crate::{BaseModel, Limits, OpenOptions};
 
 /// A side of some modules.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub struct SideModules {
     pub update: bool,
     /// What the checkpoints may ask for.
     pub limits: Limits,
+    /// What full models and DoRA are read against.
+    base: Option<PlannedBase>,
+    /// The same, when it has been opened.
+    opened: Arc<OnceLock<Arc<BaseModel>>>,
     narrowing: Narrowing,
     /// Of each thing that narrows, whether a module of any checkpoint fits it.
     are_there: Arc<[AtomicBool]>,
@@ -33,12 +38,42 @@ impl SideModules {
     /// The modules that are left by what narrows them.
     pub(crate) fn new(side: Side, narrowing: Narrowing) -> Self {
         let are_there = narrowing.named().iter().map(|_| AtomicBool::new(false)).collect();
-        Self { side, update: false, limits: Limits::default(), narrowing, are_there }
+        Self {
+            side,
+            update: false,
+            limits: Limits::default(),
+            base: None,
+            opened: Arc::default(),
+            narrowing,
+            are_there,
+        }
     }
 
     /// Compares the updates too.
     pub fn with_update(self, update: bool) -> Self {
         Self { update, ..self }
+    }
+
+    /// Reads full models and DoRA against a base model.
+    pub fn against(self, base: Option<PlannedBase>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// How checkpoints are opened. The base model is opened once.
+    ///
+    /// # Errors
+    /// As [`BaseModel::open`].
+    pub fn open_options(&self) -> Result<OpenOptions> {
+        let options = OpenOptions::new().limits(self.limits.clone());
+        let Some(PlannedBase { path, how_many }) = &self.base else { return Ok(options) };
+        let base = match self.opened.get() {
+            Some(base) => base,
+            None => {
+                let opened = BaseModel::open_with(path, &self.limits)?;
+                self.opened.get_or_init(|| Arc::new(opened))
+            }
+        };
+        Ok(options.base(Arc::clone(base), *how_many))
     }
 
     /// Within other limits.
@@ -49,9 +84,17 @@ impl SideModules {
     /// Opens a checkpoint's header, with only the modules that are compared.
     ///
     /// # Errors
-    /// As [`Adapter::open_with`].
+    /// As [`OpenOptions::open`].
     pub fn open(&self, path: &Path) -> Result<Adapter> {
-        Ok(self.of(Adapter::open_with(path, &self.limits)?))
+        Ok(self.of(self.open_whole(path)?))
+    }
+
+    /// Opens a checkpoint's header with all of its modules.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`].
+    pub fn open_whole(&self, path: &Path) -> Result<Adapter> {
+        self.open_options()?.open(path)
     }
 
     /// The adapter with only the modules that are compared.
@@ -72,8 +115,7 @@ impl SideModules {
             named.iter().zip(&*self.are_there).filter(|(_, is_there)| !is_there.load(Ordering::Relaxed));
         let Some((missing, _)) = missing.next() else { return Ok(()) };
         let before = self.narrowing.before(missing);
-        let opened =
-            checkpoints.iter().take(N_ASKED).filter_map(|path| Adapter::open_with(path, &self.limits).ok());
+        let opened = checkpoints.iter().take(N_ASKED).filter_map(|path| self.open_whole(path).ok());
         let mut names: Vec<String> = vec![];
         for mut adapter in opened {
             before.keep(&mut adapter.modules);

@@ -40,7 +40,8 @@ impl Queries {
     /// # Errors
     /// As [`Adapter::open`]; `Invalid` for one that has no module of the scan, or no basis in any.
     pub(super) fn open(scanned: &Plan, bases: &FinishedBases<'_>, paths: &[&Path]) -> Result<Self> {
-        let adapters: Vec<Adapter> = paths.par_iter().map(Adapter::open).collect::<Result<_>>()?;
+        let adapters: Vec<Adapter> =
+            paths.par_iter().map(|path| bases.modules().open_whole(path)).collect::<Result<_>>()?;
         let header = |adapter: &Adapter| HeaderSummary::of(adapter.clone(), bases.modules());
         let headers: Vec<HeaderSummary> = adapters.iter().map(header).collect::<Result<_>>()?;
         let plan = scanned.with(&headers);

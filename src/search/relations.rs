@@ -17,7 +17,7 @@ pub(super) fn find(bases: &FinishedBases<'_>, query: &Adapter, nearest: &mut [Ne
 
 /// By the files, whose starts are compared exactly.
 fn relate(bases: &FinishedBases<'_>, query: &Adapter, neighbour: &mut Neighbour) {
-    let Ok(other) = Adapter::open(&neighbour.path) else { return };
+    let Ok(other) = bases.modules().open_whole(&neighbour.path) else { return };
     if !bases.is_unchanged(neighbour.id, &other) {
         return;
     }

@@ -140,6 +140,7 @@ pub fn write_planned(
         angles: false,
         update: false,
         precision: Precision::F32,
+        base: None,
     };
     let plan = Plan {
         schema: SCHEMA,

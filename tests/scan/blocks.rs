@@ -27,6 +27,7 @@ fn options(pairs: PairChoice, same_base: bool) -> ScanOptions {
         angles: false,
         update: false,
         precision: Precision::F32,
+        base: None,
     }
 }
 

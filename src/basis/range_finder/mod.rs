@@ -31,6 +31,8 @@ mod search;
 mod structured;
 mod whole;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::dense::Dense;
 pub use self::found::Directions;
 pub use self::map::LinearMap;
@@ -39,7 +41,8 @@ pub use self::whole::SingularVectors;
 use crate::error::{Fault, Result};
 
 /// How many leading directions are wanted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HowMany {
     /// So many.
     Top(usize),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args as ArgGroup;
 
 use crate::Side;
+use crate::cli::base::BaseArgs;
 use crate::cli::options::{EngineArg, ModuleArgs};
 use crate::cli::scan::size;
 use crate::engine::Precision;
@@ -55,6 +56,8 @@ pub(in crate::cli) struct ScanArgs {
     pub(super) what: WhatArgs,
     #[command(flatten)]
     pub(super) how: HowArgs,
+    #[command(flatten)]
+    base: BaseArgs,
 }
 
 impl ScanArgs {
@@ -106,6 +109,9 @@ impl ScanArgs {
         }
         if let Some(path) = &how.profile {
             scan = scan.profile(path);
+        }
+        if let Some((path, how_many)) = self.base.planned() {
+            scan = scan.base(path, how_many);
         }
         scan
     }

@@ -133,7 +133,8 @@ impl Trained {
             n_turned: 0,
             modules,
             unread,
-            sources: model.sources.iter().chain(&self.base.sources).cloned().collect(),
+            sources: model.sources.clone(),
+            base_sources: self.base.sources.clone(),
         })
     }
 

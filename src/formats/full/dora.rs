@@ -41,8 +41,9 @@ impl Trained {
                 n_tensors: 1,
             });
         }
-        let has_base = adapter.n_rescaled > 0;
-        adapter.sources.extend(self.base.sources.iter().filter(|_| has_base).cloned());
+        if adapter.n_rescaled > 0 {
+            adapter.base_sources.clone_from(&self.base.sources);
+        }
         Ok(())
     }
 

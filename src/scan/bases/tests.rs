@@ -54,6 +54,7 @@ impl One {
             angles: false,
             update: false,
             precision: Precision::F32,
+            base: None,
         };
         let header = HeaderSummary::of(modules.open(&file).unwrap(), &modules);
         let plan = Plan::new(options, &[header.unwrap()]).unwrap();
