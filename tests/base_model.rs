@@ -525,5 +525,5 @@ fn a_scan_with_base_compares_full_models_and_adapters_and_what_follows_it_knows_
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&base_copy, bytes).unwrap();
     let changed = stderr_of(&drawn, 1);
-    assert!(changed.contains("changed"), "{changed}");
+    assert!(changed.contains("found other bytes than when the scan began"), "{changed}");
 }

@@ -31,6 +31,7 @@ Examples:
   lorascope scan runs/ -o out
   lorascope scan 'runs/*/checkpoint-*' -o out --pairs consecutive
   lorascope scan runs/ -o out --pairs against runs/final
+  lorascope scan models/ runs/ -o out --base models/base --side dw-left
   lorascope scan runs/ -o out --left 'math-*' --right 'code-*' --side b
   lorascope scan runs/ -o out --dry-run
   sbatch --array=1-8 --wrap 'lorascope scan runs/ -o out --shard auto'";
