@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::base::PlannedBase;
 use super::folder::Folder;
 use super::keep::Keep;
-use super::plan::{PairChoice, Plan, PlannedBase, ScanOptions};
+use super::plan::{PairChoice, Plan, ScanOptions};
 use crate::adapter::Side;
 use crate::basis::range_finder::HowMany;
 use crate::engine::Precision;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::base::PlannedBase;
 use super::engines::{EngineOptions, Gpus};
 use super::event::{Event, Listener};
 use super::keep::Keep;
-use super::plan::{PairChoice, PlannedBase};
+use super::plan::PairChoice;
 use super::shard::ShardChoice;
 use super::stop::NEVER;
 use crate::Limits;

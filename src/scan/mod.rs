@@ -28,6 +28,7 @@
 
 pub(crate) mod absent;
 mod again;
+mod base;
 pub(crate) mod bases;
 mod block_pairs;
 pub(crate) mod blocks;

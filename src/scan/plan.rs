@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::base::PlannedBase;
 use super::digest::Fingerprint;
 use super::forgotten::Forgotten;
 use super::header::{HeaderModule, HeaderSummary};
 use super::keep::Keep;
 use super::side_modules::SideModules;
 use crate::adapter::Side;
-use crate::basis::range_finder::HowMany;
 use crate::engine::{EngineKind, Precision};
 use crate::error::{Fault, Remedy, Result};
 use crate::formats::run_and_step;
@@ -54,15 +54,6 @@ pub struct ScanOptions {
     /// The base model of full fine-tunes and DoRA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<PlannedBase>,
-}
-
-/// A base model that checkpoints are read against.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlannedBase {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How many directions of each change are kept.
-    pub how_many: HowMany,
 }
 
 impl ScanOptions {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::plan::PlannedBase;
+use super::base::PlannedBase;
 use crate::adapter::Side;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::{Fault, Result};

@@ -3,6 +3,7 @@
 mod args;
 mod csv;
 mod facts;
+mod flawed_line;
 mod flaws;
 mod spectrum;
 mod text;
@@ -36,7 +37,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
         }
         left_out::details(&checkpoint.flawed, console);
     }
-    if let Some(line) = flaws::line(&found.checkpoints) {
+    if let Some(line) = flawed_line::line(&found.checkpoints) {
         console.warning(line);
     }
     if args.json {

@@ -1,6 +1,6 @@
 //! What training changed of each weight, as CSV.
 
-use super::against::Row;
+use super::rows::Row;
 use crate::measure::against_base::WeightPhi;
 
 const HEADER: [&str; 29] = [

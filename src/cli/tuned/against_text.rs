@@ -1,6 +1,6 @@
 //! What training changed of each weight, as a table for people.
 
-use super::against::{AlignmentRow, IntruderRow, Row, Whole};
+use super::rows::{AlignmentRow, IntruderRow, Row, Whole};
 use crate::cli::summary_table::{MISSING, numbers};
 use crate::measure::update::norm_text;
 use crate::text::printable;

@@ -3,6 +3,8 @@
 pub(super) mod against;
 mod against_csv;
 mod against_text;
+pub(super) mod args;
+mod rows;
 pub(super) mod table7;
 
 use indicatif::ProgressBar;
