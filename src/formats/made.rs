@@ -4,6 +4,8 @@
 //! kept: ΔW ≈ U·diag(σ)·Vᵀ with A = diag(√σ)·Vᵀ and B = U·diag(√σ), the best approximation of that rank (Eckart and Young
 //! 1936). The singular values of a Kronecker product are the products of those of its two matrices, and so are the vectors.
 
+use std::sync::atomic::AtomicBool;
+
 use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
@@ -11,36 +13,39 @@ use crate::adapter::Factor;
 use crate::adapter::made::{Form, Made, MadeUpdate, Part, StoredMatrix};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
+use crate::sync::stop;
 
 impl Made {
-    /// All numbers of the factor, row by row: A is (rank, d_in), B (d_out, rank).
-    ///
-    /// # Errors
-    /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge.
-    pub(super) fn read(&self) -> Result<Vec<f64>> {
-        let [b, a] = self.update.factors()?;
-        let matrix = match self.part {
+    /// Of B and A, the one that this is: A is (rank, d_in), B (d_out, rank).
+    pub(super) fn of<'a>(&self, [b, a]: &'a [Mat<f64>; 2]) -> &'a Mat<f64> {
+        match self.part {
             Part::A => a,
             Part::B => b,
-        };
-        Ok((0..matrix.nrows())
-            .flat_map(|i| (0..matrix.ncols()).map(move |j| (i, j)))
-            .map(|at| matrix[at])
-            .collect())
+        }
     }
 }
 
 impl MadeUpdate {
-    /// B and A.
-    fn factors(&self) -> Result<[Mat<f64>; 2]> {
+    /// B and A. `stop` is seen between the steps: whole matrices take many seconds each.
+    ///
+    /// # Errors
+    /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge; `Stopped` when it was told to stop.
+    pub(super) fn factors(&self, stop: &AtomicBool) -> Result<[Mat<f64>; 2]> {
+        let numbers = |matrix| stop::check(stop).and_then(|()| Numbers::of(matrix));
+        let svd = |numbers: Numbers| stop::check(stop).and_then(|()| numbers.svd());
         match &self.form {
-            Form::Plain(matrix) => match Numbers::of(matrix)? {
+            Form::Plain(matrix) => match numbers(matrix)? {
                 Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
-                numbers => Ok(self.strongest(&numbers.svd()?)),
+                numbers => Ok(self.strongest(&svd(numbers)?)),
             },
-            Form::Hadamard([one, other]) => self.of_hadamard(Numbers::of(one)?, Numbers::of(other)?),
+            Form::Hadamard([one, other]) => {
+                let (one, other) = (numbers(one)?, numbers(other)?);
+                stop::check(stop)?;
+                self.of_hadamard(one, other)
+            }
             Form::Kronecker([one, other]) => {
-                let (one, other) = (Numbers::of(one)?.svd()?, Numbers::of(other)?.svd()?);
+                let (one, other) = (svd(numbers(one)?)?, svd(numbers(other)?)?);
+                stop::check(stop)?;
                 Ok(self.strongest(&kronecker(&one, &other, self.n_kept)))
             }
         }
