@@ -13,6 +13,8 @@ mod patience;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 mod replace;
 mod stamp;
+#[cfg(feature = "scan")]
+mod sync;
 
 use std::fs::File;
 use std::io;
@@ -40,6 +42,8 @@ pub(crate) use self::replace::{
     is_temp_file, remove_stale_temp_files, replace_with_bytes, set_aside, temp_file_next_to,
 };
 pub use self::stamp::FileStamp;
+#[cfg(feature = "scan")]
+pub(crate) use self::sync::sync_files;
 
 /// Fills `to` with the bytes from `offset` on. Threads can share the file.
 #[cfg(unix)]

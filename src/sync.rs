@@ -1,12 +1,17 @@
-//! Locks that a panic of another thread does not take along.
+//! What threads share: locks that a panic of another thread does not take along, room, and the flag to stop.
 
 #[cfg(feature = "scan")]
+mod few_threads;
+#[cfg(feature = "scan")]
 mod room;
+pub(crate) mod stop;
 
 #[cfg(feature = "scan")]
 use std::sync::Condvar;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "scan")]
+pub(crate) use self::few_threads::FewThreads;
 #[cfg(feature = "scan")]
 pub(crate) use self::room::Room;
 

@@ -1,6 +1,6 @@
 //! Updates that are not stored as an A and a B, and which stored numbers they are made of.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use crate::adapter::{Dtype, Factor};
 
@@ -26,8 +26,6 @@ pub(crate) struct MadeUpdate {
     pub(crate) n_kept: usize,
     /// The share of the energy that its strongest directions are to hold, if that is enough.
     pub(crate) share: Option<f64>,
-    /// The other factor of one that was read, until it is read too: both take one search.
-    other: Mutex<Option<(Part, Vec<f64>)>>,
     doubts: OnceLock<Doubts>,
 }
 
@@ -44,22 +42,20 @@ pub(crate) struct Doubts {
 
 impl MadeUpdate {
     pub(crate) fn new(form: Form, n_kept: usize) -> Self {
-        Self { form, n_kept, share: None, other: Mutex::default(), doubts: OnceLock::new() }
+        Self { form, n_kept, share: None, doubts: OnceLock::new() }
     }
 
     pub(crate) fn with_share(self, share: Option<f64>) -> Self {
         Self { share, ..self }
     }
 
-    /// Keeps a factor for the next read of it.
-    pub(crate) fn hand_over(&self, part: Part, values: Vec<f64>) {
-        *self.other.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((part, values));
-    }
-
-    /// The factor, if reading the other one has left it.
-    pub(crate) fn take(&self, part: Part) -> Option<Vec<f64>> {
-        let mut other = self.other.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        other.take_if(|(kept, _)| *kept == part).map(|(_, values)| values)
+    /// Whether the strongest directions of the whole matrix are searched for, rather than factorising it: the difference of two
+    /// weights always, since only a search knows which are above their rounding.
+    pub(crate) fn is_searched(&self) -> bool {
+        let [d_out, d_in] = self.form.shape().unwrap_or_default();
+        let shorter = d_out.min(d_in);
+        matches!(self.form, Form::Difference(_))
+            || shorter >= LARGE && shorter >= self.n_kept.saturating_mul(4)
     }
 
     /// Keeps what a search says of its directions.
@@ -79,6 +75,9 @@ impl MadeUpdate {
         if matches!(self.form, Form::Difference(_)) { Dtype::F32 } else { stored }
     }
 }
+
+/// The shorter side from which on a matrix of which few directions are kept is searched.
+const LARGE: usize = 512;
 
 /// How an update is made of matrices.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@
 //! cannot be read, leave both unknown. Each factor counts only for what needs it: a side that needs one is measured whatever
 //! the other is.
 
+use std::sync::atomic::AtomicBool;
+
 #[cfg(feature = "scan")]
 use super::UpdateFactors;
 use super::flaw::Flaw;
@@ -12,6 +14,7 @@ use crate::adapter::made::Form;
 use crate::adapter::{Factor, Matrix, Module, Side};
 use crate::error::{Error, Remedy, Result};
 use crate::simd;
+use crate::sync::stop::NEVER;
 
 /// Factors of a module, as they were read.
 pub(crate) struct Numbers<'a> {
@@ -38,6 +41,19 @@ impl<'a> Numbers<'a> {
     /// # Errors
     /// `Io` when the system refuses to read, `Invalid` when the file changed since it was opened.
     pub(crate) fn read(module: &'a Module, side: Side, wanted: Wanted) -> Result<Self> {
+        Self::read_until(module, side, wanted, &NEVER)
+    }
+
+    /// The same, unless it is told to stop: the factors of some updates are made in many steps.
+    ///
+    /// # Errors
+    /// As [`Numbers::read`]; `Stopped`.
+    pub(crate) fn read_until(
+        module: &'a Module,
+        side: Side,
+        wanted: Wanted,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
         let factors = side.factors(module);
         let needs = |factor: &Factor| factors.iter().any(|needed| std::ptr::eq(*needed, factor));
         let (reads_a, reads_b) = match wanted {
@@ -51,6 +67,18 @@ impl<'a> Numbers<'a> {
             true => (false, false),
             false => (reads_a, reads_b),
         };
+        let together = || Factor::made_together(&module.a, &module.b, stop);
+        if let Some(made) = (reads_a && reads_b).then(together).flatten() {
+            let (a, b) = match made {
+                Ok([a, b]) => (Ok(a), Ok(b)),
+                Err(Error::Malformed(fault)) => {
+                    let flaw = Flaw::unreadable(Side::A.symbol(), fault);
+                    (Err(flaw.clone()), Err(flaw))
+                }
+                Err(error) => return Err(error),
+            };
+            return Ok(Self { module, a: Some(a), b: Some(b) });
+        }
         Ok(Self {
             module,
             a: reads_a.then(|| read(&module.a, Side::A.symbol())).transpose()?,
@@ -89,6 +117,13 @@ impl<'a> Numbers<'a> {
     /// [`Numbers::a`], handed over.
     pub(crate) fn into_a(self) -> Option<Matrix> {
         self.a.filter(|_| self.module.full_rank().is_none())?.ok()
+    }
+
+    /// Why a module has no such side, whatever its numbers are.
+    #[cfg(feature = "scan")]
+    pub(crate) fn other_form(module: &Module, side: Side) -> Option<Flaw> {
+        let is_of_factor = matches!(side, Side::A | Side::B);
+        (is_of_factor && module.full_rank().is_some()).then(|| Flaw::other_form(side, module))
     }
 
     /// Factorises a side.

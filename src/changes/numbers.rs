@@ -2,11 +2,12 @@
 
 use super::Change;
 use crate::adapter::magnitudes::Magnitudes;
-use crate::adapter::{Dtype, Matrix, Module};
+use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::basis::Update;
 use crate::basis::range_finder::{Dense, HowMany, LinearMap, LowRank, RangeFinder, SingularVectors};
 use crate::error::Result;
 use crate::measure::against_base::tuned;
+use crate::sync::stop::NEVER;
 
 /// The numbers of a weight and of its change, both (d_out, d_in).
 #[derive(Debug)]
@@ -51,7 +52,13 @@ impl Change {
         let scaling = module.scaling.unwrap_or(1.0);
         let update = match module.whole_update(scaling)? {
             Some(whole) => Numbers::Whole(whole),
-            None => Numbers::Factors { a: module.a.read()?, b: module.b.read()?, scaling },
+            None => {
+                let [a, b] = match Factor::made_together(&module.a, &module.b, &NEVER) {
+                    Some(both) => both?,
+                    None => [module.a.read()?, module.b.read()?],
+                };
+                Numbers::Factors { a, b, scaling }
+            }
         };
         let dora = Dora::of(module, &w)?;
         Ok(ChangeNumbers { norm_w: LinearMap::norm(&w), w, update, dora })

@@ -92,6 +92,11 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::GiveMemory { bytes } => {
             format!("give it --memory {}K, or narrow it with --module or fewer checkpoints", bytes.div_ceil(1024))
         }
+        Remedy::FreeMemory { bytes } => format!(
+            "scan where so much is free, or need less: another --keep, --module or fewer checkpoints; --memory {}K goes on all \
+             the same",
+            bytes.div_ceil(1024)
+        ),
         Remedy::RaiseLimit { name } => format!("raise it with --limit {name}=N if you trust the file"),
     }
 }
@@ -184,7 +189,8 @@ mod tests {
             Remedy::GuessShare { .. } => Remedy::ChooseAdapters,
             Remedy::ChooseAdapters => Remedy::RaiseLimit { name: "modules" },
             Remedy::RaiseLimit { .. } => Remedy::GiveMemory { bytes: 1 << 30 },
-            Remedy::GiveMemory { .. } => return None,
+            Remedy::GiveMemory { .. } => Remedy::FreeMemory { bytes: 1 << 30 },
+            Remedy::FreeMemory { .. } => return None,
         })
     }
 

@@ -134,6 +134,11 @@ pub enum Remedy {
         /// Bytes.
         bytes: u64,
     },
+    /// Scan where at least so much memory is free, or so that less is needed.
+    FreeMemory {
+        /// Bytes.
+        bytes: u64,
+    },
     /// Allow a file to ask for more, if it is to be trusted.
     RaiseLimit {
         /// The name of the [`Limit`](crate::Limit).
@@ -203,6 +208,12 @@ impl fmt::Display for Remedy {
             }
             Self::GiveMemory { bytes } => {
                 return write!(f, "give it {bytes} bytes, or compare fewer modules or adapters");
+            }
+            Self::FreeMemory { bytes } => {
+                return write!(
+                    f,
+                    "scan where {bytes} bytes are free, keep less of each pair, or compare fewer modules or adapters"
+                );
             }
             Self::RaiseLimit { name } => return write!(f, "raise the limit {name} if you trust the file"),
             Self::ChooseAdapters => "choose some adapters, or query the Parquet files with DuckDB or Polars",

@@ -6,6 +6,8 @@
 //! fine-tune from its base, of which only the directions above the rounding of both weights are kept. The singular values of a
 //! Kronecker product are the products of those of its two matrices, and so are the vectors.
 
+use std::sync::atomic::AtomicBool;
+
 use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
@@ -14,23 +16,15 @@ use crate::adapter::{Dtype, Factor, Module};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
+use crate::sync::stop;
 
 impl Made {
-    /// All numbers of the factor, row by row: A is (rank, d_in), B (d_out, rank).
-    ///
-    /// # Errors
-    /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge.
-    pub(super) fn read(&self) -> Result<Vec<f64>> {
-        if let Some(values) = self.update.take(self.part) {
-            return Ok(values);
+    /// Of B and A, the one that this is: A is (rank, d_in), B (d_out, rank).
+    pub(super) fn of<'a>(&self, [b, a]: &'a [Mat<f64>; 2]) -> &'a Mat<f64> {
+        match self.part {
+            Part::A => a,
+            Part::B => b,
         }
-        let [b, a] = self.update.factors()?;
-        let (own, (other_part, other)) = match self.part {
-            Part::A => (a, (Part::B, b)),
-            Part::B => (b, (Part::A, a)),
-        };
-        self.update.hand_over(other_part, row_by_row(&other));
-        Ok(row_by_row(&own))
     }
 }
 
@@ -90,36 +84,49 @@ fn row_by_row(matrix: &Mat<f64>) -> Vec<f64> {
     (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
 }
 
-/// The shorter side from which on a matrix of which few directions are kept is searched rather than factorised.
-const LARGE: usize = 512;
-
 impl MadeUpdate {
-    /// B and A.
-    fn factors(&self) -> Result<[Mat<f64>; 2]> {
+    /// B and A. `stop` is seen between the steps: whole matrices take many seconds each.
+    ///
+    /// # Errors
+    /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge; `Stopped` when it was told to stop.
+    pub(super) fn factors(&self, stop: &AtomicBool) -> Result<[Mat<f64>; 2]> {
+        let numbers = |matrix| stop::check(stop).and_then(|()| Numbers::of(matrix));
+        let svd = |numbers: Numbers| stop::check(stop).and_then(|()| numbers.svd());
         match &self.form {
-            Form::Plain(matrix) => match Numbers::of(matrix)? {
+            Form::Plain(matrix) => match numbers(matrix)? {
                 Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
-                Numbers::Whole(whole) if self.is_large(&whole) => {
+                Numbers::Whole(whole) if self.is_searched() => {
                     let dtype = self.form.dtype().unwrap_or(Dtype::F64);
+                    stop::check(stop)?;
                     self.search(&dense(&whole, dtype)?)
                 }
-                numbers => Ok(self.strongest(&numbers.svd()?)),
+                numbers => Ok(self.strongest(&svd(numbers)?)),
             },
-            Form::Hadamard([one, other]) => self.of_hadamard(Numbers::of(one)?, Numbers::of(other)?),
+            Form::Hadamard([one, other]) => {
+                let (one, other) = (numbers(one)?, numbers(other)?);
+                stop::check(stop)?;
+                self.of_hadamard(one, other)
+            }
             Form::Kronecker([one, other]) => {
-                let (one, other) = (Numbers::of(one)?.svd()?, Numbers::of(other)?.svd()?);
+                let (one, other) = (svd(numbers(one)?)?, svd(numbers(other)?)?);
+                stop::check(stop)?;
                 Ok(self.strongest(&kronecker(&one, &other, self.n_kept)))
             }
-            Form::Difference(both) => match both {
-                [StoredMatrix::Whole(after), StoredMatrix::Whole(before)] => {
-                    self.search(&super::full::difference(after, before)?)
-                }
-                [one, other] => {
-                    let (one, other) = (Numbers::of(one)?.dense(), Numbers::of(other)?.dense());
-                    self.search(&dense(&(one - other), Dtype::F64)?)
-                }
-            },
-            Form::RowScale { of, scaling } => Ok([row_scale(of, *scaling)?, Mat::ones(1, 1)]),
+            Form::Difference(both) => {
+                stop::check(stop)?;
+                let difference = match both {
+                    [StoredMatrix::Whole(after), StoredMatrix::Whole(before)] => {
+                        super::full::difference(after, before)?
+                    }
+                    [one, other] => dense(&(numbers(one)?.dense() - numbers(other)?.dense()), Dtype::F64)?,
+                };
+                stop::check(stop)?;
+                self.search(&difference)
+            }
+            Form::RowScale { of, scaling } => {
+                stop::check(stop)?;
+                Ok([row_scale(of, *scaling)?, Mat::ones(1, 1)])
+            }
         }
     }
 
@@ -140,15 +147,10 @@ impl MadeUpdate {
 
     fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
         let product = by_number(one, other);
-        if self.is_large(&product) {
+        if self.is_searched() {
             return self.search(&dense(&product, Dtype::F64)?);
         }
         Ok(self.strongest(&svd_of(product.as_ref())?))
-    }
-
-    fn is_large(&self, matrix: &Mat<f64>) -> bool {
-        let shorter = matrix.nrows().min(matrix.ncols());
-        shorter >= LARGE && shorter >= self.n_kept.saturating_mul(4)
     }
 
     /// B and A of the largest singular values that are above the rounding of what is stored.

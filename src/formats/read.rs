@@ -1,11 +1,18 @@
 //! Reads the numbers of a factor, in pieces: a view of a tensor needs only the bytes around its own numbers.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use faer::Mat;
+
 use crate::adapter::factor::Axis;
+use crate::adapter::made::Made;
 use crate::adapter::{Dtype, Factor, Matrix};
 use crate::error::{Fault, Result};
 use crate::formats::dtype;
 use crate::formats::source::Forward;
 use crate::simd;
+use crate::sync::stop::NEVER;
 use crate::text::quoted;
 
 /// Bytes that are read at once, a multiple of the size of any number.
@@ -26,10 +33,31 @@ impl Factor {
         self.read_unchecked()
     }
 
-    /// The same without the checksum, which takes all bytes of a member.
+    /// A and B that are made of the same stored matrices, which are read and factorised once; `stop` is seen between the steps of that.
+    /// `None` for any others.
+    ///
+    /// # Errors
+    /// As [`Factor::read`]; `Stopped` when it was told to stop.
+    pub(crate) fn made_together(a: &Self, b: &Self, stop: &AtomicBool) -> Option<Result<[Matrix; 2]>> {
+        let [of_a, of_b] = [a.made.as_ref()?, b.made.as_ref()?];
+        if !Arc::ptr_eq(&of_a.update, &of_b.update) {
+            return None;
+        }
+        let made = of_a.update.factors(stop);
+        Some(made.and_then(|both| {
+            let widened = |factor: &Self, made: &Made| factor.widened(factor.of_matrix(made.of(&both)));
+            Ok([widened(a, of_a)?, widened(b, of_b)?])
+        }))
+    }
+
+    /// The same as [`Factor::read`] without the checksum, which takes all bytes of a member.
     pub(super) fn read_unchecked(&self) -> Result<Matrix> {
+        self.widened(self.stored()?)
+    }
+
+    /// The matrix of these stored numbers.
+    fn widened(&self, mut values: Vec<f64>) -> Result<Matrix> {
         let (rows, cols, dtype) = (self.row_axis.len(), self.col_axis.len(), self.dtype);
-        let mut values = self.stored()?;
         if let Some(scale) = &self.row_axis.scale {
             let scale = scale.read()?.values;
             values.chunks_mut(cols.max(1)).zip(scale).for_each(|(row, scale)| {
@@ -56,11 +84,7 @@ impl Factor {
     /// The stored numbers, in the order of the view.
     fn stored(&self) -> Result<Vec<f64>> {
         if let Some(made) = &self.made {
-            let whole = made.read()?;
-            let cols: Vec<u64> = self.col_axis.offsets().collect();
-            let number = |place: u64| whole.get(place as usize).copied().unwrap_or(f64::NAN);
-            let row = |row: u64| cols.iter().map(move |col| row + col);
-            return Ok(self.row_axis.offsets().flat_map(row).map(number).collect());
+            return Ok(self.of_matrix(made.of(&made.update.factors(&NEVER)?)));
         }
         let Some(span) = self.span() else { return Ok(Vec::new()) };
         let reader = self.source.open()?;
@@ -75,7 +99,8 @@ impl Factor {
             true => (&col_positions, &row_positions, [1, n_cols]),
             false => (&row_positions, &col_positions, [n_cols, 1]),
         };
-        let mut values = vec![0.0; outer.len() * inner.len()];
+        let n = outer.len() * inner.len();
+        let mut values = vec![0.0; n];
         let mut gather = Gather { numbers, values: &mut values, piece: vec![], bytes: vec![] };
         let is_nested =
             outer.windows(2).all(|pair| matches!(pair, [one, next] if next.0 - one.0 > extent(inner)));
@@ -92,12 +117,24 @@ impl Factor {
                     .iter()
                     .map(move |&(place, at)| (outer_place + place, outer_at * steps[0] + at * steps[1]))
             };
-            let mut all: Vec<(u64, usize)> = outer.iter().flat_map(each).collect();
+            let mut all: Vec<(u64, usize)> = Vec::with_capacity(n);
+            all.extend(outer.iter().flat_map(each));
             all.sort_unstable();
             all.into_iter().try_for_each(|(place, at)| gather.take(place, at))?;
         }
         gather.flush()?;
         Ok(values)
+    }
+
+    /// The numbers of the view of a factor that was made, which is this matrix.
+    fn of_matrix(&self, matrix: &Mat<f64>) -> Vec<f64> {
+        let (cols, n) = (self.col_axis.offsets(), matrix.ncols().max(1) as u64);
+        let mut values = Vec::with_capacity(self.row_axis.len() * self.col_axis.len());
+        for row in self.row_axis.offsets() {
+            let places = cols.clone().map(|col| row + col);
+            values.extend(places.map(|place| matrix[((place / n) as usize, (place % n) as usize)]));
+        }
+        values
     }
 }
 

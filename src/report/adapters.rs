@@ -40,6 +40,7 @@ const COLUMNS: [&str; 8] = ["id", "path", "run", "step", "base_model", "problem"
 /// As [`TableFile::read`].
 pub(super) fn read(path: &Path) -> Result<Vec<AdapterRow>> {
     let table = TableFile::open(path)?;
+    table.verify()?;
     let mut adapters = vec![];
     table.read(&COLUMNS, 2, |batch| {
         for row in 0..batch.n_rows {

@@ -65,7 +65,9 @@ impl Derived {
         let place = |id: Option<i64>| adapters.iter().position(|adapter| Some(adapter.id) == id);
         let (mut rows, mut others) = (vec![], std::collections::BTreeMap::<String, usize>::new());
         const COLUMNS: [&str; 4] = ["a", "b", "relation", "factor"];
-        TableFile::open(&path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
+        let table = TableFile::open(&path)?;
+        table.verify()?;
+        table.read(&COLUMNS, COLUMNS.len(), |batch| {
             for row in 0..batch.n_rows {
                 let (a, b) = (place(batch.integer(0, row)), place(batch.integer(1, row)));
                 let (Some(a), Some(b)) = (a, b) else { continue };

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::adapters::{self, AdapterRow};
 use super::cut::Cut;
 use crate::adapter::Side;
@@ -49,11 +51,15 @@ impl Source {
     /// The files of the table of pairs: those of the plan's blocks, where there is one.
     ///
     /// # Errors
-    /// `Io` when the system refuses to list them.
+    /// `Malformed` where one has bytes that were not written; `Io` when the system refuses to read.
     pub(super) fn pair_files(&self, path: &Path) -> Result<Vec<PathBuf>> {
         match &self.planned {
             Some(planned) => planned.pair_files(),
-            None => Folder::at(path).pair_files(),
+            None => {
+                let files = Folder::at(path).pair_files()?;
+                files.par_iter().try_for_each(|file| TableFile::open(file)?.verify())?;
+                Ok(files)
+            }
         }
     }
 

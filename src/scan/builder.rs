@@ -9,12 +9,12 @@ use super::event::{Event, Listener};
 use super::keep::Keep;
 use super::plan::PairChoice;
 use super::shard::ShardChoice;
-use super::stop::NEVER;
 use crate::Limits;
 use crate::adapter::Side;
 use crate::basis::range_finder::HowMany;
 use crate::engine::{EngineChoice, Precision};
 use crate::select::Layers;
+use crate::sync::stop::NEVER;
 
 /// A scan to be made: every pair of a folder of checkpoints, as a table.
 ///

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use faer::MatRef;
+
 use super::bases::n_basis_bytes;
 use super::blocks::Blocks;
 use super::builder::Scan;
@@ -15,7 +17,7 @@ use super::settle::Settled;
 use super::survey::Survey;
 use super::table::PairTable;
 use crate::adapter::{Matrix, Side};
-use crate::basis::{Basis, gaussian_matrix};
+use crate::basis::{Basis, gaussian_matrix, thin_svd};
 use crate::engine::{Block, Engine, EngineInfo, Pairs};
 use crate::error::Result;
 
@@ -72,6 +74,7 @@ impl Scan<'_> {
         let folder = Folder::at(&self.output);
         let settling = self.settling(&modules);
         let largest = largest(&found.opened);
+        let svd_work: f64 = found.opened.iter().map(|opened| opened.svd_work).sum();
         let Settled { plan, extension, .. } =
             settling.extended(&folder, folder.read_plan()?, self.options(found.pairs), found.opened)?;
         self.warn_of_plan(&plan)?;
@@ -81,7 +84,8 @@ impl Scan<'_> {
         let memory = self.memory(&plan, largest)?;
         let work = engines::work(&plan, counts.n_rows_left);
         let engines = self.wait(self.engine.open(&plan, work)?)?;
-        let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?;
+        let seconds = expected_seconds(&plan, engines[0].as_ref(), work.flop / engines.len() as f64)?
+            + svd_seconds(svd_work)?;
         Ok(DryRun {
             n_adapters: plan.adapters.len(),
             n_added: extension.n_added,
@@ -107,6 +111,21 @@ impl Scan<'_> {
 
 /// Numbers of a factor that is timed, at most: eight of them in f64 are 16 MiB.
 const MAX_NUMBERS: usize = 1 << 18;
+
+/// Rows and columns of a matrix whose SVD is timed.
+const N_TIMED: usize = 192;
+
+/// Seconds that these multiply-adds of SVDs of whole matrices will take, from one of a random matrix.
+fn svd_seconds(work: f64) -> Result<f64> {
+    if work == 0.0 {
+        return Ok(0.0);
+    }
+    let matrix = gaussian_matrix(N_TIMED, N_TIMED, 0);
+    let started = Instant::now();
+    thin_svd(MatRef::from_row_major_slice(&matrix.values, N_TIMED, N_TIMED))?;
+    let seconds_a_step = started.elapsed().as_secs_f64() / (N_TIMED as f64).powi(3);
+    Ok(work * seconds_a_step / rayon::current_num_threads() as f64)
+}
 
 /// Seconds that the factorisations and the products will take, from a few of each on random matrices of the plan's most
 /// frequent shape.

@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
-use super::blocks::Blocks;
 use super::claim::Claim;
 use super::folder::Folder;
 use super::journal::records::Journal;
 use super::plan::Plan;
 use super::relations::{Relations, write_relations};
-use super::survey::Survey;
+use super::survey::{BlockState, Survey};
 use super::table::{AdapterRow, stored_digests, write_adapters, write_unfinished_adapters};
 use super::top;
 use super::without_basis::problem;
@@ -83,7 +82,8 @@ pub struct MissingBases {
 /// What the end of a scan needs.
 pub(super) struct Finish<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) blocks: &'a Blocks<'a>,
+    /// Of its blocks.
+    pub(super) survey: &'a Survey<'a>,
     pub(super) folder: &'a Folder,
     pub(super) claim: &'a Claim<'a>,
     pub(super) stop: &'a AtomicBool,
@@ -98,23 +98,15 @@ impl Finish<'_> {
     /// # Errors
     /// `Io` when the system refuses, `Malformed` for a damaged table, `Stopped` when it was told to stop; as [`Claim::check`].
     pub(super) fn run(&self) -> Result<Vec<MissingBases>> {
-        let &Self { plan, blocks, folder, claim, stop, room } = self;
+        let &Self { plan, survey, folder, claim, stop, room } = self;
         let records = Journal::open(folder, &plan.id)?;
-        top::finalise(plan, blocks, folder, claim, stop)?;
-        let survey = Survey::of(blocks, folder);
+        top::finalise(survey, folder, claim, stop)?;
         if plan.options.update {
-            write_relations(&Relations {
-                plan,
-                survey: &survey,
-                folder,
-                records: &records,
-                claim,
-                stop,
-                room,
-            })?;
+            write_relations(&Relations { plan, survey, folder, records: &records, claim, stop, room })?;
         }
+        survey.sync()?;
         // The last: it says that all is there.
-        let without_basis = without_basis(&survey)?;
+        let without_basis = without_basis(survey);
         let table = AdaptersTable { is_finished: true, keeps: true };
         let problems = table.write(plan, folder, &records, &without_basis, claim.refusal())?;
         claim.check()?;
@@ -127,19 +119,17 @@ impl Finish<'_> {
 /// Modules of adapters that have no basis, and why, by the adapters' numbers.
 pub(super) type WithoutBasis = HashMap<u32, Vec<(String, String)>>;
 
-/// What the files of all blocks say of it: they stay when records are lost.
-///
-/// # Errors
-/// As [`Survey::check`].
-pub(super) fn without_basis(survey: &Survey<'_>) -> Result<WithoutBasis> {
+/// What the files of all blocks that are done say of it: they stay when records are lost.
+pub(super) fn without_basis(survey: &Survey<'_>) -> WithoutBasis {
     let mut all = WithoutBasis::new();
-    for block in survey.blocks.iter().filter(|block| survey.is_done(block)) {
+    for block in survey.blocks.iter() {
+        let BlockState::Done(Some(note)) = survey.state(&block) else { continue };
         let module = &survey.blocks.plan().modules[block.module as usize].name;
-        for (adapter, reason) in survey.check(&block)?.map_or(vec![], |note| note.without_basis) {
+        for (adapter, reason) in note.without_basis {
             all.entry(adapter).or_default().push((module.clone(), reason));
         }
     }
-    Ok(all)
+    all
 }
 
 /// The table of adapters, to be written.

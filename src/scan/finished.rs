@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -24,6 +24,7 @@ use super::survey::Survey;
 use super::table::{
     AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
 };
+use super::verified::Verified;
 use crate::OpenOptions;
 use crate::adapter::{Adapter, Module};
 use crate::compare::Factorised;
@@ -31,8 +32,9 @@ use crate::error::{Error, Fault, Result};
 use crate::measure::start_projection::init_cosine;
 use crate::names::by_nearness;
 use crate::select::ModulePair;
+use crate::sync::stop::NEVER;
 use crate::table::TableFile;
-use crate::text::{quoted, some_of};
+use crate::text::{counted, quoted, some_of};
 
 /// How far a scan is that is not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,6 +65,8 @@ pub struct FinishedScan {
     pub plan: Plan,
     /// Digests from the table of adapters, where a record is lost.
     stored: OnceLock<HashMap<i32, Digest>>,
+    /// What is known of the bytes of its blocks.
+    verified: Arc<Verified>,
 }
 
 impl FinishedScan {
@@ -75,7 +79,7 @@ impl FinishedScan {
         let folder = Folder::open(path)?;
         let gone = || Fault::no_such_file(folder.plan_file()).not_found();
         let plan = folder.read_plan()?.ok_or_else(gone)?;
-        Ok(Self { folder, plan, stored: OnceLock::new() })
+        Ok(Self { folder, plan, stored: OnceLock::new(), verified: Arc::default() })
     }
 
     /// The output folder.
@@ -83,18 +87,20 @@ impl FinishedScan {
         &self.folder
     }
 
-    /// What is missing, if something is.
+    /// What is missing or damaged, if something is. Reads all bytes of the table of pairs.
     ///
     /// # Errors
-    /// As [`Blocks::of`]; `Malformed` for a damaged table of adapters, `Io` when the system refuses to read.
+    /// As [`Blocks::of`]; `Io` when the system refuses to read.
     pub(crate) fn missing(&self) -> Result<Option<Unfinished>> {
         let all = Blocks::of(&self.plan)?;
-        let counts = BlockCounts::of(&self.survey(&all)?, |_| true);
+        let survey = self.survey(&all)?;
+        survey.verify(|_| true, &NEVER)?;
+        let counts = BlockCounts::of(&survey, |_| true);
         let (blocks, blocks_left) = (counts.n_blocks, counts.n_blocks - counts.n_done);
         // Tables of the whole are written last, and again when the folder has grown. A damaged one is made again too.
         let is_there = |table: PathBuf, schema: &Schema, n_rows: Option<u64>| {
-            let file = TableFile::open(&table).and_then(|file| file.check(schema).map(|()| file));
-            file.is_ok_and(|file| {
+            let whole = |file: TableFile| file.check(schema).and_then(|()| file.verify()).map(|()| file);
+            TableFile::open(&table).and_then(whole).is_ok_and(|file| {
                 !is_marked_unfinished(&file) && n_rows.is_none_or(|n_rows| file.n_rows() == n_rows)
             })
         };
@@ -128,7 +134,7 @@ impl FinishedScan {
     /// `Io` when the system refuses to read.
     pub(super) fn survey<'a>(&'a self, blocks: &'a Blocks<'a>) -> Result<Survey<'a>> {
         let records = Journal::open(&self.folder, &self.plan.id)?;
-        Ok(Survey::of(blocks, &self.folder).with_records(&records))
+        Ok(Survey::of(blocks, &self.folder).with_records(&records).knowing(&self.verified))
     }
 
     /// The files of the table of pairs that are there and whole, in the order of their names.
@@ -142,9 +148,20 @@ impl FinishedScan {
         Ok(files)
     }
 
-    /// The error for a scan that is not finished: how far it is, and the way to go on.
-    pub(crate) fn unfinished(&self, found: String) -> Error {
+    /// The error for a scan that is not finished: how far it is, what is damaged, and the way to go on.
+    pub(crate) fn unfinished(&self, missing: String) -> Error {
         let remedy = again::remedy(&self.plan, &self.folder);
+        let found = match self.verified.damaged().as_slice() {
+            [] => missing,
+            [one] => format!("{missing} ({} is damaged)", one.display()),
+            [first, others @ ..] => {
+                format!(
+                    "{missing} ({} and {} are damaged)",
+                    first.display(),
+                    counted(others.len(), "other file")
+                )
+            }
+        };
         Fault::new(found, "a finished scan").at(self.folder.path()).remedy(remedy).invalid()
     }
 
@@ -154,7 +171,7 @@ impl FinishedScan {
     /// `Io` when the system refuses to read.
     pub(crate) fn adapters(&self) -> Result<Vec<AdapterRow>> {
         let blocks = Blocks::of(&self.plan)?;
-        let without_basis = without_basis(&self.survey(&blocks)?)?;
+        let without_basis = without_basis(&self.survey(&blocks)?);
         Ok(adapter_rows(&self.plan, &Journal::open(&self.folder, &self.plan.id)?, &without_basis).collect())
     }
 

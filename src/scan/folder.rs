@@ -12,9 +12,9 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::plan::{Plan, SCHEMA};
-use super::stop;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::{Durability, Lock, entries, replace_atomically, set_aside};
+use crate::sync::stop;
 
 const LOCK: &str = "lock";
 
@@ -255,10 +255,12 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
         // To open a pipe is to wait for who writes to it.
         false => Err(io::Error::other("not a file")),
     };
-    open(path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => open(&set_aside(path)),
-        _ => Err(error),
-    })
+    // What is not in one place may just have been put into the other.
+    let places = [path, &set_aside(path), path];
+    let is_absent =
+        |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let mut opened = places.into_iter().map(open);
+    opened.find(|opened| !is_absent(opened)).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
 }
 
 /// What tells whose a plan is, of any version.

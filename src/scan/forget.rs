@@ -5,6 +5,7 @@
 //! that come later. Names and places of blocks stay what they are, for resumed runs and for other shares.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::AtomicBool;
 
 use super::blocks::Blocks;
 use super::folder::Folder;
@@ -40,12 +41,14 @@ impl Plan {
     /// files are gone. Returns their numbers.
     ///
     /// # Errors
-    /// `Invalid` when files are gone that are not to be forgotten, or when one is there that was not named.
+    /// `Invalid` when files are gone that are not to be forgotten, or when one is there that was not named; `Stopped` when it was
+    /// told to stop.
     pub(super) fn settle_gone(
         &mut self,
         opened: &[HeaderSummary],
         forget: bool,
         folder: &Folder,
+        stop: &AtomicBool,
     ) -> Result<Vec<u32>> {
         let there: HashSet<_> = opened.iter().map(|opened| opened.path.as_path()).collect();
         let is_missing = |&number: &u32| {
@@ -73,15 +76,17 @@ impl Plan {
                 return Err(fault.remedy(Remedy::ForgetInputs).invalid());
             }
         }
-        let forgotten = self.left_out_of(&missing, folder)?;
+        let forgotten = self.left_out_of(&missing, folder, stop)?;
         self.forgotten.push(forgotten);
         Ok(missing)
     }
 
     /// What is left out when these adapters are forgotten now.
-    fn left_out_of(&self, gone: &[u32], folder: &Folder) -> Result<Forgotten> {
+    fn left_out_of(&self, gone: &[u32], folder: &Folder, stop: &AtomicBool) -> Result<Forgotten> {
         let all = Blocks::of(self)?;
         let survey = Survey::of(&all, folder);
+        // What is damaged cannot be made again without them.
+        survey.verify(|_| true, stop)?;
         let mut unfinished = BTreeSet::new();
         let mut blocks = vec![];
         for block in all.iter() {

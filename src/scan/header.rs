@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::digest::Fingerprint;
-use super::module_size::ModuleSize;
+use super::module_size::{ModuleSize, svd_work};
 use super::side_modules::SideModules;
 use crate::adapter::{Adapter, unread};
 use crate::error::{Fault, Result};
@@ -35,6 +35,8 @@ pub struct HeaderSummary {
     pub stamp: FileStamp,
     /// The largest counts of numbers of any of these modules.
     pub largest: ModuleSize,
+    /// Multiply-adds of the SVDs that factors are made by, of updates of other forms.
+    pub svd_work: f64,
     /// Which files hold the tensors, however they are named; none where the system does not know.
     pub files: Box<[FileId]>,
     /// Of names, shapes and types of these modules' factors and the file's size.
@@ -71,7 +73,7 @@ impl HeaderSummary {
         let stamp = adapter.stamp();
         let adapter = side_modules.of(adapter);
         let mut hash = blake3::Hasher::new();
-        let (mut n_bytes, mut largest) = (0, ModuleSize::default());
+        let (mut n_bytes, mut largest, mut work) = (0, ModuleSize::default(), 0.0);
         let mut modules = Vec::with_capacity(adapter.modules().len());
         for module in adapter.modules() {
             for factor in [&module.a, &module.b] {
@@ -82,6 +84,7 @@ impl HeaderSummary {
                 |factor: &crate::Factor| (factor.rows * factor.cols * factor.dtype.size_bytes()) as u64;
             n_bytes += side_modules.factors(module).map(bytes).sum::<u64>();
             largest = largest.max(ModuleSize::of(module, side_modules));
+            work += side_modules.made(module).map_or(0.0, svd_work);
             let name = match &numbering {
                 Some(numbering) => format!("{} ({numbering})", module.name),
                 None => module.name.clone(),
@@ -106,6 +109,7 @@ impl HeaderSummary {
             n_above_size: adapter.n_above_size(),
             n_bytes,
             largest,
+            svd_work: work,
             files: adapter.file_ids().unwrap_or_default().into(),
             stamp,
             fingerprint: hash.finalize().into(),

@@ -14,12 +14,12 @@ use super::naming::named;
 use super::near;
 use super::plan::{PairChoice, Plan, PlannedAdapter};
 use super::side_modules::SideModules;
-use super::stop::{self, NEVER};
 use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileId;
 use crate::formats::{Discovered, OpenOptions, search};
 use crate::names::natural_cmp;
+use crate::sync::stop::{self, NEVER};
 use crate::text::{quoted, some_of};
 
 /// What was found, each list in natural order.

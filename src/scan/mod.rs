@@ -72,10 +72,10 @@ mod settle;
 mod shard;
 pub(crate) mod side_modules;
 mod status;
-mod stop;
 mod survey;
 pub(crate) mod table;
 mod top;
+mod verified;
 mod watch;
 pub(crate) mod without_basis;
 

@@ -33,7 +33,7 @@ use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
 use crate::files::replace_with_bytes;
 use crate::select::Layers;
-use crate::sync::{Room, lock};
+use crate::sync::{FewThreads, Room, lock};
 
 /// What this process does of a plan.
 struct Job<'a> {
@@ -78,6 +78,7 @@ impl Scan<'_> {
         let blocks = Blocks::of(&plan)?;
         let records = self.restored_records(&plan, &blocks, &folder, &modules)?;
         let survey = Survey::of(&blocks, &folder).with_records(&records);
+        survey.verify(|place| shard.has(place), self.stop_flag())?;
         let facts = PlanFacts::of(&plan, extension, &survey, shard)?;
         self.listener.emit(&Event::Planned(facts));
         self.warn_of_damage(&survey);
@@ -182,12 +183,15 @@ impl Scan<'_> {
         let log = Log::begin(folder, shard, array_min)?;
         let profile = Profile::begin(self.profile.is_some());
         let room = Room::of(memory.room_bytes);
-        let files = Files { plan, records, modules, profile: &profile, stop: self.stop_flag(), room };
+        let threads = FewThreads::new(memory.n_factor_threads);
+        let files =
+            Files { plan, records, modules, profile: &profile, stop: self.stop_flag(), room, threads };
         let is_on_demand =
             self.cache == CacheChoice::None && shard == Shard::WHOLE && blocks.share_no_module();
+        let n_kept_modules = if memory.holds_headers { u64::MAX } else { memory.n_modules_of_two };
         let bases = match is_on_demand && memory.holds_headers {
-            true => Bases::on_demand(files, mine.n_done > 0),
-            false => Bases::cached(files, self.open_stores(plan, folder)?, shard),
+            true => Bases::on_demand(files, mine.n_done > 0, memory.n_modules_of_two),
+            false => Bases::cached(files, self.open_stores(plan, folder)?, shard, n_kept_modules),
         };
         let tally = Tally::default();
         let run = Run {
@@ -208,6 +212,10 @@ impl Scan<'_> {
         let watch = Watch { listener: &self.listener, tally: &tally, bases: &bases, n_adapters, n_rows };
         let started = Instant::now();
         watch.during(|| run.run(|| self.wait_for(opening, folder, claim)))?;
+        // Who is told to stop has a few seconds left; what the disk does not have then is made again.
+        if !self.is_stopped() {
+            survey.sync()?;
+        }
         let elapsed = started.elapsed();
         if let (Some(path), Some(trace)) = (&self.profile, profile.trace()) {
             replace_with_bytes(path, trace.as_bytes())?;
@@ -310,7 +318,9 @@ impl Scan<'_> {
         let plan = now.as_deref().unwrap_or(plan);
         let blocks = Blocks::of(plan)?;
         let room = Room::of(memory.room_bytes);
-        let finish = Finish { plan, blocks: &blocks, folder, claim, stop: self.stop_flag(), room: &room };
+        let survey = Survey::of(&blocks, folder).knowing(survey.verified());
+        let stop = self.stop_flag();
+        let finish = Finish { plan, survey: &survey, folder, claim, stop, room: &room };
         Ok(ScanEnd::Complete { problems: finish.run()? })
     }
 
@@ -337,12 +347,12 @@ impl Scan<'_> {
     fn warn_of_damage(&self, survey: &Survey<'_>) {
         let damaged = |block| match survey.state(&block) {
             BlockState::Damaged(error) => Some(error),
-            BlockState::Absent | BlockState::Done => None,
+            BlockState::Absent | BlockState::Done(_) => None,
         };
         let mut damaged = survey.blocks.iter().filter_map(damaged);
         if let Some(first) = damaged.next() {
             let n = damaged.count() + 1;
-            self.listener.warn(ScanWarning::DamagedBlocks { n, first: first.to_string() });
+            self.listener.warn(ScanWarning::DamagedBlocks { n, first });
         }
     }
 

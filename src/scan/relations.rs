@@ -17,15 +17,16 @@ use super::memory::N_PAIR_BYTES;
 use super::module_size::ModuleSize;
 use super::plan::Plan;
 use super::side_modules::SideModules;
-use super::stop;
 use super::survey::Survey;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
 use crate::error::Result;
+use crate::files::Durability;
 use crate::formats::run_and_step;
 use crate::measure::update::{UpdateSums, WholeUpdate};
 use crate::relation::{Evidence, NEAR, Relation};
 use crate::sync::Room;
+use crate::sync::stop;
 use crate::table::{self, Batch, Cells, ColumnType, Field, Schema, TableFile, Values};
 
 /// Pairs that are read again, at most.
@@ -83,10 +84,14 @@ pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
     let n_at_once = u32::try_from(n_pairs / u64::from(n_adapters).max(1)).unwrap_or(u32::MAX).max(1);
     let firsts = (0..n_adapters).step_by(n_at_once as usize);
     let mut tiles = firsts.map(|first| first..n_adapters.min(first.saturating_add(n_at_once)));
-    let files: Vec<(PathBuf, Range<u32>)> = survey
-        .done()
-        .filter_map(|block| Some((folder.block_file(&block.name()), survey.blocks.first_adapters(&block)?)))
-        .collect();
+    let mut files: Vec<(PathBuf, Range<u32>)> = vec![];
+    for block in survey.done() {
+        if let Some(firsts) = survey.blocks.first_adapters(&block) {
+            stop::check(stop)?;
+            survey.verify_one(&block)?;
+            files.push((folder.block_file(&block.name()), firsts));
+        }
+    }
     let modules = plan.options.side_modules()?;
     let finder = Finder { plan, modules: &modules, records, stop, room, n_read_again: AtomicUsize::new(0) };
     let mut found = VecDeque::new();
@@ -108,7 +113,13 @@ pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
         is_first = false;
         is_there.then(|| Ok(columns(&rows)))
     });
-    table::write(&folder.relations_file(), &relations_schema(), groups.chain(claim.refusal()), vec![])
+    table::write(
+        &folder.relations_file(),
+        Durability::PowerCut,
+        &relations_schema(),
+        groups.chain(claim.refusal()),
+        vec![],
+    )
 }
 
 /// What the relations of a scan are found from.
@@ -174,7 +185,7 @@ impl Finder<'_> {
         let (a, b) = (open(pair[0])?, open(pair[1])?);
         let sizes = a.modules().iter().chain(b.modules()).map(|module| ModuleSize::of(module, self.modules));
         let largest = sizes.fold(ModuleSize::default(), ModuleSize::max);
-        let _room = self.room.take(largest.relation_bytes());
+        let _room = self.room.take(largest.relation_bytes);
         // Of the start, this table says what that of the pairs says.
         let shared_init = sums.has_shared_init();
         Some(Evidence { shared_init, ..evidence_of_files(&a, &b).ok()? }.relation())

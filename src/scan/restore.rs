@@ -11,10 +11,10 @@ use super::journal::records::Journal;
 use super::plan::Plan;
 use super::record::{AdapterRecord, changed, content_digest};
 use super::side_modules::SideModules;
-use super::stop;
 use super::survey::Survey;
 use super::table::stored_digests;
 use crate::error::Result;
+use crate::sync::stop;
 
 /// The adapters that blocks were made of, and of which nothing is known.
 pub(super) fn lost(survey: &Survey<'_>, records: &Journal) -> Vec<u32> {

@@ -204,6 +204,7 @@ impl Run<'_> {
             let grids = grids.as_ref().map(|grids| grids as &MakeGrids<'_>);
             table.write_unless(&self.folder.block_file(&name), rows, grids, self.claim.refusal())
         })?;
+        self.survey.put(block);
         self.log.block(&name);
         let PairCounts { n_pairs, n_shared_init, n_other_base, n_unknown_updates } = counts;
         self.tally.n_shared_init.fetch_add(n_shared_init, Ordering::Relaxed);

@@ -17,10 +17,10 @@ use super::plan::{Extension, Plan, ScanOptions};
 use super::presence::Presence;
 use super::record::changed;
 use super::side_modules::SideModules;
-use super::stop;
 use super::survey::Survey;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileStamp;
+use crate::sync::stop;
 use crate::text::counted;
 
 /// How a plan is settled.
@@ -136,7 +136,7 @@ impl Settling<'_> {
             }
             Some(mut plan) => {
                 check_options(&plan, &options)?;
-                let forgotten = plan.settle_gone(&opened, self.forget, folder)?;
+                let forgotten = plan.settle_gone(&opened, self.forget, folder, self.stop)?;
                 let extension = plan.extend(opened)?;
                 Ok(Settled { plan, extension, forgotten, presence: None })
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::base::PlannedBase;
 use crate::adapter::Side;
+use crate::adapter::made::MadeUpdate;
 use crate::adapter::{Adapter, Factor, Module};
 use crate::error::{Fault, Result};
 use crate::names::natural_cmp;
@@ -127,6 +128,12 @@ impl SideModules {
         let who = format!("none of {} has it{among}", counted(checkpoints.len(), "checkpoint"));
         let instead = missing.instead(names.iter().map(String::as_str));
         Err(Fault::stating(format!("{who}; they have {instead}")).of(missing.shown()).invalid())
+    }
+
+    /// What a module's factors are made of, of an update of another form that the side is of.
+    pub(super) fn made<'a>(&self, module: &'a Module) -> Option<&'a MadeUpdate> {
+        let is_of_update = matches!(self.side, Side::DwLeft | Side::DwRight);
+        module.a.made.as_ref().filter(|_| is_of_update).map(|made| &*made.update)
     }
 
     /// The factors of a module that are read: A on every side, since it shows a shared start.

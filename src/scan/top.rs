@@ -5,17 +5,16 @@
 //! has grown too, since more pairs only push others out.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use super::blocks::Blocks;
+use super::blocks::BlockSpec;
 use super::claim::Claim;
 use super::folder::Folder;
 use super::keep::Keep;
-use super::plan::Plan;
-use super::stop;
+use super::survey::Survey;
 use super::table::{N_CLASSES, PairRows, PairTable, StoredPairs, class_of, write_histograms};
 use crate::error::Result;
+use crate::sync::stop;
 
 /// The rows of a block that are kept, with the histogram of all.
 pub fn of_block(keep: &Keep, rows: PairRows) -> PairRows {
@@ -40,33 +39,38 @@ pub(super) fn most_alike(k: usize, pairs: impl Iterator<Item = (i32, i32, f32)> 
 /// `Io` when the system refuses, `Malformed` when a file of the table is damaged, `Stopped` when it was told to stop; as
 /// [`Claim::check`].
 pub(super) fn finalise(
-    plan: &Plan,
-    blocks: &Blocks<'_>,
+    survey: &Survey<'_>,
     folder: &Folder,
     claim: &Claim<'_>,
     stop: &AtomicBool,
 ) -> Result<()> {
+    let plan = survey.blocks.plan();
     let Keep::Top(k) = plan.options.keep else { return Ok(()) };
     let table = PairTable::of(plan);
-    let mut files: Vec<Vec<PathBuf>> = vec![vec![]; plan.modules.len()];
-    for block in blocks.iter() {
-        files[block.module as usize].push(folder.block_file(&block.name()));
+    let mut blocks: Vec<Vec<BlockSpec>> = vec![vec![]; plan.modules.len()];
+    for block in survey.blocks.iter() {
+        blocks[block.module as usize].push(block);
     }
+    let read = |block: &BlockSpec| {
+        survey.verify_one(block)?;
+        StoredPairs::read(&folder.block_file(&block.name()), &table)
+    };
     let mut histograms = vec![];
-    for (module, files) in plan.modules.iter().zip(&files) {
+    for (module, blocks) in plan.modules.iter().zip(&blocks) {
         stop::check(stop)?;
         let mut tops = Tops::new(k);
         let mut counts = vec![0u64; N_CLASSES];
-        for file in files {
-            let stored = StoredPairs::read(file, &table)?;
+        for block in blocks {
+            let stored = read(block)?;
             counts.iter_mut().zip(stored.histogram()?).for_each(|(sum, n)| *sum = sum.saturating_add(n));
             stored.pairs().for_each(|(a, b, phi_r)| tops.add(a, b, phi_r));
         }
-        for file in files {
-            let stored = StoredPairs::read(file, &table)?;
+        for block in blocks {
+            let stored = read(block)?;
             let places = tops.places(stored.pairs());
             if places.len() < stored.n_rows() {
                 stored.rewrite(&places, claim.refusal())?;
+                survey.put(block);
             }
         }
         histograms.push((module.name.clone(), module.d, counts));

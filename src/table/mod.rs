@@ -8,6 +8,7 @@ mod check;
 mod guard;
 mod read;
 mod schema;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod values;

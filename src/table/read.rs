@@ -14,6 +14,7 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use super::check::{check_footer, check_pages};
 use super::guard::guarded;
 use super::schema::{ColumnType, Schema};
+use super::seal;
 use super::values::{Cells, Values};
 use super::write::CREATED_BY;
 use crate::error::{Error, Fault, Result};
@@ -109,6 +110,23 @@ impl TableFile {
         let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
         let check = || columns.clone().try_for_each(|column| check_pages(&self.file, self.n_bytes, column));
         guarded(check).map_err(|error| failed(&self.path, error))
+    }
+
+    /// Checks that the bytes are those that were written, by the digest that goes with them. What other programs wrote has none. Reads
+    /// the whole file.
+    ///
+    /// # Errors
+    /// `Malformed` when they are not, `Io` when the system refuses to read.
+    pub(crate) fn verify(&self) -> Result<()> {
+        match seal::is_whole(&self.file, self.n_bytes) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let found = "damage (bytes that are not those that were written)";
+                let fault = Fault::new(found, "a Parquet file as lorascope scan wrote it");
+                Err(fault.at(&self.path).hint(HINT).malformed())
+            }
+            Err(cause) => Err(Error::io("read", &self.path, cause)),
+        }
     }
 
     /// Hands all rows of some columns on, in batches, in the order of the file. The first `n_required` columns must be

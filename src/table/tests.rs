@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::read::BATCH_ROWS;
 use super::*;
 use crate::error::{Error, Result};
+use crate::files::Durability;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -49,7 +50,7 @@ fn group(ids: std::ops::Range<i32>) -> Vec<Values> {
 
 fn write_ids(path: &Path, groups: &[std::ops::Range<i32>]) {
     let groups = groups.iter().map(|ids| Ok(group(ids.clone())));
-    write(path, &schema(), groups, vec![("lorascope.note", "[1]".to_owned())]).unwrap();
+    write(path, Durability::Process, &schema(), groups, vec![("lorascope.note", "[1]".to_owned())]).unwrap();
 }
 
 /// Id, step, base, rank, φ, exact and flag.
@@ -151,7 +152,8 @@ fn values_that_do_not_fit_the_schema_leave_no_file() {
     let nulls = Values::Int32(Cells::Some(vec![Some(1), None]));
     for values in [vec![], vec![Values::Float32(vec![1.0])], vec![nulls]] {
         let schema = Schema::new([Field::new("id", ColumnType::Int32)]);
-        let error = write(&path, &schema, std::iter::once(Ok(values)), vec![]).unwrap_err();
+        let error =
+            write(&path, Durability::Process, &schema, std::iter::once(Ok(values)), vec![]).unwrap_err();
         assert!(matches!(&error, Error::Invalid(_)), "{error}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -198,4 +200,34 @@ fn some_rows_of_a_column_and_more_rows_behind_them() {
     assert_eq!(ranks.get(0), None);
     let Values::Float32(phi) = &only[5] else { panic!("{:?}", only[5]) };
     assert!(phi[0].is_nan() && phi[1].is_nan());
+}
+
+#[test]
+fn every_flipped_bit_of_a_table_is_seen() {
+    let (_folder, path) = folder();
+    write_ids(&path, &[0..50, 50..60]);
+    let whole = fs::read(&path).unwrap();
+    TableFile::open(&path).unwrap().verify().unwrap();
+    let is_seen = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        TableFile::open(&path).and_then(|file| file.verify()).is_err()
+    };
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        // Without its tag, a file is one of another program.
+        assert_eq!(is_seen(&damaged), !(4..12).contains(&at), "byte {at} of {}", whole.len());
+    }
+    let longer = [&whole[..whole.len() - 8], &[0; 3], &whole[whole.len() - 8..]].concat();
+    assert!(is_seen(&longer));
+    assert!(!is_seen(&whole));
+    let error = {
+        let mut damaged = whole;
+        damaged[60] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        TableFile::open(&path).unwrap().verify().unwrap_err()
+    };
+    let expected = "x.parquet: found damage (bytes that are not those that were written), expected a Parquet file as lorascope \
+                    scan wrote it";
+    assert!(matches!(error, Error::Malformed(_)) && error.to_string().ends_with(expected), "{error}");
 }

@@ -1,6 +1,5 @@
 //! Writes a table, one row group after another, and puts it in place.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use parquet::file::writer::SerializedFileWriter;
 
 use super::MAX_GROUP_ROWS;
 use super::schema::{Encoding, Schema};
+use super::seal::{self, Sealing};
 use super::values::{Cells, Values};
 use crate::error::{Error, Fault, Result};
 use crate::files::{Durability, replace_atomically};
@@ -22,24 +22,27 @@ use crate::files::{Durability, replace_atomically};
 pub(super) const CREATED_BY: &str = "lorascope ";
 
 /// Writes row groups, each the values of every column, and some entries of the file's metadata, and puts the table in
-/// place. The same values make the same bytes.
+/// place, with a digest of its bytes. The same values make the same bytes.
 ///
 /// # Errors
 /// Any error that stands in place of a row group; `Io` when the system refuses; `Invalid` for values that do not fit the
 /// schema.
 pub(crate) fn write(
     path: &Path,
+    durability: Durability,
     schema: &Schema,
     mut groups: impl Iterator<Item = Result<Vec<Values>>>,
     metadata: Vec<(&str, String)>,
 ) -> Result<()> {
     let failed = |error| failed(path, error);
-    replace_atomically(path, Durability::PowerCut, |file| {
+    replace_atomically(path, durability, |file| {
         let properties = Arc::new(properties(schema, metadata));
         let tree = schema.parquet().map_err(failed)?;
-        let mut writer = SerializedFileWriter::new(file, tree, properties).map_err(failed)?;
+        let mut writer = SerializedFileWriter::new(Sealing::new(file), tree, properties).map_err(failed)?;
+        writer.write_all(&seal::place()).map_err(|error| failed(error.into()))?;
         groups.try_for_each(|group| write_group(&mut writer, schema, &group?).map_err(failed))?;
-        writer.close().map(drop).map_err(failed)
+        let sealing = writer.into_inner().map_err(failed)?;
+        sealing.finish().map_err(|error| failed(error.into()))
     })
 }
 
@@ -63,7 +66,7 @@ fn properties(schema: &Schema, metadata: Vec<(&str, String)>) -> WriterPropertie
 }
 
 fn write_group(
-    writer: &mut SerializedFileWriter<&mut File>,
+    writer: &mut SerializedFileWriter<Sealing<'_>>,
     schema: &Schema,
     columns: &[Values],
 ) -> ParquetResult<()> {

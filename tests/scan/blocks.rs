@@ -58,6 +58,7 @@ fn opened(drawn: &Drawn) -> HeaderSummary {
         stamp: FileStamp { n_bytes: 64, modified_ns: None },
         files: Box::default(),
         largest: Default::default(),
+        svd_work: 0.0,
         fingerprint: Fingerprint::of(format!("{}-{}", drawn.run, drawn.step).as_bytes()),
     }
 }

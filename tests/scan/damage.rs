@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
 
 use crate::common::checkpoints::Checkpoint;
@@ -286,4 +287,96 @@ fn a_plan_with_a_wrong_number_is_an_error_and_takes_neither_time_nor_memory() {
             }
         }
     }
+}
+
+/// Flips a bit in the first data page of a block, which neither the ends of the file nor the heads of its pages show.
+fn flip(place: &Place, out: &str, at: usize) -> String {
+    let block = files(&place.path(&format!("{out}/pairs"))).remove(at);
+    let mut bytes = fs::read(&block).unwrap();
+    let reader = SerializedFileReader::new(fs::File::open(&block).unwrap()).unwrap();
+    let columns = reader.metadata().row_group(0).columns();
+    let phi = columns.iter().find(|column| column.column_path().string() == "phi_r").unwrap();
+    // The end of the page is in its numbers.
+    let last = (phi.data_page_offset() + phi.compressed_size()) as usize - 1;
+    bytes[last] ^= 4;
+    fs::write(&block, bytes).unwrap();
+    format!("{out}/pairs/{}", block.file_name().unwrap().to_string_lossy())
+}
+
+#[test]
+fn a_flipped_bit_in_a_block_is_named_by_what_reads_it_and_the_block_is_made_again() {
+    for options in ["", "--keep grid", "--keep top:2", "--update", "--no-cache"] {
+        let place = whole(options);
+        let n = files(&place.path("whole/pairs")).len();
+        copy(&place);
+        let block = flip(&place, "out", 1);
+        for args in ["report out", "search runs/checkpoint-0 --in out --cache cache"] {
+            let refused = ended(&place.lorascope(args).output().unwrap());
+            assert_eq!(refused.code, Some(1), "{options} {args}: {}", refused.stdout);
+            let found =
+                format!("found 1 of {n} blocks missing ({block} is damaged), expected a finished scan");
+            assert!(refused.stderr.contains(&found), "{options} {args}: {}", refused.stderr);
+            assert!(refused.stderr.contains("hint: go on with `lorascope scan "), "{}", refused.stderr);
+        }
+        let partial = ended(&place.lorascope("report out --partial").output().unwrap());
+        assert_eq!(partial.code, Some(0), "{options}: {}", partial.stderr);
+        let said = format!("1 of {n} blocks missing");
+        assert!(partial.stdout.contains(&said) || partial.stderr.contains(&said), "{}", partial.stdout);
+        let again = place.run(&format!("runs -o out --side b {options}"));
+        assert_eq!(again.code, Some(3), "{options}: {}", again.stderr);
+        let warning = format!(
+            "warning: 1 block is not whole or not of this scan, and is done again: {block}: found damage (bytes that are not those \
+             that were written)"
+        );
+        assert!(again.stderr.contains(&warning), "{options}: {}", again.stderr);
+        assert!(again.stderr.contains("rows to do"), "{options}: {}", again.stderr);
+        assert_same(&place.bytes("out"), &place.bytes("whole"), options);
+        let report = ended(&place.lorascope("report out").output().unwrap());
+        assert_eq!(report.code, Some(0), "{options}: {}", report.stderr);
+    }
+}
+
+#[test]
+fn tables_that_were_copied_elsewhere_keep_their_digests_and_those_of_other_programs_have_none() {
+    let place = whole("");
+    copy(&place);
+    // Only the tables.
+    fs::remove_file(place.path("out/plan.json")).unwrap();
+    fs::remove_dir_all(place.path("out/work")).unwrap();
+    assert_eq!(ended(&place.lorascope("report out").output().unwrap()).code, Some(0));
+    let file = files(&place.path("out/pairs")).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[4..12].fill(0);
+    fs::write(&file, &bytes).unwrap();
+    let block = flip(&place, "out", 1);
+    let refused = ended(&place.lorascope("report out").output().unwrap());
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let found =
+        format!("error: {block}: found damage (bytes that are not those that were written), expected");
+    assert!(refused.stderr.contains(&found), "{}", refused.stderr);
+    // What another program wrote, and what a scan's table of adapters says.
+    fs::remove_file(place.path(&block)).unwrap();
+    assert_eq!(ended(&place.lorascope("report out").output().unwrap()).code, Some(0));
+    let adapters = place.path("out/adapters.parquet");
+    let mut bytes = fs::read(&adapters).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&adapters, bytes).unwrap();
+    let refused = ended(&place.lorascope("report out").output().unwrap());
+    assert!(refused.code == Some(1) && refused.stderr.contains("out/adapters.parquet: found damage"));
+}
+
+#[test]
+fn a_share_makes_its_own_damaged_blocks_again_and_the_last_one_names_those_of_others() {
+    let place = whole("--keep top:2");
+    copy(&place);
+    fs::remove_file(place.path("out/histograms.parquet")).unwrap();
+    // The first of the second module, which the second share has.
+    let block = flip(&place, "out", 5);
+    let first = place.run("runs -o out --side b --keep top:2 --shard 1/2");
+    assert_eq!(first.code, Some(1), "{}", first.stderr);
+    assert!(first.stderr.contains(&format!("error: {block}: found damage")), "{}", first.stderr);
+    let second = place.run("runs -o out --side b --keep top:2 --shard 2/2");
+    assert_eq!(second.code, Some(3), "{}", second.stderr);
+    assert_same(&place.bytes("out"), &place.bytes("whole"), "shares");
 }

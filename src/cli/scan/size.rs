@@ -15,7 +15,11 @@ pub(in crate::cli) fn parse(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let bytes = number.trim().parse::<f64>().map_err(|_| wrong())? * f64::from(bits).exp2();
-    if (1.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
+    match bytes {
+        1.0..1e18 => Ok(bytes as u64),
+        1e18.. => Err("too large, expected at most 900000T".to_owned()),
+        _ => Err(wrong()),
+    }
 }
 
 #[cfg(test)]
@@ -28,8 +32,12 @@ mod tests {
         {
             assert_eq!(parse(text), Ok(bytes));
         }
-        for text in ["", "G", "-1G", "0", "8X", "nan", "inf", "1e30"] {
-            assert!(parse(text).is_err(), "{text}");
+        for text in ["", "G", "-1G", "0", "8X", "nan", "inf"] {
+            assert_eq!(parse(text), Err("expected a size such as 512M or 8G".to_owned()), "{text}");
+        }
+        assert_eq!(parse("900000T"), Ok(900_000 << 40));
+        for text in ["99999999999999T", "910000T", "1e30", "1e400", "999999999999999999999999"] {
+            assert_eq!(parse(text), Err("too large, expected at most 900000T".to_owned()), "{text}");
         }
     }
 }

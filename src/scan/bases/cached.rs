@@ -65,7 +65,9 @@ impl Cached {
         };
         let mut wanted = adapters.to_vec();
         wanted.sort_by_key(|&adapter| (share(adapter), adapter));
-        self.keys.ensure(&wanted, |adapter| self.find_or_factorise(files, adapter).map(|(key, _)| key))
+        self.keys.ensure(&files.threads, &wanted, |adapter| {
+            self.find_or_factorise(files, adapter).map(|(key, _)| key)
+        })
     }
 
     /// The adapter's entry, open: whoever removes it meanwhile does not take it from who reads it.

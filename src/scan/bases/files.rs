@@ -19,8 +19,8 @@ use crate::scan::plan::Plan;
 use crate::scan::profile::{Profile, Stage};
 use crate::scan::record::{AdapterRecord, changed, content_digest};
 use crate::scan::side_modules::SideModules;
-use crate::scan::stop;
-use crate::sync::Room;
+use crate::sync::stop;
+use crate::sync::{FewThreads, Room};
 
 /// How often a file is opened that is touched in between.
 const N_TRIES: usize = 100;
@@ -45,6 +45,8 @@ pub struct Files<'a> {
     pub stop: &'a AtomicBool,
     /// The memory for factorisations that run at once.
     pub room: Room,
+    /// The threads for these.
+    pub threads: FewThreads,
 }
 
 /// A checkpoint as it was when it was opened, with the modules that are compared.
@@ -143,8 +145,12 @@ impl Files<'_> {
     pub(super) fn factorise(&self, module: &Module) -> Result<CachedModule> {
         stop::check(self.stop)?;
         let SideModules { side, update, .. } = self.modules;
-        let _room = self.room.take(ModuleSize::of(module, &self.modules).factor_bytes());
-        let numbers = Numbers::read(module, side, if update { Wanted::Both } else { Wanted::SideAndA })?;
+        if let Some(flaw) = Numbers::other_form(module, side) {
+            return Ok(CachedModule::Missing(flaw.reason().to_owned()));
+        }
+        let _room = self.room.take(ModuleSize::of(module, &self.modules).factor_bytes);
+        let wanted = if update { Wanted::Both } else { Wanted::SideAndA };
+        let numbers = Numbers::read_until(module, side, wanted, self.stop)?;
         let factorised = match update {
             true => numbers.basis_and_update(side).map(|(basis, update)| (basis, Some(update))),
             false => numbers.basis(side).map(|basis| (basis, None)),

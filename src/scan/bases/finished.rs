@@ -17,8 +17,8 @@ use crate::scan::profile::Profile;
 use crate::scan::record::{AdapterRecord, changed};
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
-use crate::scan::stop::NEVER;
-use crate::sync::{Room, lock};
+use crate::sync::stop::NEVER;
+use crate::sync::{FewThreads, Room, lock};
 
 /// The bases of a scan's adapters. Threads may share it.
 pub(crate) struct FinishedBases<'a> {
@@ -42,6 +42,7 @@ impl<'a> FinishedBases<'a> {
             profile,
             stop: &NEVER,
             room: Room::unlimited(),
+            threads: FewThreads::default(),
         };
         Ok(Self { scan, files, cache, factorised: Mutex::default() })
     }

@@ -5,6 +5,7 @@ mod files;
 mod finished;
 mod on_demand;
 mod once_map;
+mod opened;
 mod starts;
 mod stores;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub(super) use self::cached::cache_key;
 pub use self::files::Files;
 pub(crate) use self::finished::FinishedBases;
 use self::on_demand::OnDemand;
+use self::opened::Opened;
 pub use self::stores::Stores;
 use super::cache::CachedModule;
 use super::digest::Digest;
@@ -29,6 +31,8 @@ use crate::error::Result;
 pub struct Bases<'a> {
     files: Files<'a>,
     store: Store,
+    /// Checkpoints that A is read of again.
+    opened: Opened,
 }
 
 enum Store {
@@ -37,15 +41,17 @@ enum Store {
 }
 
 impl<'a> Bases<'a> {
-    /// Each adapter is factorised once, and its bases kept in a cache. Nothing is read yet.
-    pub fn cached(files: Files<'a>, stores: Stores, shard: Shard) -> Self {
-        Self { files, store: Store::Cached(Cached::new(stores, shard)) }
+    /// Each adapter is factorised once, and its bases kept in a cache; so many modules are kept of headers. Nothing is read yet.
+    pub fn cached(files: Files<'a>, stores: Stores, shard: Shard, n_modules: u64) -> Self {
+        let opened = Opened::keeping(n_modules);
+        Self { files, store: Store::Cached(Cached::new(stores, shard)), opened }
     }
 
     /// Bases are made when a block needs them, and not kept. Nothing is read yet. `is_resumed`: an earlier run has done
-    /// blocks.
-    pub fn on_demand(files: Files<'a>, is_resumed: bool) -> Self {
-        Self { files, store: Store::OnDemand(OnDemand::new(is_resumed)) }
+    /// blocks. So many modules are kept of headers that are read for something else.
+    pub fn on_demand(files: Files<'a>, is_resumed: bool, n_modules: u64) -> Self {
+        let opened = Opened::keeping(n_modules);
+        Self { files, store: Store::OnDemand(OnDemand::new(is_resumed)), opened }
     }
 
     /// Why nothing was put into the cache any more, if it took entries at first.
@@ -102,7 +108,9 @@ impl<'a> Bases<'a> {
     /// # Errors
     /// As [`Bases::ensure`].
     pub fn read(&self, module: u32, adapters: &[u32]) -> Result<Vec<CachedModule>> {
-        adapters.par_iter().map(|&adapter| self.read_one(module, adapter)).collect()
+        self.files
+            .threads
+            .run(|| adapters.par_iter().map(|&adapter| self.read_one(module, adapter)).collect())
     }
 
     fn read_one(&self, module: u32, adapter: u32) -> Result<CachedModule> {

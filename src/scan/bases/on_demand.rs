@@ -35,7 +35,7 @@ impl OnDemand {
     }
 
     pub(super) fn ensure(&self, files: &Files<'_>, adapters: &[u32]) -> Result<()> {
-        self.files.ensure(adapters, |adapter| {
+        self.files.ensure(&files.threads, adapters, |adapter| {
             let record = files.records.find(adapter)?;
             let mut file = files.open(adapter, files.plan.adapters.len() <= self.n_kept_open)?;
             if record.as_ref().is_none_or(|record| record.stamp != file.stamp()) {

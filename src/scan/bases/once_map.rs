@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::sync::{lock, wait};
+use crate::sync::{FewThreads, lock, wait};
 
 /// What was made of each adapter.
 #[derive(Debug)]
@@ -48,18 +48,23 @@ impl<T: Clone + Send> OnceMap<T> {
         Self { states: Mutex::new(HashMap::new()), changed: Condvar::new() }
     }
 
-    /// Makes what is not there of these adapters, on all threads, in this order, and waits for what other threads are at. What
+    /// Makes what is not there of these adapters, on these threads, in this order, and waits for what other threads are at. What
     /// another thread failed to make is tried again here, so that this thread has an error of its own to return.
     ///
     /// # Errors
     /// The first of `make`; the adapter is then as if nobody had asked.
-    pub(super) fn ensure(&self, adapters: &[u32], make: impl Fn(u32) -> Result<T> + Sync) -> Result<()> {
+    pub(super) fn ensure(
+        &self,
+        threads: &FewThreads,
+        adapters: &[u32],
+        make: impl Fn(u32) -> Result<T> + Sync,
+    ) -> Result<()> {
         loop {
             let absent: Vec<u32> = {
                 let states = self.states();
                 adapters.iter().copied().filter(|adapter| !states.contains_key(adapter)).collect()
             };
-            absent.par_iter().try_for_each(|&adapter| self.make(adapter, &make))?;
+            threads.run(|| absent.par_iter().try_for_each(|&adapter| self.make(adapter, &make)))?;
             if self.waited_for(adapters) {
                 return Ok(());
             }
@@ -122,7 +127,7 @@ mod tests {
                         n_made.fetch_add(1, Ordering::Relaxed);
                         Ok(adapter * 2)
                     };
-                    once.ensure(&adapters, make).unwrap();
+                    once.ensure(&FewThreads::default(), &adapters, make).unwrap();
                     assert_eq!(once.get(49), Some(98));
                 });
             }
@@ -133,9 +138,11 @@ mod tests {
     #[test]
     fn what_failed_can_be_made_later() {
         let once = OnceMap::new();
-        assert!(once.ensure(&[7], |_| Err(Fault::new("none", "one").invalid())).is_err());
+        assert!(
+            once.ensure(&FewThreads::default(), &[7], |_| Err(Fault::new("none", "one").invalid())).is_err()
+        );
         assert_eq!(once.get(7), None);
-        once.ensure(&[7], Ok).unwrap();
+        once.ensure(&FewThreads::default(), &[7], Ok).unwrap();
         assert_eq!(once.get(7), Some(7));
     }
     /// One thread is in `make` while another one asks for the same.
@@ -148,7 +155,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    once.ensure(&[7], |_| {
+                    once.ensure(&FewThreads::default(), &[7], |_| {
                         is_in.store(1, Ordering::SeqCst);
                         std::thread::sleep(waited);
                         make_first()
@@ -166,15 +173,20 @@ mod tests {
     #[test]
     fn who_waits_for_what_failed_has_an_error_too() {
         let failed = || Err(Fault::new("none", "one").invalid());
-        let error = while_busy(failed, |once| once.ensure(&[7], |_| failed()).unwrap_err());
+        let error =
+            while_busy(failed, |once| once.ensure(&FewThreads::default(), &[7], |_| failed()).unwrap_err());
         assert_eq!(error.to_string(), "found none, expected one");
-        let made = while_busy(failed, |once| once.ensure(&[7], Ok).map(|()| once.get(7)));
+        let made =
+            while_busy(failed, |once| once.ensure(&FewThreads::default(), &[7], Ok).map(|()| once.get(7)));
         assert_eq!(made.unwrap(), Some(7));
     }
 
     #[test]
     fn nobody_waits_for_a_thread_that_panicked() {
-        let made = while_busy(|| panic!("on purpose"), |once| once.ensure(&[7], Ok).map(|()| once.get(7)));
+        let made = while_busy(
+            || panic!("on purpose"),
+            |once| once.ensure(&FewThreads::default(), &[7], Ok).map(|()| once.get(7)),
+        );
         assert_eq!(made.unwrap(), Some(7));
     }
 }

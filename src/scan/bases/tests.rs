@@ -22,9 +22,9 @@ use crate::scan::profile::Profile;
 use crate::scan::record::AdapterRecord;
 use crate::scan::shard::Shard;
 use crate::scan::side_modules::SideModules;
-use crate::scan::stop::NEVER;
 use crate::select::Narrowing;
-use crate::sync::Room;
+use crate::sync::stop::NEVER;
+use crate::sync::{FewThreads, Room};
 
 const FILE: &str = "tests/data/adapters/roberta-mrpc/checkpoint-230/adapter_model.safetensors";
 
@@ -65,7 +65,8 @@ impl One {
     fn files(&self) -> Files<'_> {
         let records = Journal::open(&Folder::at(self.dir.path()), &self.plan.id).unwrap();
         let (plan, modules, profile) = (&self.plan, self.modules.clone(), &self.profile);
-        Files { plan, records, modules, profile, stop: &NEVER, room: Room::unlimited() }
+        let (room, threads) = (Room::unlimited(), FewThreads::default());
+        Files { plan, records, modules, profile, stop: &NEVER, room, threads }
     }
 
     fn cache(&self) -> Cache {
@@ -325,4 +326,54 @@ fn a_stop_is_seen_between_factorisations() {
     assert_eq!(one.cache().info().unwrap().entries, 0);
     let file = one.files().open(0, true).unwrap();
     is_stopped(file.factorise(&files, &file.modules()[0]).map(drop));
+}
+
+#[test]
+fn a_stop_is_seen_between_the_steps_of_making_factors_and_both_are_those_that_are_made_one_by_one() {
+    use std::sync::atomic::AtomicBool;
+
+    use crate::adapter::{Adapter, Factor};
+
+    for file in ["lokr", "lokr-tucker", "loha", "loha-wide", "loha-tucker"] {
+        let adapter = Adapter::open(format!("tests/data/libraries/lycoris/{file}.safetensors")).unwrap();
+        let mut n = 0;
+        for module in adapter.modules().iter().filter(|module| module.full_rank().is_some()) {
+            let [a, b] = Factor::made_together(&module.a, &module.b, &NEVER).unwrap().unwrap();
+            assert_eq!([a, b], [&module.a, &module.b].map(|factor| factor.read().unwrap()), "{file}");
+            let stopped = Factor::made_together(&module.a, &module.b, &AtomicBool::new(true)).unwrap();
+            assert!(matches!(stopped, Err(Error::Stopped)), "{file}");
+            n += 1;
+        }
+        assert!(n > 0, "{file}");
+    }
+    let one = One::new();
+    let file = one.files().open(0, true).unwrap();
+    let module = &file.modules()[0];
+    assert!(Factor::made_together(&module.a, &module.b, &NEVER).is_none());
+}
+
+#[test]
+fn a_header_is_kept_until_its_file_is_written_again() {
+    use super::opened::Opened;
+
+    let one = One::new();
+    let files = one.files();
+    let day_ago = SystemTime::now() - Duration::from_secs(86_400);
+    let date =
+        |file: &Path| fs::File::options().append(true).open(file).unwrap().set_modified(day_ago).unwrap();
+    let opened = Opened::keeping(1000);
+    let same = |opened: &Opened| {
+        let [first, second] = [(); 2].map(|()| opened.get(&files, 0).unwrap());
+        std::sync::Arc::ptr_eq(&first, &second)
+    };
+    // Its time does not tell yet.
+    assert!(!same(&opened));
+    date(&one.file);
+    assert!(same(&opened));
+    let before = opened.get(&files, 0).unwrap();
+    renamed_over(&one.file, &other_bytes());
+    let after = opened.get(&files, 0).unwrap();
+    assert!(!std::sync::Arc::ptr_eq(&before, &after) && after.stamp() != before.stamp());
+    date(&one.file);
+    assert!(!same(&Opened::keeping(0)));
 }

@@ -1,5 +1,6 @@
 //! What the parts of a scan need, counted from headers.
 
+use crate::engine::Precision;
 use crate::measure::Wanted;
 use crate::scan::keep::Keep;
 use crate::scan::module_size::ModuleSize;
@@ -12,8 +13,14 @@ const PROCESS_BYTES: u64 = 24 << 20;
 /// What a plan and the search for inputs hold of an adapter.
 const ADAPTER_BYTES: u64 = 2 << 10;
 
+/// Rows that engines pack together.
+const PANEL: u64 = 16;
+
 /// What the header of a module takes.
 const MODULE_BYTES: u64 = 1 << 10;
+
+/// What opening a checkpoint takes for each of its modules; a thread that has opened one keeps it for the next.
+const OPEN_BYTES: u64 = 2560;
 
 /// What the sums of a pair of adapters take until their relation is known.
 pub(in crate::scan) const N_PAIR_BYTES: u64 = 256;
@@ -27,16 +34,16 @@ pub(super) struct Needs {
     pub(super) block_bytes: u64,
     /// Of a factorisation.
     pub(super) factor_bytes: u64,
+    /// How many there are.
+    pub(super) n_factors: u64,
+    /// Modules of two adapters, whose headers are held besides.
+    pub(super) n_modules_of_two: u64,
     /// Of the headers of all adapters, which need not be held.
     pub(super) headers_bytes: u64,
 }
 
 impl Needs {
-    pub(super) fn of(plan: &Plan, largest: ModuleSize) -> Self {
-        let mut factor_bytes = largest.factor_bytes();
-        if plan.options.update {
-            factor_bytes = factor_bytes.max(largest.relation_bytes());
-        }
+    pub(super) fn of(plan: &Plan, largest: ModuleSize, n_threads: u64) -> Self {
         // How many adapters have each module, and its largest rank.
         let mut of_modules = vec![(0u64, 0u64); plan.modules.len()];
         let mut n_of_layouts = vec![0u64; plan.layouts.len()];
@@ -52,19 +59,25 @@ impl Needs {
         }
         let table = PairTable::of(plan);
         let of_module = |(&(n_adapters, rank), d): (&(u64, u64), usize)| {
-            let size = ModuleSize { basis: rank * d as u64, ..largest };
-            block_bytes(plan, &table, n_adapters, size)
+            let of_basis = BasisBytes::of(plan, rank, rank * d as u64, largest.update);
+            block_bytes(plan, &table, n_adapters, of_basis)
         };
         let sizes = of_modules.iter().zip(plan.modules.iter().map(|module| module.d));
         let n_modules: u64 =
             plan.layouts.iter().zip(&n_of_layouts).map(|(layout, n)| n * layout.modules.len() as u64).sum();
+        let n_modules_of_two =
+            2 * plan.layouts.iter().map(|layout| layout.modules.len() as u64).max().unwrap_or(0);
         let n_kept: usize = plan.layouts.iter().map(|layout| layout.modules.len()).sum();
         Self {
             fixed_bytes: PROCESS_BYTES
                 + ADAPTER_BYTES * plan.adapters.len() as u64
-                + MODULE_BYTES * (plan.modules.len() + n_kept) as u64,
+                + MODULE_BYTES * ((plan.modules.len() + n_kept) as u64 + n_modules_of_two)
+                // The threads of the scan, and those that factorise and compare.
+                + OPEN_BYTES * n_modules_of_two / 2 * (n_threads + 2),
             block_bytes: sizes.map(of_module).max().unwrap_or(0),
-            factor_bytes,
+            factor_bytes: largest.factor_bytes.max(largest.relation_bytes),
+            n_factors: n_modules,
+            n_modules_of_two,
             headers_bytes: n_modules * MODULE_BYTES,
         }
     }
@@ -76,18 +89,48 @@ impl Needs {
 }
 
 /// Of a block of a module that so many adapters have.
-fn block_bytes(plan: &Plan, table: &PairTable, n_adapters: u64, size: ModuleSize) -> u64 {
+fn block_bytes(plan: &Plan, table: &PairTable, n_adapters: u64, of_basis: BasisBytes) -> u64 {
     let n = n_adapters.min(plan.block as u64);
     // Only pairs within one list of adapters share their bases.
     let is_triangle = n_adapters <= plan.block as u64 && plan.options.pairs == PairChoice::All;
-    let (n_bases, n_pairs) = match is_triangle {
-        true => (n, n * n.saturating_sub(1) / 2),
-        false => (2 * n, n * n),
+    let (n_bases, n_pairs) = match plan.options.pairs {
+        _ if is_triangle => (n, n * n.saturating_sub(1) / 2),
+        // Rows and columns are different ones.
+        PairChoice::All => (n_adapters.min(2 * n), n * n),
+        _ => (2 * n, n * n),
     };
+    let n_packed = if is_triangle { n } else { 2 * n };
     let rows_bytes = n_pairs * (table.memory_bytes() as u64 + extra_bytes(&plan.options.keep, &table.wanted));
-    let bases_bytes = n_bases * size.block_bytes();
-    // Rounding to panels of rows.
-    bases_bytes + bases_bytes / 8 + rows_bytes + group_bytes(&table.wanted)
+    let BasisBytes { read, packed, rounded } = of_basis;
+    n_bases * read + n_packed * packed + n * rounded + rows_bytes + group_bytes(&table.wanted)
+}
+
+/// Bytes of a basis in a block.
+#[derive(Debug, Clone, Copy)]
+struct BasisBytes {
+    /// As it is read, with the update.
+    read: u64,
+    /// As an engine packs it.
+    packed: u64,
+    /// While an engine packs it.
+    rounded: u64,
+}
+
+impl BasisBytes {
+    /// Of a basis of so many rows and numbers, with the numbers of the update.
+    fn of(plan: &Plan, rank: u64, basis: u64, update: u64) -> Self {
+        let packed = 4 * basis.max(update);
+        // Small ranks share panels of rows, but in blocks of listed pairs.
+        let is_listed = matches!(plan.options.pairs, PairChoice::Consecutive | PairChoice::Against(_))
+            || plan.options.same_base
+            || plan.n_forgotten() > 0;
+        let packed = match is_listed {
+            true => packed / rank.max(1) * rank.next_multiple_of(PANEL),
+            false => packed + packed / 8,
+        };
+        let rounded = if plan.options.precision == Precision::F16 { 6 * basis } else { 0 };
+        Self { read: 4 * (basis + update), packed, rounded }
+    }
 }
 
 /// Of a row, besides its values.

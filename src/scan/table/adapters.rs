@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::files::Durability;
 use crate::scan::digest::Digest;
 use crate::scan::plan::Plan;
 use crate::table::{self, Cells, ColumnType, Field, Schema, TableFile, Values};
@@ -97,14 +98,15 @@ fn write(
         let is_over = !std::mem::take(&mut is_first) && rows.as_ref().is_ok_and(Vec::is_empty);
         (!is_over).then(|| rows.map(|rows| columns(&rows)))
     });
-    table::write(path, &adapters_schema(), groups, metadata)
+    table::write(path, Durability::PowerCut, &adapters_schema(), groups, metadata)
 }
 
 /// The digests of a table that is there, by the adapters' numbers: of those that have the same path in the plan. A table that cannot
 /// be read has none.
 pub(crate) fn stored_digests(path: &Path, plan: &Plan) -> HashMap<i32, Digest> {
     let mut digests = HashMap::new();
-    let Ok(table) = TableFile::open(path) else { return digests };
+    let whole = TableFile::open(path).and_then(|table| table.verify().map(|()| table));
+    let Ok(table) = whole else { return digests };
     let read = table.read(&["id", "path", "digest"], 3, |batch| {
         for row in 0..batch.n_rows {
             let Some(id) = batch.integer(0, row).and_then(|id| i32::try_from(id).ok()) else { continue };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::Result;
+use crate::files::Durability;
 use crate::table::{self, Cells, ColumnType, Field, Schema, Values};
 
 /// Classes of a histogram: φ at full rank in steps of 0.01.
@@ -61,7 +62,13 @@ pub(crate) fn write_histograms(
         Values::Float32(rows().map(|row| row.3).collect()),
         Values::Int64(Cells::Some(rows().map(|row| i64::try_from(row.4).ok()).collect())),
     ];
-    table::write(path, &histograms_schema(), std::iter::once(Ok(columns)).chain(refusal), vec![])
+    table::write(
+        path,
+        Durability::PowerCut,
+        &histograms_schema(),
+        std::iter::once(Ok(columns)).chain(refusal),
+        vec![],
+    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::note::{BlockNote, NOTE};
 use crate::error::Result;
+use crate::files::Durability;
 use crate::measure::{self, BlockStats, Kind, Wanted};
 use crate::names::{self, Projection};
 use crate::table::{self, Cells, ColumnType, Encoding, Field, MAX_GROUP_ROWS, Schema, Values};
@@ -41,6 +42,10 @@ pub(super) const HISTOGRAM: &str = "lorascope.histogram";
 /// The file's metadata that says what made the rows, where it was not the plan's engine.
 pub(super) const FALLBACK: &str = "lorascope.fallback";
 
+/// A block that a power cut damages is seen by its digest and made again. To wait for the disk for each takes longer than to make
+/// small ones; [`Folder::sync_blocks`](crate::scan::folder::Folder::sync_blocks) waits once for all.
+pub(super) const BLOCKS: Durability = Durability::Process;
+
 impl PairTable {
     /// The columns of the table.
     pub fn schema(&self) -> Schema {
@@ -71,7 +76,7 @@ impl PairTable {
         let metadata = rows.metadata();
         let Some(grids) = grids else {
             let group = std::iter::once(Ok(self.values(rows)));
-            return table::write(path, &self.schema(), group.chain(refusal), metadata);
+            return table::write(path, BLOCKS, &self.schema(), group.chain(refusal), metadata);
         };
         let (n_rows, n_at_once) = (rows.a.len(), Self::grids_at_once(&self.wanted));
         // A file without rows has one group, too.
@@ -81,7 +86,7 @@ impl PairTable {
             rows.fill_grids(grids(group)?);
             Ok(self.values(rows))
         });
-        table::write(path, &self.schema(), groups.chain(refusal), metadata)
+        table::write(path, BLOCKS, &self.schema(), groups.chain(refusal), metadata)
     }
 
     /// The columns in the order of the schema.

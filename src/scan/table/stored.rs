@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::histograms::N_CLASSES;
 use super::note::NOTE;
-use super::pairs::{FALLBACK, HISTOGRAM, PairTable};
+use super::pairs::{BLOCKS, FALLBACK, HISTOGRAM, PairTable};
 use crate::error::{Fault, Result};
 use crate::table::{self, Cells, MAX_GROUP_ROWS, Schema, TableFile, Values};
 
@@ -95,6 +95,6 @@ impl StoredPairs {
     ) -> Result<()> {
         let columns = self.columns.into_iter().map(|column| column.only(rows)).collect();
         let groups = std::iter::once(Ok(columns)).chain(refusal);
-        table::write(&self.path, &self.schema, groups, self.metadata)
+        table::write(&self.path, BLOCKS, &self.schema, groups, self.metadata)
     }
 }
