@@ -8,7 +8,7 @@ use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
-use crate::figure::{Palette, Style};
+use crate::figure::{Output, Palette, Style};
 use crate::{Adapter, Layers, OpenOptions, Selection, Side};
 
 /// What narrows the modules of a checkpoint.
@@ -171,7 +171,12 @@ pub(super) struct StyleArgs {
     /// rocket, viridis, magma, inferno, cividis, grey or coolwarm.
     #[arg(long, value_name = "NAME", default_value = "rocket")]
     palette: Palette,
+    /// Format of pictures: png, pdf or svg [default: by the suffix of -o, or png]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Output>,
     /// Pixels per inch
+    ///
+    /// Of a PNG, and of the cells' images in PDF and SVG, which are as sharp at any size.
     #[arg(long, default_value = "300", value_parser = positive)]
     pub(super) dpi: f64,
 }

@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
 use crate::error::{Remedy, Result as CrateResult};
-use crate::figure::{Figure, Panel, Plot};
+use crate::figure::{Figure, Output, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::text::{printable, some_of};
 use crate::{Adapter, FewMeet, Grid, ModulePair, Side};
@@ -39,7 +39,7 @@ pub(super) struct Picture<'a> {
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, console: &Console) -> Result<()> {
-        let sink = Sink::open(&self.output.to)?;
+        let (sink, format) = self.output.open(self.picture.style.format)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
@@ -65,7 +65,7 @@ impl<'a> Picture<'a> {
         let drawn: Vec<&ModulePair> = done.comparisons.iter().map(|one| &one.factorised.pair).collect();
         let figure = self.figure(&drawn, &ranks, &grids);
         let scene = figure.scene()?;
-        sink.fill(|writer| self.output.format.write(&scene, done.engine.as_ref(), writer))?;
+        sink.fill(|writer| format.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
         let path = match &self.output.to {
@@ -73,8 +73,11 @@ impl<'a> Picture<'a> {
             Destination::File(path) => Some(path.display().to_string()),
         };
         let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.style.dpi);
-        let shown = path.as_deref().unwrap_or("stdout");
-        console.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
+        let size = match format {
+            Output::Png => format!("{width_px} × {height_px} pixels, {dpi} dpi"),
+            _ => format!("{:.2} × {:.2} in", width_px as f64 / dpi, height_px as f64 / dpi),
+        };
+        console.note("wrote", format!("{} ({size})", path.as_deref().unwrap_or("stdout")));
 
         if let Some(save_to) = save_to {
             save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;
@@ -87,7 +90,7 @@ impl<'a> Picture<'a> {
             let document = Document {
                 schema: 1,
                 version: env!("CARGO_PKG_VERSION"),
-                figure: FigureFacts { path, width_px, height_px, dpi },
+                figure: FigureFacts { path, format: format.suffix(), width_px, height_px, dpi },
                 engine: done.engine.info().into(),
                 run_a: self.runs[0].path().display().to_string(),
                 run_b: self.runs[1].path().display().to_string(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Figure, Heatmap, LineChart ──► Scene ────────────────► Output
-//! a Plot with its Style          lines, text, cells      a file: PNG
+//! a Plot with its Style          lines, text, cells      a file: PNG, PDF, SVG
 //! ```
 //!
 //! A [`Plot`] lays itself out into a [`Scene`]: text, lines and areas of cells, placed in points. An [`Output`] writes a
@@ -22,6 +22,7 @@ mod plot;
 mod scene;
 mod style;
 mod text;
+mod theme;
 mod ticks;
 
 pub use heatmap::{Heatmap, Merge, Strip};

@@ -216,7 +216,7 @@ mod tests {
         let style = Style::new().palette(Palette::Grey);
         let heatmap = Heatmap::square(names(2, 0), values).unwrap().numbers(numbers).style(style);
         let scene = heatmap.scene().unwrap();
-        let colors: Vec<[u8; 3]> = scene
+        let colors: Vec<Option<[u8; 3]>> = scene
             .items
             .iter()
             .filter_map(|item| match item {
@@ -224,7 +224,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(colors, [[0; 3], [255; 3], [0; 3]]);
+        assert_eq!(colors, [[0; 3], [255; 3], [0; 3]].map(Some));
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
         let baseline_pt = MARGIN_PT + self.title.ascent_pt();
         let axis_pt = if self.of.axes.is_some() { 1.3 * TICK_PT } else { 0.0 };
         let top_pt = canvas.snap(baseline_pt + self.title.descent_pt() + TITLE_GAP_PT + axis_pt);
-        page.centred_within(middle_pt, baseline_pt, self.title);
+        page.title(middle_pt, baseline_pt, self.title);
 
         let x_pt = middle_pt - 0.5 * self.content_pt;
         let rect = Rect {
@@ -116,7 +116,7 @@ impl<'a> Plan<'a> {
             n_rows: self.of.rows.len(),
             n_cols: self.of.n_cols(),
             values: Cow::Borrowed(&self.of.values),
-            has_gaps: true,
+            gaps: Some(canvas.theme().missing),
             colors: colors.table(),
         });
         numbers::draw(&mut page, rect, self.of, colors);

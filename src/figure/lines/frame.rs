@@ -90,14 +90,14 @@ impl<'a> Frame<'a> {
             if let [(x_pt, y_pt)] = points_pt[..] {
                 page.put(Item::Dot { x_pt, y_pt, radius_pt: 0.5 * DOT_PT, color: GREY });
             }
-            page.put(Item::Line { points_pt, width_pt: THIN_PT, color: GREY });
+            page.put(Item::Line { points_pt, width_pt: THIN_PT, color: Some(GREY) });
         }
         for line in &self.panel.lines {
             let (points_pt, color): (Vec<_>, _) = (points(line), colors(line));
             for &(x_pt, y_pt) in &points_pt {
                 page.put(Item::Dot { x_pt, y_pt, radius_pt: DOT_PT, color });
             }
-            page.put(Item::Line { points_pt, width_pt: LINE_PT, color });
+            page.put(Item::Line { points_pt, width_pt: LINE_PT, color: Some(color) });
         }
         x_name_pt + DESCENT * TICK_PT
     }
@@ -105,5 +105,9 @@ impl<'a> Frame<'a> {
 
 /// Draws a legend's sample of a line.
 pub(super) fn sample(page: &mut Page<'_>, x_pt: f64, y_pt: f64, width_pt: f64, color: [u8; 3]) {
-    page.put(Item::Line { points_pt: vec![(x_pt, y_pt), (x_pt + width_pt, y_pt)], width_pt: LINE_PT, color });
+    page.put(Item::Line {
+        points_pt: vec![(x_pt, y_pt), (x_pt + width_pt, y_pt)],
+        width_pt: LINE_PT,
+        color: Some(color),
+    });
 }

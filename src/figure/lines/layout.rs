@@ -61,7 +61,7 @@ pub(super) fn scene(chart: &LineChart) -> Result<Scene<'_>> {
     let (title, note) = (title.within(room_pt), note.within(room_pt));
     let title_pt = MARGIN_PT + title.ascent_pt();
     let mut y_pt = title_pt + title.descent_pt() + TITLE_GAP_PT;
-    page.centred_within(0.5 * canvas.width_pt(), title_pt, title);
+    page.title(0.5 * canvas.width_pt(), title_pt, title);
 
     let names = chart.names();
     let color =

@@ -33,7 +33,7 @@ pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, color
         n_rows: grid.n_rows(),
         n_cols: grid.n_cols(),
         values: Cow::Borrowed(grid.values()),
-        has_gaps: false,
+        gaps: None,
         colors: colors.table(),
     });
     let labels_y_pt = col_labels(page, rect, grid.n_cols());

@@ -41,7 +41,7 @@ pub(super) fn scene<'a>(figure: &'a Figure, canvas: Canvas, colors: &ColorScale)
     let mut page = Page::new(canvas);
     let baseline_pt = MARGIN_PT + titles.main.ascent_pt();
     let mut y_pt = baseline_pt + titles.main.descent_pt() + TITLE_GAP_PT;
-    page.centred_within(columns.middle_pt(), baseline_pt, titles.main);
+    page.title(columns.middle_pt(), baseline_pt, titles.main);
 
     let mut panel_titles = titles.panels.into_iter();
     let mut bar: Option<(f64, f64)> = None;
