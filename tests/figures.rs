@@ -9,7 +9,9 @@ use common::image::{assert_golden, decode, stored_grid};
 use common::vector::{n_unlike, pdf_pixels, printed, svg_pixels, viewers_are_here};
 use image::RgbImage;
 use lorascope::engine::{Engine, Painter};
-use lorascope::figure::{Area, Figure, Heatmap, Line, LineChart, Output, Palette, Panel, Plot, Scene, Style};
+use lorascope::figure::{
+    Area, Figure, Heatmap, Line, LineChart, Look, Output, Palette, Panel, Plot, Scene, Style,
+};
 use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Error, Grid};
 
@@ -137,6 +139,38 @@ fn unequal_ranks_wrapped_rows_and_long_paths_are_as_they_were() {
         .panel(Panel::module("layers.0.漢.gate_proj", lopsided(1, 1)));
     let style = dpi(GOLDEN_DPI).width_in(12.0).palette(Palette::Viridis);
     assert_golden("mixed", &png(&figure.style(style)));
+}
+
+#[test]
+fn the_figure_of_two_ranks_is_as_it_was() {
+    let grids = ["r8_r64_q", "r8_r64_q"].map(|name| stored_grid(name, 384));
+    let panels = ["query", "value"].into_iter().zip(&grids);
+    let panels = panels.map(|(name, grid)| Panel::module(format!("{LAYER}.{name}"), grid.clone()));
+    let (whole, corners): (Vec<Panel>, Vec<Panel>) = panels
+        .map(|panel| (panel.clone().caption("i: r = 8, j: r = 64"), panel.corner(8).unwrap().lower_left()))
+        .unzip();
+    let panels = whole.into_iter().chain(corners).map(Panel::stretched);
+    let figure = panels.fold(Figure::new('A').of_two_ranks(), Figure::panel);
+    assert_golden("ranks", &png(&figure.style(dpi(GOLDEN_DPI).range(0.0, 1.0))));
+}
+
+#[test]
+fn rows_of_layers_are_as_they_were() {
+    let row = |figure: Figure, layer: usize| {
+        let panel = |name: &str| {
+            Panel::module(format!("layer.{layer}.{name}"), stored_grid(&format!("demo_{name}"), 384))
+        };
+        figure.row(format!("Layer {layer}"), vec![Some(panel("q")), Some(panel("v"))])
+    };
+    let figure = [0, 31, 95].into_iter().fold(Figure::new('A'), row);
+    assert_golden("layers", &png(&figure.style(dpi(GOLDEN_DPI))));
+}
+
+#[test]
+fn a_figure_for_a_column_and_one_on_dark_are_as_they_were() {
+    let figure = three_panels('A', "demo", 384);
+    assert_golden("column", &png(&figure.clone().style(dpi(150.0).print_width_in(3.25))));
+    assert_golden("dark", &png(&figure.style(dpi(GOLDEN_DPI).look(Look::Dark))));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod numbers;
 mod random;
 pub mod range_finder;
 mod scale;
+#[cfg(feature = "cli")]
+mod spectrum;
 mod svd;
 mod thin;
 mod update;
@@ -25,6 +27,8 @@ pub use self::inner::Update;
 use self::noise::Bounds;
 pub(crate) use self::numbers::{Numbers, Wanted};
 use self::scale::Scaled;
+#[cfg(feature = "cli")]
+pub(crate) use self::spectrum::WholeSpectrum;
 use self::svd::Spectrum;
 pub(crate) use self::svd::{ThinSvd, thin_svd};
 use self::update::Vectors;

@@ -97,7 +97,7 @@ pub(super) fn text() -> impl TypedValueParser<Value = TextOutput> {
 
 /// What `--help` says of a picture's output.
 pub(super) fn picture_help() -> String {
-    format!("A {} file, or - for stdout (--format)", Output::known())
+    format!("A {} file, or - for stdout", Output::known())
 }
 
 /// Parses a picture's output, whose suffix names the format.

@@ -23,23 +23,24 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// A canvas `width_in` inches wide at `dpi` pixels an inch.
-    ///
-    /// # Errors
-    /// `Invalid` for a resolution or width that is not a positive number, or a resolution under 20; `Limit` for a canvas
-    /// that is too wide.
+    /// A canvas in the sizes that the layout has.
+    #[cfg(test)]
     pub fn new(width_in: f64, dpi: f64) -> Result<Self> {
         Self::scaled(width_in, dpi, 1.0)
     }
 
-    /// As [`Canvas::new`], on which everything is `scale` times its size.
+    /// A canvas `width_in` inches wide at `dpi` pixels an inch, on which everything is `scale` times its size.
     ///
     /// # Errors
-    /// As [`Canvas::new`].
+    /// `Invalid` for a resolution, width or scale that is not a positive number, or a resolution under 20; `Limit` for a canvas
+    /// that is too wide.
     pub fn scaled(width_in: f64, dpi: f64, scale: f64) -> Result<Self> {
         if !dpi.is_finite() || dpi < MIN_DPI {
             let fault = Fault::new(format!("{dpi}"), format!("pixels an inch, at least {MIN_DPI}"));
             return Err(fault.of("dpi").hint("the default is 300").invalid());
+        }
+        if !scale.is_finite() || scale <= 0.0 {
+            return Err(Fault::new(format!("{scale}"), "a number over 0").of("scale").invalid());
         }
         if !width_in.is_finite() || width_in <= 0.0 {
             return Err(Fault::new(format!("{width_in} in"), "a width over 0").of("width").invalid());
@@ -69,6 +70,11 @@ impl Canvas {
     /// Width of the canvas.
     pub fn width_px(&self) -> u32 {
         self.width_px
+    }
+
+    /// Width of the printed page.
+    pub fn width_in(&self) -> f64 {
+        f64::from(self.width_px) / self.dpi
     }
 
     /// Width of the canvas, whole pixels of it.

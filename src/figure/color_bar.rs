@@ -67,6 +67,13 @@ impl ColorScale {
         [red, green, blue]
     }
 
+    /// Black or white, what can be read on the colour of a value.
+    pub(super) fn ink_on(&self, value: f32) -> [u8; 3] {
+        let [red, green, blue] = self.color_of(value).map(f64::from);
+        let luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        if luma < 110.0 { [255; 3] } else { [0; 3] }
+    }
+
     /// Room that ticks and the widest label take at the right of the bar.
     pub(super) fn labels_pt(&self) -> f64 {
         let labels = ticks::scale(self.vmin, self.vmax, f64::INFINITY, 0.0);

@@ -48,7 +48,7 @@ impl<'a> Page<'a> {
     pub(super) fn finish(self, end_pt: f64) -> Result<Scene<'a>> {
         let height_px = self.canvas.height_px(end_pt + MARGIN_PT)?;
         let Self { canvas, title, panels, color_bar, items } = self;
-        Ok(Scene { canvas, height_px, title, panels, color_bar, items })
+        Ok(Scene { canvas, height_px, title, recipe: None, panels, color_bar, items })
     }
 
     /// The title of the whole, centred within the canvas.

@@ -17,6 +17,8 @@ pub struct Scene<'a> {
     pub(super) height_px: u32,
     /// The title in plain letters, for what a file says of itself.
     pub(super) title: String,
+    /// How it was made, for what a file says of itself.
+    pub(super) recipe: Option<String>,
     /// The heatmaps, which are drawn first.
     pub(super) panels: Vec<CellArea<'a>>,
     pub(super) color_bar: Option<CellArea<'a>>,
@@ -38,6 +40,12 @@ pub struct Area {
 }
 
 impl<'a> Scene<'a> {
+    /// Records how it was made: a text chunk of a PNG, a property of a PDF, metadata of an SVG.
+    pub fn recipe(mut self, recipe: Option<&str>) -> Self {
+        self.recipe = recipe.map(str::to_owned);
+        self
+    }
+
     /// Width of the whole.
     pub fn width_px(&self) -> usize {
         self.canvas.width_px() as usize
@@ -170,6 +178,30 @@ impl Scene<'_> {
             .into_iter()
             .find(|(_, rect)| !is_inside(rect))
             .map(|(name, rect)| format!("{name} {rect:?}"))
+    }
+
+    /// Two texts that lie over each other, for a message.
+    pub(super) fn overlapping_texts(&self) -> Option<String> {
+        let texts: Vec<(String, Rect)> = self
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Text { text, .. } if !text.pieces.is_empty() => Some((text.letters(), item.bounds())),
+                _ => None,
+            })
+            .collect();
+        // Boxes have room for accents above and for subscripts below, which most letters do not take.
+        let (x_pt, y_pt) = (0.3, 1.5);
+        let overlaps = |a: &Rect, b: &Rect| {
+            a.x_pt + x_pt < b.right_pt()
+                && b.x_pt + x_pt < a.right_pt()
+                && a.y_pt + y_pt < b.bottom_pt()
+                && b.y_pt + y_pt < a.bottom_pt()
+        };
+        texts.iter().enumerate().find_map(|(n, (first, a))| {
+            let (second, b) = texts[n + 1..].iter().find(|(_, b)| overlaps(a, b))?;
+            Some(format!("`{first}` {a:?} and `{second}` {b:?}"))
+        })
     }
 
     /// All texts, each in one string.

@@ -39,7 +39,7 @@ impl K90 {
 }
 
 /// The fewest directions with nine tenths of the energy.
-fn k90(sigma: &[f64]) -> usize {
+pub(crate) fn k90(sigma: &[f64]) -> usize {
     // Relative to the largest, so that no square vanishes or overflows.
     let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
     let energy = |sigma: &[f64]| sigma.iter().map(|sigma| (sigma / largest).powi(2)).sum::<f64>();

@@ -10,7 +10,6 @@ pub use strip::Strip;
 pub use tree::Merge;
 
 use self::plan::Plan;
-use super::canvas::Canvas;
 use super::color_bar::ColorScale;
 use super::plot::Plot;
 use super::scene::Scene;
@@ -127,9 +126,9 @@ impl Plot for Heatmap {
     fn scene(&self) -> Result<Scene<'_>> {
         let colors = ColorScale::new(&self.style, DEFAULT_RANGE, self.compared())?;
         // The width follows from what is drawn, so a canvas of any width gives the size of a pixel first.
-        let px_pt = Canvas::new(1.0, self.style.dpi)?.px_pt();
+        let px_pt = self.style.canvas(1.0)?.px_pt();
         let plan = Plan::new(self, &colors, px_pt)?;
-        let canvas = Canvas::new(plan.width_in(), self.style.dpi)?;
+        let canvas = self.style.canvas(plan.width_in())?;
         plan.scene(canvas, &colors)
     }
 }

@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         let Some(width_in) = of.style.width_in else {
             return Ok(Self::of_cells(of, colors, (cell_w_pt, cell_h_pt)));
         };
-        let width_pt = 72.0 * width_in;
+        let width_pt = 72.0 * width_in / of.style.points();
         let with_px = |n_px: usize| {
             let cell_w_pt = n_px as f64 * px_pt;
             Self::of_cells(of, colors, (cell_w_pt, if of.cols.is_some() { cell_h_pt } else { cell_w_pt }))
@@ -58,7 +58,7 @@ impl<'a> Plan<'a> {
         let fits = |plan: &Self| plan.needed_pt() <= width_pt;
         let Some(mut plan) = (1..=most_px).rev().map(with_px).find(fits) else {
             let found = format!("{width_in} in for {} columns", of.n_cols());
-            return Err(too_narrow(found, with_px(1).needed_pt()));
+            return Err(too_narrow(found, with_px(1).needed_pt() * of.style.points()));
         };
         let room_pt = width_pt - 2.0 * MARGIN_PT;
         (plan.title, plan.note) = (plan.title.within(room_pt), plan.note.within(room_pt));
@@ -91,9 +91,9 @@ impl<'a> Plan<'a> {
         self.content_pt + 2.0 * MARGIN_PT
     }
 
-    /// Width of the whole.
+    /// Width of the whole on the page.
     pub(super) fn width_in(&self) -> f64 {
-        self.width_pt / 72.0
+        self.width_pt * self.of.style.points() / 72.0
     }
 
     pub(super) fn scene(self, canvas: Canvas, colors: &ColorScale) -> Result<Scene<'a>> {

@@ -29,6 +29,8 @@ pub struct LinePanel {
     pub lines: Vec<Line>,
     /// Thin grey lines behind them, without names.
     pub behind: Vec<Line>,
+    /// Points that stand out, as rings: of lines, by their places in the list.
+    pub marks: Vec<(usize, f64, f64)>,
 }
 
 /// Frames with lines, each from y = 0 up, and a legend. The range of its [`Style`] is what y covers at least; its palette
@@ -38,6 +40,7 @@ pub struct LineChart {
     x_name: String,
     note: String,
     panels: Vec<LinePanel>,
+    is_log: bool,
     style: Style,
 }
 
@@ -61,14 +64,24 @@ impl LineChart {
                 for line in &mut *lines {
                     line.points.retain(|(x, y)| x.is_finite() && y.is_finite());
                 }
-                lines.retain(|line| !line.points.is_empty());
             }
+            // Marks count by the places of lines.
+            if panel.marks.is_empty() {
+                panel.lines.retain(|line| !line.points.is_empty());
+            }
+            panel.behind.retain(|line| !line.points.is_empty());
         }
-        panels.retain(|panel| panel.all_lines().next().is_some());
+        panels.retain(|panel| panel.all_lines().any(|line| !line.points.is_empty()));
         if panels.is_empty() {
             return Err(Fault::new("no finite point", "at least one").of("line chart").invalid());
         }
-        Ok(Self { x_name: String::new(), note: String::new(), panels, style: Style::default() })
+        Ok(Self {
+            x_name: String::new(),
+            note: String::new(),
+            panels,
+            is_log: false,
+            style: Style::default(),
+        })
     }
 
     /// What x and y are, y in every frame.
@@ -82,6 +95,21 @@ impl LineChart {
     pub fn x(mut self, x: impl Into<String>) -> Self {
         self.x_name = x.into();
         self
+    }
+
+    /// A logarithmic scale of y, for values over 0; others are left out, and frames without any too.
+    ///
+    /// # Errors
+    /// `Invalid` when none is over 0.
+    pub fn log_y(self) -> Result<Self> {
+        let mut panels = self.panels;
+        for panel in &mut panels {
+            for line in panel.lines.iter_mut().chain(&mut panel.behind) {
+                line.points.retain(|(_, y)| *y > 0.0);
+            }
+            panel.marks.retain(|(_, _, y)| *y > 0.0);
+        }
+        Ok(Self { panels: Self::of_panels(panels)?.panels, is_log: true, ..self })
     }
 
     /// A line under the picture, in small type.
@@ -199,6 +227,7 @@ mod tests {
                 y_name: "value".to_owned(),
                 lines: lines(n_lines),
                 behind: lines(2),
+                marks: vec![],
             };
             let style = Style::new().title("Title").dpi(dpi);
             let style = match width_in {

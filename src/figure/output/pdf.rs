@@ -8,6 +8,8 @@ use flate2::{Compress, Compression, FlushCompress};
 use pdf_writer::types::{LineCapStyle, LineJoinStyle, Predictor};
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect as PdfRect, Ref, TextStr};
 
+use rayon::prelude::*;
+
 use self::fonts::Fonts;
 use super::cell_image::CellImage;
 use crate::engine::Painter;
@@ -32,9 +34,12 @@ pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn W
     let mut fonts = Fonts::default();
     let mut drawing = Drawing::new(scene, &mut fonts);
     let mut images = vec![];
-    for (n, area) in scene.cells().enumerate() {
+    let areas: Vec<&CellArea<'_>> = scene.cells().collect();
+    // Whole models have hundreds. What waits to be written is small, what it is made from is not.
+    let packed = areas.par_iter().map(|area| CellImage::of(area, scene, painter).map(PackedImage::of));
+    for (n, (area, packed)) in areas.iter().zip(packed.collect::<Result<Vec<_>>>()?).enumerate() {
         let image = numbers.next();
-        write_image(&mut pdf, image, &CellImage::of(area, scene, painter)?);
+        packed.write(&mut pdf, image);
         drawing.image(&image_name(n), area);
         images.push(image);
     }
@@ -67,6 +72,9 @@ pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn W
     if !scene.title.is_empty() {
         about.title(TextStr(&scene.title));
     }
+    if let Some(recipe) = &scene.recipe {
+        about.pair(Name(b"Recipe"), TextStr(recipe));
+    }
     about.finish();
     writer.write_all(&pdf.finish()).map_err(|error| Error::io("write", "figure", error))
 }
@@ -85,23 +93,36 @@ fn image_name(n: usize) -> String {
     format!("I{n}")
 }
 
-/// Lines are stored as differences from the line above: those within a row of cells are zeros.
-fn write_image(pdf: &mut Pdf, number: Ref, image: &CellImage) {
-    let row_bytes = 3 * image.width_px;
-    let mut lines = Vec::with_capacity((1 + row_bytes) * image.height_px);
-    let mut above = vec![0; row_bytes];
-    for line in image.rgb.chunks_exact(row_bytes) {
-        lines.push(2);
-        lines.extend(line.iter().zip(&above).map(|(byte, above)| byte.wrapping_sub(*above)));
-        above.copy_from_slice(line);
+/// An image as the file has it.
+struct PackedImage {
+    width_px: i32,
+    height_px: i32,
+    data: Vec<u8>,
+}
+
+impl PackedImage {
+    /// Lines are stored as differences from the line above: those within a row of cells are zeros.
+    fn of(image: CellImage) -> Self {
+        let row_bytes = 3 * image.width_px;
+        let mut lines = Vec::with_capacity((1 + row_bytes) * image.height_px);
+        let mut above = &vec![0; row_bytes][..];
+        for line in image.rgb.chunks_exact(row_bytes) {
+            lines.push(2);
+            lines.extend(line.iter().zip(above).map(|(byte, above)| byte.wrapping_sub(*above)));
+            above = line;
+        }
+        let data = compress(&lines);
+        Self { width_px: image.width_px as i32, height_px: image.height_px as i32, data }
     }
-    let data = compress(&lines);
-    let mut object = pdf.image_xobject(number, &data);
-    object.filter(Filter::FlateDecode);
-    object.width(image.width_px as i32).height(image.height_px as i32);
-    object.color_space().device_rgb();
-    object.bits_per_component(8).interpolate(false);
-    object.decode_parms().predictor(Predictor::PngUp).colors(3).columns(image.width_px as i32);
+
+    fn write(&self, pdf: &mut Pdf, number: Ref) {
+        let mut object = pdf.image_xobject(number, &self.data);
+        object.filter(Filter::FlateDecode);
+        object.width(self.width_px).height(self.height_px);
+        object.color_space().device_rgb();
+        object.bits_per_component(8).interpolate(false);
+        object.decode_parms().predictor(Predictor::PngUp).colors(3).columns(self.width_px);
+    }
 }
 
 /// A zlib stream.

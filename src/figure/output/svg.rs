@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
+use rayon::prelude::*;
 
 use super::cell_image::CellImage;
 use crate::engine::Painter;
@@ -34,11 +35,16 @@ pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn W
         svg.line(format_args!("<title>{}</title>", escaped(&scene.title)));
     }
     svg.line(format_args!("<desc>lorascope {}</desc>", env!("CARGO_PKG_VERSION")));
+    if let Some(recipe) = &scene.recipe {
+        svg.line(format_args!("<metadata>{}</metadata>", escaped(recipe)));
+    }
     svg.letters(scene);
     let paper = hex(scene.canvas.theme().paper);
     svg.line(format_args!("<rect width=\"100%\" height=\"100%\" fill=\"{paper}\"/>"));
-    for area in scene.cells() {
-        svg.image(area, &CellImage::of(area, scene, painter)?)?;
+    let areas: Vec<&CellArea<'_>> = scene.cells().collect();
+    let images = areas.par_iter().map(|area| png(&CellImage::of(area, scene, painter)?));
+    for (area, png) in areas.iter().zip(images.collect::<Result<Vec<_>>>()?) {
+        svg.image(area, &png);
     }
     scene.items.iter().for_each(|item| svg.item(item));
     svg.text += "</svg>\n";
@@ -65,7 +71,7 @@ impl Svg {
         let shown: BTreeSet<(usize, char)> =
             pieces.flat_map(|piece| piece.text.chars().map(|letter| (piece.face as usize, letter))).collect();
         self.line(format_args!("<defs>"));
-        for (face, letter) in shown {
+        for (face, letter) in shown.into_iter().filter(|(_, letter)| *letter != ' ') {
             let face = Face::ALL[face];
             let mut outline = Outline { path: String::new(), per_em: f32::from(face.font().units_per_em()) };
             face.outline(letter, &mut outline);
@@ -75,16 +81,14 @@ impl Svg {
         self.line(format_args!("</defs>"));
     }
 
-    fn image(&mut self, area: &CellArea<'_>, image: &CellImage) -> Result<()> {
+    fn image(&mut self, area: &CellArea<'_>, png: &[u8]) {
         let Rect { x_pt, y_pt, width_pt, height_pt } = area.rect;
-        let png = png(image)?;
         self.line(format_args!(
             "<image {} preserveAspectRatio=\"none\" style=\"image-rendering:optimizeSpeed;\
              image-rendering:pixelated\" xlink:href=\"data:image/png;base64,{}\"/>",
             Place([("x", x_pt), ("y", y_pt), ("width", width_pt), ("height", height_pt)]),
-            base64::encode(&png)
+            base64::encode(png)
         ));
-        Ok(())
     }
 
     fn item(&mut self, item: &Item) {
@@ -190,6 +194,7 @@ fn escaped(text: &str) -> String {
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             // XML has none of the others.
+            '\n' => escaped.push('\n'),
             letter if letter.is_control() => escaped.push('\u{fffd}'),
             letter => escaped.push(letter),
         }
