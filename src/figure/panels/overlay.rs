@@ -193,7 +193,7 @@ mod tests {
     fn a_contour_goes_round_the_cells_that_reach_its_level() {
         let figure = |level: f64| Figure::new('A').panel(panel()).contours(vec![level]);
         assert_eq!(lines(&figure(0.25), CONTOUR_PT), [[(2.0, 0.0), (2.0, 3.0)], [(0.0, 3.0), (2.0, 3.0)]]);
-        assert_eq!(lines(&figure(0.9), CONTOUR_PT), []);
+        assert!(lines(&figure(0.9), CONTOUR_PT).is_empty());
     }
 
     #[test]
