@@ -1,6 +1,6 @@
 //! Which panel of a figure stands where.
 
-use super::figure::Kind;
+use super::kind::Kind;
 use crate::figure::{Figure, Panel};
 use crate::{ModulePair, Result};
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 
 use super::console::Console;
-use super::figure::Kind;
+use super::kind::Kind;
 use super::options::{ComputeArgs, ControlArgs, PictureArgs};
 use super::output::{self, PictureOutput};
 use super::picture::{Arrangement, Picture};

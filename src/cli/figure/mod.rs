@@ -8,13 +8,15 @@ mod trajectory;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args as ArgGroup, ValueEnum};
+use clap::Args as ArgGroup;
 
 use self::near::Others;
 use super::console::Console;
-use super::options::{ComputeArgs, ControlArgs, PictureArgs, RecipeArgs, SelectionArgs};
+use super::kind::Kind;
+use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
 use super::output::{self, Destination, PictureOutput};
 use super::picture::{Arrangement, Picture};
+use super::recipe_args::RecipeArgs;
 use super::usage::Usage;
 use crate::formats::listed_suffixes;
 use crate::scan::cache::Cache;
@@ -22,7 +24,7 @@ use crate::scan::finished::{CachedPair, FinishedScan};
 use crate::{Adapter, ModulePair, Selection};
 
 const FIGURE_HELP: &str = "\
-Each panel is a heatmap of φ(i, j), which compares the first i directions of CHECKPOINT_A with the first j of CHECKPOINT_B. \
+Each panel is a heatmap of φ(i, j), which compares the first i directions of one checkpoint with the first j of the other. \
 φ = 1: the smaller subspace lies inside the larger. φ = 0: they are orthogonal. Two random subspaces give max(i, j)/d on \
 average, as the control shows.
 
@@ -50,16 +52,6 @@ pub(super) fn figure_help() -> String {
          PEFT, loralib, diffusers, kohya, llama.cpp, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
          the panels are q and v of the middle block.\n\n{FIGURE_HELP}"
     )
-}
-
-/// What is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
-    Seeds,
-    Ranks,
-    LayerMap,
-    Spectra,
-    Trajectory,
 }
 
 #[derive(Debug, ArgGroup)]
