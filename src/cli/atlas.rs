@@ -71,7 +71,7 @@ pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> 
         extent: Extent::Grids,
         instead: &|| None,
     };
-    let done = job.run(console)?;
+    let done = job.run_in_parts(console)?;
     let names: Vec<&str> = done.comparisons.iter().map(|one| one.factorised.pair.name()).collect();
     let places = Places::of(&names);
 

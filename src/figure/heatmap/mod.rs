@@ -138,8 +138,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::figure::Palette;
     use crate::figure::scene::Item;
+    use crate::figure::{Look, Palette};
 
     fn names(n: usize, chars: usize) -> Vec<String> {
         (0..n).map(|k| format!("{}{k}", "runs/".repeat(chars / 5))).collect()
@@ -307,6 +307,24 @@ mod tests {
             };
             let heatmap = heatmap.style(titled().range(0.0, vmax).dpi(dpi));
             prop_assert_eq!(heatmap.scene().unwrap().outside(), None);
+        }
+    }
+
+    #[test]
+    fn no_two_texts_overlap() {
+        for style in [Style::new(), Style::new().look(Look::Dark), Style::new().dpi(72.0)] {
+            for (n, chars) in [(1, 0), (5, 20), (40, 60), (300, 5)] {
+                let scene_of = |heatmap: Heatmap| {
+                    let heatmap = heatmap.style(style.clone().title("Mean of ϕ(r, r)"));
+                    heatmap.scene().unwrap().overlapping_texts()
+                };
+                let numbers = vec!["0.50".to_owned(); n * n];
+                let (joined, tree) =
+                    (square(n, chars).numbers(numbers), square(n, chars).strip(strip_of(n, 3)));
+                assert_eq!([scene_of(joined), scene_of(tree)], [None, None], "{n} rows");
+                let named = Heatmap::named(names(n, chars), names(4, 30), vec![0.0; 4 * n]).unwrap();
+                assert_eq!(scene_of(named.axes("layer", "projection").note("A note.")), None, "{n} rows");
+            }
         }
     }
 

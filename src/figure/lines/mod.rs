@@ -153,6 +153,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::figure::Look;
+    use crate::figure::scene::Item;
 
     fn line(name: &str, points: &[(f64, f64)]) -> Line {
         Line { name: name.to_owned(), points: points.to_vec() }
@@ -196,6 +198,56 @@ mod tests {
         assert_eq!(ends(Style::new().range(-0.5, 1.0)).unwrap(), (-0.5, 1.0));
         assert_eq!(ends(Style::new().range(0.1, 0.3)).unwrap(), (0.0, 0.4));
         assert!(ends(Style::new().range(0.0, f64::NAN)).is_err());
+    }
+
+    #[test]
+    fn no_two_texts_overlap() {
+        let points: Vec<(f64, f64)> = (1..=64).map(|k| (f64::from(k), 3.0 / f64::from(k * k))).collect();
+        for n_panels in [1, 2, 4, 9] {
+            for style in [Style::new(), Style::new().print_width_in(7.0), Style::new().look(Look::Slides)] {
+                let panel = |n: usize| LinePanel {
+                    title: format!("q, layer {n}"),
+                    y_name: "σ(k)".to_owned(),
+                    lines: vec![line("a long name of a run", &points), line("another", &points)],
+                    marks: vec![(0, 8.0, 0.05)],
+                    ..LinePanel::default()
+                };
+                let chart = LineChart::of_panels((0..n_panels).map(panel).collect()).unwrap();
+                let chart = chart.x("k").note("A note.").style(style.title("Singular values of A"));
+                for chart in [chart.clone(), chart.log_y().unwrap()] {
+                    let Ok(scene) = chart.scene() else { continue };
+                    assert_eq!(
+                        (scene.overlapping_texts(), scene.outside()),
+                        (None, None),
+                        "{n_panels} panels"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn marks_are_rings_on_their_points_and_values_that_are_not_over_0_have_no_logarithm() {
+        let panel = LinePanel {
+            lines: vec![line("a", &[(1.0, 0.0), (2.0, 0.5), (3.0, 0.1)]), line("b", &[(1.0, -1.0)])],
+            marks: vec![(0, 2.0, 0.5), (1, 1.0, -1.0)],
+            ..LinePanel::default()
+        };
+        let chart = LineChart::of_panels(vec![panel]).unwrap().log_y().unwrap();
+        assert_eq!(chart.panels[0].lines[0].points, [(2.0, 0.5), (3.0, 0.1)]);
+        let scene = chart.scene().unwrap();
+        let dots: Vec<(f64, f64, f64)> = scene
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Dot { x_pt, y_pt, radius_pt, .. } => Some((*x_pt, *y_pt, *radius_pt)),
+                _ => None,
+            })
+            .collect();
+        // Two points, and a ring of two dots on the first.
+        assert_eq!(dots.len(), 4);
+        assert!((dots[0].0, dots[0].1) == (dots[2].0, dots[2].1) && dots[2].2 > dots[3].2, "{dots:?}");
+        assert!(LineChart::new(vec![line("a", &[(1.0, -1.0)])]).unwrap().log_y().is_err());
     }
 
     #[test]
