@@ -2,12 +2,16 @@
 
 mod common;
 
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
 use common::image::{assert_golden, decode, stored_grid};
+use common::vector::{n_unlike, pdf_pixels, printed, svg_pixels, viewers_are_here};
 use image::RgbImage;
 use lorascope::engine::{Engine, Painter};
-use lorascope::figure::{Area, Figure, Heatmap, Line, LineChart, Output, Palette, Panel, Plot, Scene, Style};
+use lorascope::figure::{
+    Area, Figure, Heatmap, Line, LineChart, Look, Output, Palette, Panel, Plot, Scene, Style,
+};
 use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
 use lorascope::{Error, Grid};
 
@@ -135,6 +139,38 @@ fn unequal_ranks_wrapped_rows_and_long_paths_are_as_they_were() {
         .panel(Panel::module("layers.0.漢.gate_proj", lopsided(1, 1)));
     let style = dpi(GOLDEN_DPI).width_in(12.0).palette(Palette::Viridis);
     assert_golden("mixed", &png(&figure.style(style)));
+}
+
+#[test]
+fn the_figure_of_two_ranks_is_as_it_was() {
+    let grids = ["r8_r64_q", "r8_r64_q"].map(|name| stored_grid(name, 384));
+    let panels = ["query", "value"].into_iter().zip(&grids);
+    let panels = panels.map(|(name, grid)| Panel::module(format!("{LAYER}.{name}"), grid.clone()));
+    let (whole, corners): (Vec<Panel>, Vec<Panel>) = panels
+        .map(|panel| (panel.clone().caption("i: r = 8, j: r = 64"), panel.corner(8).unwrap().lower_left()))
+        .unzip();
+    let panels = whole.into_iter().chain(corners).map(Panel::stretched);
+    let figure = panels.fold(Figure::new('A').of_two_ranks(), Figure::panel);
+    assert_golden("ranks", &png(&figure.style(dpi(GOLDEN_DPI).range(0.0, 1.0))));
+}
+
+#[test]
+fn rows_of_layers_are_as_they_were() {
+    let row = |figure: Figure, layer: usize| {
+        let panel = |name: &str| {
+            Panel::module(format!("layer.{layer}.{name}"), stored_grid(&format!("demo_{name}"), 384))
+        };
+        figure.row(format!("Layer {layer}"), vec![Some(panel("q")), Some(panel("v"))])
+    };
+    let figure = [0, 31, 95].into_iter().fold(Figure::new('A'), row);
+    assert_golden("layers", &png(&figure.style(dpi(GOLDEN_DPI))));
+}
+
+#[test]
+fn a_figure_for_a_column_and_one_on_dark_are_as_they_were() {
+    let figure = three_panels('A', "demo", 384);
+    assert_golden("column", &png(&figure.clone().style(dpi(150.0).print_width_in(3.25))));
+    assert_golden("dark", &png(&figure.style(dpi(GOLDEN_DPI).look(Look::Dark))));
 }
 
 #[test]
@@ -276,3 +312,111 @@ fn a_picture_16384_pixels_wide_shows_the_cells_of_a_small_one(engine: &dyn Engin
 }
 
 on_every_engine!(a_picture_16384_pixels_wide_shows_the_cells_of_a_small_one);
+
+/// Every kind of plot, with cells, text, lines, dots and shapes in it.
+fn plots() -> Vec<(&'static str, Box<dyn Plot>)> {
+    let style = dpi(VIEWED_DPI);
+    let line = |name: &str, points: &[(f64, f64)]| Line { name: name.to_owned(), points: points.to_vec() };
+    let lines = vec![line("a", &[(1.0, 0.3), (2.0, 0.1), (4.0, 0.9)]), line("b", &[(3.0, 0.5)])];
+    let names = ["one", "two", "three"].map(str::to_owned).to_vec();
+    let values = vec![1.0, f32::NAN, 0.5, 1.4, 0.2, 0.0, 0.7, 0.9, 0.1];
+    vec![
+        ("figure", Box::new(three_panels('A', "demo", 384).style(style.clone().range(0.0, 0.3)))),
+        ("heatmap", Box::new(Heatmap::square(names, values).unwrap().note("A note.").style(style.clone()))),
+        ("lines", Box::new(LineChart::new(lines).unwrap().axes("step", "1 − ϕ(r, r)").style(style))),
+    ]
+}
+
+fn written(plot: &dyn Plot, output: Output) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    plot.write(output, &mut bytes).unwrap();
+    bytes
+}
+
+/// Strokes of letters are over a pixel wide here, so that viewers agree on them.
+const VIEWED_DPI: f64 = 200.0;
+/// Pixels that may differ: the rims of letters where these are dense. A title that is missing has more.
+const UNLIKE: usize = 300;
+
+#[test]
+fn pdf_and_svg_show_what_the_png_shows_and_cells_in_the_same_colours() {
+    if !viewers_are_here() {
+        return;
+    }
+    // Kept, to be looked at when they differ.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vector");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, plot) in plots() {
+        let bytes = png(plot.as_ref());
+        fs::write(folder.join(format!("{name}.png")), &bytes).unwrap();
+        let expected = decode(&bytes);
+        let files = [Output::Pdf, Output::Svg].map(|output| {
+            let path = folder.join(format!("{name}.{}", output.suffix()));
+            fs::write(&path, written(plot.as_ref(), output)).unwrap();
+            path
+        });
+        let drawn = [pdf_pixels(&files[0], VIEWED_DPI), svg_pixels(&files[1], expected.width())];
+        let scene = plot.scene().unwrap();
+        for (drawn, file) in drawn.iter().zip(&files) {
+            let sizes = [drawn.dimensions(), expected.dimensions()];
+            assert!(
+                sizes[0].0.abs_diff(sizes[1].0) <= 1 && sizes[0].1.abs_diff(sizes[1].1) <= 1,
+                "{sizes:?}"
+            );
+            let areas: Vec<Area> = scene.panels().into_iter().chain(scene.color_bar()).collect();
+            let unlike = n_unlike(drawn, &expected, &areas);
+            assert!(unlike < UNLIKE, "{}: {unlike}", file.display());
+            // Inside of cells, where nothing is drawn over them, colours are equal to the last bit.
+            let cells = scene.panels().into_iter().zip([64, 64, 64]).filter(|_| name == "figure");
+            for (area, n) in cells {
+                for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                    let [x, y] = [(area.x_px, area.width_px, j), (area.y_px, area.height_px, i)]
+                        .map(|(from, length, k)| (from + (2 * k + 1) * length / (2 * n)) as u32);
+                    assert_eq!(drawn.get_pixel(x, y), expected.get_pixel(x, y), "{name} ({i}, {j})");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pdf_is_small_has_its_fonts_in_subsets_and_its_text_as_text() {
+    let figure = three_panels('A', "demo", 384);
+    let bytes = written(&figure, Output::Pdf);
+    assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
+    assert_eq!(bytes, written(&figure, Output::Pdf));
+    if !viewers_are_here() {
+        return;
+    }
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("figure.pdf");
+    fs::write(&path, bytes).unwrap();
+    let path = path.to_str().unwrap();
+    let fonts = printed("pdffonts", &[path]);
+    let fonts: Vec<Vec<&str>> = fonts.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(fonts.len(), 2, "{fonts:?}");
+    for (font, name) in fonts.iter().zip(["+DejaVuSans", "+DejaVuSans-Oblique"]) {
+        // name, type (two words), encoding, embedded, subset, Unicode.
+        assert!(font[0].len() == 6 + name.len() && font[0].ends_with(name), "{font:?}");
+        assert_eq!(font[1..7], ["CID", "TrueType", "Identity-H", "yes", "yes", "yes"]);
+    }
+    let text = printed("pdftotext", &["-layout", path, "-"]);
+    assert!(text.contains("Random Gaussian") && text.contains('ϕ') && text.contains("0.5"), "{text}");
+    let info = printed("pdfinfo", &[path]);
+    assert!(info.contains("Title:") && info.contains("ϕ(A"), "{info}");
+    assert!(info.contains(concat!("Creator:         lorascope ", env!("CARGO_PKG_VERSION"))), "{info}");
+    assert!(!info.contains("CreationDate"), "{info}");
+}
+
+#[test]
+fn images_in_pdf_and_svg_are_not_smoothed() {
+    let figure = three_panels('A', "rank8", 384);
+    let pdf = written(&figure, Output::Pdf);
+    let count =
+        |bytes: &[u8], text: &str| bytes.windows(text.len()).filter(|at| *at == text.as_bytes()).count();
+    assert_eq!((count(&pdf, "/Interpolate false"), count(&pdf, "/Subtype /Image")), (4, 4));
+    let svg = written(&figure, Output::Svg);
+    assert_eq!((count(&svg, "<image"), count(&svg, "image-rendering:pixelated")), (4, 4));
+    assert_eq!(svg, written(&figure, Output::Svg));
+    assert!(svg.len() < 300_000, "{} bytes", svg.len());
+}

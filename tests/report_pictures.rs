@@ -112,3 +112,23 @@ fn blocks_of_a_u_net_are_rows_and_cells_say_in_how_many_pairs() {
     assert_eq!(names("projections", "projection"), ["attn1 q", "attn2 q", "k", "–"]);
     assert_eq!(found["layer_projections"].as_array().unwrap().len(), 7);
 }
+
+#[test]
+fn pictures_of_another_format_take_the_place_of_those_of_an_earlier_report() {
+    let folder = folder();
+    planted(folder.path(), 5);
+    let names = |format: &str| {
+        let output = report(folder.path(), &["--dpi", "60", "-q", "--format", format]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let files = fs::read_dir(folder.path().join("report")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let is_picture = |name: &String| ["png", "pdf", "svg"].iter().any(|end| name.ends_with(end));
+        let mut names: Vec<String> = names.filter(is_picture).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("png"), ["adapters.png", "layers.png"]);
+    assert_eq!(names("pdf"), ["adapters.pdf", "layers.pdf"]);
+    assert!(fs::read(folder.path().join("report/adapters.pdf")).unwrap().starts_with(b"%PDF"));
+    assert_eq!(names("svg"), ["adapters.svg", "layers.svg"]);
+}

@@ -29,6 +29,16 @@ if ! has_vulkan; then
     $sudo apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1
 fi
 
+# What draws PDF and SVG, to compare with the PNG.
+if command -v apt-get >/dev/null && ! { command -v pdftoppm && command -v rsvg-convert; } >/dev/null; then
+    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+    $sudo apt-get update
+    $sudo apt-get install -y --no-install-recommends poppler-utils librsvg2-bin
+fi
+if command -v pdftoppm >/dev/null && command -v rsvg-convert >/dev/null; then
+    export LORASCOPE_REQUIRE_VIEWERS=1
+fi
+
 LORASCOPE_PYTHON=$(bash tests/python.sh)
 export LORASCOPE_PYTHON
 

@@ -50,6 +50,11 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 impl Console {
+    /// Before anything is known of what the user wants.
+    pub(super) fn plain() -> Self {
+        Self { level: Level::Normal, json: false }
+    }
+
     pub(super) fn new(args: &CommonArgs, json: bool) -> Self {
         let level = match (args.quiet, args.verbose) {
             (true, _) => Level::Quiet,

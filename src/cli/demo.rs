@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 
 use super::console::Console;
+use super::kind::Kind;
 use super::options::{ComputeArgs, ControlArgs, PictureArgs};
 use super::output::{self, PictureOutput};
-use super::picture::Picture;
+use super::picture::{Arrangement, Picture};
 use crate::{Adapter, Selection};
 
 pub(super) const DEMO_HELP: &str = "\
@@ -34,6 +35,8 @@ pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
     let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
     Picture {
+        recipe: None,
+        arrangement: Arrangement::of(Kind::Seeds, &selected.pairs),
         runs: [&a, &b],
         pairs: &selected.pairs,
         few_meet: None,

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::atlas::{ATLAS_HELP, AtlasArgs};
 use super::cache::{CACHE_HELP, CacheArgs};
 use super::compare::{COMPARE_HELP, CompareArgs};
 use super::console::CommonArgs;
@@ -54,9 +55,12 @@ pub(super) enum Command {
     /// Draw the paper's figure from two built-in adapters
     #[command(after_long_help = DEMO_HELP)]
     Demo(DemoArgs),
-    /// Draw the paper's figure for two checkpoints and print a summary of it
+    /// Draw the paper's figures for checkpoints and print what they show
     #[command(after_long_help = figure_help())]
     Figure(FigureArgs),
+    /// Draw the whole model on one sheet: a small figure for every module of two checkpoints
+    #[command(after_long_help = ATLAS_HELP)]
+    Atlas(AtlasArgs),
     /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_long_help = COMPARE_HELP)]
     Compare(CompareArgs),

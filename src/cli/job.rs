@@ -10,7 +10,7 @@ use super::left_out::{self, LeftOut};
 use super::options::ComputeArgs;
 use super::progress;
 use super::warnings::{self, Warning};
-use crate::compare::{LeftOutPair, Two, parted, statistics_of};
+use crate::compare::{LeftOutPair, Two, nothing_left, parted, statistics_of};
 use crate::engine::{self, Engine, Work};
 use crate::error::{Error, Remedy, Result as CrateResult};
 use crate::measure::{Member, PairStatistics};
@@ -34,6 +34,9 @@ pub(super) struct Job<'a> {
     /// What can be compared instead, for the hint when none of the modules can.
     pub(super) instead: &'a (dyn Fn() -> Option<Remedy> + Sync),
 }
+
+/// What the bases of a part of a model may take.
+const PART_BYTES: usize = 64 << 20;
 
 /// What is computed of every pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +100,61 @@ impl<'a> Job<'a> {
         engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
         console.detail("time", format!("{:.1?} to compute {} grids", started.elapsed(), comparisons.len()));
         Ok(Done { engine, comparisons, left_out, statistics, control, warnings })
+    }
+
+    /// As [`Job::run`] without a control and without statistics, some modules at a time: of the bases only singular values stay, so
+    /// that a whole model takes little memory.
+    pub(super) fn run_in_parts(&self, console: &Console) -> Result<Done> {
+        let flop = self.flop();
+        let opening = engine::open(&self.compute.request(), Work { flop, max_numbers: self.max_numbers() });
+        let opened = opening.wait()?;
+        console.engine(opened.engine.info(), opened.reason.as_deref(), opened.warning.as_ref());
+        let engine = opened.engine;
+
+        let started = Instant::now();
+        let bar = progress::bar(console, "comparing", self.pairs.len(), 20.0 * flop);
+        let (mut modules, mut left_out_pairs): (Vec<Comparison>, Vec<LeftOutPair>) = (vec![], vec![]);
+        for part in self.pairs.chunks(self.n_at_once()) {
+            let made = part.par_iter().map(|pair| Factorised::or_left_out(pair.clone(), self.side(), false));
+            let mut factorised = vec![];
+            for one in made.collect::<CrateResult<Vec<_>>>()? {
+                match one {
+                    Ok(one) => factorised.push(one),
+                    Err(one) => left_out_pairs.push(one),
+                }
+            }
+            modules.extend(grids(engine.as_ref(), factorised)?.into_iter().map(|mut one| {
+                one.factorised.a.forget_rows();
+                one.factorised.b.forget_rows();
+                one
+            }));
+            bar.inc(part.len() as u64);
+        }
+        bar.finish_and_clear();
+        if modules.is_empty() {
+            return Err(self.with_others(nothing_left(&left_out_pairs)).into());
+        }
+        engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
+        console.detail("time", format!("{:.1?} to compare {} modules", started.elapsed(), modules.len()));
+        let left_out = LeftOut::of_pairs(self.runs, &left_out_pairs);
+        self.runs.into_iter().for_each(|run| warnings::list_unread(run, console));
+        left_out::details(&left_out, console);
+        // Small copies: the vectors are gone.
+        let factorised: Vec<Factorised> = modules.iter().map(|one| one.factorised.clone()).collect();
+        let warnings = warnings::of(self.runs, self.side(), &factorised, &left_out, false, self.few_meet);
+        warnings.iter().for_each(|warning| console.warning(warning));
+        let comparisons = Compared { modules, left_out: left_out_pairs };
+        Ok(Done { engine, comparisons, left_out, statistics: vec![], control: None, warnings })
+    }
+
+    /// Modules whose bases are kept together.
+    fn n_at_once(&self) -> usize {
+        let bytes = |pair: &ModulePair| {
+            let ranks = pair.first.rank() + pair.second.rank();
+            4 * ranks * self.side().d(&pair.first)
+        };
+        let largest = self.pairs.iter().map(bytes).max().unwrap_or(0);
+        (PART_BYTES / largest.max(1)).max(1)
     }
 
     fn statistics(

@@ -12,11 +12,10 @@ use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, positive};
 use super::output::{self, Destination, PictureOutput};
-use super::sink::Sink;
 use super::summary_table::{Align, MISSING, aligned_by, numbers, shown_z};
 use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
-use crate::error::{Error, Fault};
+use crate::error::Fault;
 use crate::figure::{Heatmap, Palette, Plot, Style};
 use crate::measure::update::norm_text;
 use crate::merge_check::{Merge, MergeCheck, ModuleMerge, Verdict, Word, merge_check, pairs};
@@ -84,8 +83,7 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     let selection = args.selection.of(Selection::new().all())?;
     let modules = selection.select_in_all(&adapters.all, Side::A)?;
     adapters.report_left_out(&modules, console);
-    let picture =
-        args.output.as_ref().map(|output| Ok::<_, Error>((Sink::open(&output.to)?, output))).transpose()?;
+    let picture = args.output.as_ref().map(|output| output.open(None)).transpose()?;
 
     let flop = modules.modules.iter().flatten().map(|module| {
         let (r, d) = (module.rank() as f64, (module.d_in() + module.d_out()) as f64);
@@ -102,10 +100,10 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     cautions.extend(assumed_scaling(&check));
     cautions.extend(shared_init(&check));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
-    if let Some((sink, output)) = picture {
+    if let Some((sink, format)) = picture {
         let heatmap = heatmap(&check, &adapters.short_names(), args.dpi)?;
-        sink.fill(|writer| heatmap.write(output.format, writer))?;
-        if let Destination::File(path) = &output.to {
+        sink.fill(|writer| heatmap.write(format, writer))?;
+        if let Some(Destination::File(path)) = args.output.as_ref().map(|output| &output.to) {
             console.note("wrote", path.display());
         }
     }

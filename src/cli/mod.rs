@@ -1,6 +1,8 @@
 //! The command line: the only part of the crate that prints.
 
 mod adapters;
+mod arrangement;
+mod atlas;
 mod base;
 mod cache;
 mod compare;
@@ -12,8 +14,10 @@ mod figure;
 mod grammar;
 mod inspect;
 mod job;
+mod kind;
 mod left_out;
 mod limits;
+mod listing;
 mod matches;
 mod merge_check;
 mod meta;
@@ -21,7 +25,10 @@ mod npz;
 mod options;
 mod output;
 mod picture;
+mod places;
 mod progress;
+mod recipe;
+mod recipe_args;
 mod remedies;
 mod report;
 mod same_file;
@@ -31,6 +38,7 @@ mod shared;
 mod sink;
 mod status;
 mod summary_table;
+mod target;
 mod tuned;
 mod usage;
 mod warnings;
@@ -40,7 +48,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use self::console::Console;
 use self::grammar::{Args, Command};
@@ -50,11 +58,18 @@ use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = Args::command().get_matches();
+    let (args, recipe) = match parsed(matches) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            Console::plain().error(&error);
+            return ExitCode::FAILURE;
+        }
+    };
     crate::files::raise_limit();
     let console =
         Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
-    match run(args, &console) {
+    match run(args, recipe.as_deref(), &console) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
         Ok(Outcome::Stopped(code)) => ExitCode::from(code),
@@ -83,7 +98,14 @@ enum Outcome {
     Stopped(u8),
 }
 
-fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
+/// The arguments with those of a recipe, and the recipe of what they draw.
+fn parsed(matches: ArgMatches) -> anyhow::Result<(Args, Option<String>)> {
+    let matches = recipe::expanded(matches)?;
+    let recipe = recipe::recorded(&matches);
+    Ok((Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), recipe))
+}
+
+fn run(args: Args, recipe: Option<&str>, console: &Console) -> anyhow::Result<Outcome> {
     limits::set(&args.common.limits);
     if let Some(threads) = args.common.threads {
         rayon::ThreadPoolBuilder::new()
@@ -99,7 +121,8 @@ fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
         Command::Shared(args) => return shared::run(&args, console),
         Command::Status(args) => status::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
-        Command::Figure(args) => figure::run(&args, console),
+        Command::Figure(args) => figure::run(&args, recipe, console),
+        Command::Atlas(args) => atlas::run(&args, recipe, console),
         Command::Table7(args) => table7::run(&args, console),
         Command::Search(args) => search::run(&args, console),
         Command::Report(args) => report::run(&args, console),

@@ -6,6 +6,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::options::ComputeArgs;
+use super::sink::Sink;
 use super::usage::Usage;
 use crate::figure::Output;
 use crate::text::printable;
@@ -17,11 +18,11 @@ pub(super) enum Destination {
     File(PathBuf),
 }
 
-/// Where a picture goes, and in which format.
+/// Where a picture goes, and in which format, if the name's suffix says it.
 #[derive(Debug, Clone)]
 pub(super) struct PictureOutput {
     pub(super) to: Destination,
-    pub(super) format: Output,
+    format: Option<Output>,
 }
 
 impl PictureOutput {
@@ -34,6 +35,24 @@ impl PictureOutput {
             return Err(Usage("--json and -o - would both write to stdout"));
         }
         compute.check()
+    }
+
+    /// Opens the output, for a picture in the format that `--format` names or else the suffix.
+    ///
+    /// # Errors
+    /// When the two differ; as [`Sink::open`].
+    pub(super) fn open(&self, format: Option<Output>) -> anyhow::Result<(Sink, Output)> {
+        let format = self.format(format)?;
+        Ok((Sink::open_picture(&self.to, format)?, format))
+    }
+
+    fn format(&self, given: Option<Output>) -> Result<Output, Usage> {
+        match (given, self.format) {
+            (Some(given), Some(of_file)) if given != of_file => {
+                Err(Usage("--format and the suffix of -o name two formats"))
+            }
+            (given, of_file) => Ok(given.or(of_file).unwrap_or_default()),
+        }
     }
 }
 
@@ -103,12 +122,11 @@ pub(super) fn picture_help() -> String {
 /// Parses a picture's output, whose suffix names the format.
 pub(super) fn picture() -> impl TypedValueParser<Value = PictureOutput> {
     OsStringValueParser::new().try_map(|name| -> Result<_, String> {
-        let default = Output::default();
-        refuse_folder(&name, default.suffix())?;
+        refuse_folder(&name, Output::default().suffix())?;
         let to = Destination::of(name);
         let format = match &to {
-            Destination::Stdout => default,
-            Destination::File(path) => Output::of_path(path).map_err(|error| error.to_string())?,
+            Destination::Stdout => None,
+            Destination::File(path) => Some(Output::of_path(path).map_err(|error| error.to_string())?),
         };
         Ok(PictureOutput { to, format })
     })

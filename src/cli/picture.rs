@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+pub(super) use super::arrangement::Arrangement;
 use super::console::Console;
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
@@ -12,14 +13,18 @@ use super::output::{Destination, PictureOutput};
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;
+use crate::basis::WholeSpectrum;
 use crate::error::{Remedy, Result as CrateResult};
-use crate::figure::{Figure, Panel, Plot};
+use crate::figure::{Figure, Output, Panel, Plot};
 use crate::scan::finished::CachedPair;
 use crate::text::{printable, some_of};
-use crate::{Adapter, FewMeet, Grid, ModulePair, Side};
+use crate::{Adapter, FewMeet, Grid, Module, ModulePair, Side};
 
 /// What to draw, and where to.
 pub(super) struct Picture<'a> {
+    pub(super) arrangement: Arrangement,
+    /// What the picture records of its making.
+    pub(super) recipe: Option<&'a str>,
     pub(super) runs: [&'a Adapter; 2],
     pub(super) pairs: &'a [ModulePair],
     pub(super) few_meet: Option<&'a FewMeet>,
@@ -39,7 +44,7 @@ pub(super) struct Picture<'a> {
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, console: &Console) -> Result<()> {
-        let sink = Sink::open(&self.output.to)?;
+        let (sink, format) = self.output.open(self.picture.page.style.format)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
@@ -63,31 +68,34 @@ impl<'a> Picture<'a> {
             .chain(done.control.iter().map(|control| &control.grid))
             .collect();
         let drawn: Vec<&ModulePair> = done.comparisons.iter().map(|one| &one.factorised.pair).collect();
-        let figure = self.figure(&drawn, &ranks, &grids);
-        let scene = figure.scene()?;
-        sink.fill(|writer| self.output.format.write(&scene, done.engine.as_ref(), writer))?;
+        let figure = self.figure(&drawn, &ranks, &grids, &self.ties(&done)?)?;
+        let scene = figure.scene()?.recipe(self.recipe);
+        sink.fill(|writer| format.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
         let path = match &self.output.to {
             Destination::Stdout => None,
             Destination::File(path) => Some(path.display().to_string()),
         };
-        let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.style.dpi);
-        let shown = path.as_deref().unwrap_or("stdout");
-        console.note("wrote", format!("{shown} ({width_px} × {height_px} pixels, {dpi} dpi)"));
+        let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.page.style.dpi);
+        let size = match format {
+            Output::Png => format!("{width_px} × {height_px} pixels, {dpi} dpi"),
+            _ => format!("{:.2} × {:.2} in", width_px as f64 / dpi, height_px as f64 / dpi),
+        };
+        console.note("wrote", format!("{} ({size})", path.as_deref().unwrap_or("stdout")));
 
         if let Some(save_to) = save_to {
             save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;
         }
         let columns = self.columns(&done);
-        if let Some(note) = over_vmax(&figure, &columns) {
+        if let Some(note) = over_vmax(&figure, &columns, &grids) {
             console.note("note", note);
         }
         if self.compute.json {
             let document = Document {
                 schema: 1,
                 version: env!("CARGO_PKG_VERSION"),
-                figure: FigureFacts { path, width_px, height_px, dpi },
+                figure: FigureFacts { path, format: format.suffix(), width_px, height_px, dpi },
                 engine: done.engine.info().into(),
                 run_a: self.runs[0].path().display().to_string(),
                 run_b: self.runs[1].path().display().to_string(),
@@ -122,28 +130,60 @@ impl<'a> Picture<'a> {
         let ranks: Vec<_> = self.pairs.iter().chain(control).map(ranks).collect();
         let grids = grids?;
         let pairs: Vec<&ModulePair> = self.pairs.iter().collect();
-        self.figure(&pairs, &ranks, &grids.iter().collect::<Vec<_>>()).scene().map(drop)
+        self.figure(&pairs, &ranks, &grids.iter().collect::<Vec<_>>(), &[])
+            .and_then(|figure| figure.scene().map(drop))
     }
 
     fn has_control(&self) -> bool {
-        self.control.control == Control::Gaussian
+        match self.control.control {
+            Some(control) => control == Control::Gaussian,
+            None => self.arrangement.has_control(),
+        }
     }
 
     fn side(&self) -> Side {
         self.compute.side
     }
 
-    fn figure(&self, pairs: &[&ModulePair], ranks: &[(usize, usize)], grids: &[&Grid]) -> Figure {
-        let mut figure = Figure::new(self.side().symbol());
+    fn figure(
+        &self,
+        pairs: &[&ModulePair],
+        ranks: &[(usize, usize)],
+        grids: &[&Grid],
+        ties: &[[Vec<bool>; 2]],
+    ) -> CrateResult<Figure> {
+        let mut titles = self.picture.panel_title.iter();
+        let mut panels: Vec<Panel> = vec![];
         for (at, (&(r_a, r_b), &grid)) in ranks.iter().zip(grids).enumerate() {
             let panel = match pairs.get(at) {
                 Some(pair) => Panel::module(pair.name(), grid.clone()),
                 None => Panel::control(grid.clone()),
             };
-            figure = figure.panel(panel.ranks(r_a, r_b));
+            let mut panel = panel.ranks(r_a, r_b).quantity(self.picture.quantity());
+            if let Some([rows, cols]) = ties.get(at) {
+                panel = panel.ties(rows.clone(), cols.clone());
+            }
+            panels.push(match titles.next() {
+                Some(title) => panel.title(title),
+                None => panel,
+            });
         }
-        let style = self.picture.style(figure.largest());
-        figure.style(style)
+        let control = (panels.len() > pairs.len()).then(|| panels.pop()).flatten();
+        let figure = self.arrangement.figure(self.side().symbol(), pairs, panels, control)?;
+        let style = self.picture.style(self.arrangement.vmax(), figure.largest());
+        Ok(self.picture.with_lines(figure.style(style)))
+    }
+
+    /// Which rows and columns of each module part equal singular values, where the user wants to know.
+    fn ties(&self, done: &Done) -> CrateResult<Vec<[Vec<bool>; 2]>> {
+        if !self.picture.show_ties {
+            return Ok(vec![]);
+        }
+        let of_module = |module: &Module| -> CrateResult<Vec<bool>> {
+            Ok(WholeSpectrum::of(module, self.side())?.map_or_else(|_| vec![], |spectrum| spectrum.ties()))
+        };
+        let of_pair = |pair: &ModulePair| Ok([of_module(&pair.first)?, of_module(&pair.second)?]);
+        done.comparisons.iter().map(|one| of_pair(&one.factorised.pair)).collect()
     }
 
     fn columns(&self, done: &Done) -> Vec<Column> {
@@ -158,8 +198,9 @@ impl<'a> Picture<'a> {
 }
 
 /// Says which panels have cells over the upper end of the colours, where all look the same.
-fn over_vmax(figure: &Figure, columns: &[Column]) -> Option<String> {
-    let (shares, vmax) = figure.over();
+fn over_vmax(figure: &Figure, columns: &[Column], grids: &[&Grid]) -> Option<String> {
+    let vmax = figure.vmax();
+    let shares = grids.iter().map(|grid| figure.share_over(grid));
     let over: Vec<String> = columns
         .iter()
         .zip(shares)

@@ -23,8 +23,8 @@ pub(super) fn hint(remedy: &Remedy) -> String {
                              base model with --base BASE; if it is the base \
                              model itself, it goes first: lorascope compare BASE CHECKPOINT"
             .to_owned(),
-        Remedy::DrawSmaller => "lower --dpi or --width-in, or draw fewer panels".to_owned(),
-        Remedy::DrawWider => "raise --width-in, or draw fewer panels".to_owned(),
+        Remedy::DrawSmaller => "lower --dpi or --width, or draw fewer panels".to_owned(),
+        Remedy::DrawWider => "raise --width, lower --columns, or draw fewer panels".to_owned(),
         Remedy::OrderRange => "choose a --vmin below --vmax".to_owned(),
         Remedy::UseCpu => "use --engine cpu".to_owned(),
         Remedy::InstallGpuDriver => {

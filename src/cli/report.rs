@@ -26,7 +26,7 @@ block. Where modules were not compared in the same pairs, each cell says in how 
 Labels: means within a label and between labels, silhouettes (1 − the quantity is the distance), and how often labels that are \
 dealt out by chance part the pairs as well.
 
-Written into DIR:
+Written into DIR, where --format puts .pdf or .svg in the place of .png:
   adapters.png            every pair, in the order of a hierarchical clustering (average
                           linkage), with its tree; up to 5,000 adapters
   layers.png              means by layer and projection
@@ -107,7 +107,11 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     if let Some(vmax) = args.vmax {
         report = report.vmax(end(vmax));
     }
-    let written = report.top(args.top.into()).style(args.style.style()).write(&dir)?;
+    let written = report
+        .top(args.top.into())
+        .style(args.style.style())
+        .output(args.style.format.unwrap_or_default())
+        .write(&dir)?;
     let names = [&written.pictures[..], &["report.json".to_owned()]].concat().join(", ");
     console.note("wrote", format!("{names} and {} tables in {}", written.tables.len(), dir.display()));
     let printed = if args.json { &written.json } else { &written.text };

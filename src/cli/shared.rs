@@ -87,8 +87,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     let selection = args.selection.of(Selection::new().all())?;
     let modules = selection.select_in_all(&adapters.all, args.side)?;
     adapters.report_left_out(&modules, console);
-    let picture =
-        args.output.as_ref().map(|output| Ok::<_, Error>((Sink::open(&output.to)?, output))).transpose()?;
+    let picture = args.output.as_ref().map(|output| output.open(None)).transpose()?;
     let save = args.save.as_ref().map(Sink::open).transpose()?;
 
     let flop = modules.modules.iter().flatten().map(|module| {
@@ -107,10 +106,10 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     cautions.extend(shared_init(&shared));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 
-    if let Some((sink, output)) = picture {
+    if let Some((sink, format)) = picture {
         let chart = scree(&shared)?.style(Style::new().title(title(&shared)).dpi(args.dpi));
-        sink.fill(|writer| chart.write(output.format, writer))?;
-        if let Destination::File(path) = &output.to {
+        sink.fill(|writer| chart.write(format, writer))?;
+        if let Some(Destination::File(path)) = args.output.as_ref().map(|output| &output.to) {
             console.note("wrote", path.display());
         }
     }

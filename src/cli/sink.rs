@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::Destination;
 use crate::error::{Error, Fault, Result};
+use crate::figure::Output;
 use crate::files::{Durability, parent_dir, replace_atomically, temp_file_next_to};
 
 /// An output that is known to be writable.
@@ -32,6 +33,14 @@ impl Sink {
             Destination::Stdout => Ok(Self { shown: "stdout".into(), target: Target::Stdout }),
             Destination::File(_) => Self::open(output),
         }
+    }
+
+    /// As [`Sink::open`], for a picture, which may go to a terminal if it is a text.
+    ///
+    /// # Errors
+    /// As [`Sink::open`].
+    pub(super) fn open_picture(output: &Destination, format: Output) -> Result<Self> {
+        if format == Output::Svg { Self::open_text(output) } else { Self::open(output) }
     }
 
     /// Checks that the output can be written, before the work that fills it.

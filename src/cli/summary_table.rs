@@ -90,6 +90,7 @@ pub(super) struct Document<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct FigureFacts {
     pub(super) path: Option<String>,
+    pub(super) format: &'static str,
     pub(super) width_px: usize,
     pub(super) height_px: usize,
     pub(super) dpi: f64,

@@ -1,5 +1,6 @@
-//! The pixels that a figure is drawn on: its width, its resolution, and the limits on both.
+//! What a figure is drawn on: its width, its resolution, the limits on both, and its colours.
 
+use super::theme::Theme;
 use crate::error::{Error, Fault, Remedy, Result};
 
 /// The largest side, so that coordinates fit the fixed-point numbers of common PNG readers and of the painter.
@@ -10,22 +11,36 @@ const MAX_PX: u64 = 1 << 29;
 const MIN_DPI: f64 = 20.0;
 
 /// A canvas of a given width; its height follows from what is drawn.
+///
+/// Lengths on it are in points of the layout, which are `scale` points of the printed page each: a small figure is laid out
+/// at its full sizes and shrinks as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Canvas {
     width_px: u32,
     dpi: f64,
+    scale: f64,
+    theme: Theme,
 }
 
 impl Canvas {
-    /// A canvas `width_in` inches wide at `dpi` pixels an inch.
+    /// A canvas in the sizes that the layout has.
+    #[cfg(test)]
+    pub fn new(width_in: f64, dpi: f64) -> Result<Self> {
+        Self::scaled(width_in, dpi, 1.0)
+    }
+
+    /// A canvas `width_in` inches wide at `dpi` pixels an inch, on which everything is `scale` times its size.
     ///
     /// # Errors
-    /// `Invalid` for a resolution or width that is not a positive number, or a resolution under 20; `Limit` for a canvas
+    /// `Invalid` for a resolution, width or scale that is not a positive number, or a resolution under 20; `Limit` for a canvas
     /// that is too wide.
-    pub fn new(width_in: f64, dpi: f64) -> Result<Self> {
+    pub fn scaled(width_in: f64, dpi: f64, scale: f64) -> Result<Self> {
         if !dpi.is_finite() || dpi < MIN_DPI {
             let fault = Fault::new(format!("{dpi}"), format!("pixels an inch, at least {MIN_DPI}"));
             return Err(fault.of("dpi").hint("the default is 300").invalid());
+        }
+        if !scale.is_finite() || scale <= 0.0 {
+            return Err(Fault::new(format!("{scale}"), "a number over 0").of("scale").invalid());
         }
         if !width_in.is_finite() || width_in <= 0.0 {
             return Err(Fault::new(format!("{width_in} in"), "a width over 0").of("width").invalid());
@@ -34,7 +49,22 @@ impl Canvas {
         if width_px > f64::from(MAX_SIDE_PX) {
             return Err(too_large(format!("{width_in} in at {dpi} dpi, {width_px} pixels wide")));
         }
-        Ok(Self { width_px: width_px as u32, dpi })
+        Ok(Self { width_px: width_px as u32, dpi, scale, theme: Theme::default() })
+    }
+
+    /// The same canvas in other colours.
+    pub fn colored(self, theme: Theme) -> Self {
+        Self { theme, ..self }
+    }
+
+    /// The colours of all but cells and lines.
+    pub fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
+    /// Points of the printed page in a point of the layout.
+    pub fn scale(&self) -> f64 {
+        self.scale
     }
 
     /// Width of the canvas.
@@ -42,19 +72,24 @@ impl Canvas {
         self.width_px
     }
 
+    /// Width of the printed page.
+    pub fn width_in(&self) -> f64 {
+        f64::from(self.width_px) / self.dpi
+    }
+
     /// Width of the canvas, whole pixels of it.
     pub fn width_pt(&self) -> f64 {
         f64::from(self.width_px) * self.px_pt()
     }
 
-    /// Pixels an inch.
+    /// Pixels an inch of the printed page.
     pub fn dpi(&self) -> f64 {
         self.dpi
     }
 
     /// Side of a pixel.
     pub fn px_pt(&self) -> f64 {
-        72.0 / self.dpi
+        72.0 / (self.dpi * self.scale)
     }
 
     /// The nearest edge between two pixels.
@@ -83,7 +118,7 @@ fn too_large(found: String) -> Error {
         .limit()
 }
 
-/// The error of a width that leaves no room for the content, which takes `needed_pt` at least.
+/// The error of a width that leaves no room for the content, which takes `needed_pt` of the page at least.
 pub(super) fn too_narrow(found: String, needed_pt: f64) -> Error {
     let needed_in = (needed_pt / 72.0 * 10.0).ceil() / 10.0;
     Fault::new(found, format!("at least {needed_in:.1} in")).of("width").remedy(Remedy::DrawWider).invalid()

@@ -67,6 +67,13 @@ impl ColorScale {
         [red, green, blue]
     }
 
+    /// Black or white, what can be read on the colour of a value.
+    pub(super) fn ink_on(&self, value: f32) -> [u8; 3] {
+        let [red, green, blue] = self.color_of(value).map(f64::from);
+        let luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        if luma < 110.0 { [255; 3] } else { [0; 3] }
+    }
+
     /// Room that ticks and the widest label take at the right of the bar.
     pub(super) fn labels_pt(&self) -> f64 {
         let labels = ticks::scale(self.vmin, self.vmax, f64::INFINITY, 0.0);
@@ -91,14 +98,7 @@ impl ColorScale {
         let middle = |k: usize| vmin + (vmax - vmin) * (k as f64 + 0.5) / 256.0;
         let values: Vec<f32> = (0..256).rev().map(|k| middle(k) as f32).collect();
         let values = Cow::Owned(values);
-        page.color_bar(CellArea {
-            rect,
-            n_rows: 256,
-            n_cols: 1,
-            values,
-            has_gaps: false,
-            colors: self.table(),
-        });
+        page.color_bar(CellArea { rect, n_rows: 256, n_cols: 1, values, gaps: None, colors: self.table() });
         let [lowest, highest] = self.ends;
         if self.is_past[0] {
             arrow(page, rect, rect.bottom_pt(), rect.bottom_pt() + below_pt, lowest);
@@ -128,7 +128,7 @@ fn arrow(page: &mut Page<'_>, bar: Rect, end_pt: f64, tip_pt: f64, color: [u8; 3
     let tip = (bar.x_pt + 0.5 * bar.width_pt, tip_pt);
     let points_pt = vec![(bar.x_pt, end_pt), tip, (bar.right_pt(), end_pt)];
     page.put(Item::Polygon { points_pt: points_pt.clone(), color });
-    page.put(Item::Line { points_pt, width_pt: FRAME_WIDTH_PT, color: [0; 3] });
+    page.put(Item::Line { points_pt, width_pt: FRAME_WIDTH_PT, color: None });
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
         let scene = page.finish(height_pt + 40.0).unwrap();
         let rect = scene.color_bar.as_ref().unwrap().rect;
         let labels = scene.items.iter().filter_map(|item| match item {
-            Item::Text { x_pt, y_pt, text } => {
+            Item::Text { x_pt, y_pt, text, .. } => {
                 assert!((x_pt - rect.right_pt() - TICK_LENGTH_PT - LABEL_GAP_PT).abs() < 1e-9);
                 assert!(text.width_pt <= colors.labels_pt() - TICK_LENGTH_PT - LABEL_GAP_PT);
                 Some((text.pieces[0].text.clone(), y_pt - 0.5 * DIGIT_HEIGHT * TICK_PT))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Figure, Heatmap, LineChart ──► Scene ────────────────► Output
-//! a Plot with its Style          lines, text, cells      a file: PNG
+//! a Plot with its Style          lines, text, cells      a file: PNG, PDF, SVG
 //! ```
 //!
 //! A [`Plot`] lays itself out into a [`Scene`]: text, lines and areas of cells, placed in points. An [`Output`] writes a
@@ -10,25 +10,32 @@
 //! [`Painter`](crate::engine::Painter) with the same bytes, and text is drawn from the embedded font, so that a figure
 //! has the same bytes on every machine.
 
+mod atlas;
 mod canvas;
 mod color_bar;
 mod heatmap;
 mod lines;
+mod look;
 mod output;
 mod page;
 mod palette;
 mod panels;
 mod plot;
+mod quantity;
 mod scene;
 mod style;
 mod text;
+mod theme;
 mod ticks;
 
+pub use atlas::Atlas;
 pub use heatmap::{Heatmap, Merge, Strip};
 pub use lines::{Line, LineChart, LinePanel};
+pub use look::Look;
 pub use output::{Output, Pixels};
 pub use palette::Palette;
 pub use panels::{Figure, Panel};
 pub use plot::Plot;
+pub use quantity::Quantity;
 pub use scene::{Area, Scene};
 pub use style::Style;

@@ -24,6 +24,7 @@ pub(super) const TITLE_GAP_PT: f64 = 8.0;
 /// The scene while it is laid out.
 pub(super) struct Page<'a> {
     canvas: Canvas,
+    title: String,
     panels: Vec<CellArea<'a>>,
     color_bar: Option<CellArea<'a>>,
     items: Vec<Item>,
@@ -32,7 +33,7 @@ pub(super) struct Page<'a> {
 impl<'a> Page<'a> {
     /// An empty page.
     pub(super) fn new(canvas: Canvas) -> Self {
-        Self { canvas, panels: vec![], color_bar: None, items: vec![] }
+        Self { canvas, title: String::new(), panels: vec![], color_bar: None, items: vec![] }
     }
 
     /// What the page is drawn on.
@@ -46,8 +47,14 @@ impl<'a> Page<'a> {
     /// `Limit` when it is too high.
     pub(super) fn finish(self, end_pt: f64) -> Result<Scene<'a>> {
         let height_px = self.canvas.height_px(end_pt + MARGIN_PT)?;
-        let Self { canvas, panels, color_bar, items } = self;
-        Ok(Scene { canvas, height_px, panels, color_bar, items })
+        let Self { canvas, title, panels, color_bar, items } = self;
+        Ok(Scene { canvas, height_px, title, recipe: None, panels, color_bar, items })
+    }
+
+    /// The title of the whole, centred within the canvas.
+    pub(super) fn title(&mut self, x_pt: f64, y_pt: f64, text: Text) {
+        self.title = text.letters();
+        self.centred_within(x_pt, y_pt, text);
     }
 
     /// A heatmap in its frame.
@@ -74,12 +81,17 @@ impl<'a> Page<'a> {
 
     /// A text from the left end of its baseline.
     pub(super) fn text(&mut self, x_pt: f64, y_pt: f64, text: Text) {
-        self.put(Item::Text { x_pt, y_pt, text });
+        self.put(Item::Text { x_pt, y_pt, text, is_turned: false });
     }
 
     /// A text whose middle is at `x_pt`.
     pub(super) fn centred(&mut self, x_pt: f64, y_pt: f64, text: Text) {
         self.text(x_pt - 0.5 * text.width_pt, y_pt, text);
+    }
+
+    /// A text that runs upwards, its baseline at `x_pt` and its middle at `y_pt`.
+    pub(super) fn turned(&mut self, x_pt: f64, y_pt: f64, text: Text) {
+        self.put(Item::Text { x_pt, y_pt: y_pt + 0.5 * text.width_pt, text, is_turned: true });
     }
 
     /// Centred, but moved to the side as far as needed to stay on the canvas.

@@ -26,6 +26,8 @@ pub enum Palette {
     Grey,
     /// Blue over white to red, for values on both sides of 0 and a range as far to either side.
     Coolwarm,
+    /// The user's own.
+    Own(&'static [[u8; 3]; 256]),
 }
 
 impl Palette {
@@ -43,20 +45,58 @@ impl Palette {
             Self::Cividis => "cividis",
             Self::Grey => "grey",
             Self::Coolwarm => "coolwarm",
+            Self::Own(_) => "own",
         }
+    }
+
+    /// A palette of colours `RRGGBB`, one on each line, from the low end to the high end: 256 of them, or fewer, between which
+    /// colours are mixed. A `#` before a colour, empty lines and spaces do not count. It is kept for the life of the program.
+    ///
+    /// # Errors
+    /// `Invalid` for fewer than two colours, more than 256, or a line that is not a colour.
+    pub fn of_text(text: &str) -> Result<Self, Error> {
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+        let color = |(n, line): (usize, &str)| {
+            let digits = line.strip_prefix('#').unwrap_or(line);
+            let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
+            number.map(|number| number.to_be_bytes()).map(|[_, r, g, b]| [r, g, b]).ok_or_else(|| {
+                let fault = Fault::new(quoted(line), "a colour such as 3b4cc0");
+                fault.of(format!("palette, line {}", n + 1)).invalid()
+            })
+        };
+        let colors: Vec<[u8; 3]> = lines.map(color).collect::<Result<_, _>>()?;
+        if !(2..=256).contains(&colors.len()) {
+            let found = format!("{} colours", colors.len());
+            return Err(Fault::new(found, "2 to 256").of("palette").invalid());
+        }
+        let mixed = std::array::from_fn(|k| {
+            let at = k as f64 / 255.0 * (colors.len() - 1) as f64;
+            let (from, share) =
+                ((at as usize).min(colors.len() - 2), at - at.floor().min((colors.len() - 2) as f64));
+            std::array::from_fn(|channel| {
+                let [low, high] = [colors[from], colors[from + 1]].map(|color| f64::from(color[channel]));
+                (low + (high - low) * share).round() as u8
+            })
+        });
+        Ok(Self::Own(Box::leak(Box::new(mixed))))
     }
 
     /// The colours as (red, green, blue) in sRGB; colour k stands for the k-th 256th of the scale.
     pub fn colors(self) -> &'static [[u8; 3]; 256] {
         static TABLES: [OnceLock<[[u8; 3]; 256]>; Palette::ALL.len()] = [const { OnceLock::new() }; 7];
-        TABLES[self as usize].get_or_init(|| match self {
+        let place = match self {
+            Self::Own(colors) => return colors,
+            named => Self::ALL.iter().position(|palette| *palette == named),
+        };
+        let place = place.expect("every palette with a name is in the list");
+        TABLES[place].get_or_init(|| match self {
             Self::Rocket => parse(include_str!("../../assets/palettes/rocket.txt")),
             Self::Viridis => parse(include_str!("../../assets/palettes/viridis.txt")),
             Self::Magma => parse(include_str!("../../assets/palettes/magma.txt")),
             Self::Inferno => parse(include_str!("../../assets/palettes/inferno.txt")),
             Self::Cividis => parse(include_str!("../../assets/palettes/cividis.txt")),
             Self::Coolwarm => parse(include_str!("../../assets/palettes/coolwarm.txt")),
-            Self::Grey => std::array::from_fn(|k| [k as u8; 3]),
+            Self::Grey | Self::Own(_) => std::array::from_fn(|k| [k as u8; 3]),
         })
     }
 }
@@ -145,6 +185,23 @@ mod tests {
         assert_eq!(colors[0], [0x03, 0x05, 0x1a]);
         assert_eq!(colors[128], [0xcb, 0x1b, 0x4f]);
         assert_eq!(colors[255], [0xfa, 0xeb, 0xdd]);
+    }
+
+    #[test]
+    fn own_palettes_are_taken_as_they_are_or_mixed() {
+        let whole: String =
+            Palette::Viridis.colors().iter().map(|[r, g, b]| format!("{r:02x}{g:02X}{b:02x}\n")).collect();
+        assert_eq!(Palette::of_text(&whole).unwrap().colors(), Palette::Viridis.colors());
+        let mixed = Palette::of_text("#000000\n\n ff0000 \nffffff").unwrap().colors();
+        assert_eq!([mixed[0], mixed[255]], [[0; 3], [255; 3]]);
+        assert_eq!((mixed[64], mixed[191]), ([128, 0, 0], [255, 127, 127]));
+        for (text, message) in [
+            ("", "palette: found 0 colours, expected 2 to 256"),
+            ("000000\nred", "palette, line 2: found `red`, expected a colour such as 3b4cc0"),
+            ("000000\n12345", "palette, line 2: found `12345`, expected a colour such as 3b4cc0"),
+        ] {
+            assert_eq!(Palette::of_text(text).unwrap_err().to_string(), message);
+        }
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! What all plots have in common: a title, colours and their range, a width and a resolution.
 
+use super::canvas::Canvas;
+use super::look::Look;
 use super::palette::Palette;
 use super::ticks;
+use crate::error::Result;
+
+/// The smallest that type gets on a narrow page.
+const SMALLEST: f64 = 0.8;
 
 /// How a plot looks. What is not set is up to the plot.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,12 +16,24 @@ pub struct Style {
     pub(super) palette: Palette,
     range: Option<(f64, f64)>,
     pub(super) width_in: Option<f64>,
+    scale: f64,
+    look: Look,
+    pub(super) columns: Option<usize>,
     pub(super) dpi: f64,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { title: None, palette: Palette::default(), range: None, width_in: None, dpi: 300.0 }
+        Self {
+            title: None,
+            palette: Palette::default(),
+            range: None,
+            width_in: None,
+            scale: 1.0,
+            look: Look::default(),
+            columns: None,
+            dpi: 300.0,
+        }
     }
 }
 
@@ -54,10 +72,49 @@ impl Style {
         self
     }
 
+    /// The width of a picture that is to be printed in a text: type and lines shrink with it, from their full size at 10 in
+    /// to 0.8 of it at 5.5 in and less.
+    pub fn print_width_in(self, width_in: f64) -> Self {
+        let (small, large) = (5.5, 10.0);
+        let share = ((width_in - small) / (large - small)).clamp(0.0, 1.0);
+        self.scale(SMALLEST + (1.0 - SMALLEST) * share).width_in(width_in)
+    }
+
+    /// The size of type, lines and gaps; default: 1.
+    pub fn scale(mut self, scale: f64) -> Self {
+        self.scale = scale;
+        self
+    }
+
+    /// For a paper, slides, or a dark screen.
+    pub fn look(mut self, look: Look) -> Self {
+        self.look = look;
+        self
+    }
+
+    /// Panels side by side at most; default: four, or fewer where these would be too small.
+    pub fn columns(mut self, columns: usize) -> Self {
+        self.columns = Some(columns.max(1));
+        self
+    }
+
     /// Pixels an inch; default: 300. Text and lines keep their size in print.
     pub fn dpi(mut self, dpi: f64) -> Self {
         self.dpi = dpi;
         self
+    }
+
+    /// Points of the page in a point of the layout.
+    pub(super) fn points(&self) -> f64 {
+        self.scale * self.look.scale()
+    }
+
+    /// What a picture of this width is drawn on.
+    ///
+    /// # Errors
+    /// As [`Canvas::scaled`].
+    pub(super) fn canvas(&self, width_in: f64) -> Result<Canvas> {
+        Ok(Canvas::scaled(width_in, self.dpi, self.points())?.colored(self.look.theme()))
     }
 
     /// The range that was set, or this one.

@@ -78,6 +78,40 @@ pub(super) fn scale(vmin: f64, vmax: f64, height_pt: f64, gap_pt: f64) -> Vec<(f
     (first..=last).map(tick).collect()
 }
 
+/// The ticks of a logarithmic scale with their labels, `gap_pt` or more apart: powers of ten, every so many of them, or 1, 2 and 5
+/// times these where there are under two.
+pub(super) fn decades(low: f64, high: f64, height_pt: f64, gap_pt: f64) -> Vec<(f64, String)> {
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let n_powers = (first..=last).filter(|power| (low..=high).contains(&10f64.powi(*power))).count();
+    let factors: &[f64] = if n_powers < 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let values = |step: i32| -> Vec<(f64, i32)> {
+        let powers = (first..=last).filter(|power| power.rem_euclid(step) == 0);
+        let all = powers.flat_map(|power| factors.iter().map(move |&factor| (factor, power)));
+        all.filter(|&(factor, power)| (low..=high).contains(&(factor * 10f64.powi(power)))).collect()
+    };
+    let apart = |step: i32| f64::from(step) / (high / low).log10() * height_pt;
+    let step = (1..).find(|&step| apart(step) >= gap_pt).unwrap_or(1);
+    let label = |&(factor, power): &(f64, i32)| {
+        let label = if (-2..=3).contains(&power) {
+            let decimals = usize::try_from(-power).unwrap_or(0);
+            format!("{:.decimals$}", factor * 10f64.powi(power))
+        } else if factor == 1.0 {
+            format!("10{}", raised(power))
+        } else {
+            format!("{factor}·10{}", raised(power))
+        };
+        (factor * 10f64.powi(power), label)
+    };
+    values(step).iter().map(label).collect()
+}
+
+/// A whole number in raised digits.
+fn raised(number: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let digit = |letter: char| letter.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
+    number.to_string().chars().map(digit).collect()
+}
+
 /// The whole tenth at or over a value that an engine has rounded: its error must not open another tenth.
 pub(super) fn next_tenth(value: f64) -> f64 {
     (value * 10.0 - 1e-3).ceil() / 10.0
@@ -121,6 +155,19 @@ mod tests {
         assert_eq!(labels(0.0, 0.5, 250.0), ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
         assert_eq!(labels(0.0, 1.0, 250.0).len(), 11);
         assert_eq!(labels(0.05, 0.38, 250.0), ["0.1", "0.2", "0.3"]);
+    }
+
+    #[test]
+    fn logarithmic_scales_have_powers_of_ten_or_parts_of_one() {
+        let labels = |low, high, height_pt| -> Vec<String> {
+            decades(low, high, height_pt, 20.0).into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(2e-5, 3.0, 140.0), ["10⁻⁴", "10⁻³", "0.01", "0.1", "1"]);
+        assert_eq!(labels(0.03, 0.7, 140.0), ["0.05", "0.1", "0.2", "0.5"]);
+        assert_eq!(
+            labels(1e-9, 1.0, 100.0),
+            ["10⁻⁸", "10⁻⁶", "10⁻⁴", "0.01", "1"].map(str::to_owned)[..].to_vec()
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl K90 {
 }
 
 /// The fewest directions with nine tenths of the energy.
-fn k90(sigma: &[f64]) -> usize {
+pub(crate) fn k90(sigma: &[f64]) -> usize {
     directions_with(SHARE, sigma)
 }
 

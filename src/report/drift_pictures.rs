@@ -50,7 +50,7 @@ pub(super) fn runs(scan: &ScanSums, findings: &Findings, style: &Style) -> Resul
             .map(|(run, name)| Line { name: name.clone(), points: line(run, drift) })
             .collect();
         let (lines, behind) = if runs.len() > MOST_LINES { (spread(&lines), lines) } else { (lines, vec![]) };
-        LinePanel { title: title.to_owned(), y_name: y_name(scan, title), lines, behind }
+        LinePanel { title: title.to_owned(), y_name: y_name(scan, title), lines, behind, marks: vec![] }
     };
     let title = format!("Drift of {}, {}", counted(runs.len(), "run"), subject(scan));
     let note = match runs.len() > MOST_LINES {
@@ -80,7 +80,12 @@ pub(super) fn projections(scan: &ScanSums, findings: &Findings, style: &Style) -
             let points = by_step.into_iter().map(|(step, values)| (step as f64, quantile(values, 0.5)));
             Line { name: name.to_owned(), points: points.collect() }
         });
-        LinePanel { title: (*kind).to_owned(), y_name: y_name(scan, ""), lines: lines.into(), behind: vec![] }
+        LinePanel {
+            title: (*kind).to_owned(),
+            y_name: y_name(scan, ""),
+            lines: lines.into(),
+            ..LinePanel::default()
+        }
     };
     let mut runs: Vec<&str> = points.iter().map(|point| point.run.as_str()).collect();
     runs.dedup();

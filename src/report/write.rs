@@ -148,10 +148,12 @@ impl Report {
         let is_drawn = |name: &&&str| pictures.iter().any(|(drawn, _)| drawn == *name);
         // Only next to a report of our own: other folders may have files of these names.
         if dir.join("report.json").exists() {
-            PICTURES
-                .iter()
-                .filter(|name| !is_drawn(name))
-                .try_for_each(|name| remove(&dir.join(named(name))))?;
+            for name in &PICTURES {
+                let is_stale = |format: &Output| *format != self.output || !is_drawn(&name);
+                for format in Output::ALL.into_iter().filter(is_stale) {
+                    remove(&dir.join(format!("{name}.{}", format.suffix())))?;
+                }
+            }
             if scan.adapters.len() > MAX_ADAPTERS {
                 ["matrix.npy", "names.txt"].iter().try_for_each(|name| remove(&dir.join(name)))?;
             }

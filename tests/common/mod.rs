@@ -22,3 +22,4 @@ pub mod shards;
 pub mod tables;
 pub mod torch;
 pub mod update;
+pub mod vector;

@@ -68,3 +68,16 @@ fn with_spectrum(sigma: &[f64], v: &Matrix, seed: u64) -> Matrix {
     }
     product(&orthonormal(sigma.len(), sigma.len(), seed), &scaled)
 }
+
+#[test]
+#[cfg(feature = "cli")]
+fn what_stays_of_forgotten_rows_is_equal_where_the_rows_were() {
+    let forgotten = |seed: u64| {
+        let mut basis = Basis::gaussian(4, 32, seed).unwrap();
+        basis.forget_rows();
+        basis
+    };
+    assert_eq!(forgotten(1), forgotten(1));
+    assert_ne!(forgotten(1).rows(), forgotten(2).rows());
+    assert_eq!((forgotten(1).rows().len(), forgotten(1).q()), (3, 4));
+}

@@ -10,7 +10,6 @@ pub use strip::Strip;
 pub use tree::Merge;
 
 use self::plan::Plan;
-use super::canvas::Canvas;
 use super::color_bar::ColorScale;
 use super::plot::Plot;
 use super::scene::Scene;
@@ -127,9 +126,9 @@ impl Plot for Heatmap {
     fn scene(&self) -> Result<Scene<'_>> {
         let colors = ColorScale::new(&self.style, DEFAULT_RANGE, self.compared())?;
         // The width follows from what is drawn, so a canvas of any width gives the size of a pixel first.
-        let px_pt = Canvas::new(1.0, self.style.dpi)?.px_pt();
+        let px_pt = self.style.canvas(1.0)?.px_pt();
         let plan = Plan::new(self, &colors, px_pt)?;
-        let canvas = Canvas::new(plan.width_in(), self.style.dpi)?;
+        let canvas = self.style.canvas(plan.width_in())?;
         plan.scene(canvas, &colors)
     }
 }
@@ -139,8 +138,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::figure::Palette;
     use crate::figure::scene::Item;
+    use crate::figure::{Look, Palette};
 
     fn names(n: usize, chars: usize) -> Vec<String> {
         (0..n).map(|k| format!("{}{k}", "runs/".repeat(chars / 5))).collect()
@@ -216,7 +215,7 @@ mod tests {
         let style = Style::new().palette(Palette::Grey);
         let heatmap = Heatmap::square(names(2, 0), values).unwrap().numbers(numbers).style(style);
         let scene = heatmap.scene().unwrap();
-        let colors: Vec<[u8; 3]> = scene
+        let colors: Vec<Option<[u8; 3]>> = scene
             .items
             .iter()
             .filter_map(|item| match item {
@@ -224,7 +223,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(colors, [[0; 3], [255; 3], [0; 3]]);
+        assert_eq!(colors, [[0; 3], [255; 3], [0; 3]].map(Some));
     }
 
     #[test]
@@ -308,6 +307,24 @@ mod tests {
             };
             let heatmap = heatmap.style(titled().range(0.0, vmax).dpi(dpi));
             prop_assert_eq!(heatmap.scene().unwrap().outside(), None);
+        }
+    }
+
+    #[test]
+    fn no_two_texts_overlap() {
+        for style in [Style::new(), Style::new().look(Look::Dark), Style::new().dpi(72.0)] {
+            for (n, chars) in [(1, 0), (5, 20), (40, 60), (300, 5)] {
+                let scene_of = |heatmap: Heatmap| {
+                    let heatmap = heatmap.style(style.clone().title("Mean of ϕ(r, r)"));
+                    heatmap.scene().unwrap().overlapping_texts()
+                };
+                let numbers = vec!["0.50".to_owned(); n * n];
+                let (joined, tree) =
+                    (square(n, chars).numbers(numbers), square(n, chars).strip(strip_of(n, 3)));
+                assert_eq!([scene_of(joined), scene_of(tree)], [None, None], "{n} rows");
+                let named = Heatmap::named(names(n, chars), names(4, 30), vec![0.0; 4 * n]).unwrap();
+                assert_eq!(scene_of(named.axes("layer", "projection").note("A note.")), None, "{n} rows");
+            }
         }
     }
 

@@ -34,12 +34,6 @@ pub(super) fn draw(page: &mut Page<'_>, rect: Rect, of: &Heatmap, colors: &Color
         }
         let x_pt = rect.x_pt + ((at % n_cols) as f64 + 0.5) * cell_w_pt;
         let y_pt = rect.y_pt + ((at / n_cols) as f64 + 0.5) * cell_h_pt + 0.5 * DIGIT_HEIGHT * size_pt;
-        page.centred(x_pt, y_pt, Text::plain(text, size_pt).colored(on(colors.color_of(value))));
+        page.centred(x_pt, y_pt, Text::plain(text, size_pt).colored(colors.ink_on(value)));
     }
-}
-
-/// Black or white, what can be read on a colour.
-fn on([red, green, blue]: [u8; 3]) -> [u8; 3] {
-    let luma = 0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue);
-    if luma < 110.0 { [255; 3] } else { [0; 3] }
 }

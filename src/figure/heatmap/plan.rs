@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         let Some(width_in) = of.style.width_in else {
             return Ok(Self::of_cells(of, colors, (cell_w_pt, cell_h_pt)));
         };
-        let width_pt = 72.0 * width_in;
+        let width_pt = 72.0 * width_in / of.style.points();
         let with_px = |n_px: usize| {
             let cell_w_pt = n_px as f64 * px_pt;
             Self::of_cells(of, colors, (cell_w_pt, if of.cols.is_some() { cell_h_pt } else { cell_w_pt }))
@@ -58,7 +58,7 @@ impl<'a> Plan<'a> {
         let fits = |plan: &Self| plan.needed_pt() <= width_pt;
         let Some(mut plan) = (1..=most_px).rev().map(with_px).find(fits) else {
             let found = format!("{width_in} in for {} columns", of.n_cols());
-            return Err(too_narrow(found, with_px(1).needed_pt()));
+            return Err(too_narrow(found, with_px(1).needed_pt() * of.style.points()));
         };
         let room_pt = width_pt - 2.0 * MARGIN_PT;
         (plan.title, plan.note) = (plan.title.within(room_pt), plan.note.within(room_pt));
@@ -91,9 +91,9 @@ impl<'a> Plan<'a> {
         self.content_pt + 2.0 * MARGIN_PT
     }
 
-    /// Width of the whole.
+    /// Width of the whole on the page.
     pub(super) fn width_in(&self) -> f64 {
-        self.width_pt / 72.0
+        self.width_pt * self.of.style.points() / 72.0
     }
 
     pub(super) fn scene(self, canvas: Canvas, colors: &ColorScale) -> Result<Scene<'a>> {
@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
         let baseline_pt = MARGIN_PT + self.title.ascent_pt();
         let axis_pt = if self.of.axes.is_some() { 1.3 * TICK_PT } else { 0.0 };
         let top_pt = canvas.snap(baseline_pt + self.title.descent_pt() + TITLE_GAP_PT + axis_pt);
-        page.centred_within(middle_pt, baseline_pt, self.title);
+        page.title(middle_pt, baseline_pt, self.title);
 
         let x_pt = middle_pt - 0.5 * self.content_pt;
         let rect = Rect {
@@ -116,7 +116,7 @@ impl<'a> Plan<'a> {
             n_rows: self.of.rows.len(),
             n_cols: self.of.n_cols(),
             values: Cow::Borrowed(&self.of.values),
-            has_gaps: true,
+            gaps: Some(canvas.theme().missing),
             colors: colors.table(),
         });
         numbers::draw(&mut page, rect, self.of, colors);

@@ -49,12 +49,13 @@ impl Strip {
     /// None that a strip can cause.
     pub(super) fn draw(&self, page: &mut Page<'_>, rect: Rect, of: &Heatmap) -> Result<()> {
         let value = |group: &Option<usize>| group.map_or(f32::NAN, |group| (group % self.n_colors()) as f32);
+        let missing = page.canvas().theme().missing;
         page.panel(CellArea {
             rect,
             n_rows: of.rows.len(),
             n_cols: 1,
             values: Cow::Owned(self.of.iter().map(value).collect()),
-            has_gaps: true,
+            gaps: Some(missing),
             colors: self.colors()?,
         });
         Ok(())
@@ -87,7 +88,7 @@ impl Strip {
                     n_rows: 1,
                     n_cols: 1,
                     values: Cow::Owned(vec![(group % self.n_colors()) as f32]),
-                    has_gaps: false,
+                    gaps: None,
                     colors: self.colors()?,
                 });
             }

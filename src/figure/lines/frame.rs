@@ -9,6 +9,10 @@ use crate::figure::text::{DESCENT, DIGIT_HEIGHT, Face, Text};
 
 const LINE_PT: f64 = 1.4;
 const DOT_PT: f64 = 2.0;
+/// Points of a line, over which all lines of its frame have none.
+const MOST_DOTS: usize = 32;
+/// The outer radius of a mark.
+const RING_PT: f64 = 4.0;
 /// Of lines that stand behind.
 const THIN_PT: f64 = 0.5;
 const GREY: [u8; 3] = [190; 3];
@@ -36,7 +40,7 @@ impl<'a> Frame<'a> {
             chart,
             panel,
             y_ends,
-            y_ticks: y_ticks(y_ends, height_pt),
+            y_ticks: y_ticks(y_ends, chart.is_log, height_pt),
             title: Text::title(&panel.title, PANEL_TITLE_PT),
             y_name: Text::title(&panel.y_name, TICK_PT),
         })
@@ -67,7 +71,7 @@ impl<'a> Frame<'a> {
         page.text(left_pt, y_name_pt, self.y_name.within(rect.right_pt() - left_pt));
         page.frame(rect);
 
-        let (x, y) = (Scale::x(self.chart, rect), Scale::y(self.y_ends, rect));
+        let (x, y) = (Scale::x(self.chart, rect), Scale::y(self.y_ends, self.chart.is_log, rect));
         for (value, label) in &self.y_ticks {
             let y_pt = y.pt(*value);
             page.horizontal_tick(rect.x_pt - TICK_LENGTH_PT, y_pt);
@@ -90,14 +94,24 @@ impl<'a> Frame<'a> {
             if let [(x_pt, y_pt)] = points_pt[..] {
                 page.put(Item::Dot { x_pt, y_pt, radius_pt: 0.5 * DOT_PT, color: GREY });
             }
-            page.put(Item::Line { points_pt, width_pt: THIN_PT, color: GREY });
+            page.put(Item::Line { points_pt, width_pt: THIN_PT, color: Some(GREY) });
         }
+        // Dots of many points would hide the line.
+        let has_dots = self.panel.lines.iter().all(|line| line.points.len() <= MOST_DOTS);
         for line in &self.panel.lines {
             let (points_pt, color): (Vec<_>, _) = (points(line), colors(line));
-            for &(x_pt, y_pt) in &points_pt {
+            let dots = if has_dots { &points_pt[..] } else { &[] };
+            for &(x_pt, y_pt) in dots {
                 page.put(Item::Dot { x_pt, y_pt, radius_pt: DOT_PT, color });
             }
-            page.put(Item::Line { points_pt, width_pt: LINE_PT, color });
+            page.put(Item::Line { points_pt, width_pt: LINE_PT, color: Some(color) });
+        }
+        let paper = page.canvas().theme().paper;
+        for &(line, at, value) in &self.panel.marks {
+            let Some(line) = self.panel.lines.get(line) else { continue };
+            let (x_pt, y_pt) = (x.pt(at), y.pt(value));
+            page.put(Item::Dot { x_pt, y_pt, radius_pt: RING_PT, color: colors(line) });
+            page.put(Item::Dot { x_pt, y_pt, radius_pt: RING_PT - LINE_PT, color: paper });
         }
         x_name_pt + DESCENT * TICK_PT
     }
@@ -105,5 +119,9 @@ impl<'a> Frame<'a> {
 
 /// Draws a legend's sample of a line.
 pub(super) fn sample(page: &mut Page<'_>, x_pt: f64, y_pt: f64, width_pt: f64, color: [u8; 3]) {
-    page.put(Item::Line { points_pt: vec![(x_pt, y_pt), (x_pt + width_pt, y_pt)], width_pt: LINE_PT, color });
+    page.put(Item::Line {
+        points_pt: vec![(x_pt, y_pt), (x_pt + width_pt, y_pt)],
+        width_pt: LINE_PT,
+        color: Some(color),
+    });
 }

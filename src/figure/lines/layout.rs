@@ -3,7 +3,7 @@
 use super::frame::{Frame, sample};
 use super::{Line, LineChart};
 use crate::error::Result;
-use crate::figure::canvas::{Canvas, too_narrow};
+use crate::figure::canvas::too_narrow;
 use crate::figure::page::{LABEL_GAP_PT, MARGIN_PT, Page, TICK_PT, TITLE_GAP_PT, TITLE_PT};
 use crate::figure::palette::category;
 use crate::figure::scene::{Rect, Scene};
@@ -44,16 +44,17 @@ pub(super) fn scene(chart: &LineChart) -> Result<Scene<'_>> {
         if legend.is_empty() { 0.0 } else { LEGEND_GAP_PT + LEGEND_LINE_PT + LABEL_GAP_PT + names_pt };
     let between_pt = n_cols as f64 * left_pt + (n_cols - 1) as f64 * GAP_PT;
     let needed_pt = |frame_pt: f64| 2.0 * MARGIN_PT + between_pt + n_cols as f64 * frame_pt + legend_pt;
+    let points = chart.style.points();
     let (width_in, frame_w_pt) = match chart.style.width_in {
         None => {
             let texts_pt = title.width_pt.max(note.width_pt) + 2.0 * MARGIN_PT;
-            (needed_pt(standard_pt).max(texts_pt) / 72.0, standard_pt)
+            (needed_pt(standard_pt).max(texts_pt) * points / 72.0, standard_pt)
         }
-        Some(width_in) => (width_in, (72.0 * width_in - needed_pt(0.0)) / n_cols as f64),
+        Some(width_in) => (width_in, (72.0 * width_in / points - needed_pt(0.0)) / n_cols as f64),
     };
-    let canvas = Canvas::new(width_in, chart.style.dpi)?;
+    let canvas = chart.style.canvas(width_in)?;
     if frame_w_pt < MIN_FRAME_PT {
-        return Err(too_narrow(format!("{width_in} in"), needed_pt(MIN_FRAME_PT)));
+        return Err(too_narrow(format!("{width_in} in"), points * needed_pt(MIN_FRAME_PT)));
     }
 
     let mut page = Page::new(canvas);
@@ -61,11 +62,15 @@ pub(super) fn scene(chart: &LineChart) -> Result<Scene<'_>> {
     let (title, note) = (title.within(room_pt), note.within(room_pt));
     let title_pt = MARGIN_PT + title.ascent_pt();
     let mut y_pt = title_pt + title.descent_pt() + TITLE_GAP_PT;
-    page.centred_within(0.5 * canvas.width_pt(), title_pt, title);
+    page.title(0.5 * canvas.width_pt(), title_pt, title);
 
     let names = chart.names();
-    let color =
-        |line: &Line| category(names.iter().position(|name| *name == line.name).unwrap_or(0), names.len());
+    let ink = canvas.theme().ink;
+    let color = |line: &Line| {
+        let color = category(names.iter().position(|name| *name == line.name).unwrap_or(0), names.len());
+        // Black is a colour only on white.
+        if color == [0; 3] { ink } else { color }
+    };
     let (mut frames, mut first) = (frames.into_iter(), None);
     while frames.len() > 0 {
         let mut end_pt = y_pt;

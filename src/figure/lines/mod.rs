@@ -29,6 +29,8 @@ pub struct LinePanel {
     pub lines: Vec<Line>,
     /// Thin grey lines behind them, without names.
     pub behind: Vec<Line>,
+    /// Points that stand out, as rings: of lines, by their places in the list.
+    pub marks: Vec<(usize, f64, f64)>,
 }
 
 /// Frames with lines, each from y = 0 up, and a legend. The range of its [`Style`] is what y covers at least; its palette
@@ -38,6 +40,7 @@ pub struct LineChart {
     x_name: String,
     note: String,
     panels: Vec<LinePanel>,
+    is_log: bool,
     style: Style,
 }
 
@@ -61,14 +64,24 @@ impl LineChart {
                 for line in &mut *lines {
                     line.points.retain(|(x, y)| x.is_finite() && y.is_finite());
                 }
-                lines.retain(|line| !line.points.is_empty());
             }
+            // Marks count by the places of lines.
+            if panel.marks.is_empty() {
+                panel.lines.retain(|line| !line.points.is_empty());
+            }
+            panel.behind.retain(|line| !line.points.is_empty());
         }
-        panels.retain(|panel| panel.all_lines().next().is_some());
+        panels.retain(|panel| panel.all_lines().any(|line| !line.points.is_empty()));
         if panels.is_empty() {
             return Err(Fault::new("no finite point", "at least one").of("line chart").invalid());
         }
-        Ok(Self { x_name: String::new(), note: String::new(), panels, style: Style::default() })
+        Ok(Self {
+            x_name: String::new(),
+            note: String::new(),
+            panels,
+            is_log: false,
+            style: Style::default(),
+        })
     }
 
     /// What x and y are, y in every frame.
@@ -82,6 +95,21 @@ impl LineChart {
     pub fn x(mut self, x: impl Into<String>) -> Self {
         self.x_name = x.into();
         self
+    }
+
+    /// A logarithmic scale of y, for values over 0; others are left out, and frames without any too.
+    ///
+    /// # Errors
+    /// `Invalid` when none is over 0.
+    pub fn log_y(self) -> Result<Self> {
+        let mut panels = self.panels;
+        for panel in &mut panels {
+            for line in panel.lines.iter_mut().chain(&mut panel.behind) {
+                line.points.retain(|(_, y)| *y > 0.0);
+            }
+            panel.marks.retain(|(_, _, y)| *y > 0.0);
+        }
+        Ok(Self { panels: Self::of_panels(panels)?.panels, is_log: true, ..self })
     }
 
     /// A line under the picture, in small type.
@@ -125,6 +153,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::figure::Look;
+    use crate::figure::scene::Item;
 
     fn line(name: &str, points: &[(f64, f64)]) -> Line {
         Line { name: name.to_owned(), points: points.to_vec() }
@@ -171,6 +201,56 @@ mod tests {
     }
 
     #[test]
+    fn no_two_texts_overlap() {
+        let points: Vec<(f64, f64)> = (1..=64).map(|k| (f64::from(k), 3.0 / f64::from(k * k))).collect();
+        for n_panels in [1, 2, 4, 9] {
+            for style in [Style::new(), Style::new().print_width_in(7.0), Style::new().look(Look::Slides)] {
+                let panel = |n: usize| LinePanel {
+                    title: format!("q, layer {n}"),
+                    y_name: "σ(k)".to_owned(),
+                    lines: vec![line("a long name of a run", &points), line("another", &points)],
+                    marks: vec![(0, 8.0, 0.05)],
+                    ..LinePanel::default()
+                };
+                let chart = LineChart::of_panels((0..n_panels).map(panel).collect()).unwrap();
+                let chart = chart.x("k").note("A note.").style(style.title("Singular values of A"));
+                for chart in [chart.clone(), chart.log_y().unwrap()] {
+                    let Ok(scene) = chart.scene() else { continue };
+                    assert_eq!(
+                        (scene.overlapping_texts(), scene.outside()),
+                        (None, None),
+                        "{n_panels} panels"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn marks_are_rings_on_their_points_and_values_that_are_not_over_0_have_no_logarithm() {
+        let panel = LinePanel {
+            lines: vec![line("a", &[(1.0, 0.0), (2.0, 0.5), (3.0, 0.1)]), line("b", &[(1.0, -1.0)])],
+            marks: vec![(0, 2.0, 0.5), (1, 1.0, -1.0)],
+            ..LinePanel::default()
+        };
+        let chart = LineChart::of_panels(vec![panel]).unwrap().log_y().unwrap();
+        assert_eq!(chart.panels[0].lines[0].points, [(2.0, 0.5), (3.0, 0.1)]);
+        let scene = chart.scene().unwrap();
+        let dots: Vec<(f64, f64, f64)> = scene
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Dot { x_pt, y_pt, radius_pt, .. } => Some((*x_pt, *y_pt, *radius_pt)),
+                _ => None,
+            })
+            .collect();
+        // Two points, and a ring of two dots on the first.
+        assert_eq!(dots.len(), 4);
+        assert!((dots[0].0, dots[0].1) == (dots[2].0, dots[2].1) && dots[2].2 > dots[3].2, "{dots:?}");
+        assert!(LineChart::new(vec![line("a", &[(1.0, -1.0)])]).unwrap().log_y().is_err());
+    }
+
+    #[test]
     fn frames_of_one_quantity_have_one_scale() {
         let panel = |y_name: &str, y: f64| LinePanel {
             y_name: y_name.to_owned(),
@@ -199,6 +279,7 @@ mod tests {
                 y_name: "value".to_owned(),
                 lines: lines(n_lines),
                 behind: lines(2),
+                marks: vec![],
             };
             let style = Style::new().title("Title").dpi(dpi);
             let style = match width_in {

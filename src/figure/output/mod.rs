@@ -1,20 +1,24 @@
 //! The formats that a scene is written in.
 
+mod cell_image;
+mod pdf;
 mod pixels;
 mod png;
 mod raster;
 mod rows;
+mod svg;
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
+use std::str::FromStr;
 
 pub use pixels::Pixels;
 
 use super::scene::Scene;
 use crate::engine::Painter;
-use crate::error::{Fault, Result};
-use crate::text::printable;
+use crate::error::{Error, Fault, Result};
+use crate::text::{printable, quoted};
 
 /// A format that a plot can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -23,16 +27,22 @@ pub enum Output {
     /// 8-bit RGB that knows its resolution, written with a few rows in memory at a time.
     #[default]
     Png,
+    /// A page with text in embedded fonts, lines as paths, and cells as images that are not smoothed.
+    Pdf,
+    /// The same with text as outlines, for the web and for programs that draw.
+    Svg,
 }
 
 impl Output {
     /// Every format, the default first.
-    pub const ALL: [Self; 1] = [Self::Png];
+    pub const ALL: [Self; 3] = [Self::Png, Self::Pdf, Self::Svg];
 
     /// The suffix of its files, without a dot.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Png => "png",
+            Self::Pdf => "pdf",
+            Self::Svg => "svg",
         }
     }
 
@@ -74,14 +84,27 @@ impl Output {
     pub fn write(self, scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn Write) -> Result<()> {
         match self {
             Self::Png => png::write(scene, painter, writer),
+            Self::Pdf => pdf::write(scene, painter, writer),
+            Self::Svg => svg::write(scene, painter, writer),
         }
+    }
+}
+
+impl FromStr for Output {
+    type Err = Error;
+
+    /// The format with this suffix.
+    fn from_str(suffix: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|output| output.suffix().eq_ignore_ascii_case(suffix)).ok_or_else(|| {
+            let known = Self::ALL.map(Self::suffix).join(", ");
+            Fault::new(quoted(suffix), format!("one of {known}")).of("format").invalid()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
 
     #[test]
     fn the_format_comes_from_the_suffix_in_any_case() {
@@ -95,8 +118,9 @@ mod tests {
 
     #[test]
     fn an_unknown_suffix_and_none_are_answered_with_the_known_ones() {
-        let unknown = |suffix: &str| format!("a picture cannot be written as .{suffix}; use .png");
-        let none = "a picture needs a suffix; use .png".to_owned();
+        let unknown =
+            |suffix: &str| format!("a picture cannot be written as .{suffix}; use .png, .pdf or .svg");
+        let none = "a picture needs a suffix; use .png, .pdf or .svg".to_owned();
         for (path, message) in [
             ("x.jpg", unknown("jpg")),
             ("x.png.bak", unknown("bak")),

@@ -73,6 +73,12 @@ fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<
     encoder.set_deflate_compression(DeflateCompression::Level(1));
     let software = concat!("lorascope ", env!("CARGO_PKG_VERSION"));
     encoder.add_text_chunk("Software".into(), software.into()).map_err(failed)?;
+    if !scene.title.is_empty() {
+        encoder.add_itxt_chunk("Title".into(), scene.title.clone()).map_err(failed)?;
+    }
+    if let Some(recipe) = &scene.recipe {
+        encoder.add_itxt_chunk("Recipe".into(), recipe.clone()).map_err(failed)?;
+    }
 
     let mut writer = encoder.write_header().map_err(failed)?;
     let mut stream = writer.stream_writer_with_size(CHUNK_BYTES).map_err(failed)?;

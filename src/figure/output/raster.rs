@@ -14,8 +14,6 @@ use crate::kernels::colormap::{Band, Cells};
 
 /// Memory for the rows that are painted together.
 const BAND_BYTES: usize = 2 << 20;
-/// The grey level of values that are missing, which no palette has.
-const MISSING: u8 = 216;
 
 /// A scene with what it takes to paint it.
 pub(super) struct Raster<'a> {
@@ -29,13 +27,15 @@ impl Raster<'_> {
         (BAND_BYTES / (3 * self.scene.width_px())).max(1)
     }
 
-    /// Paints the rows from `y_px` on, as many as `rgb` holds, on white.
+    /// Paints the rows from `y_px` on, as many as `rgb` holds, on the canvas's background.
     ///
     /// # Errors
     /// `Gpu` when the painter fails.
     pub(super) fn paint(&self, y_px: usize, rgb: &mut [u8]) -> Result<()> {
         let width_px = self.scene.width_px();
-        rgb.fill(255);
+        let theme = self.scene.canvas.theme();
+        rgb.chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&theme.paper));
+        let ink = theme.ink;
         let mut strip = PixelRows { width_px, y_px, n_rows_px: rgb.len() / (3 * width_px), rgb };
         for area in self.scene.cells() {
             self.cells(area, &mut strip)?;
@@ -43,10 +43,13 @@ impl Raster<'_> {
         for item in &self.scene.items {
             match item {
                 Item::Frame { rect, width_pt } => self.frame(rect, *width_pt, &mut strip),
-                Item::Bar(rect) => strip.fill(self.thin(rect)),
-                Item::Text { x_pt, y_pt, text } => self.text(*x_pt, *y_pt, text, &mut strip),
+                Item::Bar(rect) => strip.fill(self.thin(rect), ink),
+                Item::Text { x_pt, y_pt, text, is_turned } => {
+                    let place = TextPlace { x_pt: *x_pt, y_pt: *y_pt, is_turned: *is_turned };
+                    self.text(place, text, &mut strip);
+                }
                 Item::Line { points_pt, width_pt, color } => {
-                    self.line(points_pt, *width_pt, *color, &mut strip);
+                    self.line(points_pt, *width_pt, color.unwrap_or(ink), &mut strip);
                 }
                 Item::Polygon { points_pt, color } => self.polygon(points_pt, *color, &mut strip),
                 Item::Dot { x_pt, y_pt, radius_pt, color } => {
@@ -88,15 +91,7 @@ impl Raster<'_> {
             for (to, from) in to.chunks_exact_mut(3).zip(row) {
                 to.copy_from_slice(&from.to_le_bytes()[..3]);
             }
-            if area.has_gaps {
-                let i = (y_px - rect.top) * area.n_rows / band.height_px;
-                let values = &area.values[i * area.n_cols..(i + 1) * area.n_cols];
-                for (x_px, to) in to.chunks_exact_mut(3).enumerate() {
-                    if values[x_px * area.n_cols / width_px].is_nan() {
-                        to.fill(MISSING);
-                    }
-                }
-            }
+            area.put_gaps(to, (y_px - rect.top) * area.n_rows / band.height_px);
         }
         Ok(())
     }
@@ -138,7 +133,7 @@ impl Raster<'_> {
     }
 
     fn frame(&self, rect: &Rect, width_pt: f64, strip: &mut PixelRows<'_>) {
-        let width = self.line_px(width_pt);
+        let (width, ink) = (self.line_px(width_pt), self.scene.canvas.theme().ink);
         let inner = self.pixels(rect);
         let outer = PxRect {
             left: inner.left.saturating_sub(width),
@@ -146,10 +141,10 @@ impl Raster<'_> {
             right: inner.right + width,
             bottom: inner.bottom + width,
         };
-        strip.fill(PxRect { bottom: inner.top, ..outer });
-        strip.fill(PxRect { top: inner.bottom, ..outer });
-        strip.fill(PxRect { right: inner.left, ..outer });
-        strip.fill(PxRect { left: inner.right, ..outer });
+        strip.fill(PxRect { bottom: inner.top, ..outer }, ink);
+        strip.fill(PxRect { top: inner.bottom, ..outer }, ink);
+        strip.fill(PxRect { right: inner.left, ..outer }, ink);
+        strip.fill(PxRect { left: inner.right, ..outer }, ink);
     }
 
     /// A thin rectangle: its long side to the nearest pixels, its short side a line round its middle.
@@ -170,52 +165,94 @@ impl Raster<'_> {
         PxRect { left, top, right, bottom }
     }
 
-    fn text(&self, x_pt: f64, y_pt: f64, text: &Text, strip: &mut PixelRows<'_>) {
-        let (top, bottom) = (self.px(y_pt - 1.5 * text.ascent_pt()), self.px(y_pt + 1.5 * text.descent_pt()));
+    fn text(&self, place: TextPlace, text: &Text, strip: &mut PixelRows<'_>) {
+        let TextPlace { x_pt, y_pt, is_turned } = place;
+        let (above_pt, below_pt) = match is_turned {
+            true => (text.width_pt + text.ascent_pt(), text.ascent_pt()),
+            false => (1.5 * text.ascent_pt(), 1.5 * text.descent_pt()),
+        };
+        let (top, bottom) = (self.px(y_pt - above_pt), self.px(y_pt + below_pt));
         if (strip.y_px + strip.n_rows_px) as f64 <= top - 2.0 || strip.y_px as f64 >= bottom + 2.0 {
             return;
         }
         for piece in &text.pieces {
-            self.piece(x_pt + piece.x_pt, y_pt + piece.y_pt, piece, text.color, strip);
+            let (x_pt, y_pt) = if is_turned {
+                (x_pt + piece.y_pt, y_pt - piece.x_pt)
+            } else {
+                (x_pt + piece.x_pt, y_pt + piece.y_pt)
+            };
+            let color = text.color.unwrap_or(self.scene.canvas.theme().ink);
+            self.piece(TextPlace { x_pt, y_pt, is_turned }, piece, color, strip);
         }
     }
 
-    fn piece(&self, x_pt: f64, y_pt: f64, piece: &Piece, color: [u8; 3], strip: &mut PixelRows<'_>) {
+    fn piece(&self, place: TextPlace, piece: &Piece, color: [u8; 3], strip: &mut PixelRows<'_>) {
         let size_px = self.px(piece.size_pt);
-        // Baselines on whole pixels: digits of one line must not differ in sharpness.
-        let baseline = self.px(y_pt).round() as i64;
+        let (x_px, y_px) = (self.px(place.x_pt), self.px(place.y_pt));
         for (character, x_em) in piece.face.advances(&piece.text).0 {
-            let x_px = self.px(x_pt) + x_em * size_px;
-            let left = x_px.floor();
-            let mut outline =
-                Outline { path: PathBuilder::new(), scale: size_px as f32, x_px: (x_px - left) as f32 };
+            // Baselines on whole pixels: digits of one line must not differ in sharpness.
+            let (left, top, shift_px) = if place.is_turned {
+                let y_px = y_px - x_em * size_px;
+                (x_px.round(), y_px.ceil(), (0.0, y_px - y_px.ceil()))
+            } else {
+                let x_px = x_px + x_em * size_px;
+                (x_px.floor(), y_px.round(), (x_px - x_px.floor(), 0.0))
+            };
+            let mut outline = Outline {
+                path: PathBuilder::new(),
+                scale: size_px as f32,
+                shift_px: (shift_px.0 as f32, shift_px.1 as f32),
+                is_turned: place.is_turned,
+            };
             piece.face.outline(character, &mut outline);
             if let Some(path) = outline.path.finish() {
-                strip.cover(&path, left as i64, baseline, color);
+                strip.cover(&path, left as i64, top as i64, color);
             }
         }
     }
+}
+
+/// Where a text's baseline starts, and whether it runs upwards.
+#[derive(Clone, Copy)]
+struct TextPlace {
+    x_pt: f64,
+    y_pt: f64,
+    is_turned: bool,
 }
 
 /// Collects an outline in pixels, y down.
 struct Outline {
     path: PathBuilder,
     scale: f32,
-    x_px: f32,
+    shift_px: (f32, f32),
+    is_turned: bool,
+}
+
+impl Outline {
+    fn px(&self, x: f32, y: f32) -> (f32, f32) {
+        let (x, y) = if self.is_turned {
+            (-y * self.scale, -x * self.scale)
+        } else {
+            (x * self.scale, -y * self.scale)
+        };
+        (self.shift_px.0 + x, self.shift_px.1 + y)
+    }
 }
 
 impl Pen for Outline {
     fn move_to(&mut self, x: f32, y: f32) {
-        self.path.move_to(self.x_px + x * self.scale, -y * self.scale);
+        let (x, y) = self.px(x, y);
+        self.path.move_to(x, y);
     }
 
     fn line_to(&mut self, x: f32, y: f32) {
-        self.path.line_to(self.x_px + x * self.scale, -y * self.scale);
+        let (x, y) = self.px(x, y);
+        self.path.line_to(x, y);
     }
 
     fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
-        let (dx, scale) = (self.x_px, self.scale);
-        self.path.quad_to(dx + x1 * scale, -y1 * scale, dx + x * scale, -y * scale);
+        let ((x1, y1), (x, y)) = (self.px(x1, y1), self.px(x, y));
+        self.path.quad_to(x1, y1, x, y);
     }
 
     fn close(&mut self) {

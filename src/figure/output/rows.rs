@@ -32,10 +32,11 @@ impl PixelRows<'_> {
         &mut self.rgb[3 * (start + left.min(self.width_px))..3 * (start + right.min(self.width_px))]
     }
 
-    pub(super) fn fill(&mut self, rect: PxRect) {
+    pub(super) fn fill(&mut self, rect: PxRect, color: [u8; 3]) {
         if let Some((first, last)) = self.rows(rect) {
             for y_px in first..last {
-                self.row(y_px, rect.left, rect.right).fill(0);
+                let row = self.row(y_px, rect.left, rect.right);
+                row.chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&color));
             }
         }
     }

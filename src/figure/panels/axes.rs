@@ -1,7 +1,5 @@
 //! A panel of the figure with its axes: i down the left side, j along the bottom.
 
-use std::borrow::Cow;
-
 use super::panel::Panel;
 use crate::figure::color_bar::ColorScale;
 use crate::figure::page::{LABEL_GAP_PT, Page, ROW_LABELS_APART_PT, TICK_LENGTH_PT, TICK_PT};
@@ -11,6 +9,10 @@ use crate::figure::ticks::{self, Axis};
 
 /// Type size of the letters i and j.
 const LETTER_PT: f64 = 10.0;
+/// Type size of the name of a row.
+pub(super) const ROW_LABEL_PT: f64 = 10.0;
+/// Between the name of a row and the letter i.
+const ROW_LABEL_GAP_PT: f64 = 6.0;
 /// Least distance between labels of columns.
 const COL_LABELS_APART_PT: f64 = 5.0;
 
@@ -20,33 +22,36 @@ pub(super) fn row_labels_pt(n_rows: usize) -> f64 {
     TICK_LENGTH_PT + LABEL_GAP_PT + Face::Upright.width(&n_rows.to_string()) * TICK_PT
 }
 
+/// Room that the name of a row takes at the left of all.
+pub(super) fn row_label_pt() -> f64 {
+    (ASCENT + DESCENT) * ROW_LABEL_PT + ROW_LABEL_GAP_PT
+}
+
 /// Room that the letter i takes at the left of the row labels.
 pub(super) fn row_letter_pt() -> f64 {
     Face::Italic.width("i") * LETTER_PT + 2.0 * LABEL_GAP_PT
 }
 
-/// Draws a panel with its column labels; the lower edge of what is under it.
-pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, colors: &ColorScale) -> f64 {
+/// Draws a panel in its frame.
+pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, colors: &ColorScale) {
+    let gaps = panel.gaps(page.canvas().theme());
     let grid = &panel.grid;
     page.panel(CellArea {
         rect,
         n_rows: grid.n_rows(),
         n_cols: grid.n_cols(),
-        values: Cow::Borrowed(grid.values()),
-        has_gaps: false,
+        values: panel.shown_values(),
+        gaps,
         colors: colors.table(),
     });
-    let labels_y_pt = col_labels(page, rect, grid.n_cols());
-    let letter_y_pt = labels_y_pt + 1.5 * LABEL_GAP_PT + ASCENT * LETTER_PT;
-    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, Text::letter("j", LETTER_PT));
-    letter_y_pt + DESCENT * LETTER_PT
 }
 
-/// Draws the letter i, its right end at `right_pt`, at the middle of a panel.
-pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, right_pt: f64) {
+/// Draws the letter i, its right end at `right_pt`, at the middle of a panel; the left edge of its room.
+pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, right_pt: f64) -> f64 {
     let text = Text::letter("i", LETTER_PT);
     let x_pt = right_pt - 2.0 * LABEL_GAP_PT - text.width_pt;
     page.text(x_pt, rect.y_pt + 0.5 * (rect.height_pt + DIGIT_HEIGHT * LETTER_PT), text);
+    x_pt - ROW_LABEL_GAP_PT
 }
 
 /// Draws ticks and labels of the rows at the left of a panel; the left edge of the labels.
@@ -65,8 +70,8 @@ pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 
     left_pt
 }
 
-/// Draws ticks and labels of the columns under a panel; the baseline of the labels.
-fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 {
+/// Draws ticks and labels of the columns under a panel, and the letter j; the lower edge of it.
+pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 {
     let cell_pt = rect.width_pt / n_cols as f64;
     let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
     let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;
@@ -75,5 +80,7 @@ fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 {
         page.vertical_tick(x_pt, rect.bottom_pt());
         page.centred(x_pt, baseline_pt, Text::plain(&j.to_string(), TICK_PT));
     }
-    baseline_pt
+    let letter_y_pt = baseline_pt + 1.5 * LABEL_GAP_PT + ASCENT * LETTER_PT;
+    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, Text::letter("j", LETTER_PT));
+    letter_y_pt + DESCENT * LETTER_PT
 }

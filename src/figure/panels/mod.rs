@@ -1,21 +1,37 @@
 //! The paper's figure: heatmaps of φ(i, j) side by side, with titles, ticks and one colour bar.
 
 mod axes;
+mod columns;
 mod layout;
+mod overlay;
 mod panel;
 mod titles;
 
 pub use panel::Panel;
 
+use self::columns::Columns;
+use self::layout::Row;
+use self::overlay::Overlay;
 use super::canvas::Canvas;
 use super::color_bar::{ColorScale, is_over};
 use super::plot::Plot;
+use super::quantity::Quantity;
 use super::scene::Scene;
 use super::style::Style;
 use crate::error::{Fault, Result};
+use crate::measure::Grid;
 
 /// The range of a figure's colours, as in the paper.
 const DEFAULT_RANGE: (f64, f64) = (0.0, 0.5);
+/// Panels side by side before a new row begins.
+const MAX_PER_ROW: usize = 4;
+/// The width of the page for each panel. Where rows have names: the width for the labels, and that for each panel, which is so
+/// much that the whole is no higher than this, if panels can still be seen.
+const PANEL_IN: f64 = 4.0;
+const ROW_LABELS_IN: f64 = 1.4;
+const ROW_PANEL_IN: f64 = 2.6;
+const HIGHEST_IN: f64 = 48.0;
+const LEAST_PANEL_IN: f64 = 0.9;
 
 /// The paper's figure: panels side by side, at most four in a row, and one colour bar for all.
 ///
@@ -38,18 +54,65 @@ const DEFAULT_RANGE: (f64, f64) = (0.0, 0.5);
 pub struct Figure {
     symbol: String,
     panels: Vec<Panel>,
+    /// Rows with names, of places in the list of panels; without any, panels flow.
+    rows: Vec<NamedRow>,
+    is_of_two_ranks: bool,
+    overlay: Overlay,
     style: Style,
+}
+
+#[derive(Debug, Clone)]
+struct NamedRow {
+    name: String,
+    slots: Vec<Option<usize>>,
 }
 
 impl Figure {
     /// A figure without panels, of the matrices that `symbol` stands for in the title: `'A'`, `'B'` or `"ΔW"`.
     pub fn new(symbol: impl Into<String>) -> Self {
-        Self { symbol: symbol.into(), panels: vec![], style: Style::default() }
+        Self {
+            symbol: symbol.into(),
+            panels: vec![],
+            rows: vec![],
+            is_of_two_ranks: false,
+            overlay: Overlay::default(),
+            style: Style::default(),
+        }
     }
 
-    /// Adds a panel on the right, or at the left of a new row under four others.
+    /// Adds a panel on the right, or at the left of a new row under four others, or under fewer where these would be too small.
     pub fn panel(mut self, panel: Panel) -> Self {
         self.panels.push(panel);
+        self
+    }
+
+    /// Adds a row of panels with a name, such as "Layer 3"; `None` leaves a place empty. Panels under each other share their
+    /// axes. A figure has either such rows or single panels.
+    pub fn row(mut self, name: impl Into<String>, panels: Vec<Option<Panel>>) -> Self {
+        let mut slots = vec![];
+        for panel in panels {
+            slots.push(panel.is_some().then_some(self.panels.len()));
+            self.panels.extend(panel);
+        }
+        self.rows.push(NamedRow { name: name.into(), slots });
+        self
+    }
+
+    /// Two adapters of different ranks: the default title has the larger rank first and no prime, as the paper's figure 3.
+    pub fn of_two_ranks(mut self) -> Self {
+        self.is_of_two_ranks = true;
+        self
+    }
+
+    /// Lines between the cells that reach each of these values and those that do not.
+    pub fn contours(mut self, values: Vec<f64>) -> Self {
+        self.overlay.contours = values;
+        self
+    }
+
+    /// Whether the line i = j is drawn.
+    pub fn diagonal(mut self, diagonal: bool) -> Self {
+        self.overlay.diagonal = diagonal;
         self
     }
 
@@ -59,26 +122,74 @@ impl Figure {
         self
     }
 
-    /// The largest φ of the modules that were added, for [`Style::range_up_to`].
+    /// The largest value of the modules that were added, for [`Style::range_up_to`].
     pub fn largest(&self) -> f64 {
         let modules = self.panels.iter().filter(|panel| !panel.is_control());
-        let values = modules.flat_map(|panel| panel.grid.values());
-        values.fold(0.0f32, |largest, &value| largest.max(value)).min(1.0).into()
+        let largest = |panel: &Panel| {
+            panel.shown_values().iter().fold(0.0f32, |largest, &value| largest.max(value)).into()
+        };
+        let largest = modules.map(largest).fold(0.0, f64::max);
+        // φ is over 1 by rounding only.
+        if self.quantity() == Quantity::Z { largest } else { largest.min(1.0) }
     }
 
-    /// The share of each panel's cells that are over the upper end of the colours, from 0 to 1, and that end.
-    pub fn over(&self) -> (Vec<f64>, f64) {
+    /// The share of a grid's cells that would be over the upper end of the colours, from 0 to 1.
+    pub fn share_over(&self, grid: &Grid) -> f64 {
         let (vmin, vmax) = self.style.range_or(DEFAULT_RANGE);
-        let share = |panel: &Panel| {
-            let values = panel.grid.values();
-            let n_over = values.iter().filter(|&&value| is_over(value, vmin, vmax)).count();
-            n_over as f64 / values.len() as f64
-        };
-        (self.panels.iter().map(share).collect(), vmax)
+        let values = self.quantity().of(grid);
+        let n_over = values.iter().filter(|&&value| is_over(value, vmin, vmax)).count();
+        n_over as f64 / values.len() as f64
+    }
+
+    /// The upper end of the colours.
+    pub fn vmax(&self) -> f64 {
+        self.style.range_or(DEFAULT_RANGE).1
+    }
+
+    /// What the cells show, which is the same in all panels of a figure that can be read.
+    fn quantity(&self) -> Quantity {
+        self.panels.first().map_or(Quantity::Phi, |panel| panel.quantity)
+    }
+
+    fn has_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
+    /// Panels side by side at most.
+    fn per_row(&self) -> usize {
+        match self.rows.iter().map(|row| row.slots.len()).max() {
+            Some(n_slots) => n_slots,
+            None => self.panels.len().min(self.style.columns.unwrap_or(MAX_PER_ROW)),
+        }
     }
 
     fn width_in(&self) -> f64 {
-        self.style.width_in.unwrap_or(4.0 * self.panels.len().min(layout::MAX_PER_ROW) as f64)
+        let (labels_in, panel_in) = match self.rows.len() {
+            0 => (0.0, PANEL_IN),
+            n => (ROW_LABELS_IN, (HIGHEST_IN / n as f64).clamp(LEAST_PANEL_IN, ROW_PANEL_IN)),
+        };
+        self.style.width_in.unwrap_or(labels_in + panel_in * self.per_row() as f64)
+    }
+
+    /// The panels in their rows. Without names and without a wish for columns, as many side by side as can be read.
+    fn arranged(&self, canvas: &Canvas, colors: &ColorScale) -> Vec<Row<'_>> {
+        if self.has_rows() {
+            let of =
+                |row: &'_ NamedRow| row.slots.iter().map(|slot| slot.map(|at| &self.panels[at])).collect();
+            return self.rows.iter().map(|row| Row { label: Some(&row.name), panels: of(row) }).collect();
+        }
+        let rows = |n_cols: usize| -> Vec<Row<'_>> {
+            self.panels
+                .chunks(n_cols)
+                .map(|panels| Row { label: None, panels: panels.iter().map(Some).collect() })
+                .collect()
+        };
+        let most = self.per_row();
+        if self.style.columns.is_some() {
+            return rows(most);
+        }
+        let is_good = |n_cols: &usize| Columns::are_good(&rows(*n_cols), canvas, colors);
+        rows((1..=most).rev().find(is_good).unwrap_or(1))
     }
 }
 
@@ -87,12 +198,10 @@ impl Plot for Figure {
         if self.panels.is_empty() {
             return Err(Fault::new("no panel", "at least one").of("figure").invalid());
         }
-        let colors = ColorScale::new(
-            &self.style,
-            DEFAULT_RANGE,
-            self.panels.iter().flat_map(|panel| panel.grid.values()),
-        )?;
-        let canvas = Canvas::new(self.width_in(), self.style.dpi)?;
+        let shown: Vec<_> = self.panels.iter().map(Panel::shown_values).collect();
+        let colors =
+            ColorScale::new(&self.style, DEFAULT_RANGE, shown.iter().flat_map(|values| values.iter()))?;
+        let canvas = self.style.canvas(self.width_in())?;
         layout::scene(self, canvas, &colors)
     }
 }
@@ -100,7 +209,6 @@ impl Plot for Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Grid;
 
     #[test]
     fn a_range_up_to_the_largest_value_ends_at_the_next_tenth() {
@@ -122,13 +230,15 @@ mod tests {
     #[test]
     fn the_share_of_cells_over_the_range_is_that_of_each_panel() {
         let grid = |values: &[f32]| Grid::new(1, values.len(), 8, values.to_vec()).unwrap();
+        let grids = [grid(&[0.1, 0.5, 0.500_4, 0.51]), grid(&[0.6, 0.7])];
         let figure = Figure::new('A')
-            .panel(Panel::module("q", grid(&[0.1, 0.5, 0.500_4, 0.51])))
-            .panel(Panel::control(grid(&[0.6, 0.7])));
-        assert_eq!(figure.over(), (vec![0.25, 1.0], 0.5));
+            .panel(Panel::module("q", grids[0].clone()))
+            .panel(Panel::control(grids[1].clone()));
+        let over = |figure: &Figure| (grids.each_ref().map(|grid| figure.share_over(grid)), figure.vmax());
+        assert_eq!(over(&figure), ([0.25, 1.0], 0.5));
         let figure = figure.style(Style::new().range(0.0, 0.65));
-        assert_eq!(figure.over(), (vec![0.0, 0.5], 0.65));
+        assert_eq!(over(&figure), ([0.0, 0.5], 0.65));
         let largest = figure.largest();
-        assert_eq!(figure.style(Style::new().range_up_to(0.0, largest)).over().0[0], 0.0);
+        assert_eq!(over(&figure.style(Style::new().range_up_to(0.0, largest))).0[0], 0.0);
     }
 }

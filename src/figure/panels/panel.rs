@@ -1,5 +1,10 @@
 //! One heatmap of a figure: a grid, what it is of, and the ranks in its title.
 
+use std::borrow::Cow;
+
+use crate::error::Result;
+use crate::figure::quantity::Quantity;
+use crate::figure::theme::Theme;
 use crate::measure::Grid;
 use crate::names;
 
@@ -9,6 +14,13 @@ pub struct Panel {
     pub(super) kind: Kind,
     pub(super) grid: Grid,
     pub(super) ranks: (usize, usize),
+    pub(super) title: Option<String>,
+    pub(super) caption: Option<String>,
+    is_stretched: bool,
+    is_triangle: bool,
+    pub(super) quantity: Quantity,
+    /// Whether each row and each column is arbitrary.
+    pub(super) ties: Option<[Vec<bool>; 2]>,
 }
 
 /// What a panel shows.
@@ -23,14 +35,116 @@ impl Panel {
     pub fn module(path: impl Into<String>, grid: Grid) -> Self {
         let path = path.into();
         let projection = names::label(&path).to_owned();
-        let ranks = (grid.n_rows(), grid.n_cols());
-        Self { kind: Kind::Module { path, projection }, grid, ranks }
+        Self::of_kind(Kind::Module { path, projection }, grid)
     }
 
     /// The grid of two random Gaussian matrices, titled "Random Gaussian".
     pub fn control(grid: Grid) -> Self {
+        Self::of_kind(Kind::Control, grid)
+    }
+
+    fn of_kind(kind: Kind, grid: Grid) -> Self {
         let ranks = (grid.n_rows(), grid.n_cols());
-        Self { kind: Kind::Control, grid, ranks }
+        Self {
+            kind,
+            grid,
+            ranks,
+            title: None,
+            caption: None,
+            is_stretched: false,
+            is_triangle: false,
+            quantity: Quantity::Phi,
+            ties: None,
+        }
+    }
+
+    /// Another title; ϕ and the letters in the parentheses that follow it are set as in mathematics.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// A line in small type under the title, in place of the module's path.
+    pub fn caption(mut self, caption: impl Into<String>) -> Self {
+        self.caption = Some(caption.into());
+        self
+    }
+
+    /// What the cells show; default: φ itself.
+    pub fn quantity(mut self, quantity: Quantity) -> Self {
+        self.quantity = quantity;
+        self
+    }
+
+    /// Which rows and which columns are arbitrary, since their last direction and the next have equal singular values: marked along
+    /// the axes, and their cells hatched.
+    pub fn ties(mut self, rows: Vec<bool>, cols: Vec<bool>) -> Self {
+        self.ties = Some([rows, cols]);
+        self
+    }
+
+    /// What NaN is painted in.
+    pub(super) fn gaps(&self, theme: &Theme) -> Option<[u8; 3]> {
+        match (self.is_triangle, self.quantity) {
+            (true, _) => Some(theme.paper),
+            (false, Quantity::Phi) => None,
+            (false, _) => Some(theme.missing),
+        }
+    }
+
+    /// Cells that fill a square together, and need not be square themselves: for grids that are much wider than high.
+    pub fn stretched(mut self) -> Self {
+        self.is_stretched = true;
+        self
+    }
+
+    /// Only the cells of the first `n` rows and columns. The ranks in the title stay.
+    ///
+    /// # Errors
+    /// `Invalid` when `n` is 0.
+    pub fn corner(mut self, n: usize) -> Result<Self> {
+        let (n_rows, n_cols) = (self.grid.n_rows().min(n), self.grid.n_cols().min(n));
+        let rows = self.grid.values().chunks_exact(self.grid.n_cols()).take(n_rows);
+        let values = rows.flat_map(|row| &row[..n_cols]).copied().collect();
+        self.grid = Grid::new(n_rows, n_cols, self.grid.d(), values)?;
+        if let Some([rows, cols]) = &mut self.ties {
+            rows.truncate(n);
+            cols.truncate(n);
+        }
+        Ok(self)
+    }
+
+    /// Only the cells with j ≤ i, as the paper draws corners.
+    pub fn lower_left(mut self) -> Self {
+        self.is_triangle = true;
+        self
+    }
+
+    /// The values to paint, NaN where nothing is to be seen.
+    pub(super) fn shown_values(&self) -> Cow<'_, [f32]> {
+        let values = self.quantity.of(&self.grid);
+        if !self.is_triangle {
+            return values;
+        }
+        let n_cols = self.grid.n_cols();
+        let shown = |(at, &value): (usize, &f32)| if at % n_cols > at / n_cols { f32::NAN } else { value };
+        values.iter().enumerate().map(shown).collect::<Vec<_>>().into()
+    }
+
+    pub(super) fn is_stretched(&self) -> bool {
+        self.is_stretched
+    }
+
+    /// Cells that the side of a square slot is parted into, across.
+    pub(super) fn cells_wide(&self) -> usize {
+        let (n_rows, n_cols) = (self.grid.n_rows(), self.grid.n_cols());
+        if self.is_stretched { n_cols } else { n_cols.max(n_rows) }
+    }
+
+    /// The same, down.
+    pub(super) fn cells_high(&self) -> usize {
+        let (n_rows, n_cols) = (self.grid.n_rows(), self.grid.n_cols());
+        if self.is_stretched { n_rows } else { n_cols.max(n_rows) }
     }
 
     /// The ranks r of the two adapters, where the grid is smaller because directions are missing; the titles have
@@ -38,6 +152,11 @@ impl Panel {
     pub fn ranks(mut self, first: usize, second: usize) -> Self {
         self.ranks = (first, second);
         self
+    }
+
+    /// The ranks of the two adapters.
+    pub fn adapter_ranks(&self) -> (usize, usize) {
+        self.ranks
     }
 
     /// Another subscript for ΔW than the path's [`label`](crate::names::label). The control has none, and stays as it is.
@@ -61,6 +180,17 @@ impl Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_corner_has_the_first_cells_and_a_triangle_those_at_the_lower_left() {
+        let grid = Grid::new(3, 4, 9, (0..12).map(|k| k as f32).collect()).unwrap();
+        let corner = Panel::module("q", grid).corner(2).unwrap();
+        assert_eq!((corner.grid.values(), corner.ranks), (&[0.0, 1.0, 4.0, 5.0][..], (3, 4)));
+        let shown = corner.lower_left();
+        let values = shown.shown_values();
+        assert!(values[1].is_nan() && (values[0], values[2], values[3]) == (0.0, 4.0, 5.0), "{values:?}");
+        assert!(Panel::control(Grid::new(1, 1, 2, vec![0.0]).unwrap()).corner(0).is_err());
+    }
 
     #[test]
     fn ranks_default_to_the_sides_of_the_grid() {

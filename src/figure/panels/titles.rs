@@ -1,7 +1,9 @@
 //! The titles of a figure: the main one, each panel's, and the small paths under them.
 
+use super::Figure;
 use super::panel::{Kind, Panel};
 use crate::figure::page::TITLE_PT;
+use crate::figure::quantity::Quantity;
 use crate::figure::text::{Face, Text, elide};
 
 /// Type sizes of the panels' titles and of the paths under them.
@@ -26,19 +28,24 @@ pub(super) struct PanelTitle {
 }
 
 impl Titles {
-    /// The titles of `panels`, the main one at most `max_pt` wide and the others at most `panel_max_pt`. `given` stands in
-    /// place of the main one.
-    pub(super) fn new(
-        given: Option<&str>,
-        symbol: &str,
-        panels: &[Panel],
-        max_pt: f64,
-        panel_max_pt: f64,
-    ) -> Self {
+    /// The titles of a figure, the main one at most `max_pt` wide and the others at most `panel_max_pt`.
+    pub(super) fn new(figure: &Figure, max_pt: f64, panel_max_pt: f64) -> Self {
+        let panels = &figure.panels[..];
         let ranks = common_ranks(panels);
-        let main = match given {
-            Some(title) => Text::title(title, TITLE_PT),
-            None => main_title(symbol, ranks, TITLE_PT),
+        let main = match (&figure.style.title, ranks) {
+            (Some(title), _) => Text::title(title, TITLE_PT),
+            (None, (Some(first), Some(second))) if figure.is_of_two_ranks => {
+                // The larger first, as in the paper's figure 3, and without a prime: the ranks tell them apart.
+                let ranks = (Some(first.max(second)), Some(first.min(second)));
+                main_title(&figure.symbol, ranks, false, TITLE_PT)
+            }
+            (None, ranks) => main_title(&figure.symbol, ranks, true, TITLE_PT),
+        };
+        let main = match (&figure.style.title, figure.quantity()) {
+            (Some(_), _) | (None, Quantity::Phi) => main,
+            (None, Quantity::Excess) => main.upright(" − chance", TITLE_PT),
+            (None, Quantity::Adjusted) => Text::plain("Adjusted ", TITLE_PT).then(main),
+            (None, Quantity::Z) => Text::letter("z", TITLE_PT).upright(" of ", TITLE_PT).then(main),
         };
         // One size for all panels: titles side by side in different sizes look like different ranks of heading.
         let scales = panels.iter().map(|panel| {
@@ -46,7 +53,8 @@ impl Titles {
             if panel.is_control() { scale } else { scale.max(SMALLEST) }
         });
         let scale = scales.fold(1.0, f64::min);
-        let paths = panels.iter().map(|panel| path(panel, panels, panel_max_pt));
+        let names_rows = figure.has_rows();
+        let paths = panels.iter().map(|panel| path(panel, panels, names_rows, panel_max_pt));
         let titles = panels.iter().map(|panel| panel_title(panel, ranks, Some(panel_max_pt / scale)));
         let panels = titles
             .zip(paths)
@@ -68,7 +76,7 @@ fn common_ranks(panels: &[Panel]) -> (Option<usize>, Option<usize>) {
     (shared(|ranks| ranks.0), shared(|ranks| ranks.1))
 }
 
-fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), size: f64) -> Text {
+fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), has_prime: bool, size: f64) -> Text {
     let subscript =
         |rank: Option<usize>| rank.map(|rank| Text::equation("r", false, rank, Text::subscript_size(size)));
     Text::letter("ϕ", size)
@@ -77,7 +85,7 @@ fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), size: f64) ->
         .scripts(false, subscript(ranks.0), size)
         .comma(size)
         .symbol(symbol, size)
-        .scripts(true, subscript(ranks.1), size)
+        .scripts(has_prime, subscript(ranks.1), size)
         .comma(size)
         .italic("i", size)
         .comma(size)
@@ -88,6 +96,9 @@ fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), size: f64) ->
 /// A panel's title at full size, the projection shortened where the whole is wider than `max_pt`.
 fn panel_title(panel: &Panel, shared: (Option<usize>, Option<usize>), max_pt: Option<f64>) -> Text {
     let size = PANEL_TITLE_PT;
+    if let Some(title) = &panel.title {
+        return Text::title(title, size);
+    }
     let mut ranks = Text::default();
     if shared.0.is_none() {
         ranks = ranks.comma(size).then(Text::equation("r", false, panel.ranks.0, size));
@@ -112,16 +123,24 @@ fn panel_title(panel: &Panel, shared: (Option<usize>, Option<usize>), max_pt: Op
     name.then(ranks)
 }
 
-/// The path under a panel's title: none where the title names the module as the paper does.
-fn path(panel: &Panel, panels: &[Panel], max_pt: f64) -> Option<Text> {
+/// The path under a panel's title: none where the title names the module as the paper does, or where rows have names.
+fn path(panel: &Panel, panels: &[Panel], names_rows: bool, max_pt: f64) -> Option<Text> {
+    let small = |text: &str| Text::plain(&elide(text, Face::Upright, PATH_PT, max_pt), PATH_PT);
+    if let Some(caption) = &panel.caption {
+        return Some(small(caption));
+    }
     let Kind::Module { path, projection } = &panel.kind else { return None };
     let same_title = panels.iter().filter(|other| {
         matches!(&other.kind, Kind::Module { projection: name, .. } if name == projection)
             && other.ranks == panel.ranks
     });
     let known = matches!(projection.as_str(), "q" | "v");
-    let is_in_title = path.is_empty() || path == projection || (known && same_title.count() == 1);
-    (!is_in_title).then(|| Text::plain(&elide(path, Face::Upright, PATH_PT, max_pt), PATH_PT))
+    let is_in_title = names_rows
+        || panel.title.is_some()
+        || path.is_empty()
+        || path == projection
+        || (known && same_title.count() == 1);
+    (!is_in_title).then(|| small(path))
 }
 
 #[cfg(test)]
@@ -138,7 +157,8 @@ mod tests {
     }
 
     fn titles(panels: &[Panel]) -> (String, Vec<String>, Vec<Option<String>>) {
-        let titles = Titles::new(None, "A", panels, 800.0, 250.0);
+        let figure = panels.iter().cloned().fold(Figure::new('A'), Figure::panel);
+        let titles = Titles::new(&figure, 800.0, 250.0);
         (
             text(&titles.main),
             titles.panels.iter().map(|panel| text(&panel.title)).collect(),
@@ -180,7 +200,8 @@ mod tests {
     #[test]
     fn titles_stay_within_their_room() {
         let long = format!("x.{}", "long_name_".repeat(20));
-        let titles = Titles::new(None, "A", &[panel(&long, 8, 64), panel("q", 9, 65)], 100.0, 60.0);
+        let figure = Figure::new('A').panel(panel(&long, 8, 64)).panel(panel("q", 9, 65));
+        let titles = Titles::new(&figure, 100.0, 60.0);
         assert!(titles.main.width_pt <= 100.001);
         for panel in titles.panels {
             assert!(panel.title.width_pt <= 60.001, "{}", panel.title.width_pt);

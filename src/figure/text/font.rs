@@ -21,20 +21,33 @@ pub(in crate::figure) const ASCENT: f64 = 0.76;
 pub(in crate::figure) const DESCENT: f64 = 0.24;
 
 impl Face {
-    fn font(self) -> &'static Font<'static> {
+    /// Both faces.
+    pub(in crate::figure) const ALL: [Self; 2] = [Self::Upright, Self::Italic];
+
+    /// The face as a TrueType file.
+    pub(in crate::figure) fn file(self) -> &'static [u8] {
+        match self {
+            Self::Upright => include_bytes!("../../../assets/fonts/DejaVuSans.ttf"),
+            Self::Italic => include_bytes!("../../../assets/fonts/DejaVuSans-Oblique.ttf"),
+        }
+    }
+
+    /// The face's sizes and outlines.
+    pub(in crate::figure) fn font(self) -> &'static Font<'static> {
         static FONTS: [OnceLock<Font<'static>>; 2] = [const { OnceLock::new() }; 2];
-        FONTS[self as usize].get_or_init(|| {
-            let bytes: &[u8] = match self {
-                Self::Upright => include_bytes!("../../../assets/fonts/DejaVuSans.ttf"),
-                Self::Italic => include_bytes!("../../../assets/fonts/DejaVuSans-Oblique.ttf"),
-            };
-            Font::parse(bytes, 0).expect("a test parses both embedded fonts")
-        })
+        FONTS[self as usize]
+            .get_or_init(|| Font::parse(self.file(), 0).expect("a test parses both embedded fonts"))
     }
 
     /// The character's glyph; glyph 0, an empty box, for a character that the face lacks.
-    fn glyph(self, character: char) -> GlyphId {
+    pub(in crate::figure) fn glyph(self, character: char) -> GlyphId {
         self.font().glyph_index(character).unwrap_or(GlyphId(0))
+    }
+
+    /// Width of a glyph in ems.
+    pub(in crate::figure) fn glyph_width(self, glyph: GlyphId) -> f64 {
+        let font = self.font();
+        f64::from(font.glyph_hor_advance(glyph).unwrap_or(0)) / f64::from(font.units_per_em())
     }
 
     /// Each character of a text with its distance from the start, and the width of the whole; in ems.

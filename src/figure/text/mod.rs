@@ -10,8 +10,8 @@ pub(super) struct Text {
     pub pieces: Vec<Piece>,
     /// Where the next piece goes: the width of the line.
     pub width_pt: f64,
-    /// Black, unless it stands on cells.
-    pub color: [u8; 3],
+    /// Ink, unless it stands on cells.
+    pub color: Option<[u8; 3]>,
 }
 
 /// A run of characters in one face and size.
@@ -45,7 +45,12 @@ impl Text {
 
     /// The same text in another colour.
     pub fn colored(self, color: [u8; 3]) -> Self {
-        Self { color, ..self }
+        Self { color: Some(color), ..self }
+    }
+
+    /// All its letters, one after another.
+    pub fn letters(&self) -> String {
+        self.pieces.iter().map(|piece| piece.text.as_str()).collect()
     }
 
     /// An italic letter.

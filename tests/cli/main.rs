@@ -1,6 +1,9 @@
 //! The command line, one command a test. Help texts and plain errors are in `cmd/*.trycmd`.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod figures;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -166,7 +169,7 @@ fn counts_ranges_and_names_that_make_no_sense_are_usage_errors() {
         ["--vmin", "nan"],
         ["--vmax", "inf"],
         ["--dpi", "1e300"],
-        ["--width-in", "-3"],
+        ["--width", "-3"],
         ["--palette", "jet"],
         ["--seed", "-1"],
         ["--gpu", ""],

@@ -1,23 +1,30 @@
-//! `lorascope figure`: the paper's figure from two checkpoints, or from a pair of a scan.
+//! `lorascope figure`: the paper's figures from checkpoints, or from a pair of a scan.
+
+mod layer_map;
+mod near;
+mod spectra;
+mod trajectory;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args as ArgGroup;
 
+use self::near::{Others, has_basis};
 use super::console::Console;
+use super::kind::Kind;
 use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
 use super::output::{self, Destination, PictureOutput};
-use super::picture::Picture;
-use crate::error::Remedy;
+use super::picture::{Arrangement, Picture};
+use super::recipe_args::RecipeArgs;
+use super::usage::Usage;
 use crate::formats::listed_suffixes;
-use crate::names::layer;
 use crate::scan::cache::Cache;
 use crate::scan::finished::{CachedPair, FinishedScan};
-use crate::{Adapter, Basis, ModulePair, Selection, Side};
+use crate::{Adapter, ModulePair, Selection};
 
 const FIGURE_HELP: &str = "\
-Each panel is a heatmap of φ(i, j), which compares the first i directions of CHECKPOINT_A with the first j of CHECKPOINT_B. \
+Each panel is a heatmap of φ(i, j), which compares the first i directions of one checkpoint with the first j of the other. \
 φ = 1: the smaller subspace lies inside the larger. φ = 0: they are orthogonal. Two random subspaces give max(i, j)/d on \
 average, as the control shows.
 
@@ -27,7 +34,12 @@ excess of 0.20, weak from 0.05, and none below that or where chance would give t
 of cells with an excess below 0.05; the depth to which z(k, k) stays above 3; and φ, baseline and z of three diagonal cells.
 
 Examples:
-  lorascope figure runs/seed0 runs/seed1 -o fig4.png
+  lorascope figure runs/seed0 runs/seed1 -o fig4.pdf --width text
+  lorascope figure --kind ranks runs/r8 runs/r64 -o fig3.pdf
+  lorascope figure --kind layer-map runs/seed0 runs/seed1 --statistic linear_cka -o map.svg
+  lorascope figure --kind spectra runs/r8 runs/r64 --side b -o spectra.pdf
+  lorascope figure --kind trajectory 'runs/seed0/checkpoint-*' -o trajectory.pdf
+  lorascope figure runs/seed0 runs/seed1 --layers 0,31,63,95 -o fig7.pdf
   lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
   lorascope figure runs/seed0 runs/seed1 --side b --json -o b.png > b.json
   lorascope figure out --pair checkpoint-100 checkpoint-200 --layer 3";
@@ -44,14 +56,25 @@ pub(super) fn figure_help() -> String {
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
-    /// First checkpoint: its directions are the rows, i
+    /// Two checkpoints; for --kind spectra and trajectory any number
     ///
-    /// With --pair: the output folder of a scan.
-    #[arg(value_name = "CHECKPOINT_A")]
-    checkpoint_a: PathBuf,
-    /// Second checkpoint: its directions are the columns, j
-    #[arg(value_name = "CHECKPOINT_B", required_unless_present = "pair", conflicts_with = "pair")]
-    checkpoint_b: Option<PathBuf>,
+    /// Directions of the first are the rows, i, of the second the columns, j. With --pair: the output folder of a scan.
+    #[arg(value_name = "CHECKPOINT", required_unless_present = "recipe")]
+    checkpoints: Vec<PathBuf>,
+    /// seeds, ranks, layer-map, spectra or trajectory
+    ///
+    /// seeds: φ(i, j) of two checkpoints with a random control, the paper's figure 4. ranks: φ(i, j) of two checkpoints of different
+    /// ranks, the smaller down and the larger across, and the first 8 × 8 cells of each, figure 3. Several --layers make a row of
+    /// panels each, as figures 6 and 7 have them. layer-map: one number of two checkpoints (--statistic) for every module, layers
+    /// down and projections across. spectra: singular values of any number of checkpoints, with the noise floor and k90. trajectory:
+    /// φ, cosine and angles of a run's checkpoints with its first and its last.
+    #[arg(long, value_enum, default_value = "seeds", hide_possible_values = true)]
+    kind: Kind,
+    /// Number that --kind layer-map shows
+    ///
+    /// adjusted, cosine, linear_cka, or any other that compare --json has, or phi_K for φ(K, K).
+    #[arg(long, value_name = "NAME", default_value = "adjusted")]
+    statistic: String,
     /// Two checkpoints of a scan
     ///
     /// By number or by the end of their paths; uses the scan's side and its cached bases.
@@ -81,24 +104,55 @@ pub(super) struct FigureArgs {
     control: ControlArgs,
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
 }
 
-pub(super) fn run(args: &FigureArgs, console: &Console) -> Result<()> {
+pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
-    match (&args.pair, &args.checkpoint_b) {
-        (Some(pair), _) => of_scan(args, pair, console),
-        (None, Some(checkpoint_b)) => {
-            let open = |path: &Path| args.selection.open(path);
-            let runs = [open(&args.checkpoint_a)?, open(checkpoint_b)?];
-            draw(args, &args.compute, runs, None, console)
+    let drawn = draw_kind(args, recipe, console);
+    drawn.and_then(|()| Ok(args.recipe.save(recipe)?))
+}
+
+fn draw_kind(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
+    if !matches!(args.kind, Kind::Seeds | Kind::Ranks) {
+        return other_kind(args, recipe, console);
+    }
+    match (&args.pair, &args.checkpoints[..]) {
+        (Some(pair), [scan]) => of_scan(args, scan, pair, recipe, console),
+        (Some(_), _) => {
+            Err(Usage("--pair takes the output folder of a scan, and no other checkpoint").into())
         }
-        (None, None) => unreachable!("the grammar asks for one of the two"),
+        (None, [first, second]) => {
+            let open = |path: &Path| args.selection.open(path);
+            let runs = [open(first)?, open(second)?];
+            draw(args, &args.compute, runs, None, recipe, console)
+        }
+        (None, _) => Err(Usage("this kind of figure takes two checkpoints").into()),
+    }
+}
+
+/// A kind of figure that is not made of grids.
+fn other_kind(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
+    if args.pair.is_some() || args.save.is_some() || args.angles {
+        return Err(Usage("--pair, --save and --angles belong to --kind seeds and ranks").into());
+    }
+    match args.kind {
+        Kind::LayerMap => layer_map::run(args, recipe, console),
+        Kind::Spectra => spectra::run(args, recipe, console),
+        _ => trajectory::run(args, recipe, console),
     }
 }
 
 /// A pair of a scan, on the scan's side.
-fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> {
-    let scanned = FinishedScan::open(&args.checkpoint_a)?;
+fn of_scan(
+    args: &FigureArgs,
+    scan: &Path,
+    pair: &[String],
+    recipe: Option<&str>,
+    console: &Console,
+) -> Result<()> {
+    let scanned = FinishedScan::open(scan)?;
     let numbers = [scanned.find(&pair[0])?, scanned.find(&pair[1])?];
     let dir: PathBuf = match &args.cache {
         Some(dir) => dir.clone(),
@@ -121,7 +175,7 @@ fn of_scan(args: &FigureArgs, pair: &[String], console: &Console) -> Result<()> 
     for (number, run) in numbers.into_iter().zip(&runs) {
         scanned.check_unchanged(number, run)?;
     }
-    draw(args, &compute, runs, cached.as_ref(), console)
+    draw(args, &compute, runs, cached.as_ref(), recipe, console)
 }
 
 fn draw(
@@ -129,6 +183,7 @@ fn draw(
     compute: &ComputeArgs,
     [a, b]: [Adapter; 2],
     cached: Option<&CachedPair<'_>>,
+    recipe: Option<&str>,
     console: &Console,
 ) -> Result<()> {
     let selection = args.selection.of(Selection::new())?;
@@ -137,11 +192,16 @@ fn draw(
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
+    let is_turned = args.kind == Kind::Ranks && selected.pairs.iter().all(is_falling);
+    let turned: Vec<ModulePair> = selected.pairs.iter().map(turned).collect();
     Picture {
-        runs: [&a, &b],
-        pairs: &selected.pairs,
+        recipe,
+        arrangement: Arrangement::of(args.kind, &selected.pairs),
+        runs: if is_turned { [&b, &a] } else { [&a, &b] },
+        pairs: if is_turned { &turned } else { &selected.pairs },
         few_meet: selected.few_meet.as_ref(),
-        cached,
+        // Kept in the order in which the two were named.
+        cached: cached.filter(|_| !is_turned),
         output: &args.output,
         save: args.save.as_ref(),
         compute,
@@ -155,45 +215,11 @@ fn draw(
     .draw(console)
 }
 
-/// What else the two checkpoints have, for a figure none of whose modules can be compared.
-struct Others<'a> {
-    runs: [&'a Adapter; 2],
-    selection: &'a Selection,
-    side: Side,
+/// Whether the first has the larger rank.
+fn is_falling(pair: &ModulePair) -> bool {
+    pair.first.rank() > pair.second.rank()
 }
 
-/// Layers that are tried before there is no hint.
-const N_TRIED: usize = 100;
-
-impl Others<'_> {
-    /// The nearest layer that the same choice can compare all of.
-    fn near(&self, pairs: &[ModulePair]) -> Option<Remedy> {
-        self.layer(pairs).map(|layer| Remedy::OtherLayer { layer })
-    }
-
-    fn layer(&self, pairs: &[ModulePair]) -> Option<usize> {
-        let chosen = pairs.iter().find_map(ModulePair::layer)?;
-        let mut layers: Vec<usize> = self.names().filter_map(layer).collect();
-        layers.sort_unstable();
-        layers.dedup();
-        layers.retain(|layer| pairs.iter().all(|pair| pair.layer() != Some(*layer)));
-        layers.sort_by_key(|layer| layer.abs_diff(chosen));
-        let is_good = |layer: &usize| self.is_good(self.selection.clone().layer(*layer));
-        layers.into_iter().take(N_TRIED).find(is_good)
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.runs[0].modules().iter().map(|module| module.name.as_str())
-    }
-
-    /// Whether every module of the choice has a subspace in both.
-    fn is_good(&self, selection: Selection) -> bool {
-        let selected = selection.select(self.runs[0], self.runs[1], self.side);
-        selected.is_ok_and(|selected| selected.pairs.iter().all(|pair| has_basis(pair, self.side)))
-    }
-}
-
-/// Whether a module has a subspace in both.
-fn has_basis(pair: &ModulePair, side: Side) -> bool {
-    [&pair.first, &pair.second].into_iter().all(|module| Basis::of(module, side).is_ok())
+fn turned(pair: &ModulePair) -> ModulePair {
+    ModulePair { first: pair.second.clone(), second: pair.first.clone() }
 }

@@ -1,0 +1,87 @@
+//! Writes a plot that is not made of grids, and the numbers that it shows.
+
+use std::fmt::Display;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::console::Console;
+use super::listing::Listing;
+use super::options::StyleArgs;
+use super::output::{Destination, PictureOutput};
+use super::sink::Sink;
+use super::write_stdout;
+use crate::Side;
+use crate::engine::Painter;
+use crate::figure::{Output, Plot};
+
+/// An output that is known to be writable, before the work that fills it.
+pub(super) struct Target<'a> {
+    to: &'a Destination,
+    sink: Sink,
+    format: Output,
+    dpi: f64,
+    recipe: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// # Errors
+    /// As [`Sink::open`].
+    pub(super) fn open(
+        output: &'a PictureOutput,
+        style: &StyleArgs,
+        recipe: Option<&'a str>,
+    ) -> Result<Self> {
+        let (sink, format) = output.open(style.format)?;
+        Ok(Self { to: &output.to, sink, format, dpi: style.dpi, recipe })
+    }
+
+    /// Writes the plot and prints its numbers.
+    ///
+    /// # Errors
+    /// When the system refuses to write.
+    pub(super) fn fill(
+        self,
+        plot: &dyn Plot,
+        painter: &dyn Painter,
+        listing: &Listing,
+        side: Side,
+        json: bool,
+        console: &Console,
+    ) -> Result<()> {
+        let Self { to, sink, format, dpi, recipe } = self;
+        let scene = plot.scene()?.recipe(recipe);
+        sink.fill(|writer| format.write(&scene, painter, writer))?;
+        let path = match to {
+            Destination::Stdout => None,
+            Destination::File(path) => Some(path.display().to_string()),
+        };
+        let (width_px, height_px) = (scene.width_px(), scene.height_px());
+        let shown: &dyn Display = if let Some(path) = &path { path } else { &"stdout" };
+        let size = match format {
+            Output::Png => format!("{width_px} × {height_px} pixels, {dpi} dpi"),
+            _ => format!("{:.2} × {:.2} in", width_px as f64 / dpi, height_px as f64 / dpi),
+        };
+        console.note("wrote", format!("{shown} ({size})"));
+        if json {
+            let figure = json!({
+                "path": path, "format": format.suffix(), "width_px": width_px, "height_px": height_px, "dpi": dpi
+            });
+            let mut document = Map::new();
+            document.insert("schema".to_owned(), Value::from(1));
+            document.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+            document.insert("figure".to_owned(), figure);
+            document.insert("side".to_owned(), Value::from(side.to_string()));
+            document.insert("rows".to_owned(), listing.json());
+            return write_stdout(|stdout| {
+                serde_json::to_writer_pretty(&mut *stdout, &document)?;
+                writeln!(stdout)
+            });
+        }
+        if *to == Destination::Stdout {
+            console.result(&listing.text());
+            return Ok(());
+        }
+        write_stdout(|stdout| stdout.write_all(listing.text().as_bytes()))
+    }
+}
