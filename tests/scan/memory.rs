@@ -154,10 +154,13 @@ fn sparse_checkpoint(path: &Path, d: u64) {
     file.set_len(8 + header.len() as u64 + a + 2 * r).unwrap();
 }
 
+/// A number by its row and column.
+type Number<'a> = Box<dyn Fn(usize, usize) -> f64 + 'a>;
+
 /// Tensors of a file in F16 or F32, from a function of row and column.
 struct Tensors<'a> {
     dtype: Dtype,
-    list: Vec<(&'a str, [usize; 2], Box<dyn Fn(usize, usize) -> f64 + 'a>)>,
+    list: Vec<(&'a str, [usize; 2], Number<'a>)>,
 }
 
 impl Tensors<'_> {
@@ -231,9 +234,10 @@ fn wide_factors_and_those_that_are_made_take_about_what_is_said_and_no_more() {
             "diff" => Tensors { dtype: Dtype::F16, list: vec![(&diff, [640, 700], Box::new(plain))] },
             _ => {
                 let shapes = [[600, 64], [64, 600], [600, 64], [64, 600]];
-                let list = loha.iter().zip(shapes).map(|(name, shape)| {
-                    (name.as_str(), shape, Box::new(plain) as Box<dyn Fn(usize, usize) -> f64>)
-                });
+                let list = loha
+                    .iter()
+                    .zip(shapes)
+                    .map(|(name, shape)| (name.as_str(), shape, Box::new(plain) as Number<'_>));
                 Tensors { dtype: Dtype::F16, list: list.collect() }
             }
         }

@@ -38,7 +38,21 @@ impl Halted {
         }
         let halted = Self(child);
         halted.signal("-STOP");
+        while !halted.stands_still() {
+            assert!(since.elapsed() < Duration::from_secs(60), "it does not stand still");
+            thread::sleep(Duration::from_micros(200));
+        }
         halted
+    }
+
+    /// Whether every thread has seen the signal: until then the others go on. True where the system does not say.
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.0.id())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The name before it may have any characters.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z']))
+        })
     }
 
     fn signal(&self, signal: &str) {
