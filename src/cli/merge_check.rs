@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
+use super::destination::Destination;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, positive};
-use super::output::{self, Destination, PictureOutput};
+use super::output::{self, PictureOutput};
 use super::summary_table::{Align, MISSING, aligned_by, numbers, shown_z};
 use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};

@@ -9,6 +9,7 @@ mod compare;
 mod console;
 mod dates;
 mod demo;
+mod destination;
 mod devices;
 mod figure;
 mod grammar;

@@ -1,22 +1,16 @@
 //! What `-o` and `--save` name: a file of a format that the command writes, or stdout.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{MAIN_SEPARATOR, Path};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use super::destination::Destination;
 use super::options::ComputeArgs;
 use super::sink::Sink;
 use super::usage::Usage;
 use crate::figure::Output;
 use crate::text::printable;
-
-/// Where a result goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Destination {
-    Stdout,
-    File(PathBuf),
-}
 
 /// Where a picture goes, and in which format, if the name's suffix says it.
 #[derive(Debug, Clone)]
@@ -162,12 +156,6 @@ fn file_of(what: &'static str, format: &'static str) -> impl TypedValueParser<Va
             None => Err(format!("a file of {what} needs a suffix; use .{format}")),
         }
     })
-}
-
-impl Destination {
-    fn of(name: OsString) -> Self {
-        if name == "-" { Self::Stdout } else { Self::File(name.into()) }
-    }
 }
 
 fn has_suffix(path: &Path, suffix: &str) -> bool {

@@ -6,10 +6,11 @@ use anyhow::Result;
 
 pub(super) use super::arrangement::Arrangement;
 use super::console::Console;
+use super::destination::Destination;
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
 use super::options::{ComputeArgs, Control, ControlArgs, PictureArgs};
-use super::output::{Destination, PictureOutput};
+use super::output::PictureOutput;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
 use super::write_stdout;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ArgGroup;
 
-use super::output::Destination;
+use super::destination::Destination;
 use super::sink::Sink;
 use crate::Error;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::output::Destination;
+use super::destination::Destination;
 use crate::error::{Error, Fault, Result};
 use crate::figure::Output;
 use crate::files::{Durability, parent_dir, replace_atomically, temp_file_next_to};

@@ -6,9 +6,10 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
+use super::destination::Destination;
 use super::listing::Listing;
 use super::options::StyleArgs;
-use super::output::{Destination, PictureOutput};
+use super::output::PictureOutput;
 use super::sink::Sink;
 use super::write_stdout;
 use crate::Side;

@@ -12,9 +12,10 @@ use clap::Args as ArgGroup;
 
 use self::near::{Others, has_basis};
 use super::console::Console;
+use super::destination::Destination;
 use super::kind::Kind;
 use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
-use super::output::{self, Destination, PictureOutput};
+use super::output::{self, PictureOutput};
 use super::picture::{Arrangement, Picture};
 use super::recipe_args::RecipeArgs;
 use super::usage::Usage;

@@ -1,7 +1,7 @@
 //! The columns that panels stand in, and how many of them stand side by side.
 
 use super::axes;
-use super::layout::{PANEL_GAP_PT, Row};
+use super::row::{PANEL_GAP_PT, Row};
 use crate::error::Result;
 use crate::figure::canvas::{Canvas, too_narrow};
 use crate::figure::color_bar::{BAR_WIDTH_PT, ColorScale};

@@ -2,6 +2,7 @@
 
 use super::columns::Columns;
 use super::panel::Panel;
+use super::row::{PANEL_GAP_PT, Row};
 use super::titles::{PATH_PT, PanelTitle, Titles};
 use super::{Figure, axes, overlay};
 use crate::error::Result;
@@ -11,7 +12,6 @@ use crate::figure::page::{MARGIN_PT, Page, TITLE_GAP_PT};
 use crate::figure::scene::{Rect, Scene};
 use crate::figure::text::Text;
 
-pub(super) const PANEL_GAP_PT: f64 = 18.0;
 const ROW_GAP_PT: f64 = 10.0;
 /// Between rows whose column labels stand under the last one.
 const ALIGNED_GAP_PT: f64 = 8.0;
@@ -23,26 +23,6 @@ const TITLES_APART_PT: f64 = 6.0;
 const MAX_LOSS: f64 = 0.08;
 /// A bar next to many rows is no higher.
 const MAX_BAR_PT: f64 = 288.0;
-
-/// A row of panels; `None` leaves a place empty.
-pub(super) struct Row<'a> {
-    pub(super) label: Option<&'a str>,
-    pub(super) panels: Vec<Option<&'a Panel>>,
-}
-
-impl<'a> Row<'a> {
-    /// The leftmost panel, whose row labels serve those at the same height.
-    pub(super) fn first(&self) -> Option<&'a Panel> {
-        self.panels.iter().flatten().next().copied()
-    }
-
-    /// Whether the panel in this place has row labels of its own.
-    pub(super) fn is_labelled(&self, n_col: usize) -> bool {
-        let is_first = self.panels[..n_col].iter().all(Option::is_none);
-        let panel = self.panels.get(n_col).copied().flatten();
-        panel.zip(self.first()).is_some_and(|(panel, first)| is_first || !rows_align(panel, first))
-    }
-}
 
 /// The figure as a scene whose panels lie on whole pixels of its canvas.
 ///
@@ -165,12 +145,6 @@ fn row_label(page: &mut Page<'_>, rect: Rect, right_pt: f64, label: &str) {
     let text = Text::title(label, axes::ROW_LABEL_PT).within(rect.height_pt.max(axes::ROW_LABEL_PT));
     let x_pt = right_pt - text.descent_pt();
     page.turned(x_pt, rect.y_pt + 0.5 * rect.height_pt, text);
-}
-
-/// Whether two panels side by side have their rows at the same heights, so that one's labels serve both.
-fn rows_align(a: &Panel, b: &Panel) -> bool {
-    let shape = |panel: &Panel| (panel.grid.n_rows(), panel.cells_high());
-    shape(a) == shape(b)
 }
 
 /// Whether two panels under each other have their columns in the same places.

@@ -5,13 +5,14 @@ mod columns;
 mod layout;
 mod overlay;
 mod panel;
+mod row;
 mod titles;
 
 pub use panel::Panel;
 
 use self::columns::Columns;
-use self::layout::Row;
 use self::overlay::Overlay;
+use self::row::Row;
 use super::canvas::Canvas;
 use super::color_bar::{ColorScale, is_over};
 use super::plot::Plot;
