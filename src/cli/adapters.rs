@@ -15,6 +15,7 @@ use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::{is_adapter_folder, search};
+use crate::scan::ScanWarning;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
 use crate::{Adapter, InAll, Method};
@@ -94,6 +95,9 @@ impl Adapters {
                 }
                 for (path, what) in &found.ignored {
                     console.detail("ignored", format!("{}: {what}", path.display()));
+                }
+                if let Some(warning) = ScanWarning::of_special_files(&found.ignored) {
+                    console.warning(warning);
                 }
                 for (_, error) in &found.bad {
                     console.library_error(error);

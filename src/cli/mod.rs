@@ -47,7 +47,10 @@ use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => return print_said(&said),
+    };
     crate::files::raise_limit();
     let console =
         Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
@@ -68,6 +71,19 @@ pub fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+    }
+}
+
+/// Prints what the command line asked for or has wrong, and returns the exit code.
+fn print_said(said: &clap::Error) -> ExitCode {
+    match said.print() {
+        // Help is a result, and a result that could not be written is an error.
+        Err(error) if !said.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            // Nowhere is left to report that stderr is closed.
+            let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::plan::{Plan, SCHEMA};
 use super::stop;
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, entries, replace_atomically, set_aside};
+use crate::files::{Durability, Lock, entries, open_plain, replace_atomically, set_aside};
 
 const LOCK: &str = "lock";
 
@@ -250,13 +250,8 @@ fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
 
 /// Opens the file of a plan, or what was set aside while it is replaced.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    let open = |path: &Path| match fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        // To open a pipe is to wait for who writes to it.
-        false => Err(io::Error::other("not a file")),
-    };
-    open(path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => open(&set_aside(path)),
+    open_plain(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => open_plain(&set_aside(path)),
         _ => Err(error),
     })
 }

@@ -20,6 +20,7 @@ use super::options::open_options;
 use super::warnings::{Warning, list_unread, parts_unread};
 use super::{Outcome, write_stdout};
 use crate::formats::{is_adapter_folder, search};
+use crate::scan::ScanWarning;
 use crate::text::counted;
 use crate::{Adapter, Error};
 
@@ -142,6 +143,9 @@ impl Found {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
             console.note("ignored", format!("{files} of other kinds (listed with -v)"));
+        }
+        if let Some(warning) = ScanWarning::of_special_files(&self.ignored) {
+            console.warning(warning);
         }
         for (path, what) in &self.ignored {
             console.detail("ignored", format!("{}: {what}", path.display()));
