@@ -30,7 +30,8 @@ pub(crate) fn printable(text: &str, max_chars: usize) -> String {
 pub(crate) fn is_unseen(c: char) -> bool {
     let is_break = matches!(c, '\u{2028}' | '\u{2029}');
     // The characters of Unicode's property Bidi_Control.
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || is_break || turns
 }
 

@@ -96,7 +96,8 @@ pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
             let Some(tile) = tiles.next() else { break };
             let there =
                 files.iter().filter(|(_, adapters)| adapters.start < tile.end && tile.start < adapters.end);
-            let rows = sums_of_pairs(there.map(|(path, _)| path), &tile, n_adapters).and_then(|sums| finder.rows(sums));
+            let rows = sums_of_pairs(there.map(|(path, _)| path), &tile, n_adapters)
+                .and_then(|sums| finder.rows(sums));
             match rows {
                 Ok(rows) => found.extend(rows),
                 Err(error) => return Some(Err(error)),

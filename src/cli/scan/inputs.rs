@@ -140,6 +140,9 @@ mod tests {
     fn a_path_that_is_not_text_is_a_path() {
         use std::os::unix::ffi::OsStrExt as _;
         let found = of_list(Path::new("list"), b"a\n\xffb\n").unwrap();
-        assert_eq!(found.iter().map(|path| path.as_os_str().as_bytes()).collect::<Vec<_>>(), [&b"a"[..], b"\xffb"]);
+        assert_eq!(
+            found.iter().map(|path| path.as_os_str().as_bytes()).collect::<Vec<_>>(),
+            [&b"a"[..], b"\xffb"]
+        );
     }
 }

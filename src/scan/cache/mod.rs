@@ -192,7 +192,7 @@ impl Cache {
         if self.dir.exists() && (before.entries > 0 || !ledger::parts(&self.dir)?.is_empty()) {
             left = ledger::clear(&self.dir)?;
         }
-        let after = if left > 0 { self.info()?.bytes } else { 0 };
+        let after = self.info()?.bytes;
         let removed = Info {
             entries: before.entries.saturating_sub(left),
             bytes: before.bytes.saturating_sub(after),
