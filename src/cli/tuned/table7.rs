@@ -45,7 +45,9 @@ pub(in crate::cli) struct Table7Args {
     /// Checkpoint that was trained from it: an adapter or a full model
     #[arg(value_name = "CHECKPOINT")]
     checkpoint: PathBuf,
-    /// Numbers of singular vectors, such as 4,8,64 [default: the rank of each update]
+    /// Numbers of singular vectors, such as 4,8,64 [default: the rank]
+    ///
+    /// By default the rank of each update; of a full fine-tune, --rank.
     #[arg(long, value_name = "R,...", value_delimiter = ',')]
     ranks: Vec<NonZeroUsize>,
     /// .txt, .csv, .json or .tex file, or - for stdout
