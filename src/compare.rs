@@ -340,7 +340,13 @@ fn init_cosine_of(first: &Numbers<'_>, second: &Numbers<'_>) -> Option<f64> {
 /// Both updates; one that is not known has a norm of NaN.
 fn update_pair(numbers: [&Numbers<'_>; 2], pair: &ModulePair) -> UpdatePair {
     match numbers.map(|numbers| numbers.update().ok()) {
-        [Some(first), Some(second)] => first.pair(second),
+        [Some(first), Some(second)] => {
+            let mut updates = first.pair(second);
+            for (rounding, numbers) in updates.rounding.iter_mut().zip(numbers) {
+                *rounding = rounding.hypot(numbers.rounding_of_weights());
+            }
+            updates
+        }
         updates => UpdatePair {
             norms: updates.map(|update| update.map_or(f64::NAN, Update::norm)),
             n_weights: pair.first.d_in() * pair.first.d_out(),

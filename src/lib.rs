@@ -39,6 +39,7 @@
 
 mod adapter;
 mod basis;
+pub mod changes;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -77,7 +78,7 @@ pub use compare::{
     Compared, Comparison, Factorised, LeftOutPair, compare, grids, relation_of, similarity, statistics,
 };
 pub use error::{Error, Fault, Remedy, Result};
-pub use formats::{Discovered, Limit, Limits, OpenOptions, discover};
+pub use formats::{BaseModel, Discovered, Limit, Limits, OpenOptions, Weight, discover};
 pub use measure::Grid;
 pub use select::{FewMeet, InAll, Layers, Matching, ModulePair, Selected, Selection};
 

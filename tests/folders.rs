@@ -291,11 +291,19 @@ fn what_cannot_be_read_in_a_folder_is_said() {
 #[test]
 fn other_safetensors_in_a_folder_are_offered() {
     let folder =
-        folder(&[("model.safetensors", &zeros(&[("model.embed.weight", &[4, 2])])), ("README.md", b"")]);
+        folder(&[("weights.safetensors", &zeros(&[("model.embed.weight", &[4, 2])])), ("README.md", b"")]);
     let (error, message) = refused(folder.path());
     assert_eq!(message, "found no adapter_model.safetensors, expected an adapter's folder");
-    let file = folder.path().join("model.safetensors").display().to_string();
+    let file = folder.path().join("weights.safetensors").display().to_string();
     assert_eq!(error.hint(), Some(format!("if one of these is the adapter, name the file itself: {file}")));
+}
+
+#[test]
+fn a_full_models_folder_says_so_and_asks_for_its_base() {
+    let folder = folder(&[("model.safetensors", &zeros(&[("model.embed.weight", &[4, 2])]))]);
+    let (error, message) = refused(folder.path());
+    assert_eq!(message, "found a full model, expected an adapter's folder");
+    assert_eq!(error.remedy(), Some(&lorascope::Remedy::NameBase));
 }
 
 #[test]

@@ -173,8 +173,8 @@ impl UpdateReference {
                 }
             }
         }
-        // Layers 0, 2 and 5 of r = 64, and layer 5 of the two with r = 8.
-        assert_eq!(found.len(), 6 + 2 + 2);
+        // Layers 0, 2 and 5 of r = 64, layer 5 of the two with r = 8, and layers 2 and 5 of r = 8 with 64.
+        assert_eq!(found.len(), 6 + 2 + 4);
         found
     }
 

@@ -233,7 +233,9 @@ fn rejects_a_full_model_with_a_few_of_its_names() {
     );
     assert_eq!(
         error.hint().as_deref(),
-        Some("if this is a full or a merged model, give the adapter's own file")
+        Some(
+            "if this is a full or a merged model, give the adapter's own file, or its base model too, to compare what changed"
+        )
     );
 }
 

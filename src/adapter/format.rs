@@ -52,6 +52,8 @@ pub enum Method {
     LoKr,
     /// ΔW as a whole matrix.
     Difference,
+    /// ΔW = W′ − W of a full model and its base.
+    FullFineTune,
 }
 
 impl fmt::Display for Method {
@@ -64,6 +66,7 @@ impl fmt::Display for Method {
             Self::LoHa => "LoHa",
             Self::LoKr => "LoKr",
             Self::Difference => "weight difference",
+            Self::FullFineTune => "full fine-tune",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Updates that are not stored as an A and a B, and which stored numbers they are made of.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::adapter::{Dtype, Factor};
 
@@ -19,11 +19,59 @@ pub(crate) enum Part {
 }
 
 /// An update of another form than B·A.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct MadeUpdate {
     pub(crate) form: Form,
     /// Directions that its A and B keep, the strongest first.
     pub(crate) n_kept: usize,
+    /// The other factor of one that was read, until it is read too: both take one search.
+    other: Mutex<Option<(Part, Vec<f64>)>>,
+    doubts: OnceLock<Doubts>,
+}
+
+/// Which of the directions that a search has found are in doubt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doubts {
+    /// What rounding to the stored type can have made of a singular value.
+    pub(crate) noise: f64,
+    /// So many leading directions span a space that is determined.
+    pub(crate) n_determined: usize,
+    /// ‖E‖_F of what rounding is expected to have left in the directions that were found.
+    pub(crate) rounding: f64,
+}
+
+impl MadeUpdate {
+    pub(crate) fn new(form: Form, n_kept: usize) -> Self {
+        Self { form, n_kept, other: Mutex::default(), doubts: OnceLock::new() }
+    }
+
+    /// Keeps a factor for the next read of it.
+    pub(crate) fn hand_over(&self, part: Part, values: Vec<f64>) {
+        *self.other.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((part, values));
+    }
+
+    /// The factor, if reading the other one has left it.
+    pub(crate) fn take(&self, part: Part) -> Option<Vec<f64>> {
+        let mut other = self.other.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        other.take_if(|(kept, _)| *kept == part).map(|(_, values)| values)
+    }
+
+    /// Keeps what a search says of its directions.
+    pub(crate) fn doubt(&self, doubts: Doubts) {
+        // Every search of one update finds the same.
+        let _ = self.doubts.set(doubts);
+    }
+
+    /// What a search said, once the factors are read; `None` for an update that took none.
+    pub(crate) fn doubts(&self) -> Option<Doubts> {
+        self.doubts.get().copied()
+    }
+
+    /// The type whose rounding the factors have, when they are read: that of what is stored, but for a difference, where the
+    /// rounding of both weights has been taken into account.
+    pub(crate) fn rounded_to(&self, stored: Dtype) -> Dtype {
+        if matches!(self.form, Form::Difference(_)) { Dtype::F32 } else { stored }
+    }
 }
 
 /// How an update is made of matrices.
@@ -35,6 +83,8 @@ pub(crate) enum Form {
     Hadamard([StoredMatrix; 2]),
     /// The Kronecker product of two matrices (LoKr).
     Kronecker([StoredMatrix; 2]),
+    /// The first minus the second: a weight of a trained model and the same weight before.
+    Difference([StoredMatrix; 2]),
 }
 
 /// A matrix, (rows, cols), as it is stored.
@@ -81,7 +131,7 @@ impl Form {
     fn matrices(&self) -> &[StoredMatrix] {
         match self {
             Self::Plain(one) => std::slice::from_ref(one),
-            Self::Hadamard(both) | Self::Kronecker(both) => both,
+            Self::Hadamard(both) | Self::Kronecker(both) | Self::Difference(both) => both,
         }
     }
 
@@ -92,6 +142,7 @@ impl Form {
             Self::Plain(_) => "a Tucker decomposition",
             Self::Hadamard(_) => "LoHa",
             Self::Kronecker(_) => "LoKr",
+            Self::Difference(_) => "a full fine-tune",
         }
     }
 
@@ -99,7 +150,9 @@ impl Form {
     pub(crate) fn shape(&self) -> Option<[usize; 2]> {
         match self {
             Self::Plain(one) => one.shape(),
-            Self::Hadamard([one, other]) => one.shape().filter(|shape| other.shape() == Some(*shape)),
+            Self::Hadamard([one, other]) | Self::Difference([one, other]) => {
+                one.shape().filter(|shape| other.shape() == Some(*shape))
+            }
             Self::Kronecker([one, other]) => {
                 let ([rows, cols], [n, m]) = (one.shape()?, other.shape()?);
                 Some([rows.checked_mul(n)?, cols.checked_mul(m)?])

@@ -66,6 +66,14 @@ impl Flaw {
         Self { reason, fault, kind: Fault::unsupported, is_without_direction: true }
     }
 
+    /// Of a weight of a full model that is the base's.
+    pub(super) fn unchanged(factor: &Factor) -> Self {
+        let found = format!("no change of {} above the rounding of the two weights", factor.dtype);
+        let fault = Box::new(located(Fault::new(found, "a weight that was trained"), factor));
+        let reason = "the weight is the base model's".to_owned();
+        Self { reason, fault, kind: Fault::unsupported, is_without_direction: true }
+    }
+
     /// Of a side that a module does not have, whose update is not B·A.
     pub(super) fn other_form(side: Side, module: &Module) -> Self {
         let form = module.a.made.as_ref().map_or("", |made| made.update.form.method());

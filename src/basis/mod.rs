@@ -32,6 +32,7 @@ pub(crate) use self::update_factors::Part;
 pub use self::update_factors::{COLUMNS, UpdateFactors};
 pub(crate) use self::update_svd::UpdateSvd;
 use crate::adapter::Side;
+use crate::adapter::made::Doubts;
 use crate::adapter::{Dtype, Matrix, Module};
 use crate::error::{Fault, Result};
 
@@ -231,12 +232,21 @@ impl Basis {
         &self.sigma
     }
 
+    /// The same with the directions marked that a search for those of ΔW, up to a scaling, was in doubt of.
+    fn doubting(self, Doubts { noise, n_determined, .. }: Doubts, scaling: f64) -> Self {
+        let is_near = |&&sigma: &&f64| sigma < 20.0 * noise * scaling.abs();
+        let n_near = self.sigma.iter().filter(is_near).count();
+        let n_uncertain = n_near.max(self.q().saturating_sub(n_determined)).max(self.n_uncertain);
+        Self { n_uncertain, ..self }
+    }
+
     /// Directions that were left out because rounding to the stored type could have made them.
     pub fn n_dropped(&self) -> usize {
         self.r.min(self.d) - self.q()
     }
 
-    /// Directions that were kept though their singular value is under 20 times the rounding noise.
+    /// Directions that were kept though their singular value is under 20 times the rounding noise, or near to that of another one
+    /// that was not kept, so that their space is not determined.
     pub fn n_uncertain(&self) -> usize {
         self.n_uncertain
     }

@@ -8,6 +8,7 @@
 use super::UpdateFactors;
 use super::flaw::Flaw;
 use super::{Basis, Update};
+use crate::adapter::made::Form;
 use crate::adapter::{Factor, Matrix, Module, Side};
 use crate::error::{Error, Remedy, Result};
 use crate::simd;
@@ -43,6 +44,12 @@ impl<'a> Numbers<'a> {
             Wanted::Side => (needs(&module.a), needs(&module.b)),
             Wanted::SideAndA => (true, needs(&module.b)),
             Wanted::Both => (true, true),
+        };
+        // A side that the module does not have is refused, whatever the numbers are.
+        let is_refused = matches!(side, Side::A | Side::B) && module.full_rank().is_some();
+        let (reads_a, reads_b) = match is_refused && wanted != Wanted::Both {
+            true => (false, false),
+            false => (reads_a, reads_b),
         };
         Ok(Self {
             module,
@@ -107,8 +114,12 @@ impl<'a> Numbers<'a> {
                     return Err(Flaw::scaling(self.module, update.scaling));
                 }
                 // B is named where both are to blame: it is the one that starts at zero.
-                Basis::of_update(update.a, update.b, Some(update.scaling), side)
-                    .map_err(|error| Flaw::without_basis("ΔW", error, b))
+                let basis = Basis::of_update(update.a, update.b, Some(update.scaling), side)
+                    .map_err(|error| Flaw::without_basis("ΔW", error, b))?;
+                Ok(match b.made.as_ref().and_then(|made| made.update.doubts()) {
+                    Some(doubts) => basis.doubting(doubts, update.scaling),
+                    None => basis,
+                })
             }
         }
     }
@@ -166,6 +177,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    /// ‖E‖_F of what rounding the weights to their stored types is expected to have left in an update that is their difference; 0 for
+    /// any other, whose factors have the rounding.
+    pub(crate) fn rounding_of_weights(&self) -> f64 {
+        let made = self.module.b.made.as_ref().filter(|made| matches!(made.update.form, Form::Difference(_)));
+        made.and_then(|made| made.update.doubts()).map_or(0.0, |doubts| doubts.rounding)
+    }
+
     fn not_zero<'n>(
         &self,
         read: &'n Option<Result<Matrix, Flaw>>,
@@ -174,6 +192,9 @@ impl<'a> Numbers<'a> {
         let matrix = there(read)?;
         if simd::largest(&matrix.values) != 0.0 {
             return Ok(matrix);
+        }
+        if factor.made.as_ref().is_some_and(|made| matches!(made.update.form, Form::Difference(_))) {
+            return Err(Flaw::unchanged(factor));
         }
         let is_b = std::ptr::eq(factor, &self.module.b);
         let side = if is_b { Side::B } else { Side::A };

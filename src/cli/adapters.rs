@@ -10,15 +10,15 @@ use serde::Serialize;
 use super::Outcome;
 use super::console::Console;
 use super::left_out::{self, LeftOut};
-use super::options::{SelectionArgs, open_options};
+use super::options::SelectionArgs;
 use super::warnings::{FEW_MEET, few_meet_line, list_unread, same_holds_for};
 use crate::adapter::unread;
 use crate::files::FileId;
-use crate::formats::{is_adapter_folder, search};
+use crate::formats::search;
 use crate::scan::ScanWarning;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
-use crate::{Adapter, InAll, Method};
+use crate::{Adapter, InAll, Method, OpenOptions};
 
 /// What was opened.
 pub(super) struct Adapters {
@@ -73,12 +73,16 @@ impl Adapters {
     /// Opens checkpoints. A path that is not one is searched if it is a folder, and expanded if it is a glob; what is found so
     /// counts once.
     pub(super) fn open(named: &[PathBuf], selection: &SelectionArgs, console: &Console) -> Result<Self> {
-        let options = open_options(selection.adapter_name.as_deref());
+        Self::open_with(named, &selection.options()?, console)
+    }
+
+    /// The same with other options.
+    pub(super) fn open_with(named: &[PathBuf], options: &OpenOptions, console: &Console) -> Result<Self> {
         let (mut all, mut outcome) = (vec![], Outcome::Done);
         let mut add = |adapter, is_named| all.push(Opened { adapter, is_named });
         for name in named {
             for path in expand(name)? {
-                if !path.is_dir() || is_adapter_folder(&path) {
+                if !path.is_dir() || options.is_checkpoint(&path) {
                     match options.open(&path) {
                         Ok(adapter) => {
                             add(adapter, path == *name);
@@ -88,7 +92,7 @@ impl Adapters {
                         Err(_) => {}
                     }
                 }
-                let (found, adapters) = search(&path, &options, std::convert::identity)?;
+                let (found, adapters) = search(&path, options, std::convert::identity)?;
                 if found.checkpoints.is_empty() && found.bad.is_empty() {
                     // Opened as one, it says what it holds.
                     add(options.open(&path)?, true);
@@ -136,15 +140,21 @@ impl Adapters {
         modules: &InAll,
         console: &Console,
     ) -> Vec<Caution> {
-        self.all.iter().for_each(|adapter| list_unread(adapter, console));
-        let left_out = left_out::line(unmeasured, modules.modules.len());
         let mut cautions: Vec<Caution> =
-            left_out.map(|message| Caution { code: "missing-modules", message }).into_iter().collect();
+            Caution::left_out(unmeasured, modules.modules.len()).into_iter().collect();
         if let Some((place, few)) = modules.few_meet.first() {
             let more = same_holds_for(modules.few_meet.len() - 1, "other checkpoint");
             let line = few_meet_line([self.all[0].path(), self.all[*place].path()], few);
             cautions.push(Caution { code: FEW_MEET, message: format!("{line}{more}") });
         }
+        cautions.extend(self.own_cautions(console));
+        cautions
+    }
+
+    /// What holds for each of them. Lists every part of an update that is not read, for those who want to know.
+    pub(super) fn own_cautions(&self, console: &Console) -> Vec<Caution> {
+        self.all.iter().for_each(|adapter| list_unread(adapter, console));
+        let mut cautions = vec![];
         let mut models: Vec<&str> = self.all.iter().filter_map(Adapter::base_model).collect();
         models.sort_unstable();
         models.dedup();
@@ -154,7 +164,7 @@ impl Adapters {
                 message: format!("the configs name different base models: {}", listed(models)),
             });
         }
-        if self.all.iter().all(|adapter| adapter.naming_scheme().is_numbered()) {
+        if self.all.len() > 1 && self.all.iter().all(|adapter| adapter.naming_scheme().is_numbered()) {
             cautions.push(Caution {
                 code: "numbered-modules",
                 message: format!(
@@ -215,6 +225,13 @@ pub(super) struct Caution {
 pub(super) struct AdapterFacts<'a> {
     path: String,
     base_model: Option<&'a str>,
+}
+
+impl Caution {
+    /// Which of all modules could not be measured.
+    pub(super) fn left_out(left_out: &[LeftOut], n_all: usize) -> Option<Self> {
+        left_out::line(left_out, n_all).map(|message| Self { code: "missing-modules", message })
+    }
 }
 
 impl<'a> AdapterFacts<'a> {

@@ -1,6 +1,7 @@
 //! `lorascope compare`: two checkpoints in numbers, a row for each module that both have.
 
 mod csv;
+mod sides;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,8 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 use serde::Serialize;
 
+use self::sides::Compare;
+use super::Outcome;
 use super::console::Console;
 use super::job::{Done, Extent, Job};
 use super::left_out::LeftOut;
@@ -16,6 +19,7 @@ use super::options::{ComputeArgs, SelectionArgs};
 use super::output::{self, Destination, TextFormat, TextOutput};
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
+use super::tuned::against::{self, AgainstArgs, Asked};
 use super::usage::Usage;
 use super::warnings::Warning;
 use crate::measure::k90::K90;
@@ -26,7 +30,8 @@ use crate::text::{counted, printable};
 use crate::{Compared, Comparison, Selection, Side, relation_of};
 
 pub(super) const COMPARE_HELP: &str = "\
-A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared.
+A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared. If the \
+first one is a base model, see the end.
 
 Each row shows the ranks r_a and r_b, the dimension d, and φ(k, k) at powers of two and at r = min(r_a, r_b), counting only \
 directions above the rounding of the file. The baseline is r/d, the mean for two random subspaces, and z is how many standard \
@@ -40,21 +45,31 @@ two A as they are stored, near 1 for checkpoints that share the random start of 
 there is no value. The line after the table says what the two are to each other: a copy (same file, same factors, same update, \
 scaled, negated, resized), steps of one run, nearly the same, same start, or by the z of the whole model, alike, opposed or unrelated.
 
+compare BASE CHECKPOINT... shows what training changed of each weight W of a base model, which is a file or folder of a full \
+model: the norms ‖W‖ and ‖ΔW‖, the stable rank ‖ΔW‖²/σ₁², the fewest directions with 90, 95 and 99 % of the energy, the effective rank \
+exp(−Σ p·ln p) with p = σ/Σσ, q directions above the noise floor, which is what rounding to the stored types could have made of a \
+singular value, and that floor. A checkpoint is an adapter, a folder of them or a full model. In the row of the whole model, all \
+modules are one vector. Pairs of numbers are those of the right side (inputs) and of the left side (outputs).
+
 Examples:
   lorascope compare runs/seed0 runs/seed1
   lorascope compare runs/seed0 runs/seed1 --side b --module '*.v_proj'
   lorascope compare runs/seed0 runs/seed1 --json --grids -o pair.json
   lorascope compare runs/seed0 runs/seed1 -o pair.csv
-  lorascope compare runs/seed0 runs/seed1 --save grids.npz";
+  lorascope compare runs/seed0 runs/seed1 --save grids.npz
+  lorascope compare models/base runs/seed0 --intruders
+  lorascope compare models/base models/finetuned --alignment -o changes.csv";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CompareArgs {
-    /// First checkpoint: its directions are the rows, i
+    /// First checkpoint, whose directions are the rows, i; or a base model
     #[arg(value_name = "CHECKPOINT_A")]
-    checkpoint_a: PathBuf,
-    /// Second checkpoint: its directions are the columns, j
-    #[arg(value_name = "CHECKPOINT_B")]
-    checkpoint_b: PathBuf,
+    first: PathBuf,
+    /// Second checkpoint, whose directions are the columns, j
+    ///
+    /// With a base model: the checkpoints that were trained from it.
+    #[arg(value_name = "CHECKPOINT_B", required_unless_present = "base")]
+    others: Vec<PathBuf>,
     /// .txt, .csv or .json file, or - for stdout
     ///
     /// Where to write the result, in the format that the suffix names.
@@ -82,6 +97,8 @@ pub(super) struct CompareArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[command(flatten)]
+    against: AgainstArgs,
 }
 
 impl CompareArgs {
@@ -108,10 +125,17 @@ impl CompareArgs {
     }
 }
 
-pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
+pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let format = args.format()?;
     args.compute.check()?;
-    let (a, b) = (args.selection.open(&args.checkpoint_a)?, args.selection.open(&args.checkpoint_b)?);
+    let [a, b] = match args.sides()? {
+        Compare::Two(both) => *both,
+        Compare::Against(base, checkpoints) => {
+            let (against, selection, output) = (&args.against, &args.selection, &args.output);
+            let asked = Asked { base: *base, checkpoints, args: against, selection, output, format };
+            return against::run(asked, console);
+        }
+    };
     let selection = args.selection.of(Selection::new().all())?;
     let side = args.compute.side;
     let selected = selection.select(&a, &b, side)?;
@@ -170,7 +194,8 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<()> {
         (TextFormat::Csv, _) => csv::text(&modules.collect::<Vec<_>>())?,
         _ => format!("{}relation: {relation}{}\n", table(&done), of_some(&done, relation)),
     };
-    Ok(sink.fill_text(&text)?)
+    sink.fill_text(&text)?;
+    Ok(Outcome::Done)
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,7 @@ use super::scan::{SCAN_HELP, ScanArgs};
 use super::search::{SEARCH_HELP, SearchArgs};
 use super::shared::{SHARED_HELP, SharedArgs};
 use super::status::{STATUS_HELP, StatusArgs};
+use super::tuned::table7::{TABLE7_HELP, Table7Args};
 
 /// The version with the commit that it was built from, where the source was a checkout.
 const VERSION: &str = git_version::git_version!(
@@ -59,6 +60,9 @@ pub(super) enum Command {
     /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_long_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Print the paper's table 7: how much a checkpoint amplifies what its base model's weights do
+    #[command(name = "table7", after_long_help = TABLE7_HELP)]
+    Table7(Table7Args),
     /// Show what becomes of checkpoints that are merged: do they add up, cancel, or repeat each other
     #[command(after_long_help = MERGE_CHECK_HELP)]
     MergeCheck(MergeCheckArgs),

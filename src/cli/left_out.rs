@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::console::Console;
+use crate::changes::WithoutWeight;
 use crate::text::{counted, in_some, listed, some_reasons};
 use crate::{Adapter, Flaw, FlawedModule, LeftOutPair};
 
@@ -31,6 +32,16 @@ impl LeftOut {
     pub(super) fn of_reason(module: &str, checkpoint: impl ToString, reason: &str) -> Self {
         let [module, reason] = [module, reason].map(str::to_owned);
         Self { module, checkpoint: checkpoint.to_string(), message: reason.clone(), reason }
+    }
+
+    /// A module whose weight cannot be had from the base model.
+    pub(super) fn of_weight(base: impl ToString, without: &WithoutWeight) -> Self {
+        Self {
+            module: without.module.clone(),
+            checkpoint: base.to_string(),
+            reason: without.reason.clone(),
+            message: without.message.clone(),
+        }
     }
 
     /// Modules of two checkpoints.

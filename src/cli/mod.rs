@@ -1,6 +1,7 @@
 //! The command line: the only part of the crate that prints.
 
 mod adapters;
+mod base;
 mod cache;
 mod compare;
 mod console;
@@ -30,6 +31,7 @@ mod shared;
 mod sink;
 mod status;
 mod summary_table;
+mod tuned;
 mod usage;
 mod warnings;
 
@@ -42,6 +44,7 @@ use clap::{CommandFactory, Parser};
 
 use self::console::Console;
 use self::grammar::{Args, Command};
+use self::tuned::table7;
 use self::usage::Usage;
 use crate::error::Error;
 
@@ -105,6 +108,7 @@ fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
             .with_context(|| format!("cannot start {threads} threads"))?;
     }
     match args.command {
+        Command::Compare(args) => return compare::run(&args, console),
         Command::Inspect(args) => return inspect::run(&args, console),
         Command::Scan(args) => return scan::run(&args, console),
         Command::MergeCheck(args) => return merge_check::run(&args, console),
@@ -112,7 +116,7 @@ fn run(args: Args, console: &Console) -> anyhow::Result<Outcome> {
         Command::Status(args) => status::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Figure(args) => figure::run(&args, console),
-        Command::Compare(args) => compare::run(&args, console),
+        Command::Table7(args) => table7::run(&args, console),
         Command::Search(args) => search::run(&args, console),
         Command::Report(args) => report::run(&args, console),
         Command::Cache(args) => cache::run(&args),

@@ -1,15 +1,18 @@
 //! The groups of options that several commands share, and what parses their values.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args as ArgGroup, ValueEnum};
 
+use super::base::BaseArgs;
 use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
 use crate::figure::{Palette, Style};
-use crate::{Adapter, Layers, OpenOptions, Selection, Side};
+use crate::{Adapter, BaseModel, Layers, OpenOptions, Selection, Side};
 
 /// What narrows the modules of a checkpoint.
 #[derive(Debug, ArgGroup)]
@@ -47,23 +50,55 @@ pub(super) struct SelectionArgs {
     /// Name of the adapter, for files that hold several
     #[arg(long, value_name = "NAME")]
     pub(super) adapter_name: Option<String>,
+    #[command(flatten)]
+    base: BaseArgs,
+}
+
+impl ModuleArgs {
+    /// What these select, of `selection`.
+    pub(super) fn of(&self, selection: Selection) -> crate::Result<Selection> {
+        let selection = selection.projections(&self.projections).modules(&self.module)?;
+        Ok(match &self.layer {
+            Some(layers) => selection.layers(layers.clone()),
+            None => selection,
+        })
+    }
 }
 
 impl SelectionArgs {
+    /// The base model that was named.
+    pub(super) fn base(&self) -> Option<&Path> {
+        self.base.base.as_deref()
+    }
+
+    /// The modules that are narrowed to, where nothing is matched.
+    pub(super) fn modules(&self) -> &ModuleArgs {
+        &self.modules
+    }
+
+    /// How a checkpoint is opened whose changes of a base model are read whole.
+    pub(super) fn against(&self, base: &Arc<BaseModel>) -> OpenOptions {
+        open_options(self.adapter_name.as_deref()).base(Arc::clone(base), NonZeroUsize::MAX)
+    }
+
+    /// Directions of each weight's change that are kept, at most.
+    pub(super) fn rank(&self) -> usize {
+        self.base.rank.get()
+    }
+
     /// The adapter in the file or folder.
     pub(super) fn open(&self, run: &Path) -> crate::Result<Adapter> {
-        open_options(self.adapter_name.as_deref()).open(run)
+        self.options()?.open(run)
+    }
+
+    /// Options that open what these name.
+    pub(super) fn options(&self) -> crate::Result<OpenOptions> {
+        self.base.of(open_options(self.adapter_name.as_deref()))
     }
 
     /// What these select, of `selection`.
     pub(super) fn of(&self, selection: Selection) -> anyhow::Result<Selection> {
-        let ModuleArgs { layer, projections, module } = &self.modules;
-        let selection = selection.projections(projections).modules(module)?;
-        let selection = selection.matching(self.matching.read()?);
-        Ok(match layer {
-            Some(layers) => selection.layers(layers.clone()),
-            None => selection,
-        })
+        Ok(self.modules.of(selection)?.matching(self.matching.read()?))
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) enum TextFormat {
     Table,
     Json,
     Csv,
+    /// A LaTeX table.
+    Latex,
 }
 
 /// Where a text goes, and in which format, if the name's suffix says it.
@@ -55,24 +57,41 @@ pub(super) struct TextOutput {
 
 /// Parses a text's output: the suffix names the format, and a pipe or a device needs none.
 pub(super) fn text() -> impl TypedValueParser<Value = TextOutput> {
-    OsStringValueParser::new().try_map(|name| -> Result<_, String> {
+    text_of("a comparison", &[TXT, CSV, JSON])
+}
+
+/// Parses the output of a table that papers print.
+pub(super) fn printed_table() -> impl TypedValueParser<Value = TextOutput> {
+    text_of("a table", &[TXT, CSV, JSON, ("tex", TextFormat::Latex)])
+}
+
+const TXT: (&str, TextFormat) = ("txt", TextFormat::Table);
+const CSV: (&str, TextFormat) = ("csv", TextFormat::Csv);
+const JSON: (&str, TextFormat) = ("json", TextFormat::Json);
+
+fn text_of(
+    what: &'static str,
+    formats: &'static [(&'static str, TextFormat)],
+) -> impl TypedValueParser<Value = TextOutput> {
+    OsStringValueParser::new().try_map(move |name| -> Result<_, String> {
         let to = Destination::of(name);
         let suffix = match &to {
             Destination::File(path) => path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase()),
             Destination::Stdout => None,
         };
-        let format = match suffix.as_deref() {
-            None => None,
-            Some("txt") => Some(TextFormat::Table),
-            Some("json") => Some(TextFormat::Json),
-            Some("csv") => Some(TextFormat::Csv),
-            Some("npz") => return Err("grids go to --save; -o takes .txt, .csv or .json".to_owned()),
-            Some(suffix) => {
-                let suffix = printable(suffix, 20);
-                return Err(format!("a comparison cannot be written as .{suffix}; use .txt, .csv or .json"));
+        let Some(suffix) = suffix else { return Ok(TextOutput { to, format: None }) };
+        let known = || {
+            let suffixes: Vec<String> = formats.iter().map(|(suffix, _)| format!(".{suffix}")).collect();
+            match suffixes.split_last() {
+                Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+                _ => suffixes.concat(),
             }
         };
-        Ok(TextOutput { to, format })
+        match formats.iter().find(|(known, _)| *known == suffix) {
+            Some(&(_, format)) => Ok(TextOutput { to, format: Some(format) }),
+            None if suffix == "npz" => Err(format!("grids go to --save; -o takes {}", known())),
+            None => Err(format!("{what} cannot be written as .{}; use {}", printable(&suffix, 20), known())),
+        }
     })
 }
 

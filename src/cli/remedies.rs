@@ -24,6 +24,10 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::ListModulePairs { because } => {
             format!("{because}; --match FILE.csv can pair modules by hand")
         }
+        Remedy::NameBase => "if this is a full or a merged model, give the adapter's own file, or compare what changed of its \
+                             base model with --base BASE (compare, figure, shared, merge-check, inspect); if it is the base \
+                             model itself, it goes first: lorascope compare BASE CHECKPOINT"
+            .to_owned(),
         Remedy::DrawSmaller => "lower --dpi or --width-in, or draw fewer panels".to_owned(),
         Remedy::DrawWider => "raise --width-in, or draw fewer panels".to_owned(),
         Remedy::OrderRange => "choose a --vmin below --vmax".to_owned(),
@@ -150,7 +154,8 @@ mod tests {
             }
             Remedy::OtherBlock { .. } => Remedy::NameAdapter { first: "default".to_owned() },
             Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
-            Remedy::ListModulePairs { .. } => Remedy::DrawSmaller,
+            Remedy::ListModulePairs { .. } => Remedy::NameBase,
+            Remedy::NameBase => Remedy::DrawSmaller,
             Remedy::DrawSmaller => Remedy::DrawWider,
             Remedy::DrawWider => Remedy::OrderRange,
             Remedy::OrderRange => Remedy::UseCpu,

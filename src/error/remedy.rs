@@ -41,6 +41,8 @@ pub enum Remedy {
         /// The first of them.
         first: String,
     },
+    /// Give the adapter's own file, or the base of a full model.
+    NameBase,
     /// List the modules that are the same, [`Matching::Pairs`](crate::Matching::Pairs).
     ListModulePairs {
         /// Why they were not found.
@@ -160,6 +162,9 @@ impl fmt::Display for Remedy {
             Self::NameAdapter { first } => return write!(f, "name one of the adapters, such as {first}"),
             Self::ListModulePairs { because } => {
                 return write!(f, "{because}; a list of pairs says which modules are the same");
+            }
+            Self::NameBase => {
+                "if this is a full or a merged model, give the adapter's own file, or its base model too, to compare what changed"
             }
             Self::DrawSmaller => "draw at a lower resolution or a smaller width, or draw fewer panels",
             Self::DrawWider => "draw a wider figure, or fewer panels",

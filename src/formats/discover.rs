@@ -8,10 +8,11 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::adapter::Adapter;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileId;
 use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG, MODELS, Own};
+use crate::formats::full::is_model_folder;
 use crate::formats::limits::Limits;
 use crate::formats::options::OpenOptions;
 use crate::formats::shards::{indexed, shard};
@@ -110,6 +111,10 @@ pub(super) fn only(path: &Path, options: &OpenOptions) -> Result<PathBuf> {
     match (checkpoints.len(), bad.len()) {
         (1, 0) => Ok(checkpoints.remove(0)),
         (0, 1) => Err(bad.remove(0).1),
+        (0, 0) if is_model_folder(path) => {
+            let fault = Fault::new("a full model", "an adapter's folder").at(path);
+            Err(fault.remedy(Remedy::NameBase).invalid())
+        }
         (0, 0) => Err(folder::no_adapter(path)?),
         (n, n_bad) => {
             let unreadable =

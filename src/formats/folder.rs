@@ -49,7 +49,6 @@ pub(super) fn own(names: &[String]) -> Option<Own> {
 }
 
 /// Whether the folder is an adapter by the names in it, so that it need not be searched for one.
-#[cfg(feature = "cli")]
 pub(crate) fn is_adapter_folder(path: &Path) -> bool {
     names(path).is_ok_and(|names| own(&names).is_some())
 }
@@ -98,7 +97,7 @@ pub(super) fn locate(path: &Path, limits: &Limits) -> Result<Option<Located>> {
 }
 
 /// The file that is cut into shards of which this is one, or the index.
-fn part_of(file: &Path) -> Option<String> {
+pub(super) fn part_of(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;
     match shard(name) {
         Some((_, _, 1)) => None,
@@ -120,7 +119,7 @@ fn is_named(path: &Path) -> bool {
 }
 
 /// The names of all that is in a folder, in natural order.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |source| Error::io("list", folder, source);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -149,7 +148,7 @@ pub(super) fn no_adapter(path: &Path) -> Result<Error> {
     Ok(Fault::new(found, "a PEFT folder or an adapter's file").at(path).invalid())
 }
 
-fn missing(path: &Path) -> Error {
+pub(super) fn missing(path: &Path) -> Error {
     let fault = Fault::no_such_file(path);
     match hub_name(path) {
         Some(name) => {

@@ -2,13 +2,16 @@
 //!
 //! An update of low rank keeps all of its directions. Of any other, the singular vectors of the largest singular values are
 //! kept: ΔW ≈ U·diag(σ)·Vᵀ with A = diag(√σ)·Vᵀ and B = U·diag(√σ), the best approximation of that rank (Eckart and Young
-//! 1936). The singular values of a Kronecker product are the products of those of its two matrices, and so are the vectors.
+//! 1936). Large matrices are searched for them by the [range finder](crate::range_finder); so is W′ − W, the difference of a full
+//! fine-tune from its base, of which only the directions above the rounding of both weights are kept. The singular values of a
+//! Kronecker product are the products of those of its two matrices, and so are the vectors.
 
 use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
-use crate::adapter::Factor;
-use crate::adapter::made::{Form, Made, MadeUpdate, Part, StoredMatrix};
+use crate::adapter::made::{Doubts, Form, Made, MadeUpdate, Part, StoredMatrix};
+use crate::adapter::{Dtype, Factor, Module};
+use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
 
@@ -18,17 +21,69 @@ impl Made {
     /// # Errors
     /// Those of [`Factor::read`] for what is stored; `Malformed` when an SVD does not converge.
     pub(super) fn read(&self) -> Result<Vec<f64>> {
+        if let Some(values) = self.update.take(self.part) {
+            return Ok(values);
+        }
         let [b, a] = self.update.factors()?;
-        let matrix = match self.part {
-            Part::A => a,
-            Part::B => b,
+        let (own, (other_part, other)) = match self.part {
+            Part::A => (a, (Part::B, b)),
+            Part::B => (b, (Part::A, a)),
         };
-        Ok((0..matrix.nrows())
-            .flat_map(|i| (0..matrix.ncols()).map(move |j| (i, j)))
-            .map(|at| matrix[at])
-            .collect())
+        self.update.hand_over(other_part, row_by_row(&other));
+        Ok(row_by_row(&own))
     }
 }
+
+impl Module {
+    /// s·ΔW as a matrix, (d_out, d_in), of an update whose factors do not hold all of its directions; `None` of any other.
+    ///
+    /// # Errors
+    /// Those of [`Factor::read`] for what is stored.
+    pub(crate) fn whole_update(&self, scaling: f64) -> Result<Option<Dense<'static>>> {
+        let Some(Made { update, .. }) = &self.a.made else { return Ok(None) };
+        match &update.form {
+            Form::Difference([StoredMatrix::Whole(after), StoredMatrix::Whole(before)]) if scaling == 1.0 => {
+                super::full::difference(after, before).map(Some)
+            }
+            form if matches!(form, Form::Difference(_)) || form.rank() > update.n_kept => {
+                let dtype = match form {
+                    Form::Plain(StoredMatrix::Whole(matrix)) => matrix.dtype,
+                    _ => Dtype::F64,
+                };
+                dense(&(formed(form)? * faer::Scale(scaling)), dtype).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The matrix that an update is.
+fn formed(form: &Form) -> Result<Mat<f64>> {
+    let of = |matrix: &StoredMatrix| Ok::<_, Error>(Numbers::of(matrix)?.dense());
+    match form {
+        Form::Plain(matrix) => of(matrix),
+        Form::Hadamard([one, other]) => Ok(by_number(&of(one)?, &of(other)?)),
+        Form::Kronecker([one, other]) => {
+            let (one, other) = (of(one)?, of(other)?);
+            let mut whole = Mat::zeros(one.nrows() * other.nrows(), one.ncols() * other.ncols());
+            faer::linalg::kron::kron(whole.as_mut(), one.as_ref(), other.as_ref());
+            Ok(whole)
+        }
+        Form::Difference([after, before]) => Ok(of(after)? - of(before)?),
+    }
+}
+
+/// The product of two matrices number by number.
+fn by_number(one: &Mat<f64>, other: &Mat<f64>) -> Mat<f64> {
+    Mat::from_fn(one.nrows(), one.ncols(), |i, j| one[(i, j)] * other[(i, j)])
+}
+
+fn row_by_row(matrix: &Mat<f64>) -> Vec<f64> {
+    (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
+}
+
+/// The shorter side from which on a matrix of which few directions are kept is searched rather than factorised.
+const LARGE: usize = 512;
 
 impl MadeUpdate {
     /// B and A.
@@ -36,6 +91,10 @@ impl MadeUpdate {
         match &self.form {
             Form::Plain(matrix) => match Numbers::of(matrix)? {
                 Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
+                Numbers::Whole(whole) if self.is_large(&whole) => {
+                    let dtype = self.form.dtype().unwrap_or(Dtype::F64);
+                    self.search(&dense(&whole, dtype)?)
+                }
                 numbers => Ok(self.strongest(&numbers.svd()?)),
             },
             Form::Hadamard([one, other]) => self.of_hadamard(Numbers::of(one)?, Numbers::of(other)?),
@@ -43,6 +102,15 @@ impl MadeUpdate {
                 let (one, other) = (Numbers::of(one)?.svd()?, Numbers::of(other)?.svd()?);
                 Ok(self.strongest(&kronecker(&one, &other, self.n_kept)))
             }
+            Form::Difference(both) => match both {
+                [StoredMatrix::Whole(after), StoredMatrix::Whole(before)] => {
+                    self.search(&super::full::difference(after, before)?)
+                }
+                [one, other] => {
+                    let (one, other) = (Numbers::of(one)?.dense(), Numbers::of(other)?.dense());
+                    self.search(&dense(&(one - other), Dtype::F64)?)
+                }
+            },
         }
     }
 
@@ -62,8 +130,34 @@ impl MadeUpdate {
     }
 
     fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
-        let product = Mat::from_fn(one.nrows(), one.ncols(), |i, j| one[(i, j)] * other[(i, j)]);
+        let product = by_number(one, other);
+        if self.is_large(&product) {
+            return self.search(&dense(&product, Dtype::F64)?);
+        }
         Ok(self.strongest(&svd_of(product.as_ref())?))
+    }
+
+    fn is_large(&self, matrix: &Mat<f64>) -> bool {
+        let shorter = matrix.nrows().min(matrix.ncols());
+        shorter >= LARGE && shorter >= self.n_kept.saturating_mul(4)
+    }
+
+    /// B and A of the largest singular values that are above the rounding of what is stored.
+    fn search(&self, matrix: &Dense<'_>) -> Result<[Mat<f64>; 2]> {
+        let found = RangeFinder::new(HowMany::AboveNoise { at_most: self.n_kept }).find(matrix)?;
+        let (q, d_out, d_in) = (found.sigma().len() as f64, found.d_out() as f64, found.d_in() as f64);
+        // The noise is that of a random matrix, of which the tangent space of the matrices of rank q holds this share.
+        let share = (q * (d_out + d_in - q) / (d_out * d_in)).sqrt();
+        let rounding = found.noise() / (d_out.sqrt().recip() + d_in.sqrt().recip()) * share;
+        self.doubt(Doubts { noise: found.noise(), n_determined: found.n_determined(), rounding });
+        let vectors = |rows: &[f32], d: usize| {
+            Mat::from_fn(d, found.sigma().len(), |i, k| rows.get(k * d + i).map_or(0.0, |&x| f64::from(x)))
+        };
+        Ok(self.strongest(&ThinSvd {
+            left: vectors(found.left(), found.d_out()),
+            sigma: found.sigma().to_vec(),
+            right: vectors(found.right(), found.d_in()),
+        }))
     }
 
     /// B and A of the largest singular values, each with their square roots.
@@ -156,6 +250,12 @@ fn kronecker(one: &ThinSvd, other: &ThinSvd, n: usize) -> ThinSvd {
     };
     let (left, right) = (vectors(&one.left, &other.left), vectors(&one.right, &other.right));
     ThinSvd { left, sigma: pairs.iter().map(|pair| pair.0).collect(), right }
+}
+
+fn dense(matrix: &Mat<f64>, dtype: Dtype) -> Result<Dense<'static>> {
+    let mut dense = Dense::with_columns(matrix.ncols());
+    dense.push(&row_by_row(matrix), dtype)?;
+    Ok(dense)
 }
 
 fn read(factor: &Factor) -> Result<Mat<f64>, Error> {

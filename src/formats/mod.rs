@@ -15,7 +15,9 @@ mod dtype;
 mod ends;
 #[cfg(feature = "scan")]
 mod factor_digest;
+mod files;
 mod folder;
+mod full;
 mod lenient;
 mod limits;
 mod litgpt;
@@ -53,21 +55,18 @@ pub(crate) use discover::special_files;
 pub use discover::{Discovered, discover};
 #[cfg(feature = "scan")]
 pub(crate) use factor_digest::blake3;
-#[cfg(feature = "cli")]
-pub(crate) use folder::is_adapter_folder;
+pub use full::{BaseModel, Weight};
 pub use limits::{Limit, Limits};
 pub use options::OpenOptions;
 pub(crate) use run::run_and_step;
 
-use crate::adapter::{Adapter, FileFormat, Source};
-use crate::error::{Error, Fault, Result};
+use crate::adapter::{Adapter, Source};
+use crate::error::{Error, Result};
 use crate::formats::config::Config;
-use crate::formats::contents::Contents;
+use crate::formats::files::Files;
 use crate::formats::folder::{Located, Model};
 use crate::formats::litgpt::LitGpt;
 use crate::formats::modules::Which;
-use crate::formats::shards::Shards;
-use crate::text::quoted;
 
 impl Adapter {
     /// Opens a file of factors (safetensors, what `torch.save` writes, `.npz` or GGUF), or a folder: with `adapter_config.json` and
@@ -117,18 +116,30 @@ impl Adapter {
     }
 }
 
-/// The opened files of one adapter.
-struct Files<'a> {
-    /// What messages about all of them name.
-    label: &'a Path,
-    sources: Vec<Source>,
-    file_format: FileFormat,
-    contents: Contents,
-}
-
 impl OpenOptions {
-    /// Opens the adapter at a path, or all of them.
+    /// Opens the adapter at a path, or all of them; a full model as its difference from the base, if there is one.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
+        let Some(trained) = &self.trained else { return self.open_adapters(path, all) };
+        if path.is_dir() && !folder::is_adapter_folder(path) && full::is_model_folder(path) {
+            return Ok(vec![trained.open(path)?]);
+        }
+        match self.open_adapters(path, all) {
+            Err(error) if error.is_other_kind() => match trained.open(path) {
+                // What it is instead is known better without a base.
+                Err(Error::Malformed(fault)) if fault.is_other_kind => Err(error),
+                opened => Ok(vec![opened?]),
+            },
+            adapters => adapters,
+        }
+    }
+
+    /// Whether a folder is one checkpoint by the names in it, so that it need not be searched for some.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_checkpoint(&self, folder: &Path) -> bool {
+        folder::is_adapter_folder(folder) || self.trained.is_some() && full::is_model_folder(folder)
+    }
+
+    fn open_adapters(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
         let Some(located) = folder::locate(path, &self.limits)? else {
             let inside = discover::only(path, self)?;
             let mut adapters = self.open_each(&inside, all)?;
@@ -145,7 +156,7 @@ impl OpenOptions {
                 return self.read(path, files, config.as_ref(), all);
             }
         };
-        let (files, mut wrong) = self.join(path, &mut shards)?;
+        let (files, mut wrong) = files::join(path, &mut shards, &self.limits)?;
         let adapters = self.read(path, files, config.as_ref(), all);
         match wrong.take() {
             None => adapters,
@@ -162,45 +173,6 @@ impl OpenOptions {
         let Model::File(file) = &located.model else { return Ok(None) };
         let litgpt = LitGpt::next_to(file, &self.limits)?;
         Ok(litgpt.map(|litgpt| Config::of_litgpt(file, litgpt)))
-    }
-
-    /// The tensors of all shards, and the first thing that is wrong with them as a whole.
-    fn join<'a>(&self, path: &'a Path, shards: &mut Shards) -> Result<(Files<'a>, Option<Error>)> {
-        let mut wrong = shards.missing.take();
-        let mut joined: Option<Files<'a>> = None;
-        for file in &shards.files {
-            let source = Source::file(file)?;
-            let n_before = joined.as_ref().map_or(0, |files| files.contents.tensors.len());
-            let limits = Limits { n_tensors: self.limits.n_tensors - n_before, ..self.limits.clone() };
-            let (file_format, contents) = containers::open(&source, &limits)?;
-            wrong = wrong.or_else(|| contents.tensors.keys().find_map(|name| shards.misplaced(file, name)));
-            match &mut joined {
-                None => joined = Some(Files { label: path, sources: vec![source], file_format, contents }),
-                Some(files) => {
-                    let twice =
-                        contents.tensors.keys().find(|name| files.contents.tensors.contains_key(*name));
-                    if let Some(name) = twice {
-                        let fault = Fault::new("it in another shard, too", "each tensor once").at(file);
-                        wrong = wrong.or(Some(fault.of(format!("tensor {}", quoted(name))).malformed()));
-                    }
-                    files.sources.push(source);
-                    for (key, word) in contents.metadata {
-                        files.contents.metadata.entry(key).or_insert(word);
-                    }
-                    files.contents.tensors.extend(contents.tensors);
-                }
-            }
-        }
-        match joined {
-            Some(files) => {
-                let tensors = &files.contents.tensors;
-                let wrong = wrong.or_else(|| shards.absent(|name| tensors.contains_key(name)));
-                Ok((files, wrong))
-            }
-            None => {
-                Err(wrong.unwrap_or_else(|| Fault::new("no shards", "an adapter's").at(path).malformed()))
-            }
-        }
     }
 
     fn read(

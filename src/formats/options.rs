@@ -1,9 +1,12 @@
 //! How an adapter is opened: within which limits, and which one of several in a file.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::error::Result;
+use crate::formats::full::{BaseModel, Trained};
 use crate::formats::limits::Limits;
 
 /// Opens adapters with other limits than [`Adapter::open`], or from files that hold several.
@@ -21,6 +24,8 @@ use crate::formats::limits::Limits;
 pub struct OpenOptions {
     pub(super) limits: Limits,
     pub(super) adapter_name: Option<String>,
+    /// What full models are read against.
+    pub(super) trained: Option<Trained>,
 }
 
 impl OpenOptions {
@@ -39,6 +44,14 @@ impl OpenOptions {
     /// under any name.
     pub fn adapter_name(mut self, name: impl Into<String>) -> Self {
         self.adapter_name = Some(name.into());
+        self
+    }
+
+    /// Opens full models too, each as its difference ΔW = W′ − W from this base: of each weight that both have, the strongest
+    /// directions above the rounding of the two weights, at most `n_kept`. They have the sides of ΔW only, since there is no A and
+    /// no B.
+    pub fn base(mut self, base: impl Into<Arc<BaseModel>>, n_kept: NonZeroUsize) -> Self {
+        self.trained = Some(Trained { base: base.into(), n_kept });
         self
     }
 

@@ -56,7 +56,7 @@ pub(super) fn misfit(tensors: &[&Claimed<'_>]) -> &'static str {
 
 /// What of the update is not kept.
 pub(super) fn unread(pair: &Pair) -> Option<UnreadPart> {
-    let MadeUpdate { form, n_kept } = &*pair.a.made.as_ref()?.update;
+    let MadeUpdate { form, n_kept, .. } = &*pair.a.made.as_ref()?.update;
     (form.rank() > *n_kept).then(|| UnreadPart {
         name: pair.original.clone(),
         reason: format!("all but the {n_kept} strongest directions of {}", form.method()),
@@ -96,7 +96,7 @@ impl Tensors<'_> {
                 return Err(fault.of(format!("module {}", quoted(self.module))).limit());
             }
         }
-        let factors = Factor::of_made(MadeUpdate { form, n_kept });
+        let factors = Factor::of_made(MadeUpdate::new(form, n_kept));
         let factors = factors.ok_or_else(|| self.wrong("a size that this machine cannot address"))?;
         let pair = Pair::new(self.module.to_owned(), (scheme.path)(self.module), factors);
         Ok(Pair { scale_rank, ..pair })

@@ -49,6 +49,7 @@ impl Factor {
             let fault = Fault::new(found, "finite numbers").at(self.path());
             return Err(fault.of(format!("tensor {}", quoted(&self.name))).malformed());
         }
+        let dtype = self.made.as_ref().map_or(dtype, |made| made.update.rounded_to(dtype));
         Ok(Matrix { rows, cols, dtype, values })
     }
 

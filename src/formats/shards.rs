@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::adapter::Source;
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::{Limit, Limits};
-use crate::text::{quoted, some_of};
+use crate::text::{listed, quoted, some_of};
 
 /// What the name of an index ends with, after the name that the whole file would have.
 const INDEX: &str = ".index.json";
@@ -37,7 +37,7 @@ pub(super) fn indexed(name: &str) -> Option<&str> {
 pub(super) struct Shards {
     /// Those that are there, in natural order.
     pub(super) files: Vec<PathBuf>,
-    /// The first that is not.
+    /// What is wrong where some are not.
     pub(super) missing: Option<Error>,
     index: Option<Index>,
 }
@@ -85,14 +85,18 @@ impl Shards {
         let (there, missing): Found = match &index {
             Some(index) => {
                 let all: BTreeSet<&String> = index.files.values().collect();
-                let missing = all.iter().find(|name| !is_there(name)).map(|name| (path, (**name).clone()));
+                let missing: Vec<String> =
+                    all.iter().filter(|name| !is_there(name)).map(|name| (**name).clone()).collect();
+                let missing = (!missing.is_empty()).then_some((path, missing));
                 (all.into_iter().filter(|name| is_there(name)).cloned().collect(), missing)
             }
             None => without_index()?,
         };
-        let missing = missing.map(|(path, name)| {
-            let fault = Fault::new(format!("no shard {}", quoted(&name)), "every shard next to the others");
-            fault.at(path).hint("download or copy it too").malformed()
+        let missing = missing.map(|(path, names)| {
+            let (shard, it) = if names.len() == 1 { ("shard", "it") } else { ("shards", "them") };
+            let found = format!("no {shard} {}", listed(names.iter().map(String::as_str)));
+            let fault = Fault::new(found, "every shard next to the others");
+            fault.at(path).hint(format!("download or copy {it} too")).malformed()
         });
         Ok(Self { files: there.iter().map(|name| folder.join(name)).collect(), missing, index })
     }
@@ -124,8 +128,9 @@ impl Shards {
     }
 }
 
-/// The names of shards that are there, and the first that is missing, with what says that it should be there.
-type Found = (Vec<String>, Option<(PathBuf, String)>);
+/// The names of shards that are there, and those that are missing as far as they were looked for, with what says that they should
+/// be there.
+type Found = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
 /// The shards that a file of this name counts: up to the first that is missing, and it.
 fn beside(folder: &Path, name: &str) -> Found {
@@ -137,7 +142,7 @@ fn beside(folder: &Path, name: &str) -> Found {
         there.push(name.to_owned());
     }
     let missing = missing.and_then(|before| renumbered(name, before + 1));
-    (there, missing.map(|name| (folder.to_owned(), name)))
+    (there, missing.map(|name| (folder.to_owned(), vec![name])))
 }
 
 /// The shards of these names, and the first that is missing among those that the names count.
@@ -158,7 +163,7 @@ fn by_name(folder: &Path, whole: &str, names: &[String]) -> Result<Found> {
     let Some((n, there)) = there.pop_first() else { return Ok((vec![], None)) };
     let missing = (1..=n)
         .find(|k| !there.contains_key(k))
-        .and_then(|k| Some((folder.to_owned(), renumbered(there.values().next()?, k)?)));
+        .and_then(|k| Some((folder.to_owned(), vec![renumbered(there.values().next()?, k)?])));
     Ok((there.into_values().cloned().collect(), missing))
 }
 

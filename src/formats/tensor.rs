@@ -99,7 +99,7 @@ impl Tensor {
     }
 
     /// The type of its numbers, if factors can have it.
-    fn number(&self) -> Option<Dtype> {
+    pub(super) fn number(&self) -> Option<Dtype> {
         match &self.source {
             Source::Quantised(part) => Some(Dtype::Quantised(part.quant)),
             _ => Dtype::from_safetensors(&self.dtype),

@@ -40,11 +40,16 @@ impl K90 {
 
 /// The fewest directions with nine tenths of the energy.
 fn k90(sigma: &[f64]) -> usize {
+    directions_with(SHARE, sigma)
+}
+
+/// The fewest directions with a share of the energy of all of these.
+pub(super) fn directions_with(share: f64, sigma: &[f64]) -> usize {
     // Relative to the largest, so that no square vanishes or overflows.
     let largest = sigma.iter().fold(0.0, |largest: f64, &sigma| largest.max(sigma));
     let energy = |sigma: &[f64]| sigma.iter().map(|sigma| (sigma / largest).powi(2)).sum::<f64>();
     // Rounding must not ask for one more of directions that are equally strong.
-    let needed = SHARE * energy(sigma) * (1.0 - 1e-12);
+    let needed = share * energy(sigma) * (1.0 - 1e-12);
     (1..sigma.len()).find(|&k| energy(&sigma[..k]) >= needed).unwrap_or(sigma.len())
 }
 

@@ -6,6 +6,7 @@
 //! ([`Terms`], [`Corner`]), so have `engine/cpu/tile_stats.rs` and the plain loops of `kernels/pair_stats`.
 
 pub mod adjusted;
+pub mod against_base;
 pub(crate) mod angles;
 pub(crate) mod baseline;
 mod batch;

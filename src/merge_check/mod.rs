@@ -192,8 +192,7 @@ fn of_module(engine: &CpuEngine, group: &[Arc<Module>], weights: &[f64]) -> Resu
         Ok(read) => read,
         Err(flaws) => return Ok(Err(flaws)),
     };
-    let (updates, starts): (Vec<UpdateSvd>, Vec<_>) = read.into_iter().unzip();
-    let starts: Vec<Matrix> = starts.into_iter().flatten().collect();
+    let (updates, starts): (Vec<UpdateSvd>, Vec<Option<Matrix>>) = read.into_iter().unzip();
     let (d_in, d_out) = (group[0].d_in(), group[0].d_out());
     let norms: Vec<f64> = updates.iter().map(UpdateSvd::norm).collect();
     let overlaps = engine.update_overlaps(&updates)?;

@@ -219,7 +219,6 @@ fn of_module(
         Err(flaws) => return Ok(Err(flaws)),
     };
     let (bases, starts): (Vec<Basis>, Vec<Option<Matrix>>) = read.into_iter().unzip();
-    let starts: Vec<Matrix> = starts.into_iter().flatten().collect();
     let shared_init = if by_start { shared_init::of(&starts) } else { vec![false; bases.len()] };
 
     let (d, q): (usize, Vec<usize>) = (bases[0].d(), bases.iter().map(Basis::q).collect());

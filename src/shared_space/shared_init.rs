@@ -6,17 +6,20 @@ use crate::adapter::Matrix;
 use crate::measure::init_cosine::SHARED_INIT;
 use crate::simd;
 
-/// Of each A, whether its cosine with another of its shape is over [`SHARED_INIT`].
-pub(crate) fn of(starts: &[Matrix]) -> Vec<bool> {
+/// Of each A, whether its cosine with another of its shape is over [`SHARED_INIT`]. An update that has none shares none.
+pub(crate) fn of(starts: &[Option<Matrix>]) -> Vec<bool> {
     let mut shared = vec![false; starts.len()];
-    for (at, one) in starts.iter().enumerate() {
+    let starts: Vec<(usize, &Matrix)> =
+        starts.iter().enumerate().filter_map(|(place, a)| Some((place, a.as_ref()?))).collect();
+    for (at, (_, one)) in starts.iter().enumerate() {
         let is_same = |other: &Matrix| (other.rows, other.cols) == (one.rows, one.cols);
-        if starts[..at].iter().any(is_same) {
+        if starts[..at].iter().any(|(_, other)| is_same(other)) {
             continue;
         }
         // All of one shape at once, each as a column of length 1.
-        let places: Vec<usize> = (at..starts.len()).filter(|&place| is_same(&starts[place])).collect();
-        let columns: Vec<Vec<f32>> = places.iter().map(|&place| direction(&starts[place])).collect();
+        let alike = || starts[at..].iter().filter(|(_, other)| is_same(other));
+        let places: Vec<usize> = alike().map(|(place, _)| *place).collect();
+        let columns: Vec<Vec<f32>> = alike().map(|(_, other)| direction(other)).collect();
         let columns = columns.concat();
         let stack = MatRef::from_column_major_slice(&columns, one.rows * one.cols, places.len());
         let cosines: Mat<f32> = stack.transpose() * stack;
@@ -57,6 +60,12 @@ mod tests {
             matrix(1, &[-1.0, 0.0, 0.0, -0.1]),
             matrix(1, &[0.0; 4]),
         ];
-        assert_eq!(of(&starts), [true, false, true, false, false, false]);
+        assert_eq!(of(&starts.clone().map(Some)), [true, false, true, false, false, false]);
+        // One without A moves no mark to another place.
+        let [first, second, third, ..] = starts;
+        assert_eq!(
+            of(&[None, Some(second), Some(first), None, Some(third)]),
+            [false, false, true, false, true]
+        );
     }
 }

@@ -71,6 +71,7 @@ def main(pairs, adapters):
         folder(pairs / f"seed{seed}-r8", f"seed{seed}-r8-layer5", ".layer.5.")
         demo = keep(read(pairs / f"seed{seed}-r64" / "adapter_model.safetensors"), ".layer.5.")
         write(DEMO / f"seed{seed}.safetensors", demo)
+    folder(pairs / "seed0-r8", "seed0-r8-layer2", ".layer.2.")
     for step in (0, 50):
         folder(pairs / "trajectory" / f"checkpoint-{step}", f"trajectory/checkpoint-{step}", ".layer.5.attention.self.query.")
     for grid in sorted((pairs / "reference").glob("phi_seed*.npy")):
@@ -80,6 +81,8 @@ def main(pairs, adapters):
     weight = "encoder.layer.5.attention.self.value.weight"
     dtype, (rows, cols), data = read(pairs / "base-qv.safetensors")[weight]
     write(DATA / "weights" / "value-layer5.safetensors", {weight: (dtype, (240, cols), data[: len(data) // rows * 240])})
+
+    write(DATA / "weights" / "query-value-f16.safetensors", narrow(read(pairs / "base-qv.safetensors"), "F16"))
 
     small = keep(read(pairs / "seed0-r8" / "adapter_model.safetensors"), ".layer.5.")
     bare = DATA / "adapters" / "bare"

@@ -308,7 +308,11 @@ fn a_pipe_in_the_place_of_a_file_of_the_scan_is_not_waited_for() {
     // Each command with a time after which a wait has failed.
     let timed = |command: &Command| {
         let mut timed = Command::new("timeout");
-        timed.args(["-s", "KILL", "60"]).arg(command.get_program()).args(command.get_args()).current_dir(place.root());
+        timed
+            .args(["-s", "KILL", "60"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(place.root());
         ended(&timed.stdin(Stdio::null()).output().unwrap())
     };
     let refusal = "a pipe, a socket or a device, not a file";

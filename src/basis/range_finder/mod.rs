@@ -23,16 +23,19 @@ mod exact;
 mod found;
 mod krylov;
 mod map;
+mod matrix;
 mod product;
 mod remainder;
 mod ritz;
 mod search;
 mod structured;
+mod whole;
 
 pub use self::dense::Dense;
 pub use self::found::Directions;
 pub use self::map::LinearMap;
 pub use self::structured::{Kronecker, LowRank};
+pub use self::whole::SingularVectors;
 use crate::error::{Fault, Result};
 
 /// How many leading directions are wanted.

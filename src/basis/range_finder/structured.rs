@@ -3,6 +3,7 @@
 use faer::MatRef;
 
 use super::map::LinearMap;
+use super::matrix::view as matrix;
 use super::product::{columns, product};
 use crate::adapter::Matrix;
 use crate::basis::scale::Scaled;
@@ -108,10 +109,6 @@ impl LinearMap for Kronecker<'_> {
     fn transposed_times(&self, y: &[f64]) -> Vec<f64> {
         self.product(y, matrix(self.first).transpose(), matrix(self.second).transpose())
     }
-}
-
-fn matrix(matrix: &Matrix) -> MatRef<'_, f64> {
-    MatRef::from_row_major_slice(&matrix.values, matrix.rows, matrix.cols)
 }
 
 fn scaled(mut values: Vec<f64>, scaling: f64) -> Vec<f64> {

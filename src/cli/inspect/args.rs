@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ArgGroup;
 
+use crate::cli::base::BaseArgs;
+
 pub(in crate::cli) const INSPECT_HELP: &str = "\
 A PATH is a checkpoint (as for figure), or a folder, which is searched recursively. Files are recognised by content, not by \
 extension. Several checkpoints get one row each: naming scheme (and method, if it is not plain LoRA), trainer and base model \
@@ -43,4 +45,6 @@ pub(in crate::cli) struct InspectArgs {
     /// Print the result as CSV
     #[arg(long, conflicts_with = "json")]
     pub(in crate::cli) csv: bool,
+    #[command(flatten)]
+    pub(in crate::cli) base: BaseArgs,
 }

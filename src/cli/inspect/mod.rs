@@ -19,13 +19,14 @@ use super::left_out;
 use super::options::open_options;
 use super::warnings::{Warning, list_unread, parts_unread};
 use super::{Outcome, write_stdout};
-use crate::formats::{is_adapter_folder, search};
+use crate::formats::search;
 use crate::scan::ScanWarning;
 use crate::text::counted;
-use crate::{Adapter, Error};
+use crate::{Adapter, Error, OpenOptions};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
-    let found = Found::at(args, console);
+    let options = args.base.of(open_options(args.adapter_name.as_deref()))?;
+    let found = Found::at(args, &options, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;
     for checkpoint in &found.checkpoints {
         left_out::details(&checkpoint.without_spectra, console);
@@ -90,18 +91,17 @@ struct Found {
 }
 
 impl Found {
-    fn at(args: &InspectArgs, console: &Console) -> Self {
-        let options = open_options(args.adapter_name.as_deref());
+    fn at(args: &InspectArgs, options: &OpenOptions, console: &Console) -> Self {
         let mut found = Self::default();
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
         // A folder that is an adapter itself is shown without the checkpoints that may be in it.
-        let is_one = |path: &PathBuf| !path.is_dir() || is_adapter_folder(path);
+        let is_one = |path: &PathBuf| !path.is_dir() || options.is_checkpoint(path);
         let direct: Vec<_> =
             args.paths.par_iter().map(|path| is_one(path).then(|| options.open_all(path))).collect();
         for (path, direct) in args.paths.iter().zip(direct) {
             match direct {
                 Some(Ok(adapters)) => opened.push((path.clone(), adapters)),
-                _ if path.is_dir() => match search(path, &options, std::convert::identity) {
+                _ if path.is_dir() => match search(path, options, std::convert::identity) {
                     Ok((inside, adapters)) => {
                         opened.extend(inside.checkpoints.into_iter().zip(adapters));
                         found.ignored.extend(inside.ignored);

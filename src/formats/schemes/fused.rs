@@ -11,20 +11,29 @@ use super::pair::Pair;
 use super::split_qkv;
 use crate::formats::config::Config;
 use crate::formats::context::Context;
+use crate::names::{FileNames, Weight};
 
 /// A part of a fused weight: its name, and its rows of B.
-type Rows = (&'static str, Range<usize>);
+pub(in crate::formats) type Rows = (&'static str, Range<usize>);
 
 /// The pair's parts, named `PATH.q` and so on, or the pair itself if it is not a fused weight that can be cut.
 pub(super) fn cut(pair: Pair, context: &Context<'_>) -> Vec<Pair> {
     // GPT-2's weights have `fan_in_fan_out`; those of its look-alikes, whose `c_attn` may interleave heads, have not.
     let is_conv1d = context.config.is_none_or(Config::is_conv1d);
-    let parts =
-        context.names.cut(pair.weight()).or_else(|| gpt2(&pair.path, pair.a.cols, pair.b.rows, is_conv1d));
-    match parts {
+    match parts_of(&context.names, pair.weight(), is_conv1d) {
         Some(parts) => cut_to(&pair, &parts),
         None => vec![pair],
     }
+}
+
+/// The parts of a weight and their rows, as [`cut`] has them; `None` for one that is not cut.
+pub(in crate::formats) fn parts_of(
+    names: &FileNames,
+    weight: Weight<'_>,
+    is_conv1d: bool,
+) -> Option<Vec<Rows>> {
+    let [d_in, d_out] = weight.shape?;
+    names.cut(weight).or_else(|| gpt2(weight.path, d_in, d_out, is_conv1d))
 }
 
 /// Each part with its own A where the parts were adapted one by one, else all with the same.
@@ -49,7 +58,6 @@ fn gpt2(path: &str, d: usize, d_out: usize, is_conv1d: bool) -> Option<Vec<Rows>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::{FileNames, Weight};
 
     #[test]
     fn only_weights_whose_parts_follow_each_other_are_cut() {

@@ -39,6 +39,11 @@ pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
     }
 }
 
+/// Whether it is the module whose A lies the other way round.
+pub(in crate::formats) fn is_token_embedding(module: &str) -> bool {
+    module.ends_with("token_embd")
+}
+
 /// As llama.cpp scales: alpha over the rank, and not at all without an alpha or with 0.
 fn scaling(pair: &Pair, context: &Context<'_>) -> Scale {
     let facts = &context.llama_cpp;
@@ -76,13 +81,24 @@ const PERMUTED: &[&str] = &[
     "xverse",
 ];
 
+/// What transformers calls a module of llama.cpp.
+pub(in crate::formats) fn path_of(module: &str, architecture: Option<&str>) -> Option<String> {
+    names::path(module, architecture)
+}
+
+/// Whether the rows of q or k, by the place among these two, are in the order of another rotary embedding; `None` for any other
+/// module or architecture.
+pub(in crate::formats) fn permuted(module: &str, architecture: Option<&str>) -> Option<usize> {
+    let place = ["attn_q", "attn_k"].iter().position(|end| module.rsplit('.').next() == Some(end))?;
+    architecture.is_some_and(|name| PERMUTED.contains(&name)).then_some(place)
+}
+
 /// The pair under the names of its architecture, with B's rows in the order of transformers if that can be had.
 fn of_architecture(mut pair: Pair, context: &Context<'_>) -> Pair {
     let facts = &context.llama_cpp;
     let architecture = facts.architecture.as_deref();
     pair.path = names::path(&pair.original, architecture).unwrap_or_else(|| pair.original.clone());
-    let place = ["attn_q", "attn_k"].iter().position(|end| pair.original.rsplit('.').next() == Some(end));
-    if let (Some(place), Some(true)) = (place, architecture.map(|name| PERMUTED.contains(&name))) {
+    if let Some(place) = permuted(&pair.original, architecture) {
         let n_heads = facts.n_heads.get(place).copied().flatten();
         match n_heads.and_then(|n_heads| pair.b.clone().in_halves(n_heads)) {
             Some(b) => pair.b = b,

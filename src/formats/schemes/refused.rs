@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::methods::{glora_modules, method_of, says_lora};
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, Remedy};
 use crate::formats::contents::Tensors;
 use crate::formats::low_rank;
 use crate::text::{counted, listed, quoted};
@@ -35,9 +35,8 @@ pub(super) fn refuse(path: &Path, tensors: &Tensors) -> Error {
     match names().next() {
         None => fault("no tensors".into()).other_kind().unsupported(),
         Some(_) => {
-            let hint = "if this is a full or a merged model, give the adapter's own file";
             let found = format!("{n_tensors} and no LoRA factor among them ({})", listed(names()));
-            fault(found).hint(hint).other_kind().unsupported()
+            fault(found).remedy(Remedy::NameBase).other_kind().unsupported()
         }
     }
 }

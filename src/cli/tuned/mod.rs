@@ -1,0 +1,62 @@
+//! Checkpoints next to the weights of their base model.
+
+pub(super) mod against;
+mod against_csv;
+mod against_text;
+pub(super) mod table7;
+
+use indicatif::ProgressBar;
+
+use super::adapters::{Adapters, Caution};
+use super::console::Console;
+use super::left_out::{self, LeftOut};
+use super::progress;
+use crate::changes::Changes;
+use crate::text::counted;
+use crate::{Adapter, BaseModel};
+
+/// The modules whose weights could not be had.
+fn without_weights(base: &BaseModel, changes: &[Changes], console: &Console) -> Vec<LeftOut> {
+    let path = base.path().display();
+    let all = changes.iter().flat_map(|of| &of.left_out);
+    let left_out: Vec<LeftOut> = all.map(|without| LeftOut::of_weight(path.to_string(), without)).collect();
+    left_out::details(&left_out, console);
+    left_out
+}
+
+/// What to be careful of with some checkpoints and their changes.
+fn cautions(
+    adapters: &Adapters,
+    changes: &[Changes],
+    left_out: &[LeftOut],
+    console: &Console,
+) -> Vec<Caution> {
+    let n_all = changes.iter().map(|of| of.changes.len() + of.left_out.len()).sum();
+    let mut cautions: Vec<Caution> = Caution::left_out(left_out, n_all).into_iter().collect();
+    cautions.extend(adapters.own_cautions(console));
+    cautions.extend(adapters.all.iter().zip(changes).filter_map(|(one, changes)| assumed(one, changes)));
+    cautions.iter().for_each(|caution| console.warning(&caution.message));
+    cautions
+}
+
+fn assumed(adapter: &Adapter, changes: &Changes) -> Option<Caution> {
+    let n = changes.changes.iter().filter(|change| change.assumed_scaling()).count();
+    let all = counted(changes.changes.len(), "module");
+    (n > 0).then(|| Caution {
+        code: "scaling-assumed",
+        message: format!(
+            "{}: the files do not determine the scaling of {n} of {all} (no alpha), so 1 is assumed; ‖ΔW‖ and all that depends on \
+             it are off by the true one",
+            adapter.path().display()
+        ),
+    })
+}
+
+/// Progress over the modules, whose work is that of their weights' singular vectors.
+fn bar(console: &Console, changes: &Changes) -> ProgressBar {
+    let flop = changes.changes.iter().map(|change| {
+        let (d_out, d_in) = (change.weight().d_out() as f64, change.weight().d_in() as f64);
+        20.0 * d_out * d_in * d_out.min(d_in)
+    });
+    progress::bar(console, "modules", changes.changes.len(), flop.sum())
+}

@@ -1,0 +1,164 @@
+//! A full fine-tune as an adapter: ΔW = W′ − W of every weight that it shares with its base.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::BaseModel;
+use super::places::Place;
+use crate::adapter::made::{Form, MadeUpdate, StoredMatrix};
+use crate::adapter::{Adapter, Factor, Method, Module, NamingScheme, TrainingInfo, UnreadPart};
+use crate::error::{Error, Fault, Result};
+use crate::formats::limits::Limit;
+use crate::names::natural_cmp;
+
+/// What full models are read against.
+#[derive(Debug, Clone)]
+pub(crate) struct Trained {
+    pub(crate) base: Arc<BaseModel>,
+    /// Directions that are kept of each weight's change, at most.
+    pub(crate) n_kept: NonZeroUsize,
+}
+
+const NAMES: NamingScheme = NamingScheme { name: "full model", is_numbered: false, uses_underscores: false };
+
+/// What of a change is not kept, whatever rounding leaves of it.
+fn not_kept(module: &Module) -> Option<UnreadPart> {
+    let (n_kept, rank) = (module.rank(), module.full_rank()?);
+    (rank > n_kept).then(|| UnreadPart {
+        name: module.original.clone(),
+        reason: format!("all but the {n_kept} strongest directions of a full fine-tune"),
+        found: Some(format!("a rank of up to {rank}")),
+        n_tensors: 0,
+    })
+}
+
+/// How a weight of the model is not comparable.
+struct NotRead {
+    reason: &'static str,
+    found: Option<String>,
+}
+
+impl Trained {
+    /// Opens a full model as its difference from the base.
+    ///
+    /// # Errors
+    /// As [`BaseModel::open`]; `Unsupported` for the base itself, or a model that shares no weight with it.
+    pub(crate) fn open(&self, path: &Path) -> Result<Adapter> {
+        let model = BaseModel::open_with(path, &self.base.limits)?;
+        let files = |model: &BaseModel| -> Vec<_> {
+            model.sources.iter().map(|source| source.path().canonicalize().ok()).collect()
+        };
+        if files(&model) == files(&self.base) {
+            let fault = Fault::new("the base model itself", "a model that was trained from it").at(path);
+            return Err(fault.other_kind().unsupported());
+        }
+        self.of(&model)
+    }
+
+    fn of(&self, model: &BaseModel) -> Result<Adapter> {
+        let (mut modules, mut unread, mut is_found) = (vec![], vec![], vec![false; self.base.places.len()]);
+        for place in model.places.iter().filter(|place| !place.is_cut) {
+            let name = match model.by_name.get(&place.name).map(Vec::len) {
+                Some(1) => &place.name,
+                _ => &place.original,
+            };
+            match self.module(model, place, name, &mut is_found)? {
+                Ok(module) => {
+                    unread.extend(not_kept(&module));
+                    modules.push(Arc::new(module));
+                }
+                Err(NotRead { reason, found }) => unread.push(UnreadPart {
+                    name: place.original.clone(),
+                    reason: reason.to_owned(),
+                    found,
+                    n_tensors: 1,
+                }),
+            }
+            let limits = &model.limits;
+            limits.check(Limit::Modules, modules.len() as u64, &model.path, || {
+                format!("{} modules", modules.len())
+            })?;
+        }
+        if modules.is_empty() {
+            let fault = Fault::new("no weight of the base model", "a model that was trained from it");
+            let fault = fault.at(&model.path).hint(format!("the base model is {}", self.base.path.display()));
+            return Err(fault.other_kind().unsupported());
+        }
+        let missing =
+            self.base.places.iter().zip(&is_found).filter(|(place, is_found)| !**is_found && !place.is_cut);
+        unread.extend(missing.map(|(place, _)| UnreadPart {
+            name: place.original.clone(),
+            reason: "a weight that only the base model has".to_owned(),
+            found: None,
+            n_tensors: 0,
+        }));
+        unread.sort_by(|x, y| natural_cmp(&x.name, &y.name));
+        modules.sort_by(|x, y| natural_cmp(&x.name, &y.name));
+        let in_places: BTreeSet<&str> = model.places.iter().map(|place| place.tensor.as_str()).collect();
+        Ok(Adapter {
+            path: model.path.clone(),
+            base_model: None,
+            training: TrainingInfo::default(),
+            naming_scheme: NAMES,
+            method: Method::FullFineTune,
+            file_format: model.file_format,
+            adapter_name: None,
+            n_other: model.tensors.len() - in_places.len(),
+            n_magnitudes: 0,
+            n_turned: 0,
+            modules,
+            unread,
+            sources: model.sources.iter().chain(&self.base.sources).cloned().collect(),
+        })
+    }
+
+    /// The change of one weight.
+    fn module(
+        &self,
+        model: &BaseModel,
+        place: &Place,
+        name: &str,
+        is_found: &mut [bool],
+    ) -> Result<Result<Module, NotRead>> {
+        let because = |reason, error: Error| match error {
+            Error::Malformed(_) | Error::Unsupported(_) | Error::Invalid(_) | Error::Limit(_) => {
+                Ok(NotRead { reason, found: Some(error.to_string()) })
+            }
+            other => Err(other),
+        };
+        let before = match self.base.find(name) {
+            Ok(Some((at, before))) => {
+                if let Some(is_found) = is_found.get_mut(at) {
+                    *is_found = true;
+                }
+                before
+            }
+            Ok(None) => {
+                return Ok(Err(NotRead {
+                    reason: "a weight that the base model does not have",
+                    found: None,
+                }));
+            }
+            Err(error) => return because("a name that several weights have", error).map(Err),
+        };
+        let weights = model.of_place(place).and_then(|after| Ok([after, self.base.of_place(before)?]));
+        let [after, before] = match weights {
+            Ok(both) => both.map(super::Weight::into_factor),
+            Err(error) => return because("a weight that cannot be read", error).map(Err),
+        };
+        if (after.rows, after.cols) != (before.rows, before.cols) {
+            let found = format!("{} × {}, for {} × {}", after.rows, after.cols, before.rows, before.cols);
+            let reason = "a weight of another shape than the base model's";
+            return Ok(Err(NotRead { reason, found: Some(found) }));
+        }
+        let form = Form::Difference([after, before].map(StoredMatrix::Whole));
+        let n_kept = self.n_kept.get().min(form.rank());
+        let Some([a, b]) = Factor::of_made(MadeUpdate::new(form, n_kept)) else {
+            return Ok(Err(NotRead { reason: "a size that this machine cannot address", found: None }));
+        };
+        let (name, original) = (name.to_owned(), place.original.clone());
+        Ok(Ok(Module { name, original, a, b, alpha: None, scaling: Some(1.0) }))
+    }
+}
