@@ -10,6 +10,8 @@ mod npy;
 #[cfg(feature = "scan")]
 mod open_limit;
 mod patience;
+#[cfg(feature = "scan")]
+mod plain;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 mod replace;
 mod stamp;
@@ -23,7 +25,7 @@ use std::io;
 pub(crate) use self::folder::{entries, remove};
 pub use self::id::FileId;
 #[cfg(feature = "scan")]
-pub(crate) use self::lock::{Lock, hold, is_claim_of, is_free, is_refusal};
+pub(crate) use self::lock::{Lock, hold, is_claim_of, is_free, is_refusal, share};
 #[cfg(feature = "scan")]
 pub(crate) use self::npy::npy_header;
 #[cfg(feature = "cli")]
@@ -34,12 +36,14 @@ pub(crate) use self::open_limit::{n_at_work, n_kept_open};
 pub(crate) use self::patience::has_too_many;
 pub(crate) use self::patience::patiently;
 #[cfg(feature = "scan")]
+pub(crate) use self::plain::{append_to_plain, open_plain};
+#[cfg(feature = "scan")]
 pub(crate) use self::replace::parent_dir;
 #[cfg(any(feature = "scan", feature = "gpu"))]
 pub(crate) use self::replace::{Durability, replace_atomically};
 #[cfg(feature = "scan")]
 pub(crate) use self::replace::{
-    is_temp_file, remove_stale_temp_files, replace_with_bytes, set_aside, temp_file_next_to,
+    is_abandoned, is_temp_file, remove_stale_temp_files, replace_with_bytes, set_aside, temp_file_next_to,
 };
 pub use self::stamp::FileStamp;
 #[cfg(feature = "scan")]

@@ -49,6 +49,8 @@ pub enum Relation {
     Opposed,
     /// The cosine of the updates is what chance gives.
     Unrelated,
+    /// The updates of a module have different shapes.
+    OtherShapes,
     /// The updates are not known, or one of them is zero.
     Unknown,
 }
@@ -103,6 +105,7 @@ impl Evidence {
             })
             .or_else(|| self.shared_init.then_some(Relation::SharedInit))
             .unwrap_or(match all.z {
+                None if self.updates.iter().any(UpdatePair::has_other_shapes) => Relation::OtherShapes,
                 None => Relation::Unknown,
                 Some(z) if z > RELATED_Z => Relation::Alike,
                 Some(z) if z < -RELATED_Z => Relation::Opposed,
@@ -157,6 +160,13 @@ impl UpdatePair {
     }
 }
 
+impl UpdatePair {
+    /// Whether both updates are there and no cosine of them is.
+    fn has_other_shapes(&self) -> bool {
+        self.cosine.is_none() && self.norms.iter().all(|norm| *norm > 0.0)
+    }
+}
+
 impl Relation {
     /// Its word, for a column and for JSON.
     pub fn word(self) -> &'static str {
@@ -173,6 +183,7 @@ impl Relation {
             Self::Alike => "alike",
             Self::Opposed => "opposed",
             Self::Unrelated => "unrelated",
+            Self::OtherShapes => "other shapes",
             Self::Unknown => "unknown",
         }
     }
@@ -224,6 +235,7 @@ impl fmt::Display for Relation {
             Self::Alike => f.write_str("alike: the updates point the same way by more than chance"),
             Self::Opposed => f.write_str("opposed: the updates point opposite ways by more than chance"),
             Self::Unrelated => f.write_str("unrelated: the cosine of the updates is what chance gives"),
+            Self::OtherShapes => f.write_str("unknown: the updates have different shapes"),
             Self::Unknown => f.write_str("unknown: an update is zero, or was not read"),
         }
     }

@@ -11,8 +11,8 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", printable(name, MAX_CHARS))
 }
 
-/// A text for a line of its own terminal: control characters are escaped, since a hostile file may hold line breaks and
-/// colours, and what is over `max_chars` is cut.
+/// A text for a line of its own terminal: characters that are not seen but change how others are shown are escaped, and what is over
+/// `max_chars` is cut.
 pub(crate) fn printable(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     for (n, c) in text.chars().enumerate() {
@@ -20,9 +20,19 @@ pub(crate) fn printable(text: &str, max_chars: usize) -> String {
             line.push('…');
             break;
         }
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if is_unseen(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
+}
+
+/// Whether a character is not seen itself and changes how others are shown: a control character, such as line breaks and the
+/// start of a colour, or one that turns the direction of text. A hostile file may have them in names.
+pub(crate) fn is_unseen(c: char) -> bool {
+    let is_break = matches!(c, '\u{2028}' | '\u{2029}');
+    // The characters of Unicode's property Bidi_Control.
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_break || turns
 }
 
 /// The first few of the names, quoted, and how many more there are.
@@ -73,6 +83,8 @@ mod tests {
     #[test]
     fn names_stay_on_one_line_and_short() {
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
+        assert_eq!(quoted("a\u{202e}b\u{2066}\u{2028}"), "`a\\u{202e}b\\u{2066}\\u{2028}`");
+        assert_eq!(quoted("שלום é"), "`שלום é`");
         assert_eq!(quoted(&"é".repeat(300)).chars().count(), MAX_CHARS + 3);
     }
 

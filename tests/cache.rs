@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
-use lorascope::internals::cache::{Cache, CachedModule, Entry, Info, Key, N_PROJECTED, Summary};
+use lorascope::internals::cache::{Cache, CachedModule, Cleared, Entry, Info, Key, N_PROJECTED, Summary};
 use lorascope::{Basis, Dtype, Error, Matrix, Side, Update, UpdateFactors};
 
 const LIMIT: u64 = Cache::DEFAULT_LIMIT_BYTES;
@@ -222,7 +222,7 @@ fn the_entries_used_the_longest_ago_go_first_and_stay_readable_while_open() {
 fn clear_removes_entries_and_abandoned_parts_and_nothing_else() {
     let folder = folder();
     let cache = Cache::open(folder.path(), LIMIT).unwrap();
-    assert_eq!(cache.clear().unwrap().entries, 0);
+    assert_eq!(cache.clear().unwrap().removed.entries, 0);
     cache.put(&key(1), &records(1)).unwrap();
     cache.put(&key(2), &records(2)).unwrap();
     let [other, left, busy] =
@@ -234,14 +234,15 @@ fn clear_removes_entries_and_abandoned_parts_and_nothing_else() {
     let was = cache.info().unwrap();
     let n_bytes = bytes(folder.path()) - 3;
     assert_eq!((was.entries, was.bytes, was.limit_bytes), (2, n_bytes, LIMIT), "parts count");
-    assert_eq!(cache.clear().unwrap(), was);
+    let removed = Info { bytes: n_bytes - 3, ..was };
+    assert_eq!(cache.clear().unwrap(), Cleared { removed, left: 0 });
     let mut there = files(folder.path());
     there.sort();
     assert_eq!(there, [busy.clone(), other.clone()]);
     assert_eq!(cache.info().unwrap(), Info { entries: 0, bytes: 3, limit_bytes: LIMIT });
     // It is gone when that process is, though there is no entry.
     drop(at_work);
-    assert_eq!(cache.clear().unwrap().bytes, 3);
+    assert_eq!(cache.clear().unwrap().removed.bytes, 3);
     assert_eq!(files(folder.path()), [other]);
 }
 

@@ -223,7 +223,8 @@ fn structs_have_one_layout_on_both_sides() {
         assert_eq!(layout(&kernel, "Params"), params, "{}", kernel.name);
     }
     let params = host_layout!(pair_stats::Params: d4, split4, row_a, row_b, n_a, n_b, params_a, params_b, pairs, n_cells, n_words,
-        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table, checks, chunk, is_last, first_value, end_value);
+        n_tiles, tiles, groups_a, groups_b, starts_a, starts_b, cells, pair_table, checks, chunk, is_last, first_value, end_value,
+        last_rows);
     let row_params = host_layout!(pair_stats::RowParams: weights, scales, dithers_a, dithers_b, signs);
     for variant in pair_stats::VARIANTS.iter().chain([&pair_stats::UPDATE_COSINE]) {
         assert_eq!(layout(&variant.kernel, "Params"), params, "{}", variant.kernel.name);

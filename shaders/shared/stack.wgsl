@@ -8,7 +8,7 @@
 // products     products of the columns so far, where a row has more of them than one dispatch takes
 //
 // A kernel that uses it has the bases, at binding 0: rows of 4·d4 numbers, those past d being 0, one basis after another,
-// and rows of any content up to the end of the last tile; and
+// and in place of rows past the end of the stack, up to the end of the last tile, its last ones; and
 //   N_SUMS  how many sums of a pair follow its cells
 //   corner  the last row and column, counted from 1, of the corner that a value of a pair is summed over
 //
@@ -68,6 +68,7 @@ struct Params {
     is_last: u32,  // whether it is the last one: else the products go to memory
     first_value: u32, // the values of a pair to sum up in the last one, and the one after them
     end_value: u32,
+    last_rows: u32, // the first of the last four rows of bases
 }
 
 struct RowParams {

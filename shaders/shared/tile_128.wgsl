@@ -40,7 +40,7 @@ fn product_128(tile_row: u32, tile_col: u32, begin: u32, end: u32, tx: u32, ty: 
     let quad = thread / 4u;
     let row_a = params.row_a + tile_row * 128u + 4u * (quad - 32u);
     let row_b = params.row_b + tile_col * 128u + 4u * quad;
-    let row = select(row_a, row_b, quad < 32u);
+    let row = min(select(row_a, row_b, quad < 32u), params.last_rows);
     let source = row * params.d4 + lane;
     let to = 4u * lane * 64u + quad;
 

@@ -9,7 +9,7 @@ fn make_tile_64(index: u32, tx: u32, ty: u32) {
     let quad = thread / 4u % 32u;
     let row_a = params.row_a + tile_row * 64u + 4u * (quad - 16u);
     let row_b = params.row_b + tile_col * 64u + 4u * quad;
-    let row = select(row_a, row_b, quad < 16u);
+    let row = min(select(row_a, row_b, quad < 16u), params.last_rows);
     // The first half of the invocations stages the even steps, the second half the odd ones.
     let odd = thread / 128u;
     let source = row * params.d4 + lane + odd * (STEP / 4u);

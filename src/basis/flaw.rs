@@ -85,6 +85,14 @@ impl Flaw {
         Self { reason, fault: Box::new(fault), kind: Fault::unsupported, is_without_direction: false }
     }
 
+    /// Of an update whose numbers are about a power of two that f64 does not go to.
+    pub(super) fn beyond_f64(module: &Module, exponent: i32) -> Self {
+        let fault = beyond_f64(exponent).at(module.b.path()).of(format!("module {}", quoted(&module.name)));
+        let fault = fault.hint("sides a and b have subspaces that do not depend on the size");
+        let reason = format!("ΔW is too {} for f64", if exponent > 0 { "large" } else { "small" });
+        Self { reason, fault: Box::new(fault), kind: Fault::unsupported, is_without_direction: false }
+    }
+
     /// Of a scaling that makes the update zero, or that is not finite.
     pub(super) fn scaling(module: &Module, scaling: f64) -> Self {
         let expected = if scaling == 0.0 { "an update that is not zero" } else { "a finite one" };
@@ -109,6 +117,12 @@ impl Flaw {
         };
         Self { reason, fault: Box::new(located(fault, factor)), kind, is_without_direction }
     }
+}
+
+/// An update whose numbers are about a power of two that f64 does not go to.
+pub(super) fn beyond_f64(exponent: i32) -> Fault {
+    let decimal = (f64::from(exponent) * 2f64.log10()).round();
+    Fault::new(format!("an update of numbers about 1e{decimal}"), "one that f64 holds")
 }
 
 /// Adds the file and the tensor to a fault that only knew the numbers.

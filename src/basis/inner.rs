@@ -8,6 +8,10 @@ use super::{noise, transposed};
 use crate::adapter::Matrix;
 use crate::measure::update::UpdatePair;
 
+/// Powers of two that numbers of an update stay between: f64 goes to 2¹⁰²⁴, and with all its digits down to 2⁻¹⁰²².
+const LARGEST_EXPONENT: f64 = 1023.0;
+const LEAST_EXPONENT: f64 = -1020.0;
+
 /// An update ΔW = s·B·A: A is (r, d_in) and B (d_out, r).
 #[derive(Debug, Clone, Copy)]
 pub struct Update<'a> {
@@ -20,7 +24,8 @@ pub struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// The cosine of two updates and the norm of each, which is NaN where numbers are not finite or the ranks of A and B differ.
+    /// The cosine of two updates and the norm of each, which is NaN where numbers are not finite, the ranks of A and B differ or f64
+    /// does not hold the update.
     pub fn pair(self, other: Self) -> UpdatePair {
         let [x, y] = [self, other].map(Measured::of);
         let cosine = x.scaled.as_ref().zip(y.scaled.as_ref()).filter(|(x, y)| x.shape() == y.shape());
@@ -75,6 +80,23 @@ impl<'a> Update<'a> {
             && self.scaling.is_finite()
     }
 
+    /// Which power of two its numbers are about, if f64 does not hold these or those of B·A: they would overflow, or vanish. The norm and
+    /// the singular values of others stay inside f64.
+    pub(super) fn beyond_f64(&self) -> Option<i32> {
+        let size = |matrix: &Matrix| crate::simd::largest(&matrix.values).log2();
+        let of_product = size(self.a) + size(self.b);
+        let exponents = [of_product, of_product + self.scaling.abs().log2()];
+        // A norm is as many times larger as there are terms, and the roots of the dimensions.
+        let more = (self.a.rows as f64 * (self.a.cols as f64 * self.b.rows as f64).sqrt()).log2();
+        let is_beyond = |exponent: &f64| exponent + more >= LARGEST_EXPONENT || *exponent <= LEAST_EXPONENT;
+        // Zeros have no size.
+        exponents
+            .into_iter()
+            .filter(|exponent| exponent.is_finite())
+            .find(is_beyond)
+            .map(|exponent| exponent as i32)
+    }
+
     /// `None` for an update of zeros.
     fn scaled(self) -> Option<ScaledUpdate<'a>> {
         let (a, b) = (Scaled::new(self.a).ok()?, Scaled::new(self.b).ok()?);
@@ -85,14 +107,14 @@ impl<'a> Update<'a> {
 
 /// An update and its norm in units of its own.
 struct Measured<'a> {
-    /// `None` for zeros, and for numbers that are not finite.
+    /// `None` for zeros, for numbers that are not finite, and for updates that f64 does not hold.
     scaled: Option<ScaledUpdate<'a>>,
     norm: f64,
 }
 
 impl<'a> Measured<'a> {
     fn of(update: Update<'a>) -> Self {
-        if !update.is_finite() {
+        if !update.is_finite() || update.beyond_f64().is_some() {
             return Self { scaled: None, norm: f64::NAN };
         }
         let scaled = update.scaled();
@@ -134,7 +156,8 @@ fn product(x: MatRef<'_, f64>, y: MatRef<'_, f64>) -> Mat<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::basis::random;
+    use crate::adapter::Side;
+    use crate::basis::{Basis, UpdateFactors, random};
 
     fn factors(r: usize, d_in: usize, d_out: usize, seed: u64) -> [Matrix; 2] {
         let b = random::gaussian(d_out, r, seed, 1);
@@ -190,6 +213,45 @@ mod tests {
         });
         let found = update(&x, 1.0).pair(update(&large, -1.0));
         assert!((found.cosine.unwrap() + 1.0).abs() < 1e-14 && found.norms[1] > 1e240);
+    }
+
+    #[test]
+    fn an_update_that_f64_does_not_hold_is_not_known() {
+        let x = factors(4, 30, 20, 7);
+        let by = |scale: [f64; 2]| {
+            let mut scaled = x.clone();
+            for (matrix, scale) in scaled.iter_mut().zip(scale) {
+                matrix.values.iter_mut().for_each(|value| *value *= scale);
+            }
+            scaled
+        };
+        for (scale, scaling) in [
+            ([1e200; 2], 1.0),
+            ([1e-200; 2], 1.0),
+            ([1e200, 1e-200], 1e305),
+            ([1e-160, 1e-140], 1e-10),
+            ([1.0, 1e-300], 1e-300),
+            ([1e-200; 2], 1e300),
+        ] {
+            let scaled = by(scale);
+            let found = update(&x, 1.0).pair(update(&scaled, scaling));
+            assert!(found.norms[0] > 0.0 && found.norms[1].is_nan() && found.cosine.is_none(), "{scale:?}");
+            assert!(UpdateFactors::of(update(&scaled, scaling)).is_err(), "{scale:?}");
+            for side in [Side::DwLeft, Side::DwRight] {
+                let error = Basis::of_update(&scaled[0], &scaled[1], Some(scaling), side).unwrap_err();
+                assert!(
+                    error.to_string().starts_with("update: found an update of numbers about 1e"),
+                    "{error}"
+                );
+            }
+        }
+        for (scale, scaling) in [([1e200, 1e-200], 1.0), ([1e150; 2], 1.0), ([1e-150; 2], 1.0)] {
+            let scaled = by(scale);
+            let found = update(&x, 1.0).pair(update(&scaled, scaling));
+            let size = (scale[0] * scaling) * scale[1];
+            assert!((found.cosine.unwrap() - 1.0).abs() < 1e-14, "{scale:?}: {found:?}");
+            assert!((found.norms[1] / size / found.norms[0] - 1.0).abs() < 1e-13, "{scale:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Basis {
     ///
     /// # Errors
     /// As [`Basis::of_matrix`]; `Unsupported` also for a scaling of 0; `Invalid` also when the ranks of A and B differ or
-    /// the scaling is not finite.
+    /// the scaling is not finite, or f64 does not hold the update.
     pub fn of_update(a: &Matrix, b: &Matrix, scaling: Option<f64>, side: Side) -> Result<Self> {
         let vectors = match side {
             Side::DwLeft => Vectors::Left,
@@ -137,6 +137,9 @@ impl Basis {
         }
         if scaling == 0.0 {
             return Err(Fault::new("a scaling of 0", "an update that is not zero").unsupported());
+        }
+        if let Some(exponent) = (Update { a, b, scaling }).beyond_f64() {
+            return Err(flaw::beyond_f64(exponent).of("update").invalid());
         }
         let update = update::singular(a, b)?;
         let spectrum = Spectrum { vectors: update.vectors(vectors), sigma: update.sigma };

@@ -203,16 +203,20 @@ impl<'a> Numbers<'a> {
     /// The update, with a scaling of 1 where the files do not determine it. It may be zero.
     ///
     /// # Errors
-    /// What is wrong with A, with B, or with the scaling.
+    /// What is wrong with A, with B, or with the scaling; that f64 does not hold the update.
     ///
     /// # Panics
     /// If one of the two factors was not read.
     pub(crate) fn update(&self) -> Result<Update<'_>, Flaw> {
         let (a, b) = (there(&self.a)?, there(&self.b)?);
         let scaling = self.module.scaling.unwrap_or(1.0);
-        match scaling.is_finite() {
-            true => Ok(Update { a, b, scaling }),
-            false => Err(Flaw::scaling(self.module, scaling)),
+        if !scaling.is_finite() {
+            return Err(Flaw::scaling(self.module, scaling));
+        }
+        let update = Update { a, b, scaling };
+        match update.beyond_f64() {
+            Some(exponent) => Err(Flaw::beyond_f64(self.module, exponent)),
+            None => Ok(update),
         }
     }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use faer::Mat;
 
+use super::flaw::beyond_f64;
 #[cfg(feature = "scan")]
 use super::gram::Gram;
 use super::scale::Scaled;
@@ -37,12 +38,15 @@ impl UpdateFactors {
     /// With A·Aᵀ = U·Λ·Uᵀ, ΔW = s·Σₖ (B·uₖ·√λₖ)·(Aᵀ·uₖ/√λₖ)ᵀ, and ‖ΔW‖² = s²·Σᵢⱼ (A·Aᵀ)ᵢⱼ·(Bᵀ·B)ᵢⱼ.
     ///
     /// # Errors
-    /// `Invalid` when the ranks of A and B differ or a number is not finite.
+    /// `Invalid` when the ranks of A and B differ, a number is not finite, or f64 does not hold the update.
     pub fn of(update: Update<'_>) -> Result<Self> {
         let Update { a, b, scaling } = update;
         if a.rows != b.cols || !update.is_finite() {
             let found = format!("A of {} rows, B of {} columns, scaling {scaling}", a.rows, b.cols);
             return Err(Fault::new(found, "one rank and finite numbers").of("update").invalid());
+        }
+        if let Some(exponent) = update.beyond_f64() {
+            return Err(beyond_f64(exponent).of("update").invalid());
         }
         let [Ok(scaled_a), Ok(scaled_b)] = [a, b].map(Scaled::new) else {
             return Self::empty(a.cols, b.rows, 0.0);

@@ -17,6 +17,7 @@ use super::warnings::{
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::search;
+use crate::scan::ScanWarning;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
 use crate::{Adapter, InAll, OpenOptions};
@@ -100,6 +101,9 @@ impl Adapters {
                 }
                 for (path, what) in &found.ignored {
                     console.detail("ignored", format!("{}: {what}", path.display()));
+                }
+                if let Some(warning) = ScanWarning::of_special_files(&found.ignored) {
+                    console.warning(warning);
                 }
                 for (_, error) in &found.bad {
                     console.library_error(error);

@@ -8,7 +8,7 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 
 use super::write_stdout;
-use crate::scan::cache::{Cache, Info};
+use crate::scan::cache::{Cache, Cleared, Info};
 use crate::text::printable;
 
 pub(super) const CACHE_HELP: &str = "\
@@ -24,7 +24,7 @@ Examples:
 pub(super) struct CacheArgs {
     /// info or clear
     ///
-    /// info: show its folder, entries, size and limit. clear: remove all entries.
+    /// info: show its folder, entries, size and limit. clear: remove all entries, but those of other users in a folder like /tmp.
     #[arg(value_enum, hide_possible_values = true)]
     pub(super) action: CacheAction,
     /// Folder of the cache [default: the user's cache folder]
@@ -41,7 +41,7 @@ pub(super) enum CacheAction {
     Clear,
 }
 
-/// What `--json` prints; for `clear`, what was there before.
+/// What `--json` prints; for `clear`, what was removed.
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
@@ -50,16 +50,22 @@ struct Document<'a> {
     #[serde(flatten)]
     info: Info,
     cleared: bool,
+    /// Entries that `clear` could not remove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
 }
 
 pub(super) fn run(args: &CacheArgs) -> Result<()> {
     let dir = args.cache.clone().map_or_else(Cache::default_dir, Ok)?;
     let cache = Cache::open(dir, Cache::DEFAULT_LIMIT_BYTES)?;
     let cleared = args.action == CacheAction::Clear;
-    let info = if cleared { cache.clear() } else { cache.info() }?;
+    let (info, left) = match args.action {
+        CacheAction::Info => (cache.info()?, None),
+        CacheAction::Clear => cache.clear().map(|Cleared { removed, left }| (removed, Some(left)))?,
+    };
     if args.json {
         let version = env!("CARGO_PKG_VERSION");
-        let document = Document { schema: 1, version, dir: cache.dir(), info, cleared };
+        let document = Document { schema: 1, version, dir: cache.dir(), info, cleared, left };
         return write_stdout(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &document)?;
             writeln!(stdout)
@@ -67,10 +73,11 @@ pub(super) fn run(args: &CacheArgs) -> Result<()> {
     }
     let dir = printable(&cache.dir().display().to_string(), 1000);
     let Info { entries, bytes: total, limit_bytes } = info;
-    let holds =
-        format!("{entries} {}, {}", if entries == 1 { "entry" } else { "entries" }, BinaryBytes(total));
-    write_stdout(|stdout| match cleared {
-        true => writeln!(stdout, "{dir}: {holds} removed"),
-        false => writeln!(stdout, "{dir}: {holds}, limit {}", BinaryBytes(limit_bytes)),
+    let counted = |n: u64| format!("{n} {}", if n == 1 { "entry" } else { "entries" });
+    let holds = format!("{}, {}", counted(entries), BinaryBytes(total));
+    write_stdout(|stdout| match left {
+        Some(0) => writeln!(stdout, "{dir}: {holds} removed"),
+        Some(left) => writeln!(stdout, "{dir}: {holds} removed; {} of other users left", counted(left)),
+        None => writeln!(stdout, "{dir}: {holds}, limit {}", BinaryBytes(limit_bytes)),
     })
 }

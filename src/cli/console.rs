@@ -11,6 +11,7 @@ use super::limits::LimitArg;
 use super::remedies;
 use crate::engine::{EngineInfo, EngineWarning};
 use crate::error::{Error, Remedy};
+use crate::text::is_unseen;
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CommonArgs {
@@ -136,7 +137,7 @@ impl Console {
             return json_line(&serde_json::json!({ "label": label, "message": message }));
         }
         let clean: String =
-            message.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+            message.chars().map(|char| if is_unseen(char) { '\u{fffd}' } else { char }).collect();
         // Nowhere is left to report that stderr is closed.
         let _ = writeln!(stderr().lock(), "{style}{label}:{style:#} {clean}");
     }

@@ -59,7 +59,10 @@ use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    let matches = Args::command().get_matches();
+    let matches = match Args::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(said) => return print_said(&said),
+    };
     let (args, recipe) = match parsed(matches) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -87,6 +90,19 @@ pub fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+    }
+}
+
+/// Prints what the command line asked for or has wrong, and returns the exit code.
+fn print_said(said: &clap::Error) -> ExitCode {
+    match said.print() {
+        // Help is a result, and a result that could not be written is an error.
+        Err(error) if !said.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            // Nowhere is left to report that stderr is closed.
+            let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
     }
 }
 

@@ -143,7 +143,8 @@ pub(super) struct ComputeArgs {
     pub(super) gpu: GpuChoice,
     /// Storage type of the bases: f32 or f16
     ///
-    /// f32: φ is accurate to 1e-5. f16: half the GPU memory, accurate to 5e-4. Sums are in f32.
+    /// f32: φ is accurate to 1e-5. f16: half the GPU memory, accurate to 1e-3 where i = j, and to
+    /// 5e-4·(1 + √(max(i, j)/min(i, j))) elsewhere. Sums are in f32.
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub(super) precision: Precision,
     /// Print the result as JSON

@@ -5,12 +5,14 @@ use std::io;
 #[cfg(feature = "scan")]
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "scan")]
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
 use super::patiently;
 #[cfg(feature = "scan")]
-use super::{entries, hold, is_free, remove};
+use super::{entries, hold, is_free, open_plain, remove};
 use crate::error::{Error, Result};
 
 const TEMP_PREFIX: &str = ".lorascope-";
@@ -149,12 +151,33 @@ pub(crate) fn remove_stale_temp_files(dir: &Path) -> Result<()> {
             continue;
         }
         let path = entry.path();
-        let Ok(file) = File::open(&path) else { continue };
-        if is_free(&file) == Some(true) {
+        if let Ok(metadata) = entry.metadata()
+            && is_abandoned(&path, &metadata)
+        {
             remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// Where files cannot be locked, those that are being written and did not change for so long belong to a process that was
+/// killed.
+#[cfg(feature = "scan")]
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Whether no process is at a file of [`temp_file_next_to`] any more.
+#[cfg(feature = "scan")]
+pub(crate) fn is_abandoned(path: &Path, metadata: &fs::Metadata) -> bool {
+    let is_old = || {
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        // Clocks differ and jump: what was written in the future is old as well.
+        let age = SystemTime::now().duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+        age > ABANDONED
+    };
+    match open_plain(path).map(|file| is_free(&file)) {
+        Ok(Some(is_free)) => is_free,
+        Ok(None) | Err(_) => is_old(),
+    }
 }
 
 /// Whether a file of this name is one of [`temp_file_next_to`], which a killed process leaves behind.

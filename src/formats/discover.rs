@@ -86,6 +86,15 @@ pub(crate) fn search<T: Send>(
     Ok((found, kept))
 }
 
+/// What is left out of a folder since it is not a file.
+const SPECIAL: &str = "a pipe or a device";
+
+/// Of what a search left out, the pipes, sockets and devices that are named as checkpoints are.
+#[cfg(feature = "scan")]
+pub(crate) fn special_files(ignored: &[(PathBuf, String)]) -> impl Iterator<Item = &Path> {
+    ignored.iter().filter(|(path, what)| what == SPECIAL && has_suffix(path)).map(|(path, _)| path.as_path())
+}
+
 /// More files than this are not searched for the one adapter that a folder was named for.
 const MAX_FILES: usize = 10_000;
 
@@ -168,7 +177,7 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
-            Ok(entry) => found.ignored.push((entry.into_path(), "a pipe or a device".into())),
+            Ok(entry) => found.ignored.push((entry.into_path(), SPECIAL.into())),
             Err(error) => refused(root, error, found)?,
         }
     }

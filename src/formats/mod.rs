@@ -50,6 +50,8 @@ use std::sync::Arc;
 pub(crate) use containers::listed_suffixes;
 #[cfg(feature = "scan")]
 pub(crate) use discover::search;
+#[cfg(feature = "scan")]
+pub(crate) use discover::special_files;
 pub use discover::{Discovered, discover};
 #[cfg(feature = "scan")]
 pub(crate) use factor_digest::blake3;

@@ -1,7 +1,7 @@
 //! How near two factors A are to each other, number by number: whether they share their random start.
 //!
 //! - formula: cos(vec A₁, vec A₂). `compare` and `figure` have it exactly; a scan estimates it from two projections of 512
-//!   numbers (`start_projection.rs`), with a standard deviation of about 0.04, and has it exactly where the estimate is within 0.2 of
+//!   numbers (`start_projection.rs`), with a standard deviation of √((1 + cos²)/512), and has it exactly where the estimate is within 0.2 of
 //!   [`SHARED_INIT`].
 //! - source: the projection is a count sketch, Charikar et al. 2002.
 //! - range: \[−1, 1\]; null for factors of different ranks, and where one is zero.

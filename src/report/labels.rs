@@ -1,7 +1,6 @@
 //! Labels that the user gives adapters: read from a table, and whether adapters of one label are more alike.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
@@ -9,6 +8,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::adapters::AdapterRow;
 use crate::Limits;
 use crate::error::{Error, Fault, Result};
+use crate::files::open_plain;
 use crate::names::natural_cmp;
 use crate::scan::naming::numbered;
 use crate::text::{quoted, some_of};
@@ -32,7 +32,7 @@ pub(super) type LabelsByNumber = BTreeMap<i64, String>;
 /// `Io` when it cannot be read; `Malformed` for a line that has not two fields; `Invalid` for a checkpoint that the scan does
 /// not have, or that has two labels.
 pub(super) fn read(path: &Path, adapters: &[AdapterRow]) -> Result<LabelsByNumber> {
-    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let file = open_plain(path).map_err(|error| Error::io("read", path, error))?;
     let bytes = Limits::default().read_text(path, file)?;
     // Spreadsheets put a byte order mark at the start.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);

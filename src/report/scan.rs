@@ -18,7 +18,7 @@ use crate::measure;
 use crate::scan::absent::WhyAbsent;
 use crate::scan::finished::Unfinished;
 use crate::scan::naming::numbered;
-use crate::table::{Batch, TableFile};
+use crate::table::{Batch, HINT, TableFile};
 use crate::text::quoted;
 
 /// What is read of a scan.
@@ -326,11 +326,7 @@ fn pair(
         let id = batch.integer(c, row);
         id.and_then(|id| places.get(&id).copied()).ok_or_else(|| {
             let found = id.map_or("no adapter".to_owned(), |id| format!("adapter {id}"));
-            Fault::new(found, "one of adapters.parquet")
-                .at(file)
-                .of("a pair")
-                .hint("the folder has grown and the scan is not done: run it again")
-                .malformed()
+            Fault::new(found, "one of the scan's adapters").at(file).of("a pair").hint(HINT).malformed()
         })
     };
     Ok(place(0)?.zip(place(1)?))

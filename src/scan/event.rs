@@ -12,6 +12,7 @@ use super::shard::Shard;
 use crate::adapter::Side;
 use crate::engine::{EngineInfo, EngineWarning, StageTimes};
 use crate::error::Error;
+use crate::formats::special_files;
 use crate::sync::lock;
 use crate::text::counted;
 
@@ -138,6 +139,13 @@ pub struct Computed {
 pub enum ScanWarning {
     /// Some files number their modules, and not all of them alike.
     NumberedModules,
+    /// Pipes, sockets or devices in a folder that are named as checkpoints are, and are left out.
+    SpecialFiles {
+        /// How many.
+        n: usize,
+        /// The first of them.
+        first: PathBuf,
+    },
     /// Parts of some updates are not read (column `unread` of the adapters' table).
     PartsUnread {
         /// How many adapters have such parts.
@@ -236,6 +244,15 @@ impl fmt::Display for ModulesOf {
     }
 }
 
+impl ScanWarning {
+    /// Of what the search of a folder left out.
+    pub(crate) fn of_special_files(ignored: &[(PathBuf, String)]) -> Option<Self> {
+        let mut special = special_files(ignored);
+        let first = special.next()?.to_owned();
+        Some(Self::SpecialFiles { n: special.count() + 1, first })
+    }
+}
+
 impl fmt::Display for ScanWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = |n: u64, one: &'static str, several: &'static str| if n == 1 { one } else { several };
@@ -244,6 +261,13 @@ impl fmt::Display for ScanWarning {
                 "some files number their modules, and not all of them alike: these are paired only where every shape of the \
                  two files agrees, and may be other modules even so",
             ),
+            Self::SpecialFiles { n, first } => {
+                let more = match n - 1 {
+                    0 => String::new(),
+                    n => format!(" (and {})", counted(n, "other")),
+                };
+                write!(f, "{}{more}: named as a checkpoint, but a pipe, a socket or a device: left out", first.display())
+            }
             Self::PartsUnread { summary, .. } => write!(f, "{summary} (column unread)"),
             Self::Transposed(found) => write!(
                 f,

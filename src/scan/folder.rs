@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::plan::{Plan, SCHEMA};
 use crate::error::{Error, Fault, Remedy, Result};
-use crate::files::{Durability, Lock, entries, replace_atomically, set_aside};
+use crate::files::{Durability, Lock, entries, open_plain, replace_atomically, set_aside};
 use crate::sync::stop;
 
 const LOCK: &str = "lock";
@@ -250,16 +250,11 @@ fn open_plan(path: &Path) -> Result<Option<BufReader<File>>> {
 
 /// Opens the file of a plan, or what was set aside while it is replaced.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    let open = |path: &Path| match fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        // To open a pipe is to wait for who writes to it.
-        false => Err(io::Error::other("not a file")),
-    };
     // What is not in one place may just have been put into the other.
     let places = [path, &set_aside(path), path];
     let is_absent =
         |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
-    let mut opened = places.into_iter().map(open);
+    let mut opened = places.into_iter().map(open_plain);
     opened.find(|opened| !is_absent(opened)).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use glob::Pattern;
 use rayon::prelude::*;
 
-use super::event::{Event, SkippedInput};
+use super::event::{Event, ScanWarning, SkippedInput};
 use super::header::{HeaderSummary, ModuleLists};
 use super::naming::named;
 use super::near;
@@ -68,8 +68,12 @@ impl NamedInputs {
         };
         let mut found = find(named)?;
         let n_ignored = found.ignored.len();
+        let special = ScanWarning::of_special_files(&found.ignored);
         for (path, what) in std::mem::take(&mut found.ignored) {
             emit(&Event::Ignored { path, what });
+        }
+        if let Some(warning) = special {
+            emit(&Event::Warning(warning));
         }
         if let PairChoice::Against(references) = &mut pairs {
             let mut chosen = of_references(find, references, &mut found)?;

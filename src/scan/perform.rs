@@ -1,6 +1,7 @@
 //! A scan from its inputs to its table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ use super::watch::Watch;
 use crate::adapter::unread;
 use crate::engine::{Engine, Opening};
 use crate::error::{Error, Result};
-use crate::files::replace_with_bytes;
+use crate::files::{remove, replace_with_bytes};
 use crate::select::Layers;
 use crate::sync::{FewThreads, Room, lock};
 
@@ -84,29 +85,42 @@ impl Scan<'_> {
         self.warn_of_damage(&survey);
         self.warn_of_plan(&plan)?;
 
-        let mine = facts.mine;
+        let mut mine = facts.mine;
+        let mut records = Some(records);
         let mut n_blocks = 0;
-        if !mine.is_complete() && !self.is_stopped() {
-            let job = Job {
-                folder: &folder,
-                plan: &plan,
-                survey: &survey,
-                claim: &claim,
-                records,
-                modules,
-                shard,
-                array_min,
-                mine,
-                memory,
-            };
-            n_blocks = self.compute(job).map_err(|error| claim.explain(error))?;
-        }
-        let end = match self.is_stopped() {
-            true => ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_blocks },
-            false => match self.end(&plan, &survey, &claim, &folder, memory) {
-                Err(Error::Stopped) => ScanEnd::Stopped { n_left: 0 },
-                end => end.map_err(|error| claim.explain(error))?,
-            },
+        let mut mended = HashSet::new();
+        let end = loop {
+            let mut n_now = 0;
+            if !mine.is_complete() && !self.is_stopped() {
+                let records = records.take().map_or_else(|| Journal::open(&folder, &plan.id), Ok)?;
+                let job = Job {
+                    folder: &folder,
+                    plan: &plan,
+                    survey: &survey,
+                    claim: &claim,
+                    records,
+                    modules: modules.clone(),
+                    shard,
+                    array_min,
+                    mine,
+                    memory,
+                };
+                n_now = self.compute(job).map_err(|error| claim.explain(error))?;
+                n_blocks += n_now;
+            }
+            if self.is_stopped() {
+                break ScanEnd::Stopped { n_left: mine.n_blocks - mine.n_done - n_now };
+            }
+            match self.end(&plan, &survey, &claim, &folder, memory) {
+                Err(Error::Stopped) => break ScanEnd::Stopped { n_left: 0 },
+                Err(error) => {
+                    if !self.takes_away(&error, &survey, shard, &claim, &mut mended)? {
+                        return Err(claim.explain(error));
+                    }
+                    mine = BlockCounts::of(&survey, |place| shard.has(place));
+                }
+                Ok(end) => break end,
+            }
         };
         drop(claim);
         drop(survey);
@@ -322,6 +336,31 @@ impl Scan<'_> {
         let stop = self.stop_flag();
         let finish = Finish { plan, survey: &survey, folder, claim, stop, room: &room };
         Ok(ScanEnd::Complete { problems: finish.run()? })
+    }
+
+    /// Whether a block of the share was found to be damaged only when the table was completed: it is then taken away, to be made
+    /// again. No block is made so twice.
+    fn takes_away(
+        &self,
+        error: &Error,
+        survey: &Survey<'_>,
+        shard: Shard,
+        claim: &Claim<'_>,
+        mended: &mut HashSet<PathBuf>,
+    ) -> Result<bool> {
+        let Error::Malformed(fault) = error else { return Ok(false) };
+        let is_mine = |path: &Path| {
+            let mut blocks = survey.blocks.iter().enumerate();
+            blocks.any(|(place, block)| shard.has(place) && survey.file(&block) == path)
+        };
+        let Some(path) = fault.path.as_ref().filter(|path| is_mine(path)) else { return Ok(false) };
+        if !mended.insert(path.clone()) {
+            return Ok(false);
+        }
+        claim.check()?;
+        remove(path)?;
+        self.listener.warn(ScanWarning::DamagedBlocks { n: 1, first: error.to_string() });
+        Ok(true)
     }
 
     /// The records of the scan's checkpoints. Those of checkpoints that blocks were made of, and that were lost or damaged, are

@@ -1,13 +1,13 @@
 //! Which processes are at work in an output folder: a file for each, that it holds as long as it lives.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::folder::Folder;
 use super::journal::host_name;
 use crate::error::{Error, Result};
-use crate::files::{entries, hold, is_free};
+use crate::files::{entries, hold, is_free, is_refusal, open_plain, share};
 
 const SUFFIX: &str = "process";
 
@@ -32,7 +32,7 @@ impl Presence {
     /// `Io` when the system refuses.
     pub(super) fn begin(folder: &Folder) -> Result<Self> {
         for (path, file) in files(folder)? {
-            if is_free(&file) == Some(true) {
+            if file.is_ok_and(|file| is_free(&file) == Some(true)) {
                 // Another process may have been faster.
                 let _ = fs::remove_file(path);
             }
@@ -44,7 +44,10 @@ impl Presence {
             fs::create_dir_all(&dir)?;
             let mut builder = tempfile::Builder::new();
             builder.suffix(".process").prefix("");
-            let (mut file, path) = builder.tempfile_in(&dir)?.keep()?;
+            let new = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
+            let (mut file, path) = builder.make_in(&dir, new)?.keep()?;
+            // Other users look whether it is held.
+            share(&file, &path);
             file.write_all(named.as_bytes())?;
             hold(&file, &path)?;
             Ok((path, file))
@@ -56,18 +59,13 @@ impl Presence {
         Ok(Self { path, _file: file })
     }
 
-    /// A process that is at work in a folder, in words. Where the file system has no locks, nothing tells that one is.
+    /// A process that is at work in a folder, in words; one of which nothing can be seen counts as one. Where the file system
+    /// has no locks, nothing tells that one is.
     ///
     /// # Errors
     /// `Io` when the system refuses.
     pub(super) fn of_another(folder: &Folder) -> Result<Option<String>> {
-        let held = files(folder)?.into_iter().find(|(_, file)| is_free(file) == Some(false));
-        Ok(held.map(|(_, file)| {
-            let mut text = vec![];
-            // Whatever it says, it is there.
-            let _ = file.take(MAX_BYTES).read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        }))
+        Ok(files(folder)?.into_iter().find_map(|(path, file)| at_work(&path, file)))
     }
 }
 
@@ -81,12 +79,27 @@ impl Drop for Presence {
     }
 }
 
-/// The files of all processes.
-fn files(folder: &Folder) -> Result<Vec<(PathBuf, File)>> {
+/// The process of a file, if it is at work.
+fn at_work(path: &Path, file: io::Result<File>) -> Option<String> {
+    match file {
+        Ok(file) => (is_free(&file) == Some(false)).then(|| {
+            let mut text = vec![];
+            // Whatever it says, it is there.
+            let _ = file.take(MAX_BYTES).read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }),
+        Err(error) if is_refusal(&error) => Some(format!("another user's, {}", path.display())),
+        // It was removed meanwhile, or is not of a process.
+        Err(_) => None,
+    }
+}
+
+/// The files of all processes, opened.
+fn files(folder: &Folder) -> Result<Vec<(PathBuf, io::Result<File>)>> {
     let dir = folder.presences();
     let paths = entries(&dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let paths = paths.map(|entry| entry.path()).filter(|path| is_presence(path));
-    Ok(paths.filter_map(|path| File::open(&path).ok().map(|file| (path, file))).collect())
+    Ok(paths.map(|path| (open_plain(&path), path)).map(|(file, path)| (path, file)).collect())
 }
 
 /// Whether a file of [`Folder::presences`] is one of these.
@@ -118,5 +131,34 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(folder.presences()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn all_who_may_read_the_folder_see_a_process() {
+        use std::os::unix::fs::PermissionsExt as _;
+        for (of_folder, of_file) in [(0o777, 0o666), (0o770, 0o660), (0o755, 0o644), (0o700, 0o600)] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = Folder::at(dir.path());
+            folder.make().unwrap();
+            fs::set_permissions(folder.presences(), fs::Permissions::from_mode(of_folder)).unwrap();
+            let presence = Presence::begin(&folder).unwrap();
+            let mode = fs::metadata(&presence.path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, of_file, "{of_folder:o}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_process_that_cannot_be_looked_at_is_at_work_and_a_pipe_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path());
+        folder.make().unwrap();
+        let pipe = folder.presences().join("pipe.process");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        assert_eq!(Presence::of_another(&folder).unwrap(), None);
+        let of = |kind: io::ErrorKind| at_work(Path::new("out/x.process"), Err(kind.into()));
+        assert_eq!(of(io::ErrorKind::PermissionDenied).as_deref(), Some("another user's, out/x.process"));
+        assert_eq!(of(io::ErrorKind::NotFound), None);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ use super::side_modules::SideModules;
 use super::survey::Survey;
 use crate::adapter::Adapter;
 use crate::compare::evidence_of_files;
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::files::Durability;
 use crate::formats::run_and_step;
 use crate::measure::update::{UpdateSums, WholeUpdate};
@@ -101,7 +101,8 @@ pub(super) fn write_relations(of: &Relations<'_>) -> Result<()> {
             let Some(tile) = tiles.next() else { break };
             let there =
                 files.iter().filter(|(_, adapters)| adapters.start < tile.end && tile.start < adapters.end);
-            let rows = sums_of_pairs(there.map(|(path, _)| path), &tile).and_then(|sums| finder.rows(sums));
+            let rows = sums_of_pairs(there.map(|(path, _)| path), &tile, n_adapters)
+                .and_then(|sums| finder.rows(sums));
             match rows {
                 Ok(rows) => found.extend(rows),
                 Err(error) => return Some(Err(error)),
@@ -230,20 +231,21 @@ fn by_name_or_start(plan: &Plan, a: i32, b: i32, sums: PairSums) -> Option<Relat
     sums.has_shared_init().then_some(Relation::SharedInit)
 }
 
-/// What the tables have of each pair whose first adapter is among these.
+/// What the tables have of each pair whose first adapter is among these. What a file says of others than so many adapters is damage.
 fn sums_of_pairs<'a>(
     paths: impl Iterator<Item = &'a PathBuf>,
     firsts: &Range<u32>,
+    n_adapters: u32,
 ) -> Result<BTreeMap<(i32, i32), PairSums>> {
     const COLUMNS: [&str; 6] = ["a", "b", "cosine", "norm_a", "norm_b", "shared_init"];
     let mut sums: BTreeMap<(i32, i32), PairSums> = BTreeMap::new();
     for path in paths {
         TableFile::open(path)?.read(&COLUMNS, COLUMNS.len(), |batch| {
-            let is_among =
-                |a: Option<i64>| a.and_then(|a| u32::try_from(a).ok()).is_some_and(|a| firsts.contains(&a));
             for row in 0..batch.n_rows {
-                if is_among(batch.integer(0, row)) {
-                    add(&mut sums, &batch, row);
+                let [a, b] = [0, 1].map(|column| numbered(batch.integer(column, row), n_adapters, path));
+                let pair = (a?, b?);
+                if firsts.contains(&pair.0) {
+                    add(&mut sums, pair, &batch, row);
                 }
             }
             Ok(())
@@ -252,8 +254,20 @@ fn sums_of_pairs<'a>(
     Ok(sums)
 }
 
-fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, batch: &Batch, row: usize) {
-    let (Some(a), Some(b)) = (batch.integer(0, row), batch.integer(1, row)) else { return };
+/// An adapter's number in a row of a file.
+///
+/// # Errors
+/// `Malformed` for one that the plan does not have.
+fn numbered(found: Option<i64>, n_adapters: u32, path: &Path) -> Result<u32> {
+    let number = found.and_then(|found| u32::try_from(found).ok()).filter(|number| *number < n_adapters);
+    number.ok_or_else(|| {
+        let found = found.map_or("no adapter".to_owned(), |found| format!("adapter {found}"));
+        let fault = Fault::new(found, format!("one of the {n_adapters} of the plan")).at(path);
+        fault.of("a pair").hint(table::HINT).malformed()
+    })
+}
+
+fn add(sums: &mut BTreeMap<(i32, i32), PairSums>, (a, b): (u32, u32), batch: &Batch, row: usize) {
     let sums = sums.entry((a as i32, b as i32)).or_default();
     let [cosine, norm_a, norm_b] = [2, 3, 4].map(|column| batch.number(column, row));
     // The deviation by chance, which needs the number of weights, is not asked for.

@@ -180,6 +180,11 @@ impl<'a> Survey<'a> {
         Ok(Some(note))
     }
 
+    /// Where the file of a block is, or is to be.
+    pub(super) fn file(&self, block: &BlockSpec) -> PathBuf {
+        self.folder.block_file(&block.name())
+    }
+
     /// The blocks that are done.
     pub(super) fn done(&self) -> impl Iterator<Item = BlockSpec> {
         self.blocks.iter().filter(|block| self.is_done(block))

@@ -14,7 +14,7 @@ mod tests;
 mod values;
 mod write;
 
-pub(crate) use self::read::{Batch, TableFile};
+pub(crate) use self::read::{Batch, HINT, TableFile};
 pub use self::schema::{ColumnType, Encoding, Field, Schema};
 pub(crate) use self::values::{Cells, Values};
 pub(crate) use self::write::write;

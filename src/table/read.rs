@@ -18,12 +18,14 @@ use super::seal;
 use super::values::{Cells, Values};
 use super::write::CREATED_BY;
 use crate::error::{Error, Fault, Result};
+use crate::files::open_plain;
 use crate::text::quoted;
 
 /// Rows that are read at once.
 pub(super) const BATCH_ROWS: usize = 1 << 14;
 
-const HINT: &str = "remove the file and run the scan again, which makes what is missing";
+/// The way out of a damaged table.
+pub(crate) const HINT: &str = "remove the file and run the scan again, which makes what is missing";
 
 /// A table that is there.
 pub(crate) struct TableFile {
@@ -46,7 +48,7 @@ impl TableFile {
     /// # Errors
     /// `Io` when the system refuses, `Malformed` when it is not a table as a scan writes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = open_plain(path).map_err(|error| Error::io("open", path, error))?;
         let n_bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
         let open = || {
             check_footer(&file, n_bytes)?;

@@ -256,6 +256,29 @@ fn a_full_disk_is_named_with_the_output() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let run = |args: &str| {
+        let script = format!("'{}' {args}", env!("CARGO_BIN_EXE_lorascope"));
+        Command::new("bash").args(["-c", &script]).output().unwrap()
+    };
+    for args in ["--help", "scan -h", "--version"] {
+        let output = run(&format!("{args} > /dev/full"));
+        assert_eq!(output.status.code(), Some(1), "{args}");
+        let said = "error: cannot write to stdout: No space left on device (os error 28)\n";
+        assert_eq!(stderr(&output), said, "{args}");
+        assert_eq!(run(&format!("{args} > /dev/null")).status.code(), Some(0), "{args}");
+    }
+    assert_eq!(run("--nothing 2> /dev/null").status.code(), Some(2));
+}
+
+#[test]
+fn names_that_turn_the_direction_of_text_are_escaped() {
+    let output = run(&["inspect", "a\u{202e}b"]);
+    assert!(stderr(&output).contains("error: a\\u{202e}b: "), "{}", stderr(&output));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_picture_keeps_the_permissions_of_the_one_it_replaces() {

@@ -165,3 +165,20 @@ fn what_killed_processes_left_half_written_is_removed_and_what_living_ones_write
     }
     assert!(part("pairs/notes.part").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn where_nothing_shows_which_processes_live_what_was_left_half_written_goes_when_it_is_old() {
+    let place = some();
+    place.done("runs -o out");
+    let hours = |n: u64| std::time::SystemTime::now() - std::time::Duration::from_secs(3600 * n);
+    let parts = [("pairs/.lorascope-old.part", hours(2)), ("pairs/.lorascope-new.part", hours(0))];
+    for (name, time) in parts {
+        let file = fs::File::create(place.path("out").join(name)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let done = place.scan("runs -o out").env("LORASCOPE_LOCK_FILES", "1").output().unwrap();
+    assert!(done.status.success());
+    let is_there = parts.map(|(name, _)| place.path("out").join(name).exists());
+    assert_eq!(is_there, [false, true]);
+}

@@ -380,3 +380,47 @@ fn a_share_makes_its_own_damaged_blocks_again_and_the_last_one_names_those_of_ot
     assert_eq!(second.code, Some(3), "{}", second.stderr);
     assert_same(&place.bytes("out"), &place.bytes("whole"), "shares");
 }
+
+/// Turns a bit of a number in the dictionary of the column `b` of a block, and removes what would show that bits were turned.
+fn misnumber(place: &Place, at: usize) -> String {
+    let block = files(&place.path("out/pairs")).remove(at);
+    let mut bytes = fs::read(&block).unwrap();
+    let reader = SerializedFileReader::new(fs::File::open(&block).unwrap()).unwrap();
+    let columns = reader.metadata().row_group(0).columns();
+    let column = columns.iter().find(|column| column.column_path().string() == "b").unwrap();
+    // The dictionary is before the data, and its last number, which is too short to compress, at its end.
+    assert!(column.dictionary_page_offset().is_some());
+    bytes[column.data_page_offset() as usize - 3] ^= 32;
+    if bytes[4..].starts_with(b"lorasc-1") {
+        bytes[4..12].fill(0);
+    }
+    fs::write(&block, bytes).unwrap();
+    format!("out/pairs/{}", block.file_name().unwrap().to_string_lossy())
+}
+
+#[test]
+fn a_block_that_names_adapters_that_there_are_not_is_made_again_by_the_same_command() {
+    let place = whole("--update");
+    copy(&place);
+    let block = misnumber(&place, 1);
+    let report = ended(&place.lorascope("report out").output().unwrap());
+    assert_eq!(report.code, Some(1), "{}", report.stdout);
+    assert!(
+        report.stderr.contains(&format!("error: {block}: a pair: found adapter 819")),
+        "{}",
+        report.stderr
+    );
+    assert!(!report.stderr.contains("has grown"), "{}", report.stderr);
+    assert!(report.stderr.contains("hint: remove the file and run the scan again"), "{}", report.stderr);
+    let other = misnumber(&place, 3);
+    let again = place.run("runs -o out --side b --update");
+    assert_eq!(again.code, Some(3), "{}", again.stderr);
+    for block in [&block, &other] {
+        let warning = format!("is done again: {block}: a pair: found adapter 819");
+        assert!(again.stderr.contains(&warning), "{}", again.stderr);
+    }
+    assert_same(&place.bytes("out"), &place.bytes("whole"), "made again");
+    assert_eq!(ended(&place.lorascope("report out").output().unwrap()).code, Some(0));
+    let quiet = place.run("runs -o out --side b --update");
+    assert!(quiet.code == Some(3) && !quiet.stderr.contains("done again"), "{}", quiet.stderr);
+}

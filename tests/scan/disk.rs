@@ -90,8 +90,18 @@ fn pipes_sockets_and_devices_among_the_inputs_stop_nothing() {
     let _socket = std::os::unix::net::UnixListener::bind(place.path("runs/socket.safetensors")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", place.path("runs/zero.safetensors")).unwrap();
     std::os::unix::fs::symlink("/dev/null", place.path("runs/null.bin")).unwrap();
-    place.done("runs -o out");
+    let done = place.done("runs -o out");
     assert_same(&place.bytes("out"), &place.bytes("whole"), "odd files");
+    let warning = "warning: runs/null.bin (and 4 others): named as a checkpoint, but a pipe, a socket or a device: left out";
+    let said: Vec<_> = done.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert!(said.len() == 1 && said[0].ends_with(&warning[warning.len() - 60..]), "{said:?}");
+    for command in ["inspect runs", "merge-check runs"] {
+        let said = ended(&place.lorascope(command).output().unwrap()).stderr;
+        assert!(
+            said.contains("named as a checkpoint, but a pipe, a socket or a device: left out"),
+            "{command}: {said}"
+        );
+    }
     // Next to a checkpoint, or named.
     fs::copy(
         place.path("runs/checkpoint-1/adapter_model.safetensors"),
@@ -282,4 +292,68 @@ fn a_checkpoint_that_is_lost_or_written_while_it_is_scanned_is_named_and_never_h
         }
     }
     assert!(n_named > 3, "{n_named}: the deeds came too late");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_the_scan_is_not_waited_for() {
+    let place = Place::new();
+    for seed in 0..3 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/checkpoint-{seed}")));
+    }
+    place.done("runs -o whole");
+    let pipe_at = |path: &Path| {
+        let _ = fs::remove_file(path);
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    // Each command with a time after which a wait has failed.
+    let timed = |command: &Command| {
+        let mut timed = Command::new("timeout");
+        timed
+            .args(["-s", "KILL", "60"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(place.root());
+        ended(&timed.stdin(Stdio::null()).output().unwrap())
+    };
+    let refusal = "a pipe, a socket or a device, not a file";
+    for (name, mends) in [("pairs", true), ("work/adapters", false), ("work/log", false)] {
+        place.done("runs -o out --fresh");
+        let folder = place.path("out").join(name);
+        let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        pipe_at(&file);
+        let again = timed(&place.scan("runs -o out"));
+        match mends {
+            true => {
+                assert_eq!(again.code, Some(0), "{name}: {}", again.stderr);
+                assert!(
+                    again.stderr.contains("is done again: ") && again.stderr.contains(refusal),
+                    "{}",
+                    again.stderr
+                );
+                assert_same(&place.bytes("out"), &place.bytes("whole"), name);
+            }
+            false => {
+                let other = timed(&place.lorascope("status out"));
+                let said = if name == "work/log" { &other } else { &again };
+                assert_eq!(said.code, Some(1), "{name}: {}", said.stderr);
+                assert!(
+                    said.stderr.contains(name) && said.stderr.contains(refusal),
+                    "{name}: {}",
+                    said.stderr
+                );
+            }
+        }
+        fs::remove_dir_all(place.path("out")).unwrap();
+    }
+    pipe_at(&place.path("labels.csv"));
+    let said = timed(&place.lorascope("report whole --labels labels.csv"));
+    assert!(
+        said.code == Some(1) && said.stderr.contains(&format!("labels.csv: cannot read: {refusal}")),
+        "{}",
+        said.stderr
+    );
+    fs::create_dir_all(place.path("whole/work/running")).unwrap();
+    pipe_at(&place.path("whole/work/running/x.process"));
+    let done = timed(&place.scan("runs -o whole --fresh"));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
 }

@@ -257,3 +257,17 @@ fn an_adapter_counts_once_by_all_of_its_names_and_as_its_folder() {
     assert_eq!(place.adapters("against").len(), 2);
     assert!(!place.table("against").is_empty());
 }
+
+#[test]
+fn a_list_of_paths_that_are_not_all_text_is_taken_as_it_is() {
+    let place = Place::new();
+    for seed in 1..3 {
+        Checkpoint::new(seed).write(&place.path(&format!("runs/{seed}")));
+    }
+    Checkpoint::new(3).write(&place.root().join("runs").join(OsStr::from_bytes(b"caf\xe9")));
+    fs::write(place.path("list"), b"runs/1\nruns/caf\xe9\nruns/2\n").unwrap();
+    let ended = place.run("--list list -o out");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("runs/caf\u{fffd}: found a path that is not UTF-8"), "{}", ended.stderr);
+    assert_eq!(place.adapters("out").len(), 2);
+}

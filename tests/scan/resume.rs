@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use lorascope::scan::Scan;
 
 use crate::common::checkpoints::{Checkpoint, numbers};
 use crate::common::scans::{Ended, Place, assert_same, ended, files};
@@ -71,19 +74,40 @@ fn sigterm_finishes_the_blocks_in_flight_and_exits_with_143() {
 }
 
 #[test]
-fn a_signal_while_headers_are_read_stops_before_the_first_block() {
+fn a_stop_while_headers_are_read_comes_before_the_first_block() {
     let place = many();
     place.replan("planned", "out", 1);
-    let mut command = place.scan("--list /dev/stdin -o out");
-    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It listens once it waits for the list.
-    thread::sleep(Duration::from_millis(500));
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    thread::sleep(Duration::from_millis(100));
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"runs\n").unwrap();
-    let stopped = ended(&child.wait_with_output().unwrap());
-    assert_eq!(stopped.code, Some(143), "{}", stopped.stderr);
+    let stop = AtomicBool::new(true);
+    let scan = Scan::new([place.path("runs")], place.path("out")).no_cache().stop(&stop);
+    let ended = scan.run();
+    assert!(matches!(ended, Err(lorascope::Error::Stopped)), "{ended:?}");
     assert!(files(&place.path("out/pairs")).is_empty());
+}
+
+#[test]
+fn the_first_signal_ends_the_wait_for_a_list() {
+    let place = many();
+    place.replan("planned", "out", 1);
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    for (list, signal, code) in [("pipe", "-TERM", 143), ("-", "-INT", 130), ("/dev/stdin", "-TERM", 143)] {
+        let mut command = place.scan(&format!("--list {list} -o out"));
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        thread::sleep(Duration::from_millis(500));
+        let since = Instant::now();
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        while child.try_wait().unwrap().is_none() && since.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let is_over = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        let stopped = ended(&child.wait_with_output().unwrap());
+        assert!(is_over, "{list}: it waits on");
+        assert_eq!(stopped.code, Some(code), "{list}: {}", stopped.stderr);
+        assert_eq!(stopped.stderr, "stopped: before anything was done\n", "{list}");
+        assert!(files(&place.path("out/pairs")).is_empty());
+        drop(stdin);
+    }
 }
 
 #[test]

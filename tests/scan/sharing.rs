@@ -28,10 +28,16 @@ fn set_mode(path: &Path, mode: u32) {
 
 /// Runs a scan as a user whom the modes of files bind: another one where this is root, who may do anything.
 fn as_bound_user(place: &Place, args: &str) -> Ended {
-    let scan = place.scan(args);
+    as_bound_user_of(place, &place.scan(args))
+}
+
+/// The same of any command.
+fn as_bound_user_of(place: &Place, scan: &Command) -> Ended {
     let is_root = fs::metadata(place.root()).unwrap().uid() == 0;
     if !is_root {
-        return place.run(args);
+        let mut command = Command::new(scan.get_program());
+        command.args(scan.get_args()).current_dir(place.root()).stdin(Stdio::null());
+        return ended(&command.output().unwrap());
     }
     // The build's own folder may be closed to others.
     let program = place.path("lorascope");
@@ -288,4 +294,65 @@ fn parts_that_killed_scans_left_in_the_cache_are_gone_after_the_next_one() {
     place.done("runs -o again");
     assert_eq!(names(&place.path("cache")).iter().filter(|name| name.contains("part")).count(), 0);
     assert_eq!(info(), n_bytes - 10_000);
+}
+
+#[test]
+fn a_scan_that_another_user_cannot_look_at_is_not_removed_by_him() {
+    let place = open_place();
+    // All may write to the folder, as in one that a group shares.
+    place.done("runs -o outs/out");
+    let out = place.path("outs/out");
+    let running = out.join("work/running");
+    fs::create_dir_all(&running).unwrap();
+    fn open_all(folder: &Path) {
+        set_mode(folder, 0o777);
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => open_all(&entry.path()),
+                false => set_mode(&entry.path(), 0o666),
+            }
+        }
+    }
+    open_all(&out);
+    let process = running.join("x.process");
+    fs::write(&process, "process 1 on a").unwrap();
+    set_mode(&process, 0);
+    let refused = as_bound_user(&place, "runs -o outs/out --side b --fresh");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    let found =
+        "error: outs/out: found a scan at work (another user's, outs/out/work/running/x.process), expected";
+    assert!(refused.stderr.contains(found), "{}", refused.stderr);
+    assert_same(&place.bytes("outs/out"), &place.bytes("planned"), "refused");
+    fs::remove_file(&process).unwrap();
+    let done = as_bound_user(&place, "runs -o outs/out --side b --fresh");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
+#[test]
+fn clearing_a_cache_leaves_the_entries_of_other_users_and_counts_them() {
+    let place = open_place();
+    if fs::metadata(place.root()).unwrap().uid() != 0 {
+        eprintln!("skipped: only root can make files of another user");
+        return;
+    }
+    place.done("runs -o first");
+    let entries = || {
+        let all = fs::read_dir(place.path("cache")).unwrap().map(|file| file.unwrap().path());
+        all.filter(|path| path.extension().is_some())
+    };
+    assert_eq!(entries().count(), 10);
+    for entry in entries().take(4) {
+        std::os::unix::fs::chown(entry, Some(65534), Some(65534)).unwrap();
+    }
+    set_mode(&place.path("cache"), 0o1777);
+    let clear = || as_bound_user_of(&place, &place.lorascope("cache clear --cache cache"));
+    let cleared = clear();
+    assert_eq!(cleared.code, Some(0), "{}", cleared.stderr);
+    assert!(cleared.stdout.starts_with("cache: 4 entries, "), "{}", cleared.stdout);
+    assert!(cleared.stdout.ends_with(" removed; 6 entries of other users left\n"), "{}", cleared.stdout);
+    assert_eq!(entries().count(), 6);
+    // Nothing of it is his.
+    let refused = clear();
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("cannot remove: Operation not permitted"), "{}", refused.stderr);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::planted::{self, Planted};
-use crate::common::scans::{Place, Row};
+use crate::common::scans::{Place, Row, ended};
 
 /// Every statistic of every pair, the norms of the updates relative to the product of the two scales.
 fn statistics(place: &Place, out: &str, scale: f64) -> Vec<BTreeMap<String, Option<f64>>> {
@@ -91,4 +91,58 @@ fn a_start_is_compared_only_with_one_of_its_shape() {
             assert_eq!(n_null, 2);
         }
     }
+}
+
+#[test]
+fn an_update_that_f64_does_not_hold_is_named_and_never_counted() {
+    let place = Place::new();
+    for (name, scale) in [("large", 1e200), ("small", 1e-200)] {
+        for (n, seed) in [(1, 1), (2, 2)] {
+            let module = |name: &'static str, seed: u64, scale: f64| {
+                let planted = Planted::random(name, 3, 40, 30, seed);
+                Planted { a: &planted.a * faer::Scale(scale), b: &planted.b * faer::Scale(scale), ..planted }
+            };
+            let beyond = module("layers.0.q_proj", seed, scale);
+            let fine = module("layers.1.q_proj", seed + 10, 1.0);
+            planted::write(&place.path(&format!("{name}/{n}")), &[beyond.clone(), fine], 3.0);
+            planted::write(&place.path(&format!("only-{name}/{n}")), &[beyond], 3.0);
+        }
+        let run = |args: String| ended(&place.lorascope(&args).output().unwrap());
+        for args in [
+            format!("merge-check only-{name}/1 only-{name}/2"),
+            format!("compare only-{name}/1 only-{name}/2 --side dw-left"),
+        ] {
+            let refused = run(args.clone());
+            assert_eq!(refused.code, Some(1), "{args}: {}{}", refused.stdout, refused.stderr);
+            let sign = if name == "large" { "" } else { "-" };
+            let found = format!(": module `layers.0.q_proj`: found an update of numbers about 1e{sign}");
+            assert!(refused.stderr.contains(&found), "{args}: {}", refused.stderr);
+        }
+        let flaw = format!("ΔW is too {name} for f64 in ");
+        let merged = run(format!("merge-check {name}/1 {name}/2"));
+        assert_eq!(merged.code, Some(0), "{}", merged.stderr);
+        assert!(merged.stderr.contains(&flaw), "{}", merged.stderr);
+        assert!(!merged.stdout.contains("layers.0") && !merged.stdout.contains("inf"), "{}", merged.stdout);
+        let compared = run(format!("compare {name}/1 {name}/2 --engine cpu"));
+        assert!(compared.code == Some(0) && compared.stderr.contains(&flaw), "{}", compared.stderr);
+        assert!(!compared.stdout.contains("inf") && !compared.stdout.contains("NaN"), "{}", compared.stdout);
+        let scanned = place.run(&format!("{name} -o out-{name} --side dw-right"));
+        assert_eq!(scanned.code, Some(3), "{}", scanned.stderr);
+        assert!(scanned.stderr.contains(&format!("ΔW is too {name} for f64")), "{}", scanned.stderr);
+        assert_eq!(place.table(&format!("out-{name}")).len(), 1);
+        let scanned = place.done(&format!("{name} -o out-{name}-a --update"));
+        assert!(scanned.stderr.contains("no cosine"), "{}", scanned.stderr);
+    }
+}
+
+#[test]
+fn updates_of_other_shapes_are_said_to_be_of_other_shapes() {
+    let place = Place::new();
+    for (name, d_in) in [("a", 40), ("b", 50)] {
+        let module = Planted::random("layers.0.q_proj", 3, d_in, 30, 1);
+        planted::write(&place.path(name), &[module], 3.0);
+    }
+    let compared = ended(&place.lorascope("compare a b --side b --engine cpu").output().unwrap());
+    assert_eq!(compared.code, Some(0), "{}", compared.stderr);
+    assert!(compared.stdout.contains("unknown: the updates have different shapes"), "{}", compared.stdout);
 }

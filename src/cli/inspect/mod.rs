@@ -23,6 +23,7 @@ use super::warnings::list_unread;
 use super::{Outcome, write_stdout};
 use crate::adapter::unread;
 use crate::formats::search;
+use crate::scan::ScanWarning;
 use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
 
@@ -165,6 +166,9 @@ impl Found {
         if !self.ignored.is_empty() {
             let files = counted(self.ignored.len(), "file");
             console.note("ignored", format!("{files} of other kinds (listed with -v)"));
+        }
+        if let Some(warning) = ScanWarning::of_special_files(&self.ignored) {
+            console.warning(warning);
         }
         for (path, what) in &self.ignored {
             console.detail("ignored", format!("{}: {what}", path.display()));

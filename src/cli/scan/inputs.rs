@@ -1,9 +1,14 @@
 //! What the command line names: checkpoints, and what to pair.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::args::ScanArgs;
 use crate::cli::limits::limits;
@@ -11,11 +16,17 @@ use crate::error::{Error, Fault};
 use crate::scan::plan::PairChoice;
 use crate::text::quoted;
 
+/// How often it is looked, while a list is waited for, whether to stop.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The paths and globs that are named, and what to pair.
-pub(super) fn named(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
+///
+/// # Errors
+/// `Stopped` when it was told to stop while it waits for a list.
+pub(super) fn named(args: &ScanArgs, stop: &AtomicBool) -> Result<(Vec<PathBuf>, PairChoice)> {
     let (mut named, pairs) = pair_choice(args)?;
     if let Some(list) = &args.list {
-        named.extend(of_list(&read_list(list)?));
+        named.extend(of_list(list, &read_list(list, stop)?)?);
     }
     if named.is_empty() {
         return Err(Fault::new("no RUN", "checkpoints, folders of them, or globs")
@@ -57,21 +68,61 @@ fn pair_choice(args: &ScanArgs) -> Result<(Vec<PathBuf>, PairChoice)> {
     Ok((named, choice))
 }
 
-fn read_list(path: &Path) -> Result<String> {
-    let bytes = match path == Path::new("-") {
-        true => limits().read_text(Path::new("stdin"), std::io::stdin().lock())?,
-        false => {
-            let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
-            limits().read_text(path, file)?
+/// The bytes of a list, which may come from a pipe: it is read by a thread of its own, which a stop leaves waiting.
+fn read_list(path: &Path, stop: &AtomicBool) -> Result<Vec<u8>, Error> {
+    let (send, read) = mpsc::channel();
+    let of_thread = path.to_owned();
+    let reader = thread::Builder::new().name("list".to_owned()).spawn(move || {
+        // Nobody waits for it any more after a stop.
+        let _ = send.send(read_all(&of_thread));
+    });
+    reader.map_err(|error| Error::io("read", path, error))?;
+    loop {
+        match read.recv_timeout(LOOK) {
+            Ok(bytes) => return bytes,
+            Err(_) if stop.load(Ordering::Relaxed) => return Err(Error::Stopped),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::io("read", path, io::Error::other("its reader failed")));
+            }
         }
-    };
-    String::from_utf8(bytes).with_context(|| format!("{}: the list is not UTF-8 text", path.display()))
+    }
+}
+
+fn read_all(path: &Path) -> Result<Vec<u8>, Error> {
+    if path == Path::new("-") {
+        return limits().read_text(Path::new("stdin"), io::stdin().lock());
+    }
+    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+    limits().read_text(path, file)
 }
 
 /// The paths of a list, one a line; empty lines and those that begin with `#` are left out.
-fn of_list(text: &str) -> Vec<PathBuf> {
-    let lines = text.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(PathBuf::from).collect()
+///
+/// # Errors
+/// `Malformed` for bytes that cannot be a path on this system.
+fn of_list(list: &Path, bytes: &[u8]) -> Result<Vec<PathBuf>, Error> {
+    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii));
+    let named = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"));
+    let path = |(number, line): (usize, &[u8])| {
+        path_of(line).ok_or_else(|| {
+            let fault = Fault::new(quoted(&String::from_utf8_lossy(line)), "UTF-8 text");
+            fault.at(list).of(format!("line {number}")).malformed()
+        })
+    };
+    named.map(path).collect()
+}
+
+/// Paths are bytes here.
+#[cfg(unix)]
+fn path_of(line: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(line)))
+}
+
+#[cfg(not(unix))]
+fn path_of(line: &[u8]) -> Option<PathBuf> {
+    std::str::from_utf8(line).ok().map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -80,7 +131,18 @@ mod tests {
 
     #[test]
     fn a_list_has_a_path_a_line() {
-        let found = of_list("# runs\na/b\n\n  c d \r\n");
+        let found = of_list(Path::new("list"), b"# runs\na/b\n\n  c d \r\n").unwrap();
         assert_eq!(found, [PathBuf::from("a/b"), PathBuf::from("c d")]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_that_is_not_text_is_a_path() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let found = of_list(Path::new("list"), b"a\n\xffb\n").unwrap();
+        assert_eq!(
+            found.iter().map(|path| path.as_os_str().as_bytes()).collect::<Vec<_>>(),
+            [&b"a"[..], b"\xffb"]
+        );
     }
 }

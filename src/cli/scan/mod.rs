@@ -23,7 +23,14 @@ use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
-    let (named, pairs) = inputs::named(args)?;
+    let named = inputs::named(args, signals.stop());
+    let (named, pairs) = match (named, signals.caught()) {
+        (Err(error), Some(code)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => {
+            console.note("stopped", "before anything was done");
+            return Ok(Outcome::Stopped(code));
+        }
+        (named, _) => named?,
+    };
     let scan = args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits().clone()));
     let mut events = Events::new(console);
     if args.how.dry_run {

@@ -99,6 +99,16 @@ pub(super) struct Timed<'a> {
 /// Work in one dispatch that even a slow GPU ends well inside a watchdog's two seconds.
 const MAX_FLOP: f64 = 4e10;
 
+/// WebGPU's default limits, and bindings as large as its default buffers where the GPU has them: two bases of 128 MiB.
+fn required_limits(of_gpu: &wgpu::Limits) -> wgpu::Limits {
+    let default = wgpu::Limits::default();
+    let largest = of_gpu.max_storage_buffer_binding_size.min(default.max_buffer_size);
+    wgpu::Limits {
+        max_storage_buffer_binding_size: largest.max(default.max_storage_buffer_binding_size),
+        ..default
+    }
+}
+
 impl Device {
     pub(super) fn open(adapter: &Adapter, found: &AdapterInfo, precision: Precision) -> Result<Self> {
         let info = EngineInfo {
@@ -113,7 +123,7 @@ impl Device {
         let opened = pollster::block_on(adapter.request_device(&DeviceDescriptor {
             label: Some("lorascope"),
             required_features: adapter.features() & Features::TIMESTAMP_QUERY,
-            required_limits: wgpu::Limits::default(),
+            required_limits: required_limits(&adapter.limits()),
             ..DeviceDescriptor::default()
         }));
         let (device, queue) = opened.map_err(|error| fault_on(&info, error.to_string()))?;
@@ -130,8 +140,12 @@ impl Device {
             let _ = on_lost.set(format!("device lost ({reason:?}): {message}"));
         });
         let limits = device.limits();
-        let max_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let limits = Limits { max_words: (max_bytes / 4) as usize, max_flop: MAX_FLOP };
+        let words = |limits: &wgpu::Limits| {
+            (limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 4) as usize
+        };
+        let max_stack_words = words(&limits);
+        let max_words = max_stack_words.min(words(&wgpu::Limits::default()));
+        let limits = Limits { max_words, max_stack_words, max_flop: MAX_FLOP };
         Ok(Self {
             device,
             queue,

@@ -7,6 +7,8 @@ use crate::error::{Fault, Remedy, Result};
 pub(super) struct Limits {
     /// Words of 32 bits in one storage buffer.
     pub(super) max_words: usize,
+    /// Words in the one that holds two bases that are too large for the others.
+    pub(super) max_stack_words: usize,
     /// Work in one dispatch. Drivers stop a dispatch that takes seconds; the slowest real GPUs make 100 GFLOP/s.
     pub(super) max_flop: f64,
 }
@@ -14,7 +16,11 @@ pub(super) struct Limits {
 impl Limits {
     /// The same divided by `n`: for a GPU that failed at them.
     pub(super) fn shrunk(self, n: usize) -> Self {
-        Self { max_words: self.max_words / n, max_flop: self.max_flop / n as f64 }
+        Self {
+            max_words: self.max_words / n,
+            max_stack_words: self.max_stack_words / n,
+            max_flop: self.max_flop / n as f64,
+        }
     }
 
     /// # Errors

@@ -139,9 +139,9 @@ pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Lets everybody write to the lock who may write to its folder: a lock holds nothing that anybody wrote.
+/// Lets everybody read and write a file who may do so in its folder: a lock holds nothing that anybody wrote.
 #[cfg(unix)]
-fn share(file: &File, path: &Path) {
+pub(crate) fn share(file: &File, path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(folder) = fs::metadata(super::parent_dir(path)) else { return };
     let mode = folder.permissions().mode() & 0o666 | 0o600;
@@ -150,7 +150,7 @@ fn share(file: &File, path: &Path) {
 }
 
 #[cfg(not(unix))]
-fn share(_: &File, _: &Path) {}
+pub(crate) fn share(_: &File, _: &Path) {}
 
 /// Whether the file still has this name, and not by way of a link.
 #[cfg(unix)]

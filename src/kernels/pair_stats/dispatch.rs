@@ -59,6 +59,8 @@ pub struct Params {
     pub first_value: u32,
     /// The value after the last of these.
     pub end_value: u32,
+    /// The first of the last four rows of the stack, which stand for all after them up to the end of a tile.
+    pub last_rows: u32,
 }
 
 /// Bases that lie one after another in the stack.
@@ -68,6 +70,8 @@ pub struct BasisRun<'a> {
     pub ranks: &'a [usize],
     /// Row of the stack that the first begins at, a multiple of 4.
     pub row: usize,
+    /// Row whose params are those of that one, a multiple of 4: params go on up to the end of the last tile.
+    pub params_row: usize,
 }
 
 impl BasisRun<'_> {
@@ -151,13 +155,18 @@ impl<'a> Wanted<'a> {
 /// What the buffers of a dispatch hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
-    /// Rows of the stack, and of their params.
+    /// Rows of the stack, a multiple of 4.
     pub rows: usize,
+    /// Rows that have params.
+    pub params_rows: usize,
     /// Words of tables.
     pub tables: usize,
     /// Words of sums and of the checks of the tiles.
     pub sums: usize,
 }
+
+/// Rows that the kernels read together.
+pub const ROWS: usize = 4;
 
 /// Loop steps that one pass may take to sum up the values of its pairs: a quarter of what [`Chunk`] says of drivers.
 const MAX_SHARE_STEPS: usize = 1 << 14;
@@ -217,9 +226,13 @@ impl Dispatch {
             Fault::new(format!("{found}"), format!("at most {most}")).of(what).limit()
         };
         for run in [a, b] {
-            let end = run.row + run.n_rows().next_multiple_of(tile);
+            let end = run.row + run.n_rows().next_multiple_of(ROWS);
             if end > lengths.rows {
                 return Err(over("rows of a stack", end, lengths.rows));
+            }
+            let end = run.params_row + run.n_rows().next_multiple_of(tile);
+            if end > lengths.params_rows {
+                return Err(over("rows with params", end, lengths.params_rows));
             }
         }
         if cells.len() > Self::MAX_CELLS {
@@ -274,8 +287,8 @@ impl Dispatch {
             row_b: b.row as u32,
             n_a: n_a as u32,
             n_b: n_b as u32,
-            params_a: (a.row / 4) as u32,
-            params_b: (b.row / 4) as u32,
+            params_a: (a.params_row / ROWS) as u32,
+            params_b: (b.params_row / ROWS) as u32,
             pairs: kind,
             n_cells: cells.len() as u32,
             n_words: n_words as u32,
@@ -288,6 +301,7 @@ impl Dispatch {
             cells: put(&mut cells.iter().flat_map(|&(i, j)| [clamped(i), clamped(j)])),
             pair_table: 0,
             checks: n_sums as u32,
+            last_rows: (lengths.rows.saturating_sub(1) / ROWS * ROWS) as u32,
             ..Params::default()
         };
         params.pair_table = put(&mut table.iter().copied());

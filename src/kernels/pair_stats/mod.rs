@@ -15,7 +15,7 @@ use crate::kernels::similarity::{CHUNK, SLICE};
 use crate::measure::{PRODUCT_SUMS, Terms, linear_cka};
 
 pub use crate::basis::COLUMNS;
-pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, Wanted, n_products};
+pub use dispatch::{BasisRun, Dispatch, Lengths, PairIndex, Params, ROWS, Wanted, n_products};
 pub use row_params::RowParams;
 pub use variants::{UPDATE_COSINE, VARIANTS, Variant, family, stack_words};
 

@@ -4,21 +4,17 @@
 //! as 8 bytes. The sum is raised before a file appears and may stay too large when a process is killed; a count of the
 //! files, whenever it passes the limit, sets it right. A user who may not write to the lock file counts every time.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::files::{self, Lock, is_free, is_refusal, is_temp_file, remove};
+use crate::files::{self, Lock, is_abandoned, is_refusal, is_temp_file, remove};
 
 /// How entries end: the hexadecimal key, and this.
 pub(super) const SUFFIX: &str = ".safetensors";
 const LOCK: &str = "lock";
-
-/// Where files cannot be locked, those that are being written and did not change for so long belong to a process that was
-/// killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// An entry is not used so far in the future: the clock was wrong then, and has been used since by nobody.
 const SKEW: Duration = Duration::from_secs(3600);
@@ -75,20 +71,33 @@ pub(super) fn add<T>(
     Ok(placed)
 }
 
-/// Removes all entries, and what killed processes left half written.
-pub(super) fn clear(dir: &Path) -> Result<()> {
+/// Removes all entries that this user may remove, and what killed processes left half written. Returns the number of entries that
+/// stay.
+///
+/// # Errors
+/// `Io` when the system refuses for another reason, or refuses every entry.
+pub(super) fn clear(dir: &Path) -> Result<u64> {
     let named = |error: io::Error| Error::io("write", dir.join(LOCK), error);
     let mut lock = lock(dir)?;
     remove_abandoned(dir)?;
+    let (mut n_removed, mut refused) = (0u64, vec![]);
     for entry in entries(dir)? {
-        remove(&entry.path)?;
-    }
-    match lock.as_mut().and_then(Lock::file) {
-        Some(file) => {
-            let left = total(dir)?;
-            set_sum(file, left).map_err(named)
+        match remove(&entry.path) {
+            Ok(()) => n_removed += 1,
+            Err(Error::Io { action, path, cause }) if is_refusal(&cause) => {
+                refused.push(Error::Io { action, path, cause });
+            }
+            Err(error) => return Err(error),
         }
-        None => Ok(()),
+    }
+    if let Some(file) = lock.as_mut().and_then(Lock::file) {
+        let left = total(dir)?;
+        set_sum(file, left).map_err(named)?;
+    }
+    let n_left = refused.len() as u64;
+    match refused.into_iter().next() {
+        Some(first) if n_removed == 0 => Err(first),
+        _ => Ok(n_left),
     }
 }
 
@@ -130,15 +139,8 @@ fn evict(dir: &Path, limit_bytes: u64) -> Result<u64> {
 
 /// Removes what processes that were killed left half written.
 fn remove_abandoned(dir: &Path) -> Result<()> {
-    let now = SystemTime::now();
     for part in parts(dir)? {
-        // Clocks differ and jump: what was written in the future is old as well.
-        let age = now.duration_since(part.used).unwrap_or_else(|ahead| ahead.duration());
-        let is_left = match File::open(&part.path).map(|file| is_free(&file)) {
-            Ok(Some(is_free)) => is_free,
-            Ok(None) | Err(_) => age > ABANDONED,
-        };
-        if is_left {
+        if fs::metadata(&part.path).is_ok_and(|metadata| is_abandoned(&part.path, &metadata)) {
             // A file of another user stays.
             let _ = remove(&part.path);
         }

@@ -49,6 +49,16 @@ pub struct Info {
     pub limit_bytes: u64,
 }
 
+/// What became of a cache that was cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Cleared {
+    /// What was removed.
+    #[serde(flatten)]
+    pub removed: Info,
+    /// Entries that this user may not remove.
+    pub left: u64,
+}
+
 impl Cache {
     /// The limit where the user gives none, 20 GiB.
     pub const DEFAULT_LIMIT_BYTES: u64 = 20 << 30;
@@ -171,16 +181,24 @@ impl Cache {
         Ok(Info { entries: files.len() as u64, bytes, limit_bytes: self.limit_bytes })
     }
 
-    /// Removes all entries, and what killed processes left half written, and returns what there was.
+    /// Removes all entries, and what killed processes left half written. Entries that this user may not remove, as those of others in
+    /// a folder like /tmp, stay.
     ///
     /// # Errors
-    /// `Io` when the system refuses to list the folder or to remove an entry.
-    pub fn clear(&self) -> Result<Info> {
-        let info = self.info()?;
-        if self.dir.exists() && (info.entries > 0 || !ledger::parts(&self.dir)?.is_empty()) {
-            ledger::clear(&self.dir)?;
+    /// `Io` when the system refuses to list the folder or to remove an entry, for another reason or every one.
+    pub fn clear(&self) -> Result<Cleared> {
+        let before = self.info()?;
+        let mut left = 0;
+        if self.dir.exists() && (before.entries > 0 || !ledger::parts(&self.dir)?.is_empty()) {
+            left = ledger::clear(&self.dir)?;
         }
-        Ok(info)
+        let after = self.info()?.bytes;
+        let removed = Info {
+            entries: before.entries.saturating_sub(left),
+            bytes: before.bytes.saturating_sub(after),
+            ..before
+        };
+        Ok(Cleared { removed, left })
     }
 
     fn path(&self, key: &Key) -> PathBuf {

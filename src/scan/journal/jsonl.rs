@@ -1,14 +1,14 @@
 //! Lines of JSON that each process appends to a file of its own, so that no two write to one: host and process id name it.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::files::entries;
+use crate::files::{append_to_plain, entries, open_plain};
 
 /// The machine's name, empty where it has none.
 pub fn host_name() -> String {
@@ -33,7 +33,7 @@ impl JsonlWriter {
         let path = dir.join(format!("{host}-{}.jsonl", std::process::id()));
         let open = || -> io::Result<File> {
             fs::create_dir_all(dir)?;
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            let mut file = append_to_plain(&path)?;
             if file.metadata()?.len() > 0 {
                 file.write_all(b"\n")?;
             }
@@ -80,7 +80,7 @@ impl JsonlTail {
             }
             let mut lines = vec![];
             let from = self.0.get(&path).copied().unwrap_or(0);
-            let read = File::open(&path).and_then(|mut file| {
+            let read = open_plain(&path).and_then(|mut file| {
                 file.seek(SeekFrom::Start(from))?;
                 file.read_to_end(&mut lines)
             });

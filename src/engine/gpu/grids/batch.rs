@@ -202,7 +202,7 @@ mod tests {
         let bases: Vec<Basis> = [1, 8, 64, 65, 130, 3].map(|q| basis(q, 201)).into();
         let pairs: Vec<Pair<'_>> =
             bases.iter().flat_map(|a| bases.iter().map(move |b| Pair { a, b })).collect();
-        let limits = Limits { max_words: 130 * 201, max_flop: 1e7 };
+        let limits = Limits { max_words: 130 * 201, max_stack_words: 0, max_flop: 1e7 };
         for precision in Precision::ALL {
             let batches = batches(&pairs, precision, limits).unwrap();
             let mut indices: Vec<usize> = batches.iter().flat_map(|batch| batch.indices.clone()).collect();
@@ -225,7 +225,7 @@ mod tests {
     fn a_basis_in_many_pairs_is_uploaded_once() {
         let (a, b) = (basis(8, 10), basis(8, 10));
         let pairs = [Pair { a: &a, b: &b }, Pair { a: &a, b: &a }, Pair { a: &b, b: &b }];
-        let limits = Limits { max_words: 1000, max_flop: 1e9 };
+        let limits = Limits { max_words: 1000, max_stack_words: 0, max_flop: 1e9 };
         let batches = batches(&pairs, Precision::F32, limits).unwrap();
         assert_eq!(batches.len(), 1);
         assert_eq!((batches[0].a.parts().count(), batches[0].b.parts().count()), (2, 2));
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_pair_that_fits_no_batch_is_an_error_with_a_way_out() {
         let (a, b) = (basis(8, 100), basis(8, 100));
-        let limits = Limits { max_words: 799, max_flop: 1e9 };
+        let limits = Limits { max_words: 799, max_stack_words: 0, max_flop: 1e9 };
         let pairs = [Pair { a: &a, b: &b }];
         let error = batches(&pairs, Precision::F32, limits).unwrap_err();
         assert_eq!(

@@ -40,9 +40,9 @@ pub(super) struct Needs {
 
 impl Needs {
     /// As many runs as there are, or as fit one buffer.
-    pub(super) fn of(plan: &Plan<'_>, variant: &Variant, max_words: usize) -> Self {
-        let run_words = plan.run_rows * plan.row_words;
-        let n_runs = plan.runs.len().min(max_words / run_words);
+    pub(super) fn of(plan: &Plan<'_>, variant: &Variant) -> Self {
+        let run_words = plan.stack_rows * plan.row_words;
+        let n_runs = plan.runs.len().min(plan.max_stack_words / run_words);
         let (tables, sums, n_tiles) = plan.most_words(variant.tile);
         let products =
             if plan.may_take_passes() { n_tiles * n_products(variant.tile, plan.wanted) } else { 4 };
@@ -189,16 +189,17 @@ impl BufferSet {
             let started = Instant::now();
             let mut encoder = device.encoder();
             let [a, b] = planned.runs;
-            let mut rows = [0; 2];
+            let mut places = [0; 2];
             for (k, (run, other)) in [(a, b), (b, a)].into_iter().enumerate() {
                 let (place, is_new) = cache.place(run, other, now);
-                rows[k] = place * plan.run_rows;
+                places[k] = place;
                 if is_new {
-                    self.upload_run(device, &mut encoder, at, (rows[k], run), plan, variant)?;
+                    self.upload_run(device, &mut encoder, at, (place, run), plan, variant)?;
                 }
             }
             let lengths = Lengths {
-                rows: needs.n_runs * plan.run_rows,
+                rows: needs.n_runs * plan.stack_rows,
+                params_rows: needs.n_runs * plan.run_rows,
                 tables: self.capacity.tables,
                 sums: self.capacity.sums,
             };
@@ -207,7 +208,7 @@ impl BufferSet {
                 &mut encoder,
                 (pipeline, variant),
                 (plan, planned),
-                (rows, lengths),
+                (places, lengths),
                 output,
             )?;
             let submission = device.queue().submit([encoder.finish()]);
@@ -224,13 +225,13 @@ impl BufferSet {
         Ok(times)
     }
 
-    /// Puts a run's rows and their params into the stack from row `row` on.
+    /// Puts a run's rows and their params into a place of the stack.
     fn upload_run(
         &mut self,
         device: &Device,
         encoder: &mut CommandEncoder,
         at: usize,
-        (row, run): (usize, usize),
+        (place, run): (usize, usize),
         plan: &Plan<'_>,
         variant: &Variant,
     ) -> Result<()> {
@@ -252,7 +253,7 @@ impl BufferSet {
             let step = (Upload::MOST / row_bytes).max(1);
             for first in (0..basis.q()).step_by(step) {
                 let part = first..(first + step).min(basis.q());
-                let offset = ((row + n_rows + first) * row_bytes) as u64;
+                let offset = ((place * plan.stack_rows + n_rows + first) * row_bytes) as u64;
                 let size = part.len() * row_bytes;
                 let fill = |mut memory: WriteOnly<'_, [u8]>| {
                     let mut end = 0;
@@ -267,7 +268,7 @@ impl BufferSet {
             }
             n_rows += basis.q();
         }
-        let offset = (row / 4 * size_of::<RowParams>()) as u64;
+        let offset = (place * plan.run_rows / 4 * size_of::<RowParams>()) as u64;
         device.write(upload, encoder, (&self.row_params, offset), bytemuck::cast_slice(&self.params_of_run))
     }
 }
@@ -280,12 +281,16 @@ impl InFlight {
         encoder: &mut CommandEncoder,
         (pipeline, variant): (&Pipeline, &Variant),
         (plan, planned): (&Plan<'_>, &PlannedDispatch),
-        (rows, lengths): ([usize; 2], Lengths),
+        (places, lengths): ([usize; 2], Lengths),
         output: &Output<'_>,
     ) -> Result<(Dispatch, Option<TopDispatch>)> {
         let ranks: [Vec<usize>; 2] =
             planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
-        let runs = [0, 1].map(|k| BasisRun { ranks: &ranks[k], row: rows[k] });
+        let runs = [0, 1].map(|k| BasisRun {
+            ranks: &ranks[k],
+            row: places[k] * plan.stack_rows,
+            params_row: places[k] * plan.run_rows,
+        });
         let d = plan.runs[planned.runs[0]][0].d();
         let dispatch = Dispatch::new(variant.tile, d, runs, planned.which.index(), plan.wanted, lengths)?;
         device.write(&mut self.upload, encoder, (&self.tables, 0), bytemuck::cast_slice(&dispatch.tables))?;

@@ -123,7 +123,7 @@ impl GpuEngine {
         let pipelines = self.pair_stats.top.get_or_init(|| TopPipelines::new(&self.device));
         let pipeline = || self.pair_stats.pipeline(&self.device, at);
         let mut output = Output::Top(TopRun::new(pipelines, rule, block.cells.len()));
-        self.run_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits, &mut output)?;
+        self.run_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, &mut output)?;
         match output {
             Output::Top(run) => Ok(run.into_stats()),
             Output::All(_) => unreachable!("what a run puts out stays what it is"),
@@ -153,7 +153,7 @@ impl GpuEngine {
     /// The numbers of every pair of a block by this variant.
     pub(super) fn pair_stats_by(&self, at: usize, block: &Block<'_>, limits: Limits) -> Result<Vec<f32>> {
         let pipeline = || self.pair_stats.pipeline(&self.device, at);
-        self.run_whole_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline, limits)
+        self.run_whole_plan(block, &self.plan(block, limits)?, &VARIANTS[at], pipeline)
     }
 
     /// [`GpuEngine::run_update_cosines`], after a rehearsal of that size.
@@ -181,7 +181,7 @@ impl GpuEngine {
         let plan = Plan::new(block, Wanted::Cosine { split }, budget(limits, UPDATE_COSINE.precision))?;
         let pipeline =
             || self.pair_stats.update_cosine.get_or_init(|| self.device.pipeline(&UPDATE_COSINE.kernel));
-        self.run_whole_plan(block, &plan, &UPDATE_COSINE, pipeline, limits)
+        self.run_whole_plan(block, &plan, &UPDATE_COSINE, pipeline)
     }
 
     fn run_whole_plan<'p>(
@@ -190,10 +190,9 @@ impl GpuEngine {
         plan: &Plan<'_>,
         variant: &Variant,
         pipeline: impl Fn() -> &'p Pipeline,
-        limits: Limits,
     ) -> Result<Vec<f32>> {
         let mut values = vec![f32::NAN; block.n_pairs() * plan.wanted.n_numbers()];
-        self.run_plan(block, plan, variant, pipeline, limits, &mut Output::All(&mut values))?;
+        self.run_plan(block, plan, variant, pipeline, &mut Output::All(&mut values))?;
         Ok(values)
     }
 
@@ -203,14 +202,13 @@ impl GpuEngine {
         plan: &Plan<'_>,
         variant: &Variant,
         pipeline: impl Fn() -> &'p Pipeline,
-        limits: Limits,
         output: &mut Output<'_>,
     ) -> Result<()> {
         if plan.dispatches.is_empty() {
             return Ok(());
         }
         let (device, pipeline) = (&self.device, pipeline());
-        let needs = Needs::of(plan, variant, limits.max_words);
+        let needs = Needs::of(plan, variant);
         let mut buffer_set = match self.pair_stats.take_idle(variant, &needs) {
             Some(buffer_set) => buffer_set,
             None => BufferSet::new(device, pipeline, variant, needs)?,
@@ -228,8 +226,8 @@ fn largest_ranks(block: &Block<'_>) -> [usize; 2] {
 }
 
 fn budget(limits: Limits, precision: Precision) -> Budget {
-    let Limits { max_words, max_flop } = limits;
-    Budget { max_words, max_flop, precision }
+    let Limits { max_words, max_stack_words, max_flop } = limits;
+    Budget { max_words, max_stack_words, max_flop, precision }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ const MAX_SUMS: usize = 1 << 23;
 pub(super) struct Budget {
     /// Words of one buffer.
     pub(super) max_words: usize,
+    /// Words of the stack, where two bases of a block need more.
+    pub(super) max_stack_words: usize,
     /// Work, so that no driver takes it for hung.
     pub(super) max_flop: f64,
     pub(super) precision: Precision,
@@ -35,7 +37,11 @@ pub(super) struct Plan<'a> {
     pub(super) dispatches: Vec<PlannedDispatch>,
     /// Rows of the longest run, up to the end of its last tile.
     pub(super) run_rows: usize,
+    /// The same in the stack, where tiles may end past the last row.
+    pub(super) stack_rows: usize,
     pub(super) row_words: usize,
+    /// Words that the stack may have.
+    pub(super) max_stack_words: usize,
     /// What is made of every pair.
     pub(super) wanted: Wanted<'a>,
 }
@@ -75,7 +81,12 @@ impl<'a> Plan<'a> {
     pub(super) fn new(block: &Block<'a>, wanted: Wanted<'a>, budget: Budget) -> Result<Self> {
         let d = block.d()?;
         let row_words = pair_stats::stack_words(budget.precision, d);
-        let cutter = Cutter::new(d, row_words, wanted.n_numbers(), budget)?;
+        let largest = block.a.iter().chain(block.b).map(|basis| basis.q()).max().unwrap_or(0);
+        let max_stack_words = match 2 * largest * row_words <= budget.max_words {
+            true => budget.max_words,
+            false => budget.max_stack_words,
+        };
+        let cutter = Cutter::new(d, row_words, wanted.n_numbers(), max_stack_words, budget)?;
         let (runs, dispatches) = match block.pairs {
             Pairs::All => {
                 let (a, b) = (cutter.cut(block.a)?, cutter.cut(block.b)?);
@@ -111,8 +122,10 @@ impl<'a> Plan<'a> {
             Pairs::List(list) => cutter.gather(block, list)?,
         };
         let rows = |run: &Vec<&Basis>| run.iter().map(|basis| basis.q()).sum::<usize>();
-        let run_rows = runs.iter().map(rows).max().unwrap_or(0).next_multiple_of(ALIGNMENT);
-        Ok(Self { runs, dispatches, run_rows, row_words, wanted })
+        let longest = runs.iter().map(rows).max().unwrap_or(0);
+        let (run_rows, stack_rows) =
+            (longest.next_multiple_of(ALIGNMENT), longest.next_multiple_of(pair_stats::ROWS));
+        Ok(Self { runs, dispatches, run_rows, stack_rows, row_words, max_stack_words, wanted })
     }
 
     /// Whether a dispatch may take more passes than one: for its columns, or for the values of a pair.
@@ -242,7 +255,13 @@ struct Cutter {
 }
 
 impl Cutter {
-    fn new(d: usize, row_words: usize, n_values: usize, budget: Budget) -> Result<Self> {
+    fn new(
+        d: usize,
+        row_words: usize,
+        n_values: usize,
+        max_stack_words: usize,
+        budget: Budget,
+    ) -> Result<Self> {
         let max_pairs = MAX_SUMS.min(budget.max_words) / (2 * n_values);
         if max_pairs == 0 || n_values > Dispatch::MAX_CELLS {
             let found = format!("{n_values} numbers of a pair");
@@ -251,8 +270,11 @@ impl Cutter {
         }
         // Two runs are multiplied in a dispatch, and both lie in one buffer. A pass takes a chunk of the columns.
         let by_work = (budget.max_flop / (2.0 * d.min(CHUNK) as f64)).sqrt() as usize;
-        let by_memory = budget.max_words / 2 / row_words;
-        let max_rows = by_work.max(ALIGNMENT).min(by_memory) / ALIGNMENT * ALIGNMENT;
+        let by_memory = max_stack_words / 2 / row_words;
+        let max_rows = by_work.max(ALIGNMENT).min(by_memory);
+        // Whole tiles, unless a few rows are all that fit.
+        let step = if max_rows < ALIGNMENT { pair_stats::ROWS } else { ALIGNMENT };
+        let max_rows = max_rows / step * step;
         Ok(Self { max_rows, max_bases: max_pairs.isqrt(), max_pairs })
     }
 

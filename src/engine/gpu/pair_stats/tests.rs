@@ -4,7 +4,7 @@ use super::*;
 use crate::basis::Basis;
 use crate::engine::gpu::test_engines::open_any as open;
 use crate::engine::{Engine, GpuChoice, Pairs, Precision};
-use crate::kernels::pair_stats::Dispatch;
+use crate::kernels::pair_stats::{self, Dispatch};
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
@@ -24,7 +24,7 @@ fn a_block_in_many_dispatches_has_the_bits_of_one() {
             let whole = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
             for (n_rows, max_flop) in [(3 * 128, 1e9), (2 * 128, 1e9), (1 << 14, 1e6)] {
                 // Three runs of 128 rows in the stack, then two, so that all of them come and go; then many small ones.
-                let limits = Limits { max_words: n_rows * 64, max_flop };
+                let limits = Limits { max_words: n_rows * 64, max_stack_words: n_rows * 64, max_flop };
                 let cut = engine.run_pair_stats(&block, limits).unwrap();
                 assert!(bits(&cut) == bits(&whole), "{precision}, {pairs:?}, {limits:?}");
             }
@@ -103,6 +103,39 @@ fn sums_of_rows_of_many_chunks_are_whole() {
         kernels_of(&engine.device).find(|(_, variant)| variant.tile == 64).map(|(at, _)| at);
     let values = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
     assert!(values.iter().all(|value| (value - 0.125).abs() < 2e-5), "{values:?}");
+}
+
+/// Bases of output layers: a tile of rows of them takes more than a buffer may have.
+#[test]
+fn rows_as_long_as_a_vocabulary_are_compared_on_the_gpu() {
+    for (precision, d, bound) in [(Precision::F32, 151_936, 1e-5), (Precision::F16, 270_001, 5e-4)] {
+        let Some(engine) = open(precision) else { return };
+        let bases: Vec<Basis> = [5, 6, 3, 8]
+            .into_iter()
+            .zip(0..)
+            .map(|(rank, seed)| Basis::gaussian(rank, d, seed).unwrap())
+            .collect();
+        let bases: Vec<&Basis> = bases.iter().collect();
+        let block = Block { a: &bases, b: &bases, pairs: Pairs::Upper, cells: &[(1, 1), (2, 3)] };
+        engine.pair_stats(&block).unwrap();
+        assert_eq!(engine.take_warnings(), Vec::<String>::new(), "{precision}");
+        let whole = engine.run_pair_stats(&block, engine.device.limits()).unwrap();
+        // Two runs in the stack, of which there are three.
+        let words = 2 * 12 * pair_stats::stack_words(precision, d);
+        let limits = Limits { max_words: words, max_stack_words: words, max_flop: 1e9 };
+        assert!(bits(&engine.run_pair_stats(&block, limits).unwrap()) == bits(&whole), "{precision}");
+        for (pair, (a, b)) in block.places().enumerate() {
+            let rows = |basis: &Basis| basis.rows().to_vec();
+            let (of_a, of_b) = (rows(bases[a]), rows(bases[b]));
+            let [a, b] = [(&of_a, bases[a]), (&of_b, bases[b])]
+                .map(|(rows, basis)| pair_stats::Rows { rows, sigma: basis.sigma() });
+            let expected = pair_stats::pair_stats(a, b, d, block.cells);
+            let found = &whole[pair * expected.len()..][..expected.len()];
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((f64::from(*found) - expected).abs() <= bound, "{precision}: {found} for {expected}");
+            }
+        }
+    }
 }
 
 #[test]

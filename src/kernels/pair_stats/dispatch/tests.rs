@@ -1,10 +1,10 @@
 use super::*;
 use crate::kernels::similarity::{CHUNK, SLICE};
 
-const LENGTHS: Lengths = Lengths { rows: 1024, tables: 1 << 16, sums: 1 << 20 };
+const LENGTHS: Lengths = Lengths { rows: 1024, params_rows: 1024, tables: 1 << 16, sums: 1 << 20 };
 
 fn run(ranks: &[usize]) -> BasisRun<'_> {
-    BasisRun { ranks, row: 128 }
+    BasisRun { ranks, row: 128, params_row: 256 }
 }
 
 #[test]
@@ -42,13 +42,19 @@ fn refuses_what_ends_past_a_buffer() {
     };
     let whole = new(LENGTHS).unwrap();
     assert_eq!((whole.n_sums, whole.params.n_words, whole.params.d4), (9 * 5 * 2, 2, 32));
-    let rows = 128 + 2 * 128;
+    // The last of 137 rows is among the four from row 136 on.
+    let (rows, params_rows) = (128 + 140, 256 + 2 * 128);
     let (tables, sums) = (whole.tables.len(), whole.n_words());
-    assert!(new(Lengths { rows, tables, sums }).is_ok());
+    let fitting = new(Lengths { rows, params_rows, tables, sums }).unwrap();
+    assert_eq!((fitting.params.last_rows, fitting.params.params_a), (128 + 136, 64));
     for (short, message) in [
         (
             Lengths { rows: rows - 1, ..LENGTHS },
-            "rows of a stack: found 384, expected at most 383".to_owned(),
+            "rows of a stack: found 268, expected at most 267".to_owned(),
+        ),
+        (
+            Lengths { params_rows: params_rows - 1, ..LENGTHS },
+            "rows with params: found 512, expected at most 511".to_owned(),
         ),
         (
             Lengths { tables: tables - 1, ..LENGTHS },
@@ -134,7 +140,7 @@ fn passes_take_every_column_and_every_value_once_and_stay_under_the_steps_of_a_d
         (64, &ones, 2 * CHUNK + 5, 1100, 3 + 1103usize.div_ceil(1024)),
     ] {
         let wanted = Wanted::Statistics(&cells[..n_cells]);
-        let lengths = Lengths { rows: 1024, tables: 1 << 25, sums: 1 << 30 };
+        let lengths = Lengths { rows: 1024, params_rows: 1024, tables: 1 << 25, sums: 1 << 30 };
         let dispatch =
             Dispatch::new(tile, d, [run(ranks), run(ranks)], PairIndex::All, wanted, lengths).unwrap();
         let passes = dispatch.passes();

@@ -1,7 +1,7 @@
 use super::*;
 
 fn budget(max_words: usize, max_flop: f64) -> Budget {
-    Budget { max_words, max_flop, precision: Precision::F32 }
+    Budget { max_words, max_stack_words: max_words, max_flop, precision: Precision::F32 }
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn every_pair_of_a_block_is_in_one_dispatch_once_within_the_budget() {
                 });
             }
             assert!(seen.iter().all(|&count| count == 1), "{pairs:?}: {seen:?}");
-            assert!(2 * plan.run_rows * plan.row_words <= budget.max_words);
+            assert!(2 * plan.stack_rows * plan.row_words <= budget.max_words);
         }
     }
 }
@@ -42,6 +42,30 @@ fn a_basis_over_the_budget_is_an_error_that_names_both_sizes() {
         error.to_string(),
         "block: found a basis of 130 vectors, expected at most 128 of d = 1000 in one dispatch"
     );
+}
+
+/// What two buffers of WebGPU's default limits hold: bases of 64 MiB everywhere, of 128 MiB where bindings are as large as buffers.
+#[test]
+fn two_bases_fit_as_long_as_they_fit_the_buffer() {
+    for (d, rank, precision, fits_everywhere) in [
+        (151_936, 108, Precision::F32, true),
+        (151_936, 128, Precision::F32, false),
+        (256_000, 64, Precision::F32, true),
+        (256_000, 128, Precision::F32, false),
+        (256_000, 128, Precision::F16, true),
+        (4_194_304, 4, Precision::F32, true),
+        (4_194_304, 8, Precision::F32, false),
+    ] {
+        let basis = Basis::from_rows(d, vec![0.0; rank * d], vec![1.0; rank]).unwrap();
+        let block = Block { a: &[&basis], b: &[&basis], pairs: Pairs::All, cells: &[] };
+        let plan = |max_stack_words: usize| {
+            let budget = Budget { max_words: 1 << 25, max_stack_words, max_flop: 4e10, precision };
+            Plan::new(&block, Wanted::Statistics(block.cells), budget)
+        };
+        assert_eq!(plan(1 << 25).is_ok(), fits_everywhere, "{rank} of {d}, {precision}");
+        let plan = plan(1 << 26).unwrap();
+        assert!(2 * plan.stack_rows * plan.row_words <= plan.max_stack_words, "{rank} of {d}, {precision}");
+    }
 }
 
 #[test]
@@ -67,8 +91,13 @@ fn over_many_pairs_over_nine_tenths_of_the_product_are_of_use() {
 fn n_tiles(plan: &Plan<'_>, planned: &PlannedDispatch) -> usize {
     let ranks: [Vec<usize>; 2] =
         planned.runs.map(|run| plan.runs[run].iter().map(|basis| basis.q()).collect());
-    let runs = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0 });
-    let lengths = pair_stats::Lengths { rows: plan.run_rows, tables: 1 << 25, sums: 1 << 25 };
+    let runs = [0, 1].map(|k| pair_stats::BasisRun { ranks: &ranks[k], row: 0, params_row: 0 });
+    let lengths = pair_stats::Lengths {
+        rows: plan.stack_rows,
+        params_rows: plan.run_rows,
+        tables: 1 << 25,
+        sums: 1 << 25,
+    };
     let dispatch = Dispatch::new(128, 768, runs, planned.which.index(), plan.wanted, lengths).unwrap();
     dispatch.params.n_tiles as usize
 }

@@ -81,7 +81,12 @@ fn the_most_alike_pairs_come_back_with_the_bits_that_all_have_and_the_others_are
                 assert!(k > 3 || 2 * of_top < of_all, "{precision}, {k}: {of_top} of {of_all} bytes");
             }
             // In many dispatches, of which each has its own.
-            check(&engine, &block, 2, Limits { max_words: 2 * 128 * 96, max_flop: 1e9 });
+            check(
+                &engine,
+                &block,
+                2,
+                Limits { max_words: 2 * 128 * 96, max_stack_words: 2 * 128 * 96, max_flop: 1e9 },
+            );
         }
     }
 }
