@@ -151,7 +151,7 @@ mod tests {
         let infinite = Matrix { values: vec![f64::INFINITY, 1.0], ..zero.clone() };
         assert_eq!(start_projection(&infinite), [0.0; N_PROJECTED]);
         // Numbers whose inverse would be infinite.
-        let subnormal = Matrix { values: vec![3.0 * 2f64.powi(-1074), 4.0 * 2f64.powi(-1074)], ..zero };
+        let subnormal = Matrix { values: [3, 4].map(f64::from_bits).to_vec(), ..zero };
         assert_eq!(start_projection(&subnormal), start_projection(&one));
     }
 
