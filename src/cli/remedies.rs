@@ -23,6 +23,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
                              base model with --base BASE (compare, figure, shared, merge-check, inspect); if it is the base \
                              model itself, it goes first: lorascope compare BASE CHECKPOINT"
             .to_owned(),
+        Remedy::GiveBase => "add the base model that it was trained from, with --base BASE (compare, figure, shared, merge-check, \
+                             inspect), or name it first: lorascope compare BASE CHECKPOINT"
+            .to_owned(),
         Remedy::DrawSmaller => "lower --dpi or --width-in, or draw fewer panels".to_owned(),
         Remedy::DrawWider => "raise --width-in, or draw fewer panels".to_owned(),
         Remedy::OrderRange => "choose a --vmin below --vmax".to_owned(),
@@ -147,7 +150,8 @@ mod tests {
             Remedy::OtherLayer { .. } => Remedy::NameAdapter { first: "default".to_owned() },
             Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
             Remedy::ListModulePairs { .. } => Remedy::NameBase,
-            Remedy::NameBase => Remedy::DrawSmaller,
+            Remedy::NameBase => Remedy::GiveBase,
+            Remedy::GiveBase => Remedy::DrawSmaller,
             Remedy::DrawSmaller => Remedy::DrawWider,
             Remedy::DrawWider => Remedy::OrderRange,
             Remedy::OrderRange => Remedy::UseCpu,

@@ -14,6 +14,7 @@ use crate::adapter::{Dtype, Factor, Module};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
+use crate::formats::methods::{self, Found};
 
 impl Made {
     /// All numbers of the factor, row by row: A is (rank, d_in), B (d_out, rank).
@@ -71,6 +72,14 @@ fn formed(form: &Form) -> Result<Mat<f64>> {
         }
         Form::Difference([after, before]) => Ok(of(after)? - of(before)?),
         Form::RowScale { of, scaling } => row_scale(of, *scaling),
+        Form::Method(of) => Ok(match methods::numbers(of)? {
+            Found::Whole(whole) => whole,
+            Found::Product(b, a) => b * a,
+            Found::Difference(change) => {
+                let number = |i: usize, j: usize| change.values().get(i * of.shape[1] + j).copied();
+                Mat::from_fn(of.shape[0], of.shape[1], |i, j| number(i, j).map_or(f64::NAN, f64::from))
+            }
+        }),
     }
 }
 
@@ -99,10 +108,7 @@ impl MadeUpdate {
         match &self.form {
             Form::Plain(matrix) => match Numbers::of(matrix)? {
                 Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
-                Numbers::Whole(whole) if self.is_large(&whole) => {
-                    let dtype = self.form.dtype().unwrap_or(Dtype::F64);
-                    self.search(&dense(&whole, dtype)?)
-                }
+                Numbers::Whole(whole) => self.of_dense(&whole, self.form.dtype().unwrap_or(Dtype::F64)),
                 numbers => Ok(self.strongest(&numbers.svd()?)),
             },
             Form::Hadamard([one, other]) => self.of_hadamard(Numbers::of(one)?, Numbers::of(other)?),
@@ -120,6 +126,12 @@ impl MadeUpdate {
                 }
             },
             Form::RowScale { of, scaling } => Ok([row_scale(of, *scaling)?, Mat::ones(1, 1)]),
+            Form::Method(of) => match methods::numbers(of)? {
+                Found::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
+                Found::Product(b, a) => Ok(self.strongest(&Numbers::Product(b, a).svd()?)),
+                Found::Whole(whole) => self.of_dense(&whole, self.form.dtype().unwrap_or(Dtype::F64)),
+                Found::Difference(change) => self.search(&change),
+            },
         }
     }
 
@@ -139,11 +151,14 @@ impl MadeUpdate {
     }
 
     fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
-        let product = by_number(one, other);
-        if self.is_large(&product) {
-            return self.search(&dense(&product, Dtype::F64)?);
+        self.of_dense(&by_number(one, other), Dtype::F64)
+    }
+
+    fn of_dense(&self, whole: &Mat<f64>, dtype: Dtype) -> Result<[Mat<f64>; 2]> {
+        match self.is_large(whole) {
+            true => self.search(&dense(whole, dtype)?),
+            false => Ok(self.strongest(&svd_of(whole.as_ref())?)),
         }
-        Ok(self.strongest(&svd_of(product.as_ref())?))
     }
 
     fn is_large(&self, matrix: &Mat<f64>) -> bool {

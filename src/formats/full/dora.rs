@@ -41,8 +41,6 @@ impl Trained {
                 n_tensors: 1,
             });
         }
-        let has_base = adapter.n_rescaled > 0;
-        adapter.sources.extend(self.base.sources.iter().filter(|_| has_base).cloned());
         Ok(())
     }
 
