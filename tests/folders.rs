@@ -134,10 +134,10 @@ fn a_field_that_cannot_be_read_leaves_unknown_what_depends_on_it() {
 
 #[test]
 fn a_method_without_a_and_b_is_refused_by_its_name_whatever_else_the_config_has() {
-    let error = scaled(r#"{"peft_type": "OFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
+    let error = scaled(r#"{"peft_type": "WAVEFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
     assert!(
-        error.to_string().ends_with("peft_type: found `OFT`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`"),
+        error.to_string().ends_with("peft_type: found `WAVEFT`, expected LORA, ADALORA, LOHA, LOKR, VERA, VBLORA, C3A, MISS, BONE, RANDLORA, IA3, OFT, BOFT, HRA"),
         "{error}"
     );
     assert_eq!(
@@ -277,8 +277,8 @@ fn what_cannot_be_read_in_a_folder_is_said() {
         (pair(), fs::read("tests/data/libraries/refused/oft/adapter_model.safetensors").unwrap());
     let one = folder(&[("oft.safetensors", &oft)]);
     let error = Adapter::open(one.path()).unwrap_err();
-    let start = format!("{}: found ", one.path().join("oft.safetensors").display());
-    assert!(error.to_string().starts_with(&start) && error.to_string().contains("seems OFT"), "{error}");
+    let start = format!("{}: module `", one.path().join("oft.safetensors").display());
+    assert!(error.to_string().starts_with(&start) && error.to_string().contains("`: OFT, whose"), "{error}");
     let (error, message) = refused(folder(&[("oft.safetensors", &oft), ("plain.safetensors", &pair)]).path());
     assert_eq!(message, "found 1 adapter and 1 that cannot be read, expected one adapter in the folder");
     assert!(

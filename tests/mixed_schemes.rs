@@ -87,7 +87,7 @@ fn parts_of_other_methods_are_named_by_module_and_method() {
         unread(&adapter),
         [
             ("d", "OFT", 1),
-            ("e", "GLoRA", 4),
+            ("e", "GLoRA, whose ΔW is made of the base model's weights", 4),
             ("f.left", "a pair of low rank under unknown names", 2),
             ("lora_te_orphan.alpha", "a scalar or a vector without factors", 1),
             ("lora_unet_b", "LoHa whose tensors do not fit together", 2),
@@ -213,16 +213,20 @@ fn a_lora_under_unknown_names_is_not_passed_by_in_a_folder() {
 fn every_command_says_what_is_left_out() {
     let place = Place::new();
     for seed in [1, 2] {
-        let checkpoint = Checkpoint::new(seed).start(seed).beside(&["x.oft_R", "x.oft_S", "y.oft_R"]);
+        let checkpoint = Checkpoint::new(seed).start(seed).beside(&[
+            "x.waveft_spectrum",
+            "x.waveft_scale",
+            "y.waveft_spectrum",
+        ]);
         checkpoint.write(&place.path(&format!("runs/seed{seed}")));
     }
     Checkpoint::new(3).start(3).write(&place.path("runs/seed3"));
-    let line = "2 parts of the update are not read: 2 × OFT (`x`, `y`)";
+    let line = "2 parts of the update are not read: 2 × WaveFT (`x`, `y`)";
     let warnings = |args: &str| {
         let output = place.lorascope(args).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{args}: {stderr}");
-        let lines = stderr.lines().filter(|line| line.contains("OFT"));
+        let lines = stderr.lines().filter(|line| line.contains("WaveFT"));
         (lines.map(str::to_owned).collect::<Vec<_>>(), String::from_utf8(output.stdout).unwrap())
     };
     let of_each = [1, 2].map(|seed| format!("warning: runs/seed{seed}: {line}"));
@@ -234,26 +238,26 @@ fn every_command_says_what_is_left_out() {
             "{command}"
         );
     }
-    let of_all = "warning: runs/seed1 and 1 more: 4 parts of the update are not read: 4 × OFT (`x`, `y`)";
+    let of_all = "warning: runs/seed1 and 1 more: 4 parts of the update are not read: 4 × WaveFT (`x`, `y`)";
     for command in ["merge-check runs", "shared runs"] {
         assert_eq!(warnings(command).0, [of_all], "{command}");
     }
     assert_eq!(
         warnings("scan runs -o out --engine cpu --cache cache").0,
         [format!(
-            "warning: in 2 of 3 checkpoints, {}; in runs/seed1, 2 × OFT (`x`, `y`) (column unread)",
-            "4 parts of the update are not read: 4 × OFT"
+            "warning: in 2 of 3 checkpoints, {}; in runs/seed1, 2 × WaveFT (`x`, `y`) (column unread)",
+            "4 parts of the update are not read: 4 × WaveFT"
         )]
     );
     assert_eq!(warnings("search runs/seed1 --in out --cache cache").0, [of_each[0].clone()]);
     let report = warnings("report out");
-    let of_all = "in 2 of 3 checkpoints, 4 parts of the update are not read: 4 × OFT; in runs/seed1, 2 × OFT (`x`, `y`)";
+    let of_all = "in 2 of 3 checkpoints, 4 parts of the update are not read: 4 × WaveFT; in runs/seed1, 2 × WaveFT (`x`, `y`)";
     assert!(format!("{:?}", report).contains(of_all), "{report:?}");
     let parts: Vec<_> =
         place.adapters("out").iter().map(|row| row.text("unread").map(str::to_owned)).collect();
     assert_eq!(parts, [Some(line.to_owned()), Some(line.to_owned()), None]);
     let (verbose, _) = warnings("inspect -v runs/seed1");
-    assert_eq!(verbose[0], "not read: runs/seed1: `x`: OFT");
+    assert_eq!(verbose[0], "not read: runs/seed1: `x`: WaveFT");
     let json: serde_json::Value = serde_json::from_str(&warnings("inspect --json runs/seed1").1).unwrap();
     assert_eq!(json["checkpoints"][0]["unread"][0]["n_tensors"], 2);
 }
@@ -263,12 +267,12 @@ fn a_scan_says_what_headers_show_of_all_its_checkpoints() {
     let place = Place::new();
     for (seed, name) in [(1, "runs/a"), (2, "runs/b"), (3, "runs/c")] {
         let beside: &[&str] = if seed == 3 {
-            &["x.oft_R"]
+            &["x.waveft_spectrum"]
         } else {
             &[
                 "base_model.model.layers.0.self_attn.q_proj.lora_magnitude_vector",
                 "base_model.model.layers.0.self_attn.v_proj.lora_magnitude_vector",
-                "x.oft_R",
+                "x.waveft_spectrum",
             ]
         };
         Checkpoint::new(seed).start(seed).beside(beside).write(&place.path(name));
@@ -277,12 +281,12 @@ fn a_scan_says_what_headers_show_of_all_its_checkpoints() {
         let output = place.lorascope(args).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{args}: {stderr}");
-        let lines = stderr.lines().filter(|line| line.contains("OFT")).map(str::to_owned);
+        let lines = stderr.lines().filter(|line| line.contains("WaveFT")).map(str::to_owned);
         lines.collect::<Vec<_>>()
     };
     let dora = "2 × a magnitude vector of DoRA (ΔW is s·B·A before the rows are rescaled)";
     let expected = format!(
-        "warning: in 3 of 3 checkpoints, 7 parts of the update are not read: {}, 3 × OFT; in runs/a, 1 × OFT (`x`), {dora} (column \
+        "warning: in 3 of 3 checkpoints, 7 parts of the update are not read: {}, 3 × WaveFT; in runs/a, 1 × WaveFT (`x`), {dora} (column \
          unread)",
         dora.replace("2 ×", "4 ×")
     );
@@ -290,7 +294,7 @@ fn a_scan_says_what_headers_show_of_all_its_checkpoints() {
     assert_eq!(scan("runs -o out --update"), [expected.as_str()]);
     // Again when it goes on, and of one checkpoint by name.
     assert_eq!(scan("runs -o out --update"), [expected]);
-    let one = format!("3 parts of the update are not read: 1 × OFT (`x`), {dora}");
+    let one = format!("3 parts of the update are not read: 1 × WaveFT (`x`), {dora}");
     assert_eq!(place.adapters("out")[0].text("unread"), Some(one.as_str()));
     let found = warnings("search runs/a --in out --cache cache");
     assert_eq!(found, [format!("warning: runs/a: {one}")]);
@@ -324,10 +328,14 @@ fn a_report_says_what_is_not_read_of_an_adapter_without_pairs_too() {
     for seed in [1, 2] {
         Checkpoint::new(seed).start(seed).write(&place.path(&format!("runs/seed{seed}")));
     }
-    let alone = Checkpoint::new(3).modules(&[("layers.9.mlp.up_proj", 24, 40)]).beside(&["x.oft_R"]);
+    let alone =
+        Checkpoint::new(3).modules(&[("layers.9.mlp.up_proj", 24, 40)]).beside(&["x.waveft_spectrum"]);
     alone.write(&place.path("runs/alone"));
     place.done("runs -o out");
     let output = place.lorascope("report out").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("warning: runs/alone: 1 part of the update is not read: 1 × OFT (`x`)"), "{text}");
+    assert!(
+        text.contains("warning: runs/alone: 1 part of the update is not read: 1 × WaveFT (`x`)"),
+        "{text}"
+    );
 }

@@ -288,9 +288,14 @@ fn names_the_method_of_a_peft_folder_that_is_no_lora() {
     assert_eq!(
         error.to_string(),
         format!(
-            "{}: peft_type: found `UNILORA`, expected `LORA`, `ADALORA`, `LOHA` or `LOKR`",
+            "{}: peft_type: found `UNILORA`, expected LORA, ADALORA, LOHA, LOKR, VERA, VBLORA, C3A, MISS, BONE, RANDLORA, IA3, \
+             OFT, BOFT, HRA",
             config.display()
         )
+    );
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("the projection of its vector is not in the file: a seed makes it")
     );
     let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
     assert!(error.to_string().contains("found 1 tensor of what seems Uni-LoRA"), "{error}");

@@ -162,23 +162,30 @@ fn adalora_has_its_own_rank_in_each_module_and_a_scaled_a() {
 
 #[test]
 fn methods_without_an_a_and_a_b_are_refused_by_name() {
-    for (folder, in_config, in_file) in [
-        ("vera", "`VERA`", "VeRA"),
-        ("vblora", "`VBLORA`", "VB-LoRA"),
-        ("randlora", "`RANDLORA`", "RandLoRA"),
-        ("ia3", "`IA3`", "(IA)³"),
-        ("oft", "`OFT`", "OFT"),
-        ("boft", "`BOFT`", "BOFT"),
-        ("fourierft", "`FOURIERFT`", "FourierFT"),
-        ("hra", "`HRA`", "HRA"),
+    const OF_W: &str = "whose ΔW is made of the base model's weights";
+    for (folder, named, lacking) in [
+        ("vera", "VeRA", "without its two projections"),
+        ("randlora", "RandLoRA", "without its bases"),
+        ("vblora", "VB-LoRA", "saved without its logits"),
+        ("ia3", "(IA)³", OF_W),
+        ("oft", "OFT", OF_W),
+        ("boft", "BOFT", OF_W),
+        ("hra", "HRA", OF_W),
     ] {
-        let folder = library("refused").join(folder);
-        let error = Adapter::open(&folder).unwrap_err();
+        let error = Adapter::open(library("refused").join(folder)).unwrap_err();
         assert!(matches!(error, Error::Unsupported(_)), "{error}");
-        assert!(error.to_string().contains(&format!("peft_type: found {in_config}, expected")), "{error}");
-        let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
-        assert!(error.to_string().contains(&format!("of what seems {in_file} (")), "{error}");
+        let message = error.to_string();
+        assert!(message.contains(named) && message.contains(lacking), "{folder}: {message}");
+        // Without the config, what it says is lacking too.
+        let error =
+            Adapter::open(library("refused").join(folder).join("adapter_model.safetensors")).unwrap_err();
+        assert!(matches!(error, Error::Unsupported(_)) && error.to_string().contains(named), "{error}");
     }
+    let folder = library("refused/fourierft");
+    let error = Adapter::open(&folder).unwrap_err();
+    assert!(error.to_string().contains("peft_type: found `FOURIERFT`, expected"), "{error}");
+    let error = Adapter::open(folder.join("adapter_model.safetensors")).unwrap_err();
+    assert!(error.to_string().contains("of what seems FourierFT ("), "{error}");
 }
 
 #[test]

@@ -54,11 +54,32 @@ pub enum Method {
     Difference,
     /// ΔW = W′ − W of a full model and its base.
     FullFineTune,
+    /// ΔW = Λ_b·B·Λ_d·A with two diagonals, and A and B that all modules share; the rows of both are read scaled.
+    Vera,
+    /// ΔW = B·A, whose pieces are means of a few vectors of a bank that all modules share.
+    VbLora,
+    /// ΔW of circulant blocks.
+    C3a,
+    /// ΔW whose rows repeat a shard, or W·D + D in blocks.
+    Miss,
+    /// ΔW as a sum of products of scaled random bases.
+    RandLora,
+    /// W with its rows or its columns scaled.
+    Ia3,
+    /// W with its inputs rotated in blocks.
+    Oft,
+    /// W with its inputs rotated in blocks and its rows scaled.
+    Boft,
+    /// W with its inputs reflected.
+    Hra,
+    /// ΔW = s·(W·A₁·A₂ + B₁·B₂).
+    GLora,
 }
 
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Method {
+    /// What it is called, such as `LoRA`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Lora => "LoRA",
             Self::Dora => "DoRA",
             Self::AdaLora => "AdaLoRA",
@@ -67,7 +88,23 @@ impl fmt::Display for Method {
             Self::LoKr => "LoKr",
             Self::Difference => "weight difference",
             Self::FullFineTune => "full fine-tune",
-        })
+            Self::Vera => "VeRA",
+            Self::VbLora => "VB-LoRA",
+            Self::C3a => "C3A",
+            Self::Miss => "MiSS",
+            Self::RandLora => "RandLoRA",
+            Self::Ia3 => "(IA)³",
+            Self::Oft => "OFT",
+            Self::Boft => "BOFT",
+            Self::Hra => "HRA",
+            Self::GLora => "GLoRA",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

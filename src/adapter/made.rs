@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::adapter::by_method::ByMethod;
 use crate::adapter::{Dtype, Factor};
 
 /// A factor whose numbers are made of stored ones.
@@ -54,8 +55,7 @@ impl MadeUpdate {
     pub(crate) fn is_searched(&self) -> bool {
         let [d_out, d_in] = self.form.shape().unwrap_or_default();
         let shorter = d_out.min(d_in);
-        matches!(self.form, Form::Difference(_))
-            || shorter >= LARGE && shorter >= self.n_kept.saturating_mul(4)
+        self.form.is_searched() || shorter >= LARGE && shorter >= self.n_kept.saturating_mul(4)
     }
 
     /// Keeps what a search says of its directions.
@@ -69,10 +69,10 @@ impl MadeUpdate {
         self.doubts.get().copied()
     }
 
-    /// The type whose rounding the factors have, when they are read: that of what is stored, but for a difference, where the
-    /// rounding of both weights has been taken into account.
+    /// The type whose rounding the factors have, when they are read: that of what is stored, but for a difference of weights, where
+    /// the rounding of both has been taken into account.
     pub(crate) fn rounded_to(&self, stored: Dtype) -> Dtype {
-        if matches!(self.form, Form::Difference(_)) { Dtype::F32 } else { stored }
+        if self.form.is_searched() { Dtype::F32 } else { stored }
     }
 }
 
@@ -92,6 +92,8 @@ pub(crate) enum Form {
     Difference([StoredMatrix; 2]),
     /// A column, not an update: what DoRA multiplies the rows of W + s·B·A by, mᵢ over the norm of row i, from W, B·A and m.
     RowScale { of: Box<[StoredMatrix; 3]>, scaling: f64 },
+    /// By the rules of another method.
+    Method(Box<ByMethod>),
 }
 
 /// A matrix, (rows, cols), as it is stored.
@@ -140,6 +142,16 @@ impl Form {
             Self::Plain(one) => std::slice::from_ref(one),
             Self::Hadamard(both) | Self::Kronecker(both) | Self::Difference(both) => both,
             Self::RowScale { of, .. } => &**of,
+            Self::Method(_) => &[],
+        }
+    }
+
+    /// Whether it is a difference of two weights, of which only directions above their rounding are kept.
+    pub(crate) fn is_searched(&self) -> bool {
+        match self {
+            Self::Difference(_) => true,
+            Self::Method(of) => of.is_searched(),
+            _ => false,
         }
     }
 
@@ -152,6 +164,7 @@ impl Form {
             Self::Kronecker(_) => "LoKr",
             Self::Difference(_) => "a full fine-tune",
             Self::RowScale { .. } => "DoRA",
+            Self::Method(of) => of.method.name(),
         }
     }
 
@@ -171,22 +184,37 @@ impl Form {
                 let shape = weight.shape().filter(|shape| update.shape() == Some(*shape))?;
                 (magnitudes.shape()? == [shape[0], 1]).then_some([shape[0], 1])
             }
+            Self::Method(of) => Some(of.shape),
         }
     }
 
     /// The largest rank that the update can have.
     pub(crate) fn rank(&self) -> usize {
+        if let Self::Method(of) = self {
+            return of.rank;
+        }
         let of_all = self.matrices().iter().fold(1usize, |n, matrix| n.saturating_mul(matrix.rank()));
         self.shape().map_or(of_all, |[d_out, d_in]| of_all.min(d_out).min(d_in))
     }
 
     /// All that it is made of.
     pub(crate) fn factors(&self) -> impl Iterator<Item = &Factor> {
-        self.matrices().iter().flat_map(StoredMatrix::factors)
+        let (parts, weight) = match self {
+            Self::Method(of) => (of.parts.as_slice(), of.weight.as_ref()),
+            _ => (&[][..], None),
+        };
+        self.matrices().iter().flat_map(StoredMatrix::factors).chain(parts).chain(weight)
     }
 
-    /// The coarsest type that its numbers are stored in.
+    /// The coarsest type that its numbers are stored in. A weight that an adapter changes is what it is, with no rounding that
+    /// matters to the change.
     pub(crate) fn dtype(&self) -> Option<Dtype> {
-        self.factors().map(|factor| factor.dtype).min_by_key(|dtype| dtype.precision().0)
+        let of = |factors: &mut dyn Iterator<Item = &Factor>| {
+            factors.map(|factor| factor.dtype).min_by_key(|dtype| dtype.precision().0)
+        };
+        match self {
+            Self::Method(method) => of(&mut method.parts.iter()),
+            _ => of(&mut self.factors()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub(crate) mod by_method;
 mod dtype;
 pub(crate) mod factor;
 mod format;

@@ -223,7 +223,7 @@ impl<'a> Numbers<'a> {
     /// ‖E‖_F of what rounding the weights to their stored types is expected to have left in an update that is their difference; 0 for
     /// any other, whose factors have the rounding.
     pub(crate) fn rounding_of_weights(&self) -> f64 {
-        let made = self.module.b.made.as_ref().filter(|made| matches!(made.update.form, Form::Difference(_)));
+        let made = self.module.b.made.as_ref().filter(|made| made.update.form.is_searched());
         made.and_then(|made| made.update.doubts()).map_or(0.0, |doubts| doubts.rounding)
     }
 
@@ -241,7 +241,8 @@ impl<'a> Numbers<'a> {
         }
         let is_b = std::ptr::eq(factor, &self.module.b);
         let side = if is_b { Side::B } else { Side::A };
-        Err(Flaw::zeros(side.symbol(), factor, is_b.then_some(Remedy::CompareSideA)))
+        let has_a = is_b && factor.made.is_none();
+        Err(Flaw::zeros(side.symbol(), factor, has_a.then_some(Remedy::CompareSideA)))
     }
 }
 

@@ -23,6 +23,9 @@ pub(super) fn hint(remedy: &Remedy) -> String {
                              base model with --base BASE; if it is the base \
                              model itself, it goes first: lorascope compare BASE CHECKPOINT"
             .to_owned(),
+        Remedy::GiveBase => "add the base model that it was trained from, with --base BASE, or name it first: lorascope compare \
+                             BASE CHECKPOINT"
+            .to_owned(),
         Remedy::DrawSmaller => "lower --dpi or --width, or draw fewer panels".to_owned(),
         Remedy::DrawWider => "raise --width, lower --columns, or draw fewer panels".to_owned(),
         Remedy::OrderRange => "choose a --vmin below --vmax".to_owned(),
@@ -152,7 +155,8 @@ mod tests {
             Remedy::OtherLayer { .. } => Remedy::NameAdapter { first: "default".to_owned() },
             Remedy::NameAdapter { .. } => Remedy::ListModulePairs { because: "names differ".to_owned() },
             Remedy::ListModulePairs { .. } => Remedy::NameBase,
-            Remedy::NameBase => Remedy::DrawSmaller,
+            Remedy::NameBase => Remedy::GiveBase,
+            Remedy::GiveBase => Remedy::DrawSmaller,
             Remedy::DrawSmaller => Remedy::DrawWider,
             Remedy::DrawWider => Remedy::OrderRange,
             Remedy::OrderRange => Remedy::UseCpu,

@@ -36,6 +36,8 @@ pub enum Remedy {
     },
     /// Give the adapter's own file, or the base of a full model.
     NameBase,
+    /// Give the base model too: the update is made of its weights, or of their sizes.
+    GiveBase,
     /// List the modules that are the same, [`Matching::Pairs`](crate::Matching::Pairs).
     ListModulePairs {
         /// Why they were not found.
@@ -163,6 +165,7 @@ impl fmt::Display for Remedy {
             Self::NameBase => {
                 "if this is a full or a merged model, give the adapter's own file, or its base model too, to compare what changed"
             }
+            Self::GiveBase => "give the base model that it was trained from too",
             Self::DrawSmaller => "draw at a lower resolution or a smaller width, or draw fewer panels",
             Self::DrawWider => "draw a wider figure, or fewer panels",
             Self::OrderRange => "choose a lower end of the colours below the upper one",

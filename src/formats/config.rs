@@ -7,6 +7,7 @@ use crate::formats::config_file;
 use crate::formats::lenient::{Field, Object};
 use crate::formats::limits::Limits;
 use crate::formats::litgpt::LitGpt;
+use crate::formats::method_config::MethodConfig;
 use crate::formats::patterns::{Lookup, Patterns, Steps};
 use crate::formats::targets::Targets;
 use crate::text::quoted;
@@ -40,6 +41,7 @@ struct Fields {
     hub_alpha: Field<f64>,
     /// LitGPT's number of q's rows in a fused weight.
     q_rows: Option<usize>,
+    of_methods: MethodConfig,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,7 @@ impl From<&Object> for Fields {
             alpha: of.number("alpha"),
             hub_alpha: hub.known().map_or(Field::Absent, |hub| hub.number("alpha")),
             q_rows: None,
+            of_methods: MethodConfig::from(of),
         }
     }
 }
@@ -96,8 +99,19 @@ pub(super) struct Scale {
 /// What PEFT puts before a module's path, once for each wrapping.
 pub(super) const WRAPPER: &str = "base_model.model.";
 
-/// PEFT's methods whose updates are read.
-const METHODS: [&str; 4] = ["LORA", "ADALORA", "LOHA", "LOKR"];
+/// PEFT's methods whose updates are read, some of them with the base model only.
+const METHODS: [&str; 14] = [
+    "LORA", "ADALORA", "LOHA", "LOKR", "VERA", "VBLORA", "C3A", "MISS", "BONE", "RANDLORA", "IA3", "OFT",
+    "BOFT", "HRA",
+];
+
+/// Methods whose files lack what makes ΔW, and what that is.
+const LACKING: &[(&str, &str)] = &[
+    ("FOURIERFT", "the places of its frequencies are not in the file: a seed makes them"),
+    ("WAVEFT", "the places of its wavelets are not in the file: a seed makes them"),
+    ("UNILORA", "the projection of its vector is not in the file: a seed makes it"),
+    ("SHIRA", "the places of its numbers are integers, which are not read"),
+];
 
 /// AdaLoRA divides by its rank plus this.
 const ADALORA_EPSILON: f64 = 1e-5;
@@ -128,11 +142,10 @@ impl Config {
         let is = |name: &str| method.eq_ignore_ascii_case(name);
         let is_adalora = is("ADALORA");
         if !METHODS.into_iter().any(is) {
-            let fault =
-                Fault::new(quoted(method), "`LORA`, `ADALORA`, `LOHA` or `LOKR`").at(path).of("peft_type");
-            return Err(fault
-                .hint("only methods whose file has all that ΔW is made of can be compared")
-                .unsupported());
+            let fault = Fault::new(quoted(method), METHODS.join(", ")).at(path).of("peft_type");
+            let lacking = LACKING.iter().find(|(name, _)| is(name)).map(|(_, lacking)| *lacking);
+            let why = lacking.unwrap_or("only methods whose file has all that ΔW is made of can be compared");
+            return Err(fault.hint(why).unsupported());
         }
         if fields.fine_tune_type.known().is_some_and(|kind| kind == "full") {
             let fault = Fault::new("`full`", "`lora` or `dora`").at(path).of("fine_tune_type");
@@ -175,6 +188,11 @@ impl Config {
 
     pub(super) fn is_conv1d(&self) -> bool {
         self.fields.fan_in_fan_out == Field::Known(true)
+    }
+
+    /// What it says of methods that are not LoRA.
+    pub(super) fn of_methods(&self) -> &MethodConfig {
+        &self.fields.of_methods
     }
 
     pub(super) fn enable_lora(&self) -> Option<&[bool]> {

@@ -63,6 +63,9 @@ fn describe<'a>(role: &str, factor: &'a Factor, facts: &mut String, ranges: &mut
         if let Form::RowScale { scaling, .. } = update.form {
             let _ = writeln!(facts, "scaling {:016x}", scaling.to_bits());
         }
+        if let Form::Method(of) = &update.form {
+            let _ = writeln!(facts, "{:?} {:?}", of.how, of.shape);
+        }
         update.form.factors().for_each(|factor| describe("part", factor, facts, ranges));
         return;
     }

@@ -16,6 +16,7 @@ use crate::adapter::{Dtype, Factor, Module};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
+use crate::formats::methods::{self, Found};
 use crate::sync::stop;
 
 impl Made {
@@ -65,6 +66,14 @@ fn formed(form: &Form) -> Result<Mat<f64>> {
         }
         Form::Difference([after, before]) => Ok(of(after)? - of(before)?),
         Form::RowScale { of, scaling } => row_scale(of, *scaling),
+        Form::Method(of) => Ok(match methods::numbers(of)? {
+            Found::Whole(whole) => whole,
+            Found::Product(b, a) => b * a,
+            Found::Difference(change) => {
+                let number = |i: usize, j: usize| change.values().get(i * of.shape[1] + j).copied();
+                Mat::from_fn(of.shape[0], of.shape[1], |i, j| number(i, j).map_or(f64::NAN, f64::from))
+            }
+        }),
     }
 }
 
@@ -95,10 +104,9 @@ impl MadeUpdate {
         match &self.form {
             Form::Plain(matrix) => match numbers(matrix)? {
                 Numbers::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
-                Numbers::Whole(whole) if self.is_searched() => {
-                    let dtype = self.form.dtype().unwrap_or(Dtype::F64);
+                Numbers::Whole(whole) => {
                     stop::check(stop)?;
-                    self.search(&dense(&whole, dtype)?)
+                    self.of_dense(&whole, self.form.dtype().unwrap_or(Dtype::F64))
                 }
                 numbers => Ok(self.strongest(&svd(numbers)?)),
             },
@@ -127,6 +135,15 @@ impl MadeUpdate {
                 stop::check(stop)?;
                 Ok([row_scale(of, *scaling)?, Mat::ones(1, 1)])
             }
+            Form::Method(of) => {
+                stop::check(stop)?;
+                match methods::numbers(of)? {
+                    Found::Product(b, a) if b.ncols() <= self.n_kept => Ok([b, a]),
+                    Found::Product(b, a) => Ok(self.strongest(&svd(Numbers::Product(b, a))?)),
+                    Found::Whole(whole) => self.of_dense(&whole, self.form.dtype().unwrap_or(Dtype::F64)),
+                    Found::Difference(change) => self.search(&change),
+                }
+            }
         }
     }
 
@@ -146,11 +163,14 @@ impl MadeUpdate {
     }
 
     fn of_dense_hadamard(&self, one: &Mat<f64>, other: &Mat<f64>) -> Result<[Mat<f64>; 2]> {
-        let product = by_number(one, other);
-        if self.is_searched() {
-            return self.search(&dense(&product, Dtype::F64)?);
+        self.of_dense(&by_number(one, other), Dtype::F64)
+    }
+
+    fn of_dense(&self, whole: &Mat<f64>, dtype: Dtype) -> Result<[Mat<f64>; 2]> {
+        match self.is_searched() {
+            true => self.search(&dense(whole, dtype)?),
+            false => Ok(self.strongest(&svd_of(whole.as_ref())?)),
         }
-        Ok(self.strongest(&svd_of(product.as_ref())?))
     }
 
     /// B and A of the largest singular values that are above the rounding of what is stored.

@@ -24,7 +24,10 @@ mod litgpt;
 mod llama_cpp;
 mod low_rank;
 mod made;
+mod method_config;
+mod methods;
 mod modules;
+mod not_read;
 mod options;
 mod other_forms;
 mod pairs;
@@ -41,6 +44,7 @@ mod tensor;
 mod training;
 mod unpacking;
 mod unread;
+mod weights;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -67,6 +71,7 @@ use crate::formats::files::Files;
 use crate::formats::folder::{Located, Model};
 use crate::formats::litgpt::LitGpt;
 use crate::formats::modules::Which;
+use crate::formats::weights::Weights;
 
 impl Adapter {
     /// Opens a file of factors (safetensors, what `torch.save` writes, `.npz` or GGUF), or a folder: with `adapter_config.json` and
@@ -189,7 +194,8 @@ impl OpenOptions {
             (None, true) => Which::Every,
             (None, false) => Which::Only,
         };
-        let read = modules::read(label, &contents, config, which, &self.limits)?;
+        let weights = self.trained.as_ref().map(|trained| trained as &dyn Weights);
+        let read = modules::read(label, &contents, config, which, weights, &self.limits)?;
         let adapter = |mut read: modules::Read| {
             // It was made by doubling.
             read.modules.shrink_to_fit();
@@ -212,6 +218,7 @@ impl OpenOptions {
             };
             if let Some(trained) = &self.trained {
                 trained.rescale(&mut adapter)?;
+                trained.add_sources(&mut adapter);
             }
             Ok(adapter)
         };

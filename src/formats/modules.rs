@@ -1,7 +1,7 @@
 //! Tensors to modules: the naming scheme pairs them, fused weights are cut, and every module gets its scaling and its
 //! canonical name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::formats::schemes::{
     self, Chosen, Claimed, Claims, Copies, Layout, Pair, Scheme, TensorRole, wrong_module,
 };
 use crate::formats::unread;
+use crate::formats::weights::Weights;
 use crate::names::{FileNames, natural_cmp};
 
 /// What the names and shapes of a file's tensors make of an adapter.
@@ -73,6 +74,7 @@ pub(super) fn read(
     contents: &Contents,
     config: Option<&Config>,
     which: Which<'_>,
+    weights: Option<&dyn Weights>,
     limits: &Limits,
 ) -> Result<Vec<Read>> {
     let copies = Copies::of(contents);
@@ -91,7 +93,7 @@ pub(super) fn read(
     let found = || format!("{n_unread} parts of {} adapters that are not read", chosen.len());
     limits.check(Limit::Tensors, n_unread, path, found)?;
     let of_file = Read::of_file(naming_scheme, unread, n_other);
-    let read = |chosen: Chosen<'_>| adapter(path, of_file.clone(), chosen, &mut context, limits);
+    let read = |chosen: Chosen<'_>| adapter(path, of_file.clone(), chosen, &mut context, (weights, limits));
     chosen.into_iter().map(read).collect()
 }
 
@@ -101,14 +103,14 @@ fn adapter(
     of_file: Read,
     Chosen { name, claimed, left_out }: Chosen<'_>,
     context: &mut Context<'_>,
-    limits: &Limits,
+    (weights, limits): (Option<&dyn Weights>, &Limits),
 ) -> Result<Read> {
-    let Pairs { pairs, unread, first_error } = pairs::pairs(path, &claimed, context, limits)?;
+    let Pairs { pairs, unread, first_error } = pairs::pairs(path, &claimed, context, weights, limits)?;
     if let (true, Some(error)) = (pairs.is_empty(), first_error) {
         return Err(error);
     }
     let mut read = Read {
-        method: method(&claimed, context.config),
+        method: method(&claimed, &pairs, context.config),
         adapter_name: name,
         n_magnitudes: claimed.iter().filter(|one| one.claim.role == TensorRole::Magnitude).count(),
         ..of_file
@@ -119,7 +121,10 @@ fn adapter(
     check_ranks(path, context, &pairs)?;
     for (scheme, pair) in pairs {
         for pair in (scheme.experts)(pair, context) {
-            let Scale { alpha, scaling } = (scheme.scaling)(&pair, context);
+            let Scale { alpha, scaling } = match pair.fixed_scaling() {
+                Some(scaling) => Scale { alpha: None, scaling: Some(scaling) },
+                None => (scheme.scaling)(&pair, context),
+            };
             let is_turned = pair.is_turned;
             read.unread.extend(pair.is_out_of_order.then(|| unread::order_of_rows(&pair.original)));
             let parts = (scheme.cut)(pair, context);
@@ -160,15 +165,26 @@ fn check_ranks(path: &Path, context: &Context<'_>, pairs: &[(&Scheme, Pair)]) ->
     }
 }
 
-fn method(claimed: &[Claimed<'_>], config: Option<&Config>) -> Method {
+fn method(claimed: &[Claimed<'_>], pairs: &[(&Scheme, Pair)], config: Option<&Config>) -> Method {
+    let read: HashSet<&str> = pairs.iter().map(|(_, pair)| pair.original.as_str()).collect();
+    let is_read = |one: &Claimed<'_>| {
+        !matches!(one.claim.role, TensorRole::Part(_)) || read.contains(&*one.claim.module)
+    };
+    let claimed: Vec<&Claimed<'_>> = claimed.iter().filter(|one| is_read(one)).collect();
     let has = |role: TensorRole| claimed.iter().any(|one| one.claim.role == role);
     let is_kasa =
-        |one: &Claimed<'_>| one.claim.role == TensorRole::E && one.stored.name.contains("lora_diag");
+        |one: &&Claimed<'_>| one.claim.role == TensorRole::E && one.stored.name.contains("lora_diag");
     let is_most = |of: fn(TensorRole) -> bool| {
-        let n = claimed.iter().filter(|one| of(one.claim.role)).count();
+        let n = claimed.iter().filter(|one| one.claim.role.is_factor() && of(one.claim.role)).count();
         2 * n > claimed.iter().filter(|one| one.claim.role.is_factor()).count()
     };
-    if is_most(|role| matches!(role, TensorRole::Lokr(_))) {
+    let part = claimed.iter().find_map(|one| match one.claim.role {
+        TensorRole::Part(part) => Some(part.method()),
+        _ => None,
+    });
+    if let Some(method) = part.filter(|_| is_most(|role| matches!(role, TensorRole::Part(_)))) {
+        method
+    } else if is_most(|role| matches!(role, TensorRole::Lokr(_))) {
         Method::LoKr
     } else if is_most(|role| matches!(role, TensorRole::Hada(_))) {
         Method::LoHa

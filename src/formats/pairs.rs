@@ -9,12 +9,15 @@ use crate::error::{Error, Fault, Result};
 use crate::formats::config::Config;
 use crate::formats::context::Context;
 use crate::formats::limits::Limits;
+use crate::formats::methods::Methods;
+use crate::formats::not_read::{NotRead, because};
 use crate::formats::other_forms;
 use crate::formats::schemes::{
     self, Claimed, Layout, Orientation, Orientations, Pair, Scheme, Sizes, Stack, Stored, StoredAlpha,
     TensorRole, expert_path, wrong_module,
 };
 use crate::formats::tensor::Scalars;
+use crate::formats::weights::Weights;
 use crate::text::quoted;
 
 /// What the claimed tensors make.
@@ -36,12 +39,14 @@ pub(super) fn pairs(
     path: &Path,
     claimed: &[Claimed<'_>],
     context: &Context<'_>,
+    weights: Option<&dyn Weights>,
     limits: &Limits,
 ) -> Result<Pairs> {
+    let methods = Methods::of(path, claimed, context.config.map(Config::of_methods), weights, limits);
     let all = tensors_by_module(claimed);
     let modules: Vec<_> = all
         .into_iter()
-        .map(|(module, tensors)| (module, Update::of(path, module, &tensors, limits), tensors))
+        .map(|(module, tensors)| (module, Update::of(&methods, module, &tensors, path, limits), tensors))
         .collect();
     let mut factors: HashMap<&str, [&Claimed<'_>; 2]> = HashMap::new();
     for (module, update, _) in &modules {
@@ -111,7 +116,16 @@ enum Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    fn of(path: &Path, module: &str, tensors: &[&'a Claimed<'a>], limits: &Limits) -> Result<Self, NotRead> {
+    fn of(
+        methods: &Methods<'_>,
+        module: &str,
+        tensors: &[&'a Claimed<'a>],
+        path: &Path,
+        limits: &Limits,
+    ) -> Result<Self, NotRead> {
+        if let Some(made) = methods.pair(module, tensors) {
+            return made.map(|(scheme, pair)| Self::OfOtherForm(scheme, Box::new(pair)));
+        }
         let is_vector =
             |one: &&Claimed<'_>| one.claim.role == TensorRole::Diff && one.stored.tensor.shape.len() < 2;
         let reason = match tensors.iter().any(is_vector) {
@@ -120,6 +134,7 @@ impl<'a> Update<'a> {
         };
         match other_forms::pair(path, module, tensors, limits) {
             Some(Ok((scheme, pair))) => Ok(Self::OfOtherForm(scheme, Box::new(pair))),
+            Some(Err(error)) if reason == VECTOR => Err(NotRead::all(reason, error)),
             Some(Err(error)) => Err(because(reason)(error)),
             None => Parts::of(path, module, tensors).map(Self::Factors),
         }
@@ -297,31 +312,6 @@ fn stored_alpha<'a>(
             Ok(StoredAlpha::Odd)
         }
         Err(error) => Err(error),
-    }
-}
-
-/// A module that cannot be read: why, as all of its kind share it, and what is the matter with this one.
-struct NotRead {
-    reason: &'static str,
-    error: Error,
-}
-
-/// Names the kind of an error.
-fn because(reason: &'static str) -> impl FnOnce(Error) -> NotRead {
-    move |error| NotRead { reason, error }
-}
-
-impl NotRead {
-    fn part(&self, module: &str, n_tensors: usize) -> UnreadPart {
-        let found = match &self.error {
-            // The reason says it.
-            _ if self.reason == VECTOR => None,
-            Error::Malformed(fault) | Error::Unsupported(fault) => {
-                fault.expected.as_ref().map(|expected| format!("found {}, expected {expected}", fault.found))
-            }
-            _ => None,
-        };
-        UnreadPart { name: module.to_owned(), reason: self.reason.to_owned(), found, n_tensors }
     }
 }
 

@@ -285,9 +285,90 @@ def peft_adalora():
     expect("peft-adalora", peft_deltas(again, short))
 
 
+def trained(config, base, mark):
+    from peft import get_peft_model
+
+    model = llama()
+    model.load_state_dict(base)
+    model = get_peft_model(model, config)
+    randomise(model, mark)
+    return model
+
+
+@case
+def peft_methods():
+    """Methods that are not B·A with a factor of its own for each module, and the base model of those that need W."""
+    from peft import (
+        BOFTConfig,
+        C3AConfig,
+        HRAConfig,
+        IA3Config,
+        MissConfig,
+        OFTConfig,
+        RandLoraConfig,
+        VBLoRAConfig,
+        VeraConfig,
+    )
+    from peft.tuners.c3a.utils import get_circulant_fast
+    from safetensors.torch import load_file
+
+    on = {"target_modules": ["q_proj", "v_proj"]}
+    more = {"target_modules": ["q_proj", "v_proj", "down_proj"]}
+    configs = {
+        "vera": VeraConfig(r=3, **on),
+        "vera-kinds": VeraConfig(r=3, **more),
+        "vblora": VBLoRAConfig(r=2, num_vectors=5, vector_length=4, topk=3, **more),
+        "c3a": C3AConfig(block_size=4, **more),
+        "randlora": RandLoraConfig(r=5, save_projection=True, **on),
+        "miss": MissConfig(r=5, **on),
+        "miss-bat": MissConfig(r=4, init_weights="bat", **on),
+        "miss-mini": MissConfig(r=4, mini_r=6, init_weights="mini", **on),
+        "ia3": IA3Config(feedforward_modules=["down_proj"], **more),
+        "oft": OFTConfig(oft_block_size=4, **more),
+        "oft-exact": OFTConfig(oft_block_size=8, use_cayley_neumann=False, **more),
+        "oft-bounded": OFTConfig(oft_block_size=4, coft=True, eps=0.5, **on),
+        "oft-shared": OFTConfig(oft_block_size=4, block_share=True, num_cayley_neumann_terms=3, **on),
+        "boft": BOFTConfig(boft_block_size=4, **on),
+        "hra": HRAConfig(r=2, **more),
+        "hra-orthogonal": HRAConfig(r=3, apply_GS=True, **on),
+    }
+    base = {key: value.clone() for key, value in llama().state_dict().items()}
+    ends = ("q_proj.weight", "v_proj.weight", "down_proj.weight")
+    (HERE / "peft-methods").mkdir(exist_ok=True)
+    weights = {key: value.contiguous() for key, value in base.items() if key.endswith(ends)}
+    save_file(weights, HERE / "peft-methods" / "base.safetensors")
+    for name, config in configs.items():
+        mark = name.split("-")[0] + "_"
+        model = trained(config, base, mark)
+        folder = HERE / "peft-methods" / name
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        if name == "randlora":
+            # Each layer refers to the bases that all share.
+            stored = load_file(folder / "adapter_model.safetensors")
+            assert any(key == "base_model.randlora_A" for key in stored)
+        model.double()
+        deltas = {}
+        for path, module in list(model.named_modules()):
+            if not hasattr(module, "get_base_layer") or not hasattr(module, "merge"):
+                continue
+            weight = module.get_base_layer().weight
+            if name == "c3a":
+                # Its own getter rounds to float32.
+                delta = get_circulant_fast(module.c3a_kernel["default"].detach()) / weight.size(-1)
+            elif mark in ("vera_", "vblora_", "randlora_"):
+                delta = module.get_delta_weight("default")
+            else:
+                before = weight.detach().clone()
+                module.merge()
+                delta = module.get_base_layer().weight.detach() - before
+            deltas[short(path.removeprefix("base_model.model."))] = delta
+        expect(f"peft-{name}", deltas)
+
+
 @case
 def peft_others():
-    """Methods that are named and refused."""
+    """Files without what makes ΔW, which are named and refused, and files of untrained methods whose ΔW is made of W."""
     from peft import (
         BOFTConfig,
         FourierFTConfig,
@@ -302,9 +383,9 @@ def peft_others():
 
     on = {"target_modules": ["q_proj"]}
     configs = {
-        "vera": VeraConfig(r=2, **on),
-        "vblora": VBLoRAConfig(r=2, num_vectors=4, vector_length=4, topk=2, **on),
-        "randlora": RandLoraConfig(r=2, **on),
+        "vera": VeraConfig(r=2, save_projection=False, **on),
+        "vblora": VBLoRAConfig(r=2, num_vectors=4, vector_length=4, topk=2, save_only_topk_weights=True, **on),
+        "randlora": RandLoraConfig(r=2, save_projection=False, **on),
         "ia3": IA3Config(feedforward_modules=[], **on),
         "oft": OFTConfig(oft_block_size=4, **on),
         "boft": BOFTConfig(boft_block_size=4, **on),
@@ -315,6 +396,28 @@ def peft_others():
         model = get_peft_model(llama(), config)
         model.save_pretrained(HERE / "refused" / name)
         (HERE / "refused" / name / "README.md").unlink(missing_ok=True)
+
+
+@case
+def glora():
+    """LyCORIS's, and the weights of the model that it is for."""
+    from lycoris import LycorisNetwork, create_lycoris
+
+    model = nn.ModuleDict({"wide": nn.Linear(24, 12, bias=False), "conv": nn.Conv2d(8, 12, 3, bias=False)})
+    LycorisNetwork.apply_preset({"target_module": ["Linear", "Conv2d"], "target_name": []})
+    network = create_lycoris(model, 1.0, linear_dim=2, linear_alpha=1, conv_dim=2, conv_alpha=1, algo="glora")
+    network.apply_to()
+    for parameter in network.parameters():
+        parameter.data = torch.randn_like(parameter) * 0.3
+    (HERE / "glora").mkdir(exist_ok=True)
+    state = {key: value.detach().clone().contiguous() for key, value in network.state_dict().items()}
+    save_file(state, HERE / "glora" / "glora.safetensors")
+    weights = {f"{path}.weight": module.weight.detach().clone() for path, module in model.items()}
+    save_file(weights, HERE / "glora" / "base.safetensors")
+    network.double()
+    model.double()
+    deltas = {lora.lora_name.removeprefix("lycoris_"): lora.get_diff_weight()[0] for lora in network.loras}
+    expect("glora", deltas)
 
 
 # loralib

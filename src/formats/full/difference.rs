@@ -64,7 +64,7 @@ impl Trained {
     }
 
     /// The share of the energy that is enough.
-    fn share(&self) -> Option<f64> {
+    pub(super) fn share_of_energy(&self) -> Option<f64> {
         match self.how_many {
             HowMany::Energy { share, .. } => Some(share),
             HowMany::Top(_) | HowMany::AboveNoise { .. } => None,
@@ -80,7 +80,7 @@ impl Trained {
             };
             match self.module(model, place, name, &mut is_found)? {
                 Ok(module) => {
-                    unread.extend(not_kept(&module, self.share()));
+                    unread.extend(not_kept(&module, self.share_of_energy()));
                     modules.push(Arc::new(module));
                 }
                 Err(NotRead { reason, found }) => unread.push(UnreadPart {
@@ -179,7 +179,8 @@ impl Trained {
         }
         let form = Form::Difference([after, before].map(StoredMatrix::Whole));
         let n_kept = self.how_many.at_most().clamp(1, form.rank().max(1));
-        let Some([a, b]) = Factor::of_made(MadeUpdate::new(form, n_kept).with_share(self.share())) else {
+        let Some([a, b]) = Factor::of_made(MadeUpdate::new(form, n_kept).with_share(self.share_of_energy()))
+        else {
             return Ok(Err(NotRead { reason: "a size that this machine cannot address", found: None }));
         };
         let (name, original) = (name.to_owned(), place.original.clone());

@@ -41,9 +41,6 @@ impl Trained {
                 n_tensors: 1,
             });
         }
-        if adapter.n_rescaled > 0 {
-            adapter.base_sources.clone_from(&self.base.sources);
-        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod change;
 mod difference;
 mod dora;
+mod for_methods;
 mod layout;
 mod locate;
 mod places;

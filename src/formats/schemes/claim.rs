@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::part::Part;
 use crate::formats::tensor::Tensor;
 
 /// What a tensor is to a module.
@@ -25,6 +26,8 @@ pub(in crate::formats) enum TensorRole {
     Lokr(MatrixPart),
     /// ΔW itself.
     Diff,
+    /// A tensor of a method with rules of its own.
+    Part(Part),
 }
 
 /// A part of the first or the second of two matrices, counted from 0.
@@ -48,7 +51,16 @@ impl TensorRole {
 
     /// Whether it is a part of an update that is not B·A.
     pub(in crate::formats) fn is_of_other_form(self) -> bool {
-        matches!(self, Self::Hada(_) | Self::Lokr(_) | Self::Diff)
+        match self {
+            Self::Hada(_) | Self::Lokr(_) | Self::Diff => true,
+            Self::Part(part) => !part.is_shared(),
+            _ => false,
+        }
+    }
+
+    /// Whether all modules of a file share it.
+    pub(in crate::formats) fn is_shared(self) -> bool {
+        matches!(self, Self::Part(part) if part.is_shared())
     }
 }
 

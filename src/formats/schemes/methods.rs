@@ -13,13 +13,22 @@ enum Mark {
 
 use Mark::{Front, Whole};
 
+/// PEFT's `save_only_topk_weights`.
+const TOP_K: &str = "VB-LoRA saved without its logits, with places as integers, which are not read";
+
 /// Marks, each with the method. The first that fits counts.
 const METHODS: &[(Mark, &str)] = &[
     (Front("lokr_"), "LoKr"),
     (Front("hada_"), "LoHa"),
     (Front("unilora_"), "Uni-LoRA"),
     (Front("vera_"), "VeRA"),
+    (Front("vblora_logits_A_topk"), TOP_K),
+    (Front("vblora_logits_B_topk"), TOP_K),
     (Front("vblora_"), "VB-LoRA"),
+    (Front("c3a_"), "C3A"),
+    (Front("miss_"), "MiSS"),
+    (Front("bone_"), "Bone"),
+    (Front("shira_"), "SHiRA"),
     (Front("randlora_"), "RandLoRA"),
     (Front("delora_"), "DeLoRA"),
     (Front("hira_"), "HiRA"),

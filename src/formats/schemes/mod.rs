@@ -11,6 +11,7 @@ mod copies;
 mod diffusers;
 mod experts;
 mod fused;
+mod glora;
 mod groups;
 mod kohya;
 mod layout;
@@ -23,6 +24,7 @@ mod methods;
 mod mlx;
 mod orientation;
 mod pair;
+mod part;
 mod peft;
 mod refused;
 mod sam;
@@ -50,6 +52,7 @@ pub(super) use self::llama_cpp::{is_token_embedding, path_of as llama_cpp_path, 
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
 pub(super) use self::orientation::Orientations;
 pub(super) use self::pair::{Pair, ScaleRank, StoredAlpha, wrong_module};
+pub(super) use self::part::Part;
 use self::refused::refuse;
 pub(super) use self::scheme::{Claimed, Scheme};
 pub(super) use self::stacks::{Stack, expert_path};
@@ -68,6 +71,7 @@ static SCHEMES: &[&Scheme] = &[
     &diffusers::SCHEME,
     &kohya::SCHEME,
     &lycoris::SCHEME,
+    &glora::SCHEME,
     &llama_cpp::SCHEME,
     &mlx::SCHEME,
     &torchtune::SCHEME,
@@ -173,7 +177,11 @@ fn others<'a>(
     let (mut others, mut unclaimed) = (vec![], vec![]);
     for (name, tensor) in rest {
         let found = schemes.iter().find_map(|&scheme| {
-            let claim = scheme.claim_copy(name, copies).filter(|claim| modules.contains(&*claim.module))?;
+            let claim = scheme.claim_copy(name, copies)?;
+            let is_of_some = claim.role.is_shared() || modules.contains(&*claim.module);
+            if !is_of_some {
+                return None;
+            }
             Some(Claimed { stored: Stored { name, tensor }, claim, scheme })
         });
         match found {

@@ -36,7 +36,7 @@ pub(in crate::formats) struct Pair {
 }
 
 /// The rank that alpha is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::formats) enum ScaleRank {
     /// B's, since A may stack the groups of a `MergedLinear`.
     OfB,
@@ -44,6 +44,8 @@ pub(in crate::formats) enum ScaleRank {
     Of(usize),
     /// None: these matrices are whole.
     None,
+    /// None: the method scales the update by this number.
+    Fixed(f64),
 }
 
 /// An alpha that is stored next to the factors.
@@ -85,7 +87,15 @@ impl Pair {
         match self.scale_rank {
             ScaleRank::OfB => Some(self.b.cols),
             ScaleRank::Of(rank) => Some(rank),
-            ScaleRank::None => None,
+            ScaleRank::None | ScaleRank::Fixed(_) => None,
+        }
+    }
+
+    /// What the update is scaled by, if its method says so.
+    pub(in crate::formats) fn fixed_scaling(&self) -> Option<f64> {
+        match self.scale_rank {
+            ScaleRank::Fixed(scaling) => Some(scaling),
+            _ => None,
         }
     }
 

@@ -3,6 +3,8 @@
 //! AdaLoRA has no `weight` either, and a `lora_E`; KaSA has a `lora_diag`; DoRA adds a `lora_magnitude_vector`. Up to PEFT
 //! 0.2, A and B of a fused weight stack its groups, and B is (d_out, rank, 1).
 //!
+//! PEFT's other methods have the same paths, see [`super::part`].
+//!
 //! A module that is trained as a whole too (`modules_to_save`) is in a file twice: its `original_module` is not used.
 
 use super::claim::{Claim, TensorRole};
@@ -10,6 +12,7 @@ use super::experts;
 use super::groups;
 use super::layout::Layout;
 use super::pair::trimmed;
+use super::part;
 use super::scaling::by_config;
 use super::scheme::Scheme;
 use crate::adapter::NamingScheme;
@@ -50,10 +53,14 @@ const ORIGINAL: &str = "original_module";
 const SAVED: &str = ".modules_to_save.";
 
 fn claim(name: &str) -> Option<Claim<'_>> {
-    let (module, rest) = name.rsplit_once(MARK)?;
-    if module.split('.').any(|part| part == ORIGINAL) {
+    if name.split('.').any(|part| part == ORIGINAL) {
         return None;
     }
+    part::claim(name).or_else(|| claim_factor(name))
+}
+
+fn claim_factor(name: &str) -> Option<Claim<'_>> {
+    let (module, rest) = name.rsplit_once(MARK)?;
     let (called, tail) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
     let (_, role) = ROLES.iter().find(|(name, _)| *name == called)?;
     let is_wrapped = module.starts_with(WRAPPER);
@@ -122,7 +129,7 @@ mod tests {
             "h.0.q.lora_B.bias",
             "base_model.model.score.original_module.lora_A.default.weight",
             "h.0.q.lora_A.myweight",
-            "base_model.model.vera_A.weight",
+            "base_model.model.vera_C.weight",
             ".lora_A.weight",
             "lora_A.weight",
         ] {
