@@ -306,3 +306,68 @@ fn what_a_few_numbers_would_make_is_bounded_before_it_is_made() {
     let found = wrong(r#"{"peft_type": "MISS"}"#, &[(&format!("{Q}.miss_block"), &[1, 1])], limits);
     assert!(found.starts_with("24 × 24 numbers to make of its tensors"), "{found}");
 }
+
+/// A folder with an (IA)³ adapter of F32, and its base model.
+fn ia3(folder: &Path, weight: [usize; 2], scale: &[f32]) -> (String, String) {
+    use safetensors::tensor::{Dtype, TensorView};
+    let write = |path: &Path, name: &str, shape: Vec<usize>, values: &[f32]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let view = TensorView::new(Dtype::F32, shape, &bytes).unwrap();
+        fs::write(path, safetensors::serialize([(name, view)], None).unwrap()).unwrap();
+    };
+    let [base, adapter] = ["base.safetensors", "adapter"].map(|name| folder.join(name));
+    let n = weight[0] * weight[1];
+    let values: Vec<f32> =
+        (0..n).map(|at| ((at * 7919 + at / 3 * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect();
+    write(&base, "model.layers.0.self_attn.q_proj.weight", weight.to_vec(), &values);
+    fs::create_dir(&adapter).unwrap();
+    fs::write(adapter.join("adapter_config.json"), r#"{"peft_type": "IA3"}"#).unwrap();
+    let file = adapter.join("adapter_model.safetensors");
+    write(&file, &format!("{Q}.ia3_l"), vec![scale.len(), 1], scale);
+    (base.to_str().unwrap().to_owned(), adapter.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_rows_that_a_large_ia3_scales_are_its_directions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scale = vec![1.0; 600];
+    let rows = [3, 100, 250, 411, 599];
+    rows.iter().zip([1.5, 0.25, 1.25, 0.9, 1.1]).for_each(|(row, value)| scale[*row] = value);
+    let (base, adapter) = ia3(folder.path(), [600, 520], &scale);
+    let options =
+        OpenOptions::new().base(BaseModel::open(&base).unwrap(), HowMany::AboveNoise { at_most: 64 });
+    let opened = options.open(&adapter).unwrap();
+    let module = &opened.modules()[0];
+    assert_eq!((module.full_rank(), module.rank()), (Some(520), 64));
+    let basis = Basis::of(module, Side::DwLeft).unwrap();
+    assert_eq!((basis.q(), basis.n_uncertain()), (5, 0));
+    for row in basis.rows().chunks(600) {
+        let inside: f32 = rows.iter().map(|at| row[*at] * row[*at]).sum();
+        assert!((inside - 1.0).abs() < 1e-5, "{inside}");
+    }
+    // In the commands: with the base model as an option, and as the first argument.
+    for args in [
+        &[
+            "compare", "--base", &base, &adapter, &adapter, "--side", "dw-left", "--engine", "cpu", "--json",
+            "-q",
+        ][..],
+        &["compare", &base, &adapter, "--json", "-q"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_lorascope")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["modules"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn one_that_was_not_trained_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, adapter) = ia3(folder.path(), [6, 5], &[1.0; 6]);
+    let options =
+        OpenOptions::new().base(BaseModel::open(&base).unwrap(), HowMany::AboveNoise { at_most: 64 });
+    let adapter = options.open(&adapter).unwrap();
+    let error = Basis::of(&adapter.modules()[0], Side::DwRight).unwrap_err();
+    assert!(error.to_string().contains("nothing but zeros"), "{error}");
+    assert_eq!(error.remedy(), None);
+}

@@ -241,8 +241,10 @@ impl<'a> Numbers<'a> {
         }
         let is_b = std::ptr::eq(factor, &self.module.b);
         let side = if is_b { Side::B } else { Side::A };
-        let has_a = is_b && factor.made.is_none();
-        Err(Flaw::zeros(side.symbol(), factor, has_a.then_some(Remedy::CompareSideA)))
+        if factor.made.is_some() {
+            return Err(Flaw::zeros("ΔW", factor, None));
+        }
+        Err(Flaw::zeros(side.symbol(), factor, is_b.then_some(Remedy::CompareSideA)))
     }
 }
 

@@ -37,6 +37,13 @@ pub(super) fn is_embedding(path: &str) -> bool {
     EMBEDDINGS.contains(&last(path))
 }
 
+/// Whether it is the embedding of tokens, to which the output layer may be tied.
+pub(super) fn is_token_embedding(path: &str) -> bool {
+    const TOKENS: &[&str] =
+        &["embed_tokens", "tok_embeddings", "word_embeddings", "embed_in", "wte", "token_embd"];
+    TOKENS.contains(&last(path))
+}
+
 fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }

@@ -6,7 +6,9 @@ mod dora;
 mod for_methods;
 mod layout;
 mod locate;
+mod pipeline;
 mod places;
+mod stacks;
 mod weight;
 
 use std::collections::BTreeMap;
@@ -55,6 +57,8 @@ pub struct BaseModel {
     by_name: BTreeMap<String, Vec<usize>>,
     /// Which of them have a path or a tensor of a name.
     by_original: BTreeMap<String, Vec<usize>>,
+    /// The output layer, where it is not stored: the only embedding of tokens.
+    tied: Option<Place>,
     /// Tensors of other copies of the model, with the fronts of their names.
     left_out: BTreeMap<String, String>,
     limits: Limits,
@@ -62,8 +66,8 @@ pub struct BaseModel {
 
 impl BaseModel {
     /// Opens a file of weights (safetensors, what `torch.save` writes, GGUF), a shard or an index of one in shards, or a folder with
-    /// `model.safetensors`, `pytorch_model.bin` or diffusers' names for them, in shards too, else the only such file in it. Reads only
-    /// headers, within the default [`Limits`]. Pickles are never executed.
+    /// `model.safetensors`, `pytorch_model.bin` or diffusers' names for them, in shards too, else the only such file in it; or a
+    /// pipeline of diffusers, whose UNet or transformer and text encoders are one model here. Reads only headers, within the default [`Limits`]. Pickles are never executed.
     ///
     /// # Errors
     /// - `Io` when the system refuses to read.
@@ -82,19 +86,9 @@ impl BaseModel {
     /// As [`BaseModel::open`].
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
         let path = path.as_ref();
-        let files = match locate::model(path, limits)? {
-            Model::File(file) => {
-                let source = Source::file(&file)?;
-                let (file_format, contents) = containers::open(&source, limits)?;
-                Files { label: path, sources: vec![source], file_format, contents }
-            }
-            Model::Shards(mut shards) => {
-                let (files, wrong) = files::join(path, &mut shards, limits)?;
-                match wrong {
-                    None => files,
-                    Some(wrong) => return Err(wrong),
-                }
-            }
+        let files = match pipeline::components(path)? {
+            Some(components) => pipeline::join(path, &components, limits)?,
+            None => of_model(path, locate::model(path, limits)?, limits)?,
         };
         let Files { sources, file_format, mut contents, .. } = files;
         let copies = Copies::of(&contents);
@@ -104,7 +98,7 @@ impl BaseModel {
         }
         let left_out = other_copies(&contents.tensors, &copies);
         contents.tensors.retain(|name, _| !left_out.contains_key(name));
-        let places = places::of(&contents.tensors, &LlamaCpp::of(&contents.metadata));
+        let places = places::of(path, &contents.tensors, &LlamaCpp::of(&contents.metadata), limits)?;
         if places.is_empty() {
             let names = listed(contents.tensors.keys().map(String::as_str));
             let found = if names.is_empty() { "no tensors".to_owned() } else { format!("only {names}") };
@@ -116,11 +110,13 @@ impl BaseModel {
         };
         for (at, place) in places.iter().enumerate() {
             enter(&mut by_name, &place.name, at);
+            place.around.iter().for_each(|name| enter(&mut by_name, name, at));
             enter(&mut by_original, &place.original, at);
             if !place.is_part() && place.tensor != place.original {
                 enter(&mut by_original, &place.tensor, at);
             }
         }
+        let tied = tied_output(&places);
         let tensors = contents.tensors;
         Ok(Self {
             path: path.to_owned(),
@@ -131,6 +127,7 @@ impl BaseModel {
             places,
             by_name,
             by_original,
+            tied,
             limits: limits.clone(),
         })
     }
@@ -173,7 +170,12 @@ impl BaseModel {
         let places: Vec<(usize, &Place)> =
             found.into_iter().flatten().filter_map(|&at| Some((at, self.places.get(at)?))).collect();
         match places.as_slice() {
-            [] => Ok(None),
+            // It is not one of the places: it would be a weight twice.
+            [] => Ok(self
+                .tied
+                .as_ref()
+                .filter(|tied| tied.name == canonical(module))
+                .map(|tied| (usize::MAX, tied))),
             [one] => Ok(Some(*one)),
             several => {
                 let names = listed(several.iter().map(|(_, place)| place.tensor.as_str()));
@@ -190,6 +192,28 @@ impl BaseModel {
         })?;
         place.weight(tensor, &self.limits)
     }
+}
+
+/// The contents of a model's file or of its shards.
+fn of_model<'a>(path: &'a Path, model: Model, limits: &Limits) -> Result<Files<'a>> {
+    match model {
+        Model::File(file) => {
+            let source = Source::file(&file)?;
+            let (file_format, contents) = containers::open(&source, limits)?;
+            Ok(Files { label: path, sources: vec![source], file_format, contents })
+        }
+        Model::Shards(mut shards) => {
+            let (files, wrong) = files::join(path, &mut shards, limits)?;
+            wrong.map_or(Ok(files), Err)
+        }
+    }
+}
+
+/// The output layer of a model that stores none and has one embedding of tokens.
+fn tied_output(places: &[Place]) -> Option<Place> {
+    let mut found = places.iter().filter_map(Place::tied_output);
+    let (tied, None) = (found.next()?, found.next()) else { return None };
+    (!places.iter().any(|place| place.name == tied.name)).then_some(tied)
 }
 
 /// Tensors of other copies of the model, such as a moving average, each with the front of its copy, where it is known which is meant.

@@ -2,6 +2,7 @@
 //! it or has its size.
 
 mod numbers;
+mod of_weight;
 mod one;
 mod rotations;
 mod vera;

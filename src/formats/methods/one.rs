@@ -1,12 +1,10 @@
-//! One module: which numbers its ΔW is made of.
+//! One module: its tensors, and the updates that these make by themselves.
 
 use super::Methods;
-use super::rotations::block_size;
-use crate::adapter::by_method::{ByMethod, Cayley, How};
+use crate::adapter::by_method::{ByMethod, How};
 use crate::adapter::made::{Form, MadeUpdate};
 use crate::adapter::{Factor, Method};
 use crate::error::{Error, Fault, Remedy};
-use crate::formats::lenient::Field;
 use crate::formats::limits::Limit;
 use crate::formats::not_read::{NotRead, because};
 use crate::formats::other_forms::N_KEPT;
@@ -14,10 +12,7 @@ use crate::formats::schemes::{Claimed, Pair, Part, ScaleRank, Scheme, TensorRole
 use crate::names::Weight;
 use crate::text::quoted;
 
-/// Terms of a series, at most: each takes as long as a product of the blocks.
-const MAX_TERMS: f64 = 64.0;
-
-const MISFIT: &str = "tensors of a method that do not fit together";
+pub(super) const MISFIT: &str = "tensors of a method that do not fit together";
 const BASE_WEIGHT: &str = "a weight of the base model that cannot be read";
 const NOT_IN_BASE: &str = "a weight that the base model does not have";
 const OTHER_SHAPE: &str = "a weight of another shape in the base model";
@@ -146,157 +141,8 @@ impl One<'_> {
         Ok(Pair { scale_rank: scaling.unwrap_or(ScaleRank::OfB), ..pair })
     }
 
-    pub(super) fn shards(&self) -> Result<Pair, NotRead> {
-        let block = self.claimed(Part::MissBlock)?;
-        let stored = block.stored.tensor.shape.clone();
-        let block = self.factor(block)?;
-        let weight = self.weight("MiSS, whose file lacks the input sizes of its layers")?;
-        let shape = [weight.rows, weight.cols];
-        match stored.as_slice() {
-            [rank, cols] => {
-                let (rank, cols) = (*rank as usize, *cols as usize);
-                if cols > shape[0] || !shape[0].is_multiple_of(cols) || rank > shape[1] {
-                    return Err(self.other_shape(&weight, [cols, rank]));
-                }
-                self.made(Method::Miss, How::Shards, vec![block], None, shape, rank.min(cols))
-            }
-            [n, rank, other] if rank == other => {
-                let rank = *rank as usize;
-                if Some(shape[0]) != rank.checked_mul(*n as usize) || !shape[1].is_multiple_of(rank) {
-                    return Err(self.other_shape(&weight, [*n as usize, rank]));
-                }
-                let full = shape[0].min(shape[1]);
-                self.made(Method::Miss, How::Batched, vec![block], Some(weight), shape, full)
-            }
-            shape => Err(self.misfit(&format!("a block of shape {shape:?}"))),
-        }
-    }
-
-    pub(super) fn scaled(&self) -> Result<Pair, NotRead> {
-        let scale = self.claimed(Part::Ia3)?;
-        if scale.stored.tensor.shape.len() != 2 {
-            const CONVOLUTION: &str = "(IA)³ of a convolution, which is not read";
-            return Err(self.lacking(CONVOLUTION, None));
-        }
-        let scale = self.factor(scale)?;
-        let weight = self.weight("(IA)³, whose ΔW is made of the base model's weights")?;
-        let shape = [weight.rows, weight.cols];
-        let scales = [scale.rows, scale.cols];
-        if scales != [shape[0], 1] && scales != [1, shape[1]] {
-            return Err(self.other_shape(&weight, scales));
-        }
-        let rank = shape[0].min(shape[1]);
-        self.made(Method::Ia3, How::Scaled, vec![scale], Some(weight), shape, rank)
-    }
-
-    pub(super) fn rotated(&self) -> Result<Pair, NotRead> {
-        let vectors = self.part(Part::OftR)?;
-        let weight = self.weight("OFT, whose ΔW is made of the base model's weights")?;
-        let config = self.of.config;
-        let is_series = config.map_or(Field::Absent, |config| config.is_series);
-        let n_terms = match config.map_or(Field::Absent, |config| config.n_terms) {
-            Field::Known(n) if n.fract() == 0.0 && (0.0..=MAX_TERMS).contains(&n) => Some(n as usize),
-            Field::Absent => Some(5),
-            Field::Known(_) | Field::Unknown => None,
-        };
-        let cayley = match is_series {
-            Field::Known(false) => Some(Cayley::Exact),
-            Field::Known(true) => n_terms.map(Cayley::Series),
-            // Versions of PEFT disagree.
-            Field::Absent | Field::Unknown => None,
-        };
-        let bounded = config.map_or(Field::Absent, |config| config.is_bounded);
-        let bound = config.map_or(Field::Absent, |config| config.bound);
-        let at_most = match (bounded, bound) {
-            (Field::Known(false) | Field::Absent, _) => Some(None),
-            (Field::Known(true), Field::Known(bound)) => Some(Some(bound)),
-            _ => None,
-        };
-        const UNKNOWN: &str =
-            "OFT, whose kind of rotation is in an adapter_config.json that is not there or not understood";
-        let (cayley, at_most) = cayley.zip(at_most).ok_or_else(|| self.lacking(UNKNOWN, None))?;
-        let shape = [weight.rows, weight.cols];
-        let block = block_size(vectors.cols);
-        let fits = block.is_some_and(|block| match vectors.rows {
-            1 => shape[1].is_multiple_of(block),
-            n => Some(shape[1]) == n.checked_mul(block),
-        });
-        if !fits {
-            return Err(self.other_shape(&weight, [vectors.rows, vectors.cols]));
-        }
-        let rank = shape[0].min(shape[1]);
-        self.made(Method::Oft, How::Rotated { cayley, at_most }, vec![vectors], Some(weight), shape, rank)
-    }
-
-    pub(super) fn rotated_and_scaled(&self) -> Result<Pair, NotRead> {
-        let (blocks, scale) = (self.claimed(Part::BoftR)?, self.part(Part::BoftScale)?);
-        let (n, block, tensor) = match blocks.stored.tensor.shape.as_slice() {
-            [1, n, rows, cols] if rows == cols => (*n as usize, *rows as usize, blocks.stored.tensor.at(0)),
-            [_, _, _, _] => {
-                return Err(self.lacking("BOFT with a butterfly factor above 1, which is not read", None));
-            }
-            shape => return Err(self.misfit(&format!("rotations of shape {shape:?}"))),
-        };
-        let tensor = tensor.ok_or_else(|| self.misfit("rotations of an unknown type"))?;
-        let blocks = tensor.factor(blocks.stored.name, self.of.limits).map_err(because(MISFIT))?;
-        let weight = self.weight("BOFT, whose ΔW is made of the base model's weights")?;
-        let shape = [weight.rows, weight.cols];
-        if Some(shape[1]) != n.checked_mul(block) || [scale.rows, scale.cols] != [shape[0], 1] {
-            return Err(self.other_shape(&weight, [scale.rows, blocks.cols]));
-        }
-        let rank = shape[0].min(shape[1]);
-        let how = How::RotatedAndScaled { block };
-        self.made(Method::Boft, how, vec![blocks, scale], Some(weight), shape, rank)
-    }
-
-    pub(super) fn reflected(&self) -> Result<Pair, NotRead> {
-        let vectors = self.part(Part::HraU)?;
-        let weight = self.weight("HRA, whose ΔW is made of the base model's weights")?;
-        let orthogonal = match self.of.config.map(|config| config.is_orthogonal) {
-            Some(Field::Known(orthogonal)) => orthogonal,
-            Some(Field::Absent) => false,
-            Some(Field::Unknown) | None => {
-                const UNKNOWN: &str =
-                    "HRA, whose apply_GS is in an adapter_config.json that is not there or not understood";
-                return Err(self.lacking(UNKNOWN, None));
-            }
-        };
-        let shape = [weight.rows, weight.cols];
-        if vectors.rows != shape[1] {
-            return Err(self.other_shape(&weight, [vectors.rows, vectors.cols]));
-        }
-        self.check_size([shape[0].max(shape[1]), vectors.cols])?;
-        let rank = vectors.cols.min(shape[0]).min(shape[1]);
-        self.made(Method::Hra, How::Reflected { orthogonal }, vec![vectors], Some(weight), shape, rank)
-    }
-
-    pub(super) fn generalised(&self) -> Result<Pair, NotRead> {
-        let parts = [Part::GloraA1, Part::GloraA2, Part::GloraB1, Part::GloraB2];
-        let [a1, a2, b1, b2] = parts.map(|part| self.part(part));
-        let (a1, a2, b1, b2) = (a1?, a2?, b1?, b2?);
-        let weight = self.weight("GLoRA, whose ΔW is made of the base model's weights")?;
-        let shape = [weight.rows, weight.cols];
-        let fits = a1.cols == a2.rows
-            && b1.cols == b2.rows
-            && a1.rows == a2.cols
-            && shape == [b1.rows, b2.cols]
-            && shape[1].is_multiple_of(a1.rows);
-        if !fits {
-            return Err(self.other_shape(&weight, [b1.rows, b2.cols]));
-        }
-        // Each number of a kernel has a W of its own.
-        let n_kernel = shape[1] / a1.rows;
-        let rank = self.times(a1.cols, n_kernel)?.saturating_add(b1.cols);
-        self.check_size([shape[0].max(shape[1]), rank])?;
-        let alpha_rank = a2.rows;
-        let full = rank.min(shape[0]).min(shape[1]);
-        let pair =
-            self.made(Method::GLora, How::Generalised, vec![a1, a2, b1, b2], Some(weight), shape, full)?;
-        Ok(Pair { scale_rank: ScaleRank::Of(alpha_rank), ..pair })
-    }
-
     /// The pair of an update that is made.
-    fn made(
+    pub(super) fn made(
         &self,
         method: Method,
         how: How,
@@ -321,7 +167,7 @@ impl One<'_> {
     }
 
     /// What is made may be far larger than what is stored, and takes eight bytes a number.
-    fn check_size(&self, [rows, cols]: [usize; 2]) -> Result<(), NotRead> {
+    pub(super) fn check_size(&self, [rows, cols]: [usize; 2]) -> Result<(), NotRead> {
         let n_bytes = rows.saturating_mul(cols).saturating_mul(8) as u64;
         if n_bytes <= self.of.limits.factor_bytes {
             return Ok(());
@@ -331,11 +177,11 @@ impl One<'_> {
         Err(because(MISFIT)(fault.of(format!("module {}", quoted(self.module))).limit()))
     }
 
-    fn times(&self, n: usize, m: usize) -> Result<usize, NotRead> {
+    pub(super) fn times(&self, n: usize, m: usize) -> Result<usize, NotRead> {
         n.checked_mul(m).ok_or_else(|| self.misfit("a size that this machine cannot address"))
     }
 
-    fn claimed(&self, part: Part) -> Result<&Claimed<'_>, NotRead> {
+    pub(super) fn claimed(&self, part: Part) -> Result<&Claimed<'_>, NotRead> {
         let mut found = self.tensors.iter().filter(|one| one.claim.role == TensorRole::Part(part));
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
@@ -346,11 +192,11 @@ impl One<'_> {
         }
     }
 
-    fn factor(&self, one: &Claimed<'_>) -> Result<Factor, NotRead> {
+    pub(super) fn factor(&self, one: &Claimed<'_>) -> Result<Factor, NotRead> {
         one.stored.tensor.factor(one.stored.name, self.of.limits).map_err(because(MISFIT))
     }
 
-    fn part(&self, part: Part) -> Result<Factor, NotRead> {
+    pub(super) fn part(&self, part: Part) -> Result<Factor, NotRead> {
         self.factor(self.claimed(part)?)
     }
 
@@ -377,12 +223,12 @@ impl One<'_> {
     }
 
     /// The same, where there must be one, because of `needed`.
-    fn weight(&self, needed: &'static str) -> Result<Factor, NotRead> {
+    pub(super) fn weight(&self, needed: &'static str) -> Result<Factor, NotRead> {
         self.weight_if_given()?.ok_or_else(|| self.lacking(needed, Some(Remedy::GiveBase)))
     }
 
     /// The error for a module that lacks something, which the reason says in full.
-    fn lacking(&self, reason: &'static str, remedy: Option<Remedy>) -> NotRead {
+    pub(super) fn lacking(&self, reason: &'static str, remedy: Option<Remedy>) -> NotRead {
         let mut fault = Fault::stating(reason).at(self.of.path).of(format!("module {}", quoted(self.module)));
         if let Some(remedy) = remedy {
             fault = fault.remedy(remedy);
@@ -390,11 +236,11 @@ impl One<'_> {
         NotRead::all(reason, fault.unsupported())
     }
 
-    fn misfit(&self, found: &str) -> NotRead {
+    pub(super) fn misfit(&self, found: &str) -> NotRead {
         because(MISFIT)(self.wrong(found, "the tensors of one update"))
     }
 
-    fn other_shape(&self, weight: &Factor, [rows, cols]: [usize; 2]) -> NotRead {
+    pub(super) fn other_shape(&self, weight: &Factor, [rows, cols]: [usize; 2]) -> NotRead {
         let found = format!("{rows} × {cols} for a weight of {} × {}", weight.rows, weight.cols);
         because(OTHER_SHAPE)(self.wrong(&found, "the sizes of the base model's weight"))
     }
