@@ -34,6 +34,11 @@ impl Arrangement {
         }
     }
 
+    /// Whether every layer has a row.
+    pub(super) fn has_rows(self) -> bool {
+        self.by_layer
+    }
+
     /// Whether a random control is drawn where the user does not say.
     pub(super) fn has_control(self) -> bool {
         self.kind == Kind::Seeds && !self.by_layer

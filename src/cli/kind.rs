@@ -10,4 +10,6 @@ pub(super) enum Kind {
     LayerMap,
     Spectra,
     Trajectory,
+    Base,
+    Intruders,
 }

@@ -129,6 +129,7 @@ pub(super) struct ComputeArgs {
     /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
     /// left-singular vectors of ΔW.
     #[arg(long, value_name = "SIDE", default_value = "a")]
+    #[arg(default_value_ifs = [("kind", "base", "dw-right"), ("kind", "intruders", "dw-left")])]
     pub(super) side: Side,
     /// What computes: auto, gpu or cpu
     ///
@@ -344,6 +345,16 @@ impl PageArgs {
             (None, Some(Vmax::Value(vmax))) => style.range(if is_signed { -vmax } else { 0.0 }, vmax),
             (None, _) => style,
         }
+    }
+
+    /// The style of a matrix whose colours go from `low` to `high` unless the user says otherwise.
+    pub(super) fn style_from(&self, title: &str, palette: Palette, (low, high): (f64, f64)) -> Style {
+        let high = match self.vmax {
+            Some(Vmax::Value(vmax)) => vmax,
+            _ => high,
+        };
+        let style = self.chart_style(title).palette(self.style.palette.unwrap_or(palette));
+        style.range(self.vmin.unwrap_or(low), high)
     }
 
     /// The style of a chart, with this title if the user has none.

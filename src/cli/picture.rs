@@ -199,7 +199,7 @@ impl<'a> Picture<'a> {
 }
 
 /// Says which panels have cells over the upper end of the colours, where all look the same.
-fn over_vmax(figure: &Figure, columns: &[Column], grids: &[&Grid]) -> Option<String> {
+pub(super) fn over_vmax(figure: &Figure, columns: &[Column], grids: &[&Grid]) -> Option<String> {
     let vmax = figure.vmax();
     let shares = grids.iter().map(|grid| figure.share_over(grid));
     let over: Vec<String> = columns

@@ -55,6 +55,11 @@ impl Column {
         Self::new(a, b, grid, statistics.clone())
     }
 
+    /// A panel of a weight's directions and those of an update, or for no module of a random one.
+    pub(super) fn of_weight(title: String, module: Option<&str>, [w, update]: [&Basis; 2], grid: &Grid) -> Self {
+        Self { title, module: module.map(str::to_owned), ..Self::new(w, update, grid, None) }
+    }
+
     fn new(a: &Basis, b: &Basis, grid: &Grid, statistics: Option<PairStatistics>) -> Self {
         Self {
             title: "Random Gaussian".to_owned(),

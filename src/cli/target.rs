@@ -50,6 +50,24 @@ impl<'a> Target<'a> {
         json: bool,
         console: &Console,
     ) -> Result<()> {
+        let mut facts = Map::new();
+        facts.insert("side".to_owned(), Value::from(side.to_string()));
+        facts.insert("rows".to_owned(), listing.json());
+        self.fill_with(plot, painter, (&listing.text(), facts), json, console)
+    }
+
+    /// Writes the plot and prints what is known of it: a text for people, and what JSON has after the facts of the picture.
+    ///
+    /// # Errors
+    /// When the system refuses to write.
+    pub(super) fn fill_with(
+        self,
+        plot: &dyn Plot,
+        painter: &dyn Painter,
+        (text, facts): (&str, Map<String, Value>),
+        json: bool,
+        console: &Console,
+    ) -> Result<()> {
         let Self { to, sink, format, dpi, recipe } = self;
         let scene = plot.scene()?.recipe(recipe);
         sink.fill(|writer| format.write(&scene, painter, writer))?;
@@ -72,17 +90,16 @@ impl<'a> Target<'a> {
             document.insert("schema".to_owned(), Value::from(1));
             document.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
             document.insert("figure".to_owned(), figure);
-            document.insert("side".to_owned(), Value::from(side.to_string()));
-            document.insert("rows".to_owned(), listing.json());
+            document.extend(facts);
             return write_stdout(|stdout| {
                 serde_json::to_writer_pretty(&mut *stdout, &document)?;
                 writeln!(stdout)
             });
         }
         if *to == Destination::Stdout {
-            console.result(&listing.text());
+            console.result(text);
             return Ok(());
         }
-        write_stdout(|stdout| stdout.write_all(listing.text().as_bytes()))
+        write_stdout(|stdout| stdout.write_all(text.as_bytes()))
     }
 }

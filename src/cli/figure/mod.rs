@@ -1,9 +1,12 @@
 //! `lorascope figure`: the paper's figures from checkpoints, or from a pair of a scan.
 
+mod base;
+mod intruders;
 mod layer_map;
 mod near;
 mod spectra;
 mod trajectory;
+mod weights;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +14,7 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 
 use self::near::{Others, has_basis};
+use self::weights::WeightArgs;
 use super::console::Console;
 use super::destination::Destination;
 use super::kind::Kind;
@@ -39,6 +43,8 @@ Examples:
   lorascope figure --kind ranks runs/r8 runs/r64 -o fig3.pdf
   lorascope figure --kind layer-map runs/seed0 runs/seed1 --statistic linear_cka -o map.svg
   lorascope figure --kind spectra runs/r8 runs/r64 --side b -o spectra.pdf
+  lorascope figure --kind base models/base runs/r8 runs/r64 -o fig8.pdf
+  lorascope figure --kind intruders models/base runs/r8 --layers all -o intruders.pdf
   lorascope figure --kind trajectory 'runs/seed0/checkpoint-*' -o trajectory.pdf
   lorascope figure runs/seed0 runs/seed1 --layers 0,31,63,95 -o fig7.pdf
   lorascope figure a.safetensors b.safetensors --module '*.11.*.[qv]_proj' --vmax auto -o qv.png
@@ -57,18 +63,20 @@ pub(super) fn figure_help() -> String {
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
-    /// Two checkpoints; for --kind spectra and trajectory any number
+    /// Two checkpoints; for --kind spectra and trajectory any number; for base and intruders the base model first
     ///
     /// Directions of the first are the rows, i, of the second the columns, j. With --pair: the output folder of a scan.
     #[arg(value_name = "CHECKPOINT", required_unless_present = "recipe")]
     checkpoints: Vec<PathBuf>,
-    /// seeds, ranks, layer-map, spectra or trajectory
+    /// seeds, ranks, layer-map, spectra, trajectory, base or intruders
     ///
     /// seeds: φ(i, j) of two checkpoints with a random control, the paper's figure 4. ranks: φ(i, j) of two checkpoints of different
     /// ranks, the smaller down and the larger across, and the first 8 × 8 cells of each, figure 3. Several --layers make a row of
     /// panels each, as figures 6 and 7 have them. layer-map: one number of two checkpoints (--statistic) for every module, layers
     /// down and projections across. spectra: singular values of any number of checkpoints, with the noise floor and k90. trajectory:
-    /// φ, cosine and angles of a run's checkpoints with its first and its last.
+    /// φ, cosine and angles of a run's checkpoints with its first and its last. base: φ(i, j) of directions of a base model's weight
+    /// and those of the updates of any number of checkpoints, with a random update, figure 8. intruders: how far the strongest
+    /// directions of W + ΔW are those of W.
     #[arg(long, value_enum, default_value = "seeds", hide_possible_values = true)]
     kind: Kind,
     /// Number that --kind layer-map shows
@@ -76,6 +84,8 @@ pub(super) struct FigureArgs {
     /// adjusted, cosine, linear_cka, or any other that compare --json has, or phi_K for φ(K, K).
     #[arg(long, value_name = "NAME", default_value = "adjusted")]
     statistic: String,
+    #[command(flatten)]
+    weights: WeightArgs,
     /// Two checkpoints of a scan
     ///
     /// By number or by the end of their paths; uses the scan's side and its cached bases.
@@ -111,6 +121,7 @@ pub(super) struct FigureArgs {
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
+    args.weights.check(args.kind)?;
     let drawn = draw_kind(args, recipe, console);
     drawn.and_then(|()| Ok(args.recipe.save(recipe)?))
 }
@@ -140,6 +151,8 @@ fn other_kind(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Res
     }
     match args.kind {
         Kind::LayerMap => layer_map::run(args, recipe, console),
+        Kind::Base => base::run(args, recipe, console),
+        Kind::Intruders => intruders::run(args, recipe, console),
         Kind::Spectra => spectra::run(args, recipe, console),
         _ => trajectory::run(args, recipe, console),
     }

@@ -37,7 +37,7 @@ impl AgainstArgs {
     }
 }
 
-fn epsilon(text: &str) -> Result<f64, String> {
+pub(in crate::cli) fn epsilon(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
         _ => Err("expected a number above 0, at most 1".to_owned()),

@@ -18,7 +18,7 @@ use crate::text::counted;
 use crate::{Adapter, BaseModel};
 
 /// The modules whose weights could not be had.
-fn without_weights(base: &BaseModel, changes: &[Changes], console: &Console) -> Vec<LeftOut> {
+pub(super) fn without_weights(base: &BaseModel, changes: &[Changes], console: &Console) -> Vec<LeftOut> {
     let path = base.path().display();
     let all = changes.iter().flat_map(|of| &of.left_out);
     let left_out: Vec<LeftOut> = all.map(|without| LeftOut::of_weight(path.to_string(), without)).collect();
@@ -27,7 +27,7 @@ fn without_weights(base: &BaseModel, changes: &[Changes], console: &Console) -> 
 }
 
 /// What to be careful of with some checkpoints and their changes.
-fn cautions(
+pub(super) fn cautions(
     adapters: &Adapters,
     changes: &[Changes],
     left_out: &[LeftOut],
@@ -55,7 +55,7 @@ fn assumed(adapter: &Adapter, changes: &Changes) -> Option<Caution> {
 }
 
 /// Progress over the modules, whose work is that of their weights' singular vectors.
-fn bar(console: &Console, changes: &Changes) -> ProgressBar {
+pub(super) fn bar(console: &Console, changes: &Changes) -> ProgressBar {
     let flop = changes.changes.iter().map(|change| {
         let (d_out, d_in) = (change.weight().d_out() as f64, change.weight().d_in() as f64);
         20.0 * d_out * d_in * d_out.min(d_in)

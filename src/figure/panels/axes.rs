@@ -27,9 +27,25 @@ pub(super) fn row_label_pt() -> f64 {
     (ASCENT + DESCENT) * ROW_LABEL_PT + ROW_LABEL_GAP_PT
 }
 
-/// Room that the letter i takes at the left of the row labels.
-pub(super) fn row_letter_pt() -> f64 {
-    Face::Italic.width("i") * LETTER_PT + 2.0 * LABEL_GAP_PT
+/// Room that the letter i takes at the left of the row labels, or with the name of what it counts, which runs upwards.
+pub(super) fn row_letter_pt(is_named: bool) -> f64 {
+    let width_pt = if is_named { ASCENT + DESCENT } else { Face::Italic.width("i") };
+    width_pt * LETTER_PT + 2.0 * LABEL_GAP_PT
+}
+
+/// The letter of an axis and what it counts directions of: i (W).
+fn letter(letter: &str, name: Option<&str>) -> Text {
+    let text = Text::letter(letter, LETTER_PT);
+    let Some(name) = name else { return text };
+    let mut text = text.upright(" (", LETTER_PT);
+    for part in name.split_inclusive('W') {
+        let words = part.strip_suffix('W');
+        text = text.upright(words.unwrap_or(part), LETTER_PT);
+        if words.is_some() {
+            text = text.italic("W", LETTER_PT);
+        }
+    }
+    text.upright(")", LETTER_PT)
 }
 
 /// Draws a panel in its frame.
@@ -47,8 +63,15 @@ pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, color
 }
 
 /// Draws the letter i, its right end at `right_pt`, at the middle of a panel; the left edge of its room.
-pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, right_pt: f64) -> f64 {
-    let text = Text::letter("i", LETTER_PT);
+pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, name: Option<&str>, right_pt: f64) -> f64 {
+    let text = letter("i", name);
+    if name.is_some() {
+        let text = text.within(rect.height_pt.max(LETTER_PT));
+        let x_pt = right_pt - 2.0 * LABEL_GAP_PT - text.descent_pt();
+        let left_pt = x_pt - text.ascent_pt();
+        page.turned(x_pt, rect.y_pt + 0.5 * rect.height_pt, text);
+        return left_pt - ROW_LABEL_GAP_PT;
+    }
     let x_pt = right_pt - 2.0 * LABEL_GAP_PT - text.width_pt;
     page.text(x_pt, rect.y_pt + 0.5 * (rect.height_pt + DIGIT_HEIGHT * LETTER_PT), text);
     x_pt - ROW_LABEL_GAP_PT
@@ -71,7 +94,8 @@ pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 
 }
 
 /// Draws ticks and labels of the columns under a panel, and the letter j; the lower edge of it.
-pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 {
+pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, panel: &Panel) -> f64 {
+    let n_cols = panel.grid.n_cols();
     let cell_pt = rect.width_pt / n_cols as f64;
     let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
     let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;
@@ -81,6 +105,6 @@ pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, n_cols: usize) -> f64 
         page.centred(x_pt, baseline_pt, Text::plain(&j.to_string(), TICK_PT));
     }
     let letter_y_pt = baseline_pt + 1.5 * LABEL_GAP_PT + ASCENT * LETTER_PT;
-    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, Text::letter("j", LETTER_PT));
+    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, letter("j", panel.axis_name(1)));
     letter_y_pt + DESCENT * LETTER_PT
 }

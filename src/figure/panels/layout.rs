@@ -118,7 +118,7 @@ fn place_row<'a>(
         if row.is_labelled(n_col) {
             let labels_x_pt = axes::row_labels(page, rect, panel.grid.n_rows());
             if is_first {
-                let letter_x_pt = axes::row_letter(page, rect, labels_x_pt);
+                let letter_x_pt = axes::row_letter(page, rect, panel.axis_name(0), labels_x_pt);
                 if let Some(label) = row.label {
                     row_label(page, rect, letter_x_pt, label);
                 }
@@ -133,7 +133,7 @@ fn place_row<'a>(
         end_pt = end_pt.max(if has_same_below {
             rect.bottom_pt()
         } else {
-            axes::col_labels(page, rect, panel.grid.n_cols())
+            axes::col_labels(page, rect, panel)
         });
         panels_end_pt = panels_end_pt.max(rect.bottom_pt());
     }

@@ -54,6 +54,8 @@ const LEAST_PANEL_IN: f64 = 0.9;
 #[derive(Debug, Clone)]
 pub struct Figure {
     symbol: String,
+    /// Of the rows, where they are not of a matrix of the same kind.
+    row_symbol: Option<String>,
     panels: Vec<Panel>,
     /// Rows with names, of places in the list of panels; without any, panels flow.
     rows: Vec<NamedRow>,
@@ -73,6 +75,7 @@ impl Figure {
     pub fn new(symbol: impl Into<String>) -> Self {
         Self {
             symbol: symbol.into(),
+            row_symbol: None,
             panels: vec![],
             rows: vec![],
             is_of_two_ranks: false,
@@ -102,6 +105,12 @@ impl Figure {
     /// Two adapters of different ranks: the default title has the larger rank first and no prime, as the paper's figure 3.
     pub fn of_two_ranks(mut self) -> Self {
         self.is_of_two_ranks = true;
+        self
+    }
+
+    /// Rows that are of another matrix, which has no rank of its own: the default title is φ(W, ΔW, i, j) for `"W"`.
+    pub fn rows_of(mut self, symbol: impl Into<String>) -> Self {
+        self.row_symbol = Some(symbol.into());
         self
     }
 

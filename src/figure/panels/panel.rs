@@ -16,6 +16,7 @@ pub struct Panel {
     pub(super) ranks: (usize, usize),
     pub(super) title: Option<String>,
     pub(super) caption: Option<String>,
+    axes: Option<[String; 2]>,
     is_stretched: bool,
     is_triangle: bool,
     pub(super) quantity: Quantity,
@@ -51,6 +52,7 @@ impl Panel {
             ranks,
             title: None,
             caption: None,
+            axes: None,
             is_stretched: false,
             is_triangle: false,
             quantity: Quantity::Phi,
@@ -68,6 +70,17 @@ impl Panel {
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = Some(caption.into());
         self
+    }
+
+    /// What i and j count directions of, in parentheses after the letters; W is set as in mathematics.
+    pub fn axes(mut self, rows: impl Into<String>, cols: impl Into<String>) -> Self {
+        self.axes = Some([rows.into(), cols.into()]);
+        self
+    }
+
+    /// What the rows, 0, or the columns, 1, are of, where that is said.
+    pub(super) fn axis_name(&self, axis: usize) -> Option<&str> {
+        self.axes.as_ref().map(|names| names[axis].as_str())
     }
 
     /// What the cells show; default: φ itself.

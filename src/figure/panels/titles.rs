@@ -37,9 +37,12 @@ impl Titles {
             (None, (Some(first), Some(second))) if figure.is_of_two_ranks => {
                 // The larger first, as in the paper's figure 3, and without a prime: the ranks tell them apart.
                 let ranks = (Some(first.max(second)), Some(first.min(second)));
-                main_title(&figure.symbol, ranks, false, TITLE_PT)
+                main_title([&figure.symbol; 2], ranks, false, TITLE_PT)
             }
-            (None, ranks) => main_title(&figure.symbol, ranks, true, TITLE_PT),
+            (None, (first, second)) => match &figure.row_symbol {
+                Some(of_rows) => main_title([of_rows, &figure.symbol], (None, second), false, TITLE_PT),
+                None => main_title([&figure.symbol; 2], (first, second), true, TITLE_PT),
+            },
         };
         let main = match (&figure.style.title, figure.quantity()) {
             (Some(_), _) | (None, Quantity::Phi) => main,
@@ -76,15 +79,15 @@ fn common_ranks(panels: &[Panel]) -> (Option<usize>, Option<usize>) {
     (shared(|ranks| ranks.0), shared(|ranks| ranks.1))
 }
 
-fn main_title(symbol: &str, ranks: (Option<usize>, Option<usize>), has_prime: bool, size: f64) -> Text {
+fn main_title(symbols: [&str; 2], ranks: (Option<usize>, Option<usize>), has_prime: bool, size: f64) -> Text {
     let subscript =
         |rank: Option<usize>| rank.map(|rank| Text::equation("r", false, rank, Text::subscript_size(size)));
     Text::letter("ϕ", size)
         .upright("(", size)
-        .symbol(symbol, size)
+        .symbol(symbols[0], size)
         .scripts(false, subscript(ranks.0), size)
         .comma(size)
-        .symbol(symbol, size)
+        .symbol(symbols[1], size)
         .scripts(has_prime, subscript(ranks.1), size)
         .comma(size)
         .italic("i", size)
@@ -146,6 +149,7 @@ fn path(panel: &Panel, panels: &[Panel], names_rows: bool, max_pt: f64) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::Plot;
     use crate::measure::Grid;
 
     fn panel(path: &str, n_rows: usize, n_cols: usize) -> Panel {
@@ -195,6 +199,19 @@ mod tests {
         assert_eq!(paths, [Some("0.q_proj".to_owned()), Some("1.q_proj".to_owned()), None]);
         let (_, _, paths) = titles(&[panel("0.mlp.up_proj", 8, 8), panel("0.v_proj", 8, 8)]);
         assert_eq!(paths, [Some("0.mlp.up_proj".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_weight_next_to_updates_has_its_own_symbol_and_no_rank() {
+        let panel = panel("l.q_proj", 64, 8).axes("W", "ΔW");
+        let figure = Figure::new("ΔW").rows_of("W").panel(panel);
+        let titles = Titles::new(&figure, 800.0, 250.0);
+        assert_eq!(text(&titles.main), "ϕ(W,ΔWr=8,i,j)");
+        let scene = figure.scene().unwrap();
+        for label in ["i (W)", "j (ΔW)"] {
+            assert!(scene.texts().iter().any(|text| text == label), "{label}: {:?}", scene.texts());
+        }
+        assert_eq!((scene.overlapping_texts(), scene.outside()), (None, None));
     }
 
     #[test]
