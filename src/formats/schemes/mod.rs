@@ -26,6 +26,7 @@ mod orientation;
 mod pair;
 mod part;
 mod peft;
+mod peft_parts;
 mod refused;
 mod sam;
 mod samed;

@@ -12,7 +12,7 @@ use super::experts;
 use super::groups;
 use super::layout::Layout;
 use super::pair::trimmed;
-use super::part;
+use super::peft_parts;
 use super::scaling::by_config;
 use super::scheme::Scheme;
 use crate::adapter::NamingScheme;
@@ -56,7 +56,7 @@ fn claim(name: &str) -> Option<Claim<'_>> {
     if name.split('.').any(|part| part == ORIGINAL) {
         return None;
     }
-    part::claim(name).or_else(|| claim_factor(name))
+    peft_parts::claim(name).or_else(|| claim_factor(name))
 }
 
 fn claim_factor(name: &str) -> Option<Claim<'_>> {
