@@ -199,7 +199,7 @@ pub struct Module {
     /// the rank. `None` if the files do not determine it.
     pub scaling: Option<f64>,
     /// What DoRA scales the tuned weight to.
-    pub(crate) magnitudes: Option<Magnitudes>,
+    pub(crate) magnitudes: Option<Box<Magnitudes>>,
 }
 
 impl Module {

@@ -67,7 +67,9 @@ impl Change {
 
 impl Dora {
     fn of(module: &Module, w: &Matrix) -> Result<Option<Self>> {
-        let Some(Magnitudes { column, of_columns }) = module.magnitudes.clone() else { return Ok(None) };
+        let Some(Magnitudes { column, of_columns }) = module.magnitudes.as_deref().cloned() else {
+            return Ok(None);
+        };
         let mut squares = vec![0.0; column.rows];
         for (i, row) in w.values.chunks_exact(w.cols).enumerate() {
             for (j, value) in row.iter().enumerate() {

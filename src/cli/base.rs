@@ -21,7 +21,7 @@ pub(super) struct BaseArgs {
     /// DoRA applies.
     #[arg(long, value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
-    /// Directions of each weight's change that are kept, at most; or auto
+    /// Directions to keep of a change, at most, or auto
     ///
     /// The strongest ones, without those that rounding to the stored type could have made. auto: as many as hold 99 % of the energy,
     /// 512 at most.

@@ -84,7 +84,7 @@ pub(super) fn pairs(
         }
         let magnitudes = tensors.iter().find(|one| one.claim.role == TensorRole::Magnitude);
         if let (Some(one), [(_, pair)]) = (magnitudes, made.as_mut_slice()) {
-            pair.magnitudes = magnitudes_of(one.stored, pair, limits);
+            pair.magnitudes = magnitudes_of(one.stored, pair, limits).map(Box::new);
         }
         read.pairs.append(&mut made);
     }

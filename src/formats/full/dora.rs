@@ -45,7 +45,7 @@ impl Trained {
     }
 
     fn rescaled(&self, module: &Module) -> Result<Module, NotRescaled> {
-        let Some(Magnitudes { column, of_columns }) = &module.magnitudes else {
+        let Some(Magnitudes { column, of_columns }) = module.magnitudes.as_deref() else {
             return Err(NotRescaled::because("no magnitudes"));
         };
         let weight = match self.base.weight(&module.name)? {

@@ -22,7 +22,7 @@ pub(in crate::formats) struct Pair {
     /// The alpha that is stored next to the factors.
     pub(in crate::formats) alpha: StoredAlpha,
     /// DoRA's magnitudes.
-    pub(in crate::formats) magnitudes: Option<Magnitudes>,
+    pub(in crate::formats) magnitudes: Option<Box<Magnitudes>>,
     /// Whether its factors lie the other way round than usual in its scheme.
     pub(in crate::formats) is_turned: bool,
     /// Of a fused weight: how many of its rows are q's, if another module tells.
@@ -101,10 +101,10 @@ impl Pair {
 
     /// The update of some rows of the weight, as a module of its own below this one.
     pub(super) fn part(&self, name: &str, rows: Range<usize>) -> Self {
-        let of_rows = |magnitudes: Magnitudes| {
+        let of_rows = |magnitudes: Box<Magnitudes>| {
             // The columns of a part are scaled by the norms of all of the weight's rows.
-            let column = (!magnitudes.of_columns).then(|| magnitudes.column.row_range(rows.clone()));
-            column.map(|column| Magnitudes { column, ..magnitudes })
+            let column = (!magnitudes.of_columns).then(|| magnitudes.column.clone().row_range(rows.clone()));
+            column.map(|column| Box::new(Magnitudes { column, ..*magnitudes }))
         };
         Self {
             magnitudes: self.magnitudes.clone().and_then(of_rows),
