@@ -519,7 +519,7 @@ fn folders_that_are_no_whole_scan_are_told_in_a_line_with_a_way_out() {
     let rows = vec![Row::new(0, 7, 0.5)];
     write(folder.path(), &seeds(2), &BTreeMap::from([("q".to_owned(), rows)]));
     let lines = failure(folder.path(), &[]);
-    let expected = "block-0000.parquet: a pair: found adapter 7, expected one of adapters.parquet";
+    let expected = "block-0000.parquet: a pair: found adapter 7, expected one of the scan's adapters";
     assert!(lines[0].ends_with(expected) && lines.len() == 2, "{lines:?}");
 }
 
