@@ -56,7 +56,12 @@ impl Column {
     }
 
     /// A panel of a weight's directions and those of an update, or for no module of a random one.
-    pub(super) fn of_weight(title: String, module: Option<&str>, [w, update]: [&Basis; 2], grid: &Grid) -> Self {
+    pub(super) fn of_weight(
+        title: String,
+        module: Option<&str>,
+        [w, update]: [&Basis; 2],
+        grid: &Grid,
+    ) -> Self {
         Self { title, module: module.map(str::to_owned), ..Self::new(w, update, grid, None) }
     }
 

@@ -89,7 +89,8 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     warnings.iter().for_each(|caution| console.warning(&caution.message));
 
     let shown = shown(&modules, is_one);
-    let work = shown.iter().map(|one| 2.0 * (one.module.directions.weight.rows().len() * one.update.q()) as f64);
+    let work =
+        shown.iter().map(|one| 2.0 * (one.module.directions.weight.rows().len() * one.update.q()) as f64);
     let opened = engine::open(&args.compute.request(), Work { flop: work.sum(), max_numbers: 0 }).wait()?;
     console.engine(opened.engine.info(), opened.reason.as_deref(), opened.warning.as_ref());
     let engine = opened.engine.as_ref();
@@ -172,11 +173,7 @@ fn directions(
 }
 
 /// These vectors of one side.
-fn basis(
-    vectors: &SingularVectors,
-    side: Side,
-    places: impl Iterator<Item = usize>,
-) -> crate::Result<Basis> {
+fn basis(vectors: &SingularVectors, side: Side, places: impl Iterator<Item = usize>) -> crate::Result<Basis> {
     let (rows, d) = match side {
         Side::DwLeft => (vectors.left(), vectors.d_out()),
         _ => (vectors.right(), vectors.d_in()),
@@ -232,7 +229,11 @@ fn shown<'a>(modules: &'a [OfModule<'a>], is_one: bool) -> Vec<Shown<'a>> {
             shown.extend(update.as_ref().map(|update| Shown { module, run: Some(run), update }));
         }
         if !is_one {
-            shown.extend(module.directions.control.as_ref().map(|update| Shown { module, run: None, update }));
+            shown.extend(module.directions.control.as_ref().map(|update| Shown {
+                module,
+                run: None,
+                update,
+            }));
         }
     }
     if let (true, Some(module)) = (is_one, modules.first()) {

@@ -59,9 +59,9 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let warnings = tuned::cautions(&weights.adapters, &weights.changes, &[], console);
 
     let name = weights.adapters.short_names().swap_remove(0);
-    let (n, n_all) = all.iter().fold((0, 0), |(n, n_all), one| {
-        (n + one.intruders.count(), n_all + one.intruders.cosines.len())
-    });
+    let (n, n_all) = all
+        .iter()
+        .fold((0, 0), |(n, n_all), one| (n + one.intruders.count(), n_all + one.intruders.cosines.len()));
     let title = format!("{}: {n} of {n_all} directions are intruders", name);
     let picture: Box<dyn Plot> = match all.len() {
         ..=MOST_LINES => Box::new(lines(args, &all, options, &title)?),
@@ -110,7 +110,8 @@ fn text(all: &[Found<'_>]) -> String {
     let mut listing = Listing::new(&["module", "intruders", "of", "least cosine", "of direction"]);
     for one in all {
         let (at, least) = one.least();
-        let [n, of, at] = [one.intruders.count(), one.intruders.cosines.len(), at].map(|n| Cell::Count(n as u64));
+        let [n, of, at] =
+            [one.intruders.count(), one.intruders.cosines.len(), at].map(|n| Cell::Count(n as u64));
         listing.row(vec![Cell::Text(one.module.to_owned()), n, of, Cell::Number(least), at]);
     }
     listing.text()
@@ -140,7 +141,10 @@ fn lines(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title: 
     let style = args.picture.page.chart_style(title).range(0.0, 1.0);
     let chart = LineChart::of_panels(vec![panel])?
         .axes("left-singular vector of W + ΔW, by its strength", "largest |cosine| with W's")
-        .note(format!("Grey: ε = {}. Rings: below it, intruders, directions that W does not have.", options.epsilon));
+        .note(format!(
+            "Grey: ε = {}. Rings: below it, intruders, directions that W does not have.",
+            options.epsilon
+        ));
     Ok(chart.style(style))
 }
 
@@ -148,10 +152,8 @@ fn lines(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title: 
 fn heatmap(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title: &str) -> Result<Heatmap> {
     let IntruderOptions { epsilon, .. } = options;
     let n_cols = all.iter().map(|one| one.intruders.cosines.len()).max().unwrap_or(0);
-    let cells: Vec<Option<f64>> = all
-        .iter()
-        .flat_map(|one| (0..n_cols).map(|k| one.intruders.cosines.get(k).copied()))
-        .collect();
+    let cells: Vec<Option<f64>> =
+        all.iter().flat_map(|one| (0..n_cols).map(|k| one.intruders.cosines.get(k).copied())).collect();
     let number = |cosine: &Option<f64>| match cosine {
         Some(cosine) if *cosine < epsilon => format!("{cosine:.2}"),
         _ => String::new(),

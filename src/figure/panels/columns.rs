@@ -44,16 +44,18 @@ impl Columns {
     fn on(rows: &[Row<'_>], canvas: &Canvas, colors: &ColorScale) -> Self {
         let n_cols = rows.iter().map(|row| row.panels.len()).max().unwrap_or(1);
         let has_names = rows.iter().any(|row| row.label.is_some());
-        let names_axes =
-            rows.iter().filter_map(Row::first).any(|panel| panel.axis_name(0).is_some());
+        let names_axes = rows.iter().filter_map(Row::first).any(|panel| panel.axis_name(0).is_some());
         let name_pt = if has_names { axes::row_label_pt() } else { 0.0 };
         let left_pt: Vec<f64> = (0..n_cols)
             .map(|n_col| {
                 let labelled = rows.iter().filter(|row| row.panels.len() > n_col && row.is_labelled(n_col));
                 let panels = labelled.filter_map(|row| row.panels[n_col]);
                 let labels = panels.map(|panel| axes::row_labels_pt(panel.grid.n_rows()));
-                let before_pt =
-                    if n_col == 0 { MARGIN_PT + name_pt + axes::row_letter_pt(names_axes) } else { PANEL_GAP_PT };
+                let before_pt = if n_col == 0 {
+                    MARGIN_PT + name_pt + axes::row_letter_pt(names_axes)
+                } else {
+                    PANEL_GAP_PT
+                };
                 before_pt + labels.fold(0.0, f64::max)
             })
             .collect();

@@ -130,11 +130,8 @@ fn place_row<'a>(
         let has_same_below = below
             .and_then(|below| below.panels.get(n_col).copied().flatten())
             .is_some_and(|below| cols_align(panel, below));
-        end_pt = end_pt.max(if has_same_below {
-            rect.bottom_pt()
-        } else {
-            axes::col_labels(page, rect, panel)
-        });
+        end_pt =
+            end_pt.max(if has_same_below { rect.bottom_pt() } else { axes::col_labels(page, rect, panel) });
         panels_end_pt = panels_end_pt.max(rect.bottom_pt());
     }
     (top_pt, panels_end_pt, end_pt)
