@@ -11,7 +11,7 @@ const R64: &str = "tests/data/adapters/seed0-r64-layer5";
 const OTHER_R64: &str = "tests/data/adapters/seed1-r64-layer5";
 
 /// Draws into a file of this name, and returns its bytes and what was printed.
-fn drawn(name: &str, args: &[&str]) -> (Vec<u8>, String) {
+pub(super) fn drawn(name: &str, args: &[&str]) -> (Vec<u8>, String) {
     let folder = folder();
     let path = text(&folder.path().join(name));
     let output = run(&[&["figure", "-q", "--dpi", "60", "-o", &path], args].concat());
@@ -19,12 +19,12 @@ fn drawn(name: &str, args: &[&str]) -> (Vec<u8>, String) {
     (fs::read(&path).unwrap(), stdout(&output).to_owned())
 }
 
-fn json(args: &[&str]) -> Value {
+pub(super) fn json(args: &[&str]) -> Value {
     serde_json::from_str(&drawn("x.svg", &[args, &["--json"]].concat()).1).unwrap()
 }
 
 /// What a run that has to fail says.
-fn refused(args: &[&str]) -> String {
+pub(super) fn refused(args: &[&str]) -> String {
     let output = run(args);
     assert!(!output.status.success(), "{args:?}");
     stderr(&output)
@@ -194,7 +194,7 @@ fn a_trajectory_starts_and_ends_at_itself() {
 
 #[test]
 fn kinds_refuse_what_belongs_to_others() {
-    for kind in ["layer-map", "spectra", "trajectory"] {
+    for kind in ["layer-map", "spectra", "trajectory", "base", "intruders"] {
         let message = refused(&["figure", "--kind", kind, R64, OTHER_R64, "--angles"]);
         assert!(message.contains("belong to --kind seeds and ranks"), "{message}");
     }

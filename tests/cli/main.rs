@@ -4,6 +4,7 @@
 mod common;
 
 mod figures;
+mod weights;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -84,8 +84,6 @@ pub(super) struct FigureArgs {
     /// adjusted, cosine, linear_cka, or any other that compare --json has, or phi_K for φ(K, K).
     #[arg(long, value_name = "NAME", default_value = "adjusted")]
     statistic: String,
-    #[command(flatten)]
-    weights: WeightArgs,
     /// Two checkpoints of a scan
     ///
     /// By number or by the end of their paths; uses the scan's side and its cached bases.
@@ -107,6 +105,8 @@ pub(super) struct FigureArgs {
     /// The angles in degrees; the geodesic distance ‖θ‖₂ in radians and the chordal one √Σ sin²θ. Takes an SVD for each panel.
     #[arg(long)]
     angles: bool,
+    #[command(flatten)]
+    weights: WeightArgs,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
