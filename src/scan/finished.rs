@@ -190,7 +190,7 @@ impl FinishedScan {
     /// How the scan opened its checkpoints.
     ///
     /// # Errors
-    /// As [`SideModules::open_options`](super::side_modules::SideModules::open_options).
+    /// As [`BaseModel::open`](crate::BaseModel::open).
     pub fn open_options(&self) -> Result<OpenOptions> {
         self.plan.options.side_modules()?.open_options()
     }
