@@ -160,7 +160,8 @@ fn heatmap(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title
     };
     let numbers = cells.iter().map(number).collect();
     let values = cells.iter().map(|cosine| cosine.map_or(f32::NAN, |cosine| cosine as f32)).collect();
-    let to_end = epsilon.max(1.0 - epsilon);
+    // Both ends as far from ε: what is past one end has its colour, and the bar an arrow.
+    let to_end = epsilon.min(1.0 - epsilon).max(0.1);
     let range = (epsilon - to_end, epsilon + to_end);
     let style = args.picture.page.style_from(title, Palette::Coolwarm, range);
     let note = format!(

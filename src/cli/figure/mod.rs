@@ -75,8 +75,8 @@ pub(super) struct FigureArgs {
     /// panels each, as figures 6 and 7 have them. layer-map: one number of two checkpoints (--statistic) for every module, layers
     /// down and projections across. spectra: singular values of any number of checkpoints, with the noise floor and k90. trajectory:
     /// φ, cosine and angles of a run's checkpoints with its first and its last. base: φ(i, j) of directions of a base model's weight
-    /// and those of the updates of any number of checkpoints, with a random update, figure 8. intruders: how far the strongest
-    /// directions of W + ΔW are those of W.
+    /// and those of the updates of any number of checkpoints, with a random update, figure 8, of --side dw-right unless
+    /// dw-left is given. intruders: how far the strongest directions of W + ΔW are those of W.
     #[arg(long, value_enum, default_value = "seeds", hide_possible_values = true)]
     kind: Kind,
     /// Number that --kind layer-map shows
