@@ -100,7 +100,7 @@ fn tensors_and_parts_that_go_with_every_adapter_are_counted_for_each() {
             (b.0.replace(".weight", &format!(".n{n}.weight")), b.1),
         ]
     });
-    let unread = (0..1200).map(|n| (format!("x{n}.oft_R"), [1, 1]));
+    let unread = (0..1200).map(|n| (format!("x{n}.waveft_spectrum"), [1, 1]));
     fs::write(&path, file(&adapters.clone().chain(unread).collect::<Vec<_>>(), &[])).unwrap();
     let (message, _) = limit(open_all(&path).unwrap_err());
     let found = "found 1200000 parts of 1000 adapters that are not read, expected at most 1000000";

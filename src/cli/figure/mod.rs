@@ -63,12 +63,12 @@ pub(super) fn figure_help() -> String {
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct FigureArgs {
-    /// Two checkpoints; for --kind spectra and trajectory any number; for base and intruders the base model first
+    /// Two checkpoints, or as many as --kind takes
     ///
-    /// Directions of the first are the rows, i, of the second the columns, j. With --pair: the output folder of a scan.
+    /// spectra and trajectory take any number; base and intruders take the base model first. Directions of the first are the rows, i, of the second the columns, j. With --pair: the output folder of a scan.
     #[arg(value_name = "CHECKPOINT", required_unless_present = "recipe")]
     checkpoints: Vec<PathBuf>,
-    /// seeds, ranks, layer-map, spectra, trajectory, base or intruders
+    /// What to draw: seeds, ranks, spectra, base and others
     ///
     /// seeds: φ(i, j) of two checkpoints with a random control, the paper's figure 4. ranks: φ(i, j) of two checkpoints of different
     /// ranks, the smaller down and the larger across, and the first 8 × 8 cells of each, figure 3. Several --layers make a row of

@@ -23,7 +23,7 @@ use crate::{BaseModel, Selection, Side};
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Against a base model")]
 pub(super) struct WeightArgs {
-    /// Directions of W that --kind base takes: top, bottom or random [default: top]
+    /// W's directions for --kind base: top, bottom or random [default: top]
     ///
     /// The strongest; the weakest, from the last one up, which takes a whole SVD of each weight; or random ones in their place.
     #[arg(long, value_name = "WHICH", value_enum, hide_possible_values = true)]
