@@ -113,12 +113,7 @@ fn weight_of(base: &BaseModel, module: &Module) -> Result<std::result::Result<We
     let without = |reason: &str, message: String| {
         Ok(Err(WithoutWeight { module: module.name.clone(), reason: reason.to_owned(), message }))
     };
-    // Names that are not canonical, because two modules would share one, are those in the file.
-    let found = match base.weight(&module.name) {
-        Ok(None) if module.original != module.name => base.weight(&module.original),
-        found => found,
-    };
-    match found {
+    match base.weight_of(module) {
         Ok(None) => {
             let reason = "the base model does not have the weight";
             without(reason, "no such weight".to_owned())

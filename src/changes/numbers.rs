@@ -131,7 +131,7 @@ impl ChangeNumbers {
     pub fn update(&self) -> Result<Box<dyn LinearMap + '_>> {
         Ok(match &self.update {
             Numbers::Factors { a, b, scaling } => Box::new(LowRank::new(Update { a, b, scaling: *scaling })?),
-            Numbers::Whole(whole) => Box::new(whole.clone()),
+            Numbers::Whole(whole) => Box::new(whole.view()),
         })
     }
 

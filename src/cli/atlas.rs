@@ -61,16 +61,7 @@ pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> 
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
-    let job = Job {
-        runs: [a, b],
-        pairs: &selected.pairs,
-        few_meet: selected.few_meet.as_ref(),
-        cached: None,
-        compute: &args.compute,
-        control: None,
-        extent: Extent::Grids,
-        instead: &|| None,
-    };
+    let job = Job::of([a, b], &selected, &args.compute, Extent::Grids);
     let done = job.run_in_parts(console)?;
     let names: Vec<&str> = done.comparisons.iter().map(|one| one.factorised.pair.name()).collect();
     let places = Places::of(&names);

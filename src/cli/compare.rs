@@ -114,12 +114,8 @@ impl CompareArgs {
             (_, true) => Some(TextFormat::Csv),
             _ => None,
         };
-        let format = match (by_option, self.output.format) {
-            (Some(option), Some(suffix)) if option != suffix => {
-                return Err(Usage("--json or --csv, and the suffix of -o, name two formats"));
-            }
-            (option, suffix) => option.or(suffix).unwrap_or(TextFormat::Table),
-        };
+        let two = "--json or --csv, and the suffix of -o, name two formats";
+        let format = self.output.format(by_option, two)?;
         match self.grids && format != TextFormat::Json {
             true => Err(Usage("--grids is for JSON: add --json, or name a .json file with -o")),
             false => Ok(format),
@@ -156,16 +152,8 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let sink = Sink::open_text(&args.output.to)?;
     let grids = args.save.as_ref().map(Sink::open).transpose()?;
 
-    let job = Job {
-        runs: [&a, &b],
-        pairs: &selected.pairs,
-        few_meet: selected.few_meet.as_ref(),
-        cached: None,
-        compute: &args.compute,
-        control: None,
-        extent: if args.angles { Extent::Angles } else { Extent::Statistics },
-        instead: &|| None,
-    };
+    let extent = if args.angles { Extent::Angles } else { Extent::Statistics };
+    let job = Job::of([&a, &b], &selected, &args.compute, extent);
     let done = job.run(console)?;
     let same_modules = selected.only.iter().all(Vec::is_empty);
     let relation = relation_of([&a, &b], &done.comparisons, same_modules)?;

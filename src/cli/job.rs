@@ -16,8 +16,8 @@ use crate::error::{Error, Remedy, Result as CrateResult};
 use crate::measure::{Member, PairStatistics};
 use crate::scan::finished::CachedPair;
 use crate::{
-    Adapter, Basis, Compared, Comparison, Factorised, FewMeet, Grid, ModulePair, Side, grids, similarity,
-    statistics,
+    Adapter, Basis, Compared, Comparison, Factorised, FewMeet, Grid, ModulePair, Selected, Side, grids,
+    similarity, statistics,
 };
 
 /// What to compare.
@@ -33,6 +33,19 @@ pub(super) struct Job<'a> {
     pub(super) extent: Extent,
     /// What can be compared instead, for the hint when none of the modules can.
     pub(super) instead: &'a (dyn Fn() -> Option<Remedy> + Sync),
+}
+
+impl<'a> Job<'a> {
+    /// The selected modules of two checkpoints, without a control.
+    pub(super) fn of(
+        runs: [&'a Adapter; 2],
+        selected: &'a Selected,
+        compute: &'a ComputeArgs,
+        extent: Extent,
+    ) -> Self {
+        let (pairs, few_meet) = (selected.pairs.as_slice(), selected.few_meet.as_ref());
+        Self { runs, pairs, few_meet, cached: None, compute, control: None, extent, instead: &|| None }
+    }
 }
 
 /// What the bases of a part of a model may take.

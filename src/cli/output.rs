@@ -68,6 +68,23 @@ pub(super) struct TextOutput {
     pub(super) format: Option<TextFormat>,
 }
 
+impl TextOutput {
+    /// The format that an option or the suffix names, else a table.
+    ///
+    /// # Errors
+    /// When they name two, with `two` as the message.
+    pub(super) fn format(
+        &self,
+        by_option: Option<TextFormat>,
+        two: &'static str,
+    ) -> Result<TextFormat, Usage> {
+        match (by_option, self.format) {
+            (Some(option), Some(suffix)) if option != suffix => Err(Usage(two)),
+            (option, suffix) => Ok(option.or(suffix).unwrap_or(TextFormat::Table)),
+        }
+    }
+}
+
 /// Parses a text's output: the suffix names the format, and a pipe or a device needs none.
 pub(super) fn text() -> impl TypedValueParser<Value = TextOutput> {
     text_of("a comparison", &[TXT, CSV, JSON])

@@ -116,6 +116,11 @@ impl Dense<'_> {
         &self.values
     }
 
+    /// The same matrix, whose numbers stay where they are.
+    pub(crate) fn view(&self) -> Dense<'_> {
+        Dense { values: Cow::Borrowed(&self.values), ..*self }
+    }
+
     fn matrix(&self) -> MatRef<'_, f32> {
         MatRef::from_row_major_slice(&self.values, self.d_out(), self.d_in)
     }

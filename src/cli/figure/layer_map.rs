@@ -29,16 +29,8 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
-    let job = Job {
-        runs: [a, b],
-        pairs: &selected.pairs,
-        few_meet: selected.few_meet.as_ref(),
-        cached: None,
-        compute: &args.compute,
-        control: None,
-        extent: if args.statistic.starts_with("angle") { Extent::Angles } else { Extent::Statistics },
-        instead: &|| None,
-    };
+    let extent = if args.statistic.starts_with("angle") { Extent::Angles } else { Extent::Statistics };
+    let job = Job::of([a, b], &selected, &args.compute, extent);
     let done = job.run(console)?;
     let values = values(&done, &args.statistic)?;
     let names: Vec<&str> = done.comparisons.iter().map(|one| one.factorised.pair.name()).collect();

@@ -87,12 +87,8 @@ impl Table7Args {
             (_, _, true) => Some(TextFormat::Latex),
             _ => None,
         };
-        match (by_option, self.output.format) {
-            (Some(option), Some(suffix)) if option != suffix => {
-                Err(Usage("--json, --csv or --latex, and the suffix of -o, name two formats"))
-            }
-            (option, suffix) => Ok(option.or(suffix).unwrap_or(TextFormat::Table)),
-        }
+        let two = "--json, --csv or --latex, and the suffix of -o, name two formats";
+        self.output.format(by_option, two)
     }
 
     /// The r of a module's rows.

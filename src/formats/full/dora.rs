@@ -48,10 +48,7 @@ impl Trained {
         let Some(Magnitudes { column, of_columns }) = module.magnitudes.as_deref() else {
             return Err(NotRescaled::because("no magnitudes"));
         };
-        let weight = match self.base.weight(&module.name)? {
-            None if module.original != module.name => self.base.weight(&module.original)?,
-            found => found,
-        };
+        let weight = self.base.weight_of(module)?;
         let weight = weight.ok_or(NotRescaled::because("a weight that the base model does not have"))?;
         if (weight.d_out(), weight.d_in()) != (module.d_out(), module.d_in()) {
             return Err(NotRescaled::because("a weight of another shape in the base model"));

@@ -26,7 +26,7 @@ use super::folder::Model;
 use super::limits::Limits;
 use super::llama_cpp::LlamaCpp;
 use super::schemes::{self, Copies};
-use crate::adapter::{FileFormat, Source};
+use crate::adapter::{FileFormat, Module, Source};
 use crate::error::{Fault, Result};
 use crate::names::canonical;
 use crate::text::{listed, quoted};
@@ -159,6 +159,17 @@ impl BaseModel {
         match self.find(module)? {
             Some((_, place)) => self.of_place(place).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// The weight that a module changes. A name that is not canonical, because two modules would share one, is that in the file.
+    ///
+    /// # Errors
+    /// As [`BaseModel::weight`].
+    pub(crate) fn weight_of(&self, module: &Module) -> Result<Option<Weight>> {
+        match self.weight(&module.name) {
+            Ok(None) if module.original != module.name => self.weight(&module.original),
+            found => found,
         }
     }
 
