@@ -49,6 +49,7 @@ mod error;
 pub mod figure;
 mod files;
 mod formats;
+pub mod hub;
 pub mod internals;
 mod kernels;
 pub mod measure;

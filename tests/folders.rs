@@ -333,17 +333,16 @@ fn a_folder_with_nothing_of_use_is_answered_with_what_it_holds() {
 }
 
 #[test]
-fn a_name_of_the_hub_is_answered_with_the_command_to_download_it() {
+fn a_name_of_the_hub_is_answered_with_its_name_here() {
     let (error, message) = refused("some-org/llama-3.1-lora_v2");
     assert!(matches!(error, Error::NotFound(_)));
     assert_eq!(message, "no such file or directory");
     assert_eq!(
         error.hint().as_deref(),
-        Some(
-            "a model of the Hugging Face Hub must be downloaded first: hf download some-org/llama-3.1-lora_v2 --local-dir \
-             llama-3.1-lora_v2"
-        )
+        Some("if this is a model of the Hugging Face Hub, name it hf://some-org/llama-3.1-lora_v2")
     );
+    let (_, message) = refused("https://huggingface.co/some-org/lora/tree/main");
+    assert_eq!(message, "no such file or directory");
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::fs;
 use walkdir::WalkDir;
 
 /// Options of other programs, which a way out may well name.
-const OF_OTHERS: [&str; 10] = [
-    "--local-dir",
+const OF_OTHERS: [&str; 12] = [
+    // hf download and hf collections.
+    "--revision ",
+    "--include ",
+    "--json > ",
     "--gpus=1",
     "--gpus all",
     "--always",

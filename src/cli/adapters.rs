@@ -17,6 +17,7 @@ use super::warnings::{
 use crate::adapter::unread;
 use crate::files::FileId;
 use crate::formats::search;
+use crate::hub;
 use crate::scan::ScanWarning;
 use crate::scan::inputs::expand;
 use crate::text::{counted, listed};
@@ -194,7 +195,7 @@ impl Adapters {
 
     /// The paths without the folders that all have in common; the last part of each stays.
     pub(super) fn short_names(&self) -> Vec<String> {
-        let paths = self.all.iter().map(|adapter| adapter.path().display().to_string());
+        let paths = self.all.iter().map(|adapter| hub::display(adapter.path()));
         let parts: Vec<Vec<String>> =
             paths.map(|path| path.split(['/', '\\']).map(str::to_owned).collect()).collect();
         let least = parts.iter().map(|path| path.len() - 1).min().unwrap_or(0);

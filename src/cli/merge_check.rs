@@ -18,6 +18,7 @@ use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::Fault;
 use crate::figure::{Heatmap, Palette, Plot, Style};
+use crate::hub;
 use crate::measure::update::norm_text;
 use crate::merge_check::{Merge, MergeCheck, ModuleMerge, Verdict, Word, merge_check, pairs};
 use crate::text::printable;
@@ -265,7 +266,7 @@ fn text(check: &MergeCheck) -> String {
             (at + 1).to_string(),
             check.weights[at].to_string(),
             norm_text(check.whole.norms[at], 4),
-            printable(&path.display().to_string(), 200),
+            printable(&hub::display(path), 200),
         ]);
     }
     let mut text = aligned_by(&rows, &[Align::Right, Align::Right, Align::Right, Align::Left]);

@@ -13,6 +13,7 @@ mod destination;
 mod devices;
 mod figure;
 mod grammar;
+mod hub_names;
 mod inspect;
 mod job;
 mod kind;
@@ -118,6 +119,7 @@ enum Outcome {
 /// The arguments with those of a recipe, and the recipe of what they draw.
 fn parsed(matches: ArgMatches) -> anyhow::Result<(Args, Option<String>)> {
     let matches = recipe::expanded(matches)?;
+    hub_names::check(&matches)?;
     let recipe = recipe::recorded(&matches);
     Ok((Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), recipe))
 }

@@ -15,6 +15,7 @@ use super::warnings::{FEW_MEET, few_meet_names};
 use super::write_stdout;
 use crate::Side;
 use crate::adapter::unread;
+use crate::hub;
 use crate::relation::Relation;
 use crate::report::By;
 use crate::scan::inputs::expand;
@@ -173,14 +174,14 @@ fn text(found: &Found, query: &FoundQuery) -> String {
         row.push(shown(By::PhiFull, one.phi_full));
         row.push(one.n_modules.to_string());
         row.push(one.relation.map_or(MISSING.to_owned(), short));
-        row.push(printable(&one.path.display().to_string(), 200));
+        row.push(printable(&hub::display(&one.path), 200));
         rows.push(row);
     }
     let mut aligns = vec![Align::Right; n_numbers];
     aligns.extend([Align::Left; 2]);
     format!(
         "{}: {} of its {} in the scan; {} of {} by {} on side {} ({})\n{}",
-        printable(&query.path.display().to_string(), 200),
+        printable(&hub::display(&query.path), 200),
         query.n_in_scan,
         counted(query.n_modules, "module"),
         match query.nearest.len() {

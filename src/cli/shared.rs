@@ -19,6 +19,7 @@ use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::Error;
 use crate::figure::{Line, LineChart, Plot, Style};
+use crate::hub;
 use crate::names::{label, layer};
 use crate::shared_space::{Chance, ModuleSpace, SharedSpace, shared_space};
 use crate::text::{counted, printable};
@@ -224,7 +225,7 @@ fn text(shared: &SharedSpace) -> String {
             |a: &&ModuleSpace, b: &&ModuleSpace| a.coverage[at].held_out.total_cmp(&b.coverage[at].held_out);
         let Some(least) = shared.modules.iter().min_by(by_share) else { continue };
         rows.push(vec![
-            printable(&path.display().to_string(), 200),
+            printable(&hub::display(path), 200),
             format!("{:.3}", mean(|one| one.held_out)),
             format!("{:.3}", mean(|one| one.most)),
             format!("{:.3}", mean(|one| one.chance)),

@@ -16,6 +16,7 @@ use crate::formats::full::is_model_folder;
 use crate::formats::limits::Limits;
 use crate::formats::options::OpenOptions;
 use crate::formats::shards::{indexed, shard};
+use crate::hub;
 use crate::names::natural_cmp;
 use crate::text::some_of;
 
@@ -61,6 +62,7 @@ pub(crate) fn search<T: Send>(
     options: &OpenOptions,
     keep: impl Fn(Vec<Adapter>) -> T + Sync,
 ) -> Result<(Discovered, Vec<T>)> {
+    let path = &*hub::local(path)?;
     let mut found = Discovered::default();
     if !path.is_dir() {
         let adapters = options.open_all(path)?;

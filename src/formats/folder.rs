@@ -7,6 +7,7 @@ use crate::error::{Error, Fault, Result};
 use crate::formats::containers::has_suffix;
 use crate::formats::limits::Limits;
 use crate::formats::shards::{Shards, indexed, shard};
+use crate::hub;
 use crate::names::natural_cmp;
 use crate::text::some_of;
 
@@ -150,30 +151,26 @@ pub(super) fn no_adapter(path: &Path) -> Result<Error> {
 
 pub(super) fn missing(path: &Path) -> Error {
     let fault = Fault::no_such_file(path);
-    match hub_name(path) {
+    match hub::of_web(path).or_else(|| hub_name(path)) {
         Some(name) => {
-            let id = path.display();
-            let hint = format!(
-                "a model of the Hugging Face Hub must be downloaded first: hf download {id} --local-dir {name}"
-            );
-            fault.hint(hint).not_found()
+            fault.hint(format!("if this is a model of the Hugging Face Hub, name it {name}")).not_found()
         }
         None => fault.not_found(),
     }
 }
 
-/// The model's name, if the path looks like `org/name` on the Hub and there is no folder `org`.
-fn hub_name(path: &Path) -> Option<&str> {
+/// The name on the Hub, if the path looks like `org/name` there and there is no folder `org`.
+fn hub_name(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
     let mut parts = path.components();
-    let (Some(Component::Normal(org)), Some(Component::Normal(name)), None) =
+    let (Some(Component::Normal(org)), Some(Component::Normal(_)), None) =
         (parts.next(), parts.next(), parts.next())
     else {
         return None;
     };
     let is_file = has_suffix(path) || path.extension() == Some(OsStr::new("json"));
-    (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| name.to_str())?
+    (text.chars().all(named) && !is_file && !Path::new(org).exists()).then(|| format!("hf://{text}"))
 }
 
 #[cfg(test)]

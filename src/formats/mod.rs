@@ -72,6 +72,7 @@ use crate::formats::folder::{Located, Model};
 use crate::formats::litgpt::LitGpt;
 use crate::formats::modules::Which;
 use crate::formats::weights::Weights;
+use crate::hub;
 
 impl Adapter {
     /// Opens a file of factors (safetensors, what `torch.save` writes, `.npz` or GGUF), or a folder: with `adapter_config.json` and
@@ -124,6 +125,7 @@ impl Adapter {
 impl OpenOptions {
     /// Opens the adapter at a path, or all of them; a full model as its difference from the base, if there is one.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
+        let path = &*hub::local(path)?;
         let Some(trained) = &self.trained else { return self.open_adapters(path, all) };
         if path.is_dir() && !folder::is_adapter_folder(path) && full::is_model_folder(path) {
             return Ok(vec![trained.open(path)?]);

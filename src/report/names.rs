@@ -1,15 +1,21 @@
 //! Short names of paths: cut where they agree, not where they differ.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+
+use crate::hub;
 
 /// The paths without the folders that all have in common, at the front and at the end; the last part of each stays where
 /// nothing else would.
 pub(super) fn short<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let all: Vec<Vec<&str>> = paths.map(|path| path.split('/').collect()).collect();
+    let shown: Vec<Cow<'a, str>> =
+        paths.map(|path| hub::shown(path).map_or(Cow::Borrowed(path), Cow::Owned)).collect();
+    let all: Vec<Vec<&str>> = shown.iter().map(|path| path.split('/').collect()).collect();
     let Some(first) = all.first() else { return vec![] };
     // One part of the shortest stays.
     let most = all.iter().map(Vec::len).min().unwrap_or(1) - 1;
-    let is_common = |part: &dyn Fn(&[&'a str]) -> &'a str| all.iter().all(|path| part(path) == part(first));
+    let is_common =
+        |part: &dyn for<'x> Fn(&[&'x str]) -> &'x str| all.iter().all(|path| part(path) == part(first));
     let front = (0..most).take_while(|&at| is_common(&|path| path[at])).count();
     let end = match all.len() {
         1 => 0,

@@ -18,6 +18,7 @@ use crate::adapter::Adapter;
 use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileId;
 use crate::formats::{Discovered, OpenOptions, search};
+use crate::hub;
 use crate::names::natural_cmp;
 use crate::sync::stop::{self, NEVER};
 use crate::text::{quoted, some_of};
@@ -61,6 +62,7 @@ impl NamedInputs {
         stop: &AtomicBool,
         emit: impl Fn(&Event),
     ) -> Result<Self> {
+        hub::check(named.iter().map(PathBuf::as_path))?;
         let finder = Finder::new(modules)?.stopped_by(stop);
         let find = |named: &[PathBuf]| match plan {
             Some(plan) => finder.find_any(&still_there(named, plan)),
@@ -324,8 +326,11 @@ fn each_once<T: Sync>(list: &mut Vec<T>, path: impl Fn(&T) -> &PathBuf + Sync) {
     list.retain(|_| is_first.next().unwrap_or(false));
 }
 
-/// A path as it is, or everything that it matches as a glob.
+/// A path as it is, everything that it matches as a glob, or what the cache has of a name of the Hub.
 pub(crate) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+    if hub::as_name(path).is_some() {
+        return hub::expanded(path);
+    }
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }

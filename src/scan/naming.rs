@@ -5,6 +5,7 @@ use std::path::Path;
 use glob::Pattern;
 
 use crate::error::{Fault, Result};
+use crate::hub;
 use crate::text::quoted;
 
 /// The places of the paths that a name means: the path itself; else paths that end with it, in whole parts; else paths
@@ -14,7 +15,7 @@ use crate::text::quoted;
 /// `Invalid` for a name that fits nothing and cannot be read as a glob.
 pub(crate) fn named<'a>(paths: impl Iterator<Item = &'a Path> + Clone, name: &str) -> Result<Vec<usize>> {
     let plain = |path: &'a Path| path.strip_prefix(".").unwrap_or(path);
-    let meant = Path::new(name);
+    let meant = &*hub::local(Path::new(name))?;
     let meant = meant.strip_prefix(".").unwrap_or(meant);
     let all = |fits: &dyn Fn(&'a Path) -> bool| -> Vec<usize> {
         paths.clone().enumerate().filter(|(_, path)| fits(plain(path))).map(|(place, _)| place).collect()
@@ -23,7 +24,7 @@ pub(crate) fn named<'a>(paths: impl Iterator<Item = &'a Path> + Clone, name: &st
     if !itself.is_empty() || name.is_empty() {
         return Ok(itself);
     }
-    let ends = all(&|path| path.ends_with(meant));
+    let ends = all(&|path| path.ends_with(meant) || is_shown_as(path, name));
     if !ends.is_empty() {
         return Ok(ends);
     }
@@ -36,6 +37,12 @@ pub(crate) fn named<'a>(paths: impl Iterator<Item = &'a Path> + Clone, name: &st
         let ends = text.match_indices('/').map(|(at, _)| &text[at + 1..]);
         std::iter::once(text.as_ref()).chain(ends).any(|end| pattern.matches(end))
     }))
+}
+
+/// Whether a place in the cache of the Hub is shown under this name, with or without its commit.
+fn is_shown_as(path: &Path, name: &str) -> bool {
+    let shown = path.to_str().and_then(hub::shown);
+    shown.is_some_and(|shown| shown == name || shown.split('@').next() == Some(name))
 }
 
 /// The same, of adapters that have a number in a table: a number that is not the name of a path means its adapter.
@@ -86,6 +93,16 @@ mod tests {
         for nothing in ["oint-5", "", "/", "runs/c", "z*"] {
             assert_eq!(of(nothing), [] as [usize; 0], "{nothing}");
         }
+    }
+
+    #[test]
+    fn places_in_the_cache_of_the_hub_have_the_names_that_are_shown() {
+        let of_repository = |name: &str| {
+            format!("/hub/models--org--{name}/snapshots/0123456789abcdef0123456789abcdef01234567")
+        };
+        let paths = [of_repository("a"), of_repository("b")];
+        let of = |name| named(paths.iter().map(Path::new), name).unwrap();
+        assert_eq!((of("org/a"), of("org/b@0123456"), of("org/c")), (vec![0], vec![1], vec![]));
     }
 
     #[test]

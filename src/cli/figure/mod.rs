@@ -56,7 +56,8 @@ pub(super) fn figure_help() -> String {
     let suffixes = listed_suffixes();
     format!(
         "A CHECKPOINT is anything that inspect lists: a PEFT or MLX folder, or a file ({suffixes}) with the tensor names of \
-         PEFT, loralib, diffusers, kohya, llama.cpp, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA. Without --layer and --module, \
+         PEFT, loralib, diffusers, kohya, llama.cpp, MLX, TorchTune, Megatron, cloneofsimo or Sam_LoRA; or hf://ORG/NAME[@REVISION][/FOLDER] \
+         in the cache of the Hugging Face Hub, from which nothing is downloaded. Without --layer and --module, \
          the panels are q and v of the middle block, or of the nearest to it that has a subspace on the side.\n\n{FIGURE_HELP}"
     )
 }

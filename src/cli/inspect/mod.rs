@@ -23,6 +23,7 @@ use super::warnings::list_unread;
 use super::{Outcome, write_stdout};
 use crate::adapter::unread;
 use crate::formats::search;
+use crate::hub;
 use crate::scan::ScanWarning;
 use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
@@ -116,10 +117,17 @@ impl Found {
         let mut found = Self::default();
         let mut opened: Vec<(PathBuf, Vec<Adapter>)> = vec![];
         // A folder that is an adapter itself is shown without the checkpoints that may be in it.
+        let mut paths = vec![];
+        for path in &args.paths {
+            match hub::expanded(path) {
+                Ok(all) => paths.extend(all),
+                Err(error) => found.bad.push((path.clone(), error)),
+            }
+        }
         let is_one = |path: &PathBuf| !path.is_dir() || options.is_checkpoint(path);
         let direct: Vec<_> =
-            args.paths.par_iter().map(|path| is_one(path).then(|| options.open_all(path))).collect();
-        for (path, direct) in args.paths.iter().zip(direct) {
+            paths.par_iter().map(|path| is_one(path).then(|| options.open_all(path))).collect();
+        for (path, direct) in paths.iter().zip(direct) {
             match direct {
                 Some(Ok(adapters)) => opened.push((path.clone(), adapters)),
                 _ if path.is_dir() => match search(path, options, std::convert::identity) {

@@ -28,6 +28,7 @@ use super::llama_cpp::LlamaCpp;
 use super::schemes::{self, Copies};
 use crate::adapter::{FileFormat, Module, Source};
 use crate::error::{Fault, Result};
+use crate::hub;
 use crate::names::canonical;
 use crate::text::{listed, quoted};
 
@@ -85,7 +86,7 @@ impl BaseModel {
     /// # Errors
     /// As [`BaseModel::open`].
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
-        let path = path.as_ref();
+        let path = &*hub::local(path.as_ref())?;
         let files = match pipeline::components(path)? {
             Some(components) => pipeline::join(path, &components, limits)?,
             None => of_model(path, locate::model(path, limits)?, limits)?,
