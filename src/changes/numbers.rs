@@ -32,7 +32,7 @@ struct Dora {
 
 /// ΔW.
 #[derive(Debug)]
-enum Numbers {
+pub(super) enum Numbers {
     /// s·B·A, which is not formed.
     Factors { a: Matrix, b: Matrix, scaling: f64 },
     /// The matrix itself.
@@ -111,6 +111,10 @@ impl ChangeNumbers {
     /// W before training.
     pub fn w(&self) -> &Matrix {
         &self.w
+    }
+
+    pub(super) fn update_numbers(&self) -> &Numbers {
+        &self.update
     }
 
     /// ‖W‖_F.

@@ -22,6 +22,7 @@ use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::tuned::against::{self, Asked};
 use super::tuned::args::AgainstArgs;
+use super::tuned::weight_sides;
 use super::usage::Usage;
 use super::warnings::Warning;
 use crate::measure::k90::K90;
@@ -126,16 +127,21 @@ impl CompareArgs {
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let format = args.format()?;
     args.compute.check()?;
+    let is_of_weight = args.compute.side.is_of_weight();
+    args.against.check(is_of_weight)?;
     let [a, b] = match args.sides()? {
         Compare::Two(both) => *both,
         Compare::Against(base, checkpoints) => {
             let (against, selection, output) = (&args.against, &args.selection, &args.output);
             let asked = Asked { base: *base, checkpoints, args: against, selection, output, format };
-            return against::run(asked, console);
+            return match is_of_weight {
+                true => weight_sides::run(asked, &args.compute, args.grids, console),
+                false => against::run(asked, console),
+            };
         }
     };
     let selection = args.selection.of(Selection::new().all())?;
-    let side = args.compute.side;
+    let side = args.compute.side();
     let selected = selection.select(&a, &b, side)?;
     if let Some(note) = &selected.note {
         console.note("note", note);
