@@ -186,7 +186,11 @@ fn an_update_of_the_weakest_directions_is_found_there_and_nowhere_else() {
         assert!(title.contains(if of == "top" { "the strongest" } else { "the weakest first" }), "{title}");
         let shown = format!("{expected:.3}");
         let cells: Vec<&str> = rows.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(cells[..7], [name, "2", "2", "12", &shown, &shown, &shown], "{table}");
+        assert_eq!(
+            cells[..7],
+            ["layers.0.self_attn.q_proj", "2", "2", "12", &shown, &shown, &shown],
+            "{table}"
+        );
     }
     // The same with figure, which draws it as --kind base.
     let panels = |args: &[&str]| {

@@ -14,7 +14,7 @@ pub(super) fn text(rows: &[Row], of: &Of, is_one: bool) -> String {
         ["module", "of W", if of.with == "tuned" { "of W + ΔW" } else { "of ΔW" }, "d"].map(str::to_owned),
     );
     header.extend(depths.iter().map(|k| format!("φ({k}, {k})")));
-    header.extend(["φ(r, r)", "baseline", "z", "φ full", "baseline", "adjusted"].map(str::to_owned));
+    header.extend(["φ(r, r)", "baseline", "z", "φ full", "its baseline", "adjusted"].map(str::to_owned));
     let mut table = vec![header];
     for row in rows {
         let mut cells = if is_one { vec![] } else { vec![printable(&row.checkpoint, 100)] };

@@ -12,7 +12,8 @@ pub(super) fn turned(x: &Mat<f64>, factors: &[(Vec<Mat<f64>>, Places)]) -> Mat<f
         let size = rotations.first().map_or(1, Mat::nrows).max(1);
         let mut after = now.clone();
         for (rotation, rows) in rotations.iter().zip(places.chunks_exact(size)) {
-            let block = Mat::from_fn(size, now.ncols(), |i, j| rows.get(i).map_or(f64::NAN, |&row| now[(row, j)]));
+            let block =
+                Mat::from_fn(size, now.ncols(), |i, j| rows.get(i).map_or(f64::NAN, |&row| now[(row, j)]));
             let change = rotation * block;
             for (i, &row) in rows.iter().enumerate() {
                 for j in 0..now.ncols() {

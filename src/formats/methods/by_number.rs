@@ -61,8 +61,12 @@ impl One<'_> {
         let (a, b) = (self.part(Part::DeloraA)?, self.part(Part::DeloraB)?);
         let (lambda, norms) = (self.column(Part::DeloraLambda)?, self.column(Part::DeloraNorms)?);
         let shape = [b.rows, a.cols];
-        if a.rows != b.cols || [lambda.rows, lambda.cols] != [1, 1] || [norms.rows, norms.cols] != [a.cols, 1] {
-            let found = format!("A of {} × {}, B of {} × {} and {} norms", a.rows, a.cols, b.rows, b.cols, norms.rows);
+        if a.rows != b.cols || [lambda.rows, lambda.cols] != [1, 1] || [norms.rows, norms.cols] != [a.cols, 1]
+        {
+            let found = format!(
+                "A of {} × {}, B of {} × {} and {} norms",
+                a.rows, a.cols, b.rows, b.cols, norms.rows
+            );
             return Err(self.misfit(&found));
         }
         let rank = a.rows;
@@ -78,7 +82,9 @@ impl One<'_> {
             return Err(self.lacking(SIZES, Some(Remedy::GiveBase)));
         };
         if [places.rows, places.cols] != [2, values.rows] {
-            return Err(self.misfit(&format!("{} × {} places for {} numbers", places.rows, places.cols, values.rows)));
+            return Err(
+                self.misfit(&format!("{} × {} places for {} numbers", places.rows, places.cols, values.rows))
+            );
         }
         let shape = [weight.rows, weight.cols];
         let rank = shape[0].min(shape[1]).min(values.rows);

@@ -36,12 +36,15 @@ impl One<'_> {
         let claimed = self.claimed(Part::OftBlocks)?;
         let (n_factors, n, block) = match *claimed.stored.tensor.shape.as_slice() {
             [n, rows, cols] if rows == cols => (None, n as usize, rows as usize),
-            [n_factors, n, rows, cols] if rows == cols => (Some(n_factors as usize), n as usize, rows as usize),
+            [n_factors, n, rows, cols] if rows == cols => {
+                (Some(n_factors as usize), n as usize, rows as usize)
+            }
             ref shape => return Err(self.misfit(&format!("rotations of shape {shape:?}"))),
         };
         let blocks = self.factor(claimed)?;
         if n_factors.is_some_and(|n_factors| !is_butterfly(n_factors, n, block) || !block.is_multiple_of(2)) {
-            return Err(self.misfit(&format!("{} factors of {n} blocks of {block} × {block}", n_factors.unwrap_or(1))));
+            return Err(self
+                .misfit(&format!("{} factors of {n} blocks of {block} × {block}", n_factors.unwrap_or(1))));
         }
         let scale = match self.has(Part::OftRescale) {
             true => Some(self.column(Part::OftRescale)?),

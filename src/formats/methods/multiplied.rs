@@ -1,9 +1,13 @@
 //! ΔW of products that are multiplied by W number by number, bounded by norms, or only here and there.
 
+use std::path::Path;
+
 use faer::Mat;
 
 use super::numbers::{Found, at, mat};
 use crate::adapter::Matrix;
+use crate::error::{Fault, Result};
+use crate::text::quoted;
 
 /// W∘S + T, each of two factors, a column, one number, or nothing.
 pub(super) fn multiplied(
@@ -26,7 +30,9 @@ pub(super) fn multiplied(
 fn spread(parts: &[Matrix], d_out: usize, d_in: usize) -> Option<Mat<f64>> {
     match parts {
         [left, right] => Some(mat(left) * mat(right)),
-        [column] => Some(Mat::from_fn(d_out, d_in, |i, _| at(column, if column.rows == 1 { 0 } else { i }, 0))),
+        [column] => {
+            Some(Mat::from_fn(d_out, d_in, |i, _| at(column, if column.rows == 1 { 0 } else { i }, 0)))
+        }
         _ => None,
     }
 }
@@ -50,16 +56,24 @@ pub(super) fn bounded(a: &Matrix, b: &Matrix, lambda: &Matrix, norms: &Matrix) -
 }
 
 /// Numbers whose places repeat are added up.
-pub(super) fn sparse(values: &Matrix, places: &Matrix, [d_out, d_in]: [usize; 2]) -> Mat<f64> {
+///
+/// # Errors
+/// `Malformed` for a place outside of the matrix.
+pub(super) fn sparse(
+    values: &Matrix,
+    places: &Matrix,
+    [d_out, d_in]: [usize; 2],
+    (path, name): (&Path, &str),
+) -> Result<Mat<f64>> {
     let mut change = Mat::zeros(d_out, d_in);
     for (k, value) in values.values.iter().enumerate() {
-        let place = [at(places, 0, k), at(places, 1, k)];
-        let is_inside = (0.0..d_out as f64).contains(&place[0]) && (0.0..d_in as f64).contains(&place[1]);
-        match is_inside {
-            true => change[(place[0] as usize, place[1] as usize)] += value,
-            // What is outside makes the update unknown, as a number that is not finite does.
-            false => return Mat::full(d_out, d_in, f64::NAN),
+        let [i, j] = [at(places, 0, k), at(places, 1, k)];
+        if !(0.0..d_out as f64).contains(&i) || !(0.0..d_in as f64).contains(&j) {
+            let found = format!("a number in row {i} and column {j}, counted from 0");
+            let fault = Fault::new(found, format!("places in {d_out} × {d_in}")).at(path);
+            return Err(fault.of(format!("tensor {}", quoted(name))).malformed());
         }
+        change[(i as usize, j as usize)] += value;
     }
-    change
+    Ok(change)
 }

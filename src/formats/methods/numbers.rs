@@ -1,5 +1,7 @@
 //! ΔW by the rules of each method.
 
+use std::path::Path;
+
 use faer::Mat;
 
 use super::butterfly;
@@ -64,7 +66,10 @@ pub(in crate::formats) fn numbers(of: &ByMethod) -> Result<Found> {
             multiplied(parts.split_at(n_scale), weight.as_ref(), of.shape)
         }
         (How::Bounded, [a, b, lambda, norms], None) => bounded(a, b, lambda, norms),
-        (How::Sparse, [values, places], None) => Found::Whole(sparse(values, places, of.shape)),
+        (How::Sparse, [values, places], None) => {
+            let stored = of.parts.last().map(|part| (part.path(), part.name.as_str()));
+            Found::Whole(sparse(values, places, of.shape, stored.unwrap_or((Path::new(""), "")))?)
+        }
         (How::Reflected { orthogonal }, [vectors], Some(weight)) => reflected(vectors, &weight, orthogonal),
         (How::Generalised, [a1, a2, b1, b2], Some(weight)) => generalised([a1, a2, b1, b2], &weight),
         _ => {

@@ -16,7 +16,8 @@ pub(super) const IA3: &str = "(IA)³, whose ΔW is made of the base model's weig
 /// Whether so many factors of n blocks of this size are a butterfly: the last of them mixes 2^(factors − 1) blocks.
 pub(super) fn is_butterfly(n_factors: usize, n: usize, block: usize) -> bool {
     let mixed = u32::try_from(n_factors).ok().and_then(|n| 1usize.checked_shl(n.checked_sub(1)?));
-    n_factors == 1 || block.is_multiple_of(2) && mixed.is_some_and(|mixed| mixed > 0 && n.is_multiple_of(mixed))
+    n_factors == 1
+        || block.is_multiple_of(2) && mixed.is_some_and(|mixed| mixed > 0 && n.is_multiple_of(mixed))
 }
 
 impl One<'_> {
@@ -55,7 +56,10 @@ impl One<'_> {
         let scales = [scale.rows, scale.cols];
         // Of a convolution all lie in a row, whether they are of its outputs or of its inputs.
         let fits = match is_convolution {
-            true => [scale.rows == 1 && scale.cols == shape[0], scale.rows == 1 && shape[1].is_multiple_of(scale.cols)],
+            true => [
+                scale.rows == 1 && scale.cols == shape[0],
+                scale.rows == 1 && shape[1].is_multiple_of(scale.cols),
+            ],
             false => [scales == [shape[0], 1], scales == [1, shape[1]]],
         };
         let by_outputs = match fits {
@@ -124,6 +128,8 @@ impl One<'_> {
 
     pub(super) fn rotated_and_scaled(&self) -> Result<Pair, NotRead> {
         let (blocks, scale) = (self.claimed(Part::BoftR)?, self.part(Part::BoftScale)?);
+        // A row for a convolution.
+        let scale = if scale.rows == 1 { scale.transposed() } else { scale };
         let (n_factors, n, block) = match blocks.stored.tensor.shape.as_slice() {
             [n_factors, n, rows, cols] if rows == cols => (*n_factors as usize, *n as usize, *rows as usize),
             shape => return Err(self.misfit(&format!("rotations of shape {shape:?}"))),

@@ -77,11 +77,18 @@ impl Part {
             OftR | OftBlocks | OftRescale => Method::Oft,
             BoftR | BoftScale => Method::Boft,
             HraU => Method::Hra,
-            GloraA1 | GloraA2 | GloraB1 | GloraB2 | GloraScale(_) | GloraShift(_) | GloraOther => Method::GLora,
+            GloraA1 | GloraA2 | GloraB1 | GloraB2 | GloraScale(_) | GloraShift(_) | GloraOther => {
+                Method::GLora
+            }
             HiraA | HiraB => Method::HiRa,
             DeloraA | DeloraB | DeloraLambda | DeloraNorms => Method::DeLora,
             ShiraValues | ShiraPlaces => Method::Shira,
         }
+    }
+
+    /// Whether its name says nothing without another tensor of the module.
+    pub(in crate::formats) fn is_beside(self) -> bool {
+        matches!(self, LycorisIa3 | OftRescale)
     }
 
     /// Whether all modules of a file share it.

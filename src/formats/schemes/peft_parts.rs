@@ -1,8 +1,8 @@
 //! What PEFT calls the tensors of methods that have rules of their own for ΔW.
 
 use super::claim::{Claim, TensorRole};
-use super::part::{Part, PathPart};
 use super::part::Part::*;
+use super::part::{Part, PathPart};
 
 /// The last part of each name.
 const PEFT: &[(&str, Part)] = &[
@@ -53,7 +53,9 @@ pub(super) fn claim(name: &str) -> Option<Claim<'_>> {
 /// `MODULE.glora_A.Xd`, or with the adapter's name before the last part.
 fn glora(name: &str) -> Option<Claim<'_>> {
     let (rest, last) = name.rsplit_once('.')?;
-    let is_path = |path: &str| path.strip_prefix("glora_").is_some_and(|letter| matches!(letter, "A" | "B" | "C" | "D" | "E"));
+    let is_path = |path: &str| {
+        path.strip_prefix("glora_").is_some_and(|letter| matches!(letter, "A" | "B" | "C" | "D" | "E"))
+    };
     let (module, path) = rest.rsplit_once('.')?;
     let (module, path, adapter) = match is_path(path) {
         true => (module, path, None),
@@ -96,7 +98,10 @@ mod tests {
             ("base_model.model.h.0.q.oft_R.style.weight", (q(), role(OftR), Some("style"))),
             ("base_model.model.h.0.q.hra_u.style", (q(), role(HraU), Some("style"))),
             ("h.0.q.glora_A.Xd", ("h.0.q".to_owned(), role(GloraScale(PathPart::Left)), None)),
-            ("h.0.q.glora_B.style.X", ("h.0.q".to_owned(), role(GloraShift(PathPart::Column)), Some("style"))),
+            (
+                "h.0.q.glora_B.style.X",
+                ("h.0.q".to_owned(), role(GloraShift(PathPart::Column)), Some("style")),
+            ),
             ("h.0.q.glora_C.zeros", ("h.0.q".to_owned(), role(GloraOther), None)),
             ("base_model.vera_A", ("base_model".to_owned(), role(VeraProjectionA), None)),
         ] {
