@@ -180,7 +180,9 @@ fn method(claimed: &[Claimed<'_>], pairs: &[(&Scheme, Pair)], config: Option<&Co
     };
     let part = claimed.iter().find_map(|one| match one.claim.role {
         // With the factors of a butterfly before the blocks.
-        TensorRole::Part(schemes::Part::OftBlocks) if one.stored.tensor.shape.len() == 4 => Some(Method::Boft),
+        TensorRole::Part(schemes::Part::OftBlocks) if one.stored.tensor.shape.len() == 4 => {
+            Some(Method::Boft)
+        }
         TensorRole::Part(part) => Some(part.method()),
         _ => None,
     });
