@@ -50,7 +50,7 @@ impl Change {
     pub fn read(&self) -> Result<ChangeNumbers> {
         let (module, w) = (&*self.module, self.weight.read()?);
         let scaling = module.scaling.unwrap_or(1.0);
-        let update = match module.whole_update(scaling)? {
+        let update = match module.whole_update(scaling, (&self.weight, &w))? {
             Some(whole) => Numbers::Whole(whole),
             None => {
                 let [a, b] = match Factor::made_together(&module.a, &module.b, &NEVER) {

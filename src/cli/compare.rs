@@ -52,7 +52,8 @@ compare BASE CHECKPOINT... shows what training changed of each weight W of a bas
 model: the norms ‖W‖ and ‖ΔW‖, the stable rank ‖ΔW‖²/σ₁², the fewest directions with 90, 95 and 99 % of the energy, the effective rank \
 exp(−Σ p·ln p) with p = σ/Σσ, q directions above the noise floor, which is what rounding to the stored types could have made of a \
 singular value, and that floor. A checkpoint is an adapter, a folder of them or a full model. In the row of the whole model, all \
-modules are one vector. Pairs of numbers are those of the right side (inputs) and of the left side (outputs).
+modules are one vector. Pairs of numbers are those of the right side (inputs) and of the left side (outputs). With --side w-right or \
+w-left the rows are φ of the weight's own directions, i, with those of the update, j, instead.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1
@@ -61,7 +62,8 @@ Examples:
   lorascope compare runs/seed0 runs/seed1 -o pair.csv
   lorascope compare runs/seed0 runs/seed1 --save grids.npz
   lorascope compare models/base runs/seed0 --intruders
-  lorascope compare models/base models/finetuned --alignment -o changes.csv";
+  lorascope compare models/base models/finetuned --alignment -o changes.csv
+  lorascope compare models/base runs/seed0 --side w-right --of bottom";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CompareArgs {
