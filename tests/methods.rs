@@ -59,6 +59,134 @@ fn updates_that_need_the_base_model_are_those_of_the_library() {
 }
 
 #[test]
+fn newer_methods_convolutions_and_butterflies_have_the_updates_of_their_library() {
+    let base = "peft-newer/base.safetensors";
+    for (case, method) in [
+        ("glora", Method::GLora),
+        ("glora-vector", Method::GLora),
+        ("glora-constant", Method::GLora),
+        ("hira", Method::HiRa),
+        ("delora", Method::DeLora),
+        ("shira", Method::Shira),
+        ("ia3", Method::Ia3),
+        ("boft", Method::Boft),
+        ("boft-conv", Method::Boft),
+    ] {
+        let adapter = with_base(library("peft-newer").join(case), base).unwrap();
+        assert_eq!((adapter.method(), adapter.unread_parts()), (method, &[][..]), "{case}");
+        assert_eq!((adapter.naming_scheme().name(), adapter.n_other_tensors()), ("PEFT", 0), "{case}");
+        check(&adapter, &expected(&format!("peft-newer-{case}")));
+    }
+    // DeLoRA's file has the norms of the weight.
+    let delora = Adapter::open(library("peft-newer/delora")).unwrap();
+    assert_eq!(delora.unread_parts(), &[]);
+    check(&delora, &expected("peft-newer-delora"));
+    let shira = Adapter::open(library("peft-newer/shira")).unwrap_err();
+    assert!(shira.to_string().ends_with("SHiRA, whose file lacks the sizes of its layers"), "{shira}");
+    assert_eq!(shira.remedy(), Some(&Remedy::GiveBase));
+}
+
+#[test]
+fn lycoris_scales_and_rotates_as_its_own_library_does() {
+    for (case, method) in [
+        ("ia3", Method::Ia3),
+        ("ia3-input", Method::Ia3),
+        ("oft", Method::Oft),
+        ("oft-bounded", Method::Oft),
+        ("boft", Method::Boft),
+        ("boft-bounded", Method::Boft),
+    ] {
+        let file = library("lycoris-methods").join(format!("{case}.safetensors"));
+        let adapter = with_base(&file, "lycoris-methods/base.safetensors").unwrap();
+        assert_eq!((adapter.method(), adapter.unread_parts()), (method, &[][..]), "{case}");
+        assert_eq!(adapter.naming_scheme().name(), "LyCORIS (IA)³ and OFT", "{case}");
+        assert!(adapter.modules().iter().all(|module| module.scaling == Some(1.0)), "{case}");
+        check(&adapter, &expected(&format!("lycoris-{case}")));
+        let error = Adapter::open(&file).unwrap_err();
+        assert_eq!(error.remedy(), Some(&Remedy::GiveBase), "{case}: {error}");
+    }
+}
+
+#[test]
+fn which_side_of_a_convolution_ia3_scales_is_said_by_its_sizes_or_by_the_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("adapter_model.safetensors");
+    fs::copy(library("peft-newer/ia3/adapter_model.safetensors"), &file).unwrap();
+    let open = |config: &str| {
+        fs::write(folder.path().join("adapter_config.json"), config).unwrap();
+        with_base(folder.path(), "peft-newer/base.safetensors").unwrap()
+    };
+    let expected = expected("peft-newer-ia3");
+    // A regular expression is not understood, and only the convolution with as many inputs as outputs needs it.
+    let adapter = open(r#"{"peft_type": "IA3", "feedforward_modules": "ev.n"}"#);
+    let names: Vec<&str> = adapter.modules().iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(names, ["conv", "wide"]);
+    let reason = &adapter.unread_parts()[0].reason;
+    assert!(reason.starts_with("(IA)³ of a convolution, whose feedforward_modules are in an"), "{reason}");
+    let change = |adapter: &Adapter| {
+        let module = adapter.module("even").unwrap();
+        let (a, b) = (module.a.read().unwrap(), module.b.read().unwrap());
+        (0..a.rows).map(|k| b.values[k] * a.values[k * a.cols]).sum::<f64>()
+    };
+    let known = expected["even"][(0, 0)];
+    let inputs = open(r#"{"peft_type": "IA3", "feedforward_modules": ["even"]}"#);
+    let outputs = open(r#"{"peft_type": "IA3", "feedforward_modules": ["conv"]}"#);
+    assert!((change(&inputs) - known).abs() < 1e-6);
+    // The first number of the first output is scaled by the same number, any other by another one.
+    assert!((change(&outputs) - known).abs() < 1e-6);
+    let norm =
+        |adapter: &Adapter| Basis::of(adapter.module("even").unwrap(), Side::DwLeft).unwrap().sigma()[0];
+    assert!((norm(&inputs) - norm(&outputs)).abs() > 1e-3);
+}
+
+#[test]
+fn places_outside_of_the_weight_make_an_update_unknown() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("adapter_config.json"), r#"{"peft_type": "SHIRA"}"#).unwrap();
+    let values: Vec<u8> = [0.5f32, -1.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    for (dtype, place, is_known) in [
+        (Dtype::I32, 15i64, true),
+        (Dtype::I64, 15, true),
+        (Dtype::F32, 15, true),
+        (Dtype::I32, 16, false),
+        (Dtype::I64, -1, false),
+    ] {
+        let places = [3, place, 31, 0];
+        let bytes: Vec<u8> = match dtype {
+            Dtype::I32 => places.iter().flat_map(|&place| (place as i32).to_le_bytes()).collect(),
+            Dtype::F32 => places.iter().flat_map(|&place| (place as f32).to_le_bytes()).collect(),
+            _ => places.iter().flat_map(|place| place.to_le_bytes()).collect(),
+        };
+        let of = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).unwrap();
+        let tensors = [
+            ("base_model.model.wide.shira_weight", of(Dtype::F32, vec![2], &values)),
+            ("base_model.model.wide.shira_indices", of(dtype, vec![2, 2], &bytes)),
+        ];
+        let file = folder.path().join("adapter_model.safetensors");
+        fs::write(file, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        let adapter = with_base(folder.path(), "peft-newer/base.safetensors").unwrap();
+        match (Basis::of(&adapter.modules()[0], Side::DwLeft), is_known) {
+            // −1 in row 15, column 0, and 0.5 in row 3, column 31.
+            (Ok(basis), true) => {
+                assert_eq!(
+                    basis.sigma().iter().map(|x| (x * 1e6).round() / 1e6).collect::<Vec<_>>(),
+                    [1.0, 0.5]
+                );
+                assert!(basis.rows()[15].abs() > 0.999_999);
+            }
+            (Err(error), false) => {
+                let found = format!(
+                    "a number in row {place} and column 0, counted from 0, expected places in 16 × 32"
+                );
+                assert!(error.to_string().contains(&found), "{error}");
+            }
+            (found, _) => panic!("{dtype:?} {place}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn without_the_base_model_they_are_refused_with_the_way_out() {
     let refused = |file: &Path| {
         let error = Adapter::open(file).unwrap_err();
@@ -242,8 +370,48 @@ fn tensors_that_do_not_fit_are_an_error_with_their_module() {
         ),
         (
             r#"{"peft_type": "BOFT"}"#,
-            &[("boft_R", &[2, 6, 4, 4]), ("boft_s", &[24, 1])],
-            "BOFT with a butterfly factor above 1, which is not read",
+            &[("boft_R", &[3, 6, 4, 4]), ("boft_s", &[24, 1])],
+            "3 factors of 6 blocks of 4 × 4",
+        ),
+        (
+            r#"{"peft_type": "BOFT"}"#,
+            &[("boft_R", &[2, 8, 3, 3]), ("boft_s", &[24, 1])],
+            "2 factors of 8 blocks of 3 × 3",
+        ),
+        (
+            r#"{"peft_type": "SHIRA"}"#,
+            &[("shira_weight", &[5]), ("shira_indices", &[2, 4])],
+            "2 × 4 places for 5 numbers",
+        ),
+        (
+            r#"{"peft_type": "DELORA"}"#,
+            &[
+                ("delora_A", &[2, 24]),
+                ("delora_B", &[24, 2]),
+                ("delora_lambda", &[1]),
+                ("delora_w_norm", &[9]),
+            ],
+            "A of 2 × 24, B of 24 × 2 and 9 norms",
+        ),
+        (
+            r#"{"peft_type": "HIRA"}"#,
+            &[("hira_A", &[2, 23]), ("hira_B", &[24, 2])],
+            "24 × 23 for a weight of 24 × 24",
+        ),
+        (
+            r#"{"peft_type": "HIRA"}"#,
+            &[("hira_A", &[2, 4, 3, 3]), ("hira_B", &[24, 2, 1, 1])],
+            "HiRA of a convolution, which is not read",
+        ),
+        (
+            r#"{"peft_type": "GLORA"}"#,
+            &[("glora_A.Xd", &[24, 2]), ("glora_B.X", &[24, 1])],
+            "only some of its tensors",
+        ),
+        (
+            r#"{"peft_type": "GLORA"}"#,
+            &[("glora_A.X", &[23, 1]), ("glora_B.X", &[1])],
+            "23 × 1 for a weight of 24 × 24",
         ),
         (r#"{"peft_type": "BOFT"}"#, &[("boft_R", &[1, 6, 4, 4])], "only some of its tensors"),
         (r#"{"peft_type": "MISS"}"#, &[("miss_block", &[4, 7])], "7 × 4 for a weight of 24 × 24"),

@@ -86,7 +86,7 @@ fn parts_of_other_methods_are_named_by_module_and_method() {
     assert_eq!(
         unread(&adapter),
         [
-            ("d", "OFT", 1),
+            ("d", "OFT, whose ΔW is made of the base model's weights", 1),
             ("e", "GLoRA, whose ΔW is made of the base model's weights", 4),
             ("f.left", "a pair of low rank under unknown names", 2),
             ("lora_te_orphan.alpha", "a scalar or a vector without factors", 1),

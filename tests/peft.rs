@@ -289,7 +289,7 @@ fn names_the_method_of_a_peft_folder_that_is_no_lora() {
         error.to_string(),
         format!(
             "{}: peft_type: found `UNILORA`, expected LORA, ADALORA, LOHA, LOKR, VERA, VBLORA, C3A, MISS, BONE, RANDLORA, IA3, \
-             OFT, BOFT, HRA",
+             OFT, BOFT, HRA, GLORA, HIRA, DELORA, SHIRA",
             config.display()
         )
     );

@@ -32,8 +32,8 @@ pub(crate) enum How {
     Shards,
     /// W·D + D in blocks of the size of a shard D of each row of blocks: (blocks, rank·rank).
     Batched,
-    /// W with its rows or its columns scaled: a column or a row of numbers.
-    Scaled,
+    /// W with its outputs or its inputs scaled: a number for each, or what it differs from 1 by (`is_change`).
+    Scaled { by_outputs: bool, is_change: bool },
     /// W with its inputs rotated in blocks: a skew-symmetric matrix for each block, of which the upper triangle is stored, or one for
     /// all blocks.
     Rotated {
@@ -41,8 +41,24 @@ pub(crate) enum How {
         /// What the norm of a skew-symmetric matrix is at most, if that is bounded.
         at_most: Option<f64>,
     },
-    /// W with its inputs rotated in blocks and its rows scaled: the blocks, (blocks, size·size), and the column.
-    RotatedAndScaled { block: usize },
+    /// W with its inputs rotated in blocks, by factors of a butterfly one after the other, and its rows scaled: the blocks,
+    /// (factors·blocks, size·size), and the column.
+    RotatedAndScaled { block: usize, n_factors: usize },
+    /// W with its outputs rotated in the same way and then scaled, if there is a column: LyCORIS's blocks, of which `n_factors` is
+    /// `None` where they are not a butterfly's.
+    OutputsRotated {
+        block: usize,
+        n_factors: Option<usize>,
+        /// What the norm of all skew-symmetric matrices together is at most, if that is bounded.
+        at_most: Option<f64>,
+    },
+    /// W multiplied number by number by a matrix, plus another one: `scale` and `shift` are how many of the parts each is made of. Two
+    /// are a product, one is a column or a number.
+    Multiplied { n_scale: usize, n_shift: usize },
+    /// B·diag(λ/(r·‖aᵢ‖·‖bᵢ‖))·A·diag(norms) of A, B, λ and the norms.
+    Bounded,
+    /// Numbers at places: the numbers, and their rows and columns, (2, numbers).
+    Sparse,
     /// W with its inputs reflected by vectors, the columns of (d_in, rank), one after the other, or after these were made orthogonal.
     Reflected { orthogonal: bool },
     /// W·a₁·a₂ + b₁·b₂, of these four, with the layout of a convolution's kernels where W is one.
@@ -61,6 +77,6 @@ pub(crate) enum Cayley {
 impl ByMethod {
     /// Whether the rounding of ΔW is known from how it is made, and is not that of A and B.
     pub(crate) fn is_searched(&self) -> bool {
-        self.how == How::Scaled
+        matches!(self.how, How::Scaled { .. })
     }
 }

@@ -26,12 +26,16 @@ pub enum Dtype {
     F8E4m3Fnuz,
     /// As `F8E5m2` with a bias of 16, one zero and no infinities (`float8_e5m2fnuz`).
     F8E5m2Fnuz,
+    /// Whole numbers of 32 bits: places in a matrix, which no factor is made of.
+    I32,
+    /// The same of 64 bits.
+    I64,
     /// Whole numbers of a few bits in blocks that have a scale, as GGUF files have them.
     Quantised(Quant),
 }
 
 impl Dtype {
-    /// Every type whose numbers stand alone.
+    /// Every type that a factor's numbers can have by themselves.
     pub(crate) const ALL: [Self; 8] = [
         Self::F64,
         Self::F32,
@@ -46,8 +50,8 @@ impl Dtype {
     /// Size of one number; of quantised ones, which are made F32 as they are read, that of F32.
     pub fn size_bytes(self) -> usize {
         match self {
-            Self::F64 => 8,
-            Self::F32 | Self::Quantised(_) => 4,
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 | Self::Quantised(_) => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::F8E4m3 | Self::F8E5m2 | Self::F8E4m3Fnuz | Self::F8E5m2Fnuz => 1,
         }
@@ -57,7 +61,7 @@ impl Dtype {
     /// quantised numbers it is that of the F32 that they are made.
     pub(crate) fn precision(self) -> (i32, i32) {
         match self {
-            Self::F64 => (52, -1074),
+            Self::F64 | Self::I32 | Self::I64 => (52, -1074),
             Self::F32 | Self::Quantised(_) => (23, -149),
             Self::F16 => (10, -24),
             Self::Bf16 => (7, -133),
@@ -81,6 +85,8 @@ impl fmt::Display for Dtype {
             Self::F8E5m2 => "F8_E5M2",
             Self::F8E4m3Fnuz => "F8_E4M3FNUZ",
             Self::F8E5m2Fnuz => "F8_E5M2FNUZ",
+            Self::I32 => "I32",
+            Self::I64 => "I64",
             Self::Quantised(quant) => quant.name(),
         })
     }

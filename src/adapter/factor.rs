@@ -67,6 +67,20 @@ impl Factor {
         Some(rows.0 + cols.0..=rows.1 + cols.1)
     }
 
+    /// Whether both are the same numbers of the same file, which are not scaled.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_plain = |factor: &Self| {
+            factor.made.is_none() && factor.row_axis.scale.is_none() && factor.col_axis.scale.is_none()
+        };
+        let axis = |axis: &Axis| (axis.dims.clone(), axis.range.clone());
+        is_plain(self)
+            && is_plain(other)
+            && self.source.is(&other.source)
+            && (self.offset_bytes, self.dtype) == (other.offset_bytes, other.dtype)
+            && axis(&self.row_axis) == axis(&other.row_axis)
+            && axis(&self.col_axis) == axis(&other.col_axis)
+    }
+
     /// Whether the view is all of its span, row by row.
     pub(crate) fn is_dense(&self) -> bool {
         self.col_axis.is_every(1) && self.row_axis.is_every(self.cols as u64)

@@ -66,14 +66,20 @@ pub enum Method {
     RandLora,
     /// W with its rows or its columns scaled.
     Ia3,
-    /// W with its inputs rotated in blocks.
+    /// W with its inputs rotated in blocks; LyCORIS rotates its outputs.
     Oft,
     /// W with its inputs rotated in blocks and its rows scaled.
     Boft,
     /// W with its inputs reflected.
     Hra,
-    /// ΔW = s·(W·A₁·A₂ + B₁·B₂).
+    /// ΔW = s·(W·A₁·A₂ + B₁·B₂), or PEFT's W∘A + B.
     GLora,
+    /// ΔW = W∘(B·A), multiplied number by number.
+    HiRa,
+    /// ΔW = B·D·A·N with a diagonal D that makes both factors' vectors one length, and N the norms of W's columns.
+    DeLora,
+    /// ΔW of a few numbers, and zeros.
+    Shira,
 }
 
 impl Method {
@@ -98,6 +104,9 @@ impl Method {
             Self::Boft => "BOFT",
             Self::Hra => "HRA",
             Self::GLora => "GLoRA",
+            Self::HiRa => "HiRA",
+            Self::DeLora => "DeLoRA",
+            Self::Shira => "SHiRA",
         }
     }
 }

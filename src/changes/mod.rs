@@ -18,12 +18,14 @@
 //! # Ok::<(), lorascope::Error>(())
 //! ```
 
+mod directions;
 mod numbers;
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
+pub use self::directions::{SideBasis, WeightDirections};
 pub use self::numbers::ChangeNumbers;
 use crate::adapter::{Adapter, Module, Side};
 use crate::error::{Error, Fault, Result};

@@ -32,7 +32,7 @@ struct Dora {
 
 /// ΔW.
 #[derive(Debug)]
-enum Numbers {
+pub(super) enum Numbers {
     /// s·B·A, which is not formed.
     Factors { a: Matrix, b: Matrix, scaling: f64 },
     /// The matrix itself.
@@ -50,7 +50,7 @@ impl Change {
     pub fn read(&self) -> Result<ChangeNumbers> {
         let (module, w) = (&*self.module, self.weight.read()?);
         let scaling = module.scaling.unwrap_or(1.0);
-        let update = match module.whole_update(scaling)? {
+        let update = match module.whole_update(scaling, (&self.weight, &w))? {
             Some(whole) => Numbers::Whole(whole),
             None => {
                 let [a, b] = match Factor::made_together(&module.a, &module.b, &NEVER) {
@@ -111,6 +111,10 @@ impl ChangeNumbers {
     /// W before training.
     pub fn w(&self) -> &Matrix {
         &self.w
+    }
+
+    pub(super) fn update_numbers(&self) -> &Numbers {
+        &self.update
     }
 
     /// ‖W‖_F.

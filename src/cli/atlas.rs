@@ -52,12 +52,13 @@ pub(super) struct AtlasArgs {
 
 pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
+    args.compute.check_side()?;
     let target = Target::open(&args.output, &args.page.style, recipe)?;
     let adapters = Adapters::open(&args.checkpoints, &args.selection, console)?;
     let [a, b] = &adapters.all[..] else {
         return Err(Usage("an atlas takes two checkpoints").into());
     };
-    let selected = args.selection.of(Selection::new().all())?.select(a, b, args.compute.side)?;
+    let selected = args.selection.of(Selection::new().all())?.select(a, b, args.compute.side())?;
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
@@ -88,7 +89,7 @@ pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> 
         atlas = atlas.grid(row, col, one.grid.clone(), &summary)?;
     }
     let runs = adapters.short_names();
-    let symbol = args.compute.side.symbol();
+    let symbol = args.compute.side().symbol();
     let title = format!("ϕ({symbol}, {symbol}′, i, j), {} and {}", runs[0], runs[1]);
     let style = args.page.style(0.5, atlas.largest());
     let style = if args.page.has_title() { style } else { style.title(title) };
@@ -96,6 +97,6 @@ pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> 
         .axis("layer")
         .note("Bar over a heatmap: horizontal band; at its left: vertical band. Thick: strong, thin: weak.")
         .style(style);
-    target.fill(&atlas, done.engine.as_ref(), &listing, args.compute.side, args.compute.json, console)?;
+    target.fill(&atlas, done.engine.as_ref(), &listing, args.compute.side(), args.compute.json, console)?;
     Ok(args.recipe.save(recipe)?)
 }

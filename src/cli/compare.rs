@@ -22,6 +22,7 @@ use super::sink::Sink;
 use super::summary_table::{MISSING, numbers, shown_z};
 use super::tuned::against::{self, Asked};
 use super::tuned::args::AgainstArgs;
+use super::tuned::weight_sides;
 use super::usage::Usage;
 use super::warnings::Warning;
 use crate::measure::k90::K90;
@@ -51,7 +52,8 @@ compare BASE CHECKPOINT... shows what training changed of each weight W of a bas
 model: the norms ‖W‖ and ‖ΔW‖, the stable rank ‖ΔW‖²/σ₁², the fewest directions with 90, 95 and 99 % of the energy, the effective rank \
 exp(−Σ p·ln p) with p = σ/Σσ, q directions above the noise floor, which is what rounding to the stored types could have made of a \
 singular value, and that floor. A checkpoint is an adapter, a folder of them or a full model. In the row of the whole model, all \
-modules are one vector. Pairs of numbers are those of the right side (inputs) and of the left side (outputs).
+modules are one vector. Pairs of numbers are those of the right side (inputs) and of the left side (outputs). With --side w-right or \
+w-left the rows are φ of the weight's own directions, i, with those of the update, j, instead.
 
 Examples:
   lorascope compare runs/seed0 runs/seed1
@@ -60,7 +62,8 @@ Examples:
   lorascope compare runs/seed0 runs/seed1 -o pair.csv
   lorascope compare runs/seed0 runs/seed1 --save grids.npz
   lorascope compare models/base runs/seed0 --intruders
-  lorascope compare models/base models/finetuned --alignment -o changes.csv";
+  lorascope compare models/base models/finetuned --alignment -o changes.csv
+  lorascope compare models/base runs/seed0 --side w-right --of bottom";
 
 #[derive(Debug, ArgGroup)]
 pub(super) struct CompareArgs {
@@ -126,16 +129,21 @@ impl CompareArgs {
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let format = args.format()?;
     args.compute.check()?;
+    let is_of_weight = args.compute.side.is_of_weight();
+    args.against.check(is_of_weight)?;
     let [a, b] = match args.sides()? {
         Compare::Two(both) => *both,
         Compare::Against(base, checkpoints) => {
             let (against, selection, output) = (&args.against, &args.selection, &args.output);
             let asked = Asked { base: *base, checkpoints, args: against, selection, output, format };
-            return against::run(asked, console);
+            return match is_of_weight {
+                true => weight_sides::run(asked, &args.compute, args.grids, console),
+                false => against::run(asked, console),
+            };
         }
     };
     let selection = args.selection.of(Selection::new().all())?;
-    let side = args.compute.side;
+    let side = args.compute.side();
     let selected = selection.select(&a, &b, side)?;
     if let Some(note) = &selected.note {
         console.note("note", note);

@@ -32,8 +32,9 @@ const SEED1: &[u8] = include_bytes!("../../assets/demo/seed1.safetensors");
 
 pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
+    args.compute.check_side()?;
     let (a, b) = (Adapter::from_bytes("demo/seed0", SEED0)?, Adapter::from_bytes("demo/seed1", SEED1)?);
-    let selected = Selection::new().layer(5).select(&a, &b, args.compute.side)?;
+    let selected = Selection::new().layer(5).select(&a, &b, args.compute.side())?;
     Picture {
         recipe: None,
         arrangement: Arrangement::of(Kind::Seeds, &selected.pairs),

@@ -194,7 +194,7 @@ impl<'a> Job<'a> {
     }
 
     fn side(&self) -> Side {
-        self.compute.side
+        self.compute.side()
     }
 
     /// Work of all products, from headers only.

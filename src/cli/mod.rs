@@ -37,6 +37,7 @@ mod same_file;
 mod scan;
 mod search;
 mod shared;
+mod side;
 mod sink;
 mod status;
 mod summary_table;

@@ -10,6 +10,7 @@ use clap::{Args as ArgGroup, ValueEnum, value_parser};
 use super::base::{self, BaseArgs};
 use super::limits::limits;
 use super::matches::MatchArg;
+use super::side::SideArg;
 use super::usage::Usage;
 use crate::Error;
 use crate::engine::{EngineChoice, GpuChoice, Precision, Request};
@@ -124,13 +125,14 @@ pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
 #[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "What is computed")]
 pub(super) struct ComputeArgs {
-    /// Subspace to compare: a, b, dw-right or dw-left
+    /// Subspace: a, b, dw-right, dw-left, w-right or w-left
     ///
     /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
-    /// left-singular vectors of ΔW.
+    /// left-singular vectors of ΔW. w-right and w-left, with a base model: those of its weight W, next to those of ΔW (compare, and
+    /// figure, whose --kind they make base).
     #[arg(long, value_name = "SIDE", default_value = "a")]
     #[arg(default_value_ifs = [("kind", "base", "dw-right"), ("kind", "intruders", "dw-left")])]
-    pub(super) side: Side,
+    pub(super) side: SideArg,
     /// What computes: auto, gpu or cpu
     ///
     /// auto takes a GPU if there is one and the work is large enough to pay for opening it.
@@ -154,6 +156,25 @@ pub(super) struct ComputeArgs {
 }
 
 impl ComputeArgs {
+    /// The side of an update that is compared.
+    pub(super) fn side(&self) -> Side {
+        self.side.of_update()
+    }
+
+    /// Checks that the side is one of an update.
+    ///
+    /// # Errors
+    /// When it is one of a base model's weight.
+    pub(super) fn check_side(&self) -> Result<(), Usage> {
+        match self.side.is_of_weight() {
+            true => Err(Usage(
+                "--side w-right and w-left are directions of a base model's weight: compare BASE CHECKPOINT and figure --kind base \
+                 BASE CHECKPOINT have them",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Checks what the grammar cannot.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ impl<'a> Picture<'a> {
                 engine: done.engine.info().into(),
                 run_a: self.runs[0].path().display().to_string(),
                 run_b: self.runs[1].path().display().to_string(),
-                side: self.compute.side.to_string(),
+                side: self.compute.side().to_string(),
                 seed: control,
                 panels: &columns,
                 left_out: &done.left_out,
@@ -143,7 +143,7 @@ impl<'a> Picture<'a> {
     }
 
     fn side(&self) -> Side {
-        self.compute.side
+        self.compute.side()
     }
 
     fn figure(

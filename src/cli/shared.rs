@@ -13,6 +13,7 @@ use super::destination::Destination;
 use super::left_out::{self, LeftOut};
 use super::options::{SelectionArgs, positive};
 use super::output::{self, PictureOutput};
+use super::side;
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers};
 use super::usage::Usage;
@@ -60,7 +61,7 @@ pub(super) struct SharedArgs {
     ///
     /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
     /// left-singular vectors of ΔW.
-    #[arg(long, value_name = "SIDE", default_value = "a")]
+    #[arg(long, value_name = "SIDE", default_value = "a", value_parser = side::of_update)]
     side: Side,
     /// Draw the eigenvalues to this .png file, with those of random subspaces
     #[arg(short, long, value_name = "FILE", value_parser = output::picture())]

@@ -100,9 +100,9 @@ pub(super) struct Scale {
 pub(super) const WRAPPER: &str = "base_model.model.";
 
 /// PEFT's methods whose updates are read, some of them with the base model only.
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 18] = [
     "LORA", "ADALORA", "LOHA", "LOKR", "VERA", "VBLORA", "C3A", "MISS", "BONE", "RANDLORA", "IA3", "OFT",
-    "BOFT", "HRA",
+    "BOFT", "HRA", "GLORA", "HIRA", "DELORA", "SHIRA",
 ];
 
 /// Methods whose files lack what makes ΔW, and what that is.
@@ -110,7 +110,6 @@ const LACKING: &[(&str, &str)] = &[
     ("FOURIERFT", "the places of its frequencies are not in the file: a seed makes them"),
     ("WAVEFT", "the places of its wavelets are not in the file: a seed makes them"),
     ("UNILORA", "the projection of its vector is not in the file: a seed makes it"),
-    ("SHIRA", "the places of its numbers are integers, which are not read"),
 ];
 
 /// AdaLoRA divides by its rank plus this.

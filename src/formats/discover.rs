@@ -12,7 +12,7 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileId;
 use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG, MODELS, Own};
-use crate::formats::full::is_model_folder;
+use crate::formats::full::{is_model_folder, pipeline_of};
 use crate::formats::limits::Limits;
 use crate::formats::options::OpenOptions;
 use crate::formats::shards::{indexed, shard};
@@ -69,7 +69,7 @@ pub(crate) fn search<T: Send>(
         found.checkpoints.push(path.to_owned());
         return Ok((found, vec![keep(adapters)]));
     }
-    let candidates = candidates(path, &mut found)?;
+    let candidates = candidates(path, options.trained.is_some(), &mut found)?;
     let kinds: Vec<Kind<T>> = candidates.par_iter().map(|candidate| candidate.kind(options, &keep)).collect();
     let mut checkpoints = vec![];
     for (candidate, kind) in candidates.into_iter().zip(kinds) {
@@ -172,8 +172,9 @@ fn other_kind(error: &Error) -> Option<&str> {
     fault.is_other_kind.then_some(what)
 }
 
-/// Every file to look into, each once. What cannot be opened goes straight to `found`.
-fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
+/// Every file to look into, each once; of a pipeline of models, with `full` models, the first of the components' files for all. What
+/// cannot be opened goes straight to `found`.
+fn candidates(root: &Path, full: bool, found: &mut Discovered) -> Result<Vec<Candidate>> {
     let mut files = vec![];
     for entry in WalkDir::new(root).follow_links(true) {
         match entry {
@@ -186,6 +187,14 @@ fn candidates(root: &Path, found: &mut Discovered) -> Result<Vec<Candidate>> {
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
     let mut candidates: Vec<Candidate> =
         files.chunk_by(|a, b| a.parent() == b.parent()).flat_map(in_folder).collect();
+    if full {
+        let mut pipelines: HashMap<PathBuf, bool> = HashMap::new();
+        candidates.retain_mut(|candidate| {
+            let Some(pipeline) = pipeline_of(&candidate.file) else { return true };
+            candidate.path = pipeline.to_owned();
+            !std::mem::replace(pipelines.entry(pipeline.to_owned()).or_default(), true)
+        });
+    }
     candidates.par_iter_mut().for_each(|candidate| {
         candidate.real = candidate.file.canonicalize().ok();
         candidate.id = FileId::of(&candidate.file);

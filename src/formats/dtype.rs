@@ -25,6 +25,8 @@ pub(super) fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
         Dtype::F32 | Dtype::Quantised(_) => {
             bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect()
         }
+        Dtype::I32 => bytes.as_chunks().0.iter().map(|raw| i32::from_le_bytes(*raw).into()).collect(),
+        Dtype::I64 => bytes.as_chunks().0.iter().map(|raw| i64::from_le_bytes(*raw) as f64).collect(),
         Dtype::F16 => Arch::new().dispatch(Halves(bytes.as_chunks().0)),
         Dtype::Bf16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).into()).collect(),
         Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {
@@ -79,6 +81,8 @@ pub(super) fn number(bytes: &[u8], dtype: Dtype) -> f64 {
         Dtype::F32 | Dtype::Quantised(_) => {
             bytes.first_chunk().map_or(f64::NAN, |raw| f32::from_le_bytes(*raw).into())
         }
+        Dtype::I32 => bytes.first_chunk().map_or(f64::NAN, |raw| i32::from_le_bytes(*raw).into()),
+        Dtype::I64 => bytes.first_chunk().map_or(f64::NAN, |raw| i64::from_le_bytes(*raw) as f64),
         Dtype::F16 => bytes.first_chunk().map_or(f64::NAN, |raw| f16::from_le_bytes(*raw).into()),
         Dtype::Bf16 => bytes.first_chunk().map_or(f64::NAN, |raw| bf16::from_le_bytes(*raw).into()),
         Dtype::F8E4m3 | Dtype::F8E5m2 | Dtype::F8E4m3Fnuz | Dtype::F8E5m2Fnuz => {

@@ -12,10 +12,11 @@ use faer::linalg::solvers::Qr;
 use faer::{Mat, MatRef};
 
 use crate::adapter::made::{Doubts, Form, Made, MadeUpdate, Part, StoredMatrix};
-use crate::adapter::{Dtype, Factor, Module};
+use crate::adapter::{Dtype, Factor, Matrix, Module};
 use crate::basis::range_finder::{Dense, HowMany, RangeFinder};
 use crate::basis::{ThinSvd, thin_svd};
 use crate::error::{Error, Result};
+use crate::formats::full::Weight;
 use crate::formats::methods::{self, Found};
 use crate::sync::stop;
 
@@ -30,15 +31,23 @@ impl Made {
 }
 
 impl Module {
-    /// s·ΔW as a matrix, (d_out, d_in), of an update whose factors do not hold all of its directions; `None` of any other.
+    /// s·ΔW as a matrix, (d_out, d_in), of an update whose factors do not hold all of its directions; `None` of any other. `weight`
+    /// is the weight that it changes, which need not be read again.
     ///
     /// # Errors
     /// Those of [`Factor::read`] for what is stored.
-    pub(crate) fn whole_update(&self, scaling: f64) -> Result<Option<Dense<'static>>> {
+    pub(crate) fn whole_update(
+        &self,
+        scaling: f64,
+        (weight, numbers): (&Weight, &Matrix),
+    ) -> Result<Option<Dense<'static>>> {
         let Some(Made { update, .. }) = &self.a.made else { return Ok(None) };
         match &update.form {
             Form::Difference([StoredMatrix::Whole(after), StoredMatrix::Whole(before)]) if scaling == 1.0 => {
-                super::full::difference(after, before).map(Some)
+                match weight.is_of(before) {
+                    true => super::full::difference_from(after, numbers).map(Some),
+                    false => super::full::difference(after, before).map(Some),
+                }
             }
             form if matches!(form, Form::Difference(_)) || form.rank() > update.n_kept => {
                 let dtype = match form {

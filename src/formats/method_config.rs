@@ -3,7 +3,7 @@
 use crate::formats::lenient::{Field, Object};
 
 /// The fields of PEFT's config for them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MethodConfig {
     /// VB-LoRA: vectors of the bank in each piece.
     pub(super) top_k: Field<f64>,
@@ -14,6 +14,8 @@ pub(super) struct MethodConfig {
     /// OFT: whether the norm of the skew-symmetric matrices is bounded, and by what.
     pub(super) is_bounded: Field<bool>,
     pub(super) bound: Field<f64>,
+    /// (IA)³: the ends of the names of modules whose inputs are scaled.
+    pub(super) feed_forward: Field<Vec<String>>,
     /// HRA: whether its vectors are made orthogonal.
     pub(super) is_orthogonal: Field<bool>,
 }
@@ -27,6 +29,8 @@ impl From<&Object> for MethodConfig {
             n_terms: of.number("num_cayley_neumann_terms"),
             is_bounded: of.flag("coft"),
             bound: of.number("eps"),
+            // One text is a regular expression there.
+            feed_forward: of.field("feedforward_modules", |json| serde_json::from_str(json).ok()),
             is_orthogonal: of.flag("apply_GS"),
         }
     }

@@ -179,6 +179,10 @@ fn method(claimed: &[Claimed<'_>], pairs: &[(&Scheme, Pair)], config: Option<&Co
         2 * n > claimed.iter().filter(|one| one.claim.role.is_factor()).count()
     };
     let part = claimed.iter().find_map(|one| match one.claim.role {
+        // With the factors of a butterfly before the blocks.
+        TensorRole::Part(schemes::Part::OftBlocks) if one.stored.tensor.shape.len() == 4 => {
+            Some(Method::Boft)
+        }
         TensorRole::Part(part) => Some(part.method()),
         _ => None,
     });

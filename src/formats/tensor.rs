@@ -106,6 +106,12 @@ impl Tensor {
         }
     }
 
+    /// The type of its numbers, which may be whole.
+    fn whole_number(&self) -> Option<Dtype> {
+        let is = |dtype: &Dtype| !self.is_of_gguf && dtype.to_string() == self.dtype;
+        [Dtype::I32, Dtype::I64].into_iter().find(is).or_else(|| self.number())
+    }
+
     /// Rows and columns of [`Tensor::factor`]; `None` for a tensor that is not a matrix or has too many numbers.
     pub(super) fn as_matrix(&self) -> Option<(u64, u64)> {
         let (&rows, rest) = self.shape.split_first()?;
@@ -116,7 +122,7 @@ impl Tensor {
     /// Whether there is a byte for each that its numbers take. Strides of 0 could make any number of them from a few bytes.
     pub(super) fn has_own_bytes(&self) -> bool {
         let n_numbers = self.shape.iter().fold(1u64, |n, &dim| n.saturating_mul(dim));
-        let size = self.number().map_or(1, Dtype::size_bytes);
+        let size = self.whole_number().map_or(1, Dtype::size_bytes);
         n_numbers.saturating_mul(size as u64) <= self.n_bytes
     }
 
@@ -166,6 +172,18 @@ impl Tensor {
     /// `Unsupported` for a type that factors cannot have, `Limit` when it is too large, `Malformed` for another number of
     /// dimensions or a dimension of 0.
     pub(super) fn factor(&self, name: &str, limits: &Limits) -> Result<Factor> {
+        self.matrix(name, self.number(), limits)
+    }
+
+    /// The same of numbers that may be whole, such as places in a matrix.
+    ///
+    /// # Errors
+    /// As [`Tensor::factor`].
+    pub(super) fn places(&self, name: &str, limits: &Limits) -> Result<Factor> {
+        self.matrix(name, self.whole_number(), limits)
+    }
+
+    fn matrix(&self, name: &str, dtype: Option<Dtype>, limits: &Limits) -> Result<Factor> {
         let fault = |found: String, expected: &str| {
             Fault::new(found, expected).at(self.source.path()).of(format!("tensor {}", quoted(name)))
         };
@@ -173,7 +191,7 @@ impl Tensor {
             let found = format!("a tensor that only a call of {} would make", quoted(function));
             return Err(fault(found, "its numbers").hint(UNREAD).unsupported());
         }
-        let Some(dtype) = self.number() else {
+        let Some(dtype) = dtype else {
             let found = format!("numbers of type {}", quoted(&self.dtype));
             let names = if self.is_of_gguf { dtype::GGUF_NAMES } else { dtype::NAMES };
             return Err(fault(found, names).unsupported());

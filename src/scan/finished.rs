@@ -20,6 +20,7 @@ use super::naming::numbered;
 use super::plan::Plan;
 use super::record::{AdapterRecord, FileStamp, changed};
 use super::relations::relations_schema;
+use super::side_modules::SideModules;
 use super::survey::Survey;
 use super::table::{
     AdapterRow, Schema, adapters_schema, histograms_schema, is_marked_unfinished, stored_digests,
@@ -67,6 +68,8 @@ pub struct FinishedScan {
     stored: OnceLock<HashMap<i32, Digest>>,
     /// What is known of the bytes of its blocks.
     verified: Arc<Verified>,
+    /// How its checkpoints are opened, with the base model, which is opened once.
+    modules: OnceLock<SideModules>,
 }
 
 impl FinishedScan {
@@ -79,7 +82,7 @@ impl FinishedScan {
         let folder = Folder::open(path)?;
         let gone = || Fault::no_such_file(folder.plan_file()).not_found();
         let plan = folder.read_plan()?.ok_or_else(gone)?;
-        Ok(Self { folder, plan, stored: OnceLock::new(), verified: Arc::default() })
+        Ok(Self { folder, plan, stored: OnceLock::new(), verified: Arc::default(), modules: OnceLock::new() })
     }
 
     /// The output folder.
@@ -192,7 +195,17 @@ impl FinishedScan {
     /// # Errors
     /// As [`BaseModel::open`](crate::BaseModel::open).
     pub fn open_options(&self) -> Result<OpenOptions> {
-        self.plan.options.side_modules()?.open_options()
+        self.modules()?.open_options()
+    }
+
+    fn modules(&self) -> Result<&SideModules> {
+        match self.modules.get() {
+            Some(modules) => Ok(modules),
+            None => {
+                let modules = self.plan.options.side_modules()?;
+                Ok(self.modules.get_or_init(|| modules))
+            }
+        }
     }
 
     /// Sees to it that a checkpoint that was opened now is the one that was scanned: by its stamp, or else by its header and by
@@ -202,13 +215,13 @@ impl FinishedScan {
     /// `Invalid` when it has changed since; `Io` when the system refuses to read.
     pub fn check_unchanged(&self, adapter: u32, opened: &Adapter) -> Result<()> {
         let planned = &self.plan.adapters[adapter as usize];
-        let modules = self.plan.options.side_modules()?;
+        let modules = self.modules()?;
         let now = modules.open(&planned.path)?;
-        let header = HeaderSummary::of(now.clone(), &modules)?;
+        let header = HeaderSummary::of(now.clone(), modules)?;
         let is_same = now.stamp() == opened.stamp()
             && header.fingerprint == planned.fingerprint
             && match self.record(&Journal::open(&self.folder, &self.plan.id)?, adapter) {
-                Some(record) => record.is_of(&now, &modules)?,
+                Some(record) => record.is_of(&now, modules)?,
                 // Nothing was read of it.
                 None => true,
             };

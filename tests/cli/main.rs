@@ -4,6 +4,7 @@
 mod common;
 
 mod figures;
+mod weight_sides;
 mod weights;
 
 use std::fs;

@@ -420,6 +420,113 @@ def glora():
     expect("glora", deltas)
 
 
+class Mixed(nn.ModuleDict):
+    """A layer, a convolution, and one with as many outputs as inputs."""
+
+    def __init__(self):
+        conv, even = nn.Conv2d(8, 16, 3, bias=False), nn.Conv2d(8, 8, 3, bias=False)
+        super().__init__({"wide": nn.Linear(32, 16, bias=False), "conv": conv, "even": even})
+
+
+@case
+def peft_newer():
+    """Methods that came later, convolutions of (IA)³ and BOFT, and BOFT's butterflies, and the weights of the model that they are for.
+
+    PEFT makes butterflies only where its CUDA extension is compiled, which puts blocks onto a diagonal: here torch does that.
+    """
+    from types import SimpleNamespace
+
+    from peft import BOFTConfig, DeloraConfig, GloraConfig, HiraConfig, IA3Config, ShiraConfig, get_peft_model
+    from peft.tuners.boft import layer as boft
+
+    boft.get_fbd_cuda = lambda: True
+    boft.FastBlockDiag = SimpleNamespace(
+        apply=lambda factors: torch.stack([torch.block_diag(*blocks) for blocks in factors])
+    )
+    wide, all_three = {"target_modules": ["wide"]}, {"target_modules": ["wide", "conv", "even"]}
+    configs = {
+        "glora": GloraConfig(r=3, **wide),
+        "glora-vector": GloraConfig(config_A_B="vector", **wide),
+        "glora-constant": GloraConfig(config_A_B="constant", **wide),
+        "hira": HiraConfig(r=3, **wide),
+        "delora": DeloraConfig(r=3, **wide),
+        "shira": ShiraConfig(r=2, random_seed=3, **wide),
+        "ia3": IA3Config(feedforward_modules=["even"], **all_three),
+        "boft": BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=3, **wide),
+        "boft-conv": BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=2, **all_three),
+    }
+    base = {key: value.clone() for key, value in Mixed().state_dict().items()}
+    (HERE / "peft-newer").mkdir(exist_ok=True)
+    save_file(base, HERE / "peft-newer" / "base.safetensors")
+    for name, config in configs.items():
+        model = Mixed()
+        model.load_state_dict(base)
+        model = get_peft_model(model, config)
+        randomise(model, name.split("-")[0] + "_")
+        folder = HERE / "peft-newer" / name
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        model.double()
+        for module in model.modules():
+            if hasattr(module, "delora_w_norm"):
+                # As PEFT leaves it: `double` does not reach it.
+                module.delora_w_norm["default"] = module.delora_w_norm["default"].double()
+        deltas = {}
+        for path, module in list(model.named_modules()):
+            if hasattr(module, "get_base_layer") and hasattr(module, "merge"):
+                before = module.get_base_layer().weight.detach().clone()
+                module.merge()
+                deltas[path.removeprefix("base_model.model.")] = module.get_base_layer().weight.detach() - before
+        expect(f"peft-newer-{name}", deltas)
+
+
+@case
+def lycoris_methods():
+    """LyCORIS's (IA)³, Diag-OFT and BOFT, with and without bounds and scales, and the weights of the model that they are for."""
+    from unittest import mock
+
+    from lycoris import LycorisNetwork, create_lycoris
+    from lycoris.modules.ia3 import IA3Module
+
+    folder = HERE / "lycoris-methods"
+    folder.mkdir(exist_ok=True)
+    base = {key: value.clone() for key, value in Mixed().state_dict().items()}
+    save_file(base, folder / "base.safetensors")
+    LycorisNetwork.apply_preset({"target_module": ["Linear", "Conv2d"], "target_name": []})
+    cases = {
+        "ia3": {"algo": "ia3"},
+        "ia3-input": {"algo": "ia3"},
+        "oft": {"algo": "diag-oft"},
+        "oft-bounded": {"algo": "diag-oft", "constraint": 0.02, "rescaled": True},
+        "boft": {"algo": "boft"},
+        "boft-bounded": {"algo": "boft", "constraint": 0.05, "rescaled": True},
+    }
+    for name, options in cases.items():
+        model = Mixed()
+        model.load_state_dict(base)
+        network = create_lycoris(model, 1.0, linear_dim=4, linear_alpha=1, conv_dim=4, conv_alpha=1, **options)
+        if name == "ia3-input":
+            # What builds a network does not hand this on to its modules.
+            network = nn.ModuleDict({f"lycoris_{path}": IA3Module(path, layer, train_on_input=True) for path, layer in model.items()})
+            modules = dict(network.items())
+        else:
+            network.apply_to()
+            modules = {module.lora_name: module for module in network.loras}
+        for parameter in network.parameters():
+            parameter.data = parameter.data + torch.randn_like(parameter) * 0.3
+        state = {key: value.detach().clone().contiguous() for key, value in network.state_dict().items()}
+        state = {key: value for key, value in state.items() if "org_module" not in key}
+        save_file(state, folder / f"{name}.safetensors")
+        network.double()
+        model.double()
+        # Rotations are rounded to float32 otherwise.
+        with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
+            deltas = {
+                name.removeprefix("lycoris_"): module.get_diff_weight()[0] for name, module in modules.items()
+            }
+        expect(f"lycoris-{name}", deltas)
+
+
 # loralib
 
 

@@ -13,6 +13,9 @@ use crate::{Adapter, BaseModel};
 
 const MANY: &str = "compare takes two checkpoints, or a base model and any number of them; scan compares every pair of a folder";
 
+const NO_WEIGHT: &str = "--side w-right and w-left are directions of a base model's weight, and the first of these is not a model: name \
+                         the base model first, or with --base";
+
 /// What is compared.
 pub(super) enum Compare {
     Two(Box<[Adapter; 2]>),
@@ -24,9 +27,10 @@ impl CompareArgs {
     /// Opens what is compared: two checkpoints, or a base model and the checkpoints that were trained from it.
     pub(super) fn sides(&self) -> Result<Compare> {
         let against = |base: &Path, checkpoints: &[PathBuf]| -> Result<Compare> {
-            if self.grids || self.angles || self.save.is_some() {
+            if self.angles || self.save.is_some() || self.grids && !self.compute.side.is_of_weight() {
                 return Err(Usage(
-                    "--grids, --angles and --save are for two checkpoints, not for a base model",
+                    "--grids, --angles and --save are for two checkpoints, not for a base model (--grids also for its --side w-right \
+                     and w-left)",
                 )
                 .into());
             }
@@ -37,6 +41,17 @@ impl CompareArgs {
             Err(base) if base.downcast_ref().is_some_and(is_not_a_model) => Err(error.into()),
             compare => compare,
         };
+        if self.compute.side.is_of_weight() {
+            return match (self.selection.base(), self.others.as_slice()) {
+                (Some(base), others) => against(base, &[slice::from_ref(&self.first), others].concat()),
+                (None, others) => match against(&self.first, others) {
+                    Err(error) if error.downcast_ref().is_some_and(is_not_a_model) => {
+                        Err(Usage(NO_WEIGHT).into())
+                    }
+                    compare => compare,
+                },
+            };
+        }
         match (self.selection.base(), self.others.as_slice()) {
             (Some(base), []) => against(base, slice::from_ref(&self.first)),
             (_, [second]) => match self.selection.open(&self.first) {

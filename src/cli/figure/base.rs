@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::FigureArgs;
-use super::weights::{Of, Weights, titles};
+use super::weights::{Weights, titles};
 use crate::changes::{Change, ChangeNumbers};
 use crate::cli::adapters::AdapterFacts;
 use crate::cli::arrangement::Arrangement;
@@ -15,12 +15,11 @@ use crate::cli::options::Control;
 use crate::cli::picture::over_vmax;
 use crate::cli::summary_table::{Column, EngineFacts, table};
 use crate::cli::target::Target;
-use crate::cli::tuned;
+use crate::cli::tuned::{self, args::Of};
 use crate::cli::usage::Usage;
 use crate::engine::{self, Pair, Work};
 use crate::error::Fault;
 use crate::figure::{Figure, Panel};
-use crate::range_finder::SingularVectors;
 use crate::{Basis, Grid, ModulePair, Side};
 
 /// A module's weight, and the update of each checkpoint.
@@ -53,8 +52,7 @@ struct Described<'a> {
 }
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
-    let side = args.compute.side;
-    if !matches!(side, Side::DwRight | Side::DwLeft) {
+    if matches!(args.compute.side(), Side::A | Side::B) {
         return Err(Usage(
             "sides a and b are of an adapter's factors, which the weight W does not have: --side dw-right or dw-left",
         )
@@ -113,8 +111,8 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     facts.insert("engine".to_owned(), serde_json::to_value(EngineFacts::from(engine.info()))?);
     facts.insert("base".to_owned(), Value::from(weights.base.path().display().to_string()));
     facts.insert("checkpoints".to_owned(), serde_json::to_value(AdapterFacts::of(&weights.adapters.all))?);
-    facts.insert("side".to_owned(), Value::from(side.to_string()));
-    facts.insert("of".to_owned(), Value::from(key(args.weights.of())));
+    facts.insert("side".to_owned(), Value::from(args.compute.side.to_string()));
+    facts.insert("of".to_owned(), Value::from(args.weights.of().key()));
     facts.insert("seed".to_owned(), Value::from(args.control.seed));
     facts.insert("panels".to_owned(), serde_json::to_value(&panels)?);
     facts.insert("warnings".to_owned(), serde_json::to_value(&warnings)?);
@@ -137,7 +135,7 @@ fn directions(
     change: &Change,
     has_control: bool,
 ) -> crate::Result<Option<Directions>> {
-    let (side, seed) = (args.compute.side, args.control.seed);
+    let (side, seed) = (args.compute.side(), args.control.seed);
     let mut updates = vec![];
     let mut first: Option<ChangeNumbers> = None;
     for changes in &weights.changes {
@@ -146,44 +144,17 @@ fn directions(
             continue;
         };
         let numbers = own.read()?;
-        let vectors = numbers.update_vectors(args.selection.rank())?;
-        let r = vectors.n_above_floor();
-        updates.push(if r == 0 { None } else { Some(basis(&vectors, side, 0..r)?) });
+        updates.push(numbers.update_basis(side, args.selection.rank())?.map(|update| update.basis));
         first.get_or_insert(numbers);
     }
     let largest = updates.iter().flatten().map(Basis::q).max();
     let (Some(largest), Some(numbers)) = (largest, first) else { return Ok(None) };
-    let (d_out, d_in) = (numbers.w().rows, numbers.w().cols);
-    let n = args.weights.directions.map_or(largest, std::num::NonZeroUsize::get).min(d_out.min(d_in));
-    let vectors = match args.weights.of() {
-        Of::Top => numbers.weight_vectors(Some(n))?,
-        Of::Bottom => numbers.weight_vectors(None)?,
-        Of::Random => SingularVectors::random(d_out, d_in, n, seed)?,
-    };
-    let (n, all) = (n.min(vectors.n()), vectors.n());
-    if n == 0 {
+    let n = args.weights.directions.map_or(largest, std::num::NonZeroUsize::get);
+    let Some(weight) = numbers.weight_basis(side, args.weights.of().directions(seed), n)? else {
         return Ok(None);
-    }
-    let weight = match args.weights.of() {
-        Of::Bottom => basis(&vectors, side, (all - n..all).rev())?,
-        _ => basis(&vectors, side, 0..n)?,
     };
-    let control = has_control.then(|| random(largest, weight.d(), side, seed)).transpose()?;
-    Ok(Some(Directions { weight, updates, control }))
-}
-
-/// These vectors of one side.
-fn basis(vectors: &SingularVectors, side: Side, places: impl Iterator<Item = usize>) -> crate::Result<Basis> {
-    let (rows, d) = match side {
-        Side::DwLeft => (vectors.left(), vectors.d_out()),
-        _ => (vectors.right(), vectors.d_in()),
-    };
-    let (mut values, mut sigma) = (vec![], vec![]);
-    for at in places {
-        values.extend(rows[at * d..][..d].iter().map(|x| *x as f32));
-        sigma.push(vectors.sigma()[at]);
-    }
-    Basis::from_rows(d, values, sigma)
+    let control = has_control.then(|| random(largest, weight.basis.d(), side, seed)).transpose()?;
+    Ok(Some(Directions { weight: weight.basis, updates, control }))
 }
 
 /// A random update. Random directions in W's place have the other stream of numbers of each side.
@@ -269,14 +240,6 @@ fn distinct(names: &[&str]) -> Vec<String> {
     titles.by_ref().map(short).collect()
 }
 
-fn key(of: Of) -> &'static str {
-    match of {
-        Of::Top => "top",
-        Of::Bottom => "bottom",
-        Of::Random => "random",
-    }
-}
-
 /// The panels in their places: for one checkpoint as those of two, for several a row for each module and a column for each.
 fn figure(
     args: &FigureArgs,
@@ -313,7 +276,7 @@ fn figure(
             None => panel,
         });
     }
-    let symbol = args.compute.side.symbol();
+    let symbol = args.compute.side().symbol();
     let figure = if names.len() == 1 {
         let control = (shown.len() > modules.len()).then(|| panels.pop()).flatten();
         let module = |one: &OfModule<'_>| {

@@ -29,7 +29,7 @@ struct Found<'a> {
 }
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
-    if args.compute.side != Side::DwLeft {
+    if args.compute.side() != Side::DwLeft {
         return Err(Usage("intruders are counted by left-singular vectors, which are --side dw-left").into());
     }
     let target = Target::open(&args.output, &args.picture.page.style, recipe)?;

@@ -25,7 +25,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let [a, b] = &adapters.all[..] else {
         return Err(Usage("this kind of figure takes two checkpoints").into());
     };
-    let selected = args.selection.of(Selection::new().all())?.select(a, b, args.compute.side)?;
+    let selected = args.selection.of(Selection::new().all())?.select(a, b, args.compute.side())?;
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
@@ -43,11 +43,11 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let side = match args.statistic.as_str() {
         // Of the updates, whatever the side.
         "cosine" => String::new(),
-        _ => format!(", side {}", args.compute.side),
+        _ => format!(", side {}", args.compute.side()),
     };
     let title = format!("{}{side}, {} and {}", words(&args.statistic), runs[0], runs[1]);
     let heatmap = heatmap(args, Places::of(&names), &values, &title)?;
-    target.fill(&heatmap, done.engine.as_ref(), &listing, args.compute.side, args.compute.json, console)
+    target.fill(&heatmap, done.engine.as_ref(), &listing, args.compute.side(), args.compute.json, console)
 }
 
 /// The number of each comparison; NaN for none.

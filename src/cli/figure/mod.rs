@@ -22,6 +22,7 @@ use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
 use super::output::{self, PictureOutput};
 use super::picture::{Arrangement, Picture};
 use super::recipe_args::RecipeArgs;
+use super::side::SideArg;
 use super::usage::Usage;
 use crate::formats::listed_suffixes;
 use crate::scan::cache::Cache;
@@ -79,6 +80,7 @@ pub(super) struct FigureArgs {
     /// and those of the updates of any number of checkpoints, with a random update, figure 8, of --side dw-right unless
     /// dw-left is given. intruders: how far the strongest directions of W + ΔW are those of W.
     #[arg(long, value_enum, default_value = "seeds", hide_possible_values = true)]
+    #[arg(default_value_ifs = [("side", "w-right", "base"), ("side", "w-left", "base")])]
     kind: Kind,
     /// Number that --kind layer-map shows
     ///
@@ -122,6 +124,9 @@ pub(super) struct FigureArgs {
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
+    if args.kind != Kind::Base {
+        args.compute.check_side()?;
+    }
     args.weights.check(args.kind)?;
     let drawn = draw_kind(args, recipe, console);
     drawn.and_then(|()| Ok(args.recipe.save(recipe)?))
@@ -178,7 +183,7 @@ fn of_scan(
         "bases",
         if cached.is_some() { "from the cache" } else { "not in the cache, so computed again" },
     );
-    let compute = ComputeArgs { side: scanned.plan.options.side, ..args.compute.clone() };
+    let compute = ComputeArgs { side: SideArg::Update(scanned.plan.options.side), ..args.compute.clone() };
     let runs = numbers.map(|number| scanned.plan.adapters[number as usize].path.as_path());
     // Against the base model that they were scanned against.
     let options = scanned.open_options()?;
@@ -202,8 +207,8 @@ fn draw(
     console: &Console,
 ) -> Result<()> {
     let selection = args.selection.of(Selection::new())?;
-    let has_basis = |pair: &ModulePair| has_basis(pair, compute.side);
-    let selected = selection.select_usable(&a, &b, compute.side, &has_basis)?;
+    let has_basis = |pair: &ModulePair| has_basis(pair, compute.side());
+    let selected = selection.select_usable(&a, &b, compute.side(), &has_basis)?;
     if let Some(note) = &selected.note {
         console.note("note", note);
     }
@@ -224,7 +229,7 @@ fn draw(
         picture: &args.picture,
         angles: args.angles,
         instead: &|| {
-            Others { runs: [&a, &b], selection: &selection, side: compute.side }.near(&selected.pairs)
+            Others { runs: [&a, &b], selection: &selection, side: compute.side() }.near(&selected.pairs)
         },
     }
     .draw(console)

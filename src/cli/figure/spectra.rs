@@ -40,7 +40,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
                 title: title(module[0].as_ref()), y_name: "σ(k)".to_owned(), ..LinePanel::default()
             };
         for (name, module) in names.iter().zip(module) {
-            let spectrum = match WholeSpectrum::of(module, args.compute.side)? {
+            let spectrum = match WholeSpectrum::of(module, args.compute.side())? {
                 Ok(spectrum) => spectrum,
                 Err(flaw) => {
                     console.note("left out", flaw);
@@ -77,7 +77,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         true => "Grey: what rounding to the stored type may have made.".to_owned(),
         false => format!("Rounding to the stored type makes up to {:.0e}, far below.", floors.1),
     };
-    let of = match args.compute.side {
+    let of = match args.compute.side() {
         Side::A => "A",
         Side::B => "B",
         Side::DwRight | Side::DwLeft => "ΔW",
@@ -87,7 +87,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         .x("k")
         .note(format!("Rings: nine tenths of the energy. {floor}"))
         .style(args.picture.page.chart_style(&format!("Singular values of {of}")));
-    target.fill(&chart, &CpuPainter, &listing, args.compute.side, args.compute.json, console)
+    target.fill(&chart, &CpuPainter, &listing, args.compute.side(), args.compute.json, console)
 }
 
 /// The modules that all have, as each has them.
@@ -95,10 +95,10 @@ fn modules(args: &FigureArgs, adapters: &Adapters) -> Result<Vec<Vec<Arc<Module>
     let selection = args.selection.of(Selection::new())?;
     Ok(match &adapters.all[..] {
         [one] => {
-            let pairs = selection.select(one, one, args.compute.side)?.pairs;
+            let pairs = selection.select(one, one, args.compute.side())?.pairs;
             pairs.into_iter().map(|pair| vec![pair.first]).collect()
         }
-        all => selection.select_in_all(all, args.compute.side)?.modules,
+        all => selection.select_in_all(all, args.compute.side())?.modules,
     })
 }
 

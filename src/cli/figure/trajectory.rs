@@ -40,14 +40,14 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let mut run = vec![];
     for (step, adapter) in in_order(&adapters.all)? {
         // B has no subspace before training: then the run starts at the next checkpoint.
-        match without_basis(&selection, adapter, args.compute.side)? {
+        match without_basis(&selection, adapter, args.compute.side())? {
             Some(flaw) => console.note("left out", flaw),
             None => run.push((step, adapter)),
         }
     }
     if run.len() < 2 {
         let fault = Fault::new("fewer than two checkpoints with a subspace", "two or more of a run");
-        return Err(fault.of(format!("side {}", args.compute.side)).unsupported().into());
+        return Err(fault.of(format!("side {}", args.compute.side())).unsupported().into());
     }
     let opened = engine::open(&args.compute.request(), Work { flop: 0.0, max_numbers: 0 }).wait()?;
     console.engine(opened.engine.info(), opened.reason.as_deref(), opened.warning.as_ref());
@@ -76,9 +76,9 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let chart = LineChart::of_panels(panels)?
         .x("step")
         .note("k = 8, or the rank where it is smaller. Angles in degrees, of all directions.")
-        .style(args.picture.page.chart_style(&format!("Run{name}, side {}", args.compute.side)));
+        .style(args.picture.page.chart_style(&format!("Run{name}, side {}", args.compute.side())));
     chart.scene()?;
-    target.fill(&chart, engine, &listing, args.compute.side, args.compute.json, console)
+    target.fill(&chart, engine, &listing, args.compute.side(), args.compute.json, console)
 }
 
 /// The checkpoints by their steps.
@@ -119,7 +119,7 @@ fn compared(
     (step, adapter): (u64, &Adapter),
     end: &Adapter,
 ) -> Result<Vec<Point>> {
-    let side = args.compute.side;
+    let side = args.compute.side();
     let selected = selection.select(adapter, end, side)?;
     let compared = compare(engine, &selected.pairs, side)?;
     let numbers = statistics(engine, &compared, [adapter, end], true)?;

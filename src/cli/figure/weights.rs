@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args as ArgGroup, ValueEnum};
+use clap::Args as ArgGroup;
 
 use super::FigureArgs;
 use crate::changes::Changes;
@@ -13,7 +13,10 @@ use crate::cli::adapters::Adapters;
 use crate::cli::base;
 use crate::cli::console::Console;
 use crate::cli::kind::Kind;
-use crate::cli::tuned::{self, args::epsilon};
+use crate::cli::tuned::{
+    self,
+    args::{Of, epsilon},
+};
 use crate::cli::usage::Usage;
 use crate::error::Fault;
 use crate::measure::against_base::IntruderOptions;
@@ -37,14 +40,6 @@ pub(super) struct WeightArgs {
     /// Below which |cosine| --kind intruders counts one [default: 0.5]
     #[arg(long, value_name = "EPSILON", value_parser = epsilon)]
     epsilon: Option<f64>,
-}
-
-/// Which directions of a weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Of {
-    Top,
-    Bottom,
-    Random,
 }
 
 impl WeightArgs {

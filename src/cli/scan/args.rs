@@ -9,6 +9,7 @@ use crate::Side;
 use crate::cli::base::BaseArgs;
 use crate::cli::options::{EngineArg, ModuleArgs};
 use crate::cli::scan::size;
+use crate::cli::side;
 use crate::engine::Precision;
 use crate::scan::{Gpus, Keep, Scan, ShardChoice};
 
@@ -148,7 +149,7 @@ pub(super) struct WhatArgs {
     ///
     /// a: right-singular vectors of A, the paper's choice. b: left-singular vectors of B. dw-right and dw-left: right- and
     /// left-singular vectors of ΔW.
-    #[arg(long, value_name = "SIDE", default_value = "a")]
+    #[arg(long, value_name = "SIDE", default_value = "a", value_parser = side::of_update)]
     pub(super) side: Side,
     /// powers, diagonal, grid, cells=1:1,8:8, or top:K
     ///

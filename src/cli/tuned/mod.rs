@@ -6,6 +6,8 @@ mod against_text;
 pub(super) mod args;
 mod rows;
 pub(super) mod table7;
+pub(super) mod weight_sides;
+mod weight_sides_text;
 
 use indicatif::ProgressBar;
 

@@ -70,7 +70,7 @@ impl Row {
         args: &AgainstArgs,
         rank: usize,
     ) -> crate::Result<Self> {
-        let AgainstArgs { intruders, top, epsilon, alignment, seed } = *args;
+        let AgainstArgs { intruders, top, epsilon, alignment, .. } = *args;
         let numbers = change.read()?;
         let update = numbers.update_vectors(rank)?;
         let facts = UpdateFacts::of(numbers.norm_w(), &update);
@@ -90,7 +90,7 @@ impl Row {
             match own.as_ref().filter(|own| alignment && own.n() > 0 && update.n_above_floor() > 0) {
                 Some(own) => {
                     let curve = Alignment::of(own, &*numbers.update()?)?;
-                    Some(AlignmentRow::of(own, &update, &curve, seed)?)
+                    Some(AlignmentRow::of(own, &update, &curve, args.seed())?)
                 }
                 None => None,
             };

@@ -23,8 +23,8 @@ const MODELS: [&str; 5] = [
 /// What diffusers puts into the folder of a pipeline, whose components have folders of their own.
 const PIPELINE: &str = "model_index.json";
 
-/// Whether the folder is a model by the names in it.
-pub(in crate::formats) fn is_model_folder(path: &Path) -> bool {
+/// Whether the folder has a model's file by the names in it.
+pub(in crate::formats) fn has_model(path: &Path) -> bool {
     names(path).is_ok_and(|names| MODELS.iter().any(|model| has(&names, model)))
 }
 

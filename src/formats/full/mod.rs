@@ -14,9 +14,9 @@ mod weight;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(super) use self::change::difference;
+pub(super) use self::change::{difference, difference_from};
 pub(crate) use self::difference::Trained;
-pub(super) use self::locate::is_model_folder;
+pub(super) use self::pipeline::{is_model_folder, pipeline_of};
 use self::places::Place;
 pub use self::weight::Weight;
 use super::containers;

@@ -21,15 +21,32 @@ const COMPONENTS: [&str; 6] =
 /// # Errors
 /// `Io` when the system refuses to list it.
 pub(super) fn components(path: &Path) -> Result<Option<Vec<(&'static str, PathBuf)>>> {
-    if !path.join(INDEX).is_file() || locate::is_model_folder(path) {
+    if !path.join(INDEX).is_file() || locate::has_model(path) {
         return Ok(None);
     }
     let there = names(path)?;
     let is_there = |component: &&str| {
-        there.iter().any(|name| name == component) && locate::is_model_folder(&path.join(component))
+        there.iter().any(|name| name == component) && locate::has_model(&path.join(component))
     };
     let found: Vec<_> = COMPONENTS.into_iter().filter(is_there).map(|name| (name, path.join(name))).collect();
     Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// Whether the folder is a model by the names in it: one of files in it, or a pipeline.
+pub(in crate::formats) fn is_model_folder(path: &Path) -> bool {
+    locate::has_model(path) || is_pipeline(path)
+}
+
+/// Whether the folder is a pipeline with components that adapters change.
+pub(in crate::formats) fn is_pipeline(path: &Path) -> bool {
+    components(path).is_ok_and(|components| components.is_some())
+}
+
+/// The pipeline that a file is a component of, if it lies in the folder of one.
+pub(in crate::formats) fn pipeline_of(file: &Path) -> Option<&Path> {
+    let component = file.parent()?;
+    let is_one = COMPONENTS.iter().any(|name| component.file_name().is_some_and(|own| own == *name));
+    component.parent().filter(|pipeline| is_one && is_pipeline(pipeline))
 }
 
 /// The contents of all of them, each tensor with its component in front.

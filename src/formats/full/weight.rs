@@ -64,6 +64,11 @@ impl Weight {
         self.factor.clone().row_range(rows).read()
     }
 
+    /// Whether its numbers are those of a factor: the same part of the same file.
+    pub(in crate::formats) fn is_of(&self, factor: &Factor) -> bool {
+        self.factor.is_same(factor)
+    }
+
     pub(super) fn into_factor(self) -> Factor {
         self.factor
     }

@@ -1,6 +1,10 @@
 //! Modules of methods that have rules of their own for ΔW: their tensors, and the weight of the base model where ΔW is made of
 //! it or has its size.
 
+mod butterfly;
+mod by_number;
+mod lycoris;
+mod multiplied;
 mod numbers;
 mod of_weight;
 mod one;
@@ -69,10 +73,16 @@ impl<'a> Methods<'a> {
             Method::C3a => one.circulant(),
             Method::Miss => one.shards(),
             Method::RandLora => one.random_bases(),
-            Method::Ia3 => one.scaled(),
-            Method::Oft => one.rotated(),
+            Method::Ia3 if one.has(Part::Ia3) => one.scaled(),
+            Method::Ia3 => one.scaled_by_lycoris(),
+            Method::Oft if one.has(Part::OftR) => one.rotated(),
+            Method::Oft => one.rotated_by_lycoris(),
             Method::Boft => one.rotated_and_scaled(),
             Method::Hra => one.reflected(),
+            Method::HiRa => one.hadamard_with_weight(),
+            Method::DeLora => one.bounded(),
+            Method::Shira => one.sparse(),
+            Method::GLora if !one.has(Part::GloraA1) => one.scaled_and_shifted(),
             // Parts are of no other.
             _ => one.generalised(),
         };

@@ -1,7 +1,11 @@
 //! ΔW by the rules of each method.
 
+use std::path::Path;
+
 use faer::Mat;
 
+use super::butterfly;
+use super::multiplied::{bounded, multiplied, sparse};
 use super::rotations::{block_size, rotation_less_one, skew};
 use crate::adapter::by_method::{ByMethod, Cayley, How};
 use crate::adapter::{Dtype, Factor, Matrix};
@@ -32,18 +36,39 @@ pub(in crate::formats) fn numbers(of: &ByMethod) -> Result<Found> {
         }
         (How::Shards, [block], None) => shards(block, of.shape),
         (How::Batched, [block], Some(weight)) => Found::Whole(batched(block, &weight)),
-        (How::Scaled, [scale], Some(weight)) => Found::Difference(scaled(scale, weight)?),
+        (How::Scaled { by_outputs, is_change }, [scale], Some(weight)) => {
+            Found::Difference(scaled(scale, weight, by_outputs, is_change)?)
+        }
         (How::Rotated { cayley, at_most }, [vectors], Some(weight)) => {
             Found::Whole(rotated(&rotations(vectors, cayley, at_most), &weight))
         }
-        (How::RotatedAndScaled { block }, [blocks, scale], Some(weight)) => {
-            let mut change = rotated(&full_rotations(blocks, block), &weight);
-            for (i, scale) in scale.values.iter().enumerate() {
-                for j in 0..weight.cols {
-                    change[(i, j)] = change[(i, j)] * scale + at(&weight, i, j) * (scale - 1.0);
-                }
-            }
-            Found::Whole(change)
+        (How::RotatedAndScaled { block, n_factors }, [blocks, scale], Some(weight)) => {
+            let rotations = full_rotations(blocks, block, |x, y| 0.5 * (x - y), None);
+            let factors = factors(rotations, n_factors, weight.cols, butterfly::of_halves);
+            let change = butterfly::turned(&mat(&weight).transpose().to_owned(), &factors);
+            Found::Whole(rescaled(change.transpose().to_owned(), &weight, scale))
+        }
+        (How::OutputsRotated { block, n_factors, at_most }, [blocks, scale @ ..], Some(weight)) => {
+            // (1 + Q)·(1 − Q)⁻¹ of a butterfly, and its transpose of the others.
+            let sign = if n_factors.is_some() { -1.0 } else { 1.0 };
+            let rotations = full_rotations(blocks, block, |x, y| sign * (x - y), at_most);
+            let factors = match n_factors {
+                Some(n) => factors(rotations, n, weight.rows, butterfly::of_pairs),
+                None => vec![(rotations, butterfly::neighbours(weight.rows))],
+            };
+            let change = butterfly::turned(&mat(&weight), &factors);
+            Found::Whole(match scale {
+                [scale] => rescaled(change, &weight, scale),
+                _ => change,
+            })
+        }
+        (How::Multiplied { n_scale, n_shift }, parts, weight) if n_scale + n_shift == parts.len() => {
+            multiplied(parts.split_at(n_scale), weight.as_ref(), of.shape)
+        }
+        (How::Bounded, [a, b, lambda, norms], None) => bounded(a, b, lambda, norms),
+        (How::Sparse, [values, places], None) => {
+            let stored = of.parts.last().map(|part| (part.path(), part.name.as_str()));
+            Found::Whole(sparse(values, places, of.shape, stored.unwrap_or((Path::new(""), "")))?)
         }
         (How::Reflected { orthogonal }, [vectors], Some(weight)) => reflected(vectors, &weight, orthogonal),
         (How::Generalised, [a1, a2, b1, b2], Some(weight)) => generalised([a1, a2, b1, b2], &weight),
@@ -55,11 +80,11 @@ pub(in crate::formats) fn numbers(of: &ByMethod) -> Result<Found> {
     Ok(made)
 }
 
-fn at(matrix: &Matrix, i: usize, j: usize) -> f64 {
+pub(super) fn at(matrix: &Matrix, i: usize, j: usize) -> f64 {
     matrix.values.get(i * matrix.cols + j).copied().unwrap_or(f64::NAN)
 }
 
-fn mat(matrix: &Matrix) -> Mat<f64> {
+pub(super) fn mat(matrix: &Matrix) -> Mat<f64> {
     Mat::from_fn(matrix.rows, matrix.cols, |i, j| at(matrix, i, j))
 }
 
@@ -137,13 +162,17 @@ fn batched(block: &Matrix, weight: &Matrix) -> Mat<f64> {
 }
 
 /// The rounding is that of the scales: W is what it is.
-fn scaled(scale: &Matrix, weight: Matrix) -> Result<Dense<'static>> {
-    let is_column = scale.cols == 1 && scale.rows == weight.rows;
-    let of = |place: usize| if is_column { place / weight.cols } else { place % weight.cols };
+fn scaled(scale: &Matrix, weight: Matrix, by_outputs: bool, is_change: bool) -> Result<Dense<'static>> {
+    // Each input of a convolution has several columns.
+    let n_columns = (weight.cols / scale.values.len().max(1)).max(1);
+    let of = |place: usize| if by_outputs { place / weight.cols } else { place % weight.cols / n_columns };
     let number = |(place, w): (usize, &f64)| w * scale.values.get(of(place)).copied().unwrap_or(f64::NAN);
     let after = weight.values.iter().enumerate().map(number).collect();
     let after = Matrix { values: after, dtype: scale.dtype, ..weight };
-    Dense::difference(&after, &Matrix { dtype: Dtype::F64, ..weight })
+    match is_change {
+        true => Dense::of(&after),
+        false => Dense::difference(&after, &Matrix { dtype: Dtype::F64, ..weight }),
+    }
 }
 
 /// The rotation of each block of inputs, less the identity.
@@ -161,14 +190,45 @@ fn rotations(vectors: &Matrix, cayley: Cayley, at_most: Option<f64>) -> Vec<Mat<
     vectors.values.chunks(vectors.cols.max(1)).map(one).collect()
 }
 
-/// Of blocks that are stored whole, of which the skew-symmetric part counts.
-fn full_rotations(blocks: &Matrix, size: usize) -> Vec<Mat<f64>> {
+/// Of blocks that are stored whole, of which the skew-symmetric part counts: what `skew` makes of a number and the one across the
+/// diagonal. The norm of all of them together is at most what it is bounded by.
+fn full_rotations(
+    blocks: &Matrix,
+    size: usize,
+    skew: impl Fn(f64, f64) -> f64,
+    at_most: Option<f64>,
+) -> Vec<Mat<f64>> {
     let one = |block: &[f64]| {
         let number = |i: usize, j: usize| block.get(i * size + j).copied().unwrap_or(f64::NAN);
-        let skew = Mat::from_fn(size, size, |i, j| 0.5 * (number(i, j) - number(j, i)));
-        rotation_less_one(&skew, Cayley::Exact)
+        Mat::from_fn(size, size, |i, j| skew(number(i, j), number(j, i)))
     };
-    blocks.values.chunks((size * size).max(1)).map(one).collect()
+    let all: Vec<Mat<f64>> = blocks.values.chunks((size * size).max(1)).map(one).collect();
+    let norm = all.iter().map(Mat::squared_norm_l2).sum::<f64>().sqrt();
+    let shrunk = at_most.filter(|bound| norm > *bound).map_or(1.0, |bound| bound / norm);
+    all.iter().map(|skew| rotation_less_one(&(skew * faer::Scale(shrunk)), Cayley::Exact)).collect()
+}
+
+/// The rotations of each factor of a butterfly, with the rows that its blocks turn.
+fn factors(
+    rotations: Vec<Mat<f64>>,
+    n_factors: usize,
+    n_rows: usize,
+    places: fn(usize, usize, u32) -> butterfly::Places,
+) -> Vec<(Vec<Mat<f64>>, butterfly::Places)> {
+    let size = rotations.first().map_or(1, Mat::nrows);
+    let n_blocks = (rotations.len() / n_factors.max(1)).max(1);
+    let factors = rotations.chunks(n_blocks).zip(0..);
+    factors.map(|(rotations, level)| (rotations.to_vec(), places(n_rows, size, level))).collect()
+}
+
+/// diag(s)·(W + change) − W.
+fn rescaled(mut change: Mat<f64>, weight: &Matrix, scale: &Matrix) -> Mat<f64> {
+    for (i, scale) in scale.values.iter().enumerate() {
+        for j in 0..weight.cols {
+            change[(i, j)] = change[(i, j)] * scale + at(weight, i, j) * (scale - 1.0);
+        }
+    }
+    change
 }
 
 /// W·(Rᵀ − I), of one rotation for each block of inputs or of one for all.

@@ -1,15 +1,24 @@
 //! Updates that are made of the weight that they change, or that have its size.
 
-use super::one::{MISFIT, One};
+use super::one::One;
 use super::rotations::block_size;
 use crate::adapter::Method;
 use crate::adapter::by_method::{Cayley, How};
 use crate::formats::lenient::Field;
-use crate::formats::not_read::{NotRead, because};
+use crate::formats::not_read::NotRead;
 use crate::formats::schemes::{Pair, Part, ScaleRank};
 
 /// Terms of a series, at most: each takes as long as a product of the blocks.
 const MAX_TERMS: f64 = 64.0;
+
+pub(super) const IA3: &str = "(IA)³, whose ΔW is made of the base model's weights";
+
+/// Whether so many factors of n blocks of this size are a butterfly: the last of them mixes 2^(factors − 1) blocks.
+pub(super) fn is_butterfly(n_factors: usize, n: usize, block: usize) -> bool {
+    let mixed = u32::try_from(n_factors).ok().and_then(|n| 1usize.checked_shl(n.checked_sub(1)?));
+    n_factors == 1
+        || block.is_multiple_of(2) && mixed.is_some_and(|mixed| mixed > 0 && n.is_multiple_of(mixed))
+}
 
 impl One<'_> {
     pub(super) fn shards(&self) -> Result<Pair, NotRead> {
@@ -39,20 +48,43 @@ impl One<'_> {
     }
 
     pub(super) fn scaled(&self) -> Result<Pair, NotRead> {
-        let scale = self.claimed(Part::Ia3)?;
-        if scale.stored.tensor.shape.len() != 2 {
-            const CONVOLUTION: &str = "(IA)³ of a convolution, which is not read";
-            return Err(self.lacking(CONVOLUTION, None));
-        }
-        let scale = self.factor(scale)?;
-        let weight = self.weight("(IA)³, whose ΔW is made of the base model's weights")?;
+        let claimed = self.claimed(Part::Ia3)?;
+        let is_convolution = claimed.stored.tensor.shape.len() != 2;
+        let scale = self.factor(claimed)?;
+        let weight = self.weight(IA3)?;
         let shape = [weight.rows, weight.cols];
         let scales = [scale.rows, scale.cols];
-        if scales != [shape[0], 1] && scales != [1, shape[1]] {
-            return Err(self.other_shape(&weight, scales));
+        // Of a convolution all lie in a row, whether they are of its outputs or of its inputs.
+        let fits = match is_convolution {
+            true => [
+                scale.rows == 1 && scale.cols == shape[0],
+                scale.rows == 1 && shape[1].is_multiple_of(scale.cols),
+            ],
+            false => [scales == [shape[0], 1], scales == [1, shape[1]]],
+        };
+        let by_outputs = match fits {
+            [false, false] => return Err(self.other_shape(&weight, scales)),
+            [true, true] if is_convolution => !self.is_feed_forward()?,
+            [by_outputs, _] => by_outputs,
+        };
+        let (rank, how) = (shape[0].min(shape[1]), How::Scaled { by_outputs, is_change: false });
+        self.made(Method::Ia3, how, vec![scale], Some(weight), shape, rank)
+    }
+
+    /// Whether the config counts the module among those whose inputs are scaled.
+    fn is_feed_forward(&self) -> Result<bool, NotRead> {
+        let path = (self.scheme.path)(self.module);
+        let of = |names: &Vec<String>| names.iter().any(|name| path.ends_with(name.as_str()));
+        let config = self.of.config.map(|config| &config.feed_forward);
+        match config {
+            Some(Field::Known(names)) => Ok(of(names)),
+            Some(Field::Absent) => Ok(false),
+            Some(Field::Unknown) | None => {
+                const UNKNOWN: &str = "(IA)³ of a convolution, whose feedforward_modules are in an adapter_config.json that is not \
+                                       there or not a list of names";
+                Err(self.lacking(UNKNOWN, None))
+            }
         }
-        let rank = shape[0].min(shape[1]);
-        self.made(Method::Ia3, How::Scaled, vec![scale], Some(weight), shape, rank)
     }
 
     pub(super) fn rotated(&self) -> Result<Pair, NotRead> {
@@ -96,22 +128,23 @@ impl One<'_> {
 
     pub(super) fn rotated_and_scaled(&self) -> Result<Pair, NotRead> {
         let (blocks, scale) = (self.claimed(Part::BoftR)?, self.part(Part::BoftScale)?);
-        let (n, block, tensor) = match blocks.stored.tensor.shape.as_slice() {
-            [1, n, rows, cols] if rows == cols => (*n as usize, *rows as usize, blocks.stored.tensor.at(0)),
-            [_, _, _, _] => {
-                return Err(self.lacking("BOFT with a butterfly factor above 1, which is not read", None));
-            }
+        // A row for a convolution.
+        let scale = if scale.rows == 1 { scale.transposed() } else { scale };
+        let (n_factors, n, block) = match blocks.stored.tensor.shape.as_slice() {
+            [n_factors, n, rows, cols] if rows == cols => (*n_factors as usize, *n as usize, *rows as usize),
             shape => return Err(self.misfit(&format!("rotations of shape {shape:?}"))),
         };
-        let tensor = tensor.ok_or_else(|| self.misfit("rotations of an unknown type"))?;
-        let blocks = tensor.factor(blocks.stored.name, self.of.limits).map_err(because(MISFIT))?;
+        let blocks = self.factor(blocks)?;
+        if !is_butterfly(n_factors, n, block) {
+            return Err(self.misfit(&format!("{n_factors} factors of {n} blocks of {block} × {block}")));
+        }
         let weight = self.weight("BOFT, whose ΔW is made of the base model's weights")?;
         let shape = [weight.rows, weight.cols];
         if Some(shape[1]) != n.checked_mul(block) || [scale.rows, scale.cols] != [shape[0], 1] {
             return Err(self.other_shape(&weight, [scale.rows, blocks.cols]));
         }
         let rank = shape[0].min(shape[1]);
-        let how = How::RotatedAndScaled { block };
+        let how = How::RotatedAndScaled { block, n_factors };
         self.made(Method::Boft, how, vec![blocks, scale], Some(weight), shape, rank)
     }
 

@@ -196,19 +196,29 @@ impl One<'_> {
         one.stored.tensor.factor(one.stored.name, self.of.limits).map_err(because(MISFIT))
     }
 
+    /// Whether the module has it.
+    pub(super) fn has(&self, part: Part) -> bool {
+        self.tensors.iter().any(|one| one.claim.role == TensorRole::Part(part))
+    }
+
+    /// A matrix of places, which may be whole numbers.
+    pub(super) fn factor_of_places(&self, one: &Claimed<'_>) -> Result<Factor, NotRead> {
+        one.stored.tensor.places(one.stored.name, self.of.limits).map_err(because(MISFIT))
+    }
+
     pub(super) fn part(&self, part: Part) -> Result<Factor, NotRead> {
         self.factor(self.claimed(part)?)
     }
 
     /// A vector, as a matrix of one column.
-    fn column(&self, part: Part) -> Result<Factor, NotRead> {
+    pub(super) fn column(&self, part: Part) -> Result<Factor, NotRead> {
         let one = self.claimed(part)?;
         let column = one.stored.tensor.as_column().factor(one.stored.name, self.of.limits);
         column.map_err(because(MISFIT))
     }
 
     /// The weight that the module changes, where there is a base model.
-    fn weight_if_given(&self) -> Result<Option<Factor>, NotRead> {
+    pub(super) fn weight_if_given(&self) -> Result<Option<Factor>, NotRead> {
         let Some(weights) = self.of.weights else { return Ok(None) };
         let path = self.path();
         let canonical = self.of.names.canonical(Weight { path: &path, shape: None });

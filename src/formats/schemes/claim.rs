@@ -53,7 +53,7 @@ impl TensorRole {
     pub(in crate::formats) fn is_of_other_form(self) -> bool {
         match self {
             Self::Hada(_) | Self::Lokr(_) | Self::Diff => true,
-            Self::Part(part) => !part.is_shared(),
+            Self::Part(part) => !part.is_shared() && !part.is_beside(),
             _ => false,
         }
     }

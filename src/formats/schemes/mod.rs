@@ -19,6 +19,7 @@ mod llama_adapter;
 mod llama_cpp;
 mod loralib;
 mod lycoris;
+mod lycoris_methods;
 mod megatron;
 mod methods;
 mod mlx;
@@ -53,7 +54,7 @@ pub(super) use self::llama_cpp::{is_token_embedding, path_of as llama_cpp_path, 
 pub(super) use self::methods::{glora_modules, glora_part, method_of, says_lora};
 pub(super) use self::orientation::Orientations;
 pub(super) use self::pair::{Pair, ScaleRank, StoredAlpha, wrong_module};
-pub(super) use self::part::Part;
+pub(super) use self::part::{Part, PathPart};
 use self::refused::refuse;
 pub(super) use self::scheme::{Claimed, Scheme};
 pub(super) use self::stacks::{Stack, expert_path};
@@ -73,6 +74,7 @@ static SCHEMES: &[&Scheme] = &[
     &kohya::SCHEME,
     &lycoris::SCHEME,
     &glora::SCHEME,
+    &lycoris_methods::SCHEME,
     &llama_cpp::SCHEME,
     &mlx::SCHEME,
     &torchtune::SCHEME,

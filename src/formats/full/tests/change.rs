@@ -77,6 +77,28 @@ fn a_merged_lora_minus_its_base_has_the_loras_own_directions() {
 }
 
 #[test]
+fn a_weight_that_is_in_memory_is_not_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let [base, model] = ["base", "model"].map(|name| dir.path().join(format!("{name}.safetensors")));
+    write(&base, &[counting("l.0.q.weight", &[900, 1300]), counting("l.0.k.weight", &[900, 1300])]);
+    let squares = (0..900 * 1300).map(|n| f64::from(n % 997).powi(2)).collect();
+    write(&model, &[("l.0.q.weight", vec![900, 1300], squares)]);
+    let weight = |path: &Path, name: &str| open(path).unwrap().weight(name).unwrap().unwrap();
+    let opened = open(&base).unwrap();
+    let [q, again, k] = ["l.0.q", "l.0.q", "l.0.k"].map(|name| opened.weight(name).unwrap().unwrap());
+    let numbers = q.read().unwrap();
+    let before = again.into_factor();
+    assert!(q.is_of(&before) && !k.is_of(&before));
+    // The same path, opened again, may be another file by now.
+    assert!(!weight(&base, "l.0.q").is_of(&before));
+    let after = weight(&model, "l.0.q").into_factor();
+    let [stored, read] = [difference(&after, &before), difference_from(&after, &numbers)].map(Result::unwrap);
+    assert!(stored.values() == read.values() && stored.values()[1300 * 899] != 0.0);
+    let noise = |dense: &Dense<'_>| crate::range_finder::LinearMap::noise(dense);
+    assert_eq!(noise(&stored), noise(&read));
+}
+
+#[test]
 fn a_fine_tune_has_the_sides_of_its_update_only() {
     let dir = tempfile::tempdir().unwrap();
     let [base, model] = ["base", "model"].map(|name| dir.path().join(format!("{name}.safetensors")));

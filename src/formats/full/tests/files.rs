@@ -101,6 +101,34 @@ fn a_pipeline_is_a_model_of_the_components_that_adapters_change() {
     assert_eq!((rows(q), rows(&format!("unet.{q}"))), (4, 4));
     assert_eq!(rows(&format!("text_encoder.{text}")), 3);
     assert_eq!(rows(&format!("text_encoder_2.text_model.{text}")), 5);
+    // A pipeline that was trained from it is the change of each weight of both, and so is a component by itself.
+    let tuned = dir.path().join("runs/tuned");
+    let is_kept = |adapter: Adapter| {
+        adapter.modules().iter().map(|module| (module.name.clone(), module.d_in())).collect::<Vec<_>>()
+    };
+    for (component, file, name, shape) in [
+        ("unet", "diffusion_pytorch_model.safetensors", named[0].as_str(), [4, 4]),
+        ("text_encoder_2", "model.safetensors", named[1].as_str(), [5, 5]),
+        ("vae", "diffusion_pytorch_model.safetensors", "decoder.conv_in.weight", [6, 6]),
+    ] {
+        fs::create_dir_all(tuned.join(component)).unwrap();
+        let values = (0..shape[0] * shape[1]).map(|n| (n * n) as f64).collect();
+        write(&tuned.join(component).join(file), &[(name, shape.to_vec(), values)]);
+    }
+    fs::write(tuned.join("model_index.json"), "{}").unwrap();
+    let change = trained(&tuned, dir.path(), 2).unwrap();
+    assert_eq!(change.unread_parts().iter().filter(|part| part.n_tensors > 0).count(), 0);
+    assert_eq!(is_kept(change), [(q.to_owned(), 4), (format!("text_encoder_2.{text}"), 5)]);
+    let unet = trained(&tuned.join("unet"), dir.path(), 2).unwrap();
+    assert_eq!(is_kept(unet), [(q.to_owned(), 4)]);
+    // In a folder of runs it is one checkpoint; without a base its parts are what they are.
+    let with_base = OpenOptions::new().base(open(dir.path()).unwrap(), HowMany::AboveNoise { at_most: 2 });
+    let (found, _) = crate::formats::discover::search(&dir.path().join("runs"), &with_base, drop).unwrap();
+    assert_eq!(found.checkpoints, [tuned.clone()]);
+    assert_eq!((found.bad.len(), found.ignored.len()), (0, 2), "{:?}", found.ignored);
+    let (found, _) =
+        crate::formats::discover::search(&dir.path().join("runs"), &OpenOptions::new(), drop).unwrap();
+    assert_eq!((found.checkpoints.len(), found.ignored.len()), (0, 4), "{:?}", found.ignored);
     // A component that cannot be read is an error with its file, and a model in the folder itself goes first.
     fs::write(dir.path().join("unet/diffusion_pytorch_model.safetensors"), "x").unwrap();
     assert!(message(dir.path()).contains("unet"), "{}", message(dir.path()));

@@ -1,0 +1,292 @@
+//! `lorascope compare BASE CHECKPOINT... --side w-right|w-left`: the directions of a base model's weights next to those of updates, or of
+//! the weights after training.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::against::Asked;
+use super::args::With;
+use super::weight_sides_text::{csv, text};
+use crate::changes::{Change, Changes, SideBasis};
+use crate::cli::Outcome;
+use crate::cli::adapters::{AdapterFacts, Adapters, Caution};
+use crate::cli::console::Console;
+use crate::cli::left_out::LeftOut;
+use crate::cli::options::ComputeArgs;
+use crate::cli::output::TextFormat;
+use crate::cli::sink::Sink;
+use crate::cli::summary_table::EngineFacts;
+use crate::engine::{self, Engine, Pair, Work};
+use crate::error::Fault;
+use crate::measure::adjusted::adjusted;
+use crate::measure::chance;
+use crate::text::counted;
+use crate::{Basis, Grid, Selection, Side};
+
+/// One module of one checkpoint.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) checkpoint: String,
+    pub(super) module: String,
+    pub(super) d: usize,
+    /// Directions of W, the rows i.
+    pub(super) n_w: usize,
+    /// How many of them rounding to the stored type could have made.
+    pub(super) n_w_in_noise: usize,
+    /// Directions that they are compared with, the columns j.
+    pub(super) q: usize,
+    /// φ(k, k) at powers of two and at r = min(n_w, q).
+    pub(super) diagonal: Vec<Cell>,
+    /// φ(n_w, q): how much of the smaller space lies in the larger one.
+    pub(super) phi_full: f64,
+    pub(super) baseline_full: f64,
+    /// `None` where chance gives 1 already.
+    pub(super) adjusted: Option<f64>,
+    /// φ(i, j), row by row, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phi: Option<Vec<Vec<f64>>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Cell {
+    pub(super) k: usize,
+    pub(super) phi: f64,
+    pub(super) baseline: f64,
+    /// `None` with the weight after training, which W is a part of.
+    pub(super) z: Option<f64>,
+}
+
+/// What the rows are of.
+#[derive(Debug, Serialize)]
+pub(super) struct Of {
+    pub(super) side: String,
+    pub(super) of: &'static str,
+    pub(super) with: &'static str,
+    seed: u64,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    version: &'static str,
+    engine: EngineFacts<'a>,
+    base: String,
+    checkpoints: Vec<AdapterFacts<'a>>,
+    #[serde(flatten)]
+    of: &'a Of,
+    modules: &'a [Row],
+    /// Modules whose weight the base model does not have, and those without a direction.
+    left_out: &'a [LeftOut],
+    warnings: &'a [Caution],
+}
+
+/// The directions of a weight and those next to them.
+struct Two {
+    w: Arc<SideBasis>,
+    other: Basis,
+}
+
+pub(in crate::cli) fn run(
+    asked: Asked<'_>,
+    compute: &ComputeArgs,
+    grids: bool,
+    console: &Console,
+) -> Result<Outcome> {
+    let base = Arc::new(asked.base.clone());
+    let adapters = Adapters::open_with(&asked.checkpoints, &asked.selection.against(&base), console)?;
+    let selection = asked.selection.modules().of(Selection::new().all())?;
+    let mut all = vec![];
+    for adapter in &adapters.all {
+        let changes = Changes::of(&base, adapter, &selection)?;
+        if let Some(note) = &changes.note {
+            console.note("note", note);
+        }
+        all.push(changes);
+    }
+    let sink = Sink::open_text(&asked.output.to)?;
+    let found = Finder { asked: &asked, side: compute.side(), own: Mutex::default() };
+    let opened = engine::open(&compute.request(), Work { flop: found.flop(&all), max_numbers: 0 }).wait()?;
+    console.engine(opened.engine.info(), opened.reason.as_deref(), opened.warning.as_ref());
+    let engine = opened.engine.as_ref();
+
+    let mut left_out = super::without_weights(&base, &all, console);
+    let mut rows = vec![];
+    for ((name, changes), adapter) in adapters.short_names().into_iter().zip(&all).zip(&adapters.all) {
+        let bar = super::bar(console, changes);
+        let both = changes.each(|change| {
+            let both = found.both(change);
+            bar.inc(1);
+            both
+        })?;
+        bar.finish_and_clear();
+        let path = adapter.path().display().to_string();
+        for (change, both) in changes.changes.iter().zip(&both) {
+            if both.is_none() {
+                left_out.push(LeftOut::of_reason(change.name(), &path, NO_DIRECTION));
+            }
+        }
+        let named: Vec<(&Change, Two)> =
+            changes.changes.iter().zip(both).filter_map(|(change, both)| Some((change, both?))).collect();
+        rows.extend(found.rows(&name, &named, engine, grids)?);
+    }
+    engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
+    if rows.is_empty() {
+        let fault = Fault::new("zeros", "a weight and an update with directions").at(base.path());
+        return Err(fault.invalid().into());
+    }
+    let mut warnings = super::cautions(&adapters, &all, &left_out, console);
+    if let Some(caution) = in_noise(&rows) {
+        console.warning(&caution.message);
+        warnings.push(caution);
+    }
+    let args = asked.args;
+    let of = Of {
+        side: compute.side.to_string(),
+        of: args.of().key(),
+        with: match args.with() {
+            With::Update => "update",
+            With::Tuned => "tuned",
+        },
+        seed: args.seed(),
+    };
+    let printed = match asked.format {
+        TextFormat::Json => {
+            let document = Document {
+                schema: 1,
+                version: env!("CARGO_PKG_VERSION"),
+                engine: EngineFacts::from(engine.info()),
+                base: base.path().display().to_string(),
+                checkpoints: AdapterFacts::of(&adapters.all),
+                of: &of,
+                modules: &rows,
+                left_out: &left_out,
+                warnings: &warnings,
+            };
+            serde_json::to_string_pretty(&document)? + "\n"
+        }
+        TextFormat::Csv => csv(&rows)?,
+        _ => text(&rows, &of, adapters.all.len() == 1),
+    };
+    sink.fill_text(&printed)?;
+    Ok(adapters.outcome)
+}
+
+const NO_DIRECTION: &str = "the weight or the update has no direction";
+
+/// Finds both bases of a module.
+struct Finder<'a> {
+    asked: &'a Asked<'a>,
+    side: Side,
+    /// W's bases, by module and number of directions: the next checkpoint needs them again.
+    own: Mutex<HashMap<(String, usize), Arc<SideBasis>>>,
+}
+
+impl Finder<'_> {
+    /// `None` where the weight or what it is compared with has no direction.
+    fn both(&self, change: &Change) -> crate::Result<Option<Two>> {
+        let (args, numbers) = (self.asked.args, change.read()?);
+        let rank = self.asked.selection.rank();
+        let n_asked = args.directions.map(std::num::NonZeroUsize::get);
+        let other = match args.with() {
+            With::Update => numbers.update_basis(self.side, rank)?,
+            With::Tuned => numbers.tuned_basis(self.side, n_asked.unwrap_or(rank))?,
+        };
+        let Some(SideBasis { basis: other, .. }) = other else { return Ok(None) };
+        let n = n_asked.unwrap_or(other.q());
+        let key = (change.name().to_owned(), n);
+        let known = self.lock().get(&key).cloned();
+        let w = match known {
+            Some(known) => Some(known),
+            None => {
+                let which = args.of().directions(args.seed());
+                let found = numbers.weight_basis(self.side, which, n)?.map(Arc::new);
+                if let Some(found) = &found {
+                    self.lock().insert(key, Arc::clone(found));
+                }
+                found
+            }
+        };
+        Ok(w.map(|w| Two { w, other }))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, usize), Arc<SideBasis>>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Work of all products, from headers.
+    fn flop(&self, all: &[Changes]) -> f64 {
+        let n_asked = self.asked.args.directions.map(std::num::NonZeroUsize::get);
+        let of = |change: &Change| {
+            let rank = change.module().rank();
+            2.0 * (n_asked.unwrap_or(rank) * rank * self.side.d(change.module())) as f64
+        };
+        all.iter().flat_map(|changes| &changes.changes).map(of).sum()
+    }
+
+    fn rows(
+        &self,
+        checkpoint: &str,
+        all: &[(&Change, Two)],
+        engine: &dyn Engine,
+        grids: bool,
+    ) -> crate::Result<Vec<Row>> {
+        let pairs: Vec<Pair<'_>> =
+            all.iter().map(|(_, both)| Pair { a: &both.w.basis, b: &both.other }).collect();
+        let found = engine.grids(&pairs)?;
+        let is_independent = self.asked.args.with() == With::Update;
+        let row = |((change, both), grid): (&(&Change, Two), &Grid)| Row {
+            checkpoint: checkpoint.to_owned(),
+            module: change.name().to_owned(),
+            d: grid.d(),
+            n_w: grid.n_rows(),
+            n_w_in_noise: both.w.n_in_noise,
+            q: grid.n_cols(),
+            diagonal: diagonal(grid, is_independent),
+            phi_full: full(grid),
+            baseline_full: baseline(grid),
+            adjusted: adjusted(full(grid), baseline(grid)),
+            phi: grids.then(|| {
+                let row = |i| (1..=grid.n_cols()).filter_map(|j| grid.phi(i, j)).collect();
+                (1..=grid.n_rows()).map(row).collect()
+            }),
+        };
+        Ok(all.iter().zip(&found).map(row).collect())
+    }
+}
+
+fn full(grid: &Grid) -> f64 {
+    grid.phi(grid.n_rows(), grid.n_cols()).unwrap_or(0.0)
+}
+
+fn baseline(grid: &Grid) -> f64 {
+    chance::baseline(grid.n_rows(), grid.n_cols(), grid.d())
+}
+
+fn diagonal(grid: &Grid, is_independent: bool) -> Vec<Cell> {
+    let last = grid.n_rows().min(grid.n_cols());
+    let mut depths: Vec<usize> =
+        std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k <= last).collect();
+    if depths.last() != Some(&last) {
+        depths.push(last);
+    }
+    let cell = |k| {
+        let z = chance::z(grid, k, k).filter(|_| is_independent);
+        Some(Cell { k, phi: grid.phi(k, k)?, baseline: chance::baseline(k, k, grid.d()), z })
+    };
+    depths.into_iter().filter_map(cell).collect()
+}
+
+/// Where some of W's directions are what rounding could have made.
+fn in_noise(rows: &[Row]) -> Option<Caution> {
+    let n = rows.iter().filter(|row| row.n_w_in_noise > 0).count();
+    (n > 0).then(|| Caution {
+        code: "weight-in-noise",
+        message: format!(
+            "in {n} of {}, rounding the weight to its stored type could have made some of the directions of W that are compared",
+            counted(rows.len(), "row")
+        ),
+    })
+}
