@@ -1,6 +1,8 @@
 //! The formats that a scene is written in.
 
+mod animation;
 mod cell_image;
+mod indexed;
 mod pdf;
 mod pixels;
 mod png;
@@ -13,6 +15,11 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+#[cfg(feature = "cli")]
+pub(crate) use indexed::ColorIndex;
+#[cfg(feature = "cli")]
+pub(crate) use svg::base64;
+pub use animation::{Animation, AnimationFormat, FrameSize};
 pub use pixels::Pixels;
 
 use super::scene::Scene;
