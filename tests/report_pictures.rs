@@ -132,3 +132,37 @@ fn pictures_of_another_format_take_the_place_of_those_of_an_earlier_report() {
     assert!(fs::read(folder.path().join("report/adapters.pdf")).unwrap().starts_with(b"%PDF"));
     assert_eq!(names("svg"), ["adapters.svg", "layers.svg"]);
 }
+
+#[test]
+fn the_page_shows_every_picture_with_how_to_read_it() {
+    let folder = folder();
+    runs(folder.path());
+    let page = |format: &str| {
+        let output = report(folder.path(), &["--dpi", "60", "--format", format]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("report.md, report.json"), "{}", text(&output.stderr));
+        let page = fs::read_to_string(folder.path().join("report/report.md")).unwrap();
+        // What is printed stands in it too.
+        for line in text(&output.stdout).lines().filter(|line| !line.is_empty()) {
+            assert!(page.contains(&format!("    {line}").trim_end()[..]), "{line}");
+        }
+        page
+    };
+    for (format, picture) in [("png", "!["), ("svg", "!["), ("pdf", "[")] {
+        let page = page(format);
+        for name in ["adapters", "layers", "drift", "drift_projections"] {
+            let file = format!("{name}.{format}");
+            let shown = page.find(&format!("({file})")).unwrap_or_else(|| panic!("{file}: {page}"));
+            assert!(folder.path().join("report").join(&file).is_file());
+            let line = page[..shown].rsplit('\n').next().unwrap();
+            assert!(line.starts_with(picture), "{line}");
+            // One sentence after it.
+            let after = page[shown..].split("\n\n").nth(1).unwrap();
+            assert!(after.starts_with("A ") && after.matches(". ").count() == 0, "{after}");
+        }
+        // Every link leads to a file.
+        for link in page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            assert!(folder.path().join("report").join(link).is_file(), "{link}");
+        }
+    }
+}

@@ -7,9 +7,10 @@ use clap::Args as ArgGroup;
 
 use super::adapters::Adapters;
 use super::console::Console;
+use super::drawing::{PageArgs, ShownArgs};
 use super::job::{Extent, Job};
 use super::listing::{Cell, Listing};
-use super::options::{ComputeArgs, PageArgs, SelectionArgs};
+use super::options::{ComputeArgs, SelectionArgs};
 use super::output::{self, PictureOutput};
 use super::places::Places;
 use super::recipe_args::RecipeArgs;
@@ -47,13 +48,15 @@ pub(super) struct AtlasArgs {
     #[command(flatten)]
     page: PageArgs,
     #[command(flatten)]
+    shown: ShownArgs,
+    #[command(flatten)]
     recipe: RecipeArgs,
 }
 
 pub(super) fn run(args: &AtlasArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
     args.output.check(&args.compute)?;
     args.compute.check_side()?;
-    let target = Target::open(&args.output, &args.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.page.style.dpi, recipe)?;
     let adapters = Adapters::open(&args.checkpoints, &args.selection, console)?;
     let [a, b] = &adapters.all[..] else {
         return Err(Usage("an atlas takes two checkpoints").into());

@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 
 use super::console::Console;
+use super::drawing::{PictureArgs, ShownArgs};
 use super::kind::Kind;
-use super::options::{ComputeArgs, ControlArgs, PictureArgs};
+use super::options::{ComputeArgs, ControlArgs};
 use super::output::{self, PictureOutput};
 use super::picture::{Arrangement, Picture};
 use crate::{Adapter, Selection};
@@ -25,6 +26,8 @@ pub(super) struct DemoArgs {
     control: ControlArgs,
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 const SEED0: &[u8] = include_bytes!("../../assets/demo/seed0.safetensors");
@@ -47,6 +50,7 @@ pub(super) fn run(args: &DemoArgs, console: &Console) -> Result<()> {
         compute: &args.compute,
         control: &args.control,
         picture: &args.picture,
+        shown: &args.shown,
         angles: false,
         instead: &|| None,
     }

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::animate::{ANIMATE_HELP, AnimateArgs};
 use super::atlas::{ATLAS_HELP, AtlasArgs};
 use super::cache::{CACHE_HELP, CacheArgs};
 use super::compare::{COMPARE_HELP, CompareArgs};
@@ -61,6 +62,9 @@ pub(super) enum Command {
     /// Draw the whole model on one sheet: a small figure for every module of two checkpoints
     #[command(after_long_help = ATLAS_HELP)]
     Atlas(AtlasArgs),
+    /// Draw the paper's figure over the checkpoints of a run, as an animation
+    #[command(after_long_help = ANIMATE_HELP)]
+    Animate(AnimateArgs),
     /// Compare two checkpoints in numbers: one row for each module that both have
     #[command(after_long_help = COMPARE_HELP)]
     Compare(CompareArgs),

@@ -10,14 +10,15 @@ use serde::Serialize;
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
 use super::destination::Destination;
+use super::drawing::{ShownArgs, StyleArgs};
 use super::left_out::{self, LeftOut};
-use super::options::{SelectionArgs, positive};
+use super::options::SelectionArgs;
 use super::output::{self, PictureOutput};
 use super::summary_table::{Align, MISSING, aligned_by, numbers, shown_z};
 use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::Fault;
-use crate::figure::{Heatmap, Palette, Plot, Style};
+use crate::figure::{Heatmap, Palette};
 use crate::hub;
 use crate::measure::update::norm_text;
 use crate::merge_check::{Merge, MergeCheck, ModuleMerge, Verdict, Word, merge_check, pairs};
@@ -55,9 +56,9 @@ pub(super) struct MergeCheckArgs {
     /// A weight for each checkpoint, in their order [default: 1 for each]
     #[arg(long, value_name = "W,...", value_delimiter = ',', allow_hyphen_values = true)]
     weights: Vec<f64>,
-    /// Draw the cosines to this .png file
+    /// Draw the cosines to this file
     ///
-    /// Modules × pairs, or all pairs of the whole model if there are more than 60.
+    /// A .png, .pdf or .svg file, or - for stdout. Modules × pairs, or all pairs of the whole model if there are more than 60.
     #[arg(short, long, value_name = "FILE", value_parser = output::picture())]
     output: Option<PictureOutput>,
     /// Print the result as JSON
@@ -65,9 +66,10 @@ pub(super) struct MergeCheckArgs {
     json: bool,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Pixels per inch
-    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
-    dpi: f64,
+    #[command(flatten)]
+    style: StyleArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
@@ -85,7 +87,7 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     let selection = args.selection.of(Selection::new().all())?;
     let modules = selection.select_in_all(&adapters.all, Side::A)?;
     adapters.report_left_out(&modules, console);
-    let picture = args.output.as_ref().map(|output| output.open(None)).transpose()?;
+    let picture = args.output.as_ref().map(|output| output.open(args.shown.format)).transpose()?;
 
     let flop = modules.modules.iter().flatten().map(|module| {
         let (r, d) = (module.rank() as f64, (module.d_in() + module.d_out()) as f64);
@@ -102,9 +104,9 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
     cautions.extend(assumed_scaling(&check));
     cautions.extend(shared_init(&check));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
-    if let Some((sink, format)) = picture {
-        let heatmap = heatmap(&check, &adapters.short_names(), args.dpi)?;
-        sink.fill(|writer| heatmap.write(format, writer))?;
+    if picture.is_some() || args.shown.preview {
+        let heatmap = heatmap(&check, &adapters.short_names(), &args.style)?;
+        args.shown.draw(&heatmap, picture, console)?;
         if let Some(Destination::File(path)) = args.output.as_ref().map(|output| &output.to) {
             console.note("wrote", path.display());
         }
@@ -398,7 +400,7 @@ fn whole_pairs(check: &MergeCheck) -> String {
 const MAX_PAIRS: usize = 60;
 
 /// Modules × pairs, the whole model in the last row; of many pairs only the whole model, adapter × adapter.
-fn heatmap(check: &MergeCheck, names: &[String], dpi: f64) -> crate::Result<Heatmap> {
+fn heatmap(check: &MergeCheck, names: &[String], drawn: &StyleArgs) -> crate::Result<Heatmap> {
     let n = check.weights.len();
     let all: Vec<[usize; 2]> = pairs(n).collect();
     let cosines = check.modules.iter().map(|module| &module.merge.cosine).chain([&check.whole.cosine]);
@@ -407,9 +409,8 @@ fn heatmap(check: &MergeCheck, names: &[String], dpi: f64) -> crate::Result<Heat
         // Up to a whole tenth.
         (10.0 * largest - 1e-9).ceil().max(1.0) / 10.0
     };
-    let style = |title: &str, largest: f64| {
-        Style::new().title(title).palette(Palette::Coolwarm).range(-largest, largest).dpi(dpi)
-    };
+    let style =
+        |title: &str, largest: f64| drawn.style_with(Palette::Coolwarm).title(title).range(-largest, largest);
     if all.len() <= MAX_PAIRS {
         let mut rows: Vec<String> = check.modules.iter().map(|module| module.name.clone()).collect();
         rows.push(whole_name(check));

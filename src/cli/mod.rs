@@ -1,6 +1,7 @@
 //! The command line: the only part of the crate that prints.
 
 mod adapters;
+mod animate;
 mod arrangement;
 mod atlas;
 mod base;
@@ -11,6 +12,8 @@ mod dates;
 mod demo;
 mod destination;
 mod devices;
+mod drawing;
+mod drawing_values;
 mod figure;
 mod grammar;
 mod hub_names;
@@ -28,6 +31,7 @@ mod options;
 mod output;
 mod picture;
 mod places;
+mod preview;
 mod progress;
 mod recipe;
 mod recipe_args;
@@ -40,6 +44,7 @@ mod shared;
 mod side;
 mod sink;
 mod status;
+mod steps;
 mod summary_table;
 mod target;
 mod tuned;
@@ -143,6 +148,7 @@ fn run(args: Args, recipe: Option<&str>, console: &Console) -> anyhow::Result<Ou
         Command::Demo(args) => demo::run(&args, console),
         Command::Figure(args) => figure::run(&args, recipe, console),
         Command::Atlas(args) => atlas::run(&args, recipe, console),
+        Command::Animate(args) => animate::run(&args, recipe, console),
         Command::Table7(args) => table7::run(&args, console),
         Command::Search(args) => search::run(&args, console),
         Command::Report(args) => report::run(&args, console),

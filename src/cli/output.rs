@@ -9,7 +9,7 @@ use super::destination::Destination;
 use super::options::ComputeArgs;
 use super::sink::Sink;
 use super::usage::Usage;
-use crate::figure::Output;
+use crate::figure::{AnimationFormat, Output};
 use crate::text::printable;
 
 /// Where a picture goes, and in which format, if the name's suffix says it.
@@ -36,17 +36,36 @@ impl PictureOutput {
     /// # Errors
     /// When the two differ; as [`Sink::open`].
     pub(super) fn open(&self, format: Option<Output>) -> anyhow::Result<(Sink, Output)> {
-        let format = self.format(format)?;
+        let format = of_both(format, self.format)?;
         Ok((Sink::open_picture(&self.to, format)?, format))
     }
+}
 
-    fn format(&self, given: Option<Output>) -> Result<Output, Usage> {
-        match (given, self.format) {
-            (Some(given), Some(of_file)) if given != of_file => {
-                Err(Usage("--format and the suffix of -o name two formats"))
-            }
-            (given, of_file) => Ok(given.or(of_file).unwrap_or_default()),
+/// Where an animation goes, and in which format, if the name's suffix says it.
+#[derive(Debug, Clone)]
+pub(super) struct AnimationOutput {
+    pub(super) to: Destination,
+    format: Option<AnimationFormat>,
+}
+
+impl AnimationOutput {
+    /// Opens the output, for an animation in the format that `--format` names or else the suffix.
+    ///
+    /// # Errors
+    /// When the two differ; as [`Sink::open`].
+    pub(super) fn open(&self, given: Option<AnimationFormat>) -> anyhow::Result<(Sink, AnimationFormat)> {
+        let format = of_both(given, self.format)?;
+        Ok((Sink::open(&self.to)?, format))
+    }
+}
+
+/// The format that an option or the suffix names, else the default.
+fn of_both<F: PartialEq + Default>(given: Option<F>, of_file: Option<F>) -> Result<F, Usage> {
+    match (given, of_file) {
+        (Some(given), Some(of_file)) if given != of_file => {
+            Err(Usage("--format and the suffix of -o name two formats"))
         }
+        (given, of_file) => Ok(given.or(of_file).unwrap_or_default()),
     }
 }
 
@@ -140,6 +159,24 @@ pub(super) fn picture() -> impl TypedValueParser<Value = PictureOutput> {
             Destination::File(path) => Some(Output::of_path(path).map_err(|error| error.to_string())?),
         };
         Ok(PictureOutput { to, format })
+    })
+}
+
+/// What `--help` says of an animation's output.
+pub(super) const ANIMATION_HELP: &str = "A .png or .gif file, or - for stdout";
+
+/// Parses an animation's output, whose suffix names the format.
+pub(super) fn animation() -> impl TypedValueParser<Value = AnimationOutput> {
+    OsStringValueParser::new().try_map(|name| -> Result<_, String> {
+        refuse_folder(&name, Output::default().suffix())?;
+        let to = Destination::of(name);
+        let format = match &to {
+            Destination::Stdout => None,
+            Destination::File(path) => {
+                Some(AnimationFormat::of_path(path).map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(AnimationOutput { to, format })
     })
 }
 

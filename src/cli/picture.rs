@@ -7,9 +7,10 @@ use anyhow::Result;
 pub(super) use super::arrangement::Arrangement;
 use super::console::Console;
 use super::destination::Destination;
+use super::drawing::{PictureArgs, ShownArgs};
 use super::job::{Done, Extent, Job};
 use super::meta::{Meta, save};
-use super::options::{ComputeArgs, Control, ControlArgs, PictureArgs};
+use super::options::{ComputeArgs, Control, ControlArgs};
 use super::output::PictureOutput;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
@@ -36,6 +37,7 @@ pub(super) struct Picture<'a> {
     pub(super) compute: &'a ComputeArgs,
     pub(super) control: &'a ControlArgs,
     pub(super) picture: &'a PictureArgs,
+    pub(super) shown: &'a ShownArgs,
     /// Principal angles too.
     pub(super) angles: bool,
     /// As a [`Job`] has it.
@@ -45,7 +47,7 @@ pub(super) struct Picture<'a> {
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, console: &Console) -> Result<()> {
-        let (sink, format) = self.output.open(self.picture.page.style.format)?;
+        let (sink, format) = self.output.open(self.shown.format)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
         let control = self.has_control().then_some(self.control.seed);
@@ -84,6 +86,7 @@ impl<'a> Picture<'a> {
             _ => format!("{:.2} × {:.2} in", width_px as f64 / dpi, height_px as f64 / dpi),
         };
         console.note("wrote", format!("{} ({size})", path.as_deref().unwrap_or("stdout")));
+        self.shown.preview(&scene, console)?;
 
         if let Some(save_to) = save_to {
             save(save_to, &done, &Meta::new(self.runs, self.side(), control, done.engine.info())?)?;

@@ -15,7 +15,7 @@ use crate::error::{Error, Fault};
 use crate::text::quoted;
 
 /// Options that say where results go, and nothing of the picture.
-const NOT_RECORDED: [&str; 5] = ["output", "save", "json", "recipe", "save_recipe"];
+const NOT_RECORDED: [&str; 6] = ["output", "save", "json", "preview", "recipe", "save_recipe"];
 /// The key that names the command.
 const COMMAND: &str = "command";
 /// A recipe has some hundred bytes.

@@ -6,8 +6,10 @@ use anyhow::Result;
 use clap::{Args as ArgGroup, value_parser};
 
 use super::console::Console;
-use super::options::{StyleArgs, Vmax};
+use super::drawing::StyleArgs;
+use super::drawing_values::Vmax;
 use super::write_stdout;
+use crate::figure::Output;
 use crate::report::{By, End, Report};
 
 pub(super) const REPORT_HELP: &str = "\
@@ -39,6 +41,7 @@ Written into DIR, where --format puts .pdf or .svg in the place of .png:
   merges.csv              the tree of adapters.png
   most_alike.csv, most_alike_unmarked.csv, least_alike.csv, layers.csv, projections.csv,
   layer_projections.csv, drift.csv, label_means.csv
+  report.md               the pictures, each with how to read it, and the summary
   report.json             everything except pairs.csv, edges.csv and the matrix
 
 Examples:
@@ -88,6 +91,9 @@ pub(super) struct ReportArgs {
     pub(super) vmax: Option<Vmax>,
     #[command(flatten)]
     pub(super) style: StyleArgs,
+    /// Format of the pictures: png, pdf or svg [default: png]
+    #[arg(long, value_name = "FORMAT", help_heading = "How it is drawn")]
+    pub(super) format: Option<Output>,
 }
 
 pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
@@ -110,9 +116,9 @@ pub(super) fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     let written = report
         .top(args.top.into())
         .style(args.style.style())
-        .output(args.style.format.unwrap_or_default())
+        .output(args.format.unwrap_or_default())
         .write(&dir)?;
-    let names = [&written.pictures[..], &["report.json".to_owned()]].concat().join(", ");
+    let names = [&written.pictures[..], &["report.md", "report.json"].map(str::to_owned)].concat().join(", ");
     console.note("wrote", format!("{names} and {} tables in {}", written.tables.len(), dir.display()));
     let printed = if args.json { &written.json } else { &written.text };
     write_stdout(|stdout| stdout.write_all(printed.as_bytes()))

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::adapters::{AdapterFacts, Adapters, Caution};
 use super::console::Console;
 use super::destination::Destination;
+use super::drawing::{ShownArgs, StyleArgs};
 use super::left_out::{self, LeftOut};
-use super::options::{SelectionArgs, positive};
+use super::options::SelectionArgs;
 use super::output::{self, PictureOutput};
 use super::side;
 use super::sink::Sink;
@@ -19,7 +20,7 @@ use super::summary_table::{MISSING, numbers};
 use super::usage::Usage;
 use super::{Outcome, progress, write_stdout};
 use crate::error::Error;
-use crate::figure::{Line, LineChart, Plot, Style};
+use crate::figure::{Line, LineChart};
 use crate::hub;
 use crate::names::{label, layer};
 use crate::shared_space::{Chance, ModuleSpace, SharedSpace, shared_space};
@@ -63,7 +64,9 @@ pub(super) struct SharedArgs {
     /// left-singular vectors of ΔW.
     #[arg(long, value_name = "SIDE", default_value = "a", value_parser = side::of_update)]
     side: Side,
-    /// Draw the eigenvalues to this .png file, with those of random subspaces
+    /// Draw the eigenvalues, with those of random subspaces, to this file
+    ///
+    /// A .png, .pdf or .svg file, or - for stdout.
     #[arg(short, long, value_name = "FILE", value_parser = output::picture())]
     output: Option<PictureOutput>,
     /// Write the shared directions to this .safetensors file
@@ -76,9 +79,10 @@ pub(super) struct SharedArgs {
     json: bool,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Pixels per inch
-    #[arg(long, default_value = "300", value_parser = positive, help_heading = "How it is drawn")]
-    dpi: f64,
+    #[command(flatten)]
+    style: StyleArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
@@ -90,7 +94,7 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     let selection = args.selection.of(Selection::new().all())?;
     let modules = selection.select_in_all(&adapters.all, args.side)?;
     adapters.report_left_out(&modules, console);
-    let picture = args.output.as_ref().map(|output| output.open(None)).transpose()?;
+    let picture = args.output.as_ref().map(|output| output.open(args.shown.format)).transpose()?;
     let save = args.save.as_ref().map(Sink::open).transpose()?;
 
     let flop = modules.modules.iter().flatten().map(|module| {
@@ -109,9 +113,9 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     cautions.extend(shared_init(&shared));
     cautions.iter().for_each(|caution| console.warning(&caution.message));
 
-    if let Some((sink, format)) = picture {
-        let chart = scree(&shared)?.style(Style::new().title(title(&shared)).dpi(args.dpi));
-        sink.fill(|writer| chart.write(format, writer))?;
+    if picture.is_some() || args.shown.preview {
+        let chart = scree(&shared)?.style(args.style.style().title(title(&shared)));
+        args.shown.draw(&chart, picture, console)?;
         if let Some(Destination::File(path)) = args.output.as_ref().map(|output| &output.to) {
             console.note("wrote", path.display());
         }

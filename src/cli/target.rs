@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use super::destination::Destination;
+use super::drawing::ShownArgs;
 use super::listing::Listing;
-use super::options::StyleArgs;
 use super::output::PictureOutput;
 use super::sink::Sink;
 use super::write_stdout;
@@ -22,6 +22,7 @@ pub(super) struct Target<'a> {
     sink: Sink,
     format: Output,
     dpi: f64,
+    shown: &'a ShownArgs,
     recipe: Option<&'a str>,
 }
 
@@ -30,11 +31,12 @@ impl<'a> Target<'a> {
     /// As [`Sink::open`].
     pub(super) fn open(
         output: &'a PictureOutput,
-        style: &StyleArgs,
+        shown: &'a ShownArgs,
+        dpi: f64,
         recipe: Option<&'a str>,
     ) -> Result<Self> {
-        let (sink, format) = output.open(style.format)?;
-        Ok(Self { to: &output.to, sink, format, dpi: style.dpi, recipe })
+        let (sink, format) = output.open(shown.format)?;
+        Ok(Self { to: &output.to, sink, format, dpi, shown, recipe })
     }
 
     /// Writes the plot and prints its numbers.
@@ -68,7 +70,7 @@ impl<'a> Target<'a> {
         json: bool,
         console: &Console,
     ) -> Result<()> {
-        let Self { to, sink, format, dpi, recipe } = self;
+        let Self { to, sink, format, dpi, shown: args, recipe } = self;
         let scene = plot.scene()?.recipe(recipe);
         sink.fill(|writer| format.write(&scene, painter, writer))?;
         let path = match to {
@@ -82,6 +84,7 @@ impl<'a> Target<'a> {
             _ => format!("{:.2} × {:.2} in", width_px as f64 / dpi, height_px as f64 / dpi),
         };
         console.note("wrote", format!("{shown} ({size})"));
+        args.preview(&scene, console)?;
         if json {
             let figure = json!({
                 "path": path, "format": format.suffix(), "width_px": width_px, "height_px": height_px, "dpi": dpi

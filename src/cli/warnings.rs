@@ -23,7 +23,7 @@ pub(super) struct Warning {
     pub(super) code: &'static str,
     pub(super) message: String,
     /// Canonical names of the modules that it is about; empty when it is about the runs.
-    modules: Vec<String>,
+    pub(super) modules: Vec<String>,
 }
 
 impl fmt::Display for Warning {

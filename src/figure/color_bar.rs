@@ -48,7 +48,8 @@ impl ColorScale {
         let palette = style.palette.colors();
         let table = Arc::new(ColorTable::new(palette, vmin, vmax)?);
         let mut is_past = [false; 2];
-        for &value in values {
+        let others = style.others.into_iter().flat_map(|(least, largest)| [least, largest]);
+        for value in values.into_iter().copied().chain(others) {
             is_past[0] |= f64::from(value) < vmin - PAST * (vmax - vmin);
             is_past[1] |= is_over(value, vmin, vmax);
         }

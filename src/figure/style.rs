@@ -15,6 +15,8 @@ pub struct Style {
     pub(super) title: Option<String>,
     pub(super) palette: Palette,
     range: Option<(f64, f64)>,
+    /// Values that are not in the plot itself, and that the bar has arrows for too.
+    pub(super) others: Option<(f32, f32)>,
     pub(super) width_in: Option<f64>,
     scale: f64,
     look: Look,
@@ -28,6 +30,7 @@ impl Default for Style {
             title: None,
             palette: Palette::default(),
             range: None,
+            others: None,
             width_in: None,
             scale: 1.0,
             look: Look::default(),
@@ -58,6 +61,13 @@ impl Style {
     /// The values at the ends of the colours. Values past an end take its colour.
     pub fn range(mut self, vmin: f64, vmax: f64) -> Self {
         self.range = Some((vmin, vmax));
+        self
+    }
+
+    /// The least and the largest value of other plots that have the same colours, such as those of an animation: the bar has an
+    /// arrow at an end that they lie past, as for its own.
+    pub fn with_values(mut self, least: f32, largest: f32) -> Self {
+        self.others = Some((least, largest));
         self
     }
 

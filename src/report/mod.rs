@@ -24,6 +24,7 @@ mod groups;
 mod json;
 mod label_stats;
 mod labels;
+mod markdown;
 mod matrix;
 mod names;
 mod outliers;

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::by::By;
 use super::colors::{Colors, End};
 use super::json::Json;
+use super::markdown::markdown;
 use super::pictures::{PICTURES, pictures};
 use super::scan::{Reading, ScanSums};
 use super::summary::findings;
@@ -121,7 +122,7 @@ impl Report {
         Self { output, ..self }
     }
 
-    /// Reads the scan and writes pictures, tables and `report.json` into a folder, which is made. A file that is there is
+    /// Reads the scan and writes pictures, tables, `report.md`, which shows the pictures, and `report.json` into a folder, which is made. A file that is there is
     /// replaced in one step; files that an earlier report left and this one does not have are removed. Nothing is touched
     /// before all has been read and laid out.
     ///
@@ -176,12 +177,14 @@ impl Report {
         write(&path, |writer| {
             writer.write_all(json.as_bytes()).map_err(|error| Error::io("write", &path, error))
         })?;
-        Ok(WrittenReport {
-            pictures: pictures.iter().map(|(name, _)| named(name)).collect(),
-            tables: names,
-            text: text(&scan, &findings),
-            json,
-        })
+        let drawn: Vec<&'static str> = pictures.iter().map(|(name, _)| *name).collect();
+        let text = text(&scan, &findings);
+        let page = markdown(&scan, &drawn, self.output, &text, &names);
+        let path = dir.join("report.md");
+        write(&path, |writer| {
+            writer.write_all(page.as_bytes()).map_err(|error| Error::io("write", &path, error))
+        })?;
+        Ok(WrittenReport { pictures: drawn.into_iter().map(named).collect(), tables: names, text, json })
     }
 }
 

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod animations;
 mod figures;
 mod weight_sides;
 mod weights;

@@ -61,7 +61,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     if args.picture.show_ties {
         return Err(Usage("--show-ties is for --kind seeds and ranks").into());
     }
-    let target = Target::open(&args.output, &args.picture.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let weights = Weights::open(args, console)?;
     let is_one = weights.adapters.all.len() == 1;
     let pairs = pairs(&weights);

@@ -32,7 +32,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     if args.compute.side() != Side::DwLeft {
         return Err(Usage("intruders are counted by left-singular vectors, which are --side dw-left").into());
     }
-    let target = Target::open(&args.output, &args.picture.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let weights = Weights::open(args, console)?;
     let [changes] = &weights.changes[..] else {
         return Err(Usage("--kind intruders takes a base model and one checkpoint").into());

@@ -20,7 +20,7 @@ use crate::text::{listed, quoted};
 const SIGNED: f32 = 0.05;
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
-    let target = Target::open(&args.output, &args.picture.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let adapters = Adapters::open(&args.checkpoints, &args.selection, console)?;
     let [a, b] = &adapters.all[..] else {
         return Err(Usage("this kind of figure takes two checkpoints").into());

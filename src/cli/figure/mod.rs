@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args as ArgGroup;
 
-use self::near::{Others, has_basis};
+use self::near::Others;
+pub(in crate::cli) use self::near::has_basis;
 use self::weights::WeightArgs;
 use super::console::Console;
 use super::destination::Destination;
+use super::drawing::{PictureArgs, ShownArgs};
 use super::kind::Kind;
-use super::options::{ComputeArgs, ControlArgs, PictureArgs, SelectionArgs};
+use super::options::{ComputeArgs, ControlArgs, SelectionArgs};
 use super::output::{self, PictureOutput};
 use super::picture::{Arrangement, Picture};
 use super::recipe_args::RecipeArgs;
@@ -118,6 +120,8 @@ pub(super) struct FigureArgs {
     control: ControlArgs,
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
 }
@@ -227,6 +231,7 @@ fn draw(
         compute,
         control: &args.control,
         picture: &args.picture,
+        shown: &args.shown,
         angles: args.angles,
         instead: &|| {
             Others { runs: [&a, &b], selection: &selection, side: compute.side() }.near(&selected.pairs)

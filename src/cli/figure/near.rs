@@ -43,6 +43,6 @@ impl Others<'_> {
 }
 
 /// Whether a module has a subspace in both.
-pub(super) fn has_basis(pair: &ModulePair, side: Side) -> bool {
+pub(in crate::cli) fn has_basis(pair: &ModulePair, side: Side) -> bool {
     [&pair.first, &pair.second].into_iter().all(|module| Basis::of(module, side).is_ok())
 }

@@ -23,7 +23,7 @@ const FAR_BELOW: f64 = 1e-3;
 const MOST_FRAMES: usize = 64;
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
-    let target = Target::open(&args.output, &args.picture.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let adapters = Adapters::open(&args.checkpoints, &args.selection, console)?;
     let mut modules = modules(args, &adapters)?;
     if modules.len() > MOST_FRAMES {

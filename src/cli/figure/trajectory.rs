@@ -6,6 +6,7 @@ use super::FigureArgs;
 use crate::cli::adapters::Adapters;
 use crate::cli::console::Console;
 use crate::cli::listing::{Cell, Listing};
+use crate::cli::steps::in_order;
 use crate::cli::target::Target;
 use crate::cli::usage::Usage;
 use crate::compare::{compare, statistics};
@@ -31,7 +32,7 @@ struct Point {
 }
 
 pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) -> Result<()> {
-    let target = Target::open(&args.output, &args.picture.page.style, recipe)?;
+    let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let adapters = Adapters::open(&args.checkpoints, &args.selection, console)?;
     if adapters.all.len() < 2 {
         return Err(Usage("a trajectory takes two or more checkpoints of a run").into());
@@ -79,24 +80,6 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         .style(args.picture.page.chart_style(&format!("Run{name}, side {}", args.compute.side())));
     chart.scene()?;
     target.fill(&chart, engine, &listing, args.compute.side(), args.compute.json, console)
-}
-
-/// The checkpoints by their steps.
-fn in_order(adapters: &[Adapter]) -> Result<Vec<(u64, &Adapter)>> {
-    let mut run = vec![];
-    for adapter in adapters {
-        let Some(step) = run_and_step(adapter.path()).1 else {
-            let fault = Fault::new("no training step in its name", "a name such as checkpoint-500");
-            return Err(fault.at(adapter.path()).invalid().into());
-        };
-        run.push((step, adapter));
-    }
-    run.sort_by_key(|(step, _)| *step);
-    if let Some(two) = run.windows(2).find(|two| two[0].0 == two[1].0) {
-        let found = format!("step {} twice, also {}", two[0].0, two[0].1.path().display());
-        return Err(Fault::new(found, "checkpoints of one run").at(two[1].1.path()).invalid().into());
-    }
-    Ok(run)
 }
 
 /// What is wrong with the first module that has no subspace in a checkpoint; `None` where one has.

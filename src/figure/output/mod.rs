@@ -1,6 +1,8 @@
 //! The formats that a scene is written in.
 
+mod animation;
 mod cell_image;
+mod indexed;
 mod pdf;
 mod pixels;
 mod png;
@@ -13,7 +15,12 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use animation::{Animation, AnimationFormat, FrameSize};
+#[cfg(feature = "cli")]
+pub(crate) use indexed::ColorIndex;
 pub use pixels::Pixels;
+#[cfg(feature = "cli")]
+pub(crate) use svg::base64;
 
 use super::scene::Scene;
 use crate::engine::Painter;

@@ -32,6 +32,42 @@ impl Pixels {
         Ok(Self { image: image.expect("three bytes for each pixel") })
     }
 
+    /// The same, `width_px` wide at most: each pixel is the mean of those of the scene that it takes the place of. Little more is in
+    /// memory than what comes out.
+    ///
+    /// # Errors
+    /// As [`Pixels::of`].
+    pub fn within(scene: &Scene<'_>, painter: &dyn Painter, width_px: usize) -> Result<Self> {
+        let (from_width, from_height) = (scene.width_px(), scene.height_px());
+        let width_px = width_px.max(1);
+        if from_width <= width_px {
+            return Self::of(scene, painter);
+        }
+        let height_px = (from_height * width_px).div_ceil(from_width).max(1);
+        let raster = Raster { scene, painter };
+        let mut rgb = Vec::with_capacity(3 * width_px * height_px);
+        let span =
+            |at: usize, n: usize, from: usize| at * from / n..((at + 1) * from / n).max(at * from / n + 1);
+        for y_px in 0..height_px {
+            let rows = span(y_px, height_px, from_height);
+            let mut band = vec![0; 3 * from_width * rows.len()];
+            raster.paint(rows.start, &mut band)?;
+            for x_px in 0..width_px {
+                let cols = span(x_px, width_px, from_width);
+                let n = (rows.len() * cols.len()) as u32;
+                let mut sums = [n / 2; 3];
+                for row in band.chunks_exact(3 * from_width) {
+                    for pixel in row[3 * cols.start..3 * cols.end].chunks_exact(3) {
+                        sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += u32::from(*value));
+                    }
+                }
+                rgb.extend(sums.map(|sum| (sum / n) as u8));
+            }
+        }
+        let image = RgbImage::from_raw(width_px as u32, height_px as u32, rgb);
+        Ok(Self { image: image.expect("three bytes for each pixel") })
+    }
+
     /// Pixels in a row.
     pub fn width_px(&self) -> usize {
         self.image.width() as usize

@@ -21,21 +21,29 @@ const CHUNK_BYTES: usize = 1 << 16;
 /// # Errors
 /// `Io` when the writer fails; what the painter answers.
 pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn Write) -> Result<()> {
-    let mut writer = Remembering { writer, error: None };
+    let mut writer = Remembering::new(writer);
     let written = encode(scene, &Raster { scene, painter }, &mut writer);
-    match writer.error {
-        Some(error) => Err(Error::io("write", "figure", error)),
-        None => written,
-    }
+    writer.error()?;
+    written
 }
 
 /// Keeps the writer's own error, of which the encoder hands on only the words: a closed pipe is not a full disk.
-struct Remembering<W> {
+pub(super) struct Remembering<W> {
     writer: W,
     error: Option<io::Error>,
 }
 
 impl<W: Write> Remembering<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Self { writer, error: None }
+    }
+
+    /// # Errors
+    /// The writer's own, if it had one.
+    pub(super) fn error(self) -> Result<()> {
+        self.error.map_or(Ok(()), |error| Err(Error::io("write", "figure", error)))
+    }
+
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
             let kind = error.kind();
@@ -59,7 +67,11 @@ impl<W: Write> Write for Remembering<W> {
     }
 }
 
-fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<()> {
+/// What encodes an image of the scene's size, with all that a file says of itself.
+///
+/// # Errors
+/// `Io` for a text that PNG cannot hold.
+pub(super) fn encoder_of<W: Write>(scene: &Scene<'_>, writer: W) -> Result<Encoder<'static, W>> {
     let canvas = &scene.canvas;
     let mut encoder = Encoder::new(writer, canvas.width_px(), scene.height_px);
     encoder.set_color(ColorType::Rgb);
@@ -79,8 +91,11 @@ fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<
     if let Some(recipe) = &scene.recipe {
         encoder.add_itxt_chunk("Recipe".into(), recipe.clone()).map_err(failed)?;
     }
+    Ok(encoder)
+}
 
-    let mut writer = encoder.write_header().map_err(failed)?;
+fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<()> {
+    let mut writer = encoder_of(scene, writer)?.write_header().map_err(failed)?;
     let mut stream = writer.stream_writer_with_size(CHUNK_BYTES).map_err(failed)?;
     let (row_bytes, height_px) = (3 * scene.width_px(), scene.height_px());
     let band_px = raster.band_px();
@@ -94,6 +109,7 @@ fn encode(scene: &Scene<'_>, raster: &Raster<'_>, writer: impl Write) -> Result<
     writer.finish().map_err(failed)
 }
 
-fn failed(error: EncodingError) -> Error {
+/// The error of an image that cannot be written.
+pub(super) fn failed(error: EncodingError) -> Error {
     Error::io("write", "figure", io::Error::other(error))
 }

@@ -10,6 +10,7 @@ use std::io::Write;
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 use rayon::prelude::*;
 
+pub(crate) use self::base64::encode as base64;
 use super::cell_image::CellImage;
 use crate::engine::Painter;
 use crate::error::{Error, Result};
@@ -87,7 +88,7 @@ impl Svg {
             "<image {} preserveAspectRatio=\"none\" style=\"image-rendering:optimizeSpeed;\
              image-rendering:pixelated\" xlink:href=\"data:image/png;base64,{}\"/>",
             Place([("x", x_pt), ("y", y_pt), ("width", width_pt), ("height", height_pt)]),
-            base64::encode(png)
+            base64(png)
         ));
     }
 

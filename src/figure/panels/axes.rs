@@ -51,11 +51,10 @@ fn letter(letter: &str, name: Option<&str>) -> Text {
 /// Draws a panel in its frame.
 pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, colors: &ColorScale) {
     let gaps = panel.gaps(page.canvas().theme());
-    let grid = &panel.grid;
     page.panel(CellArea {
         rect,
-        n_rows: grid.n_rows(),
-        n_cols: grid.n_cols(),
+        n_rows: panel.n_rows(),
+        n_cols: panel.n_cols(),
         values: panel.shown_values(),
         gaps,
         colors: colors.table(),
@@ -95,7 +94,7 @@ pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 
 
 /// Draws ticks and labels of the columns under a panel, and the letter j; the lower edge of it.
 pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, panel: &Panel) -> f64 {
-    let n_cols = panel.grid.n_cols();
+    let n_cols = panel.n_cols();
     let cell_pt = rect.width_pt / n_cols as f64;
     let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
     let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;

@@ -50,7 +50,7 @@ impl Columns {
             .map(|n_col| {
                 let labelled = rows.iter().filter(|row| row.panels.len() > n_col && row.is_labelled(n_col));
                 let panels = labelled.filter_map(|row| row.panels[n_col]);
-                let labels = panels.map(|panel| axes::row_labels_pt(panel.grid.n_rows()));
+                let labels = panels.map(|panel| axes::row_labels_pt(panel.n_rows()));
                 let before_pt = if n_col == 0 {
                     MARGIN_PT + name_pt + axes::row_letter_pt(names_axes)
                 } else {

@@ -116,7 +116,7 @@ fn place_row<'a>(
             }
         }
         if row.is_labelled(n_col) {
-            let labels_x_pt = axes::row_labels(page, rect, panel.grid.n_rows());
+            let labels_x_pt = axes::row_labels(page, rect, panel.n_rows());
             if is_first {
                 let letter_x_pt = axes::row_letter(page, rect, panel.axis_name(0), labels_x_pt);
                 if let Some(label) = row.label {
@@ -146,7 +146,7 @@ fn row_label(page: &mut Page<'_>, rect: Rect, right_pt: f64, label: &str) {
 
 /// Whether two panels under each other have their columns in the same places.
 fn cols_align(a: &Panel, b: &Panel) -> bool {
-    let shape = |panel: &Panel| (panel.grid.n_cols(), panel.cells_wide());
+    let shape = |panel: &Panel| (panel.n_cols(), panel.cells_wide());
     shape(a) == shape(b)
 }
 
@@ -162,8 +162,8 @@ fn place(panel: &Panel, canvas: &Canvas, slot_x_pt: f64, top_pt: f64, slot_pt: f
         let cell_px = if is_worth_it { whole_px } else { cell_px };
         (n_cells as f64 * cell_px).round().max(1.0)
     };
-    let width_pt = side_px(panel.grid.n_cols(), panel.cells_wide()) * canvas.px_pt();
-    let height_pt = side_px(panel.grid.n_rows(), panel.cells_high()) * canvas.px_pt();
+    let width_pt = side_px(panel.n_cols(), panel.cells_wide()) * canvas.px_pt();
+    let height_pt = side_px(panel.n_rows(), panel.cells_high()) * canvas.px_pt();
     Rect { x_pt: canvas.snap(slot_x_pt + 0.5 * (slot_pt - width_pt)), y_pt: top_pt, width_pt, height_pt }
 }
 

@@ -60,6 +60,8 @@ pub struct Figure {
     /// Rows with names, of places in the list of panels; without any, panels flow.
     rows: Vec<NamedRow>,
     is_of_two_ranks: bool,
+    /// What the title goes on with, and the longest of its kind, whose room it takes.
+    title_end: [String; 2],
     overlay: Overlay,
     style: Style,
 }
@@ -79,6 +81,7 @@ impl Figure {
             panels: vec![],
             rows: vec![],
             is_of_two_ranks: false,
+            title_end: Default::default(),
             overlay: Overlay::default(),
             style: Style::default(),
         }
@@ -108,6 +111,13 @@ impl Figure {
         self
     }
 
+    /// What the title goes on with, be it the default one or the style's: such as ", step 500", in the room of ", step 1000", so
+    /// that the titles of an animation stand in one place.
+    pub fn title_end(mut self, text: impl Into<String>, longest: impl Into<String>) -> Self {
+        self.title_end = [text.into(), longest.into()];
+        self
+    }
+
     /// Rows that are of another matrix, which has no rank of its own: the default title is φ(W, ΔW, i, j) for `"W"`.
     pub fn rows_of(mut self, symbol: impl Into<String>) -> Self {
         self.row_symbol = Some(symbol.into());
@@ -130,6 +140,16 @@ impl Figure {
     pub fn style(mut self, style: Style) -> Self {
         self.style = style;
         self
+    }
+
+    /// The least and the largest value of all cells, of the control too, for [`Style::with_values`]. Infinite the wrong way round
+    /// without any.
+    pub fn span(&self) -> (f32, f32) {
+        let shown: Vec<_> = self.panels.iter().map(Panel::shown_values).collect();
+        let values = shown.iter().flat_map(|values| values.iter()).filter(|value| !value.is_nan());
+        values.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, largest), &value| {
+            (least.min(value), largest.max(value))
+        })
     }
 
     /// The largest value of the modules that were added, for [`Style::range_up_to`].

@@ -45,7 +45,7 @@ impl Cells {
 
 /// Draws all of it over a panel.
 pub(super) fn draw(page: &mut Page<'_>, rect: Rect, panel: &Panel, overlay: &Overlay, colors: &ColorScale) {
-    let cells = Cells { rect, n_rows: panel.grid().n_rows(), n_cols: panel.grid().n_cols() };
+    let cells = Cells { rect, n_rows: panel.n_rows(), n_cols: panel.n_cols() };
     if let Some([rows, cols]) = &panel.ties {
         ties(page, &cells, rows, cols);
     }

@@ -19,6 +19,8 @@ pub struct Panel {
     axes: Option<[String; 2]>,
     is_stretched: bool,
     is_triangle: bool,
+    /// Rows and columns that are shown, where these are more than the grid has.
+    room: Option<(usize, usize)>,
     pub(super) quantity: Quantity,
     /// Whether each row and each column is arbitrary.
     pub(super) ties: Option<[Vec<bool>; 2]>,
@@ -55,6 +57,7 @@ impl Panel {
             axes: None,
             is_stretched: false,
             is_triangle: false,
+            room: None,
             quantity: Quantity::Phi,
             ties: None,
         }
@@ -98,11 +101,10 @@ impl Panel {
 
     /// What NaN is painted in.
     pub(super) fn gaps(&self, theme: &Theme) -> Option<[u8; 3]> {
-        match (self.is_triangle, self.quantity) {
-            (true, _) => Some(theme.paper),
-            (false, Quantity::Phi) => None,
-            (false, _) => Some(theme.missing),
+        if self.is_triangle {
+            return Some(theme.paper);
         }
+        (self.is_padded() || self.quantity != Quantity::Phi).then_some(theme.missing)
     }
 
     /// Cells that fill a square together, and need not be square themselves: for grids that are much wider than high.
@@ -127,6 +129,26 @@ impl Panel {
         Ok(self)
     }
 
+    /// At least so many rows and columns; those that the grid does not have are grey. For plots that are to be of one size.
+    pub fn padded(mut self, n_rows: usize, n_cols: usize) -> Self {
+        self.room = Some((n_rows, n_cols));
+        self
+    }
+
+    fn is_padded(&self) -> bool {
+        (self.n_rows(), self.n_cols()) != (self.grid.n_rows(), self.grid.n_cols())
+    }
+
+    /// Rows that are shown.
+    pub(super) fn n_rows(&self) -> usize {
+        self.room.map_or(0, |room| room.0).max(self.grid.n_rows())
+    }
+
+    /// Columns that are shown.
+    pub(super) fn n_cols(&self) -> usize {
+        self.room.map_or(0, |room| room.1).max(self.grid.n_cols())
+    }
+
     /// Only the cells with j ≤ i, as the paper draws corners.
     pub fn lower_left(mut self) -> Self {
         self.is_triangle = true;
@@ -135,11 +157,18 @@ impl Panel {
 
     /// The values to paint, NaN where nothing is to be seen.
     pub(super) fn shown_values(&self) -> Cow<'_, [f32]> {
-        let values = self.quantity.of(&self.grid);
+        let mut values = self.quantity.of(&self.grid);
+        let n_cols = self.n_cols();
+        if self.is_padded() {
+            let mut padded = vec![f32::NAN; self.n_rows() * n_cols];
+            for (to, from) in padded.chunks_mut(n_cols).zip(values.chunks(self.grid.n_cols())) {
+                to[..from.len()].copy_from_slice(from);
+            }
+            values = Cow::Owned(padded);
+        }
         if !self.is_triangle {
             return values;
         }
-        let n_cols = self.grid.n_cols();
         let shown = |(at, &value): (usize, &f32)| if at % n_cols > at / n_cols { f32::NAN } else { value };
         values.iter().enumerate().map(shown).collect::<Vec<_>>().into()
     }
@@ -150,13 +179,13 @@ impl Panel {
 
     /// Cells that the side of a square slot is parted into, across.
     pub(super) fn cells_wide(&self) -> usize {
-        let (n_rows, n_cols) = (self.grid.n_rows(), self.grid.n_cols());
+        let (n_rows, n_cols) = (self.n_rows(), self.n_cols());
         if self.is_stretched { n_cols } else { n_cols.max(n_rows) }
     }
 
     /// The same, down.
     pub(super) fn cells_high(&self) -> usize {
-        let (n_rows, n_cols) = (self.grid.n_rows(), self.grid.n_cols());
+        let (n_rows, n_cols) = (self.n_rows(), self.n_cols());
         if self.is_stretched { n_rows } else { n_cols.max(n_rows) }
     }
 
@@ -203,6 +232,19 @@ mod tests {
         let values = shown.shown_values();
         assert!(values[1].is_nan() && (values[0], values[2], values[3]) == (0.0, 4.0, 5.0), "{values:?}");
         assert!(Panel::control(Grid::new(1, 1, 2, vec![0.0]).unwrap()).corner(0).is_err());
+    }
+
+    #[test]
+    fn a_padded_panel_has_its_cells_where_they_were_and_grey_ones_after_them() {
+        let grid = Grid::new(2, 2, 9, vec![0.1, 0.2, 0.3, 0.4]).unwrap();
+        let panel = Panel::module("q", grid.clone()).padded(3, 4);
+        let values = panel.shown_values();
+        assert_eq!((panel.n_rows(), panel.n_cols(), values.len()), (3, 4, 12));
+        assert_eq!((&values[..2], &values[4..6]), (&[0.1, 0.2][..], &[0.3, 0.4][..]));
+        assert_eq!(values.iter().filter(|value| value.is_nan()).count(), 8);
+        let theme = Theme::default();
+        assert_eq!(panel.gaps(&theme), Some(theme.missing));
+        assert_eq!(Panel::module("q", grid).padded(1, 2).gaps(&theme), None);
     }
 
     #[test]

@@ -27,6 +27,6 @@ impl<'a> Row<'a> {
 
 /// Whether two panels side by side have their rows at the same heights, so that one's labels serve both.
 fn rows_align(a: &Panel, b: &Panel) -> bool {
-    let shape = |panel: &Panel| (panel.grid.n_rows(), panel.cells_high());
+    let shape = |panel: &Panel| (panel.n_rows(), panel.cells_high());
     shape(a) == shape(b)
 }

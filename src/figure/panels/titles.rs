@@ -50,6 +50,13 @@ impl Titles {
             (None, Quantity::Adjusted) => Text::plain("Adjusted ", TITLE_PT).then(main),
             (None, Quantity::Z) => Text::letter("z", TITLE_PT).upright(" of ", TITLE_PT).then(main),
         };
+        let main = match &figure.title_end {
+            [end, _] if end.is_empty() => main,
+            [end, longest] => {
+                let width_pt = |text: &str| Text::plain(text, TITLE_PT).width_pt;
+                main.upright(end, TITLE_PT).space((width_pt(longest) - width_pt(end)).max(0.0))
+            }
+        };
         // One size for all panels: titles side by side in different sizes look like different ranks of heading.
         let scales = panels.iter().map(|panel| {
             let scale = panel_max_pt / panel_title(panel, ranks, None).width_pt;
