@@ -76,6 +76,11 @@ impl SingularVectors {
         Self { n_rows: left.nrows(), n_cols: right.nrows(), u: rows(left, 1.0), sigma, v }
     }
 
+    /// U, σ and V, as [`SingularVectors::u`], [`SingularVectors::sigma`] and [`SingularVectors::v`] have them.
+    pub fn into_parts(self) -> (Vec<f32>, Vec<f64>, Vec<f32>) {
+        (self.u, self.sigma, self.v)
+    }
+
     /// Rows of M, and of U.
     pub fn n_rows(&self) -> usize {
         self.n_rows

@@ -144,7 +144,7 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
         save(grids, &measured.done, meta)?;
     }
     let text = match (format, &meta) {
-        (TextFormat::Json, Some(meta)) => measured.json(args.grids, meta)? + "\n",
+        (TextFormat::Json, Some(meta)) => measured.json(args.grids, Some(meta))? + "\n",
         (TextFormat::Csv, _) => csv::text(&measured.rows(args.grids).collect::<Vec<_>>())?,
         _ => {
             let (done, relation) = (&measured.done, measured.relation);
@@ -200,13 +200,8 @@ impl Measured {
         modules.map(move |(one, statistics)| Row::new(one, statistics, self.side, with_grids))
     }
 
-    /// The rows of the modules only, as the document has them.
-    pub(super) fn rows_json(&self) -> Result<String> {
-        Ok(serde_json::to_string(&self.rows(false).collect::<Vec<_>>())?)
-    }
-
-    /// What `--json` prints.
-    pub(super) fn json(&self, with_grids: bool, made_by: &Meta) -> Result<String> {
+    /// What `--json` prints; without the files' digests if they are not given.
+    pub(super) fn json(&self, with_grids: bool, made_by: Option<&Meta>) -> Result<String> {
         let document = Document {
             schema: 1,
             relation: self.relation.into(),
@@ -229,7 +224,8 @@ struct Document<'a> {
     whole: Whole,
     relation: Related,
     warnings: &'a [Warning],
-    made_by: &'a Meta,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_by: Option<&'a Meta>,
 }
 
 /// What the two checkpoints are to each other.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Adapter;
+use crate::{Adapter, Limits};
 
 /// Adapters that are open already, by the paths under which a command asks for them.
 pub type Given = Arc<HashMap<PathBuf, Adapter>>;
@@ -16,6 +16,7 @@ pub type Given = Arc<HashMap<PathBuf, Adapter>>;
 #[derive(Default)]
 struct Guest {
     given: Given,
+    limits: Limits,
     stdout: Vec<u8>,
 }
 
@@ -24,9 +25,9 @@ thread_local! {
     static GUEST: RefCell<Option<Guest>> = const { RefCell::new(None) };
 }
 
-/// Runs within another program; also returns what would have gone to stdout.
-pub(super) fn within<T>(given: Given, run: impl FnOnce() -> T) -> (T, Vec<u8>) {
-    GUEST.set(Some(Guest { given, ..Guest::default() }));
+/// Runs within another program, and within these limits; also returns what would have gone to stdout.
+pub(super) fn within<T>(given: Given, limits: Limits, run: impl FnOnce() -> T) -> (T, Vec<u8>) {
+    GUEST.set(Some(Guest { given, limits, ..Guest::default() }));
     let result = run();
     (result, GUEST.take().unwrap_or_default().stdout)
 }
@@ -34,6 +35,11 @@ pub(super) fn within<T>(given: Given, run: impl FnOnce() -> T) -> (T, Vec<u8>) {
 /// The adapters that are open already.
 pub(super) fn given() -> Given {
     GUEST.with_borrow(|guest| guest.as_ref().map(|guest| Arc::clone(&guest.given)).unwrap_or_default())
+}
+
+/// The limits within another program.
+pub(super) fn limits() -> Option<Limits> {
+    GUEST.with_borrow(|guest| guest.as_ref().map(|guest| guest.limits.clone()))
 }
 
 /// Whether results go to the process's own stdout.

@@ -115,7 +115,7 @@ impl SelectionArgs {
 
 /// Options that choose the adapter of this name.
 pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
-    let options = OpenOptions::new().limits(limits().clone()).given(host::given());
+    let options = OpenOptions::new().limits(limits()).given(host::given());
     match adapter_name {
         Some(name) => options.adapter_name(name),
         None => options,

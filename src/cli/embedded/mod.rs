@@ -17,7 +17,7 @@ pub use crate::cli::console::Line;
 use crate::cli::grammar::{Args, Command};
 pub use crate::cli::host::Given;
 use crate::cli::usage::Usage;
-use crate::cli::{host, recipe, run_command, scan};
+use crate::cli::{host, limits, recipe, run_command, scan};
 use crate::engine::EngineInfo;
 use crate::error::{Error, Fault};
 use crate::relation::Relation;
@@ -60,11 +60,21 @@ pub type Ran<T> = (Result<T, Failure>, Vec<Line>);
 /// Runs a command line without the program's name, and returns what it prints.
 pub fn run(words: &[OsString], given: Given) -> Ran<Vec<u8>> {
     let console = Console::keeping();
-    let (result, stdout) = host::within(given, || {
-        let (command, recipe) = parsed(words)?;
-        Ok(run_command(command, recipe.as_deref(), &console).map(drop)?)
-    });
+    let (result, stdout) =
+        within(words, given, |command, recipe| Ok(run_command(command, recipe, &console).map(drop)?));
     (result.map(|()| stdout), said(console))
+}
+
+/// Opens what the arguments of `inspect` name: at least one adapter; several of a file only if `all` may be.
+///
+/// # Errors
+/// As [`OpenOptions::open`](crate::OpenOptions::open).
+pub fn open(words: &[OsString], all: bool) -> Result<Vec<Adapter>, Failure> {
+    let open = |command, _: Option<&str>| match command {
+        Command::Inspect(args) => Ok(args.open(all)?),
+        _ => Err(not_of("inspect")),
+    };
+    within(words, Given::default(), open).0
 }
 
 /// Two checkpoints, compared.
@@ -73,9 +83,9 @@ pub struct Pair(Measured);
 /// Runs `compare` for two checkpoints.
 pub fn compare(words: &[OsString], given: Given) -> Ran<Pair> {
     let console = Console::keeping();
-    let (result, _) = host::within(given, || match parsed(words)? {
-        (Command::Compare(args), _) => Ok(Pair(measured(&args, &console)?)),
-        _ => Err(Failure::Other("expected the arguments of compare".to_owned())),
+    let (result, _) = within(words, given, |command, _| match command {
+        Command::Compare(args) => Ok(Pair(measured(&args, &console)?)),
+        _ => Err(not_of("compare")),
     });
     (result, said(console))
 }
@@ -91,15 +101,15 @@ impl Pair {
     /// # Errors
     /// `Io` when a file cannot be read.
     pub fn json(&self, with_grids: bool) -> Result<String, Failure> {
-        Ok(self.0.json(with_grids, &self.0.meta()?)?)
+        Ok(self.0.json(with_grids, Some(&self.0.meta()?))?)
     }
 
-    /// The rows of the modules only, which need no file.
+    /// The same without grids and digests, which needs no file.
     ///
     /// # Errors
     /// None that is known.
-    pub fn rows_json(&self) -> Result<String, Failure> {
-        Ok(self.0.rows_json()?)
+    pub fn facts_json(&self) -> Result<String, Failure> {
+        Ok(self.0.json(false, None)?)
     }
 
     /// The modules that were compared, in the order of the rows.
@@ -135,14 +145,33 @@ pub fn scan(
     on_progress: impl FnMut(&Progress) + Send,
 ) -> Ran<ScanOutcome> {
     let console = Console::keeping();
-    let result = match parsed(words) {
-        Ok((Command::Scan(args), _)) => {
-            scan::perform(&args, stop, &console, on_progress).map_err(Failure::from)
-        }
-        Ok(_) => Err(Failure::Other("expected the arguments of scan".to_owned())),
-        Err(failure) => Err(failure),
-    };
+    let (result, _) = within(words, Given::default(), |command, _| match command {
+        Command::Scan(args) => Ok(scan::perform(&args, stop, &console, on_progress)?),
+        _ => Err(not_of("scan")),
+    });
     (result, said(console))
+}
+
+/// Runs a command on the threads and within the limits that its words ask for; also returns what it prints.
+fn within<T: Send>(
+    words: &[OsString],
+    given: Given,
+    run: impl FnOnce(Command, Option<&str>) -> Result<T, Failure> + Send,
+) -> (Result<T, Failure>, Vec<u8>) {
+    let (Args { command, common }, recipe) = match parsed(words) {
+        Ok(parsed) => parsed,
+        Err(failure) => return (Err(failure), vec![]),
+    };
+    let run = || host::within(given, limits::of(&common.limits), || run(command, recipe.as_deref()));
+    let Some(threads) = common.threads else { return run() };
+    match rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build() {
+        Ok(pool) => pool.install(run),
+        Err(error) => (Err(Failure::Other(format!("cannot start {threads} threads: {error}"))), vec![]),
+    }
+}
+
+fn not_of(command: &str) -> Failure {
+    Failure::Other(format!("expected the arguments of {command}"))
 }
 
 /// What was said, with named arguments for options.
@@ -151,14 +180,13 @@ fn said(console: Console) -> Vec<Line> {
     lines.map(|line| Line { message: reworded(&line.message), ..line }).collect()
 }
 
-fn parsed(words: &[OsString]) -> Result<(Command, Option<String>), Failure> {
+fn parsed(words: &[OsString]) -> Result<(Args, Option<String>), Failure> {
     let words: Vec<OsString> =
         [OsString::from("lorascope")].into_iter().chain(words.iter().cloned()).collect();
     let matches = Args::command().try_get_matches_from(&words).map_err(|said| usage(&said))?;
     let matches = recipe::expanded(matches, &words)?;
     let recipe = recipe::recorded(&matches);
-    let args = Args::from_arg_matches(&matches).map_err(|said| usage(&said))?;
-    Ok((args.command, recipe))
+    Ok((Args::from_arg_matches(&matches).map_err(|said| usage(&said))?, recipe))
 }
 
 /// What the grammar finds wrong, in the words of this library.

@@ -62,7 +62,7 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
 /// The scan that the arguments ask for.
 fn planned<'a>(args: &ScanArgs, stop: &AtomicBool) -> Result<Scan<'a>> {
     let (named, pairs) = inputs::named(args, stop)?;
-    Ok(args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits().clone())))
+    Ok(args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits())))
 }
 
 /// Scans within another program, which may stop it.
