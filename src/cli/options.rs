@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args as ArgGroup, ValueEnum};
 
 use super::base::{self, BaseArgs};
+use super::host;
 use super::limits::limits;
 use super::matches::MatchArg;
 use super::side::SideArg;
@@ -108,7 +109,7 @@ impl SelectionArgs {
 
 /// Options that choose the adapter of this name.
 pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
-    let options = OpenOptions::new().limits(limits().clone());
+    let options = OpenOptions::new().limits(limits()).given(host::given());
     match adapter_name {
         Some(name) => options.adapter_name(name),
         None => options,
