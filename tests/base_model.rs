@@ -278,10 +278,93 @@ fn table_7_takes_the_rank_of_each_update_and_marks_rounding_noise() {
     let merged = merged(folder.path(), &[LAYER_5]);
     let merged = merged.to_str().unwrap();
     assert_eq!(rows(&["table7", BASE, merged, "--layer", "5", "--rank", "8"]), [(8, true), (8, true)]);
+    // As many as there are, not as many as are kept.
+    assert_eq!(rows(&["table7", BASE, merged, "--layer", "5"]), [(8, true), (8, true)]);
+    assert_eq!(rows(&["table7", BASE, merged, "--layer", "5", "--rank", "3"]), [(3, true), (3, true)]);
     let more = ["table7", BASE, merged, "--layer", "5", "--projections", "v", "--ranks", "8,9"];
     assert_eq!(rows(&more), [(8, true), (9, false)]);
     let text = stdout(&[&more[..], &["-q"]].concat());
     assert!(text.lines().last().unwrap().ends_with("in the rounding noise"), "{text}");
+}
+
+/// The base with a number that is not one in each of these tensors, by their places in the file.
+fn broken(folder: &Path, weights: &[&str]) -> String {
+    let mut bytes = fs::read(BASE).unwrap();
+    let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + n_header]).unwrap();
+    for weight in weights {
+        let place = header[format!("{weight}.weight")]["data_offsets"][0].as_u64().unwrap() as usize;
+        bytes[8 + n_header + place..][..2].copy_from_slice(&f16::NAN.to_le_bytes());
+    }
+    let path = folder.join(format!("broken-{}.safetensors", weights.len()));
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_weight_with_a_number_that_is_not_one_is_left_out_and_the_others_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let [query, value] =
+        ["query", "value"].map(|projection| format!("encoder.layer.5.attention.self.{projection}"));
+    let base = broken(folder.path(), &[&query]);
+    let picture = folder.path().join("x.svg");
+    let picture = picture.to_str().unwrap();
+    for args in [
+        &["compare", &base, LAYER_5][..],
+        &["compare", &base, LAYER_5, "--side", "w-left"],
+        &["table7", &base, LAYER_5],
+    ] {
+        let found = json_of(args);
+        assert_eq!(found["modules"].as_array().unwrap().len(), 1, "{args:?}");
+        assert_eq!(found["modules"][0]["module"], value.as_str());
+        let left_out = &found["left_out"][0];
+        assert_eq!(
+            (&left_out["module"], &left_out["checkpoint"], &left_out["reason"]),
+            (&query.as_str().into(), &base.as_str().into(), &"a tensor with NaN".into())
+        );
+        assert!(left_out["message"].as_str().unwrap().contains("found NaN at [0, 0]"), "{left_out}");
+        let warning = found["warnings"][0]["message"].as_str().unwrap();
+        assert!(warning.contains("1 of 2 modules left out: a tensor with NaN in "), "{warning}");
+    }
+    for kind in ["base", "intruders"] {
+        let output = lorascope(&["figure", "--kind", kind, &base, LAYER_5, "-o", picture]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains(&format!("left out: module `{query}`: ")), "{said}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(&value));
+    }
+    // Where none is left, it is an error with the tensor.
+    let all = broken(folder.path(), &[&query, &value]);
+    for args in [&["compare", &all, LAYER_5][..], &["table7", &all, LAYER_5]] {
+        let message = stderr_of(args, 1);
+        assert!(message.contains(&format!("tensor `{query}.weight`: found NaN at [0, 0]")), "{message}");
+    }
+    // A full model's change is called by its name.
+    let merged = merged(folder.path(), &[LAYER_2, LAYER_5]);
+    let args = ["compare", "--base", &base, merged.to_str().unwrap(), LAYER_5, "--side", "dw-left"];
+    let message = stderr_of(&args, 0);
+    assert!(message.contains("1 of 2 modules left out: ΔW has NaN in "), "{message}");
+}
+
+#[test]
+fn a_model_of_another_shape_is_told_from_one_of_other_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.safetensors");
+    let write = |name: &str| {
+        let header = json!({name: {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}});
+        let mut file = container(header.to_string(), 0);
+        file.extend([0; 12]);
+        fs::write(&path, file).unwrap();
+    };
+    let name = "encoder.layer.5.attention.self.query";
+    write(&format!("{name}.weight"));
+    let message = stderr_of(&["compare", BASE, path.to_str().unwrap()], 1);
+    let found = format!(
+        "found no weight of the base model's shape: `{name}` is 2 × 3, for 384 × 384, expected a model that"
+    );
+    assert!(message.contains(&found) && message.contains(BASE), "{message}");
+    write("blocks.7.weight");
+    let message = stderr_of(&["compare", BASE, path.to_str().unwrap()], 1);
+    assert!(message.contains("found no weight of the base model, expected a model that"), "{message}");
 }
 
 #[test]

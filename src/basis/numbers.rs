@@ -72,7 +72,7 @@ impl<'a> Numbers<'a> {
             let (a, b) = match made {
                 Ok([a, b]) => (Ok(a), Ok(b)),
                 Err(Error::Malformed(fault)) => {
-                    let flaw = Flaw::unreadable(Side::A.symbol(), fault);
+                    let flaw = Flaw::unreadable(Side::DwLeft.symbol(), fault);
                     (Err(flaw.clone()), Err(flaw))
                 }
                 Err(error) => return Err(error),

@@ -21,6 +21,7 @@
 mod directions;
 mod numbers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -45,12 +46,14 @@ pub struct Changes {
     pub note: Option<String>,
 }
 
-/// A module whose weight cannot be had.
+/// A module whose weight, or whose numbers, cannot be had.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WithoutWeight {
     /// The module's canonical name.
     pub module: String,
+    /// The base model, or the file with the numbers that cannot be read.
+    pub path: PathBuf,
     /// Why, the same words for all modules with this reason.
     pub reason: String,
     /// The same with what was found.
@@ -89,18 +92,57 @@ impl Changes {
         Ok(Self { changes, left_out, note: selected.note })
     }
 
-    /// `work` on each, several at once as far as memory allows, in their order.
+    /// `work` on each, several at once as far as memory allows, in their order. A change whose numbers are not finite is left out.
     ///
     /// # Errors
-    /// The first of `work`.
-    pub fn each<T: Send>(&self, work: impl Fn(&Change) -> Result<T> + Sync) -> Result<Vec<T>> {
+    /// The first of `work`, but for `Malformed`, which is an error only where nothing is left.
+    pub fn each<T: Send>(&self, work: impl Fn(&Change) -> Result<T> + Sync) -> Result<Each<T>> {
         let largest = self.changes.iter().map(Change::n_numbers).max().unwrap_or(0);
         let n_at_once = (WORK_BYTES / (8 * COPIES * largest).max(1)).clamp(1, rayon::current_num_threads());
-        let mut done = Vec::with_capacity(self.changes.len());
+        let mut each = Each { done: Vec::with_capacity(self.changes.len()), left_out: vec![] };
+        let mut first = None;
         for some in self.changes.chunks(n_at_once) {
-            done.extend(some.par_iter().map(&work).collect::<Result<Vec<T>>>()?);
+            for (change, done) in some.iter().zip(some.par_iter().map(&work).collect::<Vec<_>>()) {
+                match done {
+                    Ok(done) => each.done.push(Some(done)),
+                    Err(Error::Malformed(fault)) => {
+                        each.left_out.push(WithoutWeight::unreadable(change.name(), &fault));
+                        each.done.push(None);
+                        first.get_or_insert(Error::Malformed(fault));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        Ok(done)
+        match first {
+            Some(error) if each.left_out.len() == each.done.len() => Err(error),
+            _ => Ok(each),
+        }
+    }
+}
+
+/// What came of the work on each change.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Each<T> {
+    /// In the order of the changes; `None` for one that is left out.
+    pub done: Vec<Option<T>>,
+    /// Why.
+    pub left_out: Vec<WithoutWeight>,
+}
+
+impl WithoutWeight {
+    /// Of numbers that cannot be measured.
+    fn unreadable(module: &str, fault: &Fault) -> Self {
+        // `NaN at [0, 1]` without its place.
+        let what = fault.found.split(" at [").next().unwrap_or_default();
+        let what = if matches!(what, "inf" | "-inf") { "an infinity" } else { what };
+        Self {
+            module: module.to_owned(),
+            path: fault.path.clone().unwrap_or_default(),
+            reason: format!("a tensor with {what}"),
+            message: fault.to_string(),
+        }
     }
 }
 
@@ -113,7 +155,8 @@ const COPIES: usize = 6;
 /// The weight, or why there is none.
 fn weight_of(base: &BaseModel, module: &Module) -> Result<std::result::Result<Weight, WithoutWeight>> {
     let without = |reason: &str, message: String| {
-        Ok(Err(WithoutWeight { module: module.name.clone(), reason: reason.to_owned(), message }))
+        let (module, path) = (module.name.clone(), base.path().to_owned());
+        Ok(Err(WithoutWeight { module, path, reason: reason.to_owned(), message }))
     };
     match base.weight_of(module) {
         Ok(None) => {

@@ -34,11 +34,11 @@ impl LeftOut {
         Self { module, checkpoint: checkpoint.to_string(), message: reason.clone(), reason }
     }
 
-    /// A module whose weight cannot be had from the base model.
-    pub(super) fn of_weight(base: impl ToString, without: &WithoutWeight) -> Self {
+    /// A module whose weight cannot be had from the base model, or whose numbers cannot be measured.
+    pub(super) fn of_weight(without: &WithoutWeight) -> Self {
         Self {
             module: without.module.clone(),
-            checkpoint: base.to_string(),
+            checkpoint: without.path.display().to_string(),
             reason: without.reason.clone(),
             message: without.message.clone(),
         }

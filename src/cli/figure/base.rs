@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::FigureArgs;
 use super::weights::{Weights, titles};
-use crate::changes::{Change, ChangeNumbers};
+use crate::changes::{Change, ChangeNumbers, Each};
 use crate::cli::adapters::AdapterFacts;
 use crate::cli::arrangement::Arrangement;
 use crate::cli::console::Console;
@@ -78,7 +78,11 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     });
     bar.finish_and_clear();
     let names = weights.adapters.short_names();
-    let mut modules: Vec<OfModule<'_>> = left_in(modules?, &weights, &names, console)?;
+    let Each { done, left_out, .. } = modules?;
+    for without in &left_out {
+        console.note("left out", without.to_string());
+    }
+    let mut modules: Vec<OfModule<'_>> = left_in(done, &weights, &names, console)?;
     if is_one {
         // One, of the first module, is enough for all.
         modules.iter_mut().skip(1).for_each(|module| module.directions.control = None);
@@ -167,14 +171,15 @@ fn random(r: usize, d: usize, side: Side, seed: u64) -> crate::Result<Basis> {
 
 /// The modules that have directions; says which have not.
 fn left_in<'a>(
-    modules: Vec<Option<Directions>>,
+    modules: Vec<Option<Option<Directions>>>,
     weights: &'a Weights,
     names: &[String],
     console: &Console,
 ) -> Result<Vec<OfModule<'a>>> {
     let mut left = vec![];
     for (module, change) in modules.into_iter().zip(&weights.changes[0].changes) {
-        let Some(directions) = module else {
+        let Some(directions) = module else { continue };
+        let Some(directions) = directions else {
             console.note("left out", format!("{}: the weight or all updates are zeros", change.name()));
             continue;
         };

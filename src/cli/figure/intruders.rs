@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::FigureArgs;
 use super::weights::{Weights, titles};
 use crate::Side;
-use crate::changes::Change;
+use crate::changes::{Change, Each};
 use crate::cli::adapters::AdapterFacts;
 use crate::cli::console::Console;
 use crate::cli::listing::{Cell, Listing};
@@ -45,11 +45,16 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         intruders
     });
     bar.finish_and_clear();
+    let Each { done, left_out, .. } = of_all?;
+    for without in &left_out {
+        console.note("left out", without.to_string());
+    }
     let mut all = vec![];
-    for (change, intruders) in changes.changes.iter().zip(of_all?) {
+    for (change, intruders) in changes.changes.iter().zip(done) {
         match intruders {
-            Some(intruders) => all.push(Found { module: change.name(), intruders }),
-            None => console.note("left out", format!("{}: the weight is zeros", change.name())),
+            None => {}
+            Some(Some(intruders)) => all.push(Found { module: change.name(), intruders }),
+            Some(None) => console.note("left out", format!("{}: the weight is zeros", change.name())),
         }
     }
     if all.is_empty() {

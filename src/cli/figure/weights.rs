@@ -114,7 +114,7 @@ impl Weights {
                 all.iter().map(|one| of_these(&base, one, &names)).collect::<Result<_>>()?
             }
         };
-        tuned::without_weights(&base, &changes, console);
+        tuned::without_weights(&changes, &[], console);
         Ok(Self { base, adapters, changes })
     }
 }

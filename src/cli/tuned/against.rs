@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::AgainstArgs;
 use super::rows::{Row, Whole};
 use super::{against_csv, against_text};
-use crate::changes::Changes;
+use crate::changes::{Changes, Each};
 use crate::cli::Outcome;
 use crate::cli::adapters::{AdapterFacts, Adapters, Caution};
 use crate::cli::console::Console;
@@ -42,7 +42,7 @@ pub(in crate::cli) fn run(asked: Asked<'_>, console: &Console) -> Result<Outcome
         all.push(changes);
     }
     let sink = Sink::open_text(&asked.output.to)?;
-    let (mut rows, mut wholes) = (vec![], vec![]);
+    let (mut rows, mut wholes, mut unreadable) = (vec![], vec![], vec![]);
     for (name, changes) in adapters.short_names().into_iter().zip(&all) {
         let bar = super::bar(console, changes);
         let of_checkpoint = changes.each(|change| {
@@ -51,11 +51,13 @@ pub(in crate::cli) fn run(asked: Asked<'_>, console: &Console) -> Result<Outcome
             row
         });
         bar.finish_and_clear();
-        let of_checkpoint = of_checkpoint?;
+        let Each { done, left_out, .. } = of_checkpoint?;
+        unreadable.extend(left_out);
+        let of_checkpoint: Vec<Row> = done.into_iter().flatten().collect();
         wholes.push(Whole::of(&name, &of_checkpoint));
         rows.extend(of_checkpoint);
     }
-    let left_out = super::without_weights(&base, &all, console);
+    let left_out = super::without_weights(&all, &unreadable, console);
     let warnings = super::cautions(&adapters, &all, &left_out, console);
     let text = match asked.format {
         TextFormat::Json => {

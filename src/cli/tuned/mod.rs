@@ -15,15 +15,18 @@ use super::adapters::{Adapters, Caution};
 use super::console::Console;
 use super::left_out::{self, LeftOut};
 use super::progress;
-use crate::changes::Changes;
+use crate::Adapter;
+use crate::changes::{Changes, WithoutWeight};
 use crate::text::counted;
-use crate::{Adapter, BaseModel};
 
-/// The modules whose weights could not be had.
-pub(super) fn without_weights(base: &BaseModel, changes: &[Changes], console: &Console) -> Vec<LeftOut> {
-    let path = base.path().display();
-    let all = changes.iter().flat_map(|of| &of.left_out);
-    let left_out: Vec<LeftOut> = all.map(|without| LeftOut::of_weight(path.to_string(), without)).collect();
+/// The modules whose weights could not be had, and those of `more`.
+pub(super) fn without_weights(
+    changes: &[Changes],
+    more: &[WithoutWeight],
+    console: &Console,
+) -> Vec<LeftOut> {
+    let all = changes.iter().flat_map(|of| &of.left_out).chain(more);
+    let left_out: Vec<LeftOut> = all.map(LeftOut::of_weight).collect();
     left_out::details(&left_out, console);
     left_out
 }

@@ -9,7 +9,7 @@ use clap::Args as ArgGroup;
 use serde::Serialize;
 
 use crate::Selection;
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, Each};
 use crate::cli::Outcome;
 use crate::cli::adapters::{Adapters, Caution};
 use crate::cli::base;
@@ -21,6 +21,7 @@ use crate::cli::sink::Sink;
 use crate::cli::usage::Usage;
 use crate::measure::against_base::Table7;
 use crate::measure::against_base::output::{Named, csv, latex, text};
+use crate::range_finder::SingularVectors;
 
 pub(in crate::cli) const TABLE7_HELP: &str = "\
 For each module, ‖UᵀWV‖_F with U and V the top r left- and right-singular vectors of ΔW, of W itself, and of a random matrix \
@@ -29,7 +30,8 @@ For each module, ‖UᵀWV‖_F with U and V the top r left- and right-singular 
 r = 4 and 2 at r = 64 for GPT-3's layer 48. `chance` is the root of the mean square over random matrices, r·‖W‖/√(d_out·d_in): \
 where ‖UᵀWV‖ with ΔW is near it, the amplification only says how small the update is against the weight.
 
-r is the rank of each module's update, as in the paper (of a full fine-tune, --rank), or one row for each of --ranks. `in the rounding noise`: rounding to \
+r is the rank of each module's update, as in the paper (of a full fine-tune, the directions above the rounding noise, at most \
+--rank), or one row for each of --ranks. `in the rounding noise`: rounding to \
 the stored type could have made some of these directions of ΔW. – or an empty field: there are fewer directions.
 
 Examples:
@@ -47,7 +49,7 @@ pub(in crate::cli) struct Table7Args {
     checkpoint: PathBuf,
     /// Numbers of singular vectors, such as 4,8,64 [default: the rank]
     ///
-    /// By default the rank of each update; of a full fine-tune, --rank.
+    /// By default the rank of each update; of a full fine-tune, the directions above the rounding noise, at most --rank.
     #[arg(long, value_name = "R,...", value_delimiter = ',')]
     ranks: Vec<NonZeroUsize>,
     /// .txt, .csv, .json or .tex file, or - for stdout
@@ -91,11 +93,11 @@ impl Table7Args {
         self.output.format(by_option, two)
     }
 
-    /// The r of a module's rows.
-    fn ranks_of(&self, change: &Change) -> Vec<usize> {
+    /// The r of a module's rows: of a change that is not B·A as many as it has above the rounding.
+    fn ranks_of(&self, change: &Change, update: &SingularVectors) -> Vec<usize> {
         match self.ranks.is_empty() {
             true if change.module().full_rank().is_some() => {
-                vec![change.module().rank().min(self.rank.get())]
+                vec![update.n_above_floor().clamp(1, self.rank.get())]
             }
             true => vec![change.module().rank()],
             false => self.ranks.iter().map(|r| r.get()).collect(),
@@ -103,11 +105,11 @@ impl Table7Args {
     }
 
     fn table(&self, change: &Change) -> crate::Result<Table7> {
-        let ranks = self.ranks_of(change);
-        let longest = ranks.iter().copied().max().unwrap_or(1);
         let numbers = change.read()?;
-        let (own, update) =
-            (numbers.weight_vectors(Some(longest))?, numbers.update_vectors(self.rank.get().max(longest))?);
+        let longest = self.ranks.iter().copied().max().map_or(0, NonZeroUsize::get);
+        let update = numbers.update_vectors(self.rank.get().max(longest))?;
+        let ranks = self.ranks_of(change, &update);
+        let own = numbers.weight_vectors(ranks.iter().copied().max())?;
         Table7::of(numbers.w(), &own, &update, &ranks, self.seed)
     }
 }
@@ -130,15 +132,15 @@ pub(in crate::cli) fn run(args: &Table7Args, console: &Console) -> Result<()> {
         table
     });
     bar.finish_and_clear();
-    let tables = tables?;
+    let Each { done: tables, left_out: unreadable, .. } = tables?;
     let named: Vec<Named<'_>> = changes
         .changes
         .iter()
         .zip(&tables)
-        .map(|(change, table)| Named { module: change.name(), table })
+        .filter_map(|(change, table)| Some(Named { module: change.name(), table: table.as_ref()? }))
         .collect();
     let changes = [changes.clone()];
-    let left_out = super::without_weights(&base, &changes, console);
+    let left_out = super::without_weights(&changes, &unreadable, console);
     let warnings = super::cautions(&adapters, &changes, &left_out, console);
     let text = match format {
         TextFormat::Table => text(&named),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::against::Asked;
 use super::args::With;
 use super::weight_sides_text::{csv, text};
-use crate::changes::{Change, Changes, SideBasis};
+use crate::changes::{Change, Changes, Each, SideBasis};
 use crate::cli::Outcome;
 use crate::cli::adapters::{AdapterFacts, Adapters, Caution};
 use crate::cli::console::Console;
@@ -112,24 +112,25 @@ pub(in crate::cli) fn run(
     console.engine(opened.engine.info(), opened.reason.as_deref(), opened.warning.as_ref());
     let engine = opened.engine.as_ref();
 
-    let mut left_out = super::without_weights(&base, &all, console);
-    let mut rows = vec![];
+    let (mut rows, mut unreadable, mut empty) = (vec![], vec![], vec![]);
     for ((name, changes), adapter) in adapters.short_names().into_iter().zip(&all).zip(&adapters.all) {
         let bar = super::bar(console, changes);
         let both = changes.each(|change| {
             let both = found.both(change);
             bar.inc(1);
             both
-        })?;
+        });
         bar.finish_and_clear();
+        let Each { done: both, left_out, .. } = both?;
+        unreadable.extend(left_out);
         let path = adapter.path().display().to_string();
         for (change, both) in changes.changes.iter().zip(&both) {
-            if both.is_none() {
-                left_out.push(LeftOut::of_reason(change.name(), &path, NO_DIRECTION));
+            if both.as_ref().is_some_and(Option::is_none) {
+                empty.push(LeftOut::of_reason(change.name(), &path, NO_DIRECTION));
             }
         }
         let named: Vec<(&Change, Two)> =
-            changes.changes.iter().zip(both).filter_map(|(change, both)| Some((change, both?))).collect();
+            changes.changes.iter().zip(both).filter_map(|(change, both)| Some((change, both??))).collect();
         rows.extend(found.rows(&name, &named, engine, grids)?);
     }
     engine.take_warnings().into_iter().for_each(|warning| console.warning(warning));
@@ -137,6 +138,8 @@ pub(in crate::cli) fn run(
         let fault = Fault::new("zeros", "a weight and an update with directions").at(base.path());
         return Err(fault.invalid().into());
     }
+    let mut left_out = super::without_weights(&all, &unreadable, console);
+    left_out.append(&mut empty);
     let mut warnings = super::cautions(&adapters, &all, &left_out, console);
     if let Some(caution) = in_noise(&rows) {
         console.warning(&caution.message);

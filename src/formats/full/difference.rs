@@ -12,6 +12,7 @@ use crate::basis::range_finder::HowMany;
 use crate::error::{Error, Fault, Result};
 use crate::formats::limits::Limit;
 use crate::names::natural_cmp;
+use crate::text::quoted;
 
 /// What full models are read against.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ fn not_kept(module: &Module, share: Option<f64>) -> Option<UnreadPart> {
         n_tensors: 0,
     })
 }
+
+const OTHER_SHAPE: &str = "a weight of another shape than the base model's";
 
 /// How a weight of the model is not comparable.
 struct NotRead {
@@ -96,8 +99,17 @@ impl Trained {
             })?;
         }
         if modules.is_empty() {
-            let fault = Fault::new("no weight of the base model", "a model that was trained from it");
-            let fault = fault.at(&model.path).hint(format!("the base model is {}", self.base.path.display()));
+            // Of the same names, the shapes tell them apart.
+            let other = unread.iter().find(|part| part.reason == OTHER_SHAPE);
+            let found = match other.and_then(|part| Some((part, part.found.as_deref()?))) {
+                Some((part, found)) => {
+                    format!("no weight of the base model's shape: {} is {found}", quoted(&part.name))
+                }
+                None => "no weight of the base model".to_owned(),
+            };
+            let fault = Fault::new(found, "a model that was trained from it")
+                .at(&model.path)
+                .hint(format!("the base model is {}", self.base.path.display()));
             return Err(fault.other_kind().unsupported());
         }
         let missing =
@@ -174,8 +186,7 @@ impl Trained {
         };
         if (after.rows, after.cols) != (before.rows, before.cols) {
             let found = format!("{} × {}, for {} × {}", after.rows, after.cols, before.rows, before.cols);
-            let reason = "a weight of another shape than the base model's";
-            return Ok(Err(NotRead { reason, found: Some(found) }));
+            return Ok(Err(NotRead { reason: OTHER_SHAPE, found: Some(found) }));
         }
         let form = Form::Difference([after, before].map(StoredMatrix::Whole));
         let n_kept = self.how_many.at_most().clamp(1, form.rank().max(1));

@@ -22,8 +22,8 @@ pub fn text(tables: &[Named<'_>]) -> String {
         ["module", "r", "ΔW", "W", "random", "chance", "‖W‖", "‖ΔW‖", "amplification", ""].map(str::to_owned);
     let mut lines = vec![header];
     for (named, row) in rows(tables) {
-        let [update, own, random, chance, amplification] = numbers(row).map(|number| shown(number, "-"));
-        let [norm_w, norm_update] = norms(named).map(|number| shown(Some(number), "-"));
+        let [update, own, random, chance, amplification] = numbers(row).map(|number| shown(number, "–"));
+        let [norm_w, norm_update] = norms(named).map(|number| shown(Some(number), "–"));
         let note = if is_noise(row) { "in the rounding noise" } else { "" }.to_owned();
         let (module, r) = (named.module.to_owned(), row.r.to_string());
         lines.push([module, r, update, own, random, chance, norm_w, norm_update, amplification, note]);
