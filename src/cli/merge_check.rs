@@ -408,9 +408,8 @@ fn heatmap(check: &MergeCheck, names: &[String], drawn: &StyleArgs) -> crate::Re
         // Up to a whole tenth.
         (10.0 * largest - 1e-9).ceil().max(1.0) / 10.0
     };
-    let style = |title: &str, largest: f64| {
-        drawn.style_with(Palette::Coolwarm).title(title).range(-largest, largest)
-    };
+    let style =
+        |title: &str, largest: f64| drawn.style_with(Palette::Coolwarm).title(title).range(-largest, largest);
     if all.len() <= MAX_PAIRS {
         let mut rows: Vec<String> = check.modules.iter().map(|module| module.name.clone()).collect();
         rows.push(whole_name(check));

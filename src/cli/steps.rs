@@ -1,8 +1,8 @@
 //! The checkpoints of a run in the order of their training steps.
 
+use crate::Adapter;
 use crate::error::{Fault, Result};
 use crate::formats::run_and_step;
-use crate::Adapter;
 
 /// The checkpoints by the steps in their names.
 ///

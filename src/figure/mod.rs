@@ -32,9 +32,9 @@ pub use atlas::Atlas;
 pub use heatmap::{Heatmap, Merge, Strip};
 pub use lines::{Line, LineChart, LinePanel};
 pub use look::Look;
+pub use output::{Animation, AnimationFormat, FrameSize, Output, Pixels};
 #[cfg(feature = "cli")]
 pub(crate) use output::{ColorIndex, base64};
-pub use output::{Animation, AnimationFormat, FrameSize, Output, Pixels};
 pub use palette::Palette;
 pub use panels::{Figure, Panel};
 pub use plot::Plot;

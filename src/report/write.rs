@@ -184,12 +184,7 @@ impl Report {
         write(&path, |writer| {
             writer.write_all(page.as_bytes()).map_err(|error| Error::io("write", &path, error))
         })?;
-        Ok(WrittenReport {
-            pictures: drawn.into_iter().map(named).collect(),
-            tables: names,
-            text,
-            json,
-        })
+        Ok(WrittenReport { pictures: drawn.into_iter().map(named).collect(), tables: names, text, json })
     }
 }
 

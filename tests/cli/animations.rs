@@ -47,7 +47,8 @@ fn a_run_is_a_frame_for_each_step_and_each_frame_is_that_steps_figure() {
         let folder = folder();
         let path = text(&folder.path().join("x.png"));
         let checkpoint = format!("tests/data/adapters/trajectory/checkpoint-{step}");
-        let figure = ["figure", &checkpoint, REFERENCE, "--control", "none", "--dpi", "40", "--vmax", "0.4", "-q"];
+        let figure =
+            ["figure", &checkpoint, REFERENCE, "--control", "none", "--dpi", "40", "--vmax", "0.4", "-q"];
         let output = run(&[&figure[..], &["--title", "mine", "-o", &path]].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         let image = image::open(&path).unwrap().into_rgb8();
@@ -92,7 +93,11 @@ fn an_animation_that_fails_leaves_an_older_one_as_it_was() {
     let base = ["animate", "tests/data/adapters/trajectory", "-q", "-o", &path];
     // B has no subspace before training, and one frame is no animation.
     let output = run(&[&base[..], &[REFERENCE, "--side", "b"]].concat());
-    assert!(stderr(&output).contains("found 1 checkpoint, expected two or more of a run"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("found 1 checkpoint, expected two or more of a run"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -115,7 +115,10 @@ impl<'a> Frames<'a> {
         let vmax = args.picture.style(frames.arrangement.vmax(), frames.largest);
         let vmax = Figure::new("").style(vmax).vmax();
         if frames.largest > vmax + 1e-3 {
-            console.note("note", format!("values go up to {:.2}, and colours to {vmax}: --vmax auto", frames.largest));
+            console.note(
+                "note",
+                format!("values go up to {:.2}, and colours to {vmax}: --vmax auto", frames.largest),
+            );
         }
         if frames.steps.len() < 2 {
             let found = counted(frames.steps.len(), "checkpoint");
@@ -146,7 +149,8 @@ impl<'a> Frames<'a> {
             };
             let [here, there] = [module, &pair.second].map(|module| side.d(module));
             if here != there {
-                let fault = Fault::new(format!("{} = {here}", side.d_name()), format!("{there} as in the reference"));
+                let fault =
+                    Fault::new(format!("{} = {here}", side.d_name()), format!("{there} as in the reference"));
                 return Err(fault.at(adapter.path()).of(format!("module {}", module.name)).invalid().into());
             }
             let pair = ModulePair { first: Arc::clone(module), second: Arc::clone(&pair.second) };

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Mutex;
 
-use crate::error::{Error, Result};
 use crate::Grid;
+use crate::error::{Error, Result};
 
 /// Grids by their numbers, in the order in which they were added.
 pub(super) struct KeptGrids {
@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn grids_come_back_in_any_order() {
-        let grid = |n: usize| Grid::new(n, 2, 9, (0..2 * n).map(|k| (k + n) as f32 / 64.0).collect()).unwrap();
+        let grid =
+            |n: usize| Grid::new(n, 2, 9, (0..2 * n).map(|k| (k + n) as f32 / 64.0).collect()).unwrap();
         let mut kept = KeptGrids::new().unwrap();
         (1..4).for_each(|n| kept.add(&grid(n)).unwrap());
         for n in [3, 1, 2, 1] {

@@ -76,14 +76,21 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
     }
     let (sink, format) = args.output.open(args.format)?;
     let [run @ .., reference] = &args.checkpoints[..] else {
-        return Err(Usage("animate takes the checkpoints of a run, and then the one to compare them with").into());
+        return Err(
+            Usage("animate takes the checkpoints of a run, and then the one to compare them with").into()
+        );
     };
     if run.is_empty() {
-        return Err(Usage("animate takes the checkpoints of a run, and then the one to compare them with").into());
+        return Err(
+            Usage("animate takes the checkpoints of a run, and then the one to compare them with").into()
+        );
     }
     let reference = Adapters::open(std::slice::from_ref(reference), &args.selection, console)?;
     let [reference] = &reference.all[..] else {
-        return Err(Usage("the last CHECKPOINT is what all others are compared with, and must be a single one").into());
+        return Err(Usage(
+            "the last CHECKPOINT is what all others are compared with, and must be a single one",
+        )
+        .into());
     };
     let run = Adapters::open(run, &args.selection, console)?;
     let opened = engine::open(&args.compute.request(), Work { flop: 0.0, max_numbers: 0 }).wait()?;
@@ -104,7 +111,10 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
     };
     let n = frames.n();
     let shown = path.as_deref().unwrap_or("stdout");
-    console.note("wrote", format!("{shown} ({n} frames of {width_px} × {height_px} pixels, {} s each)", args.frame_time));
+    console.note(
+        "wrote",
+        format!("{shown} ({n} frames of {width_px} × {height_px} pixels, {} s each)", args.frame_time),
+    );
     let listing = &frames.listing;
     if args.compute.json {
         let document = json!({

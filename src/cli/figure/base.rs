@@ -147,7 +147,8 @@ fn directions(
         };
         let numbers = own.read()?;
         let vectors = numbers.update_vectors(args.selection.rank())?;
-        let r = vectors.n_above_floor();
+        // The range finder stops there, a whole SVD of a small change does not.
+        let r = vectors.n_above_floor().min(args.selection.rank());
         updates.push(if r == 0 { None } else { Some(basis(&vectors, side, 0..r)?) });
         first.get_or_insert(numbers);
     }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args as ArgGroup;
 
-pub(in crate::cli) use self::near::has_basis;
 use self::near::Others;
+pub(in crate::cli) use self::near::has_basis;
 use self::weights::WeightArgs;
 use super::console::Console;
 use super::destination::Destination;

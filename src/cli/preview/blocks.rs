@@ -60,9 +60,7 @@ fn code(color: [u8; 3], depth: Depth) -> String {
 /// The nearest of xterm's colours: in the cube, or of the greys.
 fn of_256(color: [u8; 3]) -> u8 {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-    let nearest = |value: u8| -> usize {
-        (0..6).min_by_key(|&at| LEVELS[at].abs_diff(value)).unwrap_or(0)
-    };
+    let nearest = |value: u8| -> usize { (0..6).min_by_key(|&at| LEVELS[at].abs_diff(value)).unwrap_or(0) };
     let distance = |other: [u8; 3]| -> u32 {
         color.iter().zip(other).map(|(&a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
     };
@@ -111,7 +109,10 @@ mod tests {
         for (n, line) in lines.iter().enumerate() {
             assert_eq!(line.matches('▀').count(), pixels.width_px());
             let [red, green, blue] = pixels.pixel(0, 2 * n).unwrap();
-            assert!(line.starts_with(&format!("\x1b[38;2;{red};{green};{blue};48;2;")) && line.ends_with("\x1b[0m"));
+            assert!(
+                line.starts_with(&format!("\x1b[38;2;{red};{green};{blue};48;2;"))
+                    && line.ends_with("\x1b[0m")
+            );
         }
         assert!(written(Depth::Xterm256).starts_with("\x1b[38;5;231;48;5;231m▀"));
         let shades = written(Depth::Shades);

@@ -57,12 +57,15 @@ fn draw(scene: &Scene<'_>, terminal: &Terminal, writer: &mut dyn Write) -> Resul
     let image = || within(terminal.n_columns * column_px);
     let n_columns = |pixels: &Pixels| pixels.width_px().div_ceil(column_px).min(terminal.n_columns);
     match terminal.way {
-        Way::Kitty => image().and_then(|pixels| images::kitty(&pixels, n_columns(&pixels), writer).map_err(failed)),
-        Way::Iterm => image().and_then(|pixels| images::iterm(&pixels, n_columns(&pixels), writer).map_err(failed)),
-        Way::Sixel => image().and_then(|pixels| sixel::write(&pixels, scene, writer).map_err(failed)),
-        Way::Blocks(depth) => {
-            within(terminal.n_columns).and_then(|pixels| blocks::write(&pixels, depth, writer).map_err(failed))
+        Way::Kitty => {
+            image().and_then(|pixels| images::kitty(&pixels, n_columns(&pixels), writer).map_err(failed))
         }
+        Way::Iterm => {
+            image().and_then(|pixels| images::iterm(&pixels, n_columns(&pixels), writer).map_err(failed))
+        }
+        Way::Sixel => image().and_then(|pixels| sixel::write(&pixels, scene, writer).map_err(failed)),
+        Way::Blocks(depth) => within(terminal.n_columns)
+            .and_then(|pixels| blocks::write(&pixels, depth, writer).map_err(failed)),
     }?;
     writer.flush().map_err(failed)
 }

@@ -79,7 +79,8 @@ impl Terminal {
         let size = rustix::termios::tcgetwinsize(stream).ok();
         let n_columns = size.map_or(0, |size| usize::from(size.ws_col));
         let n_columns = if n_columns == 0 { N_COLUMNS } else { n_columns.min(MOST_COLUMNS) };
-        let column_px = size.filter(|size| size.ws_col > 0).map(|size| usize::from(size.ws_xpixel / size.ws_col));
+        let column_px =
+            size.filter(|size| size.ws_col > 0).map(|size| usize::from(size.ws_xpixel / size.ws_col));
         let way = environment.way().or_else(ask::way).unwrap_or_else(|| Way::Blocks(environment.depth()));
         Self { way, n_columns, column_px: column_px.filter(|px| *px > 0) }
     }
@@ -103,9 +104,7 @@ mod ask {
     use std::io::{Read, Write};
 
     use rustix::process::getpgrp;
-    use rustix::termios::{
-        OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
-    };
+    use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
     use super::{Way, of_answer};
 
@@ -184,9 +183,12 @@ mod tests {
         let iterm = ("TERM_PROGRAM", "iTerm.app");
         assert_eq!(way(&[("TERM", "xterm-256color"), iterm]).0, Some(Way::Iterm));
         assert_eq!(way(&[("TERM", "tmux-256color"), iterm]).0, None);
-        for (name, expected) in
-            [("kitty", Way::Kitty), ("iterm", Way::Iterm), ("sixel", Way::Sixel), ("blocks", Way::Blocks(Depth::Xterm256))]
-        {
+        for (name, expected) in [
+            ("kitty", Way::Kitty),
+            ("iterm", Way::Iterm),
+            ("sixel", Way::Sixel),
+            ("blocks", Way::Blocks(Depth::Xterm256)),
+        ] {
             assert_eq!(way(&[("TERM", "xterm"), ("LORASCOPE_PREVIEW", name)]).0, Some(expected));
         }
     }

@@ -186,6 +186,31 @@ mod tests {
     }
 
     #[test]
+    fn no_two_texts_of_maps_of_a_model_overlap() {
+        // As layer-map has them, and intruders of many modules.
+        for (n_rows, cols) in
+            [(32, ["q", "k", "v", "o", "gate", "up", "down"].map(str::to_owned).to_vec()), (80, names(10, 0))]
+        {
+            for style in [
+                Style::new(),
+                Style::new().look(Look::Slides),
+                Style::new().print_width_in(5.5),
+                Style::new().print_width_in(7.0),
+            ] {
+                let n = n_rows * cols.len();
+                let rows: Vec<String> =
+                    (0..n_rows).map(|layer| format!("q, layer {layer}: 3 of 10")).collect();
+                let map = Heatmap::named(rows, cols.clone(), vec![0.5; n]).unwrap();
+                let map =
+                    map.axes("module", "left-singular vector of W + ΔW").numbers(vec!["0.25".to_owned(); n]);
+                let map = map.note("A note.").style(style.title("Intruders"));
+                let scene = map.scene().unwrap();
+                assert_eq!((scene.overlapping_texts(), scene.outside()), (None, None), "{n_rows} rows");
+            }
+        }
+    }
+
+    #[test]
     fn cells_are_whole_pixels_and_a_missing_one_is_grey() {
         let (nan, colors) = (f32::NAN, Palette::Grey.colors());
         let values = vec![1.0, nan, 0.0, nan, 1.0, 0.0, 0.0, 0.0, 1.0];

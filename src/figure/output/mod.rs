@@ -15,12 +15,12 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use animation::{Animation, AnimationFormat, FrameSize};
 #[cfg(feature = "cli")]
 pub(crate) use indexed::ColorIndex;
+pub use pixels::Pixels;
 #[cfg(feature = "cli")]
 pub(crate) use svg::base64;
-pub use animation::{Animation, AnimationFormat, FrameSize};
-pub use pixels::Pixels;
 
 use super::scene::Scene;
 use crate::engine::Painter;

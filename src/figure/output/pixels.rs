@@ -46,7 +46,8 @@ impl Pixels {
         let height_px = (from_height * width_px).div_ceil(from_width).max(1);
         let raster = Raster { scene, painter };
         let mut rgb = Vec::with_capacity(3 * width_px * height_px);
-        let span = |at: usize, n: usize, from: usize| at * from / n..((at + 1) * from / n).max(at * from / n + 1);
+        let span =
+            |at: usize, n: usize, from: usize| at * from / n..((at + 1) * from / n).max(at * from / n + 1);
         for y_px in 0..height_px {
             let rows = span(y_px, height_px, from_height);
             let mut band = vec![0; 3 * from_width * rows.len()];

@@ -291,6 +291,46 @@ mod tests {
         assert_eq!(n, 200);
     }
 
+    #[test]
+    fn figures_of_weights_have_names_on_their_axes_that_nothing_overlaps() {
+        let styles = [
+            Style::new(),
+            Style::new().look(Look::Slides),
+            Style::new().print_width_in(5.5),
+            Style::new().print_width_in(7.0),
+        ];
+        let mut n = 0;
+        for style in styles {
+            for of_rows in ["W", "W, the weakest first", "random"] {
+                for (n_modules, shapes) in
+                    [(1, &[(64, 8), (64, 64)][..]), (2, &[(8, 8)]), (3, &[(1024, 8), (1024, 64), (1024, 4)])]
+                {
+                    let row = |figure: Figure, layer: usize| {
+                        let of = |&shape: &(usize, usize)| {
+                            let panel = panel(&format!("l.{layer}.q_proj"), shape).stretched();
+                            Some(
+                                panel
+                                    .axes(of_rows, "ΔW")
+                                    .title(format!("runs/r{}, r = {}", shape.1, shape.1)),
+                            )
+                        };
+                        figure.row(format!("q, layer {layer}"), shapes.iter().map(of).collect())
+                    };
+                    let figure =
+                        (0..n_modules).fold(Figure::new("ΔW").rows_of("W"), row).style(style.clone());
+                    let scene = figure.scene().unwrap();
+                    assert_eq!(
+                        (scene.overlapping_texts(), scene.outside()),
+                        (None, None),
+                        "{shapes:?} {of_rows}"
+                    );
+                    n += 1;
+                }
+            }
+        }
+        assert_eq!(n, 36);
+    }
+
     fn rows_of_layers(layers: &[usize], shape: (usize, usize)) -> Figure {
         layers.iter().fold(Figure::new('A'), |figure, layer| {
             let panels = ["q_proj", "v_proj"].map(|name| Some(panel(&format!("l.{layer}.{name}"), shape)));

@@ -45,7 +45,8 @@ pub(super) fn write(
             return Err(other_size(n, found, size));
         }
         let pixels = Pixels::of(&scene, painter)?;
-        let buffer = pixels.rgb().chunks_exact(3).map(|rgb| colors.nearest([rgb[0], rgb[1], rgb[2]])).collect();
+        let buffer =
+            pixels.rgb().chunks_exact(3).map(|rgb| colors.nearest([rgb[0], rgb[1], rgb[2]])).collect();
         let frame = Frame {
             width,
             height,

@@ -48,7 +48,8 @@ impl AnimationFormat {
             Some("gif") => Ok(Self::Gif),
             Some(suffix) => {
                 let suffix = printable(suffix, 20);
-                Err(Fault::stating(format!("an animation cannot be written as .{suffix}; use {KNOWN}")).invalid())
+                Err(Fault::stating(format!("an animation cannot be written as .{suffix}; use {KNOWN}"))
+                    .invalid())
             }
             None => Err(Fault::stating(format!("an animation needs a suffix; use {KNOWN}")).invalid()),
         }
@@ -219,12 +220,16 @@ mod tests {
         while let Some(shown) = reader.read_next_frame().unwrap() {
             let plot = frame(n);
             let pixels: Pixels = plot.pixels().unwrap();
-            assert_eq!((shown.width as usize, shown.height as usize), (pixels.width_px(), pixels.height_px()));
+            assert_eq!(
+                (shown.width as usize, shown.height as usize),
+                (pixels.width_px(), pixels.height_px())
+            );
             assert_eq!(shown.delay, 25);
             let off = |(found, expected): (&[u8], &[u8])| {
                 (0..3).map(|at| found[at].abs_diff(expected[at])).max().unwrap()
             };
-            let off: Vec<u8> = shown.buffer.chunks_exact(4).zip(pixels.rgb().chunks_exact(3)).map(off).collect();
+            let off: Vec<u8> =
+                shown.buffer.chunks_exact(4).zip(pixels.rgb().chunks_exact(3)).map(off).collect();
             // A colour of cells is the next one of the palette at worst.
             let area = plot.scene().unwrap().panels()[0];
             for y_px in area.y_px..area.y_px + area.height_px {
@@ -262,9 +267,11 @@ mod tests {
 
     #[test]
     fn a_suffix_names_the_format() {
-        for (path, format) in
-            [("a.png", AnimationFormat::Apng), ("a.APNG", AnimationFormat::Apng), ("b/a.gif", AnimationFormat::Gif)]
-        {
+        for (path, format) in [
+            ("a.png", AnimationFormat::Apng),
+            ("a.APNG", AnimationFormat::Apng),
+            ("b/a.gif", AnimationFormat::Gif),
+        ] {
             assert_eq!(AnimationFormat::of_path(path).unwrap(), format);
         }
         let message = AnimationFormat::of_path("a.pdf").unwrap_err().to_string();
