@@ -14,6 +14,7 @@ use lorascope::figure::{
     Style,
 };
 use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
+use lorascope::measure::summary::Summary;
 use lorascope::{Error, Grid};
 
 /// Resolution of the golden images: text is legible and a file takes about 20 KiB.

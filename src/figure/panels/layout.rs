@@ -303,7 +303,7 @@ mod tests {
         for style in styles {
             for of_rows in ["W", "W, the weakest first", "random"] {
                 for (n_modules, shapes) in
-                    [(1, &[(64, 8), (64, 64)][..]), (2, &[(8, 8)]), (3, &[(1024, 8), (1024, 64), (1024, 4)])]
+                    [(1, &[(64, 8), (64, 64)][..]), (2, &[(8, 8)]), (3, &[(512, 8), (512, 64), (512, 4)])]
                 {
                     let row = |figure: Figure, layer: usize| {
                         let of = |&shape: &(usize, usize)| {
