@@ -117,6 +117,15 @@ impl Heatmap {
         self.values.iter().enumerate().filter(move |(at, _)| !is_itself(*at)).map(|(_, value)| value)
     }
 
+    /// What the rows and the columns are, in the style's words where it has some.
+    fn axis_names(&self) -> Option<(&str, &str)> {
+        let (rows, cols) = self.axes.as_ref()?;
+        Some((
+            self.style.y_axis.label.as_deref().unwrap_or(rows),
+            self.style.x_axis.label.as_deref().unwrap_or(cols),
+        ))
+    }
+
     fn n_cols(&self) -> usize {
         self.cols.as_ref().map_or(self.rows.len(), Vec::len)
     }
@@ -124,6 +133,7 @@ impl Heatmap {
 
 impl Plot for Heatmap {
     fn scene(&self) -> Result<Scene<'_>> {
+        let _fonts = self.style.fonts.enter();
         let colors = ColorScale::new(&self.style, DEFAULT_RANGE, self.compared())?;
         // The width follows from what is drawn, so a canvas of any width gives the size of a pixel first.
         let px_pt = self.style.canvas(1.0)?.px_pt();

@@ -2,6 +2,7 @@
 
 mod frame;
 mod layout;
+mod ranges;
 mod scale;
 
 use super::plot::Plot;
@@ -144,7 +145,8 @@ impl LinePanel {
 
 impl Plot for LineChart {
     fn scene(&self) -> Result<Scene<'_>> {
-        layout::scene(self)
+        let _fonts = self.style.fonts.enter();
+        layout::scene(&self.within_ranges()?)
     }
 }
 

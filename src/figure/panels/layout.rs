@@ -30,7 +30,7 @@ const MAX_BAR_PT: f64 = 288.0;
 /// `Invalid` when the width leaves no room for the panels; `Limit` when the scene is too high.
 pub(super) fn scene<'a>(figure: &'a Figure, canvas: Canvas, colors: &ColorScale) -> Result<Scene<'a>> {
     let rows = figure.arranged(&canvas, colors);
-    let columns = Columns::new(&rows, &canvas, colors)?;
+    let columns = Columns::new(&rows, &canvas, colors, &figure.style.y_axis)?;
     let titles = Titles::new(
         figure,
         canvas.width_pt() - 2.0 * MARGIN_PT,
@@ -116,9 +116,10 @@ fn place_row<'a>(
             }
         }
         if row.is_labelled(n_col) {
-            let labels_x_pt = axes::row_labels(page, rect, panel.n_rows());
+            let labels_x_pt = axes::row_labels(page, rect, panel.n_rows(), &figure.style.y_axis);
             if is_first {
-                let letter_x_pt = axes::row_letter(page, rect, panel.axis_name(0), labels_x_pt);
+                let letter_x_pt =
+                    axes::row_letter(page, rect, panel.axis_name(0), &figure.style.y_axis, labels_x_pt);
                 if let Some(label) = row.label {
                     row_label(page, rect, letter_x_pt, label);
                 }
@@ -130,8 +131,11 @@ fn place_row<'a>(
         let has_same_below = below
             .and_then(|below| below.panels.get(n_col).copied().flatten())
             .is_some_and(|below| cols_align(panel, below));
-        end_pt =
-            end_pt.max(if has_same_below { rect.bottom_pt() } else { axes::col_labels(page, rect, panel) });
+        end_pt = end_pt.max(if has_same_below {
+            rect.bottom_pt()
+        } else {
+            axes::col_labels(page, rect, panel, &figure.style.x_axis)
+        });
         panels_end_pt = panels_end_pt.max(rect.bottom_pt());
     }
     (top_pt, panels_end_pt, end_pt)
