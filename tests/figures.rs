@@ -10,9 +10,11 @@ use common::vector::{n_unlike, pdf_pixels, printed, svg_pixels, viewers_are_here
 use image::RgbImage;
 use lorascope::engine::{Engine, Painter};
 use lorascope::figure::{
-    Area, Figure, Heatmap, Line, LineChart, Look, Output, Palette, Panel, Plot, Scene, Style,
+    Area, Atlas, Figure, Heatmap, Line, LineChart, LinePanel, Look, Output, Palette, Panel, Plot, Scene,
+    Style,
 };
 use lorascope::internals::kernels::colormap::{Band, Cells, ColorTable};
+use lorascope::measure::summary::Summary;
 use lorascope::{Error, Grid};
 
 /// Resolution of the golden images: text is legible and a file takes about 20 KiB.
@@ -171,6 +173,38 @@ fn a_figure_for_a_column_and_one_on_dark_are_as_they_were() {
     let figure = three_panels('A', "demo", 384);
     assert_golden("column", &png(&figure.clone().style(dpi(150.0).print_width_in(3.25))));
     assert_golden("dark", &png(&figure.style(dpi(GOLDEN_DPI).look(Look::Dark))));
+}
+
+#[test]
+fn the_atlas_is_as_it_was() {
+    let (rows, cols) = (["0", "1", "2"].map(str::to_owned), ["q", "v", "o"].map(str::to_owned));
+    let mut atlas = Atlas::new(rows.to_vec(), cols.to_vec()).unwrap();
+    let names = ["demo_q", "demo_v", "demo_control", "rank8_q", "r8_r64_q"];
+    for (at, name) in (0..8).zip(names.iter().cycle()) {
+        let grid = stored_grid(name, 384);
+        let summary = Summary::of(&grid);
+        atlas = atlas.grid(at / 3, at % 3, grid, &summary).unwrap();
+    }
+    let atlas = atlas.axis("layer").note("Bar over a heatmap: horizontal band; at its left: vertical band.");
+    assert_golden("atlas", &png(&atlas.style(dpi(100.0).title("ϕ(A, A′, i, j), seed0 and seed1"))));
+}
+
+#[test]
+fn spectra_are_as_they_were() {
+    let spectrum = |name: &str, scale: f64| {
+        let points = (1..=32).map(|k| (f64::from(k), scale / f64::from(k * k))).collect();
+        Line { name: name.to_owned(), points }
+    };
+    let panel = |title: &str, scale: f64| LinePanel {
+        title: title.to_owned(),
+        y_name: "σ(k)".to_owned(),
+        lines: vec![spectrum("r8", scale), spectrum("r64", 2.0 * scale)],
+        behind: vec![Line { name: String::new(), points: vec![(1.0, 3e-3), (32.0, 3e-3)] }],
+        marks: vec![(0, 4.0, scale / 16.0), (1, 2.0, scale / 2.0)],
+    };
+    let chart = LineChart::of_panels(vec![panel("q, layer 5", 1.0), panel("v, layer 5", 9.0)]).unwrap();
+    let chart = chart.log_y().unwrap().x("k").note("Rings: nine tenths of the energy.");
+    assert_golden("spectra", &png(&chart.style(dpi(GOLDEN_DPI).title("Singular values of B"))));
 }
 
 #[test]

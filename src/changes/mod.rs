@@ -28,7 +28,7 @@ use rayon::prelude::*;
 
 pub use self::directions::{SideBasis, WeightDirections};
 pub use self::numbers::ChangeNumbers;
-use crate::adapter::{Adapter, Module, Side};
+use crate::adapter::{Adapter, Module};
 use crate::error::{Error, Fault, Result};
 use crate::formats::{BaseModel, Weight};
 use crate::select::Selection;
@@ -74,7 +74,7 @@ impl Changes {
     /// As [`Selection::select`]; `Invalid` when the base model has the weight of none of them; `Io` when it cannot be read.
     pub fn of(base: &BaseModel, checkpoint: &Adapter, selection: &Selection) -> Result<Self> {
         // A selection is of what two checkpoints have in common.
-        let selected = selection.select(checkpoint, checkpoint, Side::A)?;
+        let selected = selection.select_of_base(checkpoint, &|module| has_weight(base, module))?;
         let (mut changes, mut left_out) = (vec![], vec![]);
         for pair in selected.pairs {
             let module = pair.first;
@@ -151,6 +151,11 @@ const WORK_BYTES: usize = 2 << 30;
 
 /// W, W + ΔW, and the vectors of both on both sides.
 const COPIES: usize = 6;
+
+/// Whether the base model has a module's weight, as far as can be known.
+pub(crate) fn has_weight(base: &BaseModel, module: &Module) -> bool {
+    weight_of(base, module).is_ok_and(|weight| weight.is_ok())
+}
 
 /// The weight, or why there is none.
 fn weight_of(base: &BaseModel, module: &Module) -> Result<std::result::Result<Weight, WithoutWeight>> {

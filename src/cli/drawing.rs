@@ -2,19 +2,23 @@
 
 use clap::{Args as ArgGroup, value_parser};
 
+use super::axis_args::AxisArgs;
 use super::console::Console;
-use super::drawing_values::{Vmax, Width, palette, phi, positive};
+use super::drawing_values::{Vmax, Width, font, palette, phi, positive};
 use super::preview;
 use super::sink::Sink;
+use super::usage::Usage;
 use crate::Error;
 use crate::engine::CpuPainter;
-use crate::figure::{Figure, Look, Output, Palette, Plot, Quantity, Scene, Style};
+use crate::figure::{Figure, Font, Look, Output, Palette, Plot, Quantity, Scene, Style};
 
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "How it is drawn")]
 pub(super) struct PictureArgs {
     #[command(flatten)]
     pub(super) page: PageArgs,
+    #[command(flatten)]
+    pub(super) axes: AxisArgs,
     /// What cells show: phi, excess, adjusted or z [default: phi]
     ///
     /// excess: φ − max(i, j)/d, what is over chance. adjusted: the same as a share of what is left, 1 where one subspace contains the
@@ -80,6 +84,16 @@ pub(super) struct StyleArgs {
     /// paper, slides (larger type), or dark (the same on a dark ground).
     #[arg(long, value_name = "LOOK", default_value = "paper")]
     style: Look,
+    /// Font of the text: a .ttf or .otf file [default: DejaVu Sans]
+    ///
+    /// Embedded and subset in a PDF, as outlines in an SVG. It must have every letter of the figure.
+    #[arg(long, value_name = "FILE", value_parser = font)]
+    font: Option<Font>,
+    /// Font of the letters of mathematics [default: DejaVu Sans Oblique]
+    ///
+    /// A .ttf or .otf file with Latin letters and ϕ (U+03D5), such as ϕ(A, A′, i, j) has.
+    #[arg(long, value_name = "FILE", value_parser = font)]
+    italic_font: Option<Font>,
     /// Pixels per inch
     ///
     /// Of a PNG, and of the cells' images in PDF and SVG, which are as sharp at any size.
@@ -138,7 +152,9 @@ impl StyleArgs {
 
     /// The same with this palette if the user has not named one.
     pub(super) fn style_with(&self, palette: Palette) -> Style {
-        Style::new().palette(self.palette.unwrap_or(palette)).dpi(self.dpi).look(self.style)
+        let style = Style::new().palette(self.palette.unwrap_or(palette)).dpi(self.dpi).look(self.style);
+        let style = self.font.iter().fold(style, |style, font| style.font(*font));
+        self.italic_font.iter().fold(style, |style, font| style.italic_font(*font))
     }
 }
 
@@ -152,9 +168,18 @@ impl PictureArgs {
             _ => self.page.around_zero(vmax),
         };
         match self.columns {
-            Some(columns) => style.columns(columns.into()),
-            None => style,
+            Some(columns) => self.axes.on(style.columns(columns.into())),
+            None => self.axes.on(style),
         }
+    }
+
+    /// The style of a chart, with this title if the user has none.
+    ///
+    /// # Errors
+    /// As [`AxisArgs::check_chart`].
+    pub(super) fn chart_style(&self, title: &str) -> Result<Style, Usage> {
+        self.axes.check_chart()?;
+        Ok(self.axes.on(self.page.chart_style(title)))
     }
 
     /// What cells show.
@@ -162,9 +187,12 @@ impl PictureArgs {
         self.value.unwrap_or_default()
     }
 
-    /// The figure with the lines that are asked for.
-    pub(super) fn with_lines(&self, figure: Figure) -> Figure {
-        figure.contours(self.contours.clone()).diagonal(self.diagonal)
+    /// The figure with the lines and the cells that are asked for.
+    ///
+    /// # Errors
+    /// As [`AxisArgs::cells`].
+    pub(super) fn with_lines(&self, figure: Figure) -> Result<Figure, Error> {
+        self.axes.cells(figure.contours(self.contours.clone()).diagonal(self.diagonal))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use crate::Error;
-use crate::figure::Palette;
+use crate::figure::{Font, Palette};
 
 /// Over this, a palette is cut, which leaves a line that is not a colour or too many.
 const MAX_PALETTE_BYTES: u64 = 1 << 16;
@@ -72,6 +72,11 @@ pub(super) fn palette(text: &str) -> Result<Palette, String> {
     let read = File::open(text).and_then(|file| file.take(MAX_PALETTE_BYTES).read_to_string(&mut colors));
     read.map_err(|error| error.to_string())?;
     Palette::of_text(&colors).map_err(|error| error.to_string())
+}
+
+/// A font from its file.
+pub(super) fn font(path: &str) -> Result<Font, String> {
+    Font::open(path).map_err(|error| error.to_string())
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {

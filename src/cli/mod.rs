@@ -4,6 +4,7 @@ mod adapters;
 mod animate;
 mod arrangement;
 mod atlas;
+mod axis_args;
 mod base;
 mod cache;
 mod compare;

@@ -47,6 +47,7 @@ pub(super) struct Picture<'a> {
 impl<'a> Picture<'a> {
     /// Computes, draws, writes and sums up.
     pub(super) fn draw(&self, console: &Console) -> Result<()> {
+        self.picture.axes.check_cells()?;
         let (sink, format) = self.output.open(self.shown.format)?;
         let save_to = self.save.map(Sink::open).transpose()?;
         self.check_drawing()?;
@@ -175,7 +176,7 @@ impl<'a> Picture<'a> {
         let control = (panels.len() > pairs.len()).then(|| panels.pop()).flatten();
         let figure = self.arrangement.figure(self.side().symbol(), pairs, panels, control)?;
         let style = self.picture.style(self.arrangement.vmax(), figure.largest());
-        Ok(self.picture.with_lines(figure.style(style)))
+        self.picture.with_lines(figure.style(style))
     }
 
     /// Which rows and columns of each module part equal singular values, where the user wants to know.

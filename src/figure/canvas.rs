@@ -1,5 +1,6 @@
 //! What a figure is drawn on: its width, its resolution, the limits on both, and its colours.
 
+use super::text::Fonts;
 use super::theme::Theme;
 use crate::error::{Error, Fault, Remedy, Result};
 
@@ -20,6 +21,7 @@ pub(super) struct Canvas {
     dpi: f64,
     scale: f64,
     theme: Theme,
+    fonts: Fonts,
 }
 
 impl Canvas {
@@ -49,12 +51,22 @@ impl Canvas {
         if width_px > f64::from(MAX_SIDE_PX) {
             return Err(too_large(format!("{width_in} in at {dpi} dpi, {width_px} pixels wide")));
         }
-        Ok(Self { width_px: width_px as u32, dpi, scale, theme: Theme::default() })
+        Ok(Self { width_px: width_px as u32, dpi, scale, theme: Theme::default(), fonts: Fonts::default() })
     }
 
     /// The same canvas in other colours.
     pub fn colored(self, theme: Theme) -> Self {
         Self { theme, ..self }
+    }
+
+    /// The same canvas for text in other fonts.
+    pub fn lettered(self, fonts: Fonts) -> Self {
+        Self { fonts, ..self }
+    }
+
+    /// What text is set in.
+    pub fn fonts(&self) -> Fonts {
+        self.fonts
     }
 
     /// The colours of all but cells and lines.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::axis_style::labelled;
 use super::page::{FRAME_WIDTH_PT, LABEL_GAP_PT, Page, TICK_LENGTH_PT, TICK_PT};
 use super::scene::{CellArea, Item, Rect};
 use super::style::Style;
@@ -30,6 +31,8 @@ pub(super) struct ColorScale {
     table: Arc<ColorTable>,
     /// Of values at vmin and at vmax.
     ends: [[u8; 3]; 2],
+    /// The user's own.
+    ticks: Option<Vec<f64>>,
     /// Whether values lie under vmin, and over vmax.
     is_past: [bool; 2],
 }
@@ -53,7 +56,8 @@ impl ColorScale {
             is_past[0] |= f64::from(value) < vmin - PAST * (vmax - vmin);
             is_past[1] |= is_over(value, vmin, vmax);
         }
-        Ok(Self { vmin, vmax, table, ends: [palette[0], palette[255]], is_past })
+        let ends = [palette[0], palette[255]];
+        Ok(Self { vmin, vmax, table, ends, ticks: style.bar_ticks.clone(), is_past })
     }
 
     /// What cells are painted through.
@@ -77,9 +81,16 @@ impl ColorScale {
 
     /// Room that ticks and the widest label take at the right of the bar.
     pub(super) fn labels_pt(&self) -> f64 {
-        let labels = ticks::scale(self.vmin, self.vmax, f64::INFINITY, 0.0);
+        let labels = self.ticks(f64::INFINITY, 0.0);
         let widths = labels.iter().map(|(_, label)| Face::Upright.width(label) * TICK_PT);
         TICK_LENGTH_PT + LABEL_GAP_PT + widths.fold(0.0, f64::max)
+    }
+
+    fn ticks(&self, height_pt: f64, gap_pt: f64) -> Vec<(f64, String)> {
+        match &self.ticks {
+            Some(ticks) => labelled(ticks, self.vmin, self.vmax),
+            None => ticks::scale(self.vmin, self.vmax, height_pt, gap_pt),
+        }
     }
 
     /// Draws the bar with its labels, the high end at the top, over a height that its labels have room in: where the
@@ -107,9 +118,7 @@ impl ColorScale {
         if self.is_past[1] {
             arrow(page, rect, rect.y_pt, rect.y_pt - above_pt, highest);
         }
-        for (value, label) in
-            ticks::scale(vmin, vmax, rect.height_pt, DIGIT_HEIGHT * TICK_PT + LABELS_APART_PT)
-        {
+        for (value, label) in self.ticks(rect.height_pt, DIGIT_HEIGHT * TICK_PT + LABELS_APART_PT) {
             let y_pt = rect.y_pt + rect.height_pt * (vmax - value) / (vmax - vmin);
             page.horizontal_tick(rect.right_pt(), y_pt);
             let x_pt = rect.right_pt() + TICK_LENGTH_PT + LABEL_GAP_PT;

@@ -11,6 +11,7 @@
 //! has the same bytes on every machine.
 
 mod atlas;
+mod axis_style;
 mod canvas;
 mod color_bar;
 mod heatmap;
@@ -29,6 +30,7 @@ mod theme;
 mod ticks;
 
 pub use atlas::Atlas;
+pub use axis_style::AxisStyle;
 pub use heatmap::{Heatmap, Merge, Strip};
 pub use lines::{Line, LineChart, LinePanel};
 pub use look::Look;
@@ -41,3 +43,4 @@ pub use plot::Plot;
 pub use quantity::Quantity;
 pub use scene::{Area, Scene};
 pub use style::Style;
+pub use text::Font;

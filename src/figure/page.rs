@@ -3,7 +3,7 @@
 use super::canvas::Canvas;
 use super::scene::{CellArea, Item, Rect, Scene};
 use super::text::Text;
-use crate::error::Result;
+use crate::error::{Fault, Result};
 
 /// Type sizes of titles and of the labels at ticks.
 pub(super) const TITLE_PT: f64 = 12.0;
@@ -44,9 +44,10 @@ impl<'a> Page<'a> {
     /// The scene, whose content ends at `end_pt`.
     ///
     /// # Errors
-    /// `Limit` when it is too high.
+    /// `Limit` when it is too high; `Invalid` for a letter that a font of the user's own does not have.
     pub(super) fn finish(self, end_pt: f64) -> Result<Scene<'a>> {
         let height_px = self.canvas.height_px(end_pt + MARGIN_PT)?;
+        self.items.iter().try_for_each(has_all_letters)?;
         let Self { canvas, title, panels, color_bar, items } = self;
         Ok(Scene { canvas, height_px, title, recipe: None, panels, color_bar, items })
     }
@@ -120,4 +121,18 @@ impl<'a> Page<'a> {
             height_pt: TICK_LENGTH_PT,
         }));
     }
+}
+
+/// Whether every letter can be set.
+fn has_all_letters(item: &Item) -> Result<()> {
+    let Item::Text { text, .. } = item else { return Ok(()) };
+    for piece in &text.pieces {
+        if let Some(missing) = piece.face.missing(&piece.text) {
+            let found =
+                format!("no letter {missing} (U+{:04X}) for `{}`", u32::from(missing), text.letters());
+            let fault = Fault::new(found, "a font with all letters of the figure");
+            return Err(fault.at(&piece.face.file().shown).invalid());
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! What all plots have in common: a title, colours and their range, a width and a resolution.
 
+use super::axis_style::AxisStyle;
 use super::canvas::Canvas;
 use super::look::Look;
 use super::palette::Palette;
+use super::text::{Font, Fonts};
 use super::ticks;
 use crate::error::Result;
 
@@ -20,6 +22,10 @@ pub struct Style {
     pub(super) width_in: Option<f64>,
     scale: f64,
     look: Look,
+    pub(super) fonts: Fonts,
+    pub(super) x_axis: AxisStyle,
+    pub(super) y_axis: AxisStyle,
+    pub(super) bar_ticks: Option<Vec<f64>>,
     pub(super) columns: Option<usize>,
     pub(super) dpi: f64,
 }
@@ -34,6 +40,10 @@ impl Default for Style {
             width_in: None,
             scale: 1.0,
             look: Look::default(),
+            fonts: Fonts::default(),
+            x_axis: AxisStyle::default(),
+            y_axis: AxisStyle::default(),
+            bar_ticks: None,
             columns: None,
             dpi: 300.0,
         }
@@ -102,6 +112,36 @@ impl Style {
         self
     }
 
+    /// The font of text; default: DejaVu Sans. Letters of mathematics have that of [`Style::italic_font`].
+    pub fn font(mut self, font: Font) -> Self {
+        self.fonts.upright = Some(font);
+        self
+    }
+
+    /// The font of the letters of mathematics, ϕ among them; default: DejaVu Sans Oblique.
+    pub fn italic_font(mut self, font: Font) -> Self {
+        self.fonts.italic = Some(font);
+        self
+    }
+
+    /// The axis to the right, j of a figure.
+    pub fn x_axis(mut self, axis: AxisStyle) -> Self {
+        self.x_axis = axis;
+        self
+    }
+
+    /// The axis downwards or upwards, i of a figure.
+    pub fn y_axis(mut self, axis: AxisStyle) -> Self {
+        self.y_axis = axis;
+        self
+    }
+
+    /// Values at which the colour bar has ticks; those past its ends are left out.
+    pub fn bar_ticks(mut self, ticks: Vec<f64>) -> Self {
+        self.bar_ticks = Some(ticks);
+        self
+    }
+
     /// Panels side by side at most; default: four, or fewer where these would be too small.
     pub fn columns(mut self, columns: usize) -> Self {
         self.columns = Some(columns.max(1));
@@ -124,7 +164,7 @@ impl Style {
     /// # Errors
     /// As [`Canvas::scaled`].
     pub(super) fn canvas(&self, width_in: f64) -> Result<Canvas> {
-        Ok(Canvas::scaled(width_in, self.dpi, self.points())?.colored(self.look.theme()))
+        Ok(Canvas::scaled(width_in, self.dpi, self.points())?.colored(self.look.theme()).lettered(self.fonts))
     }
 
     /// The range that was set, or this one.

@@ -15,6 +15,13 @@ const N_FIRST: usize = 2;
 /// Blocks that are tried before one is taken that cannot be used.
 const N_TRIED: usize = 100;
 
+/// Modules that a block is wanted for.
+pub(super) struct Usable<'a> {
+    pub(super) is_usable: &'a dyn Fn(&ModulePair) -> bool,
+    /// What the block does with all or some of them, such as "that has a subspace of".
+    pub(super) that_has: &'static str,
+}
+
 /// The projections of block ⌊n/2⌋, counted from 0, of the n that have all of them in both files; without such a block,
 /// the first modules in common. If it cannot be used, that of the usable ones which is the nearest to it.
 ///
@@ -23,7 +30,7 @@ const N_TRIED: usize = 100;
 pub(super) fn middle(
     mut candidates: Candidates<'_>,
     asked: &ProjectionQuery,
-    is_usable: &dyn Fn(&ModulePair) -> bool,
+    usable: &Usable<'_>,
 ) -> Result<Selected> {
     let what = asked.shown();
     // A layer as a whole comes second, for projections that lie in different parts of it.
@@ -32,7 +39,7 @@ pub(super) fn middle(
         let mut blocks = blocks(&candidates, asked, key);
         let n = blocks.len();
         if n > 0 {
-            let (at, with_all) = usable(&blocks, is_usable);
+            let (at, with_all) = nearest(&blocks, usable.is_usable);
             let (path, pairs) = blocks.swap_remove(at);
             let which = match n {
                 1 => "the only block that has them in both files".into(),
@@ -40,8 +47,8 @@ pub(super) fn middle(
                 _ => {
                     let all = if with_all { "all" } else { "some" };
                     format!(
-                        "of {n} blocks that have them in both files the nearest to the middle that has a subspace of {all} of \
-                         them"
+                        "of {n} blocks that have them in both files the nearest to the middle {} {all} of them",
+                        usable.that_has
                     )
                 }
             };
@@ -59,12 +66,12 @@ pub(super) fn middle(
     }
     let mut pairs = candidates.pairs;
     let in_common = counted(pairs.len(), "module");
-    let usable: Vec<ModulePair> =
-        pairs.iter().take(N_TRIED).filter(|pair| is_usable(pair)).take(N_FIRST).cloned().collect();
-    if usable.is_empty() {
+    let first: Vec<ModulePair> =
+        pairs.iter().take(N_TRIED).filter(|pair| (usable.is_usable)(pair)).take(N_FIRST).cloned().collect();
+    if first.is_empty() {
         pairs.truncate(N_FIRST);
     } else {
-        pairs = usable;
+        pairs = first;
     }
     let note =
         format!("no block has {what} in both files: took the first {} of {in_common} in common", pairs.len());
@@ -73,7 +80,7 @@ pub(super) fn middle(
 
 /// The place of the block to take: from the middle outwards the first whose modules can all be used, which the answer says, else
 /// the first of which one can, else the middle one.
-fn usable(blocks: &[Block], is_usable: &dyn Fn(&ModulePair) -> bool) -> (usize, bool) {
+fn nearest(blocks: &[Block], is_usable: &dyn Fn(&ModulePair) -> bool) -> (usize, bool) {
     let middle = blocks.len() / 2;
     let mut outwards: Vec<usize> = (0..blocks.len()).collect();
     outwards.sort_by_key(|place| place.abs_diff(middle));

@@ -30,6 +30,20 @@ impl Selection {
     /// `Invalid` for fewer than two adapters, and when no module is in all of them; as [`Selection::select`] of the first
     /// adapter and another.
     pub fn select_in_all(&self, adapters: &[Adapter], side: Side) -> Result<InAll> {
+        self.select_in_all_usable(adapters, side, &|_| true)
+    }
+
+    /// As [`Selection::select_in_all`], but where neither a layer nor a module was named, the block is one whose modules pass: the
+    /// nearest to the middle.
+    ///
+    /// # Errors
+    /// As [`Selection::select_in_all`].
+    pub fn select_in_all_usable(
+        &self,
+        adapters: &[Adapter],
+        side: Side,
+        is_usable: &dyn Fn(&ModulePair) -> bool,
+    ) -> Result<InAll> {
         let Some((first, others)) = adapters.split_first() else {
             return Err(Fault::new("no adapter", "two or more").invalid());
         };
@@ -40,7 +54,7 @@ impl Selection {
         let mut left_out = BTreeSet::new();
         let mut few_meet = vec![];
         for (place, other) in (1..).zip(others) {
-            let selected = self.select(first, other, side)?;
+            let selected = self.select_usable(first, other, side, is_usable)?;
             few_meet.extend(selected.few_meet.map(|few| (place, few)));
             left_out.extend(selected.only.iter().flatten().map(|module| module.name.clone()));
             for ModulePair { first, second } in selected.pairs {

@@ -22,6 +22,7 @@ use crate::adapter::Side;
 use crate::adapter::{Adapter, Module};
 use crate::error::{Fault, Remedy, Result};
 use crate::names;
+use crate::select::block::Usable;
 use crate::select::candidates::Candidates;
 use crate::select::named::Named;
 use crate::select::narrowing::fits;
@@ -157,17 +158,43 @@ impl Selection {
         side: Side,
         is_usable: &dyn Fn(&ModulePair) -> bool,
     ) -> Result<Selected> {
+        self.select_where(first, second, side, &Usable { is_usable, that_has: "that has a subspace of" })
+    }
+
+    fn select_where(
+        &self,
+        first: &Adapter,
+        second: &Adapter,
+        side: Side,
+        usable: &Usable<'_>,
+    ) -> Result<Selected> {
         let candidates = Candidates::of(first, second, &self.matching)?;
         let Narrowing { globs, layers, projections } = &self.narrowing;
         let selected = if layers.is_none() && globs.is_empty() && !self.all {
             let has_one_d = |pair: &ModulePair| side.d(&pair.first) == side.d(&pair.second);
-            let is_usable = |pair: &ModulePair| has_one_d(pair) && is_usable(pair);
-            block::middle(candidates, &ProjectionQuery::new(projections), &is_usable)?
+            let is_usable = |pair: &ModulePair| has_one_d(pair) && (usable.is_usable)(pair);
+            let usable = Usable { is_usable: &is_usable, ..*usable };
+            block::middle(candidates, &ProjectionQuery::new(projections), &usable)?
         } else {
             self.narrow(candidates)?
         };
         selected.pairs.iter().try_for_each(|pair| same_d(first, second, pair, side))?;
         Ok(selected)
+    }
+
+    /// As [`Selection::select`] of a checkpoint with itself, but where neither a layer nor a module was named, the block is the
+    /// nearest to the middle whose weights a base model has.
+    ///
+    /// # Errors
+    /// As [`Selection::select`].
+    pub(crate) fn select_of_base(
+        &self,
+        checkpoint: &Adapter,
+        has_weight: &dyn Fn(&Module) -> bool,
+    ) -> Result<Selected> {
+        let is_usable = |pair: &ModulePair| has_weight(&pair.first);
+        let usable = Usable { is_usable: &is_usable, that_has: "where the base model has" };
+        self.select_where(checkpoint, checkpoint, Side::A, &usable)
     }
 
     fn narrow(&self, mut candidates: Candidates<'_>) -> Result<Selected> {

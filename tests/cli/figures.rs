@@ -23,6 +23,11 @@ pub(super) fn json(args: &[&str]) -> Value {
     serde_json::from_str(&drawn("x.svg", &[args, &["--json"]].concat()).1).unwrap()
 }
 
+/// Without what the file says of its making.
+fn pixels_of(png: &[u8]) -> Vec<u8> {
+    image::load_from_memory(png).unwrap().into_rgb8().into_raw()
+}
+
 /// What a run that has to fail says.
 pub(super) fn refused(args: &[&str]) -> String {
     let output = run(args);
@@ -322,4 +327,106 @@ fn a_palette_can_come_from_a_file() {
     let message = refused(&["figure", R64, OTHER_R64, "--palette", &palette]);
     assert!(message.contains("palette, line 2: found `blue`"), "{message}");
     assert!(refused(&["figure", R64, OTHER_R64, "--palette", "jet"]).contains("coolwarm, or a .txt file"));
+}
+
+#[test]
+fn names_ticks_and_ranges_of_axes_are_the_users() {
+    let svg =
+        |args: &[&str]| String::from_utf8(drawn("x.svg", &[&[R64, OTHER_R64], args].concat()).0).unwrap();
+    let has = |svg: &str, label: &str| svg.matches(&format!("aria-label=\"{label}\"")).count();
+    let own = svg(&[
+        "--x-label",
+        "of seed 1, ϕ(j)",
+        "--y-label",
+        "of seed 0",
+        "--x-ticks",
+        "2,63,99",
+        "--y-ticks",
+        "7",
+    ]);
+    assert_eq!((has(&own, "of seed 1, ϕ(j)"), has(&own, "of seed 0")), (3, 1), "{own}");
+    assert_eq!(
+        (has(&own, "2"), has(&own, "63"), has(&own, "99"), has(&own, "7"), has(&own, "8")),
+        (3, 3, 0, 1, 0)
+    );
+    let bar = svg(&["--bar-ticks", "0,0.25,0.5,0.75"]);
+    assert_eq!((has(&bar, "0.25"), has(&bar, "0.75"), has(&bar, "0.1")), (1, 0, 0));
+    // The ranks in the title stay, and the ticks are those of the cells that are left.
+    let few = svg(&["--cells", "8,12"]);
+    assert!(few.contains("<title>ϕ(Ar=64,A′r=64,i,j)</title>"));
+    assert_eq!((has(&few, "16"), has(&few, "12"), has(&few, "8")), (0, 3, 4));
+    let spectra = |args: &[&str]| svg(&[&["--kind", "spectra"], args].concat());
+    let ranged = spectra(&["--x-range", "1,10", "--x-label", "direction", "--x-ticks", "1,10,20"]);
+    assert_eq!((has(&ranged, "direction"), has(&ranged, "10"), has(&ranged, "20")), (2, 2, 0));
+    let map = svg(&["--kind", "layer-map", "--x-label", "weight", "--y-label", "block"]);
+    assert_eq!((has(&map, "weight"), has(&map, "block"), has(&map, "layer")), (1, 1, 0));
+    for (args, message) in [
+        (&["--x-range", "1,8"][..], "heatmaps have --cells"),
+        (&["--kind", "spectra", "--cells", "8"], "are for heatmaps"),
+        (&["--kind", "layer-map", "--x-ticks", "8"], "these have names"),
+        (&["--cells", "0"], "expected a number from 1, or two"),
+        (&["--kind", "spectra", "--x-range", "8,1"], "the smaller first"),
+        (&["--kind", "spectra", "--x-range", "800,900"], "range of an axis: found no point in it"),
+    ] {
+        let found = refused(&[&["figure", R64, OTHER_R64], args].concat());
+        assert!(found.contains(message), "{args:?}: {found}");
+    }
+}
+
+#[test]
+fn a_font_of_the_user_is_embedded_and_must_have_every_letter() {
+    let font = "assets/fonts/DejaVuSans-Oblique.ttf";
+    let plain = drawn("x.png", &[RUN_A, RUN_B]).0;
+    let (slanted, _) = drawn("x.png", &[RUN_A, RUN_B, "--font", font]);
+    assert!(pixels_of(&slanted) != pixels_of(&plain));
+    // The letters of mathematics are oblique already.
+    assert!(pixels_of(&drawn("x.png", &[RUN_A, RUN_B, "--italic-font", font]).0) == pixels_of(&plain));
+    for name in ["x.pdf", "x.svg"] {
+        let (bytes, _) = drawn(name, &[RUN_A, RUN_B, "--font", font]);
+        assert!(bytes != drawn(name, &[RUN_A, RUN_B]).0, "{name}");
+        if name == "x.pdf" {
+            let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            assert!(has(b"+DejaVuSans-Oblique") && !has(b"+DejaVuSans "), "the embedded one is not used");
+        }
+    }
+    let message = refused(&["figure", RUN_A, RUN_B, "--font", font, "--title", "Ranks of 漢"]);
+    let expected = format!(
+        "{font}: found no letter 漢 (U+6F22) for `Ranks of 漢`, expected a font with all letters of the figure"
+    );
+    assert!(message.contains(&expected), "{message}");
+    // The embedded one has a box for it.
+    drawn("x.png", &[RUN_A, RUN_B, "--title", "Ranks of 漢"]);
+    let message = refused(&["figure", RUN_A, RUN_B, "--font", "README.md"]);
+    assert!(message.contains("expected a TrueType or OpenType font"), "{message}");
+    assert!(refused(&["figure", RUN_A, RUN_B, "--font", "nothing.ttf"]).contains("nothing.ttf"));
+}
+
+#[test]
+fn a_preview_needs_a_terminal_and_the_picture_does_not() {
+    let folder = folder();
+    let path = text(&folder.path().join("x.png"));
+    let output = run(&["figure", RUN_A, RUN_B, "--dpi", "60", "--preview", "-o", &path]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("note: no preview: neither stdout nor stderr is a terminal"));
+    assert!(!stdout(&output).contains('\u{1b}') && Path::new(&path).is_file());
+    // It is not a part of the picture.
+    assert!(fs::read(&path).unwrap() == drawn("y.png", &[RUN_A, RUN_B]).0);
+}
+
+#[test]
+fn every_command_with_a_picture_has_every_format() {
+    for command in ["merge-check", "shared"] {
+        for (format, start) in [("png", &b"\x89PNG"[..]), ("pdf", b"%PDF"), ("svg", b"<svg")] {
+            let output = run(&[command, R64, OTHER_R64, "-q", "--dpi", "60", "-o", "-", "--format", format]);
+            assert!(output.status.success() && output.stdout.starts_with(start), "{command} {format}");
+            assert!(stderr(&output).contains("module"), "the table goes to stderr");
+            let folder = folder();
+            let path = text(&folder.path().join(format!("x.{format}")));
+            assert!(run(&[command, R64, OTHER_R64, "-q", "--dpi", "60", "-o", &path]).status.success());
+            assert!(fs::read(&path).unwrap() == output.stdout, "{command} {format}");
+        }
+        assert!(
+            refused(&[command, R64, OTHER_R64, "-o", "x.png", "--format", "pdf"]).contains("two formats")
+        );
+    }
 }

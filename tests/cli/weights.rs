@@ -75,9 +75,17 @@ fn several_checkpoints_have_a_column_each_and_axes_say_what_they_are() {
 
 /// A weight diag(12, 11, …, 1) in each of so many layers, q and v.
 fn diagonal_base(path: &Path, n_layers: usize) {
-    let values: Vec<u8> = (0..144)
-        .flat_map(|at| if at % 13 == 0 { 12.0 - (at / 13) as f32 } else { 0.0f32 }.to_le_bytes())
-        .collect();
+    diagonal_model(path, n_layers, 0.0);
+}
+
+/// The same with this number in row 2, column 1, both from 0.
+fn diagonal_model(path: &Path, n_layers: usize, change: f32) {
+    let value = |at: usize| match (at / 12, at % 12) {
+        (i, j) if i == j => 12.0 - i as f32,
+        (2, 1) => change,
+        _ => 0.0,
+    };
+    let values: Vec<u8> = (0..144).flat_map(|at| value(at).to_le_bytes()).collect();
     let names = (0..n_layers).flat_map(|layer| {
         ["q", "v"].map(|name| format!("model.layers.{layer}.self_attn.{name}_proj.weight"))
     });
@@ -99,7 +107,10 @@ fn an_update_along_one_direction_of_the_weight_is_found_at_its_place() {
     let (base, adapter) = (folder.path().join("base.safetensors"), folder.path().join("run"));
     diagonal_base(&base, 1);
     planted::write(&adapter, &[update("model.layers.0.self_attn.q_proj")], 1.0);
-    let (base, adapter) = (text(&base), text(&adapter));
+    // A full model with the same change.
+    let tuned = folder.path().join("tuned.safetensors");
+    diagonal_model(&tuned, 1, 6.0);
+    let (base, adapter, tuned) = (text(&base), text(&adapter), text(&tuned));
     // From the row of the direction on, φ(i, 1) is 1: the vertical band has their share.
     for (side, of, n_rows) in [
         ("dw-right", "top", 11.0),
@@ -107,10 +118,24 @@ fn an_update_along_one_direction_of_the_weight_is_found_at_its_place() {
         ("dw-right", "bottom", 2.0),
         ("dw-left", "bottom", 3.0),
     ] {
-        let args = ["--kind", "base", &base, &adapter, "--side", side, "--of", of, "--directions", "12"];
-        let found = json(&[&args[..], &["--projections", "q"]].concat());
-        let band = found["panels"][0]["vertical"]["mean"].as_f64().unwrap();
-        assert!((12.0 * band - n_rows).abs() < 1e-4, "{side} {of}: {found}");
+        for run in [&adapter, &tuned] {
+            let args = ["--kind", "base", &base, run, "--side", side, "--of", of, "--directions", "12"];
+            let found = json(&[&args[..], &["--projections", "q"]].concat());
+            let band = found["panels"][0]["vertical"]["mean"].as_f64().unwrap();
+            assert!((12.0 * band - n_rows).abs() < 1e-4, "{run} {side} {of}: {found}");
+        }
+    }
+    // Both have the same intruders.
+    let intruders =
+        |run: &str| json(&["--kind", "intruders", &base, run, "--projections", "q"])["rows"].clone();
+    let cosines = |run: &str| -> Vec<f64> {
+        let cosines = intruders(run)[0]["cosines"].clone();
+        cosines.as_array().unwrap().iter().map(|cosine| cosine.as_f64().unwrap()).collect()
+    };
+    let (of_adapter, of_tuned) = (cosines(&adapter), cosines(&tuned));
+    assert_eq!(of_adapter.len(), 10);
+    for (a, b) in of_adapter.iter().zip(&of_tuned) {
+        assert!((a - b).abs() < 1e-5, "{of_adapter:?} {of_tuned:?}");
     }
 }
 
@@ -178,6 +203,41 @@ fn many_modules_are_a_heat_map_in_which_intruders_have_numbers() {
     assert!(numbers >= 1, "an intruder's cell has its number");
     for (name, start) in [("x.png", &b"\x89PNG"[..]), ("x.pdf", b"%PDF")] {
         assert!(drawn(name, &args).0.starts_with(start));
+    }
+}
+
+const LAYERS: [&str; 6] = [
+    "model.layers.0.self_attn.q_proj",
+    "model.layers.0.self_attn.v_proj",
+    "model.layers.1.self_attn.q_proj",
+    "model.layers.1.self_attn.v_proj",
+    "model.layers.2.self_attn.q_proj",
+    "model.layers.2.self_attn.v_proj",
+];
+
+/// The middle one of the checkpoint's three blocks is not in the base model.
+#[test]
+fn the_block_that_is_taken_by_default_is_one_that_the_base_model_has() {
+    let folder = folder();
+    let base = folder.path().join("base.safetensors");
+    diagonal_base(&base, 1);
+    let mut run = vec![];
+    for name in ["a", "b"] {
+        let path = folder.path().join(name);
+        planted::write(&path, &LAYERS.map(update), 1.0);
+        run.push(text(&path));
+    }
+    let base = text(&base);
+    for kind in ["base", "intruders"] {
+        for runs in [&run[..1], &run[..]] {
+            if kind == "intruders" && runs.len() > 1 {
+                continue;
+            }
+            let mut args = vec!["--kind", kind, &base];
+            args.extend(runs.iter().map(String::as_str));
+            let found = json(&args).to_string();
+            assert!(found.contains("layers.0.") && !found.contains("layers.1."), "{kind}: {found}");
+        }
     }
 }
 

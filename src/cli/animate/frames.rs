@@ -237,7 +237,7 @@ impl<'a> Frames<'a> {
         }
         let pairs: Vec<&ModulePair> = self.pairs.iter().collect();
         let figure = self.arrangement.figure(self.args.compute.side().symbol(), &pairs, panels, None)?;
-        Ok(picture.with_lines(figure.title_end(title_end, longest)))
+        picture.with_lines(figure.title_end(title_end, longest))
     }
 
     /// Lays a frame out with empty grids, so that a size or a range that cannot be drawn is known before the work.

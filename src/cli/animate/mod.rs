@@ -75,6 +75,7 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
     if args.picture.show_ties {
         return Err(Usage("--show-ties is for figure --kind seeds and ranks").into());
     }
+    args.picture.axes.check_cells()?;
     let (sink, format) = args.output.open(args.format)?;
     let [run @ .., reference] = &args.checkpoints[..] else {
         return Err(

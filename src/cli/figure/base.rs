@@ -61,6 +61,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     if args.picture.show_ties {
         return Err(Usage("--show-ties is for --kind seeds and ranks").into());
     }
+    args.picture.axes.check_cells()?;
     let target = Target::open(&args.output, &args.shown, args.picture.page.style.dpi, recipe)?;
     let weights = Weights::open(args, console)?;
     let is_one = weights.adapters.all.len() == 1;
@@ -299,7 +300,7 @@ fn figure(
     let largest = figure.largest();
     let vmax = ((10.0 * largest - 1e-3).ceil() / 10.0).max(0.1);
     let style = args.picture.style(vmax, largest);
-    Ok(args.picture.with_lines(figure.style(style)))
+    Ok(args.picture.with_lines(figure.style(style))?)
 }
 
 /// A row for each module, a column for each checkpoint and one for the control.

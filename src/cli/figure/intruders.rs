@@ -143,7 +143,7 @@ fn lines(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title: 
     }
     let ends = [1.0, longest as f64];
     panel.behind.push(Line { name: String::new(), points: ends.map(|k| (k, options.epsilon)).to_vec() });
-    let style = args.picture.page.chart_style(title).range(0.0, 1.0);
+    let style = args.picture.chart_style(title)?.range(0.0, 1.0);
     let chart = LineChart::of_panels(vec![panel])?
         .axes("left-singular vector of W + ΔW, by its strength", "largest |cosine| with W's")
         .note(format!(
@@ -168,7 +168,9 @@ fn heatmap(args: &FigureArgs, all: &[Found<'_>], options: IntruderOptions, title
     // Both ends as far from ε: what is past one end has its colour, and the bar an arrow.
     let to_end = epsilon.min(1.0 - epsilon).max(0.1);
     let range = (epsilon - to_end, epsilon + to_end);
+    args.picture.axes.check_named()?;
     let style = args.picture.page.style_from(title, Palette::Coolwarm, range);
+    let style = args.picture.axes.on(style);
     let note = format!(
         "The largest |cosine| with W's left-singular vectors. With a number: below ε = {epsilon}, intruders, in {} of {}.",
         all.iter().filter(|one| one.intruders.count() > 0).count(),

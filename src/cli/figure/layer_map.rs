@@ -97,7 +97,9 @@ fn heatmap(args: &FigureArgs, places: Places, values: &[f64], title: &str) -> Re
     // Small under zero is chance.
     let is_signed = -low > SIGNED * high.max(-low);
     let default = if is_signed { Palette::Coolwarm } else { Palette::default() };
+    args.picture.axes.check_named()?;
     let style = args.picture.page.map_style(title, default, is_signed, (low.into(), high.into()));
+    let style = args.picture.axes.on(style);
     let number = |value: &f32| match format!("{value:.2}").as_str() {
         "NaN" => String::new(),
         "-0.00" => "0.00".to_owned(),

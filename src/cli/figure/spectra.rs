@@ -86,7 +86,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         .log_y()?
         .x("k")
         .note(format!("Rings: nine tenths of the energy. {floor}"))
-        .style(args.picture.page.chart_style(&format!("Singular values of {of}")));
+        .style(args.picture.chart_style(&format!("Singular values of {of}"))?);
     target.fill(&chart, &CpuPainter, &listing, args.compute.side(), args.compute.json, console)
 }
 

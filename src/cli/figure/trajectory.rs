@@ -77,7 +77,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     let chart = LineChart::of_panels(panels)?
         .x("step")
         .note("k = 8, or the rank where it is smaller. Angles in degrees, of all directions.")
-        .style(args.picture.page.chart_style(&format!("Run{name}, side {}", args.compute.side())));
+        .style(args.picture.chart_style(&format!("Run{name}, side {}", args.compute.side()))?);
     chart.scene()?;
     target.fill(&chart, engine, &listing, args.compute.side(), args.compute.json, console)
 }

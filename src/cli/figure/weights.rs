@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 
 use super::FigureArgs;
-use crate::changes::Changes;
+use crate::changes::{Changes, has_weight};
 use crate::cli::adapters::Adapters;
 use crate::cli::base;
 use crate::cli::console::Console;
@@ -21,7 +21,7 @@ use crate::cli::usage::Usage;
 use crate::error::Fault;
 use crate::measure::against_base::IntruderOptions;
 use crate::names::{label, layer};
-use crate::{BaseModel, Selection, Side};
+use crate::{BaseModel, ModulePair, Selection, Side};
 
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Against a base model")]
@@ -108,7 +108,8 @@ impl Weights {
                 vec![changes]
             }
             all => {
-                let chosen = selection.select_in_all(all, Side::A)?;
+                let is_in_base = |pair: &ModulePair| has_weight(&base, &pair.first);
+                let chosen = selection.select_in_all_usable(all, Side::A, &is_in_base)?;
                 adapters.report_left_out(&chosen, console);
                 let names: Vec<&str> = chosen.modules.iter().map(|one| one[0].name.as_str()).collect();
                 all.iter().map(|one| of_these(&base, one, &names)).collect::<Result<_>>()?

@@ -98,6 +98,7 @@ impl Atlas {
 
 impl Plot for Atlas {
     fn scene(&self) -> Result<Scene<'_>> {
+        let _fonts = self.style.fonts.enter();
         let values = self.cells.iter().flat_map(|cell| cell.grid.values());
         let colors = ColorScale::new(&self.style, DEFAULT_RANGE, values)?;
         layout::scene(self, &colors)

@@ -47,7 +47,7 @@ impl Labels {
             };
             page.text(x_pt, y_pt + 0.5 * DIGIT_HEIGHT * size_pt, text.clone());
         }
-        if let Some((name, _)) = &of.axes {
+        if let Some((name, _)) = of.axis_names() {
             let text = Text::plain(name, TICK_PT);
             let x_pt = rect.x_pt - TICK_LENGTH_PT - text.width_pt;
             page.text(x_pt.max(MARGIN_PT), rect.y_pt - 0.5 * TICK_PT, text);
@@ -66,7 +66,7 @@ impl Labels {
             page.vertical_tick(x_pt, rect.bottom_pt());
             page.centred_within(x_pt, baseline_pt, text.clone());
         }
-        if let Some((_, name)) = &of.axes {
+        if let Some((_, name)) = of.axis_names() {
             baseline_pt += 1.5 * TICK_PT;
             page.centred_within(rect.x_pt + 0.5 * rect.width_pt, baseline_pt, Text::plain(name, TICK_PT));
         }

@@ -117,6 +117,15 @@ impl Heatmap {
         self.values.iter().enumerate().filter(move |(at, _)| !is_itself(*at)).map(|(_, value)| value)
     }
 
+    /// What the rows and the columns are, in the style's words where it has some.
+    fn axis_names(&self) -> Option<(&str, &str)> {
+        let (rows, cols) = self.axes.as_ref()?;
+        Some((
+            self.style.y_axis.label.as_deref().unwrap_or(rows),
+            self.style.x_axis.label.as_deref().unwrap_or(cols),
+        ))
+    }
+
     fn n_cols(&self) -> usize {
         self.cols.as_ref().map_or(self.rows.len(), Vec::len)
     }
@@ -124,6 +133,7 @@ impl Heatmap {
 
 impl Plot for Heatmap {
     fn scene(&self) -> Result<Scene<'_>> {
+        let _fonts = self.style.fonts.enter();
         let colors = ColorScale::new(&self.style, DEFAULT_RANGE, self.compared())?;
         // The width follows from what is drawn, so a canvas of any width gives the size of a pixel first.
         let px_pt = self.style.canvas(1.0)?.px_pt();
@@ -183,6 +193,31 @@ mod tests {
         let named = texts(&Heatmap::named(layers, names(2, 0), vec![0.0; 252]).unwrap().axes("layer", "p"));
         assert!(named.contains(&"L0".to_owned()) && named.contains(&"layer".to_owned()));
         assert!(!named.contains(&"L1".to_owned()));
+    }
+
+    #[test]
+    fn no_two_texts_of_maps_of_a_model_overlap() {
+        // As layer-map has them, and intruders of many modules.
+        for (n_rows, cols) in
+            [(32, ["q", "k", "v", "o", "gate", "up", "down"].map(str::to_owned).to_vec()), (80, names(10, 0))]
+        {
+            for style in [
+                Style::new(),
+                Style::new().look(Look::Slides),
+                Style::new().print_width_in(5.5),
+                Style::new().print_width_in(7.0),
+            ] {
+                let n = n_rows * cols.len();
+                let rows: Vec<String> =
+                    (0..n_rows).map(|layer| format!("q, layer {layer}: 3 of 10")).collect();
+                let map = Heatmap::named(rows, cols.clone(), vec![0.5; n]).unwrap();
+                let map =
+                    map.axes("module", "left-singular vector of W + ΔW").numbers(vec!["0.25".to_owned(); n]);
+                let map = map.note("A note.").style(style.title("Intruders"));
+                let scene = map.scene().unwrap();
+                assert_eq!((scene.overlapping_texts(), scene.outside()), (None, None), "{n_rows} rows");
+            }
+        }
     }
 
     #[test]

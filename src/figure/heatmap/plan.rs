@@ -71,7 +71,7 @@ impl<'a> Plan<'a> {
         let labels = Labels::new(of, cell_w, cell_h);
         let labels_pt = TICK_LENGTH_PT + LABEL_GAP_PT + labels.rows_pt();
         let (left_pt, right_pt) = match of.cols {
-            Some(_) => (labels_pt.max(of.axes.as_ref().map_or(0.0, |axes| width(&axes.0))), 0.0),
+            Some(_) => (labels_pt.max(of.axis_names().map_or(0.0, |(rows, _)| width(rows))), 0.0),
             None if of.tree.is_empty() => (0.0, labels_pt),
             None => (TREE_PT + TREE_GAP_PT, labels_pt),
         };

@@ -36,13 +36,14 @@ impl<'a> Frame<'a> {
     /// As [`y_ends`].
     pub(super) fn new(chart: &'a LineChart, panel: &'a LinePanel, height_pt: f64) -> Result<Self> {
         let y_ends = y_ends(chart, &panel.y_name)?;
+        let of_user = chart.style.y_axis.ticks_within(y_ends.0, y_ends.1);
         Ok(Self {
             chart,
             panel,
             y_ends,
-            y_ticks: y_ticks(y_ends, chart.is_log, height_pt),
+            y_ticks: of_user.unwrap_or_else(|| y_ticks(y_ends, chart.is_log, height_pt)),
             title: Text::title(&panel.title, PANEL_TITLE_PT),
-            y_name: Text::title(&panel.y_name, TICK_PT),
+            y_name: chart.style.y_axis.text(TICK_PT).unwrap_or_else(|| Text::title(&panel.y_name, TICK_PT)),
         })
     }
 
@@ -80,12 +81,13 @@ impl<'a> Frame<'a> {
             page.text(x_pt, y_pt + 0.5 * DIGIT_HEIGHT * TICK_PT, text);
         }
         let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
-        for (value, label) in x.x_ticks() {
+        for (value, label) in x.x_ticks(&self.chart.style.x_axis) {
             page.vertical_tick(x.pt(value), rect.bottom_pt());
             page.centred_within(x.pt(value), baseline_pt, Text::plain(&label, TICK_PT));
         }
         let x_name_pt = baseline_pt + 1.5 * TICK_PT;
-        let x_name = Text::plain(&self.chart.x_name, TICK_PT);
+        let x_axis = &self.chart.style.x_axis;
+        let x_name = x_axis.text(TICK_PT).unwrap_or_else(|| Text::plain(&self.chart.x_name, TICK_PT));
         page.centred_within(rect.x_pt + 0.5 * rect.width_pt, x_name_pt, x_name);
 
         let points = |line: &Line| line.points.iter().map(|&(at, value)| (x.pt(at), y.pt(value))).collect();

@@ -26,7 +26,7 @@ const LEGEND_NAME_PT: f64 = 170.0;
 /// # Errors
 /// `Invalid` when the width leaves no room for the frames, or the range or the resolution cannot be drawn; `Limit` when
 /// the scene is too large.
-pub(super) fn scene(chart: &LineChart) -> Result<Scene<'_>> {
+pub(super) fn scene(chart: &LineChart) -> Result<Scene<'static>> {
     let n_cols = chart.panels.len().min(MAX_PER_ROW);
     let (standard_pt, height_pt) = if chart.panels.len() == 1 { FRAME_PT } else { SMALL_FRAME_PT };
     let frames: Result<Vec<Frame<'_>>> =

@@ -2,6 +2,7 @@
 
 mod frame;
 mod layout;
+mod ranges;
 mod scale;
 
 use super::plot::Plot;
@@ -144,7 +145,8 @@ impl LinePanel {
 
 impl Plot for LineChart {
     fn scene(&self) -> Result<Scene<'_>> {
-        layout::scene(self)
+        let _fonts = self.style.fonts.enter();
+        layout::scene(&self.within_ranges()?)
     }
 }
 
@@ -203,11 +205,16 @@ mod tests {
     #[test]
     fn no_two_texts_overlap() {
         let points: Vec<(f64, f64)> = (1..=64).map(|k| (f64::from(k), 3.0 / f64::from(k * k))).collect();
-        for n_panels in [1, 2, 4, 9] {
+        for n_panels in [1, 2, 4, 8, 9] {
             for style in [Style::new(), Style::new().print_width_in(7.0), Style::new().look(Look::Slides)] {
                 let panel = |n: usize| LinePanel {
-                    title: format!("q, layer {n}"),
-                    y_name: "σ(k)".to_owned(),
+                    // As spectra have them, and trajectories.
+                    title: if n_panels == 8 {
+                        "ϕ(k, k) with the last".to_owned()
+                    } else {
+                        format!("q, layer {n}")
+                    },
+                    y_name: ["σ(k)", "smallest angle"][n % 2].to_owned(),
                     lines: vec![line("a long name of a run", &points), line("another", &points)],
                     marks: vec![(0, 8.0, 0.05)],
                     ..LinePanel::default()

@@ -2,6 +2,7 @@
 
 use super::LineChart;
 use crate::error::{Fault, Result};
+use crate::figure::axis_style::AxisStyle;
 use crate::figure::page::TICK_PT;
 use crate::figure::scene::Rect;
 use crate::figure::text::DIGIT_HEIGHT;
@@ -31,6 +32,7 @@ impl Scale {
             points.fold((f64::MAX, f64::MIN), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
         // A single step stands in the middle.
         let (low, high) = if low < high { (low, high) } else { (low - 1.0, high + 1.0) };
+        let (low, high) = chart.style.x_axis.range.unwrap_or((low, high));
         Self { is_log: false, low, high, from_pt: rect.x_pt + INSET_PT, to_pt: rect.right_pt() - INSET_PT }
     }
 
@@ -49,8 +51,9 @@ impl Scale {
     }
 
     /// The ticks of the x axis with their labels.
-    pub(super) fn x_ticks(&self) -> Vec<(f64, String)> {
-        ticks::scale(self.low, self.high, self.to_pt - self.from_pt, X_LABELS_APART_PT)
+    pub(super) fn x_ticks(&self, axis: &AxisStyle) -> Vec<(f64, String)> {
+        let own = || ticks::scale(self.low, self.high, self.to_pt - self.from_pt, X_LABELS_APART_PT);
+        axis.ticks_within(self.low, self.high).unwrap_or_else(own)
     }
 }
 
@@ -60,6 +63,9 @@ impl Scale {
 /// # Errors
 /// `Invalid` for a range that is not finite.
 pub(super) fn y_ends(chart: &LineChart, y_name: &str) -> Result<(f64, f64)> {
+    if let Some(ends) = chart.style.y_axis.range {
+        return Ok(ends);
+    }
     let panels = chart.panels.iter().filter(|panel| panel.y_name == y_name);
     let points = panels.flat_map(|panel| panel.all_lines()).flat_map(|line| &line.points);
     if chart.is_log {

@@ -89,6 +89,7 @@ impl Output {
     /// # Errors
     /// `Io` when the writer fails; `Gpu` when the painter does.
     pub fn write(self, scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn Write) -> Result<()> {
+        let _fonts = scene.canvas.fonts().enter();
         match self {
             Self::Png => png::write(scene, painter, writer),
             Self::Pdf => pdf::write(scene, painter, writer),

@@ -47,7 +47,7 @@ pub(super) fn write(scene: &Scene<'_>, painter: &dyn Painter, writer: &mut dyn W
     let drawn = compress(&drawing.content.finish());
 
     let (width_pt, height_pt) = scene.size_pt();
-    let faces = fonts.write(&mut pdf, &mut || numbers.next());
+    let faces = fonts.write(&mut pdf, &mut || numbers.next())?;
     let mut written = pdf.page(page);
     written.parent(pages).contents(contents);
     written.media_box(PdfRect::new(0.0, 0.0, width_pt as f32, height_pt as f32));

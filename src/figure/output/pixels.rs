@@ -21,6 +21,7 @@ impl Pixels {
     /// # Errors
     /// `Gpu` when the painter fails.
     pub fn of(scene: &Scene<'_>, painter: &dyn Painter) -> Result<Self> {
+        let _fonts = scene.canvas.fonts().enter();
         let (width_px, height_px) = (scene.width_px(), scene.height_px());
         let mut rgb = vec![0; 3 * width_px * height_px];
         let raster = Raster { scene, painter };
@@ -38,6 +39,7 @@ impl Pixels {
     /// # Errors
     /// As [`Pixels::of`].
     pub fn within(scene: &Scene<'_>, painter: &dyn Painter, width_px: usize) -> Result<Self> {
+        let _fonts = scene.canvas.fonts().enter();
         let (from_width, from_height) = (scene.width_px(), scene.height_px());
         let width_px = width_px.max(1);
         if from_width <= width_px {

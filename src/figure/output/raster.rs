@@ -255,6 +255,11 @@ impl Pen for Outline {
         self.path.quad_to(x1, y1, x, y);
     }
 
+    fn cubic_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        let ((x1, y1), (x2, y2), (x, y)) = (self.px(x1, y1), self.px(x2, y2), self.px(x, y));
+        self.path.cubic_to(x1, y1, x2, y2, x, y);
+    }
+
     fn close(&mut self) {
         self.path.close();
     }

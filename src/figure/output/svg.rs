@@ -270,6 +270,10 @@ impl Pen for Outline {
         self.add('Q', &[x1, y1, x, y]);
     }
 
+    fn cubic_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        self.add('C', &[x1, y1, x2, y2, x, y]);
+    }
+
     fn close(&mut self) {
         self.path.push('Z');
     }

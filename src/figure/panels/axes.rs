@@ -1,6 +1,7 @@
 //! A panel of the figure with its axes: i down the left side, j along the bottom.
 
 use super::panel::Panel;
+use crate::figure::axis_style::AxisStyle;
 use crate::figure::color_bar::ColorScale;
 use crate::figure::page::{LABEL_GAP_PT, Page, ROW_LABELS_APART_PT, TICK_LENGTH_PT, TICK_PT};
 use crate::figure::scene::{CellArea, Rect};
@@ -62,9 +63,15 @@ pub(super) fn panel<'a>(page: &mut Page<'a>, rect: Rect, panel: &'a Panel, color
 }
 
 /// Draws the letter i, its right end at `right_pt`, at the middle of a panel; the left edge of its room.
-pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, name: Option<&str>, right_pt: f64) -> f64 {
-    let text = letter("i", name);
-    if name.is_some() {
+pub(super) fn row_letter(
+    page: &mut Page<'_>,
+    rect: Rect,
+    name: Option<&str>,
+    axis: &AxisStyle,
+    right_pt: f64,
+) -> f64 {
+    let text = axis.text(LETTER_PT).unwrap_or_else(|| letter("i", name));
+    if name.is_some() || axis.label.is_some() {
         let text = text.within(rect.height_pt.max(LETTER_PT));
         let x_pt = right_pt - 2.0 * LABEL_GAP_PT - text.descent_pt();
         let left_pt = x_pt - text.ascent_pt();
@@ -77,11 +84,12 @@ pub(super) fn row_letter(page: &mut Page<'_>, rect: Rect, name: Option<&str>, ri
 }
 
 /// Draws ticks and labels of the rows at the left of a panel; the left edge of the labels.
-pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 {
+pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize, axis: &AxisStyle) -> f64 {
     let cell_pt = rect.height_pt / n_rows as f64;
     let right_pt = rect.x_pt - TICK_LENGTH_PT - LABEL_GAP_PT;
     let mut left_pt = right_pt;
-    for i in ticks::cells(Axis::Rows, n_rows, cell_pt, ROW_LABELS_APART_PT, |_| DIGIT_HEIGHT * TICK_PT) {
+    let own = || ticks::cells(Axis::Rows, n_rows, cell_pt, ROW_LABELS_APART_PT, |_| DIGIT_HEIGHT * TICK_PT);
+    for i in axis.cells(n_rows).unwrap_or_else(own) {
         let y_pt = rect.y_pt + (i as f64 - 0.5) * cell_pt;
         page.horizontal_tick(rect.x_pt - TICK_LENGTH_PT, y_pt);
         let text = Text::plain(&i.to_string(), TICK_PT);
@@ -93,17 +101,20 @@ pub(super) fn row_labels(page: &mut Page<'_>, rect: Rect, n_rows: usize) -> f64 
 }
 
 /// Draws ticks and labels of the columns under a panel, and the letter j; the lower edge of it.
-pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, panel: &Panel) -> f64 {
+pub(super) fn col_labels(page: &mut Page<'_>, rect: Rect, panel: &Panel, axis: &AxisStyle) -> f64 {
     let n_cols = panel.n_cols();
     let cell_pt = rect.width_pt / n_cols as f64;
     let baseline_pt = rect.bottom_pt() + TICK_LENGTH_PT + LABEL_GAP_PT + DIGIT_HEIGHT * TICK_PT;
     let width_pt = |j: usize| Face::Upright.width(&j.to_string()) * TICK_PT;
-    for j in ticks::cells(Axis::Cols, n_cols, cell_pt, COL_LABELS_APART_PT, width_pt) {
+    let own = || ticks::cells(Axis::Cols, n_cols, cell_pt, COL_LABELS_APART_PT, width_pt);
+    for j in axis.cells(n_cols).unwrap_or_else(own) {
         let x_pt = rect.x_pt + (j as f64 - 0.5) * cell_pt;
         page.vertical_tick(x_pt, rect.bottom_pt());
         page.centred(x_pt, baseline_pt, Text::plain(&j.to_string(), TICK_PT));
     }
     let letter_y_pt = baseline_pt + 1.5 * LABEL_GAP_PT + ASCENT * LETTER_PT;
-    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, letter("j", panel.axis_name(1)));
+    let text = axis.text(LETTER_PT).map(|text| text.within(rect.width_pt));
+    let text = text.unwrap_or_else(|| letter("j", panel.axis_name(1)));
+    page.centred(rect.x_pt + 0.5 * rect.width_pt, letter_y_pt, text);
     letter_y_pt + DESCENT * LETTER_PT
 }

@@ -3,6 +3,7 @@
 use super::axes;
 use super::row::{PANEL_GAP_PT, Row};
 use crate::error::Result;
+use crate::figure::axis_style::AxisStyle;
 use crate::figure::canvas::{Canvas, too_narrow};
 use crate::figure::color_bar::{BAR_WIDTH_PT, ColorScale};
 use crate::figure::page::MARGIN_PT;
@@ -24,8 +25,13 @@ impl Columns {
     ///
     /// # Errors
     /// `Invalid` when the canvas leaves no room for the panels.
-    pub(super) fn new(rows: &[Row<'_>], canvas: &Canvas, colors: &ColorScale) -> Result<Self> {
-        let columns = Self::on(rows, canvas, colors);
+    pub(super) fn new(
+        rows: &[Row<'_>],
+        canvas: &Canvas,
+        colors: &ColorScale,
+        y_axis: &AxisStyle,
+    ) -> Result<Self> {
+        let columns = Self::on(rows, canvas, colors, y_axis);
         if columns.slot_pt >= MIN_SLOT_PT {
             return Ok(columns);
         }
@@ -37,14 +43,20 @@ impl Columns {
     }
 
     /// Whether the panels of these rows can be read well.
-    pub(super) fn are_good(rows: &[Row<'_>], canvas: &Canvas, colors: &ColorScale) -> bool {
-        Self::on(rows, canvas, colors).slot_pt >= GOOD_SLOT_PT
+    pub(super) fn are_good(
+        rows: &[Row<'_>],
+        canvas: &Canvas,
+        colors: &ColorScale,
+        y_axis: &AxisStyle,
+    ) -> bool {
+        Self::on(rows, canvas, colors, y_axis).slot_pt >= GOOD_SLOT_PT
     }
 
-    fn on(rows: &[Row<'_>], canvas: &Canvas, colors: &ColorScale) -> Self {
+    fn on(rows: &[Row<'_>], canvas: &Canvas, colors: &ColorScale, y_axis: &AxisStyle) -> Self {
         let n_cols = rows.iter().map(|row| row.panels.len()).max().unwrap_or(1);
         let has_names = rows.iter().any(|row| row.label.is_some());
         let names_axes = rows.iter().filter_map(Row::first).any(|panel| panel.axis_name(0).is_some());
+        let names_axes = names_axes || y_axis.label.is_some();
         let name_pt = if has_names { axes::row_label_pt() } else { 0.0 };
         let left_pt: Vec<f64> = (0..n_cols)
             .map(|n_col| {

@@ -30,7 +30,7 @@ const MAX_BAR_PT: f64 = 288.0;
 /// `Invalid` when the width leaves no room for the panels; `Limit` when the scene is too high.
 pub(super) fn scene<'a>(figure: &'a Figure, canvas: Canvas, colors: &ColorScale) -> Result<Scene<'a>> {
     let rows = figure.arranged(&canvas, colors);
-    let columns = Columns::new(&rows, &canvas, colors)?;
+    let columns = Columns::new(&rows, &canvas, colors, &figure.style.y_axis)?;
     let titles = Titles::new(
         figure,
         canvas.width_pt() - 2.0 * MARGIN_PT,
@@ -116,9 +116,10 @@ fn place_row<'a>(
             }
         }
         if row.is_labelled(n_col) {
-            let labels_x_pt = axes::row_labels(page, rect, panel.n_rows());
+            let labels_x_pt = axes::row_labels(page, rect, panel.n_rows(), &figure.style.y_axis);
             if is_first {
-                let letter_x_pt = axes::row_letter(page, rect, panel.axis_name(0), labels_x_pt);
+                let letter_x_pt =
+                    axes::row_letter(page, rect, panel.axis_name(0), &figure.style.y_axis, labels_x_pt);
                 if let Some(label) = row.label {
                     row_label(page, rect, letter_x_pt, label);
                 }
@@ -130,8 +131,11 @@ fn place_row<'a>(
         let has_same_below = below
             .and_then(|below| below.panels.get(n_col).copied().flatten())
             .is_some_and(|below| cols_align(panel, below));
-        end_pt =
-            end_pt.max(if has_same_below { rect.bottom_pt() } else { axes::col_labels(page, rect, panel) });
+        end_pt = end_pt.max(if has_same_below {
+            rect.bottom_pt()
+        } else {
+            axes::col_labels(page, rect, panel, &figure.style.x_axis)
+        });
         panels_end_pt = panels_end_pt.max(rect.bottom_pt());
     }
     (top_pt, panels_end_pt, end_pt)
@@ -289,6 +293,46 @@ mod tests {
             }
         }
         assert_eq!(n, 200);
+    }
+
+    #[test]
+    fn figures_of_weights_have_names_on_their_axes_that_nothing_overlaps() {
+        let styles = [
+            Style::new(),
+            Style::new().look(Look::Slides),
+            Style::new().print_width_in(5.5),
+            Style::new().print_width_in(7.0),
+        ];
+        let mut n = 0;
+        for style in styles {
+            for of_rows in ["W", "W, the weakest first", "random"] {
+                for (n_modules, shapes) in
+                    [(1, &[(64, 8), (64, 64)][..]), (2, &[(8, 8)]), (3, &[(512, 8), (512, 64), (512, 4)])]
+                {
+                    let row = |figure: Figure, layer: usize| {
+                        let of = |&shape: &(usize, usize)| {
+                            let panel = panel(&format!("l.{layer}.q_proj"), shape).stretched();
+                            Some(
+                                panel
+                                    .axes(of_rows, "ΔW")
+                                    .title(format!("runs/r{}, r = {}", shape.1, shape.1)),
+                            )
+                        };
+                        figure.row(format!("q, layer {layer}"), shapes.iter().map(of).collect())
+                    };
+                    let figure =
+                        (0..n_modules).fold(Figure::new("ΔW").rows_of("W"), row).style(style.clone());
+                    let scene = figure.scene().unwrap();
+                    assert_eq!(
+                        (scene.overlapping_texts(), scene.outside()),
+                        (None, None),
+                        "{shapes:?} {of_rows}"
+                    );
+                    n += 1;
+                }
+            }
+        }
+        assert_eq!(n, 36);
     }
 
     fn rows_of_layers(layers: &[usize], shape: (usize, usize)) -> Figure {

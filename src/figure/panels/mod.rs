@@ -118,6 +118,16 @@ impl Figure {
         self
     }
 
+    /// Only the first cells of every panel: i up to `n_rows` and j up to `n_cols`. The ranks in the titles stay.
+    ///
+    /// # Errors
+    /// `Invalid` for no rows or no columns.
+    pub fn cells(mut self, n_rows: usize, n_cols: usize) -> Result<Self> {
+        self.panels =
+            self.panels.into_iter().map(|panel| panel.first(n_rows, n_cols)).collect::<Result<_>>()?;
+        Ok(self)
+    }
+
     /// Rows that are of another matrix, which has no rank of its own: the default title is φ(W, ΔW, i, j) for `"W"`.
     pub fn rows_of(mut self, symbol: impl Into<String>) -> Self {
         self.row_symbol = Some(symbol.into());
@@ -218,13 +228,14 @@ impl Figure {
         if self.style.columns.is_some() {
             return rows(most);
         }
-        let is_good = |n_cols: &usize| Columns::are_good(&rows(*n_cols), canvas, colors);
+        let is_good = |n_cols: &usize| Columns::are_good(&rows(*n_cols), canvas, colors, &self.style.y_axis);
         rows((1..=most).rev().find(is_good).unwrap_or(1))
     }
 }
 
 impl Plot for Figure {
     fn scene(&self) -> Result<Scene<'_>> {
+        let _fonts = self.style.fonts.enter();
         if self.panels.is_empty() {
             return Err(Fault::new("no panel", "at least one").of("figure").invalid());
         }

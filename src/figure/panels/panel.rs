@@ -117,14 +117,23 @@ impl Panel {
     ///
     /// # Errors
     /// `Invalid` when `n` is 0.
-    pub fn corner(mut self, n: usize) -> Result<Self> {
-        let (n_rows, n_cols) = (self.grid.n_rows().min(n), self.grid.n_cols().min(n));
+    pub fn corner(self, n: usize) -> Result<Self> {
+        self.first(n, n)
+    }
+
+    /// Only the cells of these first rows and columns.
+    ///
+    /// # Errors
+    /// `Invalid` when there are none.
+    pub(super) fn first(mut self, n_rows: usize, n_cols: usize) -> Result<Self> {
+        self.room = self.room.map(|room| (room.0.min(n_rows), room.1.min(n_cols)));
+        let (n_rows, n_cols) = (self.grid.n_rows().min(n_rows), self.grid.n_cols().min(n_cols));
         let rows = self.grid.values().chunks_exact(self.grid.n_cols()).take(n_rows);
         let values = rows.flat_map(|row| &row[..n_cols]).copied().collect();
         self.grid = Grid::new(n_rows, n_cols, self.grid.d(), values)?;
         if let Some([rows, cols]) = &mut self.ties {
-            rows.truncate(n);
-            cols.truncate(n);
+            rows.truncate(n_rows);
+            cols.truncate(n_cols);
         }
         Ok(self)
     }

@@ -1,15 +1,16 @@
-//! The two embedded faces: widths, kerning and outlines of their glyphs.
+//! The two faces: widths, kerning and outlines of their glyphs.
 
-use std::sync::OnceLock;
+use ttf_parser::{Face as Parsed, GlyphId, OutlineBuilder};
 
-use ttf_parser::{Face as Font, GlyphId, OutlineBuilder};
+use super::font_file::{Font, FontFile};
+use super::fonts::Fonts;
 
 /// A face of the figure's font.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::figure) enum Face {
-    /// DejaVu Sans.
+    /// DejaVu Sans, or the user's own.
     Upright,
-    /// DejaVu Sans Oblique, for the letters of mathematics.
+    /// For the letters of mathematics: DejaVu Sans Oblique, or the user's own.
     Italic,
 }
 
@@ -24,19 +25,25 @@ impl Face {
     /// Both faces.
     pub(in crate::figure) const ALL: [Self; 2] = [Self::Upright, Self::Italic];
 
-    /// The face as a TrueType file.
-    pub(in crate::figure) fn file(self) -> &'static [u8] {
+    /// The font file that is in force.
+    pub(in crate::figure) fn file(self) -> &'static FontFile {
+        let Fonts { upright, italic } = Fonts::in_force();
         match self {
-            Self::Upright => include_bytes!("../../../assets/fonts/DejaVuSans.ttf"),
-            Self::Italic => include_bytes!("../../../assets/fonts/DejaVuSans-Oblique.ttf"),
+            Self::Upright => upright.unwrap_or_else(Font::upright).0,
+            Self::Italic => italic.unwrap_or_else(Font::italic).0,
         }
     }
 
     /// The face's sizes and outlines.
-    pub(in crate::figure) fn font(self) -> &'static Font<'static> {
-        static FONTS: [OnceLock<Font<'static>>; 2] = [const { OnceLock::new() }; 2];
-        FONTS[self as usize]
-            .get_or_init(|| Font::parse(self.file(), 0).expect("a test parses both embedded fonts"))
+    pub(in crate::figure) fn font(self) -> &'static Parsed<'static> {
+        &self.file().parsed
+    }
+
+    /// The first character of a text that a font of the user's own does not have.
+    pub(in crate::figure) fn missing(self, text: &str) -> Option<char> {
+        let file = self.file();
+        let is_missing = |character: &char| file.parsed.glyph_index(*character).is_none();
+        text.chars().find(is_missing).filter(|_| file.is_own)
     }
 
     /// The character's glyph; glyph 0, an empty box, for a character that the face lacks.
@@ -81,7 +88,7 @@ impl Face {
     }
 }
 
-fn kerning(font: &Font<'_>, left: GlyphId, right: GlyphId) -> i16 {
+fn kerning(font: &Parsed<'_>, left: GlyphId, right: GlyphId) -> i16 {
     let subtables = font.tables().kern.into_iter().flat_map(|kern| kern.subtables);
     subtables
         .filter(|table| table.horizontal)
@@ -97,6 +104,8 @@ pub(in crate::figure) trait Pen {
     fn line_to(&mut self, x: f32, y: f32);
     /// A quadratic curve.
     fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32);
+    /// A cubic curve.
+    fn cubic_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32);
     /// Closes the contour.
     fn close(&mut self);
 }
@@ -119,8 +128,9 @@ impl<P: Pen> OutlineBuilder for Scaled<'_, P> {
         self.pen.quad_to(x1 * self.scale, y1 * self.scale, x * self.scale, y * self.scale);
     }
 
-    fn curve_to(&mut self, _: f32, _: f32, _: f32, _: f32, _: f32, _: f32) {
-        unreachable!("TrueType outlines hold no cubic curves");
+    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        let [x1, y1, x2, y2, x, y] = [x1, y1, x2, y2, x, y].map(|unit| unit * self.scale);
+        self.pen.cubic_to(x1, y1, x2, y2, x, y);
     }
 
     fn close(&mut self) {
@@ -145,6 +155,9 @@ mod tests {
         fn quad_to(&mut self, _: f32, _: f32, _: f32, _: f32) {
             self.0 += 1;
         }
+        fn cubic_to(&mut self, _: f32, _: f32, _: f32, _: f32, _: f32, _: f32) {
+            self.0 += 1;
+        }
         fn close(&mut self) {}
     }
 
@@ -164,6 +177,21 @@ mod tests {
         Face::Upright.outline('漢', &mut points);
         assert!(points.0 >= 4);
         assert!(Face::Upright.width("漢") > 0.3);
+    }
+
+    #[test]
+    fn only_a_font_of_the_user_has_letters_that_are_missing() {
+        assert_eq!(Face::Upright.missing("漢"), None);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/fonts/DejaVuSans-Oblique.ttf");
+        let oblique = Font::open(path).unwrap();
+        let width = Face::Upright.width("f");
+        {
+            let _fonts = Fonts { upright: Some(oblique), italic: None }.enter();
+            assert_eq!(Face::Upright.missing("ab漢"), Some('漢'));
+            assert_eq!((Face::Upright.missing("ab"), Face::Italic.missing("漢")), (None, None));
+            assert_eq!(Face::Upright.file().bytes, Face::Italic.file().bytes);
+        }
+        assert_eq!(Face::Upright.width("f"), width);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Lines of text made of pieces: upright and italic, with subscripts and primes set as in mathematics.
 
 mod font;
+mod font_file;
+mod fonts;
 
 pub(super) use font::{ASCENT, DESCENT, DIGIT_HEIGHT, Face, Pen};
+pub use font_file::Font;
+pub(super) use fonts::Fonts;
 
 /// A line of text: pieces placed from its left end and its baseline.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
 use pdf_writer::{Filter, Finish, Name, Pdf, Rect as PdfRect, Ref, Str};
 use subsetter::GlyphRemapper;
+use ttf_parser::{RawFace, Tag};
 
 use super::compress;
+use crate::error::{Fault, Result};
 use crate::figure::text::Face;
 
 const SYSTEM_INFO: SystemInfo<'_> =
@@ -40,13 +42,6 @@ pub(super) fn name(face: Face) -> &'static str {
     }
 }
 
-fn postscript_name(face: Face) -> &'static str {
-    match face {
-        Face::Upright => "DejaVuSans",
-        Face::Italic => "DejaVuSans-Oblique",
-    }
-}
-
 impl Fonts {
     /// Takes a character into the subset of its face.
     pub(super) fn shown(&mut self, face: Face, character: char) -> Glyph {
@@ -60,9 +55,16 @@ impl Fonts {
     }
 
     /// Writes the subsets of the faces that were used: their names among the resources.
-    pub(super) fn write(&self, pdf: &mut Pdf, next: &mut dyn FnMut() -> Ref) -> Vec<(&'static str, Ref)> {
+    ///
+    /// # Errors
+    /// `Invalid` for a font of the user's own that letters cannot be cut out of.
+    pub(super) fn write(
+        &self,
+        pdf: &mut Pdf,
+        next: &mut dyn FnMut() -> Ref,
+    ) -> Result<Vec<(&'static str, Ref)>> {
         let used = Face::ALL.into_iter().filter(|face| self.faces[*face as usize].is_used());
-        used.map(|face| (name(face), self.faces[face as usize].write(face, pdf, next))).collect()
+        used.map(|face| Ok((name(face), self.faces[face as usize].write(face, pdf, next)?))).collect()
     }
 }
 
@@ -72,9 +74,11 @@ impl Shown {
         !self.glyphs.is_empty()
     }
 
-    fn write(&self, face: Face, pdf: &mut Pdf, next: &mut dyn FnMut() -> Ref) -> Ref {
+    fn write(&self, face: Face, pdf: &mut Pdf, next: &mut dyn FnMut() -> Ref) -> Result<Ref> {
         let [font, cid, descriptor, file, cmap] = std::array::from_fn(|_| next());
-        let base = format!("{}+{}", self.tag(), postscript_name(face));
+        let file_of_face = face.file();
+        let is_cff = face.font().tables().cff.is_some();
+        let base = format!("{}+{}", self.tag(), file_of_face.postscript_name());
         let base = Name(base.as_bytes());
         pdf.type0_font(font)
             .base_font(base)
@@ -83,9 +87,12 @@ impl Shown {
             .to_unicode(cmap);
 
         let mut cid_font = pdf.cid_font(cid);
-        cid_font.subtype(CidFontType::Type2).base_font(base).system_info(SYSTEM_INFO);
+        let kind = if is_cff { CidFontType::Type0 } else { CidFontType::Type2 };
+        cid_font.subtype(kind).base_font(base).system_info(SYSTEM_INFO);
         cid_font.font_descriptor(descriptor).default_width(0.0);
-        cid_font.cid_to_gid_map_predefined(Name(b"Identity"));
+        if !is_cff {
+            cid_font.cid_to_gid_map_predefined(Name(b"Identity"));
+        }
         let box_width = face.glyph_width(ttf_parser::GlyphId(0));
         let widths = self.glyphs.values().map(|(_, width_em)| *width_em);
         let widths = std::iter::once(box_width).chain(widths).map(|em| (1000.0 * em) as f32);
@@ -100,28 +107,47 @@ impl Shown {
             Face::Upright => FontFlags::SYMBOLIC,
             Face::Italic => FontFlags::SYMBOLIC | FontFlags::ITALIC,
         };
-        pdf.font_descriptor(descriptor)
+        let angle = if face == Face::Italic { -11.0 } else { 0.0 };
+        let mut described = pdf.font_descriptor(descriptor);
+        described
             .name(base)
             .flags(flags)
             .bbox(PdfRect::new(bounds[0], bounds[1], bounds[2], bounds[3]))
-            .italic_angle(if face == Face::Italic { -11.0 } else { 0.0 })
+            .italic_angle(if file_of_face.is_own { font_face.italic_angle() } else { angle })
             .ascent(thousandths(font_face.ascender()))
             .descent(thousandths(font_face.descender()))
-            .cap_height(729.0)
-            .stem_v(80.0)
-            .font_file2(file);
+            .cap_height(font_face.capital_height().filter(|_| file_of_face.is_own).map_or(729.0, thousandths))
+            .stem_v(80.0);
+        if is_cff {
+            described.font_file3(file)
+        } else {
+            described.font_file2(file)
+        };
+        described.finish();
 
-        let subset = subsetter::subset(face.file(), 0, &self.remapper)
-            .expect("a test cuts every glyph out of both embedded fonts");
+        let mut subset = subsetter::subset(file_of_face.bytes, 0, &self.remapper).map_err(|error| {
+            let fault = Fault::new(error.to_string(), "a font of which letters can be cut out");
+            fault.at(&file_of_face.shown).invalid()
+        })?;
+        if is_cff {
+            // PDF takes the table of outlines as such.
+            let table = RawFace::parse(&subset, 0).ok().and_then(|face| face.table(Tag::from_bytes(b"CFF ")));
+            subset = table.unwrap_or_default().to_vec();
+        }
         let data = compress(&subset);
         let mut stream = pdf.stream(file, &data);
-        stream.filter(Filter::FlateDecode).pair(Name(b"Length1"), subset.len() as i32);
+        stream.filter(Filter::FlateDecode);
+        if is_cff {
+            stream.pair(Name(b"Subtype"), Name(b"CIDFontType0C"));
+        } else {
+            stream.pair(Name(b"Length1"), subset.len() as i32);
+        }
         stream.finish();
 
         let mut unicode = UnicodeCmap::new(base, SYSTEM_INFO);
         self.glyphs.iter().for_each(|(id, (character, _))| unicode.pair(*id, *character));
         pdf.cmap(cmap, &compress(&unicode.finish())).filter(Filter::FlateDecode);
-        font
+        Ok(font)
     }
 
     /// Six letters that subsets with other glyphs do not share: programs that join files merge fonts by name.
@@ -148,7 +174,7 @@ mod tests {
             (0..face.font().number_of_glyphs()).for_each(|glyph| {
                 remapper.remap(glyph);
             });
-            let subset = subsetter::subset(face.file(), 0, &remapper).unwrap();
+            let subset = subsetter::subset(face.file().bytes, 0, &remapper).unwrap();
             assert!(subset.len() > 10_000, "{face:?}");
         }
     }
