@@ -225,3 +225,6 @@ fn usage(said: &clap::Error) -> Failure {
     };
     Failure::Usage(Box::new(fault))
 }
+
+#[cfg(test)]
+mod tests;
