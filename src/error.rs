@@ -213,7 +213,8 @@ impl Error {
         self.fault().is_some_and(|fault| fault.is_other_kind)
     }
 
-    fn fault(&self) -> Option<&Fault> {
+    /// The facts, for a program that shows them in its own way; `None` for `Io`, which has its own, and for `Stopped`.
+    pub fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Io { .. } | Self::Stopped => None,
             Self::NotFound(fault)

@@ -1,5 +1,6 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
+mod both;
 mod eigen;
 mod flaw;
 mod gram;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
+pub use self::both::SingularVectors;
 pub use self::flaw::{Flaw, FlawedModule};
 use self::gram::Gram;
 pub use self::inner::Update;

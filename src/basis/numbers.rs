@@ -98,7 +98,6 @@ impl<'a> Numbers<'a> {
     ///
     /// # Panics
     /// If it was not read.
-    #[cfg(feature = "cli")]
     pub(crate) fn factor(&self, side: Side) -> Result<&Matrix, Flaw> {
         if self.module.full_rank().is_some() {
             return Err(Flaw::other_form(side, self.module));

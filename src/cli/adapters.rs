@@ -83,6 +83,10 @@ impl Adapters {
         let (mut all, mut outcome) = (vec![], Outcome::Done);
         let mut add = |adapter, is_named| all.push(Opened { adapter, is_named });
         for name in named {
+            if options.is_given(name) {
+                add(options.open(name)?, true);
+                continue;
+            }
             for path in expand(name)? {
                 if !path.is_dir() || options.is_checkpoint(&path) {
                     match options.open(&path) {

@@ -89,5 +89,5 @@ impl BaseArgs {
 /// # Errors
 /// As [`BaseModel::open`].
 pub(super) fn open(base: &Path) -> crate::Result<BaseModel> {
-    BaseModel::open_with(base, limits())
+    BaseModel::open_with(base, &limits())
 }

@@ -29,7 +29,7 @@ use crate::measure::update::{self, WholeUpdate};
 use crate::measure::{PairStatistics, chance};
 use crate::relation::Relation;
 use crate::text::{counted, printable};
-use crate::{Compared, Comparison, Selection, Side, relation_of};
+use crate::{Adapter, Compared, Comparison, Selection, Side, relation_of};
 
 pub(super) const COMPARE_HELP: &str = "\
 A CHECKPOINT is as for figure. Without --layer, --projections and --module, every module that both have is compared. If the \
@@ -104,11 +104,12 @@ pub(super) struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// The format that the options and the output's suffix name.
+    /// Checks what the grammar cannot, and returns the format that the options and the output's suffix name.
     ///
     /// # Errors
-    /// When they name two.
-    fn format(&self) -> Result<TextFormat, Usage> {
+    /// When they name two, or exclude each other.
+    pub(super) fn check(&self) -> Result<TextFormat, Usage> {
+        self.compute.check()?;
         let by_option = match (self.compute.json, self.csv) {
             (true, _) => Some(TextFormat::Json),
             (_, true) => Some(TextFormat::Csv),
@@ -124,9 +125,8 @@ impl CompareArgs {
 }
 
 pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
-    let format = args.format()?;
-    args.compute.check()?;
-    let [a, b] = match args.sides()? {
+    let format = args.check()?;
+    let runs = match args.sides()? {
         Compare::Two(both) => *both,
         Compare::Against(base, checkpoints) => {
             let (against, selection, output) = (&args.against, &args.selection, &args.output);
@@ -134,58 +134,85 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
             return against::run(asked, console);
         }
     };
-    let selection = args.selection.of(Selection::new().all())?;
-    let side = args.compute.side;
-    let selected = selection.select(&a, &b, side)?;
-    if let Some(note) = &selected.note {
-        console.note("note", note);
-    }
-    for (run, only) in [&a, &b].into_iter().zip(&selected.only) {
-        if !only.is_empty() && selected.note.is_none() {
-            console
-                .note("note", format!("{} only in {}", counted(only.len(), "module"), run.path().display()));
-        }
-        for module in only {
-            console.detail("only", format!("{}: {}", run.path().display(), module.name));
-        }
-    }
     let sink = Sink::open_text(&args.output.to)?;
     let grids = args.save.as_ref().map(Sink::open).transpose()?;
-
-    let extent = if args.angles { Extent::Angles } else { Extent::Statistics };
-    let job = Job::of([&a, &b], &selected, &args.compute, extent);
-    let done = job.run(console)?;
-    let same_modules = selected.only.iter().all(Vec::is_empty);
-    let relation = relation_of([&a, &b], &done.comparisons, same_modules)?;
+    let measured = Measured::of(runs, args, console)?;
     // Digests read the files whole, so only where they are kept.
-    let meta = if format == TextFormat::Json || grids.is_some() {
-        Some(Meta::new([&a, &b], side, None, done.engine.info())?)
-    } else {
-        None
-    };
+    let is_kept = format == TextFormat::Json || grids.is_some();
+    let meta = is_kept.then(|| measured.meta()).transpose()?;
     if let (Some(grids), Some(meta)) = (grids, &meta) {
-        save(grids, &done, meta)?;
+        save(grids, &measured.done, meta)?;
     }
-    let modules = done.comparisons.iter().zip(&done.statistics);
-    let modules = modules.map(|(one, statistics)| Row::new(one, statistics, side, args.grids));
     let text = match (format, &meta) {
-        (TextFormat::Json, Some(made_by)) => {
-            let document = Document {
-                schema: 1,
-                relation: relation.into(),
-                modules: modules.collect(),
-                left_out: &done.left_out,
-                whole: whole(&done).into(),
-                warnings: &done.warnings,
-                made_by,
-            };
-            serde_json::to_string_pretty(&document)? + "\n"
+        (TextFormat::Json, Some(meta)) => measured.json(args.grids, Some(meta))? + "\n",
+        (TextFormat::Csv, _) => csv::text(&measured.rows(args.grids).collect::<Vec<_>>())?,
+        _ => {
+            let (done, relation) = (&measured.done, measured.relation);
+            format!("{}relation: {relation}{}\n", table(done), of_some(done, relation))
         }
-        (TextFormat::Csv, _) => csv::text(&modules.collect::<Vec<_>>())?,
-        _ => format!("{}relation: {relation}{}\n", table(&done), of_some(&done, relation)),
     };
     sink.fill_text(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Two checkpoints, compared.
+pub(super) struct Measured {
+    pub(super) runs: [Adapter; 2],
+    pub(super) side: Side,
+    pub(super) done: Done,
+    pub(super) relation: Relation,
+}
+
+impl Measured {
+    /// Compares what is selected, and says which modules are only in one.
+    pub(super) fn of(runs: [Adapter; 2], args: &CompareArgs, console: &Console) -> Result<Self> {
+        let [a, b] = &runs;
+        let selection = args.selection.of(Selection::new().all())?;
+        let side = args.compute.side;
+        let selected = selection.select(a, b, side)?;
+        if let Some(note) = &selected.note {
+            console.note("note", note);
+        }
+        for (run, only) in [a, b].into_iter().zip(&selected.only) {
+            if !only.is_empty() && selected.note.is_none() {
+                let n = counted(only.len(), "module");
+                console.note("note", format!("{n} only in {}", run.path().display()));
+            }
+            for module in only {
+                console.detail("only", format!("{}: {}", run.path().display(), module.name));
+            }
+        }
+        let extent = if args.angles { Extent::Angles } else { Extent::Statistics };
+        let done = Job::of([a, b], &selected, &args.compute, extent).run(console)?;
+        let same_modules = selected.only.iter().all(Vec::is_empty);
+        let relation = relation_of([a, b], &done.comparisons, same_modules)?;
+        Ok(Self { runs, side, done, relation })
+    }
+
+    /// What it was made of and by; reads both files whole, for their digests.
+    pub(super) fn meta(&self) -> Result<Meta> {
+        let [a, b] = &self.runs;
+        Meta::new([a, b], self.side, None, self.done.engine.info())
+    }
+
+    fn rows(&self, with_grids: bool) -> impl Iterator<Item = Row<'_>> {
+        let modules = self.done.comparisons.iter().zip(&self.done.statistics);
+        modules.map(move |(one, statistics)| Row::new(one, statistics, self.side, with_grids))
+    }
+
+    /// What `--json` prints; without the files' digests if they are not given.
+    pub(super) fn json(&self, with_grids: bool, made_by: Option<&Meta>) -> Result<String> {
+        let document = Document {
+            schema: 1,
+            relation: self.relation.into(),
+            modules: self.rows(with_grids).collect(),
+            left_out: &self.done.left_out,
+            whole: whole(&self.done).into(),
+            warnings: &self.done.warnings,
+            made_by,
+        };
+        Ok(serde_json::to_string_pretty(&document)?)
+    }
 }
 
 #[derive(Serialize)]
@@ -197,7 +224,8 @@ struct Document<'a> {
     whole: Whole,
     relation: Related,
     warnings: &'a [Warning],
-    made_by: &'a Meta,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_by: Option<&'a Meta>,
 }
 
 /// What the two checkpoints are to each other.

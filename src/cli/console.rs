@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use anstream::stderr;
 use anstyle::{AnsiColor, Style};
@@ -11,6 +12,7 @@ use super::limits::LimitArg;
 use super::remedies;
 use crate::engine::{EngineInfo, EngineWarning};
 use crate::error::{Error, Remedy};
+use crate::sync::lock;
 use crate::text::is_unseen;
 
 #[derive(Debug, ArgGroup)]
@@ -37,6 +39,19 @@ pub(super) struct Console {
     level: Level,
     /// Lines of JSON in place of text.
     json: bool,
+    /// In another program: what is said is kept for it.
+    kept: Option<Mutex<Vec<Line>>>,
+}
+
+/// What a command says besides its result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// `warning`, `error` of what the command lives with, `note`, `engine`, ...
+    pub label: String,
+    /// In one line.
+    pub message: String,
+    /// The way out of an error.
+    pub remedy: Option<Remedy>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +68,17 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 impl Console {
     /// Before anything is known of what the user wants.
     pub(super) fn plain() -> Self {
-        Self { level: Level::Normal, json: false }
+        Self { level: Level::Normal, json: false, kept: None }
+    }
+
+    /// In another program, without progress.
+    pub(super) fn keeping() -> Self {
+        Self { kept: Some(Mutex::default()), ..Self::plain() }
+    }
+
+    /// What was said in another program.
+    pub(super) fn into_kept(self) -> Vec<Line> {
+        self.kept.map(|lines| lines.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
     }
 
     pub(super) fn new(args: &CommonArgs, json: bool) -> Self {
@@ -62,15 +87,16 @@ impl Console {
             (_, true) => Level::Verbose,
             _ => Level::Normal,
         };
-        Self { level, json }
+        Self { level, json, kept: None }
     }
 
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
+    /// Whether only errors and results are shown.
     pub(super) fn is_quiet(&self) -> bool {
-        self.level == Level::Quiet
+        self.level == Level::Quiet || self.kept.is_some()
     }
 
     /// The error in one line, and the way out if there is one.
@@ -85,6 +111,9 @@ impl Console {
     }
 
     fn error_line(&self, error: &str, remedy: Option<&Remedy>) {
+        if self.keep("error", error, remedy) {
+            return;
+        }
         self.line(ERROR, "error", error);
         if let Some(remedy) = remedy {
             self.line(HINT, "hint", &remedies::hint(remedy));
@@ -133,6 +162,9 @@ impl Console {
 
     /// One line, whatever the message holds: names in hostile files may have line breaks and escape codes.
     fn line(&self, style: Style, label: &str, message: &str) {
+        if self.keep(label, message, None) {
+            return;
+        }
         if self.json {
             return json_line(&serde_json::json!({ "label": label, "message": message }));
         }
@@ -142,8 +174,19 @@ impl Console {
         let _ = writeln!(stderr().lock(), "{style}{label}:{style:#} {clean}");
     }
 
+    /// Keeps a line for another program, if this runs in one.
+    fn keep(&self, label: &str, message: &str, remedy: Option<&Remedy>) -> bool {
+        let Some(lines) = &self.kept else { return false };
+        let line = Line { label: label.to_owned(), message: message.to_owned(), remedy: remedy.cloned() };
+        lock(lines).push(line);
+        true
+    }
+
     /// A result that stdout has no room for, since the picture goes there.
     pub(super) fn result(&self, text: &str) {
+        if self.keep("result", text, None) {
+            return;
+        }
         // Nowhere is left to report that stderr is closed.
         let _ = stderr().lock().write_all(text.as_bytes());
     }

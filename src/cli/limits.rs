@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use super::host;
 use super::scan::size;
 use crate::{Limit, Limits};
 
@@ -32,14 +33,20 @@ static LIMITS: OnceLock<Limits> = OnceLock::new();
 
 /// Sets them, before anything is opened.
 pub(super) fn set(args: &[LimitArg]) {
-    let mut limits = Limits::default();
-    args.iter().for_each(|arg| limits.set(arg.limit, arg.most));
     // It is set once, by `main`.
-    let _ = LIMITS.set(limits);
+    let _ = LIMITS.set(of(args));
 }
 
-pub(super) fn limits() -> &'static Limits {
-    LIMITS.get_or_init(Limits::default)
+/// The limits that the options ask for.
+pub(super) fn of(args: &[LimitArg]) -> Limits {
+    let mut limits = Limits::default();
+    args.iter().for_each(|arg| limits.set(arg.limit, arg.most));
+    limits
+}
+
+/// Those of this process, or of a command within another program.
+pub(super) fn limits() -> Limits {
+    host::limits().unwrap_or_else(|| LIMITS.get_or_init(Limits::default).clone())
 }
 
 #[cfg(test)]

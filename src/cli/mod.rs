@@ -11,8 +11,10 @@ mod dates;
 mod demo;
 mod destination;
 mod devices;
+pub mod embedded;
 mod figure;
 mod grammar;
+mod host;
 mod inspect;
 mod job;
 mod kind;
@@ -44,6 +46,7 @@ mod tuned;
 mod usage;
 mod warnings;
 
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
@@ -53,58 +56,67 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use self::console::Console;
 use self::grammar::{Args, Command};
+use self::host::Stdout;
 use self::tuned::table7;
 use self::usage::Usage;
 use crate::error::Error;
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
-    let matches = match Args::command().try_get_matches() {
+    ExitCode::from(main_of(std::env::args_os().collect()))
+}
+
+/// Runs a command line, whose first word is the program's name, and returns its exit code.
+pub fn main_of(words: Vec<OsString>) -> u8 {
+    let matches = match Args::command().try_get_matches_from(&words) {
         Ok(matches) => matches,
         Err(said) => return print_said(&said),
     };
-    let (args, recipe) = match parsed(matches) {
+    let (args, recipe) = match parsed(matches, &words) {
         Ok(parsed) => parsed,
         Err(error) => {
             Console::plain().error(&error);
-            return ExitCode::FAILURE;
+            return FAILURE;
         }
     };
     crate::files::raise_limit();
     let console =
         Console::new(&args.common, matches!(&args.command, Command::Scan(scan) if scan.logs_json()));
     match run(args, recipe.as_deref(), &console) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Skipped) => ExitCode::from(3),
-        Ok(Outcome::Stopped(code)) => ExitCode::from(code),
+        Ok(Outcome::Done) => SUCCESS,
+        Ok(Outcome::Skipped) => 3,
+        Ok(Outcome::Stopped(code)) => code,
         // Whoever reads our output has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => SUCCESS,
         Err(error) => match error.downcast_ref::<Usage>() {
             Some(usage) => {
                 // Nowhere is left to report that stderr is closed.
                 let _ = Args::command().error(ErrorKind::ArgumentConflict, usage).print();
-                ExitCode::from(2)
+                2
             }
             None => {
                 console.error(&error);
-                ExitCode::FAILURE
+                FAILURE
             }
         },
     }
 }
 
 /// Prints what the command line asked for or has wrong, and returns the exit code.
-fn print_said(said: &clap::Error) -> ExitCode {
+fn print_said(said: &clap::Error) -> u8 {
     match said.print() {
         // Help is a result, and a result that could not be written is an error.
         Err(error) if !said.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
             // Nowhere is left to report that stderr is closed.
             let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
-            ExitCode::FAILURE
+            FAILURE
         }
-        _ => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+        _ => u8::try_from(said.exit_code()).unwrap_or(2),
     }
 }
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
 
 /// How a command that did not fail ended.
 enum Outcome {
@@ -116,8 +128,8 @@ enum Outcome {
 }
 
 /// The arguments with those of a recipe, and the recipe of what they draw.
-fn parsed(matches: ArgMatches) -> anyhow::Result<(Args, Option<String>)> {
-    let matches = recipe::expanded(matches)?;
+fn parsed(matches: ArgMatches, words: &[OsString]) -> anyhow::Result<(Args, Option<String>)> {
+    let matches = recipe::expanded(matches, words)?;
     let recipe = recipe::recorded(&matches);
     Ok((Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), recipe))
 }
@@ -130,7 +142,11 @@ fn run(args: Args, recipe: Option<&str>, console: &Console) -> anyhow::Result<Ou
             .build_global()
             .with_context(|| format!("cannot start {threads} threads"))?;
     }
-    match args.command {
+    run_command(args.command, recipe, console)
+}
+
+fn run_command(command: Command, recipe: Option<&str>, console: &Console) -> anyhow::Result<Outcome> {
+    match command {
         Command::Compare(args) => return compare::run(&args, console),
         Command::Inspect(args) => return inspect::run(&args, console),
         Command::Scan(args) => return scan::run(&args, console),
@@ -156,7 +172,7 @@ fn run(args: Args, recipe: Option<&str>, console: &Console) -> anyhow::Result<Ou
 
 /// Prints a result.
 fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut stdout = BufWriter::new(io::stdout().lock());
+    let mut stdout = BufWriter::new(Stdout);
     write(&mut stdout).and_then(|()| stdout.flush()).context("cannot write to stdout")
 }
 

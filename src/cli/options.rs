@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Args as ArgGroup, ValueEnum, value_parser};
 
 use super::base::{self, BaseArgs};
+use super::host;
 use super::limits::limits;
 use super::matches::MatchArg;
 use super::usage::Usage;
@@ -114,7 +115,7 @@ impl SelectionArgs {
 
 /// Options that choose the adapter of this name.
 pub(super) fn open_options(adapter_name: Option<&str>) -> OpenOptions {
-    let options = OpenOptions::new().limits(limits().clone());
+    let options = OpenOptions::new().limits(limits()).given(host::given());
     match adapter_name {
         Some(name) => options.adapter_name(name),
         None => options,

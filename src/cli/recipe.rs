@@ -49,13 +49,13 @@ impl Setting {
 ///
 /// # Errors
 /// `Invalid` for a recipe that cannot be read, or of another command.
-pub(super) fn expanded(matches: ArgMatches) -> Result<ArgMatches> {
+pub(super) fn expanded(matches: ArgMatches, words: &[OsString]) -> Result<ArgMatches> {
     let Some((name, given)) = matches.subcommand() else { return Ok(matches) };
     let Ok(Some(path)) = given.try_get_one::<PathBuf>("recipe") else { return Ok(matches) };
     let grammar = built();
     let command = grammar.find_subcommand(name).expect("the grammar has every command that it parses");
     let added = arguments(path, command, given)?;
-    let all = std::env::args_os().chain(added);
+    let all = words.iter().cloned().chain(added);
     Ok(Args::command().try_get_matches_from(all).unwrap_or_else(|error| error.exit()))
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::destination::Destination;
+use super::host::{self, Stdout};
 use crate::error::{Error, Fault, Result};
 use crate::figure::Output;
 use crate::files::{Durability, parent_dir, replace_atomically, temp_file_next_to};
@@ -50,7 +51,7 @@ impl Sink {
     /// stdout is a terminal.
     pub(super) fn open(output: &Destination) -> Result<Self> {
         let path = match output {
-            Destination::Stdout if io::stdout().is_terminal() => {
+            Destination::Stdout if host::has_stdout() && io::stdout().is_terminal() => {
                 return Err(Fault::stating("refusing to write a binary file to a terminal")
                     .of("stdout")
                     .hint("redirect stdout, or name a file with -o")
@@ -96,7 +97,7 @@ impl Sink {
             writer.flush().map_err(named)
         };
         match self.target {
-            Target::Stdout => fill(&mut BufWriter::new(io::stdout().lock())),
+            Target::Stdout => fill(&mut BufWriter::new(Stdout)),
             Target::Direct(file) => fill(&mut BufWriter::new(file)),
             Target::Replace(target) => {
                 let replaced =

@@ -123,8 +123,15 @@ impl Config {
     /// `Io` when it cannot be read, `Limit` when it is too large, `Malformed` when it is not a JSON object, `Unsupported` when
     /// the method has no A and B.
     pub(super) fn read(path: &Path, limits: &Limits) -> Result<Self> {
-        let text = config_file::read(path, limits)?;
-        let object = serde_json::from_slice(&text).map_err(|error| {
+        Self::parse(path, &config_file::read(path, limits)?)
+    }
+
+    /// A config from its text, which `path` has.
+    ///
+    /// # Errors
+    /// As [`Config::read`], without `Io` and `Limit`.
+    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Self> {
+        let object = serde_json::from_slice(text).map_err(|error| {
             let found = format!("JSON that cannot be read ({error})");
             let expected = "an object with peft_type and base_model_name_or_path";
             Fault::new(found, expected).at(path).malformed()

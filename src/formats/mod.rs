@@ -112,18 +112,36 @@ impl Adapter {
     /// # Errors
     /// As [`Adapter::open`], without `Io`.
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
-        let label = label.into();
-        let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
-        let options = OpenOptions::new();
-        let (file_format, contents) = containers::open(&source, &options.limits)?;
-        let files = Files { label: &label, sources: vec![source], file_format, contents };
-        Ok(options.read(&label, files, None, false)?.remove(0))
+        OpenOptions::new().open_bytes(label, bytes, None)
     }
 }
 
 impl OpenOptions {
+    /// Opens the bytes of a file that are in memory already, with the text of its `adapter_config.json` if it has one. Messages
+    /// have the label for a path.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`], without `Io`.
+    pub fn open_bytes(
+        &self,
+        label: impl Into<PathBuf>,
+        bytes: impl Into<Cow<'static, [u8]>>,
+        config: Option<&str>,
+    ) -> Result<Adapter> {
+        let label = label.into();
+        let config = config.map(|text| Config::parse(&label, text.as_bytes())).transpose()?;
+        let source = Source::Memory(label.as_path().into(), Arc::new(bytes.into()));
+        let (file_format, contents) = containers::open(&source, &self.limits)?;
+        let files = Files { label: &label, sources: vec![source], file_format, contents };
+        Ok(self.read(&label, files, config.as_ref(), false)?.remove(0))
+    }
+
     /// Opens the adapter at a path, or all of them; a full model as its difference from the base, if there is one.
     fn open_each(&self, path: &Path, all: bool) -> Result<Vec<Adapter>> {
+        #[cfg(feature = "cli")]
+        if let Some(adapter) = self.given.get(path) {
+            return Ok(vec![adapter.clone()]);
+        }
         let Some(trained) = &self.trained else { return self.open_adapters(path, all) };
         if path.is_dir() && !folder::is_adapter_folder(path) && full::is_model_folder(path) {
             return Ok(vec![trained.open(path)?]);

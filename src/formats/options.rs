@@ -1,6 +1,10 @@
 //! How an adapter is opened: within which limits, and which one of several in a file.
 
+#[cfg(feature = "cli")]
+use std::collections::HashMap;
 use std::path::Path;
+#[cfg(feature = "cli")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
@@ -26,6 +30,9 @@ pub struct OpenOptions {
     pub(super) adapter_name: Option<String>,
     /// What full models are read against.
     pub(super) trained: Option<Trained>,
+    /// Adapters that are open already, by the paths under which they are asked for.
+    #[cfg(feature = "cli")]
+    pub(super) given: Arc<HashMap<PathBuf, Adapter>>,
 }
 
 impl OpenOptions {
@@ -53,6 +60,19 @@ impl OpenOptions {
     pub fn base(mut self, base: impl Into<Arc<BaseModel>>, how_many: HowMany) -> Self {
         self.trained = Some(Trained { base: base.into(), how_many });
         self
+    }
+
+    /// Adapters that are open already, by the paths under which they are asked for.
+    #[cfg(feature = "cli")]
+    pub(crate) fn given(mut self, given: Arc<HashMap<PathBuf, Adapter>>) -> Self {
+        self.given = given;
+        self
+    }
+
+    /// Whether what is asked for under this path is open already.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_given(&self, path: &Path) -> bool {
+        self.given.contains_key(path)
     }
 
     /// Opens a folder or a file.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::CompareArgs;
 use crate::cli::base;
 use crate::cli::usage::Usage;
-use crate::error::{Error, Remedy};
+use crate::error::{Error, Fault, Remedy};
 use crate::{Adapter, BaseModel};
 
 const MANY: &str = "compare takes two checkpoints, or a base model and any number of them; scan compares every pair of a folder";
@@ -58,6 +58,24 @@ impl CompareArgs {
                 Ok(_) => Err(Usage(MANY).into()),
             },
             _ => Err(Usage(MANY).into()),
+        }
+    }
+
+    /// Opens two checkpoints.
+    ///
+    /// # Errors
+    /// `Unsupported` for a base model; as [`CompareArgs::sides`].
+    pub(in crate::cli) fn two(&self) -> Result<[Adapter; 2]> {
+        match self.sides()? {
+            Compare::Two(both) => Ok(*both),
+            Compare::Against(base, _) => {
+                let fault =
+                    Fault::new("a base model", "a checkpoint to compare with another").at(base.path());
+                Err(fault
+                    .hint("`lorascope compare BASE CHECKPOINT` shows what training changed")
+                    .unsupported()
+                    .into())
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
-    let options = args.base.of(open_options(args.adapter_name.as_deref()))?;
+    let options = args.options()?;
     let found = Found::at(args, &options, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;
     for checkpoint in &found.checkpoints {
@@ -63,6 +63,22 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
         write_stdout(|stdout| stdout.write_all(text::checkpoints(&found.checkpoints).as_bytes()))?;
     }
     found.report_skipped(console)
+}
+
+impl InspectArgs {
+    /// Opens the one path that is named; several adapters of a file only if `all` may be.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`] and [`OpenOptions::open_all`].
+    pub(super) fn open(&self, all: bool) -> crate::Result<Vec<Adapter>> {
+        let options = self.options()?;
+        let path = self.paths.first().map_or(Path::new(""), PathBuf::as_path);
+        if all { options.open_all(path) } else { Ok(vec![options.open(path)?]) }
+    }
+
+    fn options(&self) -> crate::Result<OpenOptions> {
+        self.base.of(open_options(self.adapter_name.as_deref()))
+    }
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,8 @@ mod progress;
 mod signals;
 pub(super) mod size;
 
+use std::sync::atomic::AtomicBool;
+
 use anyhow::{Context as _, Result};
 
 pub(super) use self::args::{SCAN_HELP, ScanArgs};
@@ -18,20 +20,18 @@ use super::console::Console;
 use super::limits::limits;
 use crate::error::Error;
 use crate::scan::without_basis::{WithoutBasis, line};
-use crate::scan::{MissingBases, Scan, ScanEnd, ScanOutcome};
+use crate::scan::{Event, MissingBases, Progress, Scan, ScanEnd, ScanOutcome};
 use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
     let signals = Signals::catch().context("cannot listen for signals")?;
-    let named = inputs::named(args, signals.stop());
-    let (named, pairs) = match (named, signals.caught()) {
+    let scan = match (planned(args, signals.stop()), signals.caught()) {
         (Err(error), Some(code)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => {
             console.note("stopped", "before anything was done");
             return Ok(Outcome::Stopped(code));
         }
-        (named, _) => named?,
+        (scan, _) => scan?,
     };
-    let scan = args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits().clone()));
     let mut events = Events::new(console);
     if args.how.dry_run {
         let facts = scan.on_event(|event| events.print(event)).dry_run()?;
@@ -45,24 +45,53 @@ pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
             console.note("stopped", "the same command goes on");
             Ok(Outcome::Stopped(code))
         }
-        (ended, _) => print_end(&ended?, args, &signals, console),
+        (ended, _) => {
+            let outcome = ended?;
+            print_end(&outcome, args, console);
+            match outcome.end {
+                ScanEnd::Stopped { .. } => {
+                    Ok(Outcome::Stopped(signals.caught().context("the scan was stopped without a signal")?))
+                }
+                _ if outcome.has_gaps() => Ok(Outcome::Skipped),
+                _ => Ok(Outcome::Done),
+            }
+        }
     }
 }
 
-/// Prints how the scan ended, and what it wrote.
-fn print_end(
-    outcome: &ScanOutcome,
+/// The scan that the arguments ask for.
+fn planned<'a>(args: &ScanArgs, stop: &AtomicBool) -> Result<Scan<'a>> {
+    let (named, pairs) = inputs::named(args, stop)?;
+    Ok(args.scan(Scan::new(named, &args.output).pairs(pairs).limits(limits())))
+}
+
+/// Scans within another program, which may stop it.
+pub(super) fn perform(
     args: &ScanArgs,
-    signals: &Signals,
+    stop: &AtomicBool,
     console: &Console,
-) -> Result<Outcome> {
+    mut on_progress: impl FnMut(&Progress) + Send,
+) -> Result<ScanOutcome> {
+    let mut events = Events::new(console);
+    let outcome = planned(args, stop)?
+        .on_event(|event| match event {
+            Event::Progress(progress) => on_progress(progress),
+            event => events.print(event),
+        })
+        .stop(stop)
+        .run()?;
+    print_end(&outcome, args, console);
+    Ok(outcome)
+}
+
+/// Prints how the scan ended, and what it wrote.
+fn print_end(outcome: &ScanOutcome, args: &ScanArgs, console: &Console) {
     let (out, counts) = (args.output.display(), outcome.plan.whole);
     match &outcome.end {
         ScanEnd::Stopped { n_left } => {
             let n_blocks = outcome.plan.mine.n_blocks;
             console
                 .note("stopped", format!("{n_left} of {n_blocks} blocks are left; the same command goes on"));
-            return Ok(Outcome::Stopped(signals.caught().context("the scan was stopped without a signal")?));
         }
         ScanEnd::Extended => {
             console.note("left", format!("what another process has added meanwhile: lorascope status {out}"))
@@ -78,7 +107,6 @@ fn print_end(
             console.note("wrote", outcome.adapters_file().display());
         }
     }
-    Ok(if outcome.has_gaps() { Outcome::Skipped } else { Outcome::Done })
 }
 
 /// What is not in the table: modules without a basis in one line, and with -v those of each checkpoint.
