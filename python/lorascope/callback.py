@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,7 @@ class Drift(TrainerCallback):
         if not _keep(checkpoint, args):
             logger.warning("lorascope: %s has no adapter (adapter_model.safetensors) to compare with", checkpoint)
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Any = None, model: Any = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, model: Any = None, **kwargs: Any) -> None:
         """Compares the live model, if that was asked for; a save at the same step does it from the file."""
         if self.every is None or "loss" not in (logs or {}) or not state.is_world_process_zero:
             return
@@ -126,8 +125,11 @@ class Drift(TrainerCallback):
 
     def _compare(self, reference: Path, now: Any, step: int) -> dict[str, dict[str, Any]]:
         try:
-            # A GPU has the training to do.
-            return _by_kind(ls.compare(reference, now, side=self.side, engine="cpu"))
+            with warnings.catch_warnings():
+                # Every two checkpoints of a run share it.
+                warnings.filterwarnings("ignore", ".*share the random start of A", ls.LorascopeWarning)
+                # A GPU has the training to do.
+                return _by_kind(ls.compare(reference, now, side=self.side, engine="cpu"))
         except (ls.Error, OSError) as error:
             logger.warning("lorascope: step %d is not compared with step %d: %s", step, _step(reference), error)
             return {}

@@ -18,9 +18,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft")
 
-from safetensors.numpy import load_file  # noqa: E402
-
-from lorascope.callback import Drift  # noqa: E402
+from lorascope.callback import Drift
+from safetensors.numpy import load_file
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 KINDS = ["q", "k", "v", "o", "gate", "up", "down"]
@@ -90,7 +89,9 @@ def lines_of(folder):
 def updates(checkpoint):
     """(A, B, ΔW) of each module of a checkpoint, in f64."""
     config = json.loads((checkpoint / "adapter_config.json").read_text())
-    tensors = {name: value.astype(np.float64) for name, value in load_file(checkpoint / "adapter_model.safetensors").items()}
+    tensors = {
+        name: value.astype(np.float64) for name, value in load_file(checkpoint / "adapter_model.safetensors").items()
+    }
     scaling = config["lora_alpha"] / config["r"]
     pairs = {}
     for name, a in tensors.items():
@@ -136,7 +137,14 @@ def run(tmp_path_factory):
 def test_every_number_is_that_of_dense_matrices(run):
     folder, _, _ = run
     lines = lines_of(folder)
-    steps = [(10, "first", 5), (10, "previous", 5), (15, "first", 5), (15, "previous", 10), (20, "first", 5), (20, "previous", 15)]
+    steps = [
+        (10, "first", 5),
+        (10, "previous", 5),
+        (15, "first", 5),
+        (15, "previous", 10),
+        (20, "first", 5),
+        (20, "previous", 15),
+    ]
     keys = [(line["step"], line["reference"], line["reference_step"], line["kind"]) for line in lines]
     assert sorted(keys) == sorted((*step, kind) for step in steps for kind in ["all", *KINDS])
     assert keys[0] == (10, "first", 5, "all")
@@ -159,7 +167,12 @@ def test_reporters_and_the_history_of_the_trainer_have_the_numbers(run):
         for key, name in [("phi", "phi_full"), ("drift", "drift"), ("cosine", "cosine"), ("change", "change")]:
             expected[line["step"], f"lorascope/{key}_{line['reference']}/{line['kind']}"] = line[name]
     assert len(expected) == 3 * 2 * 8 * 4
-    reported = {(step, key): value for step, logs in recorder.seen for key, value in logs.items() if key.startswith("lorascope/")}
+    reported = {
+        (step, key): value
+        for step, logs in recorder.seen
+        for key, value in logs.items()
+        if key.startswith("lorascope/")
+    }
     assert reported == expected
     history = {
         (entry["step"], key): value
@@ -241,8 +254,14 @@ def test_the_live_model_is_compared_between_saves(tmp_path):
     steps = sorted({line["step"] for line in lines_of(tmp_path)})
     # From the first checkpoint on, at every second step; at the step of a save, the save does it.
     assert steps == [6, 8, 10, 12, 14, 15, 16, 18, 20]
-    assert len({(line["step"], line["reference"], line["kind"]) for line in lines_of(tmp_path)}) == len(lines_of(tmp_path))
-    change = {line["step"]: line["change"] for line in lines_of(tmp_path) if line["kind"] == "all" and line["reference"] == "first"}
+    assert len({(line["step"], line["reference"], line["kind"]) for line in lines_of(tmp_path)}) == len(
+        lines_of(tmp_path)
+    )
+    change = {
+        line["step"]: line["change"]
+        for line in lines_of(tmp_path)
+        if line["kind"] == "all" and line["reference"] == "first"
+    }
     assert change[6] < change[8] < change[10] < change[12] < change[14]
     assert any(step == 6 and "lorascope/change_first/all" in logs for step, logs in recorder.seen)
 
@@ -256,7 +275,9 @@ def test_a_run_without_lora_is_a_warning_and_goes_on(tmp_path, caplog):
     assert trainer.state.global_step == 10
     assert not (tmp_path / "drift.jsonl").exists()
     messages = [record.getMessage() for record in caplog.records]
-    assert [f"checkpoint-{step} has no adapter" in message for step, message in zip([5, 10], messages, strict=True)] == [True] * 2
+    assert [
+        f"checkpoint-{step} has no adapter" in message for step, message in zip([5, 10], messages, strict=True)
+    ] == [True] * 2
 
 
 class Breaks(transformers.TrainerCallback):
