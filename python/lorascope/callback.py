@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback, ProgressCallback, TrainerCallback
-from transformers.trainer_callback import CallbackHandler
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback  # type: ignore[import-not-found, unused-ignore]
+from transformers.trainer_callback import CallbackHandler  # type: ignore[import-not-found, unused-ignore]
 
 import lorascope as ls
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 LOGGED = ("phi", "drift", "cosine", "change")
 
 
-class Drift(TrainerCallback):
+class Drift(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Compares the run with its first and its previous checkpoint, at every save.
 
     ::
