@@ -23,6 +23,9 @@ import lorascope as ls
 
 logger = logging.getLogger(__name__)
 
+#: Where the checkpoints to compare with are kept. What begins with "_" is not pushed to the Hub.
+FOLDER = "_drift"
+
 #: What goes to the trainer's log; the file has more.
 LOGGED = ("phi", "drift", "cosine", "change")
 
@@ -45,7 +48,7 @@ class Drift(TrainerCallback):  # type: ignore[misc, unused-ignore]
     reporter of the trainer, and ``trainer.state.log_history``; the console gets those of all modules only. ``drift.jsonl`` in the
     output folder has one line for each step, reference and kind, with ``phi_full``, ``adjusted`` and the number of modules too.
 
-    The two checkpoints are kept in ``drift/`` of the output folder as links, so that ``save_total_limit`` takes neither away. A
+    The two checkpoints are kept in ``_drift/`` of the output folder as links, so that ``save_total_limit`` takes neither away. A
     run that is resumed goes on with both, and with the file. A comparison that fails is a warning, and training goes on.
 
     Args:
@@ -215,7 +218,7 @@ def _step(checkpoint: Path) -> int:
 
 def _kept(args: Any) -> list[Path]:
     """The checkpoints to compare with: the first of the run, and the last before this one."""
-    return sorted(Path(args.output_dir, "drift").glob("checkpoint-*"), key=_step)
+    return sorted(Path(args.output_dir, FOLDER).glob("checkpoint-*"), key=_step)
 
 
 def _keep(checkpoint: Path, args: Any) -> bool:
@@ -223,7 +226,7 @@ def _keep(checkpoint: Path, args: Any) -> bool:
     files = [file for file in checkpoint.glob("adapter_*") if file.is_file()]
     if not files:
         return False
-    kept = Path(args.output_dir, "drift", checkpoint.name)
+    kept = Path(args.output_dir, FOLDER, checkpoint.name)
     kept.mkdir(parents=True, exist_ok=True)
     for file in files:
         (kept / file.name).unlink(missing_ok=True)

@@ -212,7 +212,7 @@ def test_a_run_that_keeps_one_checkpoint_has_the_same_numbers(run, tmp_path):
     train(tmp_path, Drift(), save_total_limit=1)
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-20"]
     assert lines_of(tmp_path) == lines_of(folder)
-    assert sorted(path.name for path in (tmp_path / "drift").iterdir()) == ["checkpoint-20", "checkpoint-5"]
+    assert sorted(path.name for path in (tmp_path / "_drift").iterdir()) == ["checkpoint-20", "checkpoint-5"]
 
 
 def test_a_resumed_run_goes_on_where_it_was(run, tmp_path):
@@ -221,7 +221,7 @@ def test_a_resumed_run_goes_on_where_it_was(run, tmp_path):
     # A later try got further and was stopped while it wrote a line; what it left behind counts no more.
     with (tmp_path / "drift.jsonl").open("a") as file:
         file.write('{"step": 17, "kind": "all"}\n{"step": 1')
-    shutil.copytree(tmp_path / "drift/checkpoint-15", tmp_path / "drift/checkpoint-17")
+    shutil.copytree(tmp_path / "_drift/checkpoint-15", tmp_path / "_drift/checkpoint-17")
     train(tmp_path, Drift(), save_total_limit=1, resume=str(tmp_path / "checkpoint-15"))
     assert lines_of(tmp_path) == lines_of(folder)
 
@@ -285,7 +285,7 @@ class Breaks(transformers.TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == 12:
-            kept = Path(args.output_dir, "drift/checkpoint-5/adapter_model.safetensors")
+            kept = Path(args.output_dir, "_drift/checkpoint-5/adapter_model.safetensors")
             kept.unlink()
             kept.write_bytes(b"")
 
@@ -298,7 +298,7 @@ def test_a_checkpoint_that_cannot_be_read_is_a_warning_and_the_rest_goes_on(run,
     assert lines_of(tmp_path) == kept
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
-    assert "step 15 is not compared with step 5" in messages[0] and "drift/checkpoint-5" in messages[0]
+    assert "step 15 is not compared with step 5" in messages[0] and "_drift/checkpoint-5" in messages[0]
 
 
 def test_a_number_of_steps_below_one_is_refused():
