@@ -45,7 +45,7 @@ class ModuleComparison:
 
     @property
     def projection(self) -> str | None:
-        """What it projects to, whatever the model calls it: q, k, v, o, qkv, gate, up or down; None for anything else."""
+        """What it projects to, under one name for all models: q, k, v, o, qkv, gate, up or down; None for anything else."""
         return self._pair.place(self._at)[1]
 
     @property

@@ -53,7 +53,7 @@ class Drift(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     Args:
         side: The subspaces to compare: ``"b"``, which holds what was learnt, ``"a"``, ``"dw-right"`` or ``"dw-left"``. The
-            checkpoints of one run share the random start of A, so that side a is bright whatever was learnt.
+            checkpoints of one run share the random start of A, so that side a says little.
         every: Compares the live model too, at every so many logging steps. Its factors must not be sharded (as by FSDP).
     """
 
