@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the whole test suite, the GPU tests and those that need Python included. Where the machine has no Vulkan driver at
 # all, a software one (Mesa's lavapipe) is installed first; where python3 lacks numpy, duckdb, polars or safetensors, these
-# are installed under target/.
-# Arguments go to `cargo test`.
+# are installed under target/. Then the Python package is built and tested.
+# Arguments go to `cargo test`, and only that is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,6 +56,7 @@ status=0
 LORASCOPE_REQUIRE_GPU=1 cargo test --release "$@" 2>&1 | tee "$log" || status=$?
 if [ "$#" = 0 ]; then
     bash tests/device.sh || status=1
+    bash tests/python-package.sh 2>&1 | tee -a "$log" || status=1
 fi
 # One line for all test programs: "test result: ok. 12 passed; 0 failed; ..." added up.
 awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"

@@ -64,3 +64,8 @@ __all__ = [
     "search",
     "shared",
 ]
+
+# Errors and results are what the package calls them, wherever they are defined.
+for _value in [globals()[_name] for _name in __all__]:
+    if isinstance(_value, type):
+        _value.__module__ = __name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, cast
 
 from . import _options
 from ._errors import make
@@ -110,7 +110,8 @@ def open(  # noqa: A001
         return checkpoint
     native = _options.native()
     if isinstance(checkpoint, (str, os.PathLike)):
-        words = _options.words("inspect", {"adapter_name": adapter_name, "limit": limit}, [checkpoint])
+        path = os.fspath(cast("str | os.PathLike[str]", checkpoint))
+        words = _options.words("inspect", {"adapter_name": adapter_name, "limit": limit}, [path])
         return Adapter(native.open(words, False))
     return _in_memory(checkpoint, adapter_name, config, label)
 
@@ -127,7 +128,7 @@ def _in_memory(
         tensors, config, label = _of_model(checkpoint, adapter_name, label)
         adapter_name = None
     elif isinstance(checkpoint, Mapping):
-        tensors, config = _of_mapping(checkpoint, config)
+        tensors, config = _of_mapping(cast("Mapping[object, Any]", checkpoint), config)
     else:
         expected = "a path, an adapter, {module: (A, B)}, a state dict or a PeftModel"
         found = f"{type(checkpoint).__module__}.{type(checkpoint).__qualname__}"
@@ -138,7 +139,7 @@ def _in_memory(
 
 
 def _of_mapping(
-    checkpoint: Mapping[Any, Any], config: Mapping[str, Any] | None
+    checkpoint: Mapping[object, Any], config: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
     """A state dict as it is, and pairs of factors as PEFT names them, with a scaling of 1."""
     if not all(isinstance(value, (tuple, list)) for value in checkpoint.values()) or not checkpoint:
@@ -184,7 +185,7 @@ def _of_model(
 
 def _plain(value: Any) -> Any:
     """What JSON has no word for: sets, and types of torch."""
-    return sorted(value) if isinstance(value, (set, frozenset)) else str(value)
+    return sorted(cast("set[Any]", value)) if isinstance(value, (set, frozenset)) else str(value)
 
 
 def given(
@@ -198,13 +199,13 @@ def given(
     adapters: dict[str, _lorascope.Adapter] = {}
     for label, checkpoint in checkpoints:
         if isinstance(checkpoint, (str, os.PathLike)):
-            paths.append(os.fspath(checkpoint))
+            paths.append(os.fspath(cast("str | os.PathLike[str]", checkpoint)))
             continue
         adapter = open(checkpoint, adapter_name=adapter_name, label=f"<{label}>")
         path = adapter.path
         # Two that are open under one path are two.
-        while adapters.get(path, adapter._native) is not adapter._native:  # pyright: ignore[reportPrivateUsage]
+        while adapters.get(path, adapter._native) is not adapter._native:
             path += "'"
-        adapters[path] = adapter._native  # pyright: ignore[reportPrivateUsage]
+        adapters[path] = adapter._native
         paths.append(path)
     return paths, adapters

@@ -106,7 +106,7 @@ def bases(
     import numpy as np
 
     adapter = open(checkpoint, adapter_name=adapter_name, limit=limit)
-    found, left_out = adapter._native.bases(  # pyright: ignore[reportPrivateUsage]
+    found, left_out = adapter._native.bases(
         side, _joined(layer), _words(projections), _words(module)
     )
     if left_out:
@@ -116,10 +116,10 @@ def bases(
     return Bases(adapter.path, side, arrays, dict(left_out))
 
 
-def _joined(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return ",".join(str(one) for one in value) if isinstance(value, Sequence) else str(value)
+def _joined(value: int | str | Sequence[int] | None) -> str | None:
+    if value is None or isinstance(value, (str, int)):
+        return value if value is None else str(value)
+    return ",".join(str(one) for one in value)
 
 
 def _words(value: str | Sequence[str] | None) -> list[str]:

@@ -242,13 +242,13 @@ class ModuleComparison:
 class Comparison(Mapping[str, ModuleComparison]):
     """Two checkpoints, compared: a mapping from the names of modules.
 
-    A module is found by its canonical name, or by an end of it (``"5.self_attn.q_proj"``) that no other module has. Anything that
-    reads the Arrow PyCapsule interface takes a comparison as the table of its modules.
+    A module is found by its canonical name, or by an end of it (``"5.self_attn.q_proj"``) that no other module has.
+    ``pyarrow.table(c)``, and DuckDB by the name in a query, take a comparison as the table of its modules.
     """
 
     __slots__ = ("_facts", "_names", "_native", "_options")
 
-    def __init__(self, native: _lorascope.Pair, options: dict[str, object]) -> None:
+    def __init__(self, native: _lorascope.Pair, options: dict[str, Any]) -> None:
         self._native = native
         self._options = options
         self._names: dict[str, int] = {name: at for at, name in enumerate(native.names())}
@@ -299,7 +299,7 @@ class Comparison(Mapping[str, ModuleComparison]):
 
     @property
     def relation(self) -> str:
-        """What the two are to each other, in a word: same-file, scaled, alike, unrelated, ..."""
+        """What the two are to each other, in a word or two: same file, scaled, alike, unrelated, ..."""
         return self._native.relation[0]
 
     @property
@@ -408,7 +408,7 @@ def compare(
     Warns:
         LorascopeWarning: what would mislead, such as a start that both share.
     """
-    kept: dict[str, object] = {
+    kept: dict[str, Any] = {
         "side": side, "match": match, "adapter_name": adapter_name, "base": base, "rank": rank, "engine": engine, "gpu": gpu,
         "precision": precision, "threads": threads, "limit": limit,
     }  # fmt: skip

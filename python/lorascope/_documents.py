@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from . import _options
 from ._adapters import Checkpoint, given
@@ -244,5 +244,11 @@ def _all(checkpoints: Sequence[Checkpoint], adapter_name: str | None) -> tuple[l
 
 def _scalars(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without its matrices."""
-    is_matrix = {name: isinstance(value, list) and any(isinstance(one, (list, bool)) for one in value) for name, value in row.items()}
-    return {("module" if name == "name" else name): value for name, value in row.items() if not is_matrix[name]}
+
+    def is_matrix(value: Any) -> bool:
+        if not isinstance(value, list):
+            return False
+        return any(isinstance(one, (list, bool)) for one in cast("list[object]", value))
+
+    named = (("module" if name == "name" else name, value) for name, value in row.items())
+    return {name: value for name, value in named if not is_matrix(value)}

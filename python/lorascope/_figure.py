@@ -88,8 +88,6 @@ def figure(
     labels = "abcdefghijklmnopqrstuvwxyz"
     named = [(labels[at] if at < len(labels) else str(at), one) for at, one in enumerate(checkpoints)]
     paths, adapters = given(named, adapter_name)
-    if isinstance(options.get("projections"), str):
-        options["projections"] = [options["projections"]]
     all_options: dict[str, object] = {"kind": kind, "adapter_name": adapter_name, **options}
     return Figure(all_options, paths, adapters)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from . import _lorascope
@@ -17,7 +16,7 @@ _COMMAS = {"contours", "layer", "projections", "weights"}
 # Labels of lines that a caller should see; all others go to the log.
 _WARNINGS = {"error", "warning"}
 
-_process = os.getpid()
+_process: int | None = None
 
 
 def words(command: str, options: Mapping[str, object], positional: Iterable[str | os.PathLike[str]] = ()) -> list[str]:
@@ -32,7 +31,7 @@ def words(command: str, options: Mapping[str, object], positional: Iterable[str 
         elif isinstance(value, (str, os.PathLike)) or not isinstance(value, Iterable):
             result += [flag, _word(value)] if name in _SEVERAL else [f"{flag}={_word(value)}"]
         else:
-            values = [_word(one) for one in value]
+            values = [_word(one) for one in cast("Iterable[object]", value)]
             if name in _SEVERAL:
                 result += [flag, *values]
             elif name in _COMMAS:
@@ -55,6 +54,7 @@ def run(
     words: list[str], adapters: Mapping[str, _lorascope.Adapter] | None = None, stacklevel: int = 4
 ) -> bytes:
     """Runs a command and returns what it prints."""
+    result: bytes
     result, said = native().run(words, dict(adapters or {}))
     tell(said, stacklevel)
     return result
@@ -71,15 +71,18 @@ def run_json(
 
 
 def native() -> Any:
-    """The compiled part, which a forked process cannot use: its threads stayed with the parent."""
+    """The compiled part, which a process cannot use that was forked from one that did: the threads stayed with the parent."""
+    global _process
     from . import _lorascope
 
-    if os.getpid() != _process:
+    if _process is None:
+        _process = os.getpid()
+    elif os.getpid() != _process:
         from ._errors import make
 
         raise make(
             "Invalid",
-            "lorascope was imported before this process was forked",
+            "lorascope was used before this process was forked, and its threads stayed with the parent",
             remedy='start processes with multiprocessing.get_context("spawn")',
         )
     return _lorascope
@@ -98,8 +101,3 @@ def tell(said: list[tuple[str, str]], stacklevel: int = 3) -> None:
             import logging
 
             logging.getLogger("lorascope").info("%s: %s", label, message)
-
-
-def is_terminal() -> bool:
-    """Whether stderr is a terminal, so that a line can be written over."""
-    return sys.stderr is not None and sys.stderr.isatty()

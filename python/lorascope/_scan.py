@@ -52,7 +52,8 @@ class ParquetTable:
         if name == "polars":
             table: Any = module.read_parquet(self.path)
             return pandas.DataFrame({column: table[column].to_list() for column in table.columns})
-        return self._of_pyarrow(module).to_pandas()
+        of_arrow: pandas.DataFrame = self._of_pyarrow(module).to_pandas()
+        return of_arrow
 
     def to_arrow(self) -> Any:
         """What has ``__arrow_c_stream__``: a table of pyarrow, or else a frame of polars or a relation of DuckDB."""
@@ -302,9 +303,9 @@ def search(
     named = [queries] if isinstance(queries, (str, os.PathLike, Adapter)) else queries
     paths = [one.path if isinstance(one, Adapter) else os.fspath(one) for one in named]
     options: dict[str, object] = {
-        "top": top, "by": by, "cache": cache, "partial": partial, "threads": threads, "json": True,
+        "in": scan, "top": top, "by": by, "cache": cache, "partial": partial, "threads": threads, "json": True,
     }  # fmt: skip
-    return Search(_options.run_json(_options.words("search", options, [scan, *paths])))
+    return Search(_options.run_json(_options.words("search", options, paths)))
 
 
 def report(

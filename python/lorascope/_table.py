@@ -40,7 +40,7 @@ class Table:
         return list(self._columns[column])
 
     def __len__(self) -> int:
-        return len(next(iter(self._columns.values()), []))
+        return max(map(len, self._columns.values()), default=0)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row by the columns' names."""

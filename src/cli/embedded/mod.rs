@@ -41,7 +41,7 @@ impl From<anyhow::Error> for Failure {
         match error.downcast::<Error>() {
             Ok(error) => Self::Library(error),
             Err(error) => match error.downcast_ref::<Usage>() {
-                Some(usage) => Self::Usage(Box::new(Fault::stating(usage.to_string()))),
+                Some(usage) => Self::Usage(Box::new(Fault::stating(reworded(&usage.to_string())))),
                 None => Self::Other(format!("{error:#}")),
             },
         }
@@ -196,6 +196,10 @@ fn usage(said: &clap::Error) -> Failure {
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
+    // The library says more of a value than the grammar does.
+    if let Some(Error::Invalid(fault)) = said.source().and_then(|source| source.downcast_ref()) {
+        return Failure::Usage(fault.clone());
+    }
     let expected = match said.kind() {
         ErrorKind::ValueValidation => said.source().map(ToString::to_string),
         ErrorKind::InvalidValue => text(ContextKind::ValidValue).map(|values| format!("one of {values}")),
@@ -207,12 +211,15 @@ fn usage(said: &clap::Error) -> Failure {
     let fault = match (name, text(ContextKind::InvalidValue), expected) {
         (Some(name), Some(value), Some(expected)) => {
             let expected = expected.strip_prefix("expected ").unwrap_or(&expected);
-            Fault::new(quoted(&value), expected).of(name)
+            Fault::new(quoted(&value), expected).of(name.replace('-', "_"))
+        }
+        (Some(name), ..) if said.kind() == ErrorKind::UnknownArgument => {
+            Fault::stating("there is no such argument").of(name.replace('-', "_"))
         }
         _ => {
             let all = said.to_string();
             let first = all.lines().next().unwrap_or_default();
-            Fault::stating(first.strip_prefix("error: ").unwrap_or(first))
+            Fault::stating(reworded(first.strip_prefix("error: ").unwrap_or(first)))
         }
     };
     Failure::Usage(Box::new(fault))

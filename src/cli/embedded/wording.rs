@@ -27,7 +27,28 @@ pub fn reworded(text: &str) -> String {
 
 /// The way out of an error, for named arguments.
 pub fn hint(remedy: &Remedy) -> String {
-    reworded(&remedies::hint(remedy))
+    match remedy {
+        Remedy::MakeScan => "make one with lorascope.scan(CHECKPOINTS, OUT)".to_owned(),
+        Remedy::KeepUpdate => "scan again with update=True".to_owned(),
+        Remedy::FinishScan { inputs, options, output } => {
+            let scan = call(inputs, options, output);
+            format!("go on with {scan}, or see what is there with partial=True")
+        }
+        remedy => reworded(&remedies::hint(remedy)),
+    }
+}
+
+/// A scan as Python takes it; `CHECKPOINTS` stands for inputs that take more words than a line has.
+fn call(inputs: &[String], options: &[(&'static str, Vec<String>)], output: &str) -> String {
+    let quoted = |values: &[String]| match values {
+        [] => "True".to_owned(),
+        [one] => shown(one),
+        several => format!("[{}]", several.iter().map(|one| shown(one)).collect::<Vec<_>>().join(", ")),
+    };
+    let inputs = if inputs.is_empty() { "CHECKPOINTS".to_owned() } else { quoted(inputs) };
+    let options =
+        options.iter().map(|(name, values)| format!(", {}={}", name.replace('-', "_"), quoted(values)));
+    format!("lorascope.scan({inputs}, {output:?}{})", options.collect::<String>())
 }
 
 /// The named argument that stands for an option; `None` for what is not an option of a command.
@@ -67,6 +88,23 @@ fn shown(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scan_is_a_call() {
+        let options = vec![
+            ("side", vec!["b".to_owned()]),
+            ("same-base", vec![]),
+            ("pairs", vec!["against".to_owned(), "x".to_owned()]),
+        ];
+        let remedy =
+            Remedy::FinishScan { inputs: vec!["runs/a b".to_owned()], options, output: "out".to_owned() };
+        assert_eq!(
+            hint(&remedy),
+            "go on with lorascope.scan(\"runs/a b\", \"out\", side=\"b\", same_base=True, pairs=[\"against\", \"x\"]), or see what is \
+             there with partial=True"
+        );
+        assert!(hint(&Remedy::MakeScan).starts_with("make one with lorascope.scan("));
+    }
 
     #[test]
     fn options_become_named_arguments() {
