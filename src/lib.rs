@@ -73,7 +73,7 @@ pub use adapter::{
     Adapter, Dtype, Factor, FileFormat, Matrix, Method, Module, NamingScheme, Quant, Side, TrainingInfo,
     UnreadPart,
 };
-pub use basis::{Basis, Flaw, FlawedModule, SingularVectors, Update, UpdateFactors, range_finder};
+pub use basis::{Basis, Flaw, FlawedModule, ModuleSvd, Update, UpdateFactors, range_finder};
 pub use compare::{
     Compared, Comparison, Factorised, LeftOutPair, compare, grids, relation_of, similarity, statistics,
 };

@@ -115,7 +115,12 @@ fn shell_blocks_are_the_ones_that_ci_runs() {
         documents.iter().flat_map(|(_, document)| blocks(document, "sh")).flatten().collect();
     assert_eq!(
         commands,
-        ["cargo run --release -- demo", "bash tests/run.sh", "cargo install --locked --path ."]
+        [
+            "cargo run --release -- demo",
+            "bash tests/run.sh",
+            "pip install ./python",
+            "cargo install --locked --path ."
+        ]
     );
     let ci = include_str!("../.ci/run");
     for command in commands {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Union, cast
 
 from . import _options
 from ._errors import make
@@ -12,8 +12,19 @@ from ._errors import make
 if TYPE_CHECKING:
     from . import _lorascope
 
+
+class LiveModel(Protocol):
+    """What a ``peft.PeftModel`` is known by."""
+
+    @property
+    def peft_config(self) -> Any: ...
+
+    @property
+    def active_adapter(self) -> Any: ...
+
+
 #: A path, an opened adapter, ``{module: (A, B)}``, a state dict, or a ``PeftModel``.
-Checkpoint = Union[str, "os.PathLike[str]", "Adapter", Mapping[str, Any], Any]
+Checkpoint = Union[str, "os.PathLike[str]", "Adapter", Mapping[str, Any], LiveModel]
 
 
 class Module(NamedTuple):
@@ -110,7 +121,7 @@ def open(  # noqa: A001
         return checkpoint
     native = _options.native()
     if isinstance(checkpoint, (str, os.PathLike)):
-        path = os.fspath(cast("str | os.PathLike[str]", checkpoint))
+        path = os.fspath(checkpoint)
         words = _options.words("inspect", {"adapter_name": adapter_name, "limit": limit}, [path])
         return Adapter(native.open(words, False))
     return _in_memory(checkpoint, adapter_name, config, label)
@@ -199,7 +210,7 @@ def given(
     adapters: dict[str, _lorascope.Adapter] = {}
     for label, checkpoint in checkpoints:
         if isinstance(checkpoint, (str, os.PathLike)):
-            paths.append(os.fspath(cast("str | os.PathLike[str]", checkpoint)))
+            paths.append(os.fspath(checkpoint))
             continue
         adapter = open(checkpoint, adapter_name=adapter_name, label=f"<{label}>")
         path = adapter.path

@@ -59,14 +59,14 @@ class Bases(Mapping[str, Basis]):
         parts = {f"{name}.{part}": array for name, basis in self.items() for part, array in basis._asdict().items()}
         data = of_tensors(parts, {"side": self.side, "checkpoint": self.path})
         # Whole or not at all.
-        beside = f"{os.fspath(path)}.{os.getpid()}.tmp"
+        next_to = f"{os.fspath(path)}.{os.getpid()}.tmp"
         try:
-            with _open(beside, "wb") as file:
+            with _open(next_to, "wb") as file:
                 file.write(data)
-            os.replace(beside, path)
+            os.replace(next_to, path)
         except BaseException:
-            if os.path.exists(beside):
-                os.remove(beside)
+            if os.path.exists(next_to):
+                os.remove(next_to)
             raise
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 
 class ParquetTable:
-    """A table in Parquet files, which may be larger than memory. It is read by whichever library is asked for."""
+    """A table in Parquet files, which may be larger than memory. It is read by the library that is asked for."""
 
     __slots__ = ("path",)
 
@@ -137,6 +137,9 @@ class Scan:
     def __init__(self, folder: PathLike, scanned: Any = None) -> None:
         self.folder = os.fspath(folder)
         """The output folder."""
+        if scanned is None and not os.path.exists(os.path.join(self.folder, "plan.json")):
+            what, remedy = "not the output folder of a scan", "make one with lorascope.scan(CHECKPOINTS, OUT)"
+            raise make("NotFound", f"{self.folder}: {what}", self.folder, None, what, None, remedy)
         self.is_complete: bool = True if scanned is None else scanned.is_complete
         """Whether all pairs are done; other shares may have the rest."""
         self.skipped: dict[str, str] = {} if scanned is None else dict(scanned.skipped)
@@ -355,13 +358,16 @@ def report(
 
 
 class _Bar:
-    """How far a scan is: a bar of tqdm where that is installed, else a line on stderr that is written over."""
+    """How far a scan is: a bar on a terminal and in a notebook, of tqdm where that is installed; a line a minute elsewhere."""
 
     def __init__(self, progress: bool | Callable[[int, int], object]) -> None:
         self._callback = progress if callable(progress) else None
-        self._is_shown = progress is True
+        self._is_shown = progress is True and sys.stderr is not None
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._is_live = self._is_shown and (is_terminal or "ipykernel" in sys.modules)
         self._tqdm: Any = None
-        self._has_line = False
+        self._line = ""
+        self._minutes = 0
 
     def update(self, n_done: int, n_rows: int, n_ready: int, n_adapters: int, elapsed: float) -> None:
         if self._callback is not None:
@@ -369,29 +375,34 @@ class _Bar:
         if not self._is_shown:
             return
         stage = "comparing" if n_ready >= n_adapters else f"factorising {n_ready}/{n_adapters}, comparing"
-        if self._tqdm is None:
+        if self._is_live and self._tqdm is None:
             self._tqdm = _tqdm(n_rows)
         if self._tqdm:
             self._tqdm.set_description(stage, refresh=False)
             self._tqdm.update(n_done - self._tqdm.n)
             return
-        width = 30
-        n_full = width if n_rows == 0 else width * n_done // n_rows
         rate = n_done / elapsed if elapsed > 0 else 0.0
         left = f", {(n_rows - n_done) / rate:.0f} s left" if rate > 0 else ""
-        self._write(f"\r\x1b[K{stage} [{'#' * n_full:<{width}}] {n_done}/{n_rows} rows, {rate:.0f}/s{left}")
-        self._has_line = True
+        facts = f"{n_done}/{n_rows} rows, {rate:.0f}/s{left}"
+        if self._is_live:
+            width = 30
+            bar = "#" * (width * n_done // max(n_rows, 1))
+            # The rest of a longer line is written over.
+            before, self._line = len(self._line), f"{stage} [{bar:<{width}}] {facts}"
+            self._write("\r" + self._line.ljust(before))
+        elif elapsed >= 60 * (self._minutes + 1):
+            self._minutes = int(elapsed // 60)
+            self._write(f"{stage} {facts}\n")
 
     def end(self) -> None:
         if self._tqdm:
             self._tqdm.close()
-        elif self._has_line:
-            self._write("\r\x1b[K")
+        elif self._line:
+            self._write("\r" + " " * len(self._line) + "\r")
 
     def _write(self, text: str) -> None:
-        if sys.stderr is not None:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _tqdm(n_rows: int) -> Any:

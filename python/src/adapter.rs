@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lorascope::{Error, Layers, ModulePair, OpenOptions, Selection, Side, SingularVectors};
+use lorascope::{Error, Layers, ModulePair, ModuleSvd, OpenOptions, Selection, Side};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
@@ -22,6 +22,8 @@ impl Adapter {
 
 /// A module's name, u, sigma and v.
 type Vectors = (String, Array, Array, Array);
+/// Names of modules, and why they are left out.
+type LeftOut = Vec<(String, String)>;
 
 #[pymethods]
 impl Adapter {
@@ -85,7 +87,7 @@ impl Adapter {
         layer: Option<&str>,
         projections: Vec<String>,
         module: Vec<String>,
-    ) -> PyResult<(Vec<Vectors>, Vec<(String, String)>)> {
+    ) -> PyResult<(Vec<Vectors>, LeftOut)> {
         let found = py.detach(|| bases(&self.0, side, layer, &projections, &module));
         let (found, left_out) = found.map_err(|error| errors::raised(py, error.into()))?;
         let arrays = found.into_iter().map(|(name, found)| {
@@ -98,7 +100,7 @@ impl Adapter {
     }
 }
 
-type Bases = (Vec<(String, SingularVectors)>, Vec<(String, String)>);
+type Bases = (Vec<(String, ModuleSvd)>, LeftOut);
 
 fn bases(
     adapter: &lorascope::Adapter,
@@ -114,7 +116,7 @@ fn bases(
     }
     // With itself, an adapter has all its modules in common.
     let selected = selection.select(adapter, adapter, side)?;
-    let of = |pair: &ModulePair| (pair.name().to_owned(), SingularVectors::of(&pair.first, side));
+    let of = |pair: &ModulePair| (pair.name().to_owned(), ModuleSvd::of(&pair.first, side));
     let (mut found, mut left_out, mut first) = (vec![], vec![], None);
     for (name, one) in selected.pairs.par_iter().map(of).collect::<Vec<_>>() {
         match one {

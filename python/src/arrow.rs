@@ -2,7 +2,7 @@
 //! <https://arrow.apache.org/docs/format/CDataInterface.html> and
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>.
 //!
-//! Whoever takes a schema or an array owns it and calls its `release` once, from any thread. Arrays read the columns in place, and
+//! The program that takes a schema or an array owns it and calls its `release` once, from any thread. Arrays read the columns in place, and
 //! share them.
 
 #![allow(unsafe_code, reason = "the interface is one of C structs with pointers")]
@@ -112,7 +112,7 @@ pub(crate) fn arrow_stream<'py>(
     };
     PyCapsule::new_with_value_and_destructor(py, stream, c"arrow_array_stream", |mut stream, _| {
         if let Some(release) = stream.release {
-            // SAFETY: nobody has taken the stream, so that it is ours to release.
+            // SAFETY: the stream was not taken, so that it is ours to release.
             unsafe { release(&raw mut stream) };
         }
     })

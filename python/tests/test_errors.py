@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ADAPTERS, factors
+from conftest import ADAPTERS, DATA, factors
 
 import lorascope as ls
 
@@ -155,3 +155,10 @@ def test_an_error_can_be_pickled():
         ls.open("/nowhere")
     copy = pickle.loads(pickle.dumps(raised.value))
     assert type(copy) is ls.NotFoundError and str(copy) == str(raised.value) and copy.path == "/nowhere"
+
+
+def test_a_base_model_is_not_a_checkpoint_to_compare():
+    base = DATA / "weights" / "query-value-f16.safetensors"
+    with pytest.raises(ls.Error) as raised:
+        ls.compare(base, A)
+    assert "base model" in str(raised.value) and "lorascope compare BASE CHECKPOINT" in raised.value.remedy

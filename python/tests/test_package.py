@@ -128,10 +128,11 @@ def test_the_package_itself_is_typed():
 
 def test_a_wrong_type_is_found(tmp_path):
     sample = tmp_path / "wrong.py"
-    sample.write_text("import lorascope as ls\nls.compare('a', 'b', side=3)\nx: int = ls.compare('a', 'b')['q'].phi\n")
+    lines = ["ls.compare('a', 'b', side=3)", "x: int = ls.compare('a', 'b')['q'].phi", "ls.open(3)"]
+    sample.write_text("\n".join(["import lorascope as ls", *lines]))
     words = [Path(sys.executable).parent / "mypy", "--strict", "--python-executable", sys.executable]
     ran = subprocess.run([*words, "--cache-dir", tmp_path / "cache", sample], capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 1 and "Found 2 errors" in ran.stdout, ran.stdout
+    assert ran.returncode == 1 and "Found 3 errors" in ran.stdout, ran.stdout
 
 
 def test_the_stub_has_what_is_compiled():

@@ -175,3 +175,35 @@ def test_a_folder_of_an_earlier_scan_is_opened(scanned):
     again = ls.Scan(scanned.folder)
     assert again.pairs.to_polars().equals(scanned.pairs.to_polars())
     assert repr(again) == f"Scan({scanned.folder!r})"
+    with pytest.raises(ls.NotFoundError, match="not the output folder of a scan.*lorascope.scan"):
+        ls.Scan(os.path.dirname(scanned.folder))
+
+
+BAR = """
+import sys, lorascope as ls
+sys.modules["tqdm.auto"] = None
+ls.scan(sys.argv[1], sys.argv[2], side="b", no_cache=True, angles=True, threads=1, progress=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals there")
+def test_a_terminal_has_a_bar_that_is_cleared_and_a_log_has_none(save, tmp_path):
+    import pty
+
+    for seed in range(12):
+        save(f"many/{seed}", factors(seed, modules=12, r=32, d_in=64, d_out=96))
+    words = [sys.executable, "-c", BAR, tmp_path / "many"]
+    quiet = subprocess.run([*words, tmp_path / "quiet"], capture_output=True, text=True, timeout=120)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([*words, tmp_path / "shown"], stderr=theirs, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError:
+            break
+    os.close(ours)
+    assert child.wait(timeout=60) == 0
+    assert b"792 rows, " in shown and b"\n" not in shown and shown.endswith(b" \r"), shown[-300:]

@@ -92,7 +92,7 @@ def test_tables_of_any_length_are_whole(n):
     assert len(found) == len(table) == n
 
 
-def test_a_stream_that_nobody_reads_is_released():
+def test_a_stream_that_is_not_read_is_released():
     # Under a debugging allocator a leak or a second release shows; here, that it does not crash.
     table = ls.compare(factors(1), factors(2)).table()
     for at in range(200):

@@ -1,10 +1,10 @@
 //! The basis of a module's subspace: the CPU stage, in f64, that feeds the engines.
 
-mod both;
 mod eigen;
 mod flaw;
 mod gram;
 mod inner;
+mod module_svd;
 mod noise;
 mod numbers;
 mod random;
@@ -22,10 +22,10 @@ use std::borrow::Cow;
 
 use faer::MatRef;
 
-pub use self::both::SingularVectors;
 pub use self::flaw::{Flaw, FlawedModule};
 use self::gram::Gram;
 pub use self::inner::Update;
+pub use self::module_svd::ModuleSvd;
 use self::noise::Bounds;
 pub(crate) use self::numbers::{Numbers, Wanted};
 use self::scale::Scaled;

@@ -224,3 +224,6 @@ fn usage(said: &clap::Error) -> Failure {
     };
     Failure::Usage(Box::new(fault))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,8 @@ static OPTION: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Words that go on with the sentence after an option, and are not its value.
-const NOT_VALUES: [&str; 6] = ["or", "and", "below", "to", "is", "are"];
+const NOT_VALUES: [&str; 12] =
+    ["or", "and", "below", "to", "is", "are", "for", "if", "belong", "exclude", "name", "takes"];
 
 /// A sentence with options of the command line as named arguments.
 pub fn reworded(text: &str) -> String {
@@ -121,6 +122,7 @@ mod tests {
             ("name one with --gpu (software", "name one with gpu (software"),
             ("--same-base leaves them out", "same_base=True leaves them out"),
             ("with `lorascope scan a --side b`, or", "with `lorascope scan a --side b`, or"),
+            ("--engine cpu and --gpu exclude each other", "engine=\"cpu\" and gpu exclude each other"),
             ("docker run --gpus all", "docker run --gpus all"),
         ] {
             assert_eq!(reworded(text), wanted);

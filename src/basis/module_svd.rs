@@ -16,7 +16,7 @@ use crate::error::Result;
 /// It has the q directions of [`Basis::of`], with the same singular values. The sign of each pair of vectors is such that the
 /// entry of U with the largest absolute value is positive; of equal ones, the first.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SingularVectors {
+pub struct ModuleSvd {
     n_rows: usize,
     n_cols: usize,
     u: Vec<f32>,
@@ -24,15 +24,15 @@ pub struct SingularVectors {
     v: Vec<f32>,
 }
 
-impl SingularVectors {
+impl ModuleSvd {
     /// Reads what the side needs, and factorises it in f64 on the calling thread.
     ///
     /// ```
-    /// use lorascope::{Adapter, Side, SingularVectors};
+    /// use lorascope::{Adapter, Side, ModuleSvd};
     ///
     /// let adapter = Adapter::open("tests/data/adapters/seed0-r8-layer5")?;
     /// let query = adapter.module("encoder.layer.5.attention.self.query").unwrap();
-    /// let found = SingularVectors::of(query, Side::DwRight)?;
+    /// let found = ModuleSvd::of(query, Side::DwRight)?;
     /// assert_eq!((found.n_rows(), found.n_cols(), found.sigma().len()), (384, 384, 8));
     /// # Ok::<(), lorascope::Error>(())
     /// ```
@@ -76,7 +76,7 @@ impl SingularVectors {
         Self { n_rows: left.nrows(), n_cols: right.nrows(), u: rows(left, 1.0), sigma, v }
     }
 
-    /// U, σ and V, as [`SingularVectors::u`], [`SingularVectors::sigma`] and [`SingularVectors::v`] have them.
+    /// U, σ and V, as [`ModuleSvd::u`], [`ModuleSvd::sigma`] and [`ModuleSvd::v`] have them.
     pub fn into_parts(self) -> (Vec<f32>, Vec<f64>, Vec<f32>) {
         (self.u, self.sigma, self.v)
     }
@@ -127,7 +127,7 @@ mod tests {
     /// What f32 leaves of a vector's entries.
     const ROUNDING: f64 = 1e-6;
 
-    fn product(found: &SingularVectors) -> Vec<f64> {
+    fn product(found: &ModuleSvd) -> Vec<f64> {
         let q = found.sigma().len();
         let entry = |at: usize| {
             let (i, j) = (at / found.n_cols(), at % found.n_cols());
@@ -155,7 +155,7 @@ mod tests {
         for (side, wanted) in
             [(Side::A, &a.values), (Side::B, &b.values), (Side::DwRight, &dw), (Side::DwLeft, &dw)]
         {
-            let found = SingularVectors::of(&module, side).unwrap();
+            let found = ModuleSvd::of(&module, side).unwrap();
             let basis = Basis::of(&module, side).unwrap();
             assert_eq!(found.sigma(), basis.sigma(), "{side}");
             let product = product(&found);
