@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 
 # The build without CUDA is a tenth of the size.
 export PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL:-https://download.pytorch.org/whl/cpu}
-export LORASCOPE_PYTHON_PACKAGES="torch transformers peft accelerate"
+export LORASCOPE_PYTHON_PACKAGES="torch transformers peft accelerate tensorboard"
 bash tests/python-package.sh -m heavy "$@"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel of the Python package, installs it in a virtual environment under target/, and runs python/tests with it.
+# Builds the wheel of the Python package, installs it in a virtual environment under target/, and runs python/tests and the
+# notebooks of python/examples with it.
 # Arguments go to pytest. The last line has the counts in the form of cargo's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 # The script, and not `python -m pytest`, which would find the source tree.
-"$environment/bin/pytest" -q --config-file python/pyproject.toml python/tests "$@" 2>&1 | tee "$log" || status=$?
+"$environment/bin/pytest" -q --config-file python/pyproject.toml --nbmake python/tests python/examples "$@" 2>&1 | tee "$log" || status=$?
 count() { tail -n 1 "$log" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' || echo 0; }
 failed=$(($(count failed) + $(count errors?)))
 # What could not even be collected is a failure too.

@@ -39,6 +39,16 @@ class ModuleComparison:
         return name
 
     @property
+    def layer(self) -> int | None:
+        """Number of its layer; None if the name has none."""
+        return self._pair.place(self._at)[0]
+
+    @property
+    def projection(self) -> str | None:
+        """What it projects to, under one name for all models: q, k, v, o, qkv, gate, up or down; None for anything else."""
+        return self._pair.place(self._at)[1]
+
+    @property
     def phi(self) -> npt.NDArray[np.float32]:
         """φ(i, j), (q_a, q_b), from 0 to 1, read in place and read-only. ``phi[i - 1, j - 1]`` is φ(i, j)."""
         import numpy as np

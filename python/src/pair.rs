@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lorascope::cli::embedded;
-use lorascope::{Basis, Grid};
+use lorascope::{Basis, Grid, names};
 use pyo3::prelude::*;
 
 use crate::adapter::Adapter;
@@ -49,6 +49,12 @@ impl PyPair {
     /// Canonical names of the modules, in the order of the rows.
     fn names(&self) -> Vec<String> {
         self.0.0.modules().iter().map(|one| one.factorised.pair.name().to_owned()).collect()
+    }
+
+    /// Layer and projection of a module, from its name.
+    fn place(&self, module: usize) -> (Option<usize>, Option<&'static str>) {
+        let name = self.0.0.modules()[module].factorised.pair.name();
+        (names::layer(name), names::Projection::of(name).map(names::Projection::name))
     }
 
     /// φ of a module, (q_a, q_b).
