@@ -1,18 +1,14 @@
 //! Numbers that numpy reads in place.
 
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-
-use crate::pair::Pair;
 
 /// Where the numbers lie. None of these moves or changes while Python holds the array.
 pub(crate) enum Numbers {
     F32(Vec<f32>),
     F64(Vec<f64>),
-    /// The grid of a module of a pair.
-    Grid(Arc<Pair>, usize),
+    /// Numbers of something that is shared.
+    Lent(Box<dyn AsRef<[f32]> + Send + Sync>),
 }
 
 /// Numbers that `numpy.asarray` reads without copying them, and cannot write.
@@ -38,7 +34,7 @@ impl Array {
         let (address, letter) = match &self.numbers {
             Numbers::F32(values) => (values.as_ptr().addr(), "f4"),
             Numbers::F64(values) => (values.as_ptr().addr(), "f8"),
-            Numbers::Grid(pair, module) => (pair.grid(*module).values().as_ptr().addr(), "f4"),
+            Numbers::Lent(owner) => ((**owner).as_ref().as_ptr().addr(), "f4"),
         };
         let is_read_only = true;
         let order = if cfg!(target_endian = "big") { '>' } else { '<' };

@@ -11,11 +11,20 @@ use crate::array::{Array, Numbers};
 use crate::errors;
 
 /// What came of a comparison, shared by the arrays that read its grids.
-pub(crate) struct Pair(embedded::Pair);
+struct Pair(embedded::Pair);
 
 impl Pair {
-    pub(crate) fn grid(&self, module: usize) -> &Grid {
+    fn grid(&self, module: usize) -> &Grid {
         &self.0.modules()[module].grid
+    }
+}
+
+/// The grid of a module, which keeps the whole comparison.
+struct GridOf(Arc<Pair>, usize);
+
+impl AsRef<[f32]> for GridOf {
+    fn as_ref(&self) -> &[f32] {
+        self.0.grid(self.1).values()
     }
 }
 
@@ -60,7 +69,8 @@ impl PyPair {
     /// φ of a module, (q_a, q_b).
     fn phi(&self, module: usize) -> Array {
         let grid = self.0.grid(module);
-        Array::new(Numbers::Grid(Arc::clone(&self.0), module), vec![grid.n_rows(), grid.n_cols()])
+        let shape = vec![grid.n_rows(), grid.n_cols()];
+        Array::new(Numbers::Lent(Box::new(GridOf(Arc::clone(&self.0), module))), shape)
     }
 
     /// Singular values of a module in one of the checkpoints.
