@@ -28,6 +28,7 @@ use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
+    args.base.check()?;
     let options = args.base.of(open_options(args.adapter_name.as_deref()))?;
     let found = Found::at(args, &options, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;

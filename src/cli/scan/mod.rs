@@ -22,6 +22,7 @@ use crate::scan::{MissingBases, Scan, ScanEnd, ScanOutcome};
 use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
+    args.check()?;
     let signals = Signals::catch().context("cannot listen for signals")?;
     let named = inputs::named(args, signals.stop());
     let (named, pairs) = match (named, signals.caught()) {
