@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the benchmarks of the stages and of a whole scan, and the torch, numpy and burn programs that they are compared with,
-# and prints one Markdown document: machine, versions, rates and ratios. Takes some ten minutes on two cores, and as long
-# again to build burn the first time; leave the machine alone meanwhile. LORASCOPE_BENCH_PYTHON names a python with torch,
+# and prints one Markdown document: machine, versions, rates and ratios. Takes some twenty minutes on two cores, and ten more
+# to build burn the first time; needs 2.5 GB of disk for made-up models; leave the machine alone meanwhile. LORASCOPE_BENCH_PYTHON names a python with torch,
 # safetensors and pyarrow; else one is made under target/. The GPU stage runs on the first GPU that wgpu finds, a software
 # one where VK_ICD_FILENAMES says so; LORASCOPE_BENCH_GPU=1 tells burn that it is a real one.
 set -euo pipefail
@@ -19,3 +19,5 @@ cargo build --release --locked --quiet
 "$python" benches/scan.py 3
 "$python" benches/search.py
 "$python" benches/merge_check.py
+"$python" benches/range_finder.py 3
+"$python" benches/base_model.py 3 3

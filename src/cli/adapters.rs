@@ -76,6 +76,7 @@ impl Adapters {
     /// Opens checkpoints. A path that is not one is searched if it is a folder, and expanded if it is a glob; what is found so
     /// counts once.
     pub(super) fn open(named: &[PathBuf], selection: &SelectionArgs, console: &Console) -> Result<Self> {
+        selection.check()?;
         Self::open_with(named, &selection.options()?, console)
     }
 

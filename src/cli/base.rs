@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args as ArgGroup;
 
 use super::limits::limits;
+use super::usage::Usage;
 use crate::range_finder::HowMany;
 use crate::{BaseModel, OpenOptions};
 
@@ -21,12 +22,12 @@ pub(super) struct BaseArgs {
     /// DoRA applies.
     #[arg(long, value_name = "BASE")]
     pub(super) base: Option<PathBuf>,
-    /// Directions to keep of a change, at most, or auto
+    /// Directions to keep of a change, at most, or auto [default: 64]
     ///
     /// The strongest ones, without those that rounding to the stored type could have made. auto: as many as hold 99 % of the energy,
     /// 512 at most.
-    #[arg(long, value_name = "K", default_value = "64", requires = "base")]
-    pub(super) rank: RankArg,
+    #[arg(long, value_name = "K")]
+    rank: Option<RankArg>,
 }
 
 /// How many directions of a change are kept.
@@ -35,6 +36,9 @@ pub(super) enum RankArg {
     AtMost(NonZeroUsize),
     Auto,
 }
+
+/// By default.
+const RANK: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// The share of the energy and the largest rank of `auto`.
 const ENERGY: HowMany = HowMany::Energy { share: 0.99, at_most: 512 };
@@ -67,9 +71,25 @@ impl FromStr for RankArg {
 }
 
 impl BaseArgs {
+    /// How many directions of a change are kept.
+    pub(super) fn rank(&self) -> RankArg {
+        self.rank.unwrap_or(RankArg::AtMost(RANK))
+    }
+
+    /// Checks that there is a base model where directions of a change are to be counted.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        match self.rank.is_some() && self.base.is_none() {
+            true => Err(Usage("--rank is for what changed of a base model, which --base names")),
+            false => Ok(()),
+        }
+    }
+
     /// The base's path and how many directions are kept, for a scan, which opens it when it is resumed too.
     pub(super) fn planned(&self) -> Option<(&Path, HowMany)> {
-        Some((self.base.as_deref()?, self.rank.how_many()))
+        Some((self.base.as_deref()?, self.rank().how_many()))
     }
 
     /// These options with the base, if there is one.
@@ -78,7 +98,7 @@ impl BaseArgs {
     /// As [`BaseModel::open`].
     pub(super) fn of(&self, options: OpenOptions) -> crate::Result<OpenOptions> {
         match &self.base {
-            Some(base) => Ok(options.base(Arc::new(open(base)?), self.rank.how_many())),
+            Some(base) => Ok(options.base(Arc::new(open(base)?), self.rank().how_many())),
             None => Ok(options),
         }
     }

@@ -99,7 +99,7 @@ pub(super) struct CompareArgs {
     #[arg(long)]
     angles: bool,
     #[command(flatten)]
-    selection: SelectionArgs,
+    pub(super) selection: SelectionArgs,
     #[command(flatten)]
     compute: ComputeArgs,
     #[command(flatten)]
@@ -132,7 +132,10 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let format = args.check()?;
     let is_of_weight = args.compute.side.is_of_weight();
     let runs = match args.sides()? {
-        Compare::Two(both) => *both,
+        Compare::Two(both) => {
+            args.selection.check()?;
+            *both
+        }
         Compare::Against(base, checkpoints) => {
             let (against, selection, output) = (&args.against, &args.selection, &args.output);
             let asked = Asked { base: *base, checkpoints, args: against, selection, output, format };

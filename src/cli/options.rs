@@ -88,7 +88,12 @@ impl SelectionArgs {
 
     /// Directions of each weight's change that are kept, at most.
     pub(super) fn rank(&self) -> usize {
-        self.base.rank.at_most()
+        self.base.rank().at_most()
+    }
+
+    /// As [`BaseArgs::check`].
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        self.base.check()
     }
 
     /// The adapter in the file or folder.

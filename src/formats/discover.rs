@@ -12,7 +12,7 @@ use crate::error::{Error, Fault, Remedy, Result};
 use crate::files::FileId;
 use crate::formats::containers::has_suffix;
 use crate::formats::folder::{self, CONFIG, MODELS, Own};
-use crate::formats::full::{is_model_folder, pipeline_of};
+use crate::formats::full::{Role, is_model_folder, pipeline_of, role};
 use crate::formats::limits::Limits;
 use crate::formats::options::OpenOptions;
 use crate::formats::shards::{indexed, shard};
@@ -172,8 +172,8 @@ fn other_kind(error: &Error) -> Option<&str> {
     fault.is_other_kind.then_some(what)
 }
 
-/// Every file to look into, each once; of a pipeline of models, with `full` models, the first of the components' files for all. What
-/// cannot be opened goes straight to `found`.
+/// Every file to look into, each once; with `full` models, a folder of one for its file, and a pipeline's folder for all of its components'
+/// files. What cannot be opened goes straight to `found`.
 fn candidates(root: &Path, full: bool, found: &mut Discovered) -> Result<Vec<Candidate>> {
     let mut files = vec![];
     for entry in WalkDir::new(root).follow_links(true) {
@@ -186,7 +186,7 @@ fn candidates(root: &Path, full: bool, found: &mut Discovered) -> Result<Vec<Can
     }
     files.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
     let mut candidates: Vec<Candidate> =
-        files.chunk_by(|a, b| a.parent() == b.parent()).flat_map(in_folder).collect();
+        files.chunk_by(|a, b| a.parent() == b.parent()).flat_map(|files| in_folder(files, full)).collect();
     if full {
         let mut pipelines: HashMap<PathBuf, bool> = HashMap::new();
         candidates.retain_mut(|candidate| {
@@ -223,9 +223,9 @@ fn candidates(root: &Path, full: bool, found: &mut Discovered) -> Result<Vec<Can
     Ok(candidates)
 }
 
-/// What may be an adapter of the files of one folder: without the config of an adapter, its older files, and all shards of a file
-/// but the first.
-fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
+/// What may be an adapter, or a `full` model, of the files of one folder: without the config of an adapter, older files, and all shards of
+/// a file but the first.
+fn in_folder(files: &[PathBuf], full: bool) -> Vec<Candidate> {
     let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let names: Vec<String> = files.iter().map(name).collect();
     let own = folder::own(&names);
@@ -245,9 +245,10 @@ fn in_folder(files: &[PathBuf]) -> Vec<Candidate> {
             Some(whole) => !first_shards.insert(whole.clone()),
             None => own.is_some() && !is_own && MODELS.iter().chain([&CONFIG]).any(|other| other == name),
         };
-        if !is_left_out {
+        let of_model = if full && own.is_none() { role(name, &names) } else { Role::Other };
+        if !is_left_out && of_model != Role::Older {
             let folder = file.parent().unwrap_or(Path::new(""));
-            let path = if is_own { folder } else { file };
+            let path = if is_own || of_model == Role::Own { folder } else { file };
             candidates.push(Candidate { path: path.to_owned(), file: file.clone(), real: None, id: None });
         }
     }

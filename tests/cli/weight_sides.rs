@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::common::oracle::Oracle;
 use super::common::planted::{self, Planted};
-use super::figures::{json, refused};
+use super::figures::{drawn, json, refused};
 use super::{folder, run, stderr, stdout, text};
 
 const BASE: &str = "tests/data/weights/query-value-f16.safetensors";
@@ -241,6 +241,34 @@ fn several_checkpoints_have_rows_of_their_own_in_the_table_and_as_csv() {
         }
         let output = run(&[&["compare", "-q", "--side", "w-left"], named].concat());
         assert!(stdout(&output).contains("seed0-r64-layer5"), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn rank_bounds_the_directions_of_a_full_models_change_however_the_base_is_named() {
+    let folder = folder();
+    let (before, after) = (folder.path().join("before.safetensors"), folder.path().join("after.safetensors"));
+    diagonal(&before, Dtype::F32, |i| 12.0 - i as f32);
+    diagonal(&after, Dtype::F32, |i| 13.0 + i as f32);
+    let (before, after) = (text(&before), text(&after));
+    for named in [&[&before as &str, &after][..], &["--base", &before, &after]] {
+        let found = document(&[named, &["--side", "w-right", "--rank", "3"]].concat());
+        assert_eq!((&found["modules"][0]["q"], &found["modules"][0]["n_w"]), (&3.into(), &3.into()));
+        document(&[named, &["--rank", "3"]].concat());
+    }
+    let (_, table) = drawn("x.svg", &[&before, &after, "--side", "w-left", "--rank", "3"]);
+    assert!(table.contains("3 × 3, 12"), "{table}");
+    for args in [
+        &["compare", LAYER_5, OTHER][..],
+        &["figure", LAYER_5, OTHER],
+        &["atlas", LAYER_5, OTHER],
+        &["shared", LAYER_5, OTHER],
+        &["merge-check", LAYER_5, OTHER],
+        &["inspect", LAYER_5],
+        &["scan", LAYER_5, "-o", "never"],
+    ] {
+        let message = refused(&[args, &["--rank", "3"]].concat());
+        assert!(message.contains("--rank is for what changed of a base model"), "{args:?}: {message}");
     }
 }
 

@@ -131,6 +131,9 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
     if args.kind != Kind::Base {
         args.compute.check_side()?;
     }
+    if !matches!(args.kind, Kind::Base | Kind::Intruders) {
+        args.selection.check()?;
+    }
     args.weights.check(args.kind)?;
     let drawn = draw_kind(args, recipe, console);
     drawn.and_then(|()| Ok(args.recipe.save(recipe)?))

@@ -29,6 +29,7 @@ use crate::text::counted;
 use crate::{Adapter, Error, OpenOptions};
 
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
+    args.base.check()?;
     let options = args.options()?;
     let found = Found::at(args, &options, console);
     let by_module = found.checkpoints.len() == 1 || args.spectra;

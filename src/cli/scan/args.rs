@@ -10,6 +10,7 @@ use crate::cli::base::BaseArgs;
 use crate::cli::options::{EngineArg, ModuleArgs};
 use crate::cli::scan::size;
 use crate::cli::side;
+use crate::cli::usage::Usage;
 use crate::engine::Precision;
 use crate::scan::{Gpus, Keep, Scan, ShardChoice};
 
@@ -63,6 +64,11 @@ pub(in crate::cli) struct ScanArgs {
 }
 
 impl ScanArgs {
+    /// As [`BaseArgs::check`].
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        self.base.check()
+    }
+
     /// Whether stderr is for machines.
     pub(in crate::cli) fn logs_json(&self) -> bool {
         self.how.json_log

@@ -24,6 +24,7 @@ use crate::scan::{Event, MissingBases, Progress, Scan, ScanEnd, ScanOutcome};
 use crate::text::counted;
 
 pub(super) fn run(args: &ScanArgs, console: &Console) -> Result<Outcome> {
+    args.check()?;
     let signals = Signals::catch().context("cannot listen for signals")?;
     let scan = match (planned(args, signals.stop()), signals.caught()) {
         (Err(error), Some(code)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => {

@@ -28,6 +28,27 @@ pub(in crate::formats) fn has_model(path: &Path) -> bool {
     names(path).is_ok_and(|names| MODELS.iter().any(|model| has(&names, model)))
 }
 
+/// What a file is to the model of its folder, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::formats) enum Role {
+    /// The model, or a shard of it.
+    Own,
+    /// The same under another of the names that libraries give it.
+    Older,
+    /// Any other file.
+    Other,
+}
+
+/// What a file is, of a folder with these names.
+pub(in crate::formats) fn role(file: &str, names: &[String]) -> Role {
+    let of = whole(file).unwrap_or_else(|| file.to_owned());
+    match MODELS.iter().find(|model| has(names, model)) {
+        Some(own) if *own == of => Role::Own,
+        Some(_) if MODELS.contains(&of.as_str()) => Role::Older,
+        _ => Role::Other,
+    }
+}
+
 /// The model's file, or its shards.
 ///
 /// # Errors

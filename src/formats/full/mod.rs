@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::change::{difference, difference_from};
 pub(crate) use self::difference::Trained;
+pub(super) use self::locate::{Role, role};
 pub(super) use self::pipeline::{is_model_folder, pipeline_of};
 use self::places::Place;
 pub use self::weight::Weight;

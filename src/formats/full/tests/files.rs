@@ -80,6 +80,38 @@ fn a_folder_has_one_model() {
 }
 
 #[test]
+fn a_folder_of_runs_has_each_model_once_by_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base.safetensors");
+    write(&base, &[counting("l.0.q.weight", &[2, 2]), counting("l.0.k.weight", &[2, 2])]);
+    let runs = dir.path().join("runs");
+    let changed = |name| (name, vec![2, 2], vec![4.0, 3.0, 2.0, 9.0]);
+    let of_both = [changed("l.0.q.weight"), changed("l.0.k.weight")];
+    for step in ["checkpoint-9", "checkpoint-10", "plain"] {
+        fs::create_dir_all(runs.join(step)).unwrap();
+    }
+    // In the form of an older library too, which is not read; in shards; and under a name of its own.
+    write(&runs.join("checkpoint-9/model.safetensors"), &of_both);
+    fs::write(runs.join("checkpoint-9/pytorch_model.bin"), "x").unwrap();
+    fs::write(runs.join("checkpoint-9/training_args.txt"), "x").unwrap();
+    write_split(&runs.join("checkpoint-10"), Stored::F32, &of_both);
+    write(&runs.join("plain/merged.safetensors"), &of_both);
+    let with_base = OpenOptions::new().base(open(&base).unwrap(), HowMany::AboveNoise { at_most: 2 });
+    let search = |options: &OpenOptions| crate::formats::discover::search(&runs, options, drop).unwrap().0;
+    let found = search(&with_base);
+    let expected = ["checkpoint-9", "checkpoint-10", "plain/merged.safetensors"].map(|path| runs.join(path));
+    assert_eq!(found.checkpoints, expected);
+    assert!(found.bad.is_empty(), "{:?}", found.bad);
+    // Without a base no file stands for its folder.
+    assert!(
+        search(&OpenOptions::new())
+            .ignored
+            .iter()
+            .any(|(path, _)| path.ends_with("checkpoint-9/model.safetensors"))
+    );
+}
+
+#[test]
 fn a_pipeline_is_a_model_of_the_components_that_adapters_change() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("model_index.json"), "{}").unwrap();
