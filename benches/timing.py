@@ -8,15 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-
 HERE = Path(__file__).resolve().parent
 LORASCOPE = HERE.parent / "target" / "release" / "lorascope"
 
 
 def write_adapter(folder, seed, r, d, n_layers):
     """A PEFT folder with q_proj and v_proj of each layer."""
+    # Not every benchmark needs it.
+    import torch
+    from safetensors.torch import save_file
+
     torch.manual_seed(seed)
     name = "base_model.model.layers.{}.self_attn.{}_proj.lora_{}.weight"
     shapes = {"A": (r, d), "B": (d, r)}
@@ -74,7 +75,9 @@ def in_turn(programs, made=()):
             runs[name].append(measure(command))
     # The first run of each fills the caches.
     medians = {name: [statistics.median(column) for column in zip(*values[1:])] for name, values in runs.items()}
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {n_runs} runs each\n")
+    peer = sys.modules.get("torch")
+    version = f"torch {peer.__version__}, " if peer else ""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {version}{n_runs} runs each\n")
     print("| program | wall, median | processor time, median | peak memory |\n| --- | --- | --- | --- |")
     for name, (wall, processor, peak) in medians.items():
         print(f"| {name} | {wall * 1000:.0f} ms | {processor * 1000:.0f} ms | {peak:.0f} MiB |")

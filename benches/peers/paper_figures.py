@@ -1,9 +1,10 @@
 """Figures 3, 4 and 7 of the LoRA paper as a numpy and matplotlib user would write them, for any two PEFT checkpoints.
 
-python paper_figures.py 3|4|7 RUN_A RUN_B OUT [DPI]
+python paper_figures.py 3|4|7 RUN_A RUN_B OUT [DPI [rocket]]
 
 φ(i, j) by one product and two cumulative sums, not by a norm for each cell, so that the time is that of reading and drawing.
-OUT is what matplotlib writes: .png or .pdf. Figure 7 takes all layers that both have.
+OUT is what matplotlib writes: .png or .pdf. Figure 7 takes all layers that both have. Colours are magma, or seaborn's rocket, whose import
+takes longer than the figure.
 """
 import re
 import sys
@@ -32,7 +33,8 @@ def phi(a, b):
 
 
 def heatmap(axes, grid, title, vmax, ylabel="$i$"):
-    image = axes.imshow(grid, cmap=CMAP, vmin=0, vmax=vmax, interpolation="nearest", aspect="auto")
+    image = axes.imshow(grid, cmap=CMAP, vmin=0, vmax=vmax, interpolation="nearest")
+    axes.set_aspect("equal" if grid.shape[0] == grid.shape[1] else "auto")
     ticks = lambda n: np.arange(0, n, max(1, n // 8))
     axes.set_xticks(ticks(grid.shape[1]), ticks(grid.shape[1]) + 1)
     axes.set_yticks(ticks(grid.shape[0]), ticks(grid.shape[0]) + 1)
@@ -40,12 +42,14 @@ def heatmap(axes, grid, title, vmax, ylabel="$i$"):
     return image
 
 
-# Seaborn's rocket without seaborn, whose import takes longer than the figure.
-CMAP = "magma"
+CMAP = sys.argv[6] if len(sys.argv) > 6 else "magma"
+if CMAP == "rocket":
+    import seaborn  # noqa: F401, which registers it
 
 
 def figure3(a, b):
-    layer = sorted(layer for layer, _ in a)[len(a) // 4]
+    layers = sorted({layer for layer, _ in a} & {layer for layer, _ in b})
+    layer = layers[len(layers) // 2]
     panels = []
     for p in "qv":
         grid = phi(a[layer, p], b[layer, p])
@@ -89,7 +93,7 @@ def figure7(a, b):
 
 
 def main():
-    which, run_a, run_b, out, *dpi = sys.argv[1:]
+    which, run_a, run_b, out, *dpi = sys.argv[1:6]
     fig = {"3": figure3, "4": figure4, "7": figure7}[which](factors(run_a), factors(run_b))
     fig.savefig(out, dpi=float(dpi[0]) if dpi else 300)
 

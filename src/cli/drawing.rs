@@ -91,7 +91,7 @@ pub(super) struct StyleArgs {
     font: Option<Font>,
     /// Font of the letters of mathematics [default: DejaVu Sans Oblique]
     ///
-    /// A .ttf or .otf file with Latin letters and ϕ (U+03D5), such as ϕ(A, A′, i, j) has.
+    /// A .ttf or .otf file with Latin letters and ϕ or φ, such as ϕ(A, A′, i, j) has.
     #[arg(long, value_name = "FILE", value_parser = font)]
     italic_font: Option<Font>,
     /// Pixels per inch

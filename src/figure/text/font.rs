@@ -42,13 +42,13 @@ impl Face {
     /// The first character of a text that a font of the user's own does not have.
     pub(in crate::figure) fn missing(self, text: &str) -> Option<char> {
         let file = self.file();
-        let is_missing = |character: &char| file.parsed.glyph_index(*character).is_none();
+        let is_missing = |character: &char| glyph_of(&file.parsed, *character).is_none();
         text.chars().find(is_missing).filter(|_| file.is_own)
     }
 
     /// The character's glyph; glyph 0, an empty box, for a character that the face lacks.
     pub(in crate::figure) fn glyph(self, character: char) -> GlyphId {
-        self.font().glyph_index(character).unwrap_or(GlyphId(0))
+        glyph_of(self.font(), character).unwrap_or(GlyphId(0))
     }
 
     /// Width of a glyph in ems.
@@ -86,6 +86,12 @@ impl Face {
         let scale = 1.0 / f32::from(self.font().units_per_em());
         self.font().outline_glyph(self.glyph(character), &mut Scaled { pen, scale });
     }
+}
+
+/// A character's glyph. Most fonts have one phi only, be it straight or not.
+fn glyph_of(font: &Parsed<'_>, character: char) -> Option<GlyphId> {
+    let other = || font.glyph_index('φ').filter(|_| character == 'ϕ');
+    font.glyph_index(character).or_else(other)
 }
 
 fn kerning(font: &Parsed<'_>, left: GlyphId, right: GlyphId) -> i16 {

@@ -74,14 +74,15 @@ impl Text {
         self
     }
 
-    /// A title in words: upright, but for ϕ and the letters in the parentheses that follow it.
+    /// A title in words: upright, but for ϕ and the letters in the parentheses that follow it, and the W of ΔW.
     pub fn title(text: &str, size_pt: f64) -> Self {
         let mut title = Self::default();
         let (mut in_cell, mut before) = (false, ' ');
         let mut run = (Face::Upright, String::new());
         for letter in text.chars() {
             in_cell = (before == 'ϕ' && letter == '(') || (in_cell && letter != ')');
-            let is_letter = letter == 'ϕ' || (in_cell && letter.is_alphabetic());
+            let is_letter =
+                letter == 'ϕ' || (in_cell && letter.is_alphabetic() && letter != 'Δ') || (before, letter) == ('Δ', 'W');
             before = letter;
             let face = if is_letter { Face::Italic } else { Face::Upright };
             if face != run.0 {
@@ -242,8 +243,13 @@ mod tests {
     #[test]
     fn a_title_sets_phi_and_its_cell_in_italics() {
         let title = Text::title("Mean ϕ(r, r) of all", 12.0);
-        let italic = title.pieces.iter().filter(|piece| piece.face == Face::Italic);
-        assert_eq!(italic.map(|piece| piece.text.as_str()).collect::<Vec<_>>(), ["ϕ", "r", "r"]);
+        let italic = |title: &Text| -> Vec<String> {
+            let pieces = title.pieces.iter().filter(|piece| piece.face == Face::Italic);
+            pieces.map(|piece| piece.text.clone()).collect()
+        };
+        assert_eq!(italic(&title), ["ϕ", "r", "r"]);
+        assert_eq!(italic(&Text::title("Random ΔW, Words", 12.0)), ["W"]);
+        assert_eq!(italic(&Text::title("ϕ(ΔW, i)", 12.0)), ["ϕ", "W", "i"]);
         assert_eq!(
             title.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(),
             "Mean ϕ(r, r) of all"
