@@ -7,6 +7,7 @@ pub(super) mod args;
 mod rows;
 pub(super) mod table7;
 pub(super) mod weight_sides;
+mod weight_sides_rows;
 mod weight_sides_text;
 
 use indicatif::ProgressBar;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::against::Asked;
 use super::args::With;
+use super::weight_sides_rows::{Cell, Of, Row};
 use super::weight_sides_text::{csv, text};
 use crate::changes::{Change, Changes, Each, SideBasis};
 use crate::cli::Outcome;
@@ -25,48 +26,6 @@ use crate::measure::adjusted::adjusted;
 use crate::measure::chance;
 use crate::text::counted;
 use crate::{Basis, Grid, Selection, Side};
-
-/// One module of one checkpoint.
-#[derive(Debug, Serialize)]
-pub(super) struct Row {
-    pub(super) checkpoint: String,
-    pub(super) module: String,
-    pub(super) d: usize,
-    /// Directions of W, the rows i.
-    pub(super) n_w: usize,
-    /// How many of them rounding to the stored type could have made.
-    pub(super) n_w_in_noise: usize,
-    /// Directions that they are compared with, the columns j.
-    pub(super) q: usize,
-    /// φ(k, k) at powers of two and at r = min(n_w, q).
-    pub(super) diagonal: Vec<Cell>,
-    /// φ(n_w, q): how much of the smaller space lies in the larger one.
-    pub(super) phi_full: f64,
-    pub(super) baseline_full: f64,
-    /// `None` where chance gives 1 already.
-    pub(super) adjusted: Option<f64>,
-    /// φ(i, j), row by row, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phi: Option<Vec<Vec<f64>>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Cell {
-    pub(super) k: usize,
-    pub(super) phi: f64,
-    pub(super) baseline: f64,
-    /// `None` with the weight after training, which W is a part of.
-    pub(super) z: Option<f64>,
-}
-
-/// What the rows are of.
-#[derive(Debug, Serialize)]
-pub(super) struct Of {
-    pub(super) side: String,
-    pub(super) of: &'static str,
-    pub(super) with: &'static str,
-    seed: u64,
-}
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -1,6 +1,6 @@
 //! The directions of weights next to those of updates, as a table and as CSV.
 
-use super::weight_sides::{Of, Row};
+use super::weight_sides_rows::{Of, Row};
 use crate::cli::summary_table::{MISSING, numbers, shown_z};
 use crate::text::printable;
 

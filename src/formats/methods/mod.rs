@@ -3,6 +3,7 @@
 
 mod butterfly;
 mod by_number;
+mod found;
 mod lycoris;
 mod multiplied;
 mod numbers;
@@ -13,7 +14,8 @@ mod vera;
 
 use std::path::Path;
 
-pub(super) use self::numbers::{Found, numbers};
+pub(super) use self::found::Found;
+pub(super) use self::numbers::numbers;
 use self::one::One;
 use self::vera::Width;
 use crate::adapter::Method;

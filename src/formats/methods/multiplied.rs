@@ -4,7 +4,7 @@ use std::path::Path;
 
 use faer::Mat;
 
-use super::numbers::{Found, at, mat};
+use super::found::{Found, at, mat};
 use crate::adapter::Matrix;
 use crate::error::{Fault, Result};
 use crate::text::quoted;

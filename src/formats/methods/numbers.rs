@@ -5,21 +5,13 @@ use std::path::Path;
 use faer::Mat;
 
 use super::butterfly;
+use super::found::{Found, at, mat};
 use super::multiplied::{bounded, multiplied, sparse};
 use super::rotations::{block_size, rotation_less_one, skew};
 use crate::adapter::by_method::{ByMethod, Cayley, How};
 use crate::adapter::{Dtype, Factor, Matrix};
 use crate::basis::range_finder::Dense;
 use crate::error::{Fault, Result};
-
-/// An update as its method makes it.
-pub(in crate::formats) enum Found {
-    Whole(Mat<f64>),
-    /// B and A.
-    Product(Mat<f64>, Mat<f64>),
-    /// A difference of weights, with what rounding leaves of it.
-    Difference(Dense<'static>),
-}
 
 /// ΔW of a module.
 ///
@@ -78,14 +70,6 @@ pub(in crate::formats) fn numbers(of: &ByMethod) -> Result<Found> {
         }
     };
     Ok(made)
-}
-
-pub(super) fn at(matrix: &Matrix, i: usize, j: usize) -> f64 {
-    matrix.values.get(i * matrix.cols + j).copied().unwrap_or(f64::NAN)
-}
-
-pub(super) fn mat(matrix: &Matrix) -> Mat<f64> {
-    Mat::from_fn(matrix.rows, matrix.cols, |i, j| at(matrix, i, j))
 }
 
 /// The pieces of A lie in its rows, those of B in its columns.
