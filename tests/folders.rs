@@ -137,7 +137,7 @@ fn a_method_without_a_and_b_is_refused_by_its_name_whatever_else_the_config_has(
     let error = scaled(r#"{"peft_type": "WAVEFT", "r": null, "lora_alpha": "x"}"#).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)));
     assert!(
-        error.to_string().ends_with("peft_type: found `WAVEFT`, expected LORA, ADALORA, LOHA, LOKR, VERA, VBLORA, C3A, MISS, BONE, RANDLORA, IA3, OFT, BOFT, HRA"),
+        error.to_string().ends_with("peft_type: found `WAVEFT`, expected LORA, ADALORA, LOHA, LOKR, VERA, VBLORA, C3A, MISS, BONE, RANDLORA, IA3, OFT, BOFT, HRA, GLORA, HIRA, DELORA, SHIRA"),
         "{error}"
     );
     assert_eq!(

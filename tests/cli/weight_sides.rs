@@ -151,7 +151,7 @@ fn the_weight_after_training_is_compared_with_the_weight_before() {
 
 /// A weight of 12 × 12 with this diagonal.
 fn diagonal(path: &Path, dtype: Dtype, of: impl Fn(usize) -> f32) {
-    let number = |at: usize| if at % 13 == 0 { of(at / 13) } else { 0.0 };
+    let number = |at: usize| if at.is_multiple_of(13) { of(at / 13) } else { 0.0 };
     let values: Vec<u8> = match dtype {
         Dtype::F16 => (0..144).flat_map(|at| half::f16::from_f32(number(at)).to_le_bytes()).collect(),
         _ => (0..144).flat_map(|at| number(at).to_le_bytes()).collect(),

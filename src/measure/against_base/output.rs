@@ -184,7 +184,7 @@ mod tests {
 module        r      ΔW      W    random    chance    ‖W‖   ‖ΔW‖  amplification
 layers.48.q   4  0.3200  21.67   0.02000   0.02000  61.95  6.910          21.59
 layers.48.q  64   1.900  37.71    0.3300    0.3300  61.95  6.910          1.879  in the rounding noise
-layers.48.q  99       -  40.00  2.000e-5  2.000e-5  61.95  6.910              -
+layers.48.q  99       –  40.00  2.000e-5  2.000e-5  61.95  6.910              –
 ";
         assert_eq!(found, expected);
     }

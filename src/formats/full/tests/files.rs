@@ -156,7 +156,7 @@ fn a_pipeline_is_a_model_of_the_components_that_adapters_change() {
     // In a folder of runs it is one checkpoint; without a base its parts are what they are.
     let with_base = OpenOptions::new().base(open(dir.path()).unwrap(), HowMany::AboveNoise { at_most: 2 });
     let (found, _) = crate::formats::discover::search(&dir.path().join("runs"), &with_base, drop).unwrap();
-    assert_eq!(found.checkpoints, [tuned.clone()]);
+    assert_eq!(found.checkpoints, std::slice::from_ref(&tuned));
     assert_eq!((found.bad.len(), found.ignored.len()), (0, 2), "{:?}", found.ignored);
     let (found, _) =
         crate::formats::discover::search(&dir.path().join("runs"), &OpenOptions::new(), drop).unwrap();
