@@ -81,8 +81,9 @@ impl Text {
         let mut run = (Face::Upright, String::new());
         for letter in text.chars() {
             in_cell = (before == 'ϕ' && letter == '(') || (in_cell && letter != ')');
-            let is_letter =
-                letter == 'ϕ' || (in_cell && letter.is_alphabetic() && letter != 'Δ') || (before, letter) == ('Δ', 'W');
+            let is_letter = letter == 'ϕ'
+                || (in_cell && letter.is_alphabetic() && letter != 'Δ')
+                || (before, letter) == ('Δ', 'W');
             before = letter;
             let face = if is_letter { Face::Italic } else { Face::Upright };
             if face != run.0 {
