@@ -144,7 +144,7 @@ fn the_page_shows_every_picture_with_how_to_read_it() {
         let page = fs::read_to_string(folder.path().join("report/report.md")).unwrap();
         // What is printed stands in it too.
         for line in text(&output.stdout).lines().filter(|line| !line.is_empty()) {
-            assert!(page.contains(&format!("    {line}").trim_end()[..]), "{line}");
+            assert!(page.contains(format!("    {line}").trim_end()), "{line}");
         }
         page
     };

@@ -34,7 +34,7 @@ pub(super) fn write(
     if let Some(recipe) = &animation.recipe {
         let blocks: Vec<&[u8]> = recipe.as_bytes().chunks(BLOCK_BYTES).collect();
         let comment = gif::Extension::Comment.into();
-        encoder.write_raw_extension(comment, &blocks).map_err(|error| failed(error.into()))?;
+        encoder.write_raw_extension(comment, &blocks).map_err(failed)?;
     }
     drop(scene);
     for n in 0..animation.n_frames {
