@@ -12,7 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.heavy
+pytestmark = [
+    pytest.mark.heavy,
+    # Other libraries warn of their own changes.
+    pytest.mark.filterwarnings("default", "error::lorascope.LorascopeWarning"),
+]
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
