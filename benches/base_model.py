@@ -6,6 +6,7 @@ each GB, and memory. A fraction of the layers is made, since all are alike; each
 Needs LAYERS times 0.8 GB of disk, for as long as it runs. Before each run the files are dropped from the page cache where that is
 allowed, and else read once, which is said. The last lines say what the whole of 32 layers would take at the same rates, and how fast
 this machine multiplies matrices in f32, which bounds the search for directions."""
+import os
 import shutil
 import statistics
 import sys
@@ -33,9 +34,9 @@ def write(folder, change):
     """Shards of a layer each: Gaussian weights, and a change of rank 64 with falling singular values."""
     folder.mkdir(parents=True)
     for layer in range(LAYERS):
-        torch.manual_seed(1000 * layer)
         tensors = {}
-        for name, (rows, cols) in SHAPES.items():
+        for at, (name, (rows, cols)) in enumerate(SHAPES.items()):
+            torch.manual_seed(1000 * layer + at)
             weight = 0.02 * torch.randn(rows, cols)
             if change:
                 a, b = torch.randn(64, cols) / cols**0.5, torch.randn(rows, 64) / rows**0.5
@@ -45,6 +46,8 @@ def write(folder, change):
 
 
 def drop_caches():
+    # What is not on the disk yet would stay in memory.
+    os.sync()
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3\n")
         return True
