@@ -67,8 +67,10 @@ def main():
         print(f"| {name} | {statistics.median(seconds) * 1000:.1f} ms | {min(seconds) * 1000:.1f} ms |")
     of = {name: statistics.median(seconds) for name, seconds in rows.items()}
     package = of["ls.compare, with every phi"] / of["library: read, factorise, compute"]
-    torch = of["process: torch"] / of["process: python, import, ls.compare"]
-    print(f"\nls.compare takes {package:.2f} times the library's time; torch takes {torch:.0f} times the whole process")
+    call, process = of["ls.compare, with every phi"], of["process: python, import, ls.compare"]
+    call, process = (of["process: torch"] / seconds for seconds in (call, process))
+    print(f"\nls.compare takes {package:.2f} times the library's time")
+    print(f"the torch program takes {call:.0f} times as long as ls.compare, {process:.0f} times as long as a process with it")
 
 
 main()
