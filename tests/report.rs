@@ -352,7 +352,9 @@ fn an_empty_scan_and_a_single_adapter_give_tables_with_headers_and_no_pictures()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        assert!(!names.iter().any(|name| name.ends_with(".png")) && names.len() == 14, "{names:?}");
+        assert!(!names.iter().any(|name| name.ends_with(".png")) && names.len() == 15, "{names:?}");
+        let page = fs::read_to_string(folder.path().join("report/report.md")).unwrap();
+        assert!(!page.contains("!["), "{page}");
         let drift = fs::read_to_string(folder.path().join("report/drift.csv")).unwrap();
         assert!(drift.starts_with("run,projection,id,step,") && drift.lines().count() == 1, "{drift}");
     }

@@ -33,17 +33,14 @@ struct Item {
 pub(super) fn find(cache: &Cache, collection: &Collection) -> Result<Result<Vec<Repository>, NotThere>> {
     let folder = cache.collections();
     let path = folder.join(format!("{}.json", collection.slug.replace('/', "--")));
+    let save = format!("hf collections info {} --json > '{}'", collection.slug, path.display());
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let (slug, place) = (&collection.slug, path.display());
             return Ok(Err(NotThere {
-                name: format!("hf://collections/{slug}"),
+                name: format!("hf://collections/{}", collection.slug),
                 fact: "the list of its repositories is not there".to_owned(),
-                command: format!(
-                    "mkdir -p '{}' && hf collections info {slug} --json > '{place}'",
-                    folder.display()
-                ),
+                command: format!("mkdir -p '{}' && {save}", folder.display()),
             }));
         }
         Err(error) => return Err(Error::io("open", path, error)),
@@ -55,14 +52,8 @@ pub(super) fn find(cache: &Cache, collection: &Collection) -> Result<Result<Vec<
         return Err(fault.limit());
     }
     let list: List = serde_json::from_str(&text).map_err(|error| {
-        let fault = Fault::new(
-            error.to_string(),
-            "a collection with `items`, as `hf collections info --json` prints it",
-        );
-        fault
-            .at(&path)
-            .hint(format!("save it again: hf collections info {} --json", collection.slug))
-            .malformed()
+        let fault = Fault::new(error.to_string(), "a collection with `items` in JSON");
+        fault.at(&path).hint(format!("save it again: {save}")).malformed()
     })?;
     let models = list.items.iter().filter(|item| item.item_type == "model");
     let models: Option<Vec<Repository>> = models.map(|item| Repository::of_id(&item.item_id)).collect();

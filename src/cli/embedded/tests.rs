@@ -61,7 +61,7 @@ fn arguments_that_cannot_be_are_facts() {
     };
     assert_eq!(
         fault(&["compare", A, B, "--side", "x"]),
-        "side: found `x`, expected `a`, `b`, `dw-right` or `dw-left`"
+        "side: found `x`, expected a, b, dw-right or dw-left, or with a base model w-right or w-left"
     );
     assert_eq!(
         fault(&["compare", A, B, "--engine=tpu"]),

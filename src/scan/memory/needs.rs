@@ -8,7 +8,7 @@ use crate::scan::plan::{PairChoice, Plan};
 use crate::scan::table::PairTable;
 
 /// What the process takes before anything is read.
-const PROCESS_BYTES: u64 = 24 << 20;
+const PROCESS_BYTES: u64 = 26 << 20;
 
 /// What a plan and the search for inputs hold of an adapter.
 const ADAPTER_BYTES: u64 = 2 << 10;
