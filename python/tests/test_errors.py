@@ -58,7 +58,7 @@ def test_numbers_that_are_not_finite_are_named():
 @pytest.mark.parametrize(
     ("options", "tensor", "found", "expected"),
     [
-        ({"side": "x"}, "side", "`x`", "`a`, `b`, `dw-right` or `dw-left`"),
+        ({"side": "x"}, "side", "`x`", "a, b, dw-right or dw-left, or with a base model w-right or w-left"),
         ({"engine": "tpu"}, "engine", "`tpu`", "one of auto, gpu, cpu"),
         ({"precision": "f64"}, "precision", "`f64`", None),
         ({"rank": 0, "base": "x"}, "rank", "`0`", "a number from 1, or auto"),
