@@ -12,7 +12,9 @@ use self::cache::{Cache, Lookup, NotThere};
 use self::name::Name;
 use crate::error::{Fault, Result};
 
-pub(crate) use self::name::{of_web, shown};
+pub(crate) use self::name::of_web;
+#[cfg(feature = "scan")]
+pub(crate) use self::name::shown;
 
 /// What a name of the Hub begins with.
 const SCHEME: &str = "hf://";

@@ -146,6 +146,7 @@ pub(super) fn is_commit(text: &str) -> bool {
 }
 
 /// What people call a place in the cache of the Hub: `org/name@1a2b3c4/folder`. Other paths have no such name.
+#[cfg(feature = "scan")]
 pub(crate) fn shown(path: &str) -> Option<String> {
     let (before, after) = path.split_once("models--")?;
     let (folder, snapshot) = after.split_once("/snapshots/")?;
@@ -230,6 +231,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "scan")]
     fn a_place_in_the_cache_has_the_name_that_people_use() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let place = format!("/home/me/.cache/huggingface/hub/models--org--my--lora/snapshots/{commit}");
