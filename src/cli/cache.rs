@@ -7,7 +7,7 @@ use clap::{Args as ArgGroup, ValueEnum};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::write_stdout;
+use super::{write_json, write_stdout};
 use crate::scan::cache::{Cache, Cleared, Info};
 use crate::text::printable;
 
@@ -66,10 +66,7 @@ pub(super) fn run(args: &CacheArgs) -> Result<()> {
     if args.json {
         let version = env!("CARGO_PKG_VERSION");
         let document = Document { schema: 1, version, dir: cache.dir(), info, cleared, left };
-        return write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &document)?;
-            writeln!(stdout)
-        });
+        return write_json(&document);
     }
     let dir = printable(&cache.dir().display().to_string(), 1000);
     let Info { entries, bytes: total, limit_bytes } = info;

@@ -13,6 +13,7 @@ use self::sides::Compare;
 use super::Outcome;
 use super::console::Console;
 use super::destination::Destination;
+use super::diagonal::{self, Cell, powers};
 use super::job::{Done, Extent, Job};
 use super::left_out::LeftOut;
 use super::meta::{Meta, save};
@@ -25,9 +26,9 @@ use super::tuned::args::AgainstArgs;
 use super::tuned::weight_sides;
 use super::usage::Usage;
 use super::warnings::Warning;
+use crate::measure::PairStatistics;
 use crate::measure::k90::K90;
 use crate::measure::update::{self, WholeUpdate};
-use crate::measure::{PairStatistics, chance};
 use crate::relation::Relation;
 use crate::text::{counted, printable};
 use crate::{Adapter, Compared, Comparison, Selection, Side, relation_of};
@@ -99,7 +100,7 @@ pub(super) struct CompareArgs {
     #[arg(long)]
     angles: bool,
     #[command(flatten)]
-    pub(super) selection: SelectionArgs,
+    selection: SelectionArgs,
     #[command(flatten)]
     compute: ComputeArgs,
     #[command(flatten)]
@@ -132,13 +133,10 @@ pub(super) fn run(args: &CompareArgs, console: &Console) -> Result<Outcome> {
     let format = args.check()?;
     let is_of_weight = args.compute.side.is_of_weight();
     let runs = match args.sides()? {
-        Compare::Two(both) => {
-            args.selection.check()?;
-            *both
-        }
+        Compare::Two(both) => *both,
         Compare::Against(base, checkpoints) => {
             let (against, selection, output) = (&args.against, &args.selection, &args.output);
-            let asked = Asked { base: *base, checkpoints, args: against, selection, output, format };
+            let asked = Asked { base, checkpoints, args: against, selection, output, format };
             return match is_of_weight {
                 true => weight_sides::run(asked, &args.compute, args.grids, console),
                 false => against::run(asked, console),
@@ -298,14 +296,6 @@ struct Row<'a> {
     phi: Option<Vec<Vec<f64>>>,
 }
 
-#[derive(Serialize)]
-struct Cell {
-    k: usize,
-    phi: f64,
-    baseline: f64,
-    z: Option<f64>,
-}
-
 impl<'a> Row<'a> {
     fn new(comparison: &'a Comparison, statistics: &'a PairStatistics, side: Side, with_grid: bool) -> Self {
         let Comparison { factorised, grid } = comparison;
@@ -314,12 +304,6 @@ impl<'a> Row<'a> {
             let names: Vec<&str> = side.factors(module).iter().map(|factor| factor.name.as_str()).collect();
             names.join(",")
         };
-        let last = grid.n_rows().min(grid.n_cols());
-        let mut depths: Vec<usize> = powers(last).collect();
-        if depths.last() != Some(&last) {
-            depths.push(last);
-        }
-        let phi = |i: usize| (1..=grid.n_cols()).filter_map(|j| grid.phi(i, j)).collect();
         Self {
             name: factorised.pair.name(),
             name_a: names(&factorised.pair.first),
@@ -330,23 +314,15 @@ impl<'a> Row<'a> {
             sigma_b: b.sigma(),
             statistics,
             k90: K90::of(a, b, grid),
-            diagonal: depths.into_iter().filter_map(|k| cell(comparison, k)).collect(),
-            phi: with_grid.then(|| (1..=grid.n_rows()).map(phi).collect()),
+            diagonal: diagonal::diagonal(grid, is_independent(comparison)),
+            phi: with_grid.then(|| diagonal::rows(grid)),
         }
     }
 }
 
-fn cell(comparison: &Comparison, k: usize) -> Option<Cell> {
-    let grid = &comparison.grid;
-    let phi = grid.phi(k, k)?;
-    // z tests independence, which a shared start rules out.
-    let z = chance::z(grid, k, k).filter(|_| !comparison.factorised.has_shared_init());
-    Some(Cell { k, phi, baseline: chance::baseline(k, k, grid.d()), z })
-}
-
-/// 1, 2, 4, ... up to `last`.
-fn powers(last: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k <= last)
+/// z tests independence, which a shared start rules out.
+fn is_independent(comparison: &Comparison) -> bool {
+    !comparison.factorised.has_shared_init()
 }
 
 /// How many modules the relation is judged from, where some updates are not known.
@@ -404,7 +380,7 @@ fn table(done: &Done) -> String {
         ];
         let phi = |k: usize| one.grid.phi(k, k).map_or(MISSING.to_owned(), |phi| format!("{phi:.3}"));
         row.extend(depths.iter().map(|&k| phi(k)));
-        let full = cell(one, last(one));
+        let full = Cell::at(&one.grid, last(one), is_independent(one));
         row.push(phi(last(one)));
         row.push(full.as_ref().map_or(MISSING.to_owned(), |cell| format!("{:.3}", cell.baseline)));
         row.push(shown_z(full.and_then(|cell| cell.z)));

@@ -6,7 +6,7 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 
 use super::remedies;
-use super::write_stdout;
+use super::{write_json, write_stdout};
 #[cfg(feature = "gpu")]
 use crate::engine::GpuChoice;
 use crate::engine::{CardRates, Gpu, GpuLimits, SelfTest, Survey, Timing, Tuning, survey};
@@ -70,10 +70,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     let timings = if args.tune { time(&survey)? } else { vec![] };
     if args.json {
         let document = Document { schema: 1, version: env!("CARGO_PKG_VERSION"), survey: &survey, timings };
-        write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &document)?;
-            writeln!(stdout)
-        })?;
+        write_json(&document)?;
     } else {
         let text = list(&survey) + &timings.iter().map(table).collect::<String>();
         write_stdout(|stdout| stdout.write_all(text.as_bytes()))?;

@@ -16,7 +16,7 @@ use super::options::SelectionArgs;
 use super::output::{self, PictureOutput};
 use super::summary_table::{Align, MISSING, aligned_by, numbers, shown_z};
 use super::usage::Usage;
-use super::{Outcome, progress, write_stdout};
+use super::{Outcome, progress, write_stdout, write_text};
 use crate::error::Fault;
 use crate::figure::{Heatmap, Palette};
 use crate::hub;
@@ -117,10 +117,8 @@ pub(super) fn run(args: &MergeCheckArgs, console: &Console) -> Result<Outcome> {
             serde_json::to_writer(&mut *stdout, &document)?;
             writeln!(stdout)
         })?;
-    } else if to_stdout {
-        console.result(&text(&check));
     } else {
-        write_stdout(|stdout| stdout.write_all(text(&check).as_bytes()))?;
+        write_text(&text(&check), to_stdout, console)?;
     }
     Ok(adapters.outcome)
 }

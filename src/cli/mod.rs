@@ -13,6 +13,7 @@ mod dates;
 mod demo;
 mod destination;
 mod devices;
+mod diagonal;
 mod drawing;
 mod drawing_values;
 pub mod embedded;
@@ -61,6 +62,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use serde::Serialize;
 
 use self::console::Console;
 use self::grammar::{Args, Command};
@@ -184,6 +186,23 @@ fn run_command(command: Command, recipe: Option<&str>, console: &Console) -> any
 fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut stdout = BufWriter::new(Stdout);
     write(&mut stdout).and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+/// Prints a result as JSON.
+fn write_json(document: &impl Serialize) -> anyhow::Result<()> {
+    write_stdout(|stdout| {
+        serde_json::to_writer_pretty(&mut *stdout, document)?;
+        writeln!(stdout)
+    })
+}
+
+/// Prints a result as text: to stderr where a picture goes to stdout.
+fn write_text(text: &str, is_picture_on_stdout: bool, console: &Console) -> anyhow::Result<()> {
+    if is_picture_on_stdout {
+        console.result(text);
+        return Ok(());
+    }
+    write_stdout(|stdout| stdout.write_all(text.as_bytes()))
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -14,7 +14,7 @@ use super::options::{ComputeArgs, Control, ControlArgs};
 use super::output::PictureOutput;
 use super::sink::Sink;
 use super::summary_table::{Column, Document, FigureFacts, table};
-use super::write_stdout;
+use super::{write_json, write_text};
 use crate::basis::WholeSpectrum;
 use crate::error::{Remedy, Result as CrateResult};
 use crate::figure::{Figure, Output, Panel, Plot};
@@ -77,10 +77,7 @@ impl<'a> Picture<'a> {
         sink.fill(|writer| format.write(&scene, done.engine.as_ref(), writer))?;
         console.detail("time", format!("{:.1?} to draw and write", started.elapsed()));
 
-        let path = match &self.output.to {
-            Destination::Stdout => None,
-            Destination::File(path) => Some(path.display().to_string()),
-        };
+        let path = self.output.to.path();
         let (width_px, height_px, dpi) = (scene.width_px(), scene.height_px(), self.picture.page.style.dpi);
         let size = match format {
             Output::Png => format!("{width_px} × {height_px} pixels, {dpi} dpi"),
@@ -110,15 +107,9 @@ impl<'a> Picture<'a> {
                 left_out: &done.left_out,
                 warnings: &done.warnings,
             };
-            write_stdout(|stdout| {
-                serde_json::to_writer_pretty(&mut *stdout, &document)?;
-                writeln!(stdout)
-            })
-        } else if self.output.to == Destination::Stdout {
-            console.result(&table(&columns));
-            Ok(())
+            write_json(&document)
         } else {
-            write_stdout(|stdout| stdout.write_all(table(&columns).as_bytes()))
+            write_text(&table(&columns), self.output.to == Destination::Stdout, console)
         }
     }
 

@@ -18,7 +18,7 @@ use super::side;
 use super::sink::Sink;
 use super::summary_table::{MISSING, numbers};
 use super::usage::Usage;
-use super::{Outcome, progress, write_stdout};
+use super::{Outcome, progress, write_json, write_text};
 use crate::error::Error;
 use crate::figure::{Line, LineChart};
 use crate::hub;
@@ -128,14 +128,9 @@ pub(super) fn run(args: &SharedArgs, console: &Console) -> Result<Outcome> {
     }
     if args.json {
         let document = Document::of(&adapters, &shared, &without_basis, &cautions);
-        write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &document)?;
-            writeln!(stdout)
-        })?;
-    } else if to_stdout {
-        console.result(&text(&shared));
+        write_json(&document)?;
     } else {
-        write_stdout(|stdout| stdout.write_all(text(&shared).as_bytes()))?;
+        write_text(&text(&shared), to_stdout, console)?;
     }
     Ok(adapters.outcome)
 }

@@ -9,7 +9,7 @@ use indicatif::HumanDuration;
 
 use super::console::Console;
 use super::summary_table::numbers;
-use super::write_stdout;
+use super::{write_json, write_stdout};
 use crate::scan::{Process, Status};
 use crate::text::{counted, printable, some_of};
 
@@ -32,10 +32,7 @@ pub(super) struct StatusArgs {
 pub(super) fn run(args: &StatusArgs, console: &Console) -> Result<()> {
     let status = Status::read(&args.output)?;
     if args.json {
-        return write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &status)?;
-            writeln!(stdout)
-        });
+        return write_json(&status);
     }
     for block in &status.missing {
         console.detail("missing", block);

@@ -11,7 +11,7 @@ use super::drawing::ShownArgs;
 use super::listing::Listing;
 use super::output::PictureOutput;
 use super::sink::Sink;
-use super::write_stdout;
+use super::{write_json, write_text};
 use crate::Side;
 use crate::engine::Painter;
 use crate::figure::{Output, Plot};
@@ -73,10 +73,7 @@ impl<'a> Target<'a> {
         let Self { to, sink, format, dpi, shown: args, recipe } = self;
         let scene = plot.scene()?.recipe(recipe);
         sink.fill(|writer| format.write(&scene, painter, writer))?;
-        let path = match to {
-            Destination::Stdout => None,
-            Destination::File(path) => Some(path.display().to_string()),
-        };
+        let path = to.path();
         let (width_px, height_px) = (scene.width_px(), scene.height_px());
         let shown: &dyn Display = if let Some(path) = &path { path } else { &"stdout" };
         let size = match format {
@@ -94,15 +91,8 @@ impl<'a> Target<'a> {
             document.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
             document.insert("figure".to_owned(), figure);
             document.extend(facts);
-            return write_stdout(|stdout| {
-                serde_json::to_writer_pretty(&mut *stdout, &document)?;
-                writeln!(stdout)
-            });
+            return write_json(&document);
         }
-        if *to == Destination::Stdout {
-            console.result(text);
-            return Ok(());
-        }
-        write_stdout(|stdout| stdout.write_all(text.as_bytes()))
+        write_text(text, *to == Destination::Stdout, console)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use crate::Grid;
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 /// Grids by their numbers, in the order in which they were added.
 pub(super) struct KeptGrids {
@@ -33,7 +34,7 @@ impl KeptGrids {
     /// `Io` when the system refuses to write.
     pub(super) fn add(&mut self, grid: &Grid) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(grid.values());
-        let file = self.file.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = lock(&self.file);
         let written = file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(bytes));
         written.map_err(|error| Error::io("write", "a temporary file", error))?;
         let (n_rows, n_cols, d) = (grid.n_rows(), grid.n_cols(), grid.d());
@@ -52,7 +53,7 @@ impl KeptGrids {
     pub(super) fn get(&self, number: usize) -> Result<Grid> {
         let Place { at, n_rows, n_cols, d } = self.places[number];
         let mut values = vec![0f32; n_rows * n_cols];
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = lock(&self.file);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
         let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes));
         read.map_err(|error| Error::io("read", "a temporary file", error))?;

@@ -18,7 +18,7 @@ use super::options::{ComputeArgs, SelectionArgs};
 use super::output::{self, AnimationOutput};
 use super::recipe_args::RecipeArgs;
 use super::usage::Usage;
-use super::write_stdout;
+use super::{write_json, write_text};
 use crate::engine::{self, Work};
 use crate::figure::{Animation, AnimationFormat};
 
@@ -77,16 +77,15 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
     }
     args.picture.axes.check_cells()?;
     let (sink, format) = args.output.open(args.format)?;
-    let [run @ .., reference] = &args.checkpoints[..] else {
-        return Err(
-            Usage("animate takes the checkpoints of a run, and then the one to compare them with").into()
-        );
+    let (run, reference) = match &args.checkpoints[..] {
+        [run @ .., reference] if !run.is_empty() => (run, reference),
+        _ => {
+            return Err(Usage(
+                "animate takes the checkpoints of a run, and then the one to compare them with",
+            )
+            .into());
+        }
     };
-    if run.is_empty() {
-        return Err(
-            Usage("animate takes the checkpoints of a run, and then the one to compare them with").into()
-        );
-    }
     let reference = Adapters::open(std::slice::from_ref(reference), &args.selection, console)?;
     let [reference] = &reference.all[..] else {
         return Err(Usage(
@@ -107,10 +106,7 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
         Ok(())
     })?;
     let (width_px, height_px) = size.map_or((0, 0), |size| (size.width_px, size.height_px));
-    let path = match &args.output.to {
-        Destination::Stdout => None,
-        Destination::File(path) => Some(path.display().to_string()),
-    };
+    let path = args.output.to.path();
     let n = frames.n();
     let shown = path.as_deref().unwrap_or("stdout");
     console.note(
@@ -132,14 +128,9 @@ pub(super) fn run(args: &AnimateArgs, recipe: Option<&str>, console: &Console) -
             "left_out": frames.left_out.iter().map(|line| Value::from(line.as_str())).collect::<Vec<_>>(),
             "warnings": serde_json::to_value(&frames.warnings)?,
         });
-        write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &document)?;
-            writeln!(stdout)
-        })?;
-    } else if is_stdout {
-        console.result(&listing.text());
+        write_json(&document)?;
     } else {
-        write_stdout(|stdout| stdout.write_all(listing.text().as_bytes()))?;
+        write_text(&listing.text(), is_stdout, console)?;
     }
     Ok(args.recipe.save(recipe)?)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -20,7 +21,7 @@ const NO_WEIGHT: &str = "--side w-right and w-left are directions of a base mode
 pub(super) enum Compare {
     Two(Box<[Adapter; 2]>),
     /// Checkpoints with the weights of their base model.
-    Against(Box<BaseModel>, Vec<PathBuf>),
+    Against(Arc<BaseModel>, Vec<PathBuf>),
 }
 
 impl CompareArgs {
@@ -34,7 +35,7 @@ impl CompareArgs {
                 )
                 .into());
             }
-            Ok(Compare::Against(Box::new(base::open(base)?), checkpoints.to_vec()))
+            Ok(Compare::Against(Arc::new(base::open(base)?), checkpoints.to_vec()))
         };
         // What is neither is known better as a checkpoint.
         let first_as_base = |error: Error| match against(&self.first, &self.others) {
@@ -62,7 +63,9 @@ impl CompareArgs {
                         )
                         .into());
                     }
-                    Ok(Compare::Two(Box::new([first, self.selection.open(second)?])))
+                    let second = self.selection.open(second)?;
+                    self.selection.check()?;
+                    Ok(Compare::Two(Box::new([first, second])))
                 }
                 Err(error) if self.is_base(&error) => first_as_base(error),
                 Err(error) => Err(error.into()),

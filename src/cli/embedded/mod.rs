@@ -92,7 +92,6 @@ pub fn compare(words: &[OsString], given: Given) -> Ran<Pair> {
 
 fn measured(args: &CompareArgs, console: &Console) -> anyhow::Result<Measured> {
     args.check()?;
-    args.selection.check()?;
     Measured::of(args.two()?, args, console)
 }
 

@@ -71,15 +71,9 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         Some(control) => control == Control::Gaussian,
         None => !(is_one && arrangement.has_rows()),
     };
-    let bar = tuned::bar(console, &weights.changes[0]);
-    let modules = weights.changes[0].each(|change| {
-        let directions = directions(args, &weights, change, has_control);
-        bar.inc(1);
-        directions
-    });
-    bar.finish_and_clear();
+    let Each { done, left_out, .. } =
+        tuned::each(&weights.changes[0], console, |change| directions(args, &weights, change, has_control))?;
     let names = weights.adapters.short_names();
-    let Each { done, left_out, .. } = modules?;
     for without in &left_out {
         console.note("left out", without.to_string());
     }

@@ -38,14 +38,7 @@ pub(super) fn run(args: &FigureArgs, recipe: Option<&str>, console: &Console) ->
         return Err(Usage("--kind intruders takes a base model and one checkpoint").into());
     };
     let options = args.weights.intruders();
-    let bar = tuned::bar(console, changes);
-    let of_all = changes.each(|change| {
-        let intruders = intruders(change, options);
-        bar.inc(1);
-        intruders
-    });
-    bar.finish_and_clear();
-    let Each { done, left_out, .. } = of_all?;
+    let Each { done, left_out, .. } = tuned::each(changes, console, |change| intruders(change, options))?;
     for without in &left_out {
         console.note("left out", without.to_string());
     }

@@ -100,13 +100,7 @@ impl Weights {
         let adapters = Adapters::open_with(runs, &args.selection.against(&base), console)?;
         let selection = args.selection.modules().of(Selection::new())?;
         let changes = match &adapters.all[..] {
-            [one] => {
-                let changes = Changes::of(&base, one, &selection)?;
-                if let Some(note) = &changes.note {
-                    console.note("note", note);
-                }
-                vec![changes]
-            }
+            [one] => vec![tuned::noted_changes(&base, one, &selection, console)?],
             all => {
                 let is_in_base = |pair: &ModulePair| has_weight(&base, &pair.first);
                 let chosen = selection.select_in_all_usable(all, Side::A, &is_in_base)?;

@@ -20,7 +20,7 @@ use super::console::Console;
 use super::left_out;
 use super::options::open_options;
 use super::warnings::list_unread;
-use super::{Outcome, write_stdout};
+use super::{Outcome, write_json, write_stdout};
 use crate::adapter::unread;
 use crate::formats::search;
 use crate::hub;
@@ -50,10 +50,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<Outcome> {
             bad: found.bad.iter().map(|(path, error)| Skipped::new(path, error)).collect(),
             ignored: found.ignored.iter().map(|(path, what)| Skipped::new(path, what)).collect(),
         };
-        write_stdout(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &document)?;
-            writeln!(stdout)
-        })?;
+        write_json(&document)?;
     } else if args.csv {
         let lines =
             if by_module { csv::modules(&found.checkpoints)? } else { csv::checkpoints(&found.checkpoints)? };

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::args::AgainstArgs;
 use super::rows::{Row, Whole};
 use super::{against_csv, against_text};
-use crate::changes::{Changes, Each};
+use crate::BaseModel;
+use crate::changes::Each;
 use crate::cli::Outcome;
 use crate::cli::adapters::{AdapterFacts, Adapters, Caution};
 use crate::cli::console::Console;
@@ -17,11 +18,10 @@ use crate::cli::left_out::LeftOut;
 use crate::cli::options::SelectionArgs;
 use crate::cli::output::{TextFormat, TextOutput};
 use crate::cli::sink::Sink;
-use crate::{BaseModel, Selection};
 
 /// What was asked for.
 pub(in crate::cli) struct Asked<'a> {
-    pub(in crate::cli) base: BaseModel,
+    pub(in crate::cli) base: Arc<BaseModel>,
     pub(in crate::cli) checkpoints: Vec<PathBuf>,
     pub(in crate::cli) args: &'a AgainstArgs,
     pub(in crate::cli) selection: &'a SelectionArgs,
@@ -30,28 +30,15 @@ pub(in crate::cli) struct Asked<'a> {
 }
 
 pub(in crate::cli) fn run(asked: Asked<'_>, console: &Console) -> Result<Outcome> {
-    let base = Arc::new(asked.base.clone());
-    let adapters = Adapters::open_with(&asked.checkpoints, &asked.selection.against(&base), console)?;
-    let selection = asked.selection.modules().of(Selection::new().all())?;
-    let mut all = vec![];
-    for adapter in &adapters.all {
-        let changes = Changes::of(&base, adapter, &selection)?;
-        if let Some(note) = &changes.note {
-            console.note("note", note);
-        }
-        all.push(changes);
-    }
+    let base = &asked.base;
+    let adapters = Adapters::open_with(&asked.checkpoints, &asked.selection.against(base), console)?;
+    let all = super::changes_of(base, &adapters.all, asked.selection.modules(), console)?;
     let sink = Sink::open_text(&asked.output.to)?;
     let (mut rows, mut wholes, mut unreadable) = (vec![], vec![], vec![]);
     for (name, changes) in adapters.short_names().into_iter().zip(&all) {
-        let bar = super::bar(console, changes);
-        let of_checkpoint = changes.each(|change| {
-            let row = Row::of(&name, change, asked.args, asked.selection.rank());
-            bar.inc(1);
-            row
-        });
-        bar.finish_and_clear();
-        let Each { done, left_out, .. } = of_checkpoint?;
+        let Each { done, left_out, .. } = super::each(changes, console, |change| {
+            Row::of(&name, change, asked.args, asked.selection.rank())
+        })?;
         unreadable.extend(left_out);
         let of_checkpoint: Vec<Row> = done.into_iter().flatten().collect();
         wholes.push(Whole::of(&name, &of_checkpoint));

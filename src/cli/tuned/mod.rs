@@ -10,15 +10,14 @@ pub(super) mod weight_sides;
 mod weight_sides_rows;
 mod weight_sides_text;
 
-use indicatif::ProgressBar;
-
 use super::adapters::{Adapters, Caution};
 use super::console::Console;
 use super::left_out::{self, LeftOut};
+use super::options::ModuleArgs;
 use super::progress;
-use crate::Adapter;
-use crate::changes::{Changes, WithoutWeight};
+use crate::changes::{Change, Changes, Each, WithoutWeight};
 use crate::text::counted;
+use crate::{Adapter, BaseModel, Selection};
 
 /// The modules whose weights could not be had, and those of `more`.
 pub(super) fn without_weights(
@@ -60,11 +59,56 @@ fn assumed(adapter: &Adapter, changes: &Changes) -> Option<Caution> {
     })
 }
 
-/// Progress over the modules, whose work is that of their weights' singular vectors.
-pub(super) fn bar(console: &Console, changes: &Changes) -> ProgressBar {
+/// What each checkpoint changes of the weights of all chosen modules, after its notes.
+///
+/// # Errors
+/// As [`Changes::of`].
+fn changes_of(
+    base: &BaseModel,
+    adapters: &[Adapter],
+    modules: &ModuleArgs,
+    console: &Console,
+) -> anyhow::Result<Vec<Changes>> {
+    let selection = modules.of(Selection::new().all())?;
+    adapters.iter().map(|adapter| noted_changes(base, adapter, &selection, console)).collect()
+}
+
+/// What a checkpoint changes of the selected weights, after its note.
+///
+/// # Errors
+/// As [`Changes::of`].
+pub(super) fn noted_changes(
+    base: &BaseModel,
+    adapter: &Adapter,
+    selection: &Selection,
+    console: &Console,
+) -> anyhow::Result<Changes> {
+    let changes = Changes::of(base, adapter, selection)?;
+    if let Some(note) = &changes.note {
+        console.note("note", note);
+    }
+    Ok(changes)
+}
+
+/// [`Changes::each`] with its progress, which counts the work of the weights' singular vectors.
+///
+/// # Errors
+/// As [`Changes::each`].
+pub(super) fn each<T: Send>(
+    changes: &Changes,
+    console: &Console,
+    work: impl Fn(&Change) -> crate::Result<T> + Sync,
+) -> crate::Result<Each<T>> {
     let flop = changes.changes.iter().map(|change| {
         let (d_out, d_in) = (change.weight().d_out() as f64, change.weight().d_in() as f64);
         20.0 * d_out * d_in * d_out.min(d_in)
     });
-    progress::bar(console, "modules", changes.changes.len(), flop.sum())
+    let bar = progress::bar(console, "modules", changes.changes.len(), flop.sum());
+    let done = changes.each(|change| {
+        let done = work(change);
+        bar.inc(1);
+        done
+    });
+    bar.finish_and_clear();
+    done
 }

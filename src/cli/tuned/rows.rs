@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::args::AgainstArgs;
 use crate::Side;
 use crate::changes::Change;
+use crate::cli::diagonal::powers;
 use crate::measure::against_base::{Alignment, IntruderOptions, Intruders, UpdateFacts, WeightPhi};
 use crate::range_finder::SingularVectors;
 
@@ -117,8 +118,7 @@ impl AlignmentRow {
     ) -> crate::Result<Self> {
         let r = update.n_above_floor();
         let phi = WeightPhi::of(own, update, &[r], seed)?;
-        let powers = std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k < own.n());
-        let mut ks: Vec<usize> = powers.chain([r, own.n()]).collect();
+        let mut ks: Vec<usize> = powers(own.n()).chain([r, own.n()]).collect();
         ks.sort_unstable();
         ks.dedup();
         let share = |k: usize| {

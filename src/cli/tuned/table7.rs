@@ -8,8 +8,7 @@ use anyhow::Result;
 use clap::Args as ArgGroup;
 use serde::Serialize;
 
-use crate::Selection;
-use crate::changes::{Change, Changes, Each};
+use crate::changes::{Change, Each};
 use crate::cli::Outcome;
 use crate::cli::adapters::{Adapters, Caution};
 use crate::cli::base;
@@ -120,26 +119,16 @@ pub(in crate::cli) fn run(args: &Table7Args, console: &Console) -> Result<()> {
     // Changes are read whole.
     let options = open_options(args.adapter_name.as_deref()).base(Arc::clone(&base), base::WHOLE);
     let adapters = Adapters { all: vec![options.open(&args.checkpoint)?], outcome: Outcome::Done };
-    let changes = Changes::of(&base, &adapters.all[0], &args.modules.of(Selection::new().all())?)?;
-    if let Some(note) = &changes.note {
-        console.note("note", note);
-    }
+    let changes = super::changes_of(&base, &adapters.all, &args.modules, console)?;
     let sink = Sink::open_text(&args.output.to)?;
-    let bar = super::bar(console, &changes);
-    let tables = changes.each(|change| {
-        let table = args.table(change);
-        bar.inc(1);
-        table
-    });
-    bar.finish_and_clear();
-    let Each { done: tables, left_out: unreadable, .. } = tables?;
-    let named: Vec<Named<'_>> = changes
+    let Each { done: tables, left_out: unreadable, .. } =
+        super::each(&changes[0], console, |change| args.table(change))?;
+    let named: Vec<Named<'_>> = changes[0]
         .changes
         .iter()
         .zip(&tables)
         .filter_map(|(change, table)| Some(Named { module: change.name(), table: table.as_ref()? }))
         .collect();
-    let changes = [changes.clone()];
     let left_out = super::without_weights(&changes, &unreadable, console);
     let warnings = super::cautions(&adapters, &changes, &left_out, console);
     let text = match format {

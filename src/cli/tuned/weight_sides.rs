@@ -2,19 +2,20 @@
 //! the weights after training.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::against::Asked;
 use super::args::With;
-use super::weight_sides_rows::{Cell, Of, Row};
+use super::weight_sides_rows::{Of, Row};
 use super::weight_sides_text::{csv, text};
 use crate::changes::{Change, Changes, Each, SideBasis};
 use crate::cli::Outcome;
 use crate::cli::adapters::{AdapterFacts, Adapters, Caution};
 use crate::cli::console::Console;
+use crate::cli::diagonal;
 use crate::cli::left_out::LeftOut;
 use crate::cli::options::ComputeArgs;
 use crate::cli::output::TextFormat;
@@ -24,8 +25,9 @@ use crate::engine::{self, Engine, Pair, Work};
 use crate::error::Fault;
 use crate::measure::adjusted::adjusted;
 use crate::measure::chance;
+use crate::sync::lock;
 use crate::text::counted;
-use crate::{Basis, Grid, Selection, Side};
+use crate::{Basis, Grid, Side};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -54,17 +56,9 @@ pub(in crate::cli) fn run(
     grids: bool,
     console: &Console,
 ) -> Result<Outcome> {
-    let base = Arc::new(asked.base.clone());
-    let adapters = Adapters::open_with(&asked.checkpoints, &asked.selection.against(&base), console)?;
-    let selection = asked.selection.modules().of(Selection::new().all())?;
-    let mut all = vec![];
-    for adapter in &adapters.all {
-        let changes = Changes::of(&base, adapter, &selection)?;
-        if let Some(note) = &changes.note {
-            console.note("note", note);
-        }
-        all.push(changes);
-    }
+    let base = &asked.base;
+    let adapters = Adapters::open_with(&asked.checkpoints, &asked.selection.against(base), console)?;
+    let all = super::changes_of(base, &adapters.all, asked.selection.modules(), console)?;
     let sink = Sink::open_text(&asked.output.to)?;
     let found = Finder { asked: &asked, side: compute.side(), own: Mutex::default() };
     let opened = engine::open(&compute.request(), Work { flop: found.flop(&all), max_numbers: 0 }).wait()?;
@@ -73,14 +67,7 @@ pub(in crate::cli) fn run(
 
     let (mut rows, mut unreadable, mut empty) = (vec![], vec![], vec![]);
     for ((name, changes), adapter) in adapters.short_names().into_iter().zip(&all).zip(&adapters.all) {
-        let bar = super::bar(console, changes);
-        let both = changes.each(|change| {
-            let both = found.both(change);
-            bar.inc(1);
-            both
-        });
-        bar.finish_and_clear();
-        let Each { done: both, left_out, .. } = both?;
+        let Each { done: both, left_out, .. } = super::each(changes, console, |change| found.both(change))?;
         unreadable.extend(left_out);
         let path = adapter.path().display().to_string();
         for (change, both) in changes.changes.iter().zip(&both) {
@@ -159,23 +146,19 @@ impl Finder<'_> {
         let Some(SideBasis { basis: other, .. }) = other else { return Ok(None) };
         let n = n_asked.unwrap_or(other.q());
         let key = (change.name().to_owned(), n);
-        let known = self.lock().get(&key).cloned();
+        let known = lock(&self.own).get(&key).cloned();
         let w = match known {
             Some(known) => Some(known),
             None => {
                 let which = args.of().directions(args.seed());
                 let found = numbers.weight_basis(self.side, which, n)?.map(Arc::new);
                 if let Some(found) = &found {
-                    self.lock().insert(key, Arc::clone(found));
+                    lock(&self.own).insert(key, Arc::clone(found));
                 }
                 found
             }
         };
         Ok(w.map(|w| Two { w, other }))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, usize), Arc<SideBasis>>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Work of all products, from headers.
@@ -198,6 +181,7 @@ impl Finder<'_> {
         let pairs: Vec<Pair<'_>> =
             all.iter().map(|(_, both)| Pair { a: &both.w.basis, b: &both.other }).collect();
         let found = engine.grids(&pairs)?;
+        // W is a part of the weight after training.
         let is_independent = self.asked.args.with() == With::Update;
         let row = |((change, both), grid): (&(&Change, Two), &Grid)| Row {
             checkpoint: checkpoint.to_owned(),
@@ -206,14 +190,11 @@ impl Finder<'_> {
             n_w: grid.n_rows(),
             n_w_in_noise: both.w.n_in_noise,
             q: grid.n_cols(),
-            diagonal: diagonal(grid, is_independent),
+            diagonal: diagonal::diagonal(grid, is_independent),
             phi_full: full(grid),
             baseline_full: baseline(grid),
             adjusted: adjusted(full(grid), baseline(grid)),
-            phi: grids.then(|| {
-                let row = |i| (1..=grid.n_cols()).filter_map(|j| grid.phi(i, j)).collect();
-                (1..=grid.n_rows()).map(row).collect()
-            }),
+            phi: grids.then(|| diagonal::rows(grid)),
         };
         Ok(all.iter().zip(&found).map(row).collect())
     }
@@ -225,20 +206,6 @@ fn full(grid: &Grid) -> f64 {
 
 fn baseline(grid: &Grid) -> f64 {
     chance::baseline(grid.n_rows(), grid.n_cols(), grid.d())
-}
-
-fn diagonal(grid: &Grid, is_independent: bool) -> Vec<Cell> {
-    let last = grid.n_rows().min(grid.n_cols());
-    let mut depths: Vec<usize> =
-        std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k <= last).collect();
-    if depths.last() != Some(&last) {
-        depths.push(last);
-    }
-    let cell = |k| {
-        let z = chance::z(grid, k, k).filter(|_| is_independent);
-        Some(Cell { k, phi: grid.phi(k, k)?, baseline: chance::baseline(k, k, grid.d()), z })
-    };
-    depths.into_iter().filter_map(cell).collect()
 }
 
 /// Where some of W's directions are what rounding could have made.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::cli::diagonal::Cell;
+
 /// One module of one checkpoint.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
@@ -24,15 +26,6 @@ pub(super) struct Row {
     /// φ(i, j), row by row, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) phi: Option<Vec<Vec<f64>>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Cell {
-    pub(super) k: usize,
-    pub(super) phi: f64,
-    pub(super) baseline: f64,
-    /// `None` with the weight after training, which W is a part of.
-    pub(super) z: Option<f64>,
 }
 
 /// What the rows are of.

@@ -1,14 +1,14 @@
 //! The directions of weights next to those of updates, as a table and as CSV.
 
 use super::weight_sides_rows::{Of, Row};
+use crate::cli::diagonal::powers;
 use crate::cli::summary_table::{MISSING, numbers, shown_z};
 use crate::text::printable;
 
 /// What is compared on one line, and a row for each module of each checkpoint.
 pub(super) fn text(rows: &[Row], of: &Of, is_one: bool) -> String {
     let deepest = rows.iter().map(|row| row.n_w.min(row.q)).max().unwrap_or(0);
-    let depths: Vec<usize> =
-        std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k <= deepest).collect();
+    let depths: Vec<usize> = powers(deepest).collect();
     let mut header: Vec<String> = if is_one { vec![] } else { vec!["checkpoint".to_owned()] };
     header.extend(
         ["module", "of W", if of.with == "tuned" { "of W + ΔW" } else { "of ΔW" }, "d"].map(str::to_owned),
@@ -51,8 +51,7 @@ fn decimal(x: Option<f64>) -> String {
 /// A row for each module of each checkpoint, with all digits: φ(k, k) at the powers of two that the largest has, and at r.
 pub(super) fn csv(rows: &[Row]) -> anyhow::Result<String> {
     let deepest = rows.iter().map(|row| row.n_w.min(row.q)).max().unwrap_or(0);
-    let depths: Vec<usize> =
-        std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k <= deepest).collect();
+    let depths: Vec<usize> = powers(deepest).collect();
     let mut header = ["checkpoint", "module", "d", "n_w", "n_w_in_noise", "q"].map(str::to_owned).to_vec();
     header.extend(depths.iter().map(|k| format!("phi_{k}")));
     header.extend(["phi_r", "baseline", "z", "phi_full", "baseline_full", "adjusted"].map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Animation, FrameSize, MakeFrame, other_size};
+use super::{Animation, FrameSize, MakeFrame};
 use crate::engine::Painter;
 use crate::error::Result;
 use crate::figure::output::Pixels;
@@ -36,7 +36,7 @@ fn encode(
 ) -> Result<FrameSize> {
     let first: Box<dyn Plot + '_> = frame(0)?;
     let scene = first.scene()?.recipe(animation.recipe.as_deref());
-    let size = FrameSize { width_px: scene.width_px(), height_px: scene.height_px() };
+    let size = FrameSize::of(&scene);
     let mut encoder = encoder_of(&scene, writer)?;
     // 0: for ever.
     encoder.set_animated(animation.n_frames as u32, 0).map_err(failed)?;
@@ -49,10 +49,7 @@ fn encode(
     for n in 1..animation.n_frames {
         let plot = frame(n)?;
         let scene = plot.scene()?;
-        let found = FrameSize { width_px: scene.width_px(), height_px: scene.height_px() };
-        if found != size {
-            return Err(other_size(n, found, size));
-        }
+        size.check(n, &scene)?;
         writer.write_image_data(Pixels::of(&scene, painter)?.rgb()).map_err(failed)?;
     }
     writer.finish().map_err(failed)?;

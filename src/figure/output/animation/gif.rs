@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use gif::{Encoder, EncodingError, Frame, Repeat};
 
-use super::{Animation, FrameSize, MakeFrame, other_size};
+use super::{Animation, FrameSize, MakeFrame};
 use crate::engine::Painter;
 use crate::error::{Error, Result};
 use crate::figure::output::Pixels;
@@ -25,7 +25,7 @@ pub(super) fn write(
 ) -> Result<FrameSize> {
     let first = frame(0)?;
     let scene = first.scene()?;
-    let size = FrameSize { width_px: scene.width_px(), height_px: scene.height_px() };
+    let size = FrameSize::of(&scene);
     let mut colors = ColorIndex::of(&scene);
     // A canvas has at most 32,767 pixels on a side.
     let (width, height) = (size.width_px as u16, size.height_px as u16);
@@ -40,10 +40,7 @@ pub(super) fn write(
     for n in 0..animation.n_frames {
         let plot = frame(n)?;
         let scene = plot.scene()?;
-        let found = FrameSize { width_px: scene.width_px(), height_px: scene.height_px() };
-        if found != size {
-            return Err(other_size(n, found, size));
-        }
+        size.check(n, &scene)?;
         let pixels = Pixels::of(&scene, painter)?;
         let buffer =
             pixels.rgb().chunks_exact(3).map(|rgb| colors.nearest([rgb[0], rgb[1], rgb[2]])).collect();

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use crate::engine::Painter;
 use crate::error::{Error, Fault, Result};
 use crate::figure::plot::Plot;
+use crate::figure::scene::Scene;
 use crate::text::{printable, quoted};
 
 /// A format that an animation can be written in.
@@ -150,11 +151,21 @@ impl Animation {
     }
 }
 
-/// The error of a frame that is not as large as the first.
-fn other_size(n: usize, found: FrameSize, first: FrameSize) -> Error {
-    let text = |size: FrameSize| format!("{} × {} pixels", size.width_px, size.height_px);
-    let fault = Fault::new(text(found), format!("{} as the first", text(first)));
-    fault.of(format!("frame {}", n + 1)).invalid()
+impl FrameSize {
+    fn of(scene: &Scene) -> Self {
+        Self { width_px: scene.width_px(), height_px: scene.height_px() }
+    }
+
+    /// Checks that frame `n` is as large as the first, whose size this is.
+    fn check(self, n: usize, scene: &Scene) -> Result<()> {
+        let found = Self::of(scene);
+        if found == self {
+            return Ok(());
+        }
+        let text = |size: Self| format!("{} × {} pixels", size.width_px, size.height_px);
+        let fault = Fault::new(text(found), format!("{} as the first", text(self)));
+        Err(fault.of(format!("frame {}", n + 1)).invalid())
+    }
 }
 
 #[cfg(test)]
